@@ -1,0 +1,10 @@
+//! dist-chat: group chat with no server.
+//!
+//! Every person runs the same program. The programs form a ring over TCP, elect a leader (Chang and Roberts 1979),
+//! send every line through it and keep one ordered history with Lamport timestamps (Lamport 1978). Any of them may die.
+//!
+//! [`ring`] is the protocol: a state machine without IO. Everything else is an adapter around it.
+
+pub mod ring;
+#[cfg(feature = "program")]
+pub mod store;

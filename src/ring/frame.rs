@@ -1,0 +1,514 @@
+//! What nodes say to each other: one JSON object a line.
+//!
+//! Every list that a frame carries is bounded by a constant of [`limits`](super::limits) and checked here, so that
+//! nobody behind this door sees a longer one.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::ser::SerializeSeq;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::entry::{Body, Entry, Line, Member};
+use super::id::{AuthorId, Epoch, Index, Lamport, LineId, Name, RoomId, SessionId, StreamId, Tail, Uid, WallMs};
+use super::limits::{
+    BATCH_ENTRIES_MAX, BOOK_NODES_MAX, FRAME_BYTES_MAX, OFFER_LINES_MAX, PROTOCOL_VERSION, SHAPE_EPOCHS_MAX,
+};
+
+/// What one node says to another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Frame {
+    /// Who I am: the first frame in each direction of a connection.
+    Hello(Hello),
+    /// Why I close this connection: the last frame.
+    Refuse(Refusal),
+    /// Are you there? To be echoed as [`Frame::Pong`] at once.
+    Ping(u64),
+    /// The echo of [`Frame::Ping`].
+    Pong(u64),
+    /// You are (or are no longer) my next in the ring.
+    Adjacent(bool),
+    /// I am not your next; this one stands between us.
+    NextIs(Uid),
+
+    /// Whom do you follow, and how fresh is it?
+    Ask,
+    /// The answer to [`Frame::Ask`].
+    Answer(Answer),
+
+    /// I want to follow you.
+    Join(Join),
+    /// Tell me of older epochs in your log: none of those that you named is in mine.
+    MoreShape,
+    /// You follow me now; cut your log to what we share.
+    Accept(Accept),
+    /// I do not lead; this one does.
+    Redirect(Uid),
+    /// I cannot answer a join yet; stay.
+    Wait,
+    /// The newest lines, for display alone.
+    Backlog(Batch),
+    /// Entries of the log, in order.
+    Entries(Entries),
+    /// My log holds everything of this stream up to here.
+    Ack(Ack),
+    /// Every member holds the log up to here.
+    Floor(Index),
+    /// Lines that came back from a cut; which of them do you lack?
+    Offer(Offer),
+    /// Send me these of the offer, by their place in it.
+    Want(Want),
+    /// Lines to be ordered.
+    Submit(Submit),
+    /// I leave the room.
+    Leave(StreamId),
+
+    /// Chang-Roberts: a candidate on its way round.
+    Token(Token),
+    /// I have this candidate's token of this round.
+    TokenAck {
+        /// The token's round.
+        round: u64,
+        /// The token's candidate.
+        candidate: Uid,
+    },
+    /// Your token of this round goes no further.
+    Swallowed {
+        /// The round that goes no further.
+        round: u64,
+        /// The highest round I know.
+        known: u64,
+        /// Whom I follow, and how many milliseconds ago it echoed me.
+        following: Option<(Epoch, u64)>,
+    },
+    /// This leader has won.
+    Elected(Elected),
+
+    /// Where does my log leave yours?
+    Fetch(Vec<EpochSpan>),
+    /// After this index (zero: from the start), and yours goes on to this tail. `None`: tell me of older epochs.
+    Common(Option<(Index, Tail)>),
+    /// Send me what follows this index.
+    Pull(Index),
+    /// What followed.
+    Pulled(Batch),
+
+    /// Two leaders: how heavy are we?
+    Meet(Meet),
+    /// I am the lighter by this pair, and yield.
+    Yielded(Meet),
+    /// To my followers: follow this one instead.
+    Yield(Epoch),
+    /// To my leader: this one leads too.
+    Hint(Epoch),
+    /// Lead from here with at least this round; I leave.
+    Handover(u64),
+
+    /// A frame between two nodes that cannot reach each other, through a third.
+    Relay(Relay),
+}
+
+/// Who a node is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hello {
+    /// [`PROTOCOL_VERSION`] of the speaker.
+    pub version: u32,
+    /// The room, unless it has none yet.
+    pub room: Option<RoomId>,
+    /// Its advertised address.
+    pub uid: Uid,
+    /// Its owner.
+    pub author: AuthorId,
+    /// Its run.
+    pub session: SessionId,
+}
+
+/// Why a connection or a join is refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Refusal {
+    /// I speak this version of the protocol.
+    Version(u32),
+    /// I am in this room.
+    Room(RoomId),
+    /// Somebody has that name; this one is free.
+    Name(Name),
+    /// The room has as many members as it can hold.
+    Full,
+    /// You are me: the same address.
+    SameAddress,
+    /// A newer connection of yours took this one's place, or you broke the protocol.
+    Protocol,
+}
+
+/// The answer to "whom do you follow?".
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answer {
+    /// What I am doing.
+    pub standing: Standing,
+    /// The end of my log.
+    pub tail: Tail,
+    /// The highest round I know.
+    pub round: u64,
+}
+
+/// What a node is doing, as it tells others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    /// I lead.
+    Leading {
+        /// My epoch.
+        epoch: Epoch,
+        /// Followers whose link is fresh.
+        followers: u32,
+    },
+    /// I follow.
+    Following {
+        /// Whom.
+        epoch: Epoch,
+        /// Milliseconds since it echoed me.
+        heard_ms: u64,
+        /// I can carry frames between it and you.
+        relay: bool,
+    },
+    /// I look for a leader, or elect one.
+    Electing,
+    /// I am on my way into the room, or to a leader.
+    Joining,
+}
+
+/// One epoch in a log's shape.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EpochSpan {
+    /// The epoch.
+    #[serde(rename = "e")]
+    pub epoch: Epoch,
+    /// The index of its last entry in this log.
+    #[serde(rename = "l")]
+    pub last: Index,
+}
+
+/// A request to follow.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Join {
+    /// The name I want.
+    pub name: Name,
+    /// Another name will do.
+    pub rename: bool,
+    /// My log's epochs, newest first: at most [`SHAPE_EPOCHS_MAX`].
+    pub shape: Vec<EpochSpan>,
+    /// The shape goes back to the log's start.
+    pub whole: bool,
+    /// The highest epoch that I have obeyed.
+    pub promise: Option<Epoch>,
+    /// My clock.
+    pub lamport: Lamport,
+    /// Show me the newest lines ahead of the log.
+    pub backlog: bool,
+}
+
+/// A leader takes a follower.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Accept {
+    /// The room.
+    pub room: RoomId,
+    /// Names the stream that this connection carries from now on.
+    pub stream: StreamId,
+    /// The leader's reign.
+    pub epoch: Epoch,
+    /// The last index that both logs share; zero where they share nothing.
+    pub common: Index,
+    /// Where the leader's log ends.
+    pub tail: Tail,
+    /// The name you have.
+    pub name: Name,
+    /// The number of the last line of your session that the leader holds.
+    pub yours: u64,
+    /// Who is here: at most [`BOOK_NODES_MAX`].
+    pub members: Vec<Uid>,
+}
+
+/// Entries of one epoch in a row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Batch {
+    /// At most [`BATCH_ENTRIES_MAX`], of one epoch and with rising indexes (in a backlog: with gaps).
+    pub entries: Vec<Arc<Entry>>,
+}
+
+/// Entries from a leader.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entries {
+    /// What stands before the first of them.
+    pub prev: Tail,
+    /// The entries.
+    pub batch: Batch,
+}
+
+/// How far a follower's log goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ack {
+    /// In this stream.
+    pub stream: StreamId,
+    /// Everything up to here is written.
+    pub index: Index,
+}
+
+/// Ids of lines that came back from a cut.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Offer {
+    /// In this stream.
+    pub stream: StreamId,
+    /// At most [`OFFER_LINES_MAX`], in order.
+    pub lines: Vec<LineId>,
+}
+
+/// Which lines of an offer the leader lacks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Want {
+    /// In this stream.
+    pub stream: StreamId,
+    /// Places in the offer, from 0, rising.
+    pub places: Vec<u32>,
+}
+
+/// Lines to be ordered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Submit {
+    /// In this stream.
+    pub stream: StreamId,
+    /// At most [`BATCH_ENTRIES_MAX`], in order.
+    pub lines: Vec<Arc<Line>>,
+}
+
+/// A candidate on its way round the ring.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Token {
+    /// The election's number.
+    pub round: u64,
+    /// The largest uid so far.
+    pub candidate: Uid,
+    /// The best tail so far.
+    pub tail: Tail,
+    /// Who holds it.
+    pub holder: Uid,
+    /// Links passed.
+    pub hops: u32,
+    /// The election ring: who was passed and who is known to be there. At most [`BOOK_NODES_MAX`].
+    pub ring: Vec<Uid>,
+}
+
+/// The news of a win.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Elected {
+    /// The new reign.
+    pub epoch: Epoch,
+    /// The winner's election ring. At most [`BOOK_NODES_MAX`].
+    pub ring: Vec<Uid>,
+    /// Links that it may still pass from next to next; `None`: it came straight from the winner.
+    pub hops: Option<u32>,
+}
+
+/// What two leaders are compared by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Weight {
+    /// Followers with a live link.
+    pub followers: u32,
+    /// The reign.
+    pub epoch: Epoch,
+}
+
+/// Two leaders compare.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Meet {
+    /// The speaker's weight.
+    pub mine: Weight,
+    /// The listener's weight, as it said it; `None` opens the exchange.
+    pub yours: Option<Weight>,
+}
+
+/// A frame carried for two others.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Relay {
+    /// Who speaks.
+    pub from: Uid,
+    /// Who is meant.
+    pub to: Uid,
+    /// What is said; `None` closes. Never itself a relay.
+    pub frame: Option<Box<Frame>>,
+}
+
+/// An entry on the wire: epoch and index stand once in the batch.
+#[derive(Serialize, Deserialize)]
+struct WireEntry<B> {
+    #[serde(rename = "i")]
+    index: Index,
+    #[serde(rename = "l")]
+    lamport: Lamport,
+    #[serde(rename = "w")]
+    wall: WallMs,
+    #[serde(rename = "b")]
+    body: B,
+}
+
+struct WireEntries<'a>(&'a [Arc<Entry>]);
+
+impl Serialize for WireEntries<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut seq = serializer.serialize_seq(Some(self.0.len()))?;
+        for entry in self.0 {
+            seq.serialize_element(&WireEntry {
+                index: entry.index,
+                lamport: entry.lamport,
+                wall: entry.wall,
+                body: &entry.body,
+            })?;
+        }
+        seq.end()
+    }
+}
+
+#[derive(Serialize)]
+struct WireBatchOut<'a> {
+    epoch: Option<Epoch>,
+    entries: WireEntries<'a>,
+}
+
+#[derive(Deserialize)]
+struct WireBatchIn {
+    epoch: Option<Epoch>,
+    entries: Vec<WireEntry<Body>>,
+}
+
+impl Serialize for Batch {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let epoch = self.entries.first().map(|entry| entry.epoch);
+        WireBatchOut { epoch, entries: WireEntries(&self.entries) }.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Batch {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let WireBatchIn { epoch, entries } = WireBatchIn::deserialize(deserializer)?;
+        let Some(epoch) = epoch else {
+            return match entries.is_empty() {
+                true => Ok(Self { entries: Vec::new() }),
+                false => Err(serde::de::Error::custom("entries without an epoch")),
+            };
+        };
+        let entries = entries
+            .into_iter()
+            .map(|WireEntry { index, lamport, wall, body }| Arc::new(Entry { epoch, index, lamport, wall, body }))
+            .collect();
+        Ok(Self { entries })
+    }
+}
+
+/// Why bytes are no frame. Nothing of them was taken.
+#[derive(Debug)]
+pub enum DecodeError {
+    /// More than [`FRAME_BYTES_MAX`] bytes.
+    TooLong(usize),
+    /// Not the JSON of a frame.
+    Json(serde_json::Error),
+    /// A list is longer than its limit.
+    List(&'static str),
+    /// A relay within a relay.
+    Nested,
+}
+
+impl fmt::Display for DecodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooLong(bytes) => write!(f, "a frame of {bytes} bytes; at most {FRAME_BYTES_MAX} are allowed"),
+            Self::Json(error) => write!(f, "not a frame: {error}"),
+            Self::List(what) => write!(f, "too many {what} in a frame"),
+            Self::Nested => write!(f, "a relayed frame within a relayed frame"),
+        }
+    }
+}
+
+impl std::error::Error for DecodeError {}
+
+impl Frame {
+    /// The frame as one line of JSON, line feed included, at the end of `into`.
+    pub fn encode(&self, into: &mut Vec<u8>) {
+        let start = into.len();
+        // A frame holds no map with foreign keys and no float: nothing in it can fail to be written to memory.
+        if serde_json::to_writer(&mut *into, self).is_err() {
+            into.truncate(start);
+        }
+        into.push(b'\n');
+    }
+
+    /// Reads one line of JSON, with or without its line feed.
+    ///
+    /// # Errors
+    /// [`DecodeError`] says what is wrong with it.
+    pub fn decode(line: &[u8]) -> Result<Self, DecodeError> {
+        if line.len() > FRAME_BYTES_MAX {
+            return Err(DecodeError::TooLong(line.len()));
+        }
+        let frame: Self = serde_json::from_slice(line).map_err(DecodeError::Json)?;
+        frame.check()?;
+        Ok(frame)
+    }
+
+    /// Refuses lists that are too long, and relays within relays.
+    fn check(&self) -> Result<(), DecodeError> {
+        let within = |len: usize, max: usize, what| if len <= max { Ok(()) } else { Err(DecodeError::List(what)) };
+        match self {
+            Self::Join(join) => within(join.shape.len(), SHAPE_EPOCHS_MAX, "epochs"),
+            Self::Fetch(shape) => within(shape.len(), SHAPE_EPOCHS_MAX, "epochs"),
+            Self::Accept(accept) => within(accept.members.len(), BOOK_NODES_MAX, "members"),
+            Self::Entries(entries) => within(entries.batch.entries.len(), BATCH_ENTRIES_MAX, "entries"),
+            Self::Backlog(batch) | Self::Pulled(batch) => within(batch.entries.len(), BATCH_ENTRIES_MAX, "entries"),
+            Self::Offer(offer) => within(offer.lines.len(), OFFER_LINES_MAX, "lines"),
+            Self::Want(want) => within(want.places.len(), OFFER_LINES_MAX, "lines"),
+            Self::Submit(submit) => within(submit.lines.len(), BATCH_ENTRIES_MAX, "lines"),
+            Self::Token(token) => within(token.ring.len(), BOOK_NODES_MAX, "nodes"),
+            Self::Elected(elected) => within(elected.ring.len(), BOOK_NODES_MAX, "nodes"),
+            Self::Relay(relay) => match relay.frame.as_deref() {
+                Some(Self::Relay(_)) => Err(DecodeError::Nested),
+                Some(frame) => frame.check(),
+                None => Ok(()),
+            },
+            Self::Hello(_)
+            | Self::Refuse(_)
+            | Self::Ping(_)
+            | Self::Pong(_)
+            | Self::Adjacent(_)
+            | Self::NextIs(_)
+            | Self::Ask
+            | Self::Answer(_)
+            | Self::MoreShape
+            | Self::Redirect(_)
+            | Self::Wait
+            | Self::Ack(_)
+            | Self::Floor(_)
+            | Self::Leave(_)
+            | Self::TokenAck { .. }
+            | Self::Swallowed { .. }
+            | Self::Common(_)
+            | Self::Pull(_)
+            | Self::Meet(_)
+            | Self::Yielded(_)
+            | Self::Yield(_)
+            | Self::Hint(_)
+            | Self::Handover(_) => Ok(()),
+        }
+    }
+
+    /// A ring message as Chang-Roberts counts them: a token, or the announcement on its way from next to next.
+    pub fn is_ring_message(&self) -> bool {
+        matches!(self, Self::Token(_) | Self::Elected(Elected { hops: Some(_), .. }))
+    }
+}
+
+impl Hello {
+    /// Whether the speaker's version is ours.
+    pub const fn version_fits(&self) -> bool {
+        self.version == PROTOCOL_VERSION
+    }
+}

@@ -1,0 +1,413 @@
+//! The numbers of the protocol, one type for each kind.
+//!
+//! A type here can be made from foreign text only by parsing; what parses is valid.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::ops::{Add, Sub};
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use super::limits::{NAME_CHARS_MAX, TEXT_BYTES_MAX};
+
+/// Microseconds on the node's own monotonic clock, from an arbitrary start. Never compared between nodes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Time(pub u64);
+
+/// A length of time in microseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Span(pub u64);
+
+impl Span {
+    /// A span of `ms` milliseconds.
+    pub const fn ms(ms: u64) -> Self {
+        Self(ms * 1_000)
+    }
+
+    /// This span `times` over; saturates.
+    pub const fn times(self, times: u64) -> Self {
+        Self(self.0.saturating_mul(times))
+    }
+}
+
+impl Add<Span> for Time {
+    type Output = Time;
+    fn add(self, span: Span) -> Time {
+        Time(self.0.saturating_add(span.0))
+    }
+}
+
+/// The span since an earlier instant; zero when `rhs` is later.
+impl Sub<Time> for Time {
+    type Output = Span;
+    fn sub(self, rhs: Time) -> Span {
+        Span(self.0.saturating_sub(rhs.0))
+    }
+}
+
+/// What a node's clocks say when it is stepped.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Now {
+    /// The monotonic clock: every deadline is measured on it.
+    pub mono: Time,
+    /// The wall clock in milliseconds since the Unix epoch: kept with an entry for people, never compared.
+    pub wall: WallMs,
+}
+
+/// Milliseconds since the Unix epoch on somebody's wall clock.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct WallMs(pub u64);
+
+/// A node's place in the ring: its advertised address, compared as numbers (IPv4 before IPv6, then IP, then port).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Uid(pub SocketAddr);
+
+impl fmt::Display for Uid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Debug for Uid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl FromStr for Uid {
+    type Err = std::net::AddrParseError;
+    fn from_str(s: &str) -> Result<Self, Self::Err> {
+        s.parse().map(Uid)
+    }
+}
+
+impl Serialize for Uid {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Uid {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(ParseVisitor("an IP:PORT", |s| s.parse::<Uid>().ok()))
+    }
+}
+
+/// Reads a value from a JSON string through a parser, without an allocation.
+struct ParseVisitor<T>(&'static str, fn(&str) -> Option<T>);
+
+impl<T> de::Visitor<'_> for ParseVisitor<T> {
+    type Value = T;
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+    fn visit_str<E: de::Error>(self, s: &str) -> Result<T, E> {
+        (self.1)(s).ok_or_else(|| E::invalid_value(de::Unexpected::Str(s), &self))
+    }
+}
+
+/// 64 random bits in JSON are a string of 16 hexadecimal digits: a browser's numbers end at 2^53.
+fn parse_hex(s: &str) -> Option<u64> {
+    (s.len() == 16 && s.bytes().all(|b| b.is_ascii_hexdigit())).then(|| u64::from_str_radix(s, 16).ok())?
+}
+
+macro_rules! random_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(pub u64);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{:016x}", self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{:016x}", self.0)
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                let mut digits = [0u8; 16];
+                for (i, digit) in digits.iter_mut().enumerate() {
+                    *digit = b"0123456789abcdef"[(self.0 >> (60 - 4 * i)) as usize & 15];
+                }
+                serializer.serialize_str(str::from_utf8(&digits).unwrap_or_default())
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                deserializer.deserialize_str(ParseVisitor("16 hexadecimal digits", |s| parse_hex(s).map($name)))
+            }
+        }
+    };
+}
+
+random_id!(
+    /// The lasting identity of a node's owner.
+    AuthorId
+);
+random_id!(
+    /// One run of an author's program: 64 random bits drawn at each process start.
+    SessionId
+);
+random_id!(
+    /// A room's identity, drawn at its creation. A node never merges with another room.
+    RoomId
+);
+random_id!(
+    /// What tells two reigns of the same leader in the same round apart: 64 random bits drawn at each win.
+    Nonce
+);
+
+/// Whose numbering a line belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct SessionKey {
+    /// Who wrote.
+    #[serde(rename = "a")]
+    pub author: AuthorId,
+    /// In which run of the program.
+    #[serde(rename = "s")]
+    pub session: SessionId,
+}
+
+/// A line's identity: `n` counts 1, 2, 3 ... within the session, from the session's own counter, never from the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct LineId {
+    /// Who wrote.
+    #[serde(rename = "a")]
+    pub author: AuthorId,
+    /// In which run of the program.
+    #[serde(rename = "s")]
+    pub session: SessionId,
+    /// The number in it, from 1.
+    pub n: u64,
+}
+
+impl LineId {
+    /// Whose numbering this id belongs to.
+    pub const fn key(self) -> SessionKey {
+        SessionKey { author: self.author, session: self.session }
+    }
+}
+
+/// One leader's reign. Ordered by round, then leader, then nonce.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Epoch {
+    /// The election's number.
+    #[serde(rename = "r")]
+    pub round: u64,
+    /// Who leads.
+    #[serde(rename = "l")]
+    pub leader: Uid,
+    /// Which of its wins.
+    #[serde(rename = "o")]
+    pub nonce: Nonce,
+}
+
+impl fmt::Debug for Epoch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.round, self.leader)
+    }
+}
+
+impl fmt::Display for Epoch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.round, self.leader)
+    }
+}
+
+/// A position in the log, from 1. Zero stands before the first entry.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Index(pub u64);
+
+impl Index {
+    /// The position after this one.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
+
+/// A Lamport timestamp: strictly rises along a log, the same at every member (Lamport 1978).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Lamport(pub u64);
+
+/// Where a log ends: the epoch and index of its last entry. `epoch` is `None` for an empty log.
+///
+/// Ordered by epoch, then index: the order in which the best tail is chosen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Tail {
+    /// The last entry's epoch.
+    #[serde(rename = "e")]
+    pub epoch: Option<Epoch>,
+    /// The last entry's index.
+    #[serde(rename = "i")]
+    pub index: Index,
+}
+
+/// A connection, as the core and its driver call it. Numbers are never used twice in one run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnId(u64);
+
+impl ConnId {
+    /// The id of the `n`-th connection that somebody opened to us (the driver counts).
+    pub const fn accepted(n: u64) -> Self {
+        Self(n << 2)
+    }
+
+    /// The id of the `n`-th connection that the core asks for (the core counts).
+    pub const fn dialled(n: u64) -> Self {
+        Self(n << 2 | 1)
+    }
+
+    /// The id of the `n`-th connection that runs through another member (the core counts; no driver sees it).
+    pub(crate) const fn relayed(n: u64) -> Self {
+        Self(n << 2 | 2)
+    }
+}
+
+/// A read that the core asked of the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ReadId(pub u64);
+
+/// One stream of entries from a leader to a follower, tied to one connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct StreamId(pub u64);
+
+/// A person's name in the room: 1 to 32 letters, digits, `_`, `-`, `.`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct Name(std::sync::Arc<str>);
+
+/// Why a text is no name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NameError {
+    /// It has no characters.
+    Empty,
+    /// It has more than [`NAME_CHARS_MAX`] characters.
+    TooLong,
+    /// It holds this character.
+    Character(char),
+}
+
+impl fmt::Display for NameError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => write!(f, "a name has at least one character"),
+            Self::TooLong => write!(f, "a name has at most {NAME_CHARS_MAX} characters"),
+            Self::Character(c) => {
+                write!(f, "a name is made of letters, digits, '_', '-' and '.', not {:?}", c)
+            }
+        }
+    }
+}
+
+impl std::error::Error for NameError {}
+
+impl Name {
+    /// Reads a name.
+    ///
+    /// # Errors
+    /// [`NameError`] says which rule it breaks.
+    pub fn parse(text: &str) -> Result<Self, NameError> {
+        if text.is_empty() {
+            return Err(NameError::Empty);
+        }
+        if text.chars().count() > NAME_CHARS_MAX {
+            return Err(NameError::TooLong);
+        }
+        match text.chars().find(|c| !(c.is_alphanumeric() || matches!(c, '_' | '-' | '.'))) {
+            Some(c) => Err(NameError::Character(c)),
+            None => Ok(Self(text.into())),
+        }
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// What two names are compared by: upper and lower case alike.
+    pub fn folded(&self) -> String {
+        self.0.to_lowercase()
+    }
+
+    /// The `k`-th alternative to this name: `ann-2`, `ann-3` ... Shortened where it would grow too long.
+    #[must_use]
+    pub fn numbered(&self, k: u32) -> Self {
+        let suffix = format!("-{k}");
+        let keep = NAME_CHARS_MAX - suffix.len();
+        let stem: String = self.0.chars().take(keep).collect();
+        Self(format!("{stem}{suffix}").into())
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Name {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(ParseVisitor("a name", |s| Name::parse(s).ok()))
+    }
+}
+
+/// What a person said: 1 to [`TEXT_BYTES_MAX`] bytes of UTF-8, not blank, without a newline.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct Text(Box<str>);
+
+/// Why something typed is no line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TextError {
+    /// Nothing but white space.
+    Blank,
+    /// More than [`TEXT_BYTES_MAX`] bytes.
+    TooLong {
+        /// How many bytes it has.
+        bytes: usize,
+    },
+    /// It holds a line feed.
+    Newline,
+}
+
+impl Text {
+    /// Reads a line.
+    ///
+    /// # Errors
+    /// [`TextError`] says which rule it breaks.
+    pub fn parse(text: &str) -> Result<Self, TextError> {
+        if text.len() > TEXT_BYTES_MAX {
+            Err(TextError::TooLong { bytes: text.len() })
+        } else if text.trim().is_empty() {
+            Err(TextError::Blank)
+        } else if text.bytes().any(|b| b == b'\n') {
+            Err(TextError::Newline)
+        } else {
+            Ok(Self(text.into()))
+        }
+    }
+
+    /// The line as text; foreign, so sanitise it before a terminal or a log sees it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for Text {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(ParseVisitor("a line of text", |s| Text::parse(s).ok()))
+    }
+}

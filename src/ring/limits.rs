@@ -1,0 +1,107 @@
+//! Every bound of the core, with its unit last in the name.
+
+use super::id::Span;
+
+/// The version of the protocol that this program speaks; a peer with another is refused.
+pub const PROTOCOL_VERSION: u32 = 1;
+
+/// Characters of a name.
+pub const NAME_CHARS_MAX: usize = 32;
+/// Bytes of one line of text.
+pub const TEXT_BYTES_MAX: usize = 16 * 1024;
+/// Bytes of one frame on the wire, its line feed included. Holds a batch whose every byte is escaped (`\u0001`).
+pub const FRAME_BYTES_MAX: usize = 1024 * 1024;
+/// Bytes of text, as [`Entry::weight`](super::Entry::weight) counts them, in one batch of entries or lines.
+pub const BATCH_BYTES_MAX: usize = 128 * 1024;
+/// Entries or lines in one batch.
+pub const BATCH_ENTRIES_MAX: usize = 1024;
+/// Bytes sent to one follower and not acknowledged by it.
+pub const WINDOW_BYTES_MAX: usize = 1024 * 1024;
+/// Bytes of the newest entries that the core keeps in memory; older ones are read from the store.
+pub const RECENT_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// The newest entries that the core keeps in memory.
+pub const RECENT_ENTRIES_MAX: usize = 32 * 1024;
+/// My own lines that are not yet in my log: lines.
+pub const OUTBOX_LINES_MAX: usize = 4096;
+/// My own lines that are not yet in my log: bytes.
+pub const OUTBOX_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Line ids in one offer of lines that came back from a cut.
+pub const OFFER_LINES_MAX: usize = 512;
+/// Epochs in one description of a log's shape.
+pub const SHAPE_EPOCHS_MAX: usize = 256;
+/// Nodes that the book remembers, and that a room can have.
+pub const BOOK_NODES_MAX: usize = 2048;
+/// Connections that the core keeps at once.
+pub const CONNS_MAX: usize = 4096;
+/// Connections that run through one other member.
+pub const RELAYS_MAX: usize = 64;
+/// Frames that wait for one connection to open.
+pub const DIAL_FRAMES_MAX: usize = 64;
+/// Joiners that wait for a winner to finish its rebase.
+pub const WAITING_JOINS_MAX: usize = BOOK_NODES_MAX;
+/// How far a peer's round, Lamport timestamp or line number may be ahead of mine before its link is cut.
+pub const JUMP_MAX: u64 = 1 << 32;
+/// The newest lines that a newcomer is shown.
+pub const BACKLOG_LINES: usize = 1000;
+/// Bytes of the newest lines that a newcomer is shown.
+pub const BACKLOG_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// The protocol's times. [`Default`] is what every node uses; tests may shorten them together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timing {
+    /// Between two heartbeats on one link.
+    pub heartbeat: Span,
+    /// Without a byte from a peer: dead. At least four heartbeats.
+    pub silence: Span,
+    /// A dial or a greeting that takes longer has failed.
+    pub connect: Span,
+    /// The longest wait for answers to "whom do you follow?".
+    pub ask: Span,
+    /// The longest wait for a leader to answer a join.
+    pub join: Span,
+    /// From a leader's start until it logs `left` for those who did not come.
+    pub join_grace: Span,
+    /// The longest wait of a winner for entries of the best tail's holder.
+    pub fetch: Span,
+    /// The longest wait of a leaving leader for its successor.
+    pub handover: Span,
+    /// The longest wait of anybody who leaves.
+    pub leave: Span,
+    /// The first pause between two probes of a lost node; it doubles up to `probe_max`.
+    pub probe_min: Span,
+    /// The longest pause between two probes of a lost node.
+    pub probe_max: Span,
+    /// How long a node that was given contacts tries before it gives up.
+    pub knock: Span,
+    /// How long a node that remembers a room asks its members before it reopens it alone.
+    pub reopen: Span,
+    /// Between two places in the queue of those who ask after a leader's loss.
+    pub ask_stagger: Span,
+    /// Added to an election's deadline, and waited by who sees a better placed asker.
+    pub election_slack: Span,
+    /// The longest election before it starts again.
+    pub election_max: Span,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
+            heartbeat: Span::ms(250),
+            silence: Span::ms(1_500),
+            connect: Span::ms(1_000),
+            ask: Span::ms(300),
+            join: Span::ms(3_000),
+            join_grace: Span::ms(500),
+            fetch: Span::ms(2_000),
+            handover: Span::ms(1_000),
+            leave: Span::ms(5_000),
+            probe_min: Span::ms(250),
+            probe_max: Span::ms(5_000),
+            knock: Span::ms(5_000),
+            reopen: Span::ms(2_000),
+            ask_stagger: Span::ms(5),
+            election_slack: Span::ms(600),
+            election_max: Span::ms(5_000),
+        }
+    }
+}

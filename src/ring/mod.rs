@@ -1,0 +1,367 @@
+//! The pure core: one member of a room as a state machine.
+//!
+//! # The contract
+//!
+//! Nothing here opens a socket, reads a file, looks at a clock, starts a thread or draws a random number that was not
+//! handed in. A driver owns a [`Node`] and does the rest:
+//!
+//! ```text
+//!                 Input                          Output
+//!   sockets  ──▶ Accepted Dialled Frame Closed    Dial Send Close       ──▶ sockets
+//!   store    ──▶ Read, Cut              ┌──────┐  Save Sync Read Cut    ──▶ store
+//!   person   ──▶ Submit, Leave     ───▶ │ Node │  Event                 ──▶ screen, chat log
+//!   clock    ──▶ Tick                   └──────┘  Stop                  ──▶ the end
+//! ```
+//!
+//! * [`Node::step`] never fails and never blocks. Its outputs are to be obeyed in order: what must be durable before a
+//!   frame leaves stands before that frame.
+//! * [`Node::deadline`] says when to step with [`Input::Tick`] at the latest. While it lies in the past, the node has
+//!   gathered something (entries, acknowledgements) that goes out with the next tick: a driver first steps whatever
+//!   has already arrived and then ticks, so that a burst leaves as one frame.
+//! * A frame for many is one [`Output::Send`]: to be encoded once.
+//! * The store is not remembered here. The core keeps the newest entries ([`limits::RECENT_BYTES_MAX`]); what else it
+//!   needs it asks for with [`Output::Read`] and goes on without waiting.
+//!
+//! The invariants that hold after every step are those of `docs/protocol.rst`; the simulator under `tests/sim` checks them.
+
+mod entry;
+mod frame;
+mod id;
+pub mod limits;
+mod node;
+mod summary;
+mod view;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+pub use entry::{Body, Entry, Line, Member, Note};
+pub use frame::{
+    Accept, Ack, Answer, Batch, DecodeError, Elected, Entries, EpochSpan, Frame, Hello, Join, Meet, Offer, Refusal,
+    Relay, Standing, Submit, Token, Want, Weight,
+};
+pub use id::{
+    AuthorId, ConnId, Epoch, Index, Lamport, LineId, Name, NameError, Nonce, Now, ReadId, RoomId, SessionId,
+    SessionKey, Span, StreamId, Tail, Text, TextError, Time, Uid, WallMs,
+};
+pub use limits::Timing;
+pub use node::Node;
+pub use summary::Summary;
+pub use view::{View, between};
+
+/// Everything that a node is told at birth.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Its advertised address.
+    pub uid: Uid,
+    /// The name it would like.
+    pub name: Name,
+    /// Whether another name (`ann-2`) will do when that one is taken.
+    pub rename: bool,
+    /// Its owner's lasting identity.
+    pub author: AuthorId,
+    /// 64 random bits for this run. Two runs never share one.
+    pub session: SessionId,
+    /// Where its own pseudo-random numbers (nonces, jitter) start: 64 bits from the system's generator.
+    pub seed: u64,
+    /// How it begins.
+    pub start: Start,
+    /// What its store holds.
+    pub saved: Saved,
+    /// The protocol's times.
+    pub timing: Timing,
+}
+
+/// How a node begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// Create a room with this identity and lead it.
+    Found(RoomId),
+    /// Join through one of these, asked in turn.
+    Join(Vec<SocketAddr>),
+    /// The store remembers a room: ask its members; if none answers within [`Timing::reopen`], reopen it alone.
+    Reopen,
+}
+
+/// What a store held when it was opened.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Saved {
+    /// The room.
+    pub room: Option<RoomId>,
+    /// The fold of the log.
+    pub summary: Summary,
+    /// For each session the number of its last line that waits in the pending queue. The outbox of earlier runs counts
+    /// as the end of that queue.
+    pub pending: std::collections::BTreeMap<SessionKey, u64>,
+    /// The highest epoch that was obeyed.
+    pub promise: Option<Epoch>,
+    /// Every uid ever seen in the room.
+    pub book: Vec<Uid>,
+}
+
+/// What happens to a node.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// Time has passed; see [`Node::deadline`].
+    Tick,
+    /// A connection that the core asked for is open.
+    Dialled(ConnId),
+    /// A connection that the core asked for could not be opened.
+    DialFailed {
+        /// Which.
+        conn: ConnId,
+        /// The host answered that nobody listens there. `false`: no answer, or no route.
+        refused: bool,
+    },
+    /// Somebody has opened this connection.
+    Accepted(ConnId),
+    /// A frame has arrived.
+    Frame(ConnId, Frame),
+    /// The connection is gone, by the peer's will or by an error. Never follows an [`Output::Close`] of the same.
+    Closed(ConnId),
+    /// What [`Output::Read`] asked for.
+    Read(ReadId, Found),
+    /// What [`Output::Cut`] left.
+    Cut(Cut),
+    /// Somebody typed a line. Only while [`Node::outbox_room`] is not zero; else it is dropped with an event.
+    Submit(Text),
+    /// The person wants to leave; again: at once.
+    Leave,
+}
+
+/// What a read found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// Entries in order, from the index that was asked for; empty where the log has ended.
+    Log(Vec<Arc<Entry>>),
+    /// Pending lines in order with their places; empty at the end of the queue.
+    Pending(Vec<(PendingPlace, Arc<Line>)>),
+}
+
+/// A place in the pending queue; cut lines get lower ones than whatever waits there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PendingPlace(pub i64);
+
+/// What a store holds after a cut.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cut {
+    /// The fold of what is left.
+    pub summary: Summary,
+    /// As [`Saved::pending`].
+    pub pending: std::collections::BTreeMap<SessionKey, u64>,
+}
+
+/// What a node wants done, in this order.
+#[derive(Clone, Debug)]
+pub enum Output {
+    /// Write this. Written means that the end of the process cannot take it.
+    Save(Record),
+    /// Everything saved so far must be on the medium before what follows is done.
+    Sync,
+    /// Read from the store and answer with [`Input::Read`].
+    Read(ReadId, Wanted),
+    /// Remove all entries after this index, put their lines, in order, in front of the pending queue, drop their notes,
+    /// make it durable, and answer with [`Input::Cut`].
+    Cut(Index),
+    /// Open a connection.
+    Dial(ConnId, SocketAddr),
+    /// Put the frame behind what is queued on each of these connections.
+    Send(Vec<ConnId>, Arc<Frame>),
+    /// Write what is queued (within a short time), then close.
+    Close(ConnId),
+    /// Something that people want to know.
+    Event(Event),
+    /// The node is done. Nothing follows.
+    Stop(Stop),
+}
+
+/// What a store keeps. A store that loses its newest records holds a consistent earlier state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Record {
+    /// The room that everything else belongs to.
+    Room(RoomId),
+    /// Entries after the log's end. A line that stands here leaves pending and outbox.
+    Append(Vec<Arc<Entry>>),
+    /// A line of my own that is not in the log yet.
+    Queue(Arc<Line>),
+    /// The highest epoch that I have obeyed.
+    Promise(Epoch),
+    /// A uid of the room, new in the book.
+    Met(Uid),
+    /// A uid that is to be forgotten.
+    Forget(Uid),
+}
+
+/// What a core wants to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// Entries from this index on, of at most this weight in all (but at least one) and at most
+    /// [`limits::BATCH_ENTRIES_MAX`].
+    Log {
+        /// The first.
+        from: Index,
+        /// The most bytes, by [`Entry::weight`].
+        bytes_max: usize,
+    },
+    /// The newest entries that are lines up to this index, in order: at most `lines` and at most this weight.
+    Newest {
+        /// The last index that counts.
+        to: Index,
+        /// The most lines.
+        lines: usize,
+        /// The most bytes, by [`Entry::weight`].
+        bytes_max: usize,
+    },
+    /// Pending lines after this place (`None`: from the first): at most [`limits::OFFER_LINES_MAX`], and of at most
+    /// [`limits::BATCH_BYTES_MAX`] in all (but at least one).
+    Pending {
+        /// The last place already read.
+        after: Option<PendingPlace>,
+    },
+}
+
+/// What people want to know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A line to be shown and logged, once.
+    Line(Arc<Entry>),
+    /// The newest lines of a room that I have just joined, to be shown and logged before all others.
+    Backlog(Vec<Arc<Entry>>),
+    /// I am in the room, under this name.
+    Entered {
+        /// My name: not always the one that I asked for.
+        name: Name,
+        /// The room.
+        room: RoomId,
+    },
+    /// Somebody came.
+    Joined(Member),
+    /// Somebody went.
+    Left {
+        /// Who.
+        member: Member,
+        /// Without good-bye.
+        lost: bool,
+    },
+    /// I obey another epoch.
+    Leader(Epoch),
+    /// I have lost the leader.
+    LeaderLost(Uid),
+    /// I ask whom others follow.
+    Asking {
+        /// How many I ask.
+        nodes: usize,
+    },
+    /// I start a round of the election.
+    ElectionStarted {
+        /// Which.
+        round: u64,
+    },
+    /// I pass a candidate on.
+    TokenPassed {
+        /// In this round.
+        round: u64,
+        /// This candidate.
+        candidate: Uid,
+        /// To this node.
+        to: Uid,
+    },
+    /// My neighbour has changed; `repaired`: because the one before does not answer.
+    Next {
+        /// Who it is now; `None`: nobody but me.
+        next: Option<Uid>,
+        /// It took the place of one that does not answer.
+        repaired: bool,
+    },
+    /// I have found another part of the room, led by another.
+    OtherLeader(Epoch),
+    /// I follow through another member, since I cannot reach the leader.
+    Relayed {
+        /// Who carries my frames.
+        through: Uid,
+        /// To this leader.
+        leader: Uid,
+    },
+    /// At the address of a member there is another room now.
+    OtherRoom(Uid),
+    /// My log was cut: this many lines go back into the queue.
+    Rebased {
+        /// Lines.
+        lines: u64,
+    },
+    /// Everything that I wrote up to this number of my session stands in my log and at another member
+    /// (alone: in my log).
+    Sent {
+        /// The number of the last line.
+        n: u64,
+        /// Nobody but me holds it.
+        alone: bool,
+    },
+    /// A connection was cut because its peer broke the protocol.
+    Misbehaved {
+        /// Which.
+        conn: ConnId,
+        /// What was wrong.
+        why: &'static str,
+    },
+    /// A contact answers, but cannot let me in yet.
+    StillElecting,
+}
+
+/// Why a node is done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// It left.
+    Left {
+        /// Lines of its own that nobody has ordered.
+        waiting: u64,
+    },
+    /// None of its contacts has answered.
+    Unreachable,
+    /// The room would not have it.
+    Refused(Refusal),
+}
+
+/// A node's role, as people are told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Orders the lines.
+    Leader,
+    /// Follows the leader.
+    Follower,
+    /// Looks for a leader.
+    Electing,
+    /// Is on its way into the room.
+    Joining,
+}
+
+/// A node at one moment, for `status` and for tests.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// The room.
+    pub room: Option<RoomId>,
+    /// The name.
+    pub name: Name,
+    /// The address.
+    pub uid: Uid,
+    /// The role.
+    pub role: Role,
+    /// The reign that is obeyed; none while there is no leader.
+    pub epoch: Option<Epoch>,
+    /// The next in the ring, if the link to it is up; itself when alone.
+    pub next: Option<Uid>,
+    /// The previous in the ring, if it has a link to this node; itself when alone.
+    pub prev: Option<Uid>,
+    /// The members.
+    pub members: Vec<Member>,
+    /// The log's end.
+    pub tail: Tail,
+    /// The node's clock.
+    pub lamport: Lamport,
+    /// Own lines that are not in the log.
+    pub waiting: u64,
+    /// What every member is known to hold.
+    pub floor: Index,
+    /// The member that carries frames to the leader, where there is no link to it.
+    pub relay: Option<Uid>,
+}

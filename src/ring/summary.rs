@@ -1,0 +1,80 @@
+//! What a log amounts to: everything that is decided from a log without reading it again.
+//!
+//! A [`Summary`] is the fold of a log's entries. The core keeps the one of its whole log; a store makes another when it
+//! cuts, or opens, a log.
+
+use std::collections::BTreeMap;
+
+use super::entry::{Body, Entry};
+use super::frame::EpochSpan;
+use super::id::{Epoch, Index, Lamport, SessionKey, Tail};
+use super::view::View;
+
+/// The fold of a log up to some index.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// The last entry's epoch and index.
+    pub tail: Tail,
+    /// The last entry's timestamp.
+    pub lamport: Lamport,
+    /// Each epoch's last index. Epochs rise along a log, so this is the log's shape.
+    pub epochs: BTreeMap<Epoch, Index>,
+    /// For each session the number of its last line: lines of a session stand in the log without a hole.
+    pub watermarks: BTreeMap<SessionKey, u64>,
+    /// The members, as the notes say.
+    pub view: View,
+    /// How many lines there are.
+    pub lines: u64,
+}
+
+impl Summary {
+    /// Takes the next entry.
+    pub fn apply(&mut self, entry: &Entry) {
+        assert_eq!(entry.index, self.tail.index.next(), "an entry follows the tail");
+        self.tail = entry.tail();
+        self.lamport = entry.lamport;
+        match self.epochs.last_entry() {
+            Some(mut last) if *last.key() == entry.epoch => *last.get_mut() = entry.index,
+            _ => {
+                self.epochs.insert(entry.epoch, entry.index);
+            }
+        }
+        match &entry.body {
+            Body::Line(line) => {
+                self.lines += 1;
+                self.watermarks.insert(line.id.key(), line.id.n);
+            }
+            Body::Note(note) => self.view.apply(note),
+        }
+    }
+
+    /// The number of the session's last line in this log; zero if there is none.
+    pub fn watermark(&self, key: SessionKey) -> u64 {
+        self.watermarks.get(&key).copied().unwrap_or(0)
+    }
+
+    /// The log's epochs, newest first, older than `before`.
+    pub fn shape(&self, before: Option<Epoch>, max: usize) -> Vec<EpochSpan> {
+        let span = |(&epoch, &last): (&Epoch, &Index)| EpochSpan { epoch, last };
+        match before {
+            Some(before) => self.epochs.range(..before).rev().take(max).map(span).collect(),
+            None => self.epochs.iter().rev().take(max).map(span).collect(),
+        }
+    }
+
+    /// The last index that this log shares with one of that shape. `None`: none of its epochs is here.
+    ///
+    /// The same epoch and index mean the same prefix, so the newest shared epoch decides.
+    pub fn common(&self, shape: &[EpochSpan]) -> Option<Index> {
+        shape.iter().find_map(|span| self.epochs.get(&span.epoch).map(|&last| last.min(span.last)))
+    }
+
+    /// The last entry's epoch and index at or before `index`, as far as epochs tell.
+    pub fn tail_at(&self, index: Index) -> Tail {
+        if index == Index(0) {
+            return Tail::default();
+        }
+        let epoch = self.epochs.iter().find(|(_, last)| **last >= index).map(|(&epoch, _)| epoch);
+        Tail { epoch, index }
+    }
+}

@@ -1,0 +1,194 @@
+//! A history in memory: it ends with the process.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use super::Store;
+use crate::ring::limits::{BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, OFFER_LINES_MAX};
+use crate::ring::{
+    Body, Cut, Entry, Epoch, Found, Index, Line, PendingPlace, Record, RoomId, Saved, SessionKey, Summary, Uid, Wanted,
+};
+
+/// A history in memory.
+#[derive(Clone, Debug, Default)]
+pub struct MemoryStore {
+    room: Option<RoomId>,
+    log: Vec<Arc<Entry>>,
+    summary: Summary,
+    pending: BTreeMap<PendingPlace, Arc<Line>>,
+    outbox: BTreeMap<u64, Arc<Line>>,
+    promise: Option<Epoch>,
+    book: std::collections::BTreeSet<Uid>,
+}
+
+impl MemoryStore {
+    /// An empty history.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The whole log.
+    pub fn log(&self) -> &[Arc<Entry>] {
+        &self.log
+    }
+
+    /// The fold of the whole log.
+    pub fn summary(&self) -> &Summary {
+        &self.summary
+    }
+
+    /// The lines that wait for their way back into the log, in order.
+    pub fn pending(&self) -> impl ExactSizeIterator<Item = &Arc<Line>> {
+        self.pending.values()
+    }
+
+    /// The lines of this node's owner that are not in the log yet, in the order of their numbers.
+    pub fn outbox(&self) -> impl ExactSizeIterator<Item = &Arc<Line>> {
+        self.outbox.values()
+    }
+
+    /// The highest epoch that was obeyed.
+    pub fn promise(&self) -> Option<Epoch> {
+        self.promise
+    }
+
+    /// The room.
+    pub fn room(&self) -> Option<RoomId> {
+        self.room
+    }
+
+    /// Opens the store for another run: the outbox of the last one becomes the end of the pending queue.
+    pub fn reopen(&mut self) {
+        let outbox = std::mem::take(&mut self.outbox);
+        for line in outbox.into_values() {
+            let place = self.pending.last_key_value().map_or(0, |(place, _)| place.0 + 1);
+            self.pending.insert(PendingPlace(place), line);
+        }
+    }
+
+    fn append(&mut self, entry: &Arc<Entry>) {
+        self.summary.apply(entry);
+        self.log.push(Arc::clone(entry));
+        let Body::Line(line) = &entry.body else { return };
+        if self.outbox.get(&line.id.n).is_some_and(|own| own.id == line.id) {
+            self.outbox.remove(&line.id.n);
+        }
+        if !self.pending.is_empty() {
+            let summary = &self.summary;
+            let stands = |line: &Line| line.id.n <= summary.watermark(line.id.key());
+            while let Some(first) = self.pending.first_entry() {
+                if !stands(first.get()) {
+                    break;
+                }
+                first.remove();
+            }
+        }
+    }
+
+    fn pending_marks(&self) -> BTreeMap<SessionKey, u64> {
+        // Lines of a session wait in the order of their numbers, so the last one seen has the highest.
+        let waiting = self.pending.values().filter(|line| line.id.n > self.summary.watermark(line.id.key()));
+        waiting.map(|line| (line.id.key(), line.id.n)).collect()
+    }
+}
+
+/// The first of `items` that fit into `count_max` and, but for the first, into `bytes_max`.
+fn fitting<T>(
+    items: impl Iterator<Item = T>,
+    count_max: usize,
+    bytes_max: usize,
+    weight: impl Fn(&T) -> usize,
+) -> Vec<T> {
+    let mut bytes = 0;
+    let mut taken = Vec::new();
+    for item in items.take(count_max) {
+        bytes += weight(&item);
+        if bytes > bytes_max && !taken.is_empty() {
+            break;
+        }
+        taken.push(item);
+    }
+    taken
+}
+
+impl Store for MemoryStore {
+    type Error = Infallible;
+
+    fn saved(&self) -> Result<Saved, Infallible> {
+        Ok(Saved {
+            room: self.room,
+            summary: self.summary.clone(),
+            pending: self.pending_marks(),
+            promise: self.promise,
+            book: self.book.iter().copied().collect(),
+        })
+    }
+
+    fn save(&mut self, record: &Record) -> Result<(), Infallible> {
+        match record {
+            Record::Room(room) => self.room = Some(*room),
+            Record::Append(entries) => entries.iter().for_each(|entry| self.append(entry)),
+            Record::Queue(line) => {
+                self.outbox.insert(line.id.n, Arc::clone(line));
+            }
+            Record::Promise(epoch) => self.promise = Some(*epoch),
+            Record::Met(uid) => {
+                self.book.insert(*uid);
+            }
+            Record::Forget(uid) => {
+                self.book.remove(uid);
+            }
+        }
+        Ok(())
+    }
+
+    fn sync(&mut self) -> Result<(), Infallible> {
+        Ok(())
+    }
+
+    fn read(&self, wanted: &Wanted) -> Result<Found, Infallible> {
+        Ok(match *wanted {
+            Wanted::Log { from, bytes_max } => {
+                let start = usize::try_from(from.0.saturating_sub(1)).unwrap_or(usize::MAX).min(self.log.len());
+                let entries = self.log[start..].iter().cloned();
+                Found::Log(fitting(entries, BATCH_ENTRIES_MAX, bytes_max, |entry| entry.weight()))
+            }
+            Wanted::Newest { to, lines, bytes_max } => {
+                let end = usize::try_from(to.0).unwrap_or(usize::MAX).min(self.log.len());
+                let newest = self.log[..end].iter().rev().filter(|entry| entry.line().is_some()).cloned();
+                let mut entries = fitting(newest, lines, bytes_max, |entry| entry.weight());
+                entries.reverse();
+                Found::Log(entries)
+            }
+            Wanted::Pending { after } => {
+                let from = after.map_or(PendingPlace(i64::MIN), |place| PendingPlace(place.0 + 1));
+                let waiting = self.pending.range(from..).map(|(&place, line)| (place, Arc::clone(line)));
+                let waiting = waiting.filter(|(_, line)| line.id.n > self.summary.watermark(line.id.key()));
+                Found::Pending(fitting(waiting, OFFER_LINES_MAX, BATCH_BYTES_MAX, |(_, line)| line.weight()))
+            }
+        })
+    }
+
+    fn cut(&mut self, keep: Index) -> Result<Cut, Infallible> {
+        let keep = usize::try_from(keep.0).unwrap_or(usize::MAX).min(self.log.len());
+        let cut = self.log.split_off(keep);
+        let first = self.pending.first_key_value().map_or(0, |(place, _)| place.0);
+        let lines: Vec<Arc<Line>> = cut
+            .iter()
+            .filter_map(|entry| match &entry.body {
+                // After a cut the submitted timestamp is the one that the line had in the log.
+                Body::Line(line) => Some(Arc::new(Line { lamport: entry.lamport, ..Line::clone(line) })),
+                Body::Note(_) => None,
+            })
+            .collect();
+        for (line, place) in lines.into_iter().rev().zip(1..) {
+            self.pending.insert(PendingPlace(first - place), line);
+        }
+        self.summary = Summary::default();
+        for entry in &self.log {
+            self.summary.apply(entry);
+        }
+        Ok(Cut { summary: self.summary.clone(), pending: self.pending_marks() })
+    }
+}
