@@ -47,7 +47,7 @@ impl Node {
                             self.consider(theirs);
                         }
                     }
-                    Standing::Electing | Standing::Joining => {
+                    Standing::Electing | Standing::Joining | Standing::Knocking => {
                         let roommate = self.links.peer(conn).is_some_and(|peer| peer.room == self.room);
                         if roommate {
                             self.send(conn, Frame::Elected(Elected { epoch, ring: Vec::new(), hops: None }));
@@ -70,7 +70,7 @@ impl Node {
                             self.send(over, Frame::Hint(epoch));
                         }
                     }
-                    Standing::Electing | Standing::Joining => {}
+                    Standing::Electing | Standing::Joining | Standing::Knocking => {}
                 }
             }
             _ => {}
