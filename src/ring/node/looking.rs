@@ -48,8 +48,7 @@ impl Node {
                         }
                     }
                     Standing::Electing | Standing::Joining | Standing::Knocking => {
-                        let roommate = self.links.peer(conn).is_some_and(|peer| peer.room == self.room);
-                        if roommate {
+                        if self.is_roommate(conn) {
                             self.send(conn, Frame::Elected(Elected { epoch, ring: Vec::new(), hops: None }));
                         }
                     }
