@@ -179,7 +179,7 @@ async fn greet(who: u64, socket: TcpStream, peer: SocketAddr, timing: Timing) ->
     let heard = tokio::time::timeout(limit, hello(&socket)).await;
     let arrival = match heard.unwrap_or_else(|_| Err(Some("did not say hello".to_owned()))) {
         Ok((hello, rest)) => match tune(&socket, timing) {
-            Ok(()) => Some(Arrival::Greeted { socket, peer, hello, rest }),
+            Ok(()) => Some(Arrival::Greeted { socket, peer, hello: Box::new(hello), rest }),
             // Gone already.
             Err(_) => None,
         },

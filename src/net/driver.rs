@@ -188,7 +188,7 @@ where
                 let conn = self.links.accept(peer, socket, rest);
                 self.step(Input::Accepted(conn))?;
                 if self.links.peer(conn).is_some() && self.stop.is_none() {
-                    self.step(Input::Frame(conn, hello))?;
+                    self.step(Input::Frame(conn, *hello))?;
                 }
             }
             Arrival::TurnedAway { peer, why } => self.notices.dropped(Instant::now(), peer, &why),

@@ -43,7 +43,7 @@ pub(super) enum Arrival {
         /// Its other end.
         peer: SocketAddr,
         /// Its hello.
-        hello: Frame,
+        hello: Box<Frame>,
         /// What was read behind it.
         rest: BytesMut,
     },

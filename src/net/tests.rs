@@ -111,14 +111,11 @@ async fn a_peer_that_does_not_read_overflows_its_own_queue_alone() {
     let frame = Bytes::from(vec![b' '; FRAME_BYTES_MAX]);
     let mut said = 0;
     while slow.say(frame.clone()) != Err(Overflow) {
-        while good.say(frame.clone()) == Err(Overflow) {
-            unreachable!("a reader keeps up");
-        }
+        good.say(frame.clone()).unwrap();
         slow.flush();
         good.flush();
         said += 1;
-        let written = |link: &Link| link.waiting() == 0;
-        while !written(&good) {
+        while good.waiting() > 0 {
             tokio::task::yield_now().await;
         }
         assert!(said < 100, "the queue has no end");
@@ -220,10 +217,10 @@ async fn the_bytes_decoded_ahead_are_bounded() {
     let (_link, mut peer) = bench.link(1).await;
     let frame = encoded(&Frame::NextIs(Uid(SocketAddr::from(([127, 0, 0, 1], 1)))));
     flood(&mut peer, &frame).await;
-    let mut decoded = 0;
+    let (mut decoded, mut kept) = (0, Vec::new());
     while let Ok(Arrival::Frames { frames, cost, .. }) = bench.arrivals.try_recv() {
         decoded += frames.len() * frame.len();
-        std::mem::forget(cost);
+        kept.push(cost);
     }
     assert!(decoded > 0 && decoded <= READ_CONN_BYTES_MAX, "{decoded}");
 }
@@ -267,7 +264,7 @@ async fn only_a_hello_opens_the_door() {
     said.extend_from_slice(b"\"as");
     let mut peer = knock(said).await;
     let Arrival::Greeted { hello: got, rest, socket, peer: from } = bench.next().await else { panic!("not let in") };
-    assert_eq!(got, hello());
+    assert_eq!(*got, hello());
     assert!(socket.nodelay().unwrap());
     let _link = Link::accepted(ConnId::accepted(1), from, socket, rest, &bench.inbox, &bench.meter);
     peer.write_all(b"k\"\n").await.unwrap();
