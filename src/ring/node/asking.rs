@@ -93,6 +93,9 @@ impl Node {
                 self.join(epoch.leader, Some(epoch), seek);
             }
             Standing::Following { .. } | Standing::Electing | Standing::Joining | Standing::Knocking => {
+                // The contacts are asked in turn: another may know better.
+                knock.conn = None;
+                knock.at += 1;
                 knock.retry = Some(now + KNOCK_AGAIN);
                 self.rearm = true;
                 self.event(Event::StillElecting);

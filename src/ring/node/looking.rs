@@ -12,7 +12,9 @@ impl Node {
         match &self.phase {
             Phase::Leading(leading) if leading.retiring.is_none() => {
                 let view = &self.log.summary().view;
-                let due = self.book.due(now, &timing, |uid| !view.contains(uid));
+                let mut due = self.book.due(now, &timing, |uid| !view.contains(uid));
+                // Members whose link was lost: a dial that is refused says that they are gone.
+                due.extend(leading.absent.keys().copied());
                 for uid in due {
                     self.send_to(uid, Frame::Ask);
                 }
