@@ -139,6 +139,17 @@ impl Node {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
+    /// Stops all of its threads, as a laptop's lid does.
+    pub fn freeze(&self) {
+        self.signal(Signal::STOP);
+        let tasks = format!("/proc/{}/task", self.child.id());
+        let stopped = |task: fs::DirEntry| {
+            let stat = fs::read_to_string(task.path().join("stat")).unwrap_or_default();
+            stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('T'))
+        };
+        until("all threads stand still", || fs::read_dir(&tasks).unwrap().all(|task| stopped(task.unwrap())));
+    }
+
     /// Waits for the end. The exit code, and everything that was shown and not yet read.
     pub fn wait(mut self) -> (i32, Vec<String>, Dir) {
         let until = Instant::now() + LONG;

@@ -100,7 +100,7 @@ fn lines_that_nobody_orders_are_counted() {
     let mut bob = Node::join("bob", &ann);
     bob.feed("heard\n");
     ann.wait_for("]: heard");
-    ann.signal(Signal::STOP);
+    ann.freeze();
     bob.feed("unheard\n");
     until("the line is taken", || crate::status::waiting(&bob) == 1);
     bob.signal(Signal::TERM);
