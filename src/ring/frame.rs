@@ -175,8 +175,10 @@ pub enum Standing {
     },
     /// I look for a leader, or elect one.
     Electing,
-    /// I am on my way into the room, or to a leader.
+    /// I am on my way to a leader, or I remember a room that I shall reopen.
     Joining,
+    /// I look for a room myself, and know of none.
+    Knocking,
 }
 
 /// One epoch in a log's shape.

@@ -121,6 +121,11 @@ impl Node {
         joining.accepted = Some(Attached { stream, epoch, common, yours });
         self.enter_room(room);
         if newcomer {
+            // Everybody else was greeted by somebody without a room: what is opened from here on says better.
+            let carrier = self.links.carried_by(conn);
+            for other in self.links.others(conn).into_iter().filter(|&other| Some(other) != carrier) {
+                self.close(other);
+            }
             let before = self.show_after.max(tail.index);
             self.show_after = before;
         }

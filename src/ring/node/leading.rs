@@ -203,6 +203,7 @@ impl Node {
             flight_bytes: 0,
             reading: false,
         };
+        self.links.entered(conn, room);
         let before = leading.followers.insert(from, follower);
         leading.absent.remove(&from);
         let epoch = leading.epoch;

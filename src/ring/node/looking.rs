@@ -47,9 +47,8 @@ impl Node {
                             self.consider(theirs);
                         }
                     }
-                    Standing::Electing | Standing::Joining => {
-                        let roommate = self.links.peer(conn).is_some_and(|peer| peer.room == self.room);
-                        if roommate {
+                    Standing::Electing | Standing::Joining | Standing::Knocking => {
+                        if self.is_roommate(conn) {
                             self.send(conn, Frame::Elected(Elected { epoch, ring: Vec::new(), hops: None }));
                         }
                     }
@@ -70,7 +69,7 @@ impl Node {
                             self.send(over, Frame::Hint(epoch));
                         }
                     }
-                    Standing::Electing | Standing::Joining => {}
+                    Standing::Electing | Standing::Joining | Standing::Knocking => {}
                 }
             }
             _ => {}

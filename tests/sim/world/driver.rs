@@ -152,6 +152,7 @@ impl World {
         }
         let telling =
             outputs.iter().any(|output| matches!(output, Output::Save(_) | Output::Cut(_) | Output::Event(_)));
+        let cuts = outputs.iter().any(|output| matches!(output, Output::Cut(_)));
         let mut answers = Vec::new();
         for output in outputs {
             self.tell_output(slot, &output);
@@ -165,7 +166,9 @@ impl World {
                 return;
             }
         }
-        self.look(slot, telling || steps % 16 == 0);
+        if !cuts {
+            self.look(slot, telling || steps % 16 == 0);
+        }
         for arrival in answers {
             self.arrive(slot, run, arrival);
         }
@@ -250,10 +253,12 @@ impl World {
 
     /// The store answers at once, or later but never out of turn.
     fn answer(&mut self, slot: usize, run: u32, arrival: Arrival, answers: &mut Vec<Arrival>) {
-        let late = self.slow_store.percent > 0 && self.rng.percent(self.slow_store.percent);
+        // A cut is answered before anything else happens.
+        let cut = matches!(arrival, Arrival::Cut(_));
+        let late = !cut && self.slow_store.percent > 0 && self.rng.percent(self.slow_store.percent);
         let delay = if late { 1 + self.rng.below(self.slow_store.delay_max) } else { 0 };
         let Some(process) = &mut self.slots[slot].process else { return };
-        let at = (self.now + delay).max(process.reads_until);
+        let at = if cut { self.now } else { (self.now + delay).max(process.reads_until) };
         if at == self.now {
             answers.push(arrival);
         } else {
