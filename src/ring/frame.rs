@@ -45,8 +45,10 @@ pub enum Frame {
     Accept(Accept),
     /// I do not lead; this one does.
     Redirect(Uid),
-    /// I cannot answer a join yet; stay.
+    /// I lead, but cannot answer a join yet; stay.
     Wait,
+    /// I do not lead, and know of nobody who does.
+    NoLeader,
     /// The newest lines, for display alone.
     Backlog(Batch),
     /// Entries of the log, in order.
@@ -489,6 +491,7 @@ impl Frame {
             | Self::MoreShape
             | Self::Redirect(_)
             | Self::Wait
+            | Self::NoLeader
             | Self::Ack(_)
             | Self::Floor(_)
             | Self::Leave(_)

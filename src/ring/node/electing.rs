@@ -197,7 +197,7 @@ impl Node {
             Phase::Joining(joining) => {
                 // A leader that has greeted me is there: the join goes on.
                 let (epoch, conn) = (joining.epoch, joining.conn);
-                if !self.links.fresh(conn, self.now.mono) {
+                if joining.leader == token.candidate || !self.links.fresh(conn, self.now.mono) {
                     return self.past(token);
                 }
                 let age = self.links.echo_age(conn, self.now.mono).unwrap_or_default();

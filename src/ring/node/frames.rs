@@ -35,6 +35,7 @@ impl Node {
             Frame::Accept(accept) => self.on_accept(conn, accept),
             Frame::Redirect(leader) => self.on_redirect(conn, leader),
             Frame::Wait => self.on_wait(conn),
+            Frame::NoLeader => self.on_no_leader(conn),
             Frame::Backlog(batch) => self.on_backlog(conn, batch),
             Frame::Entries(entries) => self.on_entries(conn, entries),
             Frame::Ack(ack) => self.on_ack(conn, from, ack),

@@ -57,7 +57,7 @@ impl Node {
             tail: self.log.tail().index,
             promise: self.promise,
             lamport: self.clock,
-            backlog: self.log.tail().index == Index(0) && !self.greeted,
+            backlog: self.log.tail().index == Index(0),
         };
         self.send(conn, Frame::Join(join));
     }
@@ -80,6 +80,17 @@ impl Node {
             joining.deadline = deadline;
             self.rearm = true;
         }
+    }
+
+    /// The one I asked does not lead, and knows of nobody who does: back to the question.
+    pub(super) fn on_no_leader(&mut self, conn: ConnId) {
+        let Phase::Joining(joining) = &mut self.phase else { return };
+        if joining.conn != conn || joining.accepted.is_some() {
+            return;
+        }
+        let leader = joining.leader;
+        let seek = std::mem::take(&mut joining.seek);
+        self.join_abandoned(leader, self.now.mono, seek);
     }
 
     /// The one I asked does not lead. After too many such answers: back to the question.
@@ -126,8 +137,10 @@ impl Node {
             for other in self.links.others(conn).into_iter().filter(|&other| Some(other) != carrier) {
                 self.close(other);
             }
-            let before = self.show_after.max(tail.index);
-            self.show_after = before;
+        }
+        if tail_mine == Index(0) {
+            // What stands there now comes as a backlog, or is too old to be shown.
+            self.show_after = tail.index;
         }
         members.iter().for_each(|&uid| self.meet(uid));
         let renamed = self.name != name;

@@ -30,7 +30,12 @@ impl World {
     pub(super) fn take(&mut self, slot: usize, arrival: Arrival) {
         let input = match arrival {
             Arrival::Read(id, found) => Input::Read(id, found),
-            Arrival::Cut(cut) => Input::Cut(cut),
+            Arrival::Cut(cut) => {
+                if let Some(process) = &mut self.slots[slot].process {
+                    process.cutting = false;
+                }
+                Input::Cut(cut)
+            }
             Arrival::Dialled(conn) => match self.end_id(conn, 0) {
                 Some(id) => Input::Dialled(id),
                 None => return,
@@ -179,7 +184,8 @@ impl World {
     fn look(&mut self, slot: usize, closely: bool) {
         let Some(process) = &self.slots[slot].process else { return };
         let mut verdict = self.checks.sizes(slot, &process.node.sizes());
-        if closely && verdict.is_ok() {
+        // Between the wish to cut and the answer a node speaks of the log that it had.
+        if closely && !process.cutting && verdict.is_ok() {
             verdict = self.checks.status(slot, &process.node.status(), &self.slots[slot].disk);
         }
         self.verdict(verdict);
@@ -224,6 +230,9 @@ impl World {
                 let cut = self.slots[slot].disk.cut(keep);
                 let verdict = self.checks.cut(slot, keep, &self.slots[slot].disk);
                 self.verdict(verdict);
+                if let Some(process) = &mut self.slots[slot].process {
+                    process.cutting = true;
+                }
                 self.answer(slot, run, Arrival::Cut(cut), answers);
             }
             Output::Dial(id, address) => self.dial(slot, run, id, address),
