@@ -157,6 +157,16 @@ impl Room {
     }
 }
 
+impl Drop for Room {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            for node in &self.nodes {
+                println!("{}", node.portrait());
+            }
+        }
+    }
+}
+
 /// What settled nodes agree on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Agreed {

@@ -201,11 +201,13 @@ impl Node {
         let (chats, events) = self.screen.look(|shown| (shown.chats.len(), shown.events.clone()));
         let log = self.log();
         format!(
-            "== {} {} pid {} alive {} chats shown {chats}\n  status {}\n  log:\n    {}\n  events:\n    {}\n  stderr:\n    {}",
+            "== {} {} pid {} alive {} chats shown {chats}, files kept in {}\n  status {}\n  log:\n    {}\n  events:\n    {}\n  \
+             stderr:\n    {}",
             self.name,
             self.addr,
             self.pid.as_raw_nonzero(),
             self.alive(),
+            self.dir.path().display(),
             if self.alive() { self.status().map_or_else(|e| e, |v| v.to_string()) } else { "-".into() },
             last(log.lines().collect()),
             last(events.iter().map(|(_, line)| line.as_str()).collect()),
@@ -216,11 +218,7 @@ impl Node {
 
 impl Drop for Node {
     fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.signal(Signal::CONT);
-            println!("{}\n  files kept in {}", self.portrait(), self.dir.path().display());
-            self.dir.disable_cleanup(true);
-        }
+        self.dir.disable_cleanup(std::thread::panicking());
         let mut child = self.child.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         let _ = child.kill();
         let _ = child.wait();
