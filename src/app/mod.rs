@@ -89,7 +89,8 @@ async fn be_member(chat: &Chat) -> Result<(), Failure> {
     let started = Instant::now();
     let config = config(chat, &place)?;
     let lines = OwnLines::default();
-    let running = net::start(config.clone(), MemoryStore::default(), vec![place.listener]).context("the node does not start")?;
+    let running =
+        net::start(config.clone(), MemoryStore::default(), vec![place.listener]).context("the node does not start")?;
     answer_status(place.listens, running.urgent.clone());
     let (in_room, entered) = watch::channel(InRoom::None);
     let herald = Herald {

@@ -122,8 +122,9 @@ fn advertised(
     let loopback: IpAddr = if listens.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() };
     let ip = seen_by_contact.or_else(|| local_ip_towards(world)).unwrap_or(loopback);
     let uid = Uid(SocketAddr::new(ip, listens.port()));
-    let remark =
-        contacts.is_empty().then(|| format!("listening on {listens}; others are told {uid} (--advertise changes that)"));
+    let remark = contacts
+        .is_empty()
+        .then(|| format!("listening on {listens}; others are told {uid} (--advertise changes that)"));
     (uid, remark)
 }
 

@@ -29,7 +29,12 @@ fn waiting_lines(lines: u64) -> Failure {
         1 => "left with one line that nobody has ordered".to_owned(),
         _ => format!("left with {lines} lines that nobody has ordered"),
     };
-    Failure::new(Exit::Waiting, what, "no leader took them in time; nobody else has them", "try again once the room is back")
+    Failure::new(
+        Exit::Waiting,
+        what,
+        "no leader took them in time; nobody else has them",
+        "try again once the room is back",
+    )
 }
 
 fn refused(refusal: &Refusal, chat: &Chat) -> Failure {

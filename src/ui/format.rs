@@ -85,7 +85,9 @@ pub fn event_text(event: &Event) -> Option<String> {
         Event::Next { next: Some(next), repaired: true } => format!("Ring repaired: the next is {next}"),
         Event::Next { next: Some(next), repaired: false } => format!("The next in the ring is {next}"),
         Event::Next { next: None, repaired: _ } => "Alone in the ring".to_owned(),
-        Event::OtherLeader(epoch) => format!("Another part of the room follows {} (epoch {})", epoch.leader, epoch.round),
+        Event::OtherLeader(epoch) => {
+            format!("Another part of the room follows {} (epoch {})", epoch.leader, epoch.round)
+        }
         Event::Relayed { through, leader } => format!("The leader {leader} is reached through {through}"),
         Event::OtherRoom(uid) => format!("another room is now at {uid}"),
         Event::Rebased { lines: 1 } => "One line goes back into the queue, to be ordered again".to_owned(),

@@ -116,12 +116,10 @@ mod tests {
     #[test]
     fn a_line_has_a_limit() {
         let limit = "x".repeat(TEXT_BYTES_MAX);
-        assert_eq!(read(format!("{limit}\r\n{limit}\n{limit}y\nz\n").as_bytes()), [
-            line(&limit),
-            line(&limit),
-            Typed::TooLong { bytes: TEXT_BYTES_MAX as u64 + 1 },
-            line("z"),
-        ]);
+        assert_eq!(
+            read(format!("{limit}\r\n{limit}\n{limit}y\nz\n").as_bytes()),
+            [line(&limit), line(&limit), Typed::TooLong { bytes: TEXT_BYTES_MAX as u64 + 1 }, line("z"),]
+        );
     }
 
     #[test]

@@ -92,7 +92,8 @@ impl Screen {
     ) -> io::Result<(Self, JoinHandle<()>)> {
         let shared = Arc::new(Shared { queue: Mutex::default(), changed: Condvar::new(), log_name });
         let screen = Self { shared: shared.clone() };
-        let thread = std::thread::Builder::new().name("screen".to_owned()).spawn(move || write_all(&shared, out, gone))?;
+        let thread =
+            std::thread::Builder::new().name("screen".to_owned()).spawn(move || write_all(&shared, out, gone))?;
         Ok((screen, thread))
     }
 

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 
-pub use node::{Enter, Keyboard, Node};
+pub use node::{Enter, Keyboard, Node, PROGRAM};
 pub use screen::{Chat, Shown};
 
 /// Waits for this test's turn: each wants both cores and its timings for itself.

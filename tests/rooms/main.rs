@@ -16,4 +16,5 @@ mod harness;
 mod hostile;
 mod leaving;
 mod namespaces;
+mod refusals;
 mod talking;
