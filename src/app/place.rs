@@ -192,7 +192,7 @@ fn holder(there: SocketAddr) -> Holder {
 }
 
 /// Whether a hello is answered by a hello, or by a refusal.
-fn greet(there: SocketAddr) -> io::Result<bool> {
+fn greet(there: SocketAddr) -> anyhow::Result<bool> {
     let ip = match there.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),

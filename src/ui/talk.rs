@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::net::Command;
 use crate::ring::limits::TEXT_BYTES_MAX;
-use crate::ring::{Role, Status, Text, TextError};
+use crate::ring::{Member, Role, Status, Text, TextError};
 use crate::ui::format::Who;
 use crate::ui::pipe::Typed;
 use crate::ui::screen::Screen;
@@ -159,7 +159,7 @@ impl Talk {
 
 fn who(status: &Status) -> Vec<String> {
     let leader = status.epoch.map(|epoch| epoch.leader);
-    let tell = |member| {
+    let tell = |member: &Member| {
         let who = Who::from(member);
         match (member.uid == status.uid, Some(member.uid) == leader) {
             (true, true) => format!("{who}, you, the leader"),

@@ -13,8 +13,8 @@ use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 use rustyline::error::ReadlineError;
 use rustyline::history::MemHistory;
 use rustyline::{
-    Behavior, Cmd, ConditionalEventHandler, Config, Editor, Event, EventContext, EventHandler, ExternalPrinter as _,
-    KeyCode, KeyEvent, Modifiers, Movement, RepeatCount,
+    Cmd, ConditionalEventHandler, Config, Editor, Event, EventContext, EventHandler, ExternalPrinter as _, KeyCode,
+    KeyEvent, Modifiers, Movement, RepeatCount,
 };
 use tokio::sync::watch;
 
@@ -66,7 +66,7 @@ impl Drop for Restore {
 /// # Errors
 /// This terminal cannot do it: [`io::ErrorKind::Unsupported`].
 pub fn edit(place: &watch::Receiver<Place>, uid: Uid, screen: &Screen, typed: SyncSender<Typed>) -> io::Result<()> {
-    let config = Config::builder().behavior(Behavior::PreferTerm).enable_bracketed_paste(true).build();
+    let config = Config::builder().build();
     let mut editor: Editor<(), MemHistory> =
         Editor::with_history(config, MemHistory::new()).map_err(|error| unsupported(&error))?;
     let mut printer = editor.create_external_printer().map_err(|error| unsupported(&error))?;

@@ -1,6 +1,6 @@
 //! Nodes that talk over real sockets, and peers that do not play along.
 
-#![expect(clippy::unwrap_used, missing_docs, reason = "a test fails by panicking, and its name says what it shows")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, and its name says what it shows")]
 
 mod room;
 
