@@ -3,8 +3,6 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use rustix::process::Signal;
-
 use crate::harness::{Chat, Room, Talker, all_show, check_log, check_same, hush, quiet, settled, soon, turn};
 
 /// The leader freezes for ten seconds. Within two the others talk again; when it thaws it is a member like any other.
@@ -19,8 +17,8 @@ fn proof_05_frozen_leader() {
         others.iter().map(|node| Talker::start(node, &node.name, Duration::from_millis(20))).collect();
     all_show(&room.all(), &talkers.iter().map(|talker| (talker.tag.clone(), 20)).collect::<Vec<_>>(), soon(20));
 
+    sleeper.freeze();
     let frozen = Instant::now();
-    sleeper.signal(Signal::STOP);
     for node in &others {
         node.say(&format!("after the freeze, from {}", node.name));
     }
@@ -36,7 +34,7 @@ fn proof_05_frozen_leader() {
 
     // The freeze itself: nothing here ends it earlier.
     std::thread::sleep(FROZEN.saturating_sub(frozen.elapsed()));
-    sleeper.signal(Signal::CONT);
+    sleeper.thaw();
     let thawed = Instant::now();
     sleeper.say("back again");
     let agreed = settled(&room.all(), soon(30));
@@ -78,7 +76,7 @@ fn proof_06_frozen_member() {
     let (sleeper, others) = (&room.nodes[asleep], room.except(&[asleep]));
     let before = room.nodes[leader].memory();
 
-    sleeper.signal(Signal::STOP);
+    sleeper.freeze();
     let padding = "x".repeat(LINE_BYTES);
     let begun = Instant::now();
     for n in 0..LINES {
@@ -93,7 +91,7 @@ fn proof_06_frozen_member() {
     let grown = before.zip(room.nodes[leader].memory()).map(|((now, _), (_, highest))| highest.saturating_sub(now));
     assert!(grown.unwrap_or(0) < GROWTH_BYTES_MAX, "the leader's memory grew by {grown:?} bytes");
 
-    sleeper.signal(Signal::CONT);
+    sleeper.thaw();
     let thawed = Instant::now();
     all_show(&[sleeper], &counts, soon(60));
     let caught_up = thawed.elapsed();

@@ -1,7 +1,7 @@
 //! A room in good health: one order, nothing lost, nothing twice.
 
 use std::sync::Barrier;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::harness::{Room, all_show, check_same, quiet, soon, turn};
 
@@ -19,6 +19,8 @@ fn proof_01_five_talkers() {
                 barrier.wait();
                 for n in 0..LINES {
                     node.say(&format!("{} {n}", node.name));
+                    // As fast as a pipe takes them, but never the next before others had their turn.
+                    std::thread::sleep(Duration::from_millis(1));
                 }
             });
         }

@@ -9,7 +9,7 @@ use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -110,6 +110,17 @@ impl Node {
         if child.try_wait().unwrap().is_none() {
             kill_process(self.pid, signal).unwrap();
         }
+    }
+
+    /// Stops the process; returns when all its threads stand still.
+    pub fn freeze(&self) {
+        self.signal(Signal::STOP);
+        let (_, status) = waitpid(Some(self.pid), WaitOptions::UNTRACED).unwrap().unwrap();
+        assert!(status.stopped(), "{} has ended", self.name);
+    }
+
+    pub fn thaw(&self) {
+        self.signal(Signal::CONT);
     }
 
     /// kill -9; returns when the process is gone.
