@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::builder::FalseyValueParser;
+use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{ArgAction, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
@@ -173,18 +174,32 @@ enum Sub {
 }
 
 /// Why there is nothing to run.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Quit {
-    /// Help or the version was asked for, or clap found a mistake: to be printed as it says.
-    Clap(clap::Error),
-    /// A mistake that clap cannot see.
+    /// This was asked for: to be printed.
+    Print(String),
+    /// The command line makes no sense.
     Failure(Failure),
 }
 
 impl From<clap::Error> for Quit {
     fn from(error: clap::Error) -> Self {
-        Self::Clap(error)
+        match error.kind() {
+            // clap would trim what stands at its start.
+            ErrorKind::DisplayHelp => Self::Print(HELP.to_owned()),
+            ErrorKind::DisplayVersion => Self::Print(error.to_string()),
+            _ => Self::Failure(mistake(&error.to_string())),
+        }
     }
+}
+
+/// A mistake found by clap, in the form that all our mistakes have.
+fn mistake(rendered: &str) -> Failure {
+    let said = rendered.split("\n\nUsage:").next().unwrap_or(rendered);
+    let said = said.split("\n\nFor more information").next().unwrap_or(said).trim_start_matches("error: ");
+    let (what, why) = said.split_once('\n').unwrap_or((said, ""));
+    let why: Vec<&str> = why.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    Failure::new(Exit::Usage, what, why.join("\n"), "try `dist-chat --help`")
 }
 
 impl From<Failure> for Quit {

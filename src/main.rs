@@ -10,23 +10,23 @@ use dist_chat::{app, status};
 fn main() -> ExitCode {
     let request = match cli::parse(std::env::args_os()) {
         Ok(request) => request,
-        Err(Quit::Clap(said)) => {
-            // Help and version go to standard output; a closed one is no reason to complain.
-            let _ = said.print();
-            return if said.use_stderr() { Exit::Usage.into() } else { Exit::Left.into() };
-        }
+        Err(Quit::Print(text)) => return print(&text),
         Err(Quit::Failure(failure)) => return fail(&failure),
     };
     let outcome = match request {
-        Request::Chat(chat) => app::run(&chat),
-        Request::Status(query) => status::client::ask(&query).map(|answer| {
-            let _ = std::io::stdout().write_all(answer.as_bytes());
-        }),
+        Request::Chat(chat) => app::run(&chat).map(|()| String::new()),
+        Request::Status(query) => status::client::ask(&query),
     };
     match outcome {
-        Ok(()) => Exit::Left.into(),
+        Ok(text) => print(&text),
         Err(failure) => fail(&failure),
     }
+}
+
+/// A closed standard output is no reason to complain.
+fn print(text: &str) -> ExitCode {
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    Exit::Left.into()
 }
 
 fn fail(failure: &Failure) -> ExitCode {

@@ -93,6 +93,7 @@ pub fn event_text(event: &Event) -> Option<String> {
         Event::Rebased { lines: 1 } => "One line goes back into the queue, to be ordered again".to_owned(),
         Event::Rebased { lines } => format!("{lines} lines go back into the queue, to be ordered again"),
         Event::Misbehaved { conn: _, why } => format!("A peer broke the protocol and lost its link: {why}"),
+        Event::NotTaken(text) => format!("not sent: {}", text.as_str()),
         Event::StillElecting => "The room is choosing a leader; waiting".to_owned(),
     })
 }
@@ -105,6 +106,7 @@ pub const fn is_for_screen(event: &Event) -> bool {
         | Event::Leader(_)
         | Event::OtherRoom(_)
         | Event::Rebased { .. }
+        | Event::NotTaken(_)
         | Event::StillElecting => true,
         Event::Line(_)
         | Event::Backlog(_)

@@ -72,11 +72,15 @@ pub fn edit(place: &watch::Receiver<Place>, uid: Uid, screen: &Screen, typed: Sy
     let mut printer = editor.create_external_printer().map_err(|error| unsupported(&error))?;
     screen.print_above(Some(Box::new(move |text| printer.print(text).map_err(io::Error::other))));
 
-    let renamed = Arc::new(AtomicBool::new(false));
     let recall = Arc::new(Mutex::new(Recall::default()));
-    let enter =
-        Enter { typed, recall: recall.clone(), screen: screen.clone(), place: place.clone(), renamed: renamed.clone() };
-    let enter = Arc::new(enter);
+    let enter = Arc::new(Enter {
+        typed,
+        recall: recall.clone(),
+        screen: screen.clone(),
+        place: place.clone(),
+        prompted: Mutex::new(None),
+        renamed: AtomicBool::new(false),
+    });
     for key in [KeyEvent(KeyCode::Enter, Modifiers::NONE), KeyEvent::ctrl('M'), KeyEvent::ctrl('J')] {
         editor.bind_sequence(key, EventHandler::Conditional(Box::new(Shared(enter.clone()))));
     }
@@ -91,16 +95,18 @@ pub fn edit(place: &watch::Receiver<Place>, uid: Uid, screen: &Screen, typed: Sy
     }
 
     loop {
-        let prompt = match &*place.borrow() {
+        let here = place.borrow().clone();
+        let prompt = match &here {
             Some((name, _)) => format!("> {}: ", Who(name, uid)),
             None => "> ".to_owned(),
         };
+        *enter.prompted.lock().unwrap_or_else(PoisonError::into_inner) = here;
         match editor.readline(&prompt) {
             // A key that accepts the line past our own handling of Enter.
             Ok(line) => {
                 enter.hand_over(&line);
             }
-            Err(ReadlineError::Interrupted) if renamed.swap(false, Ordering::AcqRel) => {}
+            Err(ReadlineError::Interrupted) if enter.renamed.swap(false, Ordering::AcqRel) => {}
             Err(_) => return Ok(()),
         }
     }
@@ -116,7 +122,10 @@ struct Enter {
     recall: Arc<Mutex<Recall>>,
     screen: Screen,
     place: watch::Receiver<Place>,
-    renamed: Arc<AtomicBool>,
+    /// What the prompt says.
+    prompted: Mutex<Place>,
+    /// The editor is left only to come back with a new prompt.
+    renamed: AtomicBool,
 }
 
 impl Enter {
@@ -125,7 +134,7 @@ impl Enter {
             Ok(()) => {
                 self.recall.lock().unwrap_or_else(PoisonError::into_inner).add(line);
                 // The prompt stays for as long as the editor is not left: a new name needs a new one.
-                if self.place.has_changed().unwrap_or(false) {
+                if *self.place.borrow() != *self.prompted.lock().unwrap_or_else(PoisonError::into_inner) {
                     self.renamed.store(true, Ordering::Release);
                     return Cmd::Interrupt;
                 }
