@@ -17,13 +17,11 @@ use crate::ring::Name;
 pub const PORT_DEFAULT: u16 = 2428;
 
 /// The two commands that everything begins with.
-pub const COMMANDS: &str = "\
-  dist-chat -l -a IP -p PORT -n NAME                 create a room
+pub const COMMANDS: &str = "  dist-chat -l -a IP -p PORT -n NAME                 create a room
   dist-chat -a IP -p PORT -n NAME -na IP -np PORT    join through any member";
 
 /// All of `--help`: it fits a terminal of 24 lines and 80 columns.
-const HELP: &str = "\
-  dist-chat -l -a IP -p PORT -n NAME                 create a room
+const HELP: &str = "  dist-chat -l -a IP -p PORT -n NAME                 create a room
   dist-chat -a IP -p PORT -n NAME -na IP -np PORT    join through any member
 
   -l,  --leader               start the room here

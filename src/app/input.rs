@@ -31,6 +31,8 @@ pub struct Input {
     pub uid: Uid,
     /// Where lines are shown.
     pub screen: Screen,
+    /// What to tell before the first line is typed.
+    pub hint: Option<String>,
     /// Called once, when the person wants to leave or the input has ended.
     pub ended: Box<dyn FnOnce() + Send>,
 }
@@ -41,7 +43,10 @@ impl Input {
     /// # Errors
     /// The system starts no more threads.
     pub fn start(self) -> io::Result<()> {
-        let Self { talk, place, uid, screen, ended } = self;
+        let Self { talk, place, uid, screen, hint, ended } = self;
+        if let Some(hint) = hint {
+            screen.event(&hint);
+        }
         let spawn = |name: &str| thread::Builder::new().name(name.to_owned());
         if !talk.terminal {
             spawn("stdin").spawn(move || {

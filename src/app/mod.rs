@@ -20,7 +20,7 @@ use crate::chatlog::{ChatLog, LogWriter};
 use crate::cli::{Chat, Start};
 use crate::failure::{Exit, Failure};
 use crate::net::{self, Command};
-use crate::ring::{self, AuthorId, RoomId, Saved, SessionId, Stop, Timing};
+use crate::ring::{self, AuthorId, RoomId, Saved, SessionId, Stop, Timing, Uid};
 use crate::status::server::Server;
 use crate::store::MemoryStore;
 use crate::ui::format;
@@ -28,6 +28,7 @@ use crate::ui::herald::{Clock, Herald, Place as InRoom};
 use crate::ui::screen::Screen;
 use crate::ui::talk::{OwnLines, Talk};
 use crate::ui::terminal::Restore;
+use crate::ui::waiting;
 use input::Input;
 use place::Place;
 
@@ -41,7 +42,7 @@ const LEAVE_NOW: Duration = Duration::from_secs(2);
 /// How long the log may take for its last lines.
 const LOG_PATIENCE: Duration = Duration::from_secs(10);
 /// How long a reader of standard output that takes nothing is waited for at the end.
-const SCREEN_PATIENCE: Duration = Duration::from_secs(2);
+const SCREEN_PATIENCE: Duration = Duration::from_secs(5);
 
 /// What happens to the program, besides signals and the node's end.
 #[derive(Debug)]
@@ -128,7 +129,9 @@ async fn be_member(chat: &Chat) -> Result<(), Failure> {
         lines: lines.clone(),
     };
     let ended = Box::new(move || drop(news.try_send(News::InputEnded)));
-    let input = Input { talk, place: entered, uid: place.uid, screen: screen.clone(), ended };
+    let hint = (chat.start == Start::Found && talk.terminal).then(|| invitation(place.uid));
+    let input = Input { talk, place: entered, uid: place.uid, screen: screen.clone(), hint, ended };
+    tokio::spawn(waiting::tell(lines.clone(), screen.clone()));
     let outcome = member.live(&mut signals, &mut told, log.writer(), input).await;
 
     // The node has ended and told everything: the herald ends, then the log and the screen have it all.
@@ -138,13 +141,24 @@ async fn be_member(chat: &Chat) -> Result<(), Failure> {
         format::push_log_event(&mut line, clock.now(), &format::stop_text(stop));
         log.writer().push(&line);
     }
+    let log_name = log.name();
     log.finish(LOG_PATIENCE);
-    screen.finish(SCREEN_PATIENCE);
+    let unseen = screen.finish(SCREEN_PATIENCE);
     drop(restore);
+    if unseen > 0 {
+        eprintln!("dist-chat: {unseen} lines not shown, since nobody reads them; they are in {log_name}");
+    }
     if let Some(why) = member.log_failed {
-        return Err(Failure::new(Exit::Files, "the chat log could not be written", why, "left the room"));
+        let what = format!("cannot write {log_name} any more; left the room");
+        return Err(Failure::new(Exit::Files, what, why, "try another directory with --data-dir DIR"));
     }
     verdict::of(outcome?, lines.waiting(), chat, &place.contacts, started.elapsed())
+}
+
+/// What a person who has just opened a room wants to know next.
+fn invitation(uid: Uid) -> String {
+    let from = if uid.0.ip().is_loopback() { " from this machine (others need -l -a IP)" } else { "" };
+    format!("others join with: dist-chat -n NAME -na {} -np {}{from}", uid.0.ip(), uid.0.port())
 }
 
 fn config(chat: &Chat, place: &Place) -> Result<ring::Config, Failure> {

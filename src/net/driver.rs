@@ -27,6 +27,10 @@ pub(super) struct Driver<S> {
     pub(super) notices: Notices,
     pub(super) arrivals: mpsc::Receiver<Arrival>,
     pub(super) commands: Commands,
+    /// Commands of this turn.
+    pub(super) said: Vec<Command>,
+    /// What the clocks said at the last look: once for whatever was ready together.
+    pub(super) now: Now,
     /// What the node must hear before anything else: the store's answers, then the ends of connections that were cut.
     pub(super) soon: VecDeque<Input>,
     /// The person wants to leave: what else is said is taken, and refused by the node.
@@ -52,7 +56,7 @@ impl Clock {
         Self(Instant::now())
     }
 
-    fn now(self) -> Now {
+    pub(super) fn now(self) -> Now {
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let (mono, wall) = (self.0.elapsed().as_micros(), wall.as_millis());
         Now { mono: Time(mono.try_into().unwrap_or(u64::MAX)), wall: WallMs(wall.try_into().unwrap_or(u64::MAX)) }
@@ -69,7 +73,7 @@ impl Clock {
 enum Woken {
     Urgent(Option<Command>),
     Arrival(Option<Arrival>),
-    Command(Option<Command>),
+    Commands,
     Deadline,
 }
 
@@ -93,14 +97,14 @@ where
                 return Ok(stop);
             }
             let woken = self.wait().await;
-            self.turn(woken)?;
+            self.turn(woken).await?;
         }
     }
 
     /// Waits for something to do.
     async fn wait(&mut self) -> Woken {
         let deadline = self.clock.instant(self.node.deadline());
-        let room = self.takes_commands();
+        let room = self.command_room();
         if deadline <= Instant::now() {
             // The node has gathered something: readers get one chance to hand over what else has arrived.
             tokio::task::yield_now().await;
@@ -111,46 +115,65 @@ where
             biased;
             command = urgent.recv(), if !(urgent.is_closed() && urgent.is_empty()) => Woken::Urgent(command),
             arrival = self.arrivals.recv() => Woken::Arrival(arrival),
-            command = ordered.recv(), if room && !(ordered.is_closed() && ordered.is_empty()) => {
-                Woken::Command(command)
+            _ = ordered.recv_many(&mut self.said, room), if room > 0 && !(ordered.is_closed() && ordered.is_empty()) => {
+                Woken::Commands
             }
             () = tokio::time::sleep_until(deadline) => Woken::Deadline,
         }
     }
 
     /// Steps what is ready, a bounded part of it, then ticks if it is time.
-    fn turn(&mut self, woken: Woken) -> anyhow::Result<()> {
-        let (mut frames, mut commands) = (0, 0);
+    async fn turn(&mut self, woken: Woken) -> anyhow::Result<()> {
+        self.now = self.clock.now();
+        let (mut frames, mut urgent) = (0, 0);
         match woken {
-            Woken::Urgent(command) | Woken::Command(command) => {
-                command.map_or(Ok(()), |command| self.command(command))?;
-            }
+            Woken::Urgent(command) => command.map_or(Ok(()), |command| self.command(command))?,
             Woken::Arrival(arrival) => frames += arrival.map_or(Ok(0), |arrival| self.arrived(arrival))?,
-            Woken::Deadline => {}
+            Woken::Commands | Woken::Deadline => {}
         }
-        while self.stop.is_none() && commands < TURN_COMMANDS_MAX {
+        while self.stop.is_none() && urgent < TURN_COMMANDS_MAX {
             let Ok(command) = self.commands.urgent.try_recv() else { break };
             self.command(command)?;
-            commands += 1;
+            urgent += 1;
         }
         while self.stop.is_none() && frames < TURN_FRAMES_MAX {
             let Ok(arrival) = self.arrivals.try_recv() else { break };
+            self.now = self.clock.now();
             frames += self.arrived(arrival)?;
         }
-        while self.stop.is_none() && commands < TURN_COMMANDS_MAX && self.takes_commands() {
-            let Ok(command) = self.commands.ordered.try_recv() else { break };
-            self.command(command)?;
-            commands += 1;
-        }
-        if self.stop.is_none() && self.node.deadline() <= self.clock.now().mono {
+        self.take_commands().await?;
+        self.now = self.clock.now();
+        if self.stop.is_none() && self.node.deadline() <= self.now.mono {
             self.step(Input::Tick)?;
         }
         self.meter.turned();
         Ok(())
     }
 
-    fn takes_commands(&self) -> bool {
-        self.leaving || self.node.outbox_room() > 0
+    /// Steps the commands that were taken, or else those that are ready now.
+    async fn take_commands(&mut self) -> anyhow::Result<()> {
+        let room = self.command_room();
+        if self.said.is_empty() && room > 0 {
+            tokio::select! {
+                biased;
+                _ = self.commands.ordered.recv_many(&mut self.said, room) => {}
+                () = std::future::ready(()) => {}
+            }
+        }
+        let mut said = std::mem::take(&mut self.said);
+        for command in said.drain(..) {
+            if self.stop.is_none() {
+                self.command(command)?;
+            }
+        }
+        self.said = said;
+        Ok(())
+    }
+
+    /// How many commands may be taken: no more than fit into the outbox if each is a line.
+    fn command_room(&self) -> usize {
+        let room = if self.leaving { TURN_COMMANDS_MAX } else { self.node.outbox_room() };
+        room.min(TURN_COMMANDS_MAX)
     }
 
     fn command(&mut self, command: Command) -> anyhow::Result<()> {
@@ -218,7 +241,7 @@ where
     fn step(&mut self, input: Input) -> anyhow::Result<()> {
         let mut next = Some(input);
         while let Some(input) = next {
-            for output in self.node.step(self.clock.now(), input) {
+            for output in self.node.step(self.now, input) {
                 self.obey(output)?;
             }
             next = if self.stop.is_none() { self.soon.pop_front() } else { None };

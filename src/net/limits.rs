@@ -41,6 +41,8 @@ pub const WRITE_BYTES_MAX: usize = 6 * (BACKLOG_BYTES_MAX + WINDOW_BYTES_MAX) + 
 pub const WRITE_FRAMES_MAX: usize = 64 * 1024;
 /// Frames that go out in one write.
 pub const WRITE_FRAMES: usize = 64;
+/// A frame shorter than this is copied out of the buffer in which frames are encoded; a longer one takes it along.
+pub const COPY_BYTES_MAX: usize = 16 * 1024;
 /// Bytes that the driver writes itself at the end of a turn when nothing else waits for that connection: less work than
 /// waking the writer. More is the writer's, on another core, while the driver goes on.
 pub const DIRECT_BYTES_MAX: usize = 8 * 1024;

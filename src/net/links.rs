@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use super::Meter;
 use super::dial::dial;
 use super::inbox::{Arrival, Inbox};
-use super::limits::WRITE_BYTES_MAX;
+use super::limits::{COPY_BYTES_MAX, WRITE_BYTES_MAX};
 use super::link::{Link, Overflow};
 use super::task::Task;
 use crate::ring::limits::FRAME_BYTES_MAX;
@@ -93,10 +93,7 @@ impl Links {
         if !conns.iter().any(|conn| self.links.contains_key(conn)) {
             return cut;
         }
-        self.scratch.clear();
-        frame.encode(&mut self.scratch);
-        debug_assert!(self.scratch.len() <= FRAME_BYTES_MAX, "no peer takes a frame of {} bytes", self.scratch.len());
-        let bytes = Bytes::copy_from_slice(&self.scratch);
+        let bytes = self.encode(frame);
         for &conn in conns {
             // Absent: it has ended, and the core will hear of it.
             let Some(link) = self.links.get_mut(&conn) else { continue };
@@ -110,6 +107,18 @@ impl Links {
             }
         }
         cut
+    }
+
+    fn encode(&mut self, frame: &Frame) -> Bytes {
+        self.scratch.clear();
+        frame.encode(&mut self.scratch);
+        let len = self.scratch.len();
+        debug_assert!(len <= FRAME_BYTES_MAX, "no peer takes a frame of {len} bytes");
+        if len < COPY_BYTES_MAX {
+            return Bytes::copy_from_slice(&self.scratch);
+        }
+        // A long one keeps the buffer; the next is probably as long.
+        std::mem::replace(&mut self.scratch, Vec::with_capacity(len)).into()
     }
 
     /// Hands what was said in this turn to the writers.

@@ -106,10 +106,13 @@ where
     let (notice_sender, notices) = mpsc::channel(NOTICE_BATCHES_MAX);
     let timing = config.timing;
     let door = Door::new(listeners, inbox.clone(), timing, Arc::clone(&meter));
+    let clock = Clock::start();
     let driver = Driver {
         node: Node::new(config),
         store,
-        clock: Clock::start(),
+        clock,
+        now: clock.now(),
+        said: Vec::new(),
         links: Links::new(inbox, timing, Arc::clone(&meter)),
         notices: Notices::new(notice_sender),
         arrivals,

@@ -45,8 +45,10 @@ pub enum Frame {
     Accept(Accept),
     /// I do not lead; this one does.
     Redirect(Uid),
-    /// I cannot answer a join yet; stay.
+    /// I lead, but cannot answer a join yet; stay.
     Wait,
+    /// I do not lead, and know of nobody who does.
+    NoLeader,
     /// The newest lines, for display alone.
     Backlog(Batch),
     /// Entries of the log, in order.
@@ -175,8 +177,10 @@ pub enum Standing {
     },
     /// I look for a leader, or elect one.
     Electing,
-    /// I am on my way into the room, or to a leader.
+    /// I am on my way to a leader, or I remember a room that I shall reopen.
     Joining,
+    /// I look for a room myself, and know of none.
+    Knocking,
 }
 
 /// One epoch in a log's shape.
@@ -487,6 +491,7 @@ impl Frame {
             | Self::MoreShape
             | Self::Redirect(_)
             | Self::Wait
+            | Self::NoLeader
             | Self::Ack(_)
             | Self::Floor(_)
             | Self::Leave(_)

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::Output;
 use super::detector::Detector;
 use super::frame::{Frame, Hello, Relay};
-use super::id::{ConnId, Span, Time, Uid};
+use super::id::{ConnId, RoomId, Span, Time, Uid};
 use super::limits::{CONNS_MAX, DIAL_FRAMES_MAX, RELAYS_MAX, Timing};
 
 /// All connections of a node.
@@ -314,6 +314,18 @@ impl Links {
         conn.peer = Some(hello);
         conn.state = State::Up(Detector::new(now));
         true
+    }
+
+    /// The other end has entered this room.
+    pub fn entered(&mut self, id: ConnId, room: RoomId) {
+        if let Some(peer) = self.conns.get_mut(&id).and_then(|conn| conn.peer.as_mut()) {
+            peer.room = Some(room);
+        }
+    }
+
+    /// All connections but this one.
+    pub fn others(&self, id: ConnId) -> Vec<ConnId> {
+        self.conns.keys().copied().filter(|&other| other != id).collect()
     }
 
     /// Something has arrived.

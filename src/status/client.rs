@@ -59,7 +59,10 @@ fn find(query: &StatusQuery) -> Result<Report, Failure> {
             Err(error) => silent = Some((listens, error)),
         }
     }
-    living.retain(|(listens, report)| meant.is_none_or(|meant| [*listens, report.address.0].contains(&meant)));
+    let everywhere = |listens: &SocketAddr| listens.ip().is_unspecified() && listens.port() == query.port;
+    living.retain(|(listens, report)| {
+        meant.is_none_or(|meant| [*listens, report.address.0].contains(&meant) || everywhere(listens))
+    });
     let all: Vec<String> = living.iter().map(|(listens, _)| listens.to_string()).collect();
     let mut living = living.into_iter();
     match (living.next(), living.next()) {

@@ -10,8 +10,8 @@ use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-/// Bytes of a socket's path, its end included, that every system takes.
-const SOCKET_PATH_BYTES_MAX: usize = 100;
+/// Bytes of a socket's path (Linux: 108 with its end).
+const SOCKET_PATH_BYTES_MAX: usize = 107;
 /// Bytes of the longest file name of a socket.
 const SOCKET_NAME_BYTES_MAX: usize = 65;
 

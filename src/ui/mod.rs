@@ -14,3 +14,4 @@ pub mod pipe;
 pub mod screen;
 pub mod talk;
 pub mod terminal;
+pub mod waiting;

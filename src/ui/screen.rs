@@ -42,8 +42,8 @@ struct Queue {
     bytes: usize,
     /// Lines that found no room.
     left_out: usize,
-    /// A piece is being written.
-    busy: bool,
+    /// A piece is being written; it has so many lines.
+    busy: Option<usize>,
     /// Pieces written, ever.
     written: u64,
     /// Nobody reads standard output any more.
@@ -55,7 +55,7 @@ struct Queue {
 
 impl Queue {
     fn is_idle(&self) -> bool {
-        self.pieces.is_empty() && self.left_out == 0 && !self.busy
+        self.pieces.is_empty() && self.left_out == 0 && self.busy.is_none()
     }
 
     /// What is to be written next.
@@ -140,8 +140,8 @@ impl Screen {
     }
 
     /// Takes no more lines and waits until those that came before are written: as long as there is progress within
-    /// `patience`.
-    pub fn finish(&self, patience: Duration) {
+    /// `patience`. How many lines somebody who still reads has not been shown.
+    pub fn finish(&self, patience: Duration) -> usize {
         let mut queue = self.queue();
         queue.closed = true;
         self.shared.changed.notify_all();
@@ -153,6 +153,7 @@ impl Screen {
             let left = patience.saturating_sub(seen.1.elapsed());
             queue = self.shared.changed.wait_timeout(queue, left).unwrap_or_else(PoisonError::into_inner).0;
         }
+        if queue.gone { 0 } else { queue.lines + queue.left_out + queue.busy.unwrap_or(0) }
     }
 }
 
@@ -174,7 +175,7 @@ fn write_all(shared: &Shared, mut out: impl Write, gone: impl FnOnce()) {
             queue = shared.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
             continue;
         };
-        queue.busy = true;
+        queue.busy = Some(count_lines(&piece));
         let mut above = queue.above.take();
         drop(queue);
         let done = match &mut above {
@@ -182,7 +183,7 @@ fn write_all(shared: &Shared, mut out: impl Write, gone: impl FnOnce()) {
             None => out.write_all(piece.as_bytes()).and_then(|()| out.flush()),
         };
         queue = lock();
-        queue.busy = false;
+        queue.busy = None;
         queue.written += 1;
         queue.above = queue.above.take().or(above);
         if done.is_err() {
@@ -233,7 +234,7 @@ mod tests {
             screen.push(&format!("{n}\n"));
         }
         let reader = std::thread::spawn(move || written.iter().flatten().collect::<Vec<u8>>());
-        screen.finish(Duration::from_secs(10));
+        assert_eq!(screen.finish(Duration::from_secs(10)), 0);
         thread.join().unwrap();
         let text = String::from_utf8(reader.join().unwrap()).unwrap();
         let lines: Vec<&str> = text.lines().collect();
@@ -260,7 +261,7 @@ mod tests {
     #[test]
     fn an_output_that_never_drains_does_not_hold_up_the_end() {
         let (screen, _thread, _written, _) = start();
-        screen.push("a\n");
-        screen.finish(Duration::from_millis(50));
+        screen.push("a\nb\n");
+        assert_eq!(screen.finish(Duration::from_millis(50)), 2);
     }
 }

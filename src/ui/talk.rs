@@ -50,7 +50,7 @@ struct Counts {
 
 impl OwnLines {
     /// One more was handed to the node.
-    fn say(&self) {
+    pub fn say(&self) {
         self.0.said.fetch_add(1, Ordering::AcqRel);
     }
 
@@ -59,9 +59,14 @@ impl OwnLines {
         self.0.ordered.fetch_max(n, Ordering::AcqRel);
     }
 
+    /// The number of the last one in the log.
+    pub fn ordered(&self) -> u64 {
+        self.0.ordered.load(Ordering::Acquire)
+    }
+
     /// How many are not in the log.
     pub fn waiting(&self) -> u64 {
-        self.0.said.load(Ordering::Acquire).saturating_sub(self.0.ordered.load(Ordering::Acquire))
+        self.0.said.load(Ordering::Acquire).saturating_sub(self.ordered())
     }
 }
 

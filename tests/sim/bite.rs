@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use dist_chat::ring::{
-    Ack, AuthorId, Body, Config, Elected, Entry, Epoch, Event, Frame, Index, Lamport, Line, LineId, Member, Name, Nonce,
-    Note, Record, RoomId, Role, Saved, SessionId, SessionKey, Start, Status, StreamId, Submit, Tail, Text, Timing, WallMs,
+    Ack, AuthorId, Body, Config, Elected, Entry, Epoch, Event, Frame, Index, Lamport, Line, LineId, Member, Name,
+    Nonce, Note, Record, Role, RoomId, Saved, SessionId, SessionKey, Start, Status, StreamId, Submit, Tail, Text,
+    Timing, WallMs,
 };
 
 use crate::check::{Checks, Verdict};

@@ -25,11 +25,11 @@ struct Sum {
     typed: u64,
     excused: u64,
     slowest: u64,
-    failed: Option<u64>,
+    failed: Vec<(u64, String)>,
 }
 
-/// Runs seeds on all cores until one fails.
-fn many(first: u64, count: u64) -> Sum {
+/// Runs seeds on all cores until one fails, or all of them.
+fn many(first: u64, count: u64, go_on: bool) -> Sum {
     let next = AtomicU64::new(0);
     let stop = AtomicBool::new(false);
     let sum = Mutex::new(Sum::default());
@@ -50,23 +50,23 @@ fn many(first: u64, count: u64) -> Sum {
                     sum.typed += report.typed as u64;
                     sum.excused += report.excused as u64;
                     sum.slowest = sum.slowest.max(report.whole_after);
-                    if report.failure.is_none() {
-                        continue;
-                    }
-                    sum.failed = Some(sum.failed.map_or(seed, |other| other.min(seed)));
-                    stop.store(true, Ordering::Relaxed);
+                    let Some(what) = report.failure else { continue };
+                    sum.failed.push((seed, what));
+                    stop.store(!go_on, Ordering::Relaxed);
                 }
             });
         }
     });
-    sum.into_inner().unwrap_or_default()
+    let mut sum = sum.into_inner().unwrap_or_default();
+    sum.failed.sort();
+    sum
 }
 
 /// Runs seeds, says how it went, and shows the first that fails.
 fn run_and_tell(first: u64, count: u64) {
     println!("SEED {first}, {count} runs");
     let begun = Instant::now();
-    let sum = many(first, count);
+    let sum = many(first, count, std::env::var_os("SIM_ALL").is_some());
     let took = begun.elapsed().max(Duration::from_millis(1));
     println!(
         "{:.1} s, {:.0} steps a second; {} frames, {} lines, {} of them lost with their last disk; whole at the latest {:.2} s after the last fault",
@@ -77,9 +77,12 @@ fn run_and_tell(first: u64, count: u64) {
         sum.excused,
         sum.slowest as f64 / 1e6,
     );
-    match sum.failed {
-        Some(seed) => {
-            show(seed);
+    for (seed, what) in &sum.failed {
+        println!("seed {seed}: {what}");
+    }
+    match sum.failed.first() {
+        Some((seed, _)) => {
+            show(*seed);
             panic!("seed {seed} fails; again with: scripts/sim 1 {seed}");
         }
         None => println!("{:.0} runs a second, no violation", count as f64 / took.as_secs_f64()),

@@ -7,6 +7,8 @@ use crate::world::{MS, SECOND, World};
 
 /// The room must be whole this long after the last fault.
 pub const HEAL_MAX: u64 = 10 * SECOND;
+/// Longer than a silence that ends a link.
+const STEADY: u64 = 1_700 * MS;
 /// A fresh line must be with everybody this soon.
 const FRESH_MAX: u64 = 2 * SECOND;
 
@@ -18,6 +20,9 @@ pub fn missing(world: &World) -> Option<String> {
         let Some(process) = &world.slots[slot].process else { continue };
         let status = process.node.status();
         let who = host(slot);
+        if process.leaving {
+            return Some(format!("{who} is still leaving"));
+        }
         match status.role {
             Role::Leader if leader.is_some() => return Some(format!("{who} leads too")),
             Role::Leader => leader = Some(status.epoch),
@@ -56,19 +61,27 @@ pub fn missing(world: &World) -> Option<String> {
     epochs.into_iter().any(|epoch| Some(epoch) != leader).then(|| "not all follow the leader's epoch".into())
 }
 
-/// Waits until the room is whole; how long that took. Fails the world if it takes too long.
+/// Waits until the room is whole and has been so for `STEADY`: what was held back by a fault may still be on its way when
+/// everything looks well. How long that took. Fails the world if it takes longer than `limit`.
 pub fn whole_within(world: &mut World, limit: u64) -> u64 {
     let start = world.now;
-    loop {
-        let Some(what) = missing(world) else { return world.now - start };
-        if world.now >= start + limit {
-            world.fail(format!("{} s after the last fault: {what}", limit / SECOND));
-        }
-        if world.failure.is_some() {
-            return world.now - start;
+    let mut since = None;
+    while world.failure.is_none() {
+        match missing(world) {
+            Some(what) if world.now >= start + limit => {
+                world.fail(format!("{} s after the last fault: {what}", limit / SECOND));
+            }
+            Some(_) => since = None,
+            None => {
+                let since = *since.get_or_insert(world.now);
+                if world.now >= since + STEADY {
+                    return since - start;
+                }
+            }
         }
         world.run_to(world.now + 20 * MS);
     }
+    world.now - start
 }
 
 /// The whole list: whole in time, fresh lines flow, every sent line is there, and no election happens any more.

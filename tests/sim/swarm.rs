@@ -269,7 +269,9 @@ impl Swarm {
             Rewind::Erase => false,
         };
         let rooms = (0..self.begun.len()).any(|other| other != slot && self.has_room(other));
-        let start = if remembers && self.rng.percent(80) {
+        // Two that only know each other and both wait at the door would wait for ever.
+        let host_there = (0..self.begun.len()).any(|other| self.world.checks.has_entered(other));
+        let start = if remembers && (self.rng.percent(80) || !host_there) {
             Start::Reopen
         } else if remembers || rooms || self.founder != slot {
             Start::Join(self.draw_contacts(slot))

@@ -138,7 +138,10 @@ fn an_acknowledgement_of_what_is_not_there() {
 
 #[test]
 fn an_announcement_before_its_promise() {
-    caught(|outputs, _, _| outputs.retain(|output| !matches!(output, Output::Save(Record::Promise(_)))), &["invariant 1"]);
+    caught(
+        |outputs, _, _| outputs.retain(|output| !matches!(output, Output::Save(Record::Promise(_)))),
+        &["invariant 1"],
+    );
 }
 
 #[test]
@@ -168,5 +171,8 @@ fn a_line_that_is_never_shown() {
 
 #[test]
 fn a_line_that_is_typed_and_not_written() {
-    caught(|outputs, slot, _| outputs.retain(|o| slot != 1 || !matches!(o, Output::Save(Record::Queue(_)))), &["invariant 6"]);
+    caught(
+        |outputs, slot, _| outputs.retain(|o| slot != 1 || !matches!(o, Output::Save(Record::Queue(_)))),
+        &["invariant 6"],
+    );
 }

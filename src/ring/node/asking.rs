@@ -72,7 +72,16 @@ impl Node {
         if knock.conn != Some(conn) {
             return;
         }
-        knock.sign = now;
+        // Who knocks itself promises nothing: two that knock at each other would wait for ever. One that remembers a
+        // room will reopen it; but so will I, if I do.
+        let promising = match answer.standing {
+            Standing::Leading { .. } | Standing::Following { .. } | Standing::Electing => true,
+            Standing::Joining => self.room.is_none(),
+            Standing::Knocking => false,
+        };
+        if promising {
+            knock.sign = now;
+        }
         let mut seek = Seek { knock: Some(knock.clone()), ..Seek::default() };
         match answer.standing {
             Standing::Leading { epoch, .. } => self.join_over(conn, from, Some(epoch), seek),
@@ -83,7 +92,10 @@ impl Node {
                 seek.answers.insert(from, answer.clone());
                 self.join(epoch.leader, Some(epoch), seek);
             }
-            Standing::Following { .. } | Standing::Electing | Standing::Joining => {
+            Standing::Following { .. } | Standing::Electing | Standing::Joining | Standing::Knocking => {
+                // The contacts are asked in turn: another may know better.
+                knock.conn = None;
+                knock.at += 1;
                 knock.retry = Some(now + KNOCK_AGAIN);
                 self.rearm = true;
                 self.event(Event::StillElecting);
@@ -153,6 +165,7 @@ impl Node {
                 Standing::Following { epoch: following.epoch, heard_ms: age.0 / 1000, relay }
             }
             Phase::Waiting { .. } | Phase::Asking(_) | Phase::Electing(_) => Standing::Electing,
+            Phase::Unborn | Phase::Knocking(_) if self.room.is_none() => Standing::Knocking,
             Phase::Unborn | Phase::Knocking(_) | Phase::Joining(_) | Phase::Gone => Standing::Joining,
         };
         let answer = Answer { standing, tail: self.log.tail(), round: self.round };
@@ -208,7 +221,11 @@ impl Node {
                 let seek = std::mem::take(&mut asking.seek);
                 self.join(epoch.leader, Some(epoch), seek);
             }
-            Standing::Leading { .. } | Standing::Following { .. } | Standing::Electing | Standing::Joining => {
+            Standing::Leading { .. }
+            | Standing::Following { .. }
+            | Standing::Electing
+            | Standing::Joining
+            | Standing::Knocking => {
                 self.check_asked();
             }
         }
@@ -283,7 +300,11 @@ impl Node {
             {
                 self.links.up(uid).map(|conn| (conn, epoch))
             }
-            Standing::Leading { .. } | Standing::Following { .. } | Standing::Electing | Standing::Joining => None,
+            Standing::Leading { .. }
+            | Standing::Following { .. }
+            | Standing::Electing
+            | Standing::Joining
+            | Standing::Knocking => None,
         })
     }
 }

@@ -171,10 +171,7 @@ impl Node {
                 self.close(following.conn);
                 Seek::after(leader, self.now.mono)
             }
-            phase @ (Phase::Unborn | Phase::Knocking(_) | Phase::Crowned(_) | Phase::Leading(_) | Phase::Gone) => {
-                let _ = phase;
-                Seek::default()
-            }
+            Phase::Unborn | Phase::Knocking(_) | Phase::Crowned(_) | Phase::Leading(_) | Phase::Gone => Seek::default(),
         };
         let mut ring = seek.alive();
         ring.extend([self.me, from]);
@@ -200,15 +197,16 @@ impl Node {
             Phase::Joining(joining) => {
                 // A leader that has greeted me is there: the join goes on.
                 let (epoch, conn) = (joining.epoch, joining.conn);
-                if !self.links.fresh(conn, self.now.mono) {
+                if joining.leader == token.candidate || !self.links.fresh(conn, self.now.mono) {
                     return self.past(token);
                 }
                 let age = self.links.echo_age(conn, self.now.mono).unwrap_or_default();
                 self.swallowed(token, epoch.map(|epoch| (epoch, age.0 / 1000)));
                 true
             }
-            Phase::Waiting { .. } | Phase::Asking(_) | Phase::Electing(_) => self.past(token),
-            Phase::Unborn | Phase::Knocking(_) | Phase::Gone => true,
+            // Who stands at the door and remembers the room takes part.
+            Phase::Waiting { .. } | Phase::Asking(_) | Phase::Electing(_) | Phase::Knocking(_) => self.past(token),
+            Phase::Unborn | Phase::Gone => true,
         }
     }
 
@@ -361,11 +359,11 @@ impl Node {
                     self.obey(epoch);
                 }
             }
-            Phase::Waiting { .. } | Phase::Asking(_) | Phase::Electing(_) => {
+            Phase::Waiting { .. } | Phase::Asking(_) | Phase::Electing(_) | Phase::Knocking(_) => {
                 let seek = self.seek_mut().map(std::mem::take).unwrap_or_default();
                 self.obey_elected(epoch, seek);
             }
-            Phase::Unborn | Phase::Knocking(_) | Phase::Gone => {}
+            Phase::Unborn | Phase::Gone => {}
         }
     }
 
@@ -379,13 +377,14 @@ impl Node {
 
     fn fetch_from(&mut self, holder: Uid) {
         let shape = self.log.summary().shape(None, SHAPE_EPOCHS_MAX);
+        let described = shape.last().map(|span| span.epoch);
         let deadline = self.now.mono + self.timing.fetch;
         let sent = self.send_to(holder, Frame::Fetch(shape));
         let Phase::Crowned(crowned) = &mut self.phase else { return };
         crowned.deadline = deadline;
         self.rearm = true;
         match sent {
-            Some(conn) => crowned.stage = Fetching::From { holder, conn, target: None },
+            Some(conn) => crowned.stage = Fetching::From { holder, conn, target: None, described },
             None => {
                 crowned.failed.insert(holder);
                 self.poll_tails();
@@ -460,7 +459,7 @@ impl Node {
     /// The holder says what we share.
     pub(super) fn on_common(&mut self, conn: ConnId, common: Option<(Index, Tail)>) {
         let mine = self.log.tail();
-        let Phase::Crowned(Crowned { stage: Fetching::From { conn: holder, target, .. }, deadline, .. }) =
+        let Phase::Crowned(Crowned { stage: Fetching::From { conn: holder, target, described, .. }, deadline, .. }) =
             &mut self.phase
         else {
             return;
@@ -481,8 +480,12 @@ impl Node {
                     self.send(conn, Frame::Pull(common));
                 }
             }
-            // None of my newest epochs is there. The shape that reaches the start is the empty one.
-            None => self.send(conn, Frame::Fetch(Vec::new())),
+            // None of those epochs is there: older ones. The shape that reaches the start is the empty one.
+            None => {
+                let shape = self.log.summary().shape(*described, SHAPE_EPOCHS_MAX);
+                *described = shape.last().map(|span| span.epoch).or(*described);
+                self.send(conn, Frame::Fetch(shape));
+            }
         }
     }
 

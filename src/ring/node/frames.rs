@@ -35,6 +35,7 @@ impl Node {
             Frame::Accept(accept) => self.on_accept(conn, accept),
             Frame::Redirect(leader) => self.on_redirect(conn, leader),
             Frame::Wait => self.on_wait(conn),
+            Frame::NoLeader => self.on_no_leader(conn),
             Frame::Backlog(batch) => self.on_backlog(conn, batch),
             Frame::Entries(entries) => self.on_entries(conn, entries),
             Frame::Ack(ack) => self.on_ack(conn, from, ack),
@@ -119,10 +120,7 @@ impl Node {
 
     /// While I look for a leader, whoever speaks is alive.
     fn heard_from(&mut self, conn: ConnId, from: Uid) {
-        let room = self.room;
-        let roommate = room.is_some()
-            && (self.links.peer(conn).is_some_and(|peer| peer.room == room) || self.log.summary().view.contains(from));
-        if !roommate {
+        if !self.is_roommate(conn) {
             return;
         }
         if let Some(seek) = self.seek_mut() {
@@ -132,6 +130,11 @@ impl Node {
         if let Phase::Electing(electing) = &mut self.phase {
             electing.ring.insert(from);
         }
+    }
+
+    /// The other end has said that it is in my room, or I have taken it in.
+    pub(super) fn is_roommate(&self, conn: ConnId) -> bool {
+        self.room.is_some() && self.links.peer(conn).is_some_and(|peer| peer.room == self.room)
     }
 
     pub(super) fn seek_mut(&mut self) -> Option<&mut Seek> {

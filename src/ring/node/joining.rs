@@ -57,7 +57,7 @@ impl Node {
             tail: self.log.tail().index,
             promise: self.promise,
             lamport: self.clock,
-            backlog: self.log.tail().index == Index(0) && !self.greeted,
+            backlog: self.lacks_backlog(),
         };
         self.send(conn, Frame::Join(join));
     }
@@ -80,6 +80,17 @@ impl Node {
             joining.deadline = deadline;
             self.rearm = true;
         }
+    }
+
+    /// The one I asked does not lead, and knows of nobody who does: back to the question.
+    pub(super) fn on_no_leader(&mut self, conn: ConnId) {
+        let Phase::Joining(joining) = &mut self.phase else { return };
+        if joining.conn != conn || joining.accepted.is_some() {
+            return;
+        }
+        let leader = joining.leader;
+        let seek = std::mem::take(&mut joining.seek);
+        self.join_abandoned(leader, self.now.mono, seek);
     }
 
     /// The one I asked does not lead. After too many such answers: back to the question.
@@ -121,8 +132,15 @@ impl Node {
         joining.accepted = Some(Attached { stream, epoch, common, yours });
         self.enter_room(room);
         if newcomer {
-            let before = self.show_after.max(tail.index);
-            self.show_after = before;
+            // Everybody else was greeted by somebody without a room: what is opened from here on says better.
+            let carrier = self.links.carried_by(conn);
+            for other in self.links.others(conn).into_iter().filter(|&other| Some(other) != carrier) {
+                self.close(other);
+            }
+        }
+        if self.lacks_backlog() {
+            // What stands there now comes as a backlog, or is too old to be shown.
+            self.show_after = tail.index;
         }
         members.iter().for_each(|&uid| self.meet(uid));
         let renamed = self.name != name;
@@ -139,6 +157,12 @@ impl Node {
         }
     }
 
+    /// The log of before I came is not here yet, so I cannot tell from it what is new.
+    fn lacks_backlog(&self) -> bool {
+        let tail = self.log.tail().index;
+        tail == Index(0) || tail < self.show_after
+    }
+
     /// The store has cut my log.
     pub(super) fn on_cut(&mut self, cut: Cut) {
         let before = self.log.summary();
@@ -149,6 +173,7 @@ impl Node {
             *shown = n.max(*shown);
         }
         let members: Vec<Uid> = cut.summary.view.uids().collect();
+        self.show_after = self.show_after.min(cut.summary.tail.index);
         self.pending = cut.pending;
         self.log.cut(cut.summary);
         self.ring_changed = true;
@@ -217,12 +242,11 @@ impl Node {
         let Phase::Joining(joining) = &mut self.phase else { return };
         let leader = joining.leader;
         let mut seek = std::mem::take(&mut joining.seek);
-        let since = match ended.how {
-            // Nobody listens there any more: whoever says to have heard it before now says nothing new.
-            End::Refused => self.now.mono,
-            End::Unreachable | End::Silent | End::Closed | End::Dropped => ended.heard,
-        };
-        if seek.redialling && ended.how == End::Refused {
+        // A dying process may still take a connection, and close it.
+        let dead = ended.how == End::Refused || (ended.how == End::Closed && !ended.was_up);
+        // Whoever says to have heard it before it was gone says nothing new.
+        let since = if dead { self.now.mono } else { ended.heard };
+        if seek.redialling && dead {
             seek.redialling = false;
             self.event(Event::LeaderLost(leader));
             return self.seek_leader(Seek { knock: seek.knock, ..Seek::after(leader, since) });

@@ -145,14 +145,15 @@ impl Node {
                 let leader = following.leader;
                 self.send(conn, Frame::Redirect(leader));
             }
-            Phase::Leading(_)
-            | Phase::Waiting { .. }
+            // On its way out: its successor will answer.
+            Phase::Leading(_) => self.send(conn, Frame::Wait),
+            Phase::Waiting { .. }
             | Phase::Asking(_)
             | Phase::Electing(_)
             | Phase::Joining(_)
             | Phase::Unborn
             | Phase::Knocking(_)
-            | Phase::Gone => self.send(conn, Frame::Wait),
+            | Phase::Gone => self.send(conn, Frame::NoLeader),
         }
     }
 
@@ -203,6 +204,7 @@ impl Node {
             flight_bytes: 0,
             reading: false,
         };
+        self.links.entered(conn, room);
         let before = leading.followers.insert(from, follower);
         leading.absent.remove(&from);
         let epoch = leading.epoch;

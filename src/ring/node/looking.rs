@@ -12,7 +12,9 @@ impl Node {
         match &self.phase {
             Phase::Leading(leading) if leading.retiring.is_none() => {
                 let view = &self.log.summary().view;
-                let due = self.book.due(now, &timing, |uid| !view.contains(uid));
+                let mut due = self.book.due(now, &timing, |uid| !view.contains(uid));
+                // Members whose link was lost: a dial that is refused says that they are gone.
+                due.extend(leading.absent.keys().copied());
                 for uid in due {
                     self.send_to(uid, Frame::Ask);
                 }
@@ -47,9 +49,8 @@ impl Node {
                             self.consider(theirs);
                         }
                     }
-                    Standing::Electing | Standing::Joining => {
-                        let roommate = self.links.peer(conn).is_some_and(|peer| peer.room == self.room);
-                        if roommate {
+                    Standing::Electing | Standing::Joining | Standing::Knocking => {
+                        if self.is_roommate(conn) {
                             self.send(conn, Frame::Elected(Elected { epoch, ring: Vec::new(), hops: None }));
                         }
                     }
@@ -70,7 +71,7 @@ impl Node {
                             self.send(over, Frame::Hint(epoch));
                         }
                     }
-                    Standing::Electing | Standing::Joining => {}
+                    Standing::Electing | Standing::Joining | Standing::Knocking => {}
                 }
             }
             _ => {}

@@ -247,6 +247,11 @@ impl Node {
         }
     }
 
+    /// The node's clock.
+    pub fn lamport(&self) -> Lamport {
+        self.clock
+    }
+
     /// Every bounded collection with its name, its size now and its limit: for the check of bounded memory.
     pub fn sizes(&self) -> Vec<(&'static str, usize, usize)> {
         let (followers, offers, joins, flight) = match &self.phase {

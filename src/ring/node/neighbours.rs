@@ -33,7 +33,7 @@ pub(super) struct Neighbours {
 
 impl Neighbours {
     pub(super) fn conns(&self) -> impl Iterator<Item = ConnId> {
-        self.next.into_iter().chain(self.trying).map(|(_, conn)| conn)
+        self.next.into_iter().chain(self.trying).map(|(_, conn)| conn).chain(self.prevs.values().copied())
     }
 
     pub(super) fn deadline(&self) -> Option<Time> {

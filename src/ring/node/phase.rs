@@ -119,8 +119,9 @@ pub(super) struct Crowned {
 /// How far a winner's rebase is.
 #[derive(Debug)]
 pub(super) enum Fetching {
-    /// Entries come from this holder; `target` is its tail, once it has said so.
-    From { holder: Uid, conn: ConnId, target: Option<Tail> },
+    /// Entries come from this holder; `target` is its tail, once it has said so; `described`: the oldest epoch of
+    /// my log that it was told of.
+    From { holder: Uid, conn: ConnId, target: Option<Tail>, described: Option<Epoch> },
     /// The holder failed: everybody is asked for the tail.
     Polling { open: BTreeSet<Uid>, best: Option<(Tail, Uid)> },
 }

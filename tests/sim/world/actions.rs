@@ -55,6 +55,7 @@ impl World {
             node: Node::new(config),
             run: self.runs,
             paused: false,
+            leaving: false,
             entered: false,
             clock,
             mailbox: std::collections::VecDeque::new(),
@@ -62,6 +63,7 @@ impl World {
             accepted: 0,
             tick_at: None,
             spins: (0, 0),
+            cutting: false,
             reads_until: 0,
             steps: 0,
         });
@@ -240,7 +242,10 @@ impl World {
 
     /// Somebody wants to leave.
     pub fn leave(&mut self, slot: usize) {
-        if self.slots[slot].process.as_ref().is_some_and(|process| !process.paused) {
+        if let Some(process) = &mut self.slots[slot].process
+            && !process.paused
+        {
+            process.leaving = true;
             self.step(slot, Input::Leave);
         }
     }

@@ -30,7 +30,12 @@ impl World {
     pub(super) fn take(&mut self, slot: usize, arrival: Arrival) {
         let input = match arrival {
             Arrival::Read(id, found) => Input::Read(id, found),
-            Arrival::Cut(cut) => Input::Cut(cut),
+            Arrival::Cut(cut) => {
+                if let Some(process) = &mut self.slots[slot].process {
+                    process.cutting = false;
+                }
+                Input::Cut(cut)
+            }
             Arrival::Dialled(conn) => match self.end_id(conn, 0) {
                 Some(id) => Input::Dialled(id),
                 None => return,
@@ -152,6 +157,7 @@ impl World {
         }
         let telling =
             outputs.iter().any(|output| matches!(output, Output::Save(_) | Output::Cut(_) | Output::Event(_)));
+        let cuts = outputs.iter().any(|output| matches!(output, Output::Cut(_)));
         let mut answers = Vec::new();
         for output in outputs {
             self.tell_output(slot, &output);
@@ -165,7 +171,9 @@ impl World {
                 return;
             }
         }
-        self.look(slot, telling || steps % 16 == 0);
+        if !cuts {
+            self.look(slot, telling || steps % 16 == 0);
+        }
         for arrival in answers {
             self.arrive(slot, run, arrival);
         }
@@ -176,7 +184,8 @@ impl World {
     fn look(&mut self, slot: usize, closely: bool) {
         let Some(process) = &self.slots[slot].process else { return };
         let mut verdict = self.checks.sizes(slot, &process.node.sizes());
-        if closely && verdict.is_ok() {
+        // Between the wish to cut and the answer a node speaks of the log that it had.
+        if closely && !process.cutting && verdict.is_ok() {
             verdict = self.checks.status(slot, &process.node.status(), &self.slots[slot].disk);
         }
         self.verdict(verdict);
@@ -221,6 +230,9 @@ impl World {
                 let cut = self.slots[slot].disk.cut(keep);
                 let verdict = self.checks.cut(slot, keep, &self.slots[slot].disk);
                 self.verdict(verdict);
+                if let Some(process) = &mut self.slots[slot].process {
+                    process.cutting = true;
+                }
                 self.answer(slot, run, Arrival::Cut(cut), answers);
             }
             Output::Dial(id, address) => self.dial(slot, run, id, address),
@@ -250,10 +262,12 @@ impl World {
 
     /// The store answers at once, or later but never out of turn.
     fn answer(&mut self, slot: usize, run: u32, arrival: Arrival, answers: &mut Vec<Arrival>) {
-        let late = self.slow_store.percent > 0 && self.rng.percent(self.slow_store.percent);
+        // A cut is answered before anything else happens.
+        let cut = matches!(arrival, Arrival::Cut(_));
+        let late = !cut && self.slow_store.percent > 0 && self.rng.percent(self.slow_store.percent);
         let delay = if late { 1 + self.rng.below(self.slow_store.delay_max) } else { 0 };
         let Some(process) = &mut self.slots[slot].process else { return };
-        let at = (self.now + delay).max(process.reads_until);
+        let at = if cut { self.now } else { (self.now + delay).max(process.reads_until) };
         if at == self.now {
             answers.push(arrival);
         } else {

@@ -80,6 +80,8 @@ pub struct Process {
     pub run: u32,
     /// Stopped by a signal: what arrives waits.
     pub paused: bool,
+    /// Its person wants to leave.
+    pub leaving: bool,
     /// It is in the room.
     pub entered: bool,
     /// What its own clocks say.
@@ -89,6 +91,7 @@ pub struct Process {
     accepted: u64,
     tick_at: Option<u64>,
     spins: (u64, u32),
+    cutting: bool,
     reads_until: u64,
     steps: u64,
 }
