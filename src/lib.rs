@@ -6,6 +6,8 @@
 //! [`ring`] is the protocol: a state machine without IO. Everything else is an adapter around it.
 
 #[cfg(feature = "program")]
+pub mod bench;
+#[cfg(feature = "program")]
 pub mod net;
 pub mod ring;
 #[cfg(feature = "program")]
