@@ -4,11 +4,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use memchr::memmem;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::LINE_BYTES;
@@ -18,6 +19,11 @@ use crate::ring::{
     AuthorId, Batch, Body, Entries, Entry, Epoch, Frame, Index, Lamport, Line, LineId, Name, Nonce, SessionId, Tail,
     Text, Uid, WallMs,
 };
+
+/// Lines that wait for a bare loop: as many as commands wait for a node.
+const LINES_MAX: usize = crate::net::limits::COMMANDS_MAX;
+/// Blocks that wait for one socket.
+const BLOCKS_MAX: usize = 4;
 
 /// What a bare loop sends, over and over.
 #[derive(Clone)]
@@ -59,6 +65,23 @@ impl Payload {
         Ok(Self { bytes: bytes.into(), ends: ends.into() })
     }
 
+    /// These lines in a row.
+    fn of(lines: &[Bytes]) -> Self {
+        let mut bytes = BytesMut::with_capacity(lines.iter().map(Bytes::len).sum());
+        let mut ends = Vec::with_capacity(lines.len());
+        for line in lines {
+            bytes.extend_from_slice(line);
+            ends.push(bytes.len());
+        }
+        Self { bytes: bytes.freeze(), ends: ends.into() }
+    }
+
+    /// Each line by itself.
+    fn each(&self) -> impl Iterator<Item = Bytes> {
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        starts.zip(self.ends.iter()).map(|(start, &end)| self.bytes.slice(start..end))
+    }
+
     /// Whether it is bare text.
     pub fn is_text(&self) -> bool {
         !self.bytes.starts_with(b"{")
@@ -98,6 +121,17 @@ pub fn entries(first: u64, count: u64, text: &Text) -> anyhow::Result<Frame> {
     Ok(Frame::Entries(Entries { prev, batch: Batch { entries: (first..first + count).map(entry).collect() } }))
 }
 
+/// How a bare loop works.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// Lines come one by one through a channel; all that are here go to every reader in one write.
+    Coalesced,
+    /// Lines come one by one through a channel; each goes to every reader in a write of its own.
+    PerLine,
+    /// No lines come: the same ready block goes out again and again. Not a fan-out, but what the sockets can take.
+    Ready,
+}
+
 /// A bare loop on its threads, until it is dropped.
 pub struct Bare {
     /// Where readers connect.
@@ -112,31 +146,48 @@ impl Bare {
         Ok((listener, address))
     }
 
-    /// Sends the payload to everyone who connects, for ever, one task for each. `per_line`: in one write for each
-    /// line; else in as large writes as the socket takes.
+    /// Sends the payload's lines to `readers` who connect, for ever.
     ///
     /// # Errors
     /// No socket is to be had.
-    pub async fn fan_out(room: &Handle, payload: Payload, per_line: bool) -> anyhow::Result<Self> {
+    pub async fn fan_out(room: &Handle, payload: Payload, readers: usize, way: Way) -> anyhow::Result<Self> {
         let (listener, address) = Self::listen().await?;
         let mut tasks = JoinSet::new();
         tasks.spawn_on(
             async move {
-                let mut writers = JoinSet::new();
-                loop {
-                    let (mut socket, _) = listener.accept().await?;
+                // They end with this task.
+                let mut others = JoinSet::new();
+                let mut writers = Vec::new();
+                for _ in 0..readers {
+                    let (socket, _) = listener.accept().await?;
                     socket.set_nodelay(true)?;
-                    let payload = payload.clone();
-                    writers.spawn(async move {
-                        loop {
-                            match per_line {
-                                true => write_lines(&mut socket, &payload).await?,
-                                false => socket.write_all(&payload.bytes).await?,
-                            }
+                    let (blocks, queue) = mpsc::channel(BLOCKS_MAX);
+                    others.spawn(write(socket, queue, way));
+                    writers.push(blocks);
+                }
+                let (say, mut said) = mpsc::channel(LINES_MAX);
+                let source = payload.clone();
+                others.spawn(async move {
+                    while way != Way::Ready {
+                        for line in source.each() {
+                            say.send(line).await?;
                         }
-                        #[expect(unreachable_code, reason = "names the error's type")]
-                        anyhow::Ok(())
-                    });
+                    }
+                    Ok(())
+                });
+                let mut lines = Vec::new();
+                loop {
+                    let block = match way {
+                        Way::Ready => payload.clone(),
+                        Way::Coalesced | Way::PerLine => {
+                            lines.clear();
+                            said.recv_many(&mut lines, payload.lines()).await;
+                            Payload::of(&lines)
+                        }
+                    };
+                    for writer in &writers {
+                        writer.send(block.clone()).await?;
+                    }
                 }
             },
             room,
@@ -177,11 +228,17 @@ impl Bare {
     }
 }
 
-async fn write_lines(socket: &mut TcpStream, payload: &Payload) -> std::io::Result<()> {
-    let mut start = 0;
-    for &end in payload.ends.iter() {
-        socket.write_all(&payload.bytes[start..end]).await?;
-        start = end;
+/// What one reader is sent.
+async fn write(mut socket: TcpStream, mut queue: mpsc::Receiver<Payload>, way: Way) -> anyhow::Result<()> {
+    while let Some(block) = queue.recv().await {
+        match way {
+            Way::Ready | Way::Coalesced => socket.write_all(&block.bytes).await?,
+            Way::PerLine => {
+                for line in block.each() {
+                    socket.write_all(&line).await?;
+                }
+            }
+        }
     }
     Ok(())
 }

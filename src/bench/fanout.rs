@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::baseline::{Bare, Payload};
+use super::baseline::{Bare, Payload, Way};
 use super::lab::{Lab, Leader, wait_until};
 use super::member::{Readers, Watch};
 use super::table::{Aim, Table, rate};
@@ -11,22 +11,21 @@ use super::{Plan, median};
 /// Thin readers in a room.
 const SIZES: [usize; 3] = [4, 16, 64];
 
-/// What sends.
+/// What sends what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Sender {
     Room,
-    Coalesced,
-    PerLine,
-    CoalescedText,
-    PerLineText,
+    Bytes(Way),
+    Text(Way),
 }
 
-const SENDERS: [(Sender, &str); 5] = [
+const SENDERS: [(Sender, &str); 6] = [
     (Sender::Room, "the room: a leader's own lines"),
-    (Sender::Coalesced, "bare loop, the same bytes, coalesced"),
-    (Sender::PerLine, "bare loop, the same bytes, a write per line"),
-    (Sender::CoalescedText, "bare loop, text and line feed alone, coalesced"),
-    (Sender::PerLineText, "bare loop, text and line feed alone, per line"),
+    (Sender::Bytes(Way::Coalesced), "bare loop, the same bytes, coalesced"),
+    (Sender::Bytes(Way::PerLine), "bare loop, the same bytes, a write per line"),
+    (Sender::Bytes(Way::Ready), "one ready block of the same bytes, for ever"),
+    (Sender::Text(Way::Coalesced), "bare loop, nothing but text, coalesced"),
+    (Sender::Text(Way::PerLine), "bare loop, nothing but text, a write per line"),
 ];
 
 /// Fills in the rates at 4, 16 and 64 thin readers.
@@ -39,12 +38,16 @@ pub fn measure(lab: &Lab, plan: &Plan, table: &mut Table) -> anyhow::Result<()> 
         let mut rates = vec![Vec::new(); SENDERS.len()];
         for _ in 0..plan.rounds {
             for ((sender, _), rates) in SENDERS.iter().zip(&mut rates) {
-                rates.push(match sender {
-                    Sender::Room => room(lab, plan, size)?,
-                    Sender::Coalesced => bare(lab, plan, &frame, size, false)?,
-                    Sender::PerLine => bare(lab, plan, &frame, size, true)?,
-                    Sender::CoalescedText => bare(lab, plan, &text, size, false)?,
-                    Sender::PerLineText => bare(lab, plan, &text, size, true)?,
+                rates.push(match *sender {
+                    Sender::Room => {
+                        if std::env::var_os("NOROOM").is_some() {
+                            0.0
+                        } else {
+                            room(lab, plan, size)?
+                        }
+                    }
+                    Sender::Bytes(way) => bare(lab, plan, &frame, size, way)?,
+                    Sender::Text(way) => bare(lab, plan, &text, size, way)?,
                 });
             }
         }
@@ -67,8 +70,8 @@ pub fn measure(lab: &Lab, plan: &Plan, table: &mut Table) -> anyhow::Result<()> 
 }
 
 /// Lines a second that a bare loop delivers to `size` readers.
-pub fn bare(lab: &Lab, plan: &Plan, payload: &Payload, size: usize, per_line: bool) -> anyhow::Result<f64> {
-    let bare = lab.room.block_on(Bare::fan_out(lab.room.handle(), payload.clone(), per_line))?;
+pub fn bare(lab: &Lab, plan: &Plan, payload: &Payload, size: usize, way: Way) -> anyhow::Result<f64> {
+    let bare = lab.room.block_on(Bare::fan_out(lab.room.handle(), payload.clone(), size, way))?;
     let on = lab.readers.handle();
     let watch = if payload.is_text() { Watch::Text } else { Watch::Count };
     let mut readers = lab.readers.block_on(Readers::bare(on, bare.address, size, &watch))?;

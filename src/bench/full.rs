@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 
-use super::baseline::{Payload, text};
+use super::baseline::{Payload, Way, text};
 use super::lab::{Lab, wait_until};
 use super::latency::Times;
 use super::process::Room;
@@ -33,7 +33,7 @@ pub fn measure(lab: &Lab, plan: &Plan, program: &Path, table: &mut Table) -> any
     for _ in 0..plan.rounds {
         all.push(typed(plan, program, Typists::Everybody)?);
         one.push(typed(plan, program, Typists::Leader)?);
-        bare.push(fanout::bare(lab, plan, &frame, FULL_NODES, false)?);
+        bare.push(fanout::bare(lab, plan, &frame, FULL_NODES, Way::Coalesced)?);
     }
     let (all, one, bare) = (median(&all), median(&one), median(&bare));
     table.part(&format!("lines/s, summed over {FULL_NODES} members"), &["5"]);
