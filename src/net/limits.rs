@@ -19,6 +19,8 @@ pub const NOTICE_CHARS_MAX: usize = 160;
 pub const ARRIVALS_MAX: usize = 1024;
 /// Frames that the driver steps before it sends what came of them.
 pub const TURN_FRAMES_MAX: usize = 512;
+/// Commands that the driver takes before it sends what came of them.
+pub const TURN_COMMANDS_MAX: usize = 256;
 
 /// Bytes asked of a socket in one read.
 pub const READ_BYTES: usize = 64 * 1024;

@@ -10,12 +10,38 @@
 //! are bounded in bytes by the constants of [`limits`], so that a fast, slow, silent or hostile peer is slowed down by
 //! TCP itself or loses its own link, and nobody else notices.
 
+mod accept;
+mod dial;
+mod driver;
+mod frames;
+mod inbox;
 pub mod limits;
+mod link;
+mod links;
+mod meter;
+mod notices;
+mod task;
+#[cfg(test)]
+mod tests;
 
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+pub use meter::Meter;
+use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use crate::ring::{Config, Event, Status, Stop, Text};
+use accept::Door;
+use driver::{Clock, Commands, Driver};
+use inbox::Inbox;
+use limits::{COMMANDS_MAX, NOTICE_BATCHES_MAX};
+use links::Links;
+use notices::Notices;
+use task::Task;
+
+use crate::ring::{Config, Event, Node, Status, Stop, Text};
 use crate::store::Store;
 
 /// What a frontend wants of the node.
@@ -59,6 +85,8 @@ pub struct Running {
     pub notices: mpsc::Receiver<Vec<Notice>>,
     /// Ends with the node: why it stopped, or the store's error.
     pub done: JoinHandle<anyhow::Result<Stop>>,
+    /// What the network holds and has done.
+    pub meter: Arc<Meter>,
 }
 
 /// Starts a node on these listeners, within the current tokio runtime.
@@ -70,6 +98,32 @@ where
     S: Store + Send + 'static,
     S::Error: Into<anyhow::Error>,
 {
-    let _ = (config, store, listeners);
-    anyhow::bail!("not driven yet")
+    let listeners = listeners.into_iter().map(listen).collect::<anyhow::Result<Vec<_>>>()?;
+    let meter = Arc::new(Meter::default());
+    let (inbox, arrivals) = Inbox::new();
+    let (command_sender, ordered) = mpsc::channel(COMMANDS_MAX);
+    let (urgent_sender, urgent) = mpsc::channel(COMMANDS_MAX);
+    let (notice_sender, notices) = mpsc::channel(NOTICE_BATCHES_MAX);
+    let timing = config.timing;
+    let door = Door::new(listeners, inbox.clone(), timing, Arc::clone(&meter));
+    let driver = Driver {
+        node: Node::new(config),
+        store,
+        clock: Clock::start(),
+        links: Links::new(inbox, timing, Arc::clone(&meter)),
+        notices: Notices::new(notice_sender),
+        arrivals,
+        commands: Commands { ordered, urgent },
+        soon: VecDeque::new(),
+        stop: None,
+        meter: Arc::clone(&meter),
+    };
+    let door = Task::spawn(door.run());
+    let done = tokio::spawn(driver.run(door));
+    Ok(Running { commands: command_sender, urgent: urgent_sender, notices, done, meter })
+}
+
+fn listen(listener: std::net::TcpListener) -> anyhow::Result<TcpListener> {
+    let listening = listener.set_nonblocking(true).and_then(|()| TcpListener::from_std(listener));
+    listening.context("cannot listen on a socket that was handed over")
 }

@@ -1,0 +1,136 @@
+//! Bytes of a stream become frames.
+
+use std::io;
+
+use bytes::{Buf as _, BufMut as _, BytesMut};
+use tokio::net::tcp::OwnedReadHalf;
+
+use super::limits::{HANDOVER_FRAMES_MAX, READ_BYTES};
+use crate::ring::limits::FRAME_BYTES_MAX;
+use crate::ring::{DecodeError, Frame};
+
+/// What was read from one connection and is not decoded yet: less than a frame and one read.
+#[derive(Debug, Default)]
+pub(super) struct Unframed {
+    bytes: BytesMut,
+    /// No line ends in this many bytes after the last of `ends`.
+    searched: usize,
+    /// Where the whole frames in `bytes` end, each after its line feed.
+    ends: Vec<usize>,
+}
+
+impl Unframed {
+    /// Starts with what was read together with the hello.
+    pub(super) fn with(bytes: BytesMut) -> Self {
+        Self { bytes, ..Self::default() }
+    }
+
+    /// Reads once; zero bytes: the stream has ended. Holds no memory while it waits for a frame's first byte.
+    pub(super) async fn read(&mut self, socket: &OwnedReadHalf) -> io::Result<usize> {
+        loop {
+            self.bytes.reserve(READ_BYTES);
+            match socket.try_read_buf(&mut (&mut self.bytes).limit(READ_BYTES)) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                result => return result,
+            }
+            if self.bytes.is_empty() {
+                self.bytes = BytesMut::new();
+            }
+            socket.readable().await?;
+        }
+    }
+
+    /// Finds whole frames, at most [`HANDOVER_FRAMES_MAX`]: how many bytes they have.
+    pub(super) fn find(&mut self) -> Result<usize, DecodeError> {
+        let mut end = self.ends.last().copied().unwrap_or(0);
+        while self.ends.len() < HANDOVER_FRAMES_MAX {
+            let from = end + self.searched;
+            let Some(at) = memchr::memchr(b'\n', &self.bytes[from..]) else {
+                self.searched = self.bytes.len() - end;
+                break;
+            };
+            end = from + at + 1;
+            self.ends.push(end);
+            self.searched = 0;
+        }
+        if self.ends.is_empty() && self.searched >= FRAME_BYTES_MAX {
+            return Err(DecodeError::TooLong(self.searched));
+        }
+        Ok(end)
+    }
+
+    /// Decodes the frames that were found, up to the first that is none.
+    pub(super) fn decode(&mut self, into: &mut Vec<Frame>) -> Result<(), DecodeError> {
+        let mut start = 0;
+        for end in self.ends.drain(..) {
+            into.push(Frame::decode(&self.bytes[start..end])?);
+            start = end;
+        }
+        self.bytes.advance(start);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+
+    fn whole(unframed: &mut Unframed) -> Vec<Frame> {
+        let mut frames = Vec::new();
+        while unframed.find().unwrap() > 0 {
+            unframed.decode(&mut frames).unwrap();
+        }
+        frames
+    }
+
+    #[test]
+    fn frames_are_found_wherever_the_stream_was_torn() {
+        let sent: Vec<Frame> = (0..3).map(Frame::Ping).chain([Frame::Ask]).collect();
+        let mut stream = Vec::new();
+        sent.iter().for_each(|frame| frame.encode(&mut stream));
+        for step in 1..=stream.len() {
+            let mut unframed = Unframed::default();
+            let mut got = Vec::new();
+            for piece in stream.chunks(step) {
+                unframed.bytes.extend_from_slice(piece);
+                got.extend(whole(&mut unframed));
+            }
+            assert_eq!(got, sent, "in pieces of {step} bytes");
+            assert!(unframed.bytes.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_burst_is_handed_over_in_bounded_parts() {
+        let mut unframed = Unframed::default();
+        let mut stream = Vec::new();
+        (0..1000).for_each(|n| Frame::Ping(n).encode(&mut stream));
+        unframed.bytes.extend_from_slice(&stream);
+        let mut frames = Vec::new();
+        assert!(unframed.find().unwrap() < stream.len());
+        unframed.decode(&mut frames).unwrap();
+        assert_eq!(frames.len(), HANDOVER_FRAMES_MAX);
+        frames.extend(whole(&mut unframed));
+        assert_eq!(frames.len(), 1000);
+    }
+
+    #[test]
+    fn a_frame_without_an_end_is_refused_at_the_limit() {
+        let mut unframed = Unframed::default();
+        unframed.bytes.resize(FRAME_BYTES_MAX - 1, b' ');
+        assert_eq!(unframed.find().unwrap(), 0);
+        unframed.bytes.put_u8(b' ');
+        assert!(matches!(unframed.find(), Err(DecodeError::TooLong(_))));
+    }
+
+    #[test]
+    fn frames_before_an_error_are_kept() {
+        let mut unframed = Unframed::with(BytesMut::from(&b"{\"ping\":1}\n\"ask\"\nGET / HTTP/1.1\n\"ask\"\n"[..]));
+        let mut frames = Vec::new();
+        assert!(unframed.find().unwrap() > 0);
+        assert!(unframed.decode(&mut frames).is_err());
+        assert_eq!(frames, [Frame::Ping(1), Frame::Ask]);
+    }
+}
