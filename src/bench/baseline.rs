@@ -168,12 +168,11 @@ impl Bare {
                 let (say, mut said) = mpsc::channel(LINES_MAX);
                 let source = payload.clone();
                 others.spawn(async move {
-                    while way != Way::Ready {
+                    loop {
                         for line in source.each() {
                             say.send(line).await?;
                         }
                     }
-                    Ok(())
                 });
                 let mut lines = Vec::new();
                 loop {

@@ -39,13 +39,7 @@ pub fn measure(lab: &Lab, plan: &Plan, table: &mut Table) -> anyhow::Result<()> 
         for _ in 0..plan.rounds {
             for ((sender, _), rates) in SENDERS.iter().zip(&mut rates) {
                 rates.push(match *sender {
-                    Sender::Room => {
-                        if std::env::var_os("NOROOM").is_some() {
-                            0.0
-                        } else {
-                            room(lab, plan, size)?
-                        }
-                    }
+                    Sender::Room => room(lab, plan, size)?,
                     Sender::Bytes(way) => bare(lab, plan, &frame, size, way)?,
                     Sender::Text(way) => bare(lab, plan, &text, size, way)?,
                 });
