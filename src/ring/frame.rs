@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde::ser::SerializeSeq;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::entry::{Body, Entry, Line, Member};
+use super::entry::{Body, Entry, Line};
 use super::id::{AuthorId, Epoch, Index, Lamport, LineId, Name, RoomId, SessionId, StreamId, Tail, Uid, WallMs};
 use super::limits::{
     BATCH_ENTRIES_MAX, BOOK_NODES_MAX, FRAME_BYTES_MAX, OFFER_LINES_MAX, PROTOCOL_VERSION, SHAPE_EPOCHS_MAX,
@@ -201,6 +201,8 @@ pub struct Join {
     pub shape: Vec<EpochSpan>,
     /// The shape goes back to the log's start.
     pub whole: bool,
+    /// Where my log ends.
+    pub tail: Index,
     /// The highest epoch that I have obeyed.
     pub promise: Option<Epoch>,
     /// My clock.

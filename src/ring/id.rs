@@ -273,6 +273,11 @@ impl ConnId {
     pub(crate) const fn relayed(n: u64) -> Self {
         Self(n << 2 | 2)
     }
+
+    /// It does not run through another member.
+    pub(crate) const fn is_direct(self) -> bool {
+        self.0 & 2 == 0
+    }
 }
 
 /// A read that the core asked of the store.

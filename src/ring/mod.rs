@@ -24,10 +24,15 @@
 //!
 //! The invariants that hold after every step are those of `docs/protocol.rst`; the simulator under `tests/sim` checks them.
 
+mod book;
+mod detector;
+mod election;
 mod entry;
 mod frame;
 mod id;
 pub mod limits;
+mod links;
+mod log;
 mod node;
 mod summary;
 mod view;
@@ -121,7 +126,7 @@ pub enum Input {
     Closed(ConnId),
     /// What [`Output::Read`] asked for.
     Read(ReadId, Found),
-    /// What [`Output::Cut`] left.
+    /// What [`Output::Cut`] left. The very next input after the outputs that held it.
     Cut(Cut),
     /// Somebody typed a line. Only while [`Node::outbox_room`] is not zero; else it is dropped with an event.
     Submit(Text),
@@ -304,6 +309,8 @@ pub enum Event {
         /// What was wrong.
         why: &'static str,
     },
+    /// A line was submitted although the outbox had no room, or after the good-bye.
+    NotTaken(Text),
     /// A contact answers, but cannot let me in yet.
     StillElecting,
 }

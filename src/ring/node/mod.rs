@@ -1,42 +1,597 @@
 //! One member of the room: the only place where things are decided.
+//!
+//! [`Node::step`] reads like the protocol's table of contents; each chapter is a file of its own.
 
-use super::{Config, Input, Now, Output, Status, Time};
+mod asking;
+mod electing;
+mod entries;
+mod following;
+mod frames;
+mod joining;
+mod leading;
+mod leaving;
+mod looking;
+mod meeting;
+mod neighbours;
+mod phase;
+mod relaying;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use self::neighbours::Neighbours;
+use self::phase::{Fetching, Knock, Phase, Seek};
+use super::book::Book;
+use super::entry::Line;
+use super::frame::{Frame, Hello};
+use super::id::{
+    ConnId, Epoch, Index, Lamport, LineId, Name, Now, ReadId, RoomId, SessionKey, Span, StreamId, Time, Uid,
+};
+use super::limits::{
+    self, BOOK_NODES_MAX, CONNS_MAX, DIAL_FRAMES_MAX, OUTBOX_BYTES_MAX, OUTBOX_LINES_MAX, PROTOCOL_VERSION,
+    RECENT_BYTES_MAX, RECENT_ENTRIES_MAX, RELAYS_MAX, WAITING_JOINS_MAX,
+};
+use super::links::{End, Links};
+use super::log::Log;
+use super::{Config, Event, Input, Output, Record, Role, Start, Status, Stop, Timing};
 
 /// One member of a room; see the [module's contract](super).
 #[derive(Debug)]
 pub struct Node {
-    config: Config,
+    // Who I am.
+    me: Uid,
+    key: SessionKey,
+    name: Name,
+    rename: bool,
+    start: Start,
+    timing: Timing,
+    rng: Rng,
+    now: Now,
+
+    // What must outlive the process.
+    room: Option<RoomId>,
+    log: Log,
+    pending: BTreeMap<SessionKey, u64>,
+    outbox: VecDeque<Arc<Line>>,
+    outbox_bytes: usize,
+    /// The number of my last line.
+    n: u64,
+    promise: Option<Epoch>,
+    book: Book,
+
+    // What I know.
+    clock: Lamport,
+    /// The highest round that anybody has named.
+    round: u64,
+    /// For each session the number of the last line that was shown, where the log alone does not tell.
+    shown: BTreeMap<SessionKey, u64>,
+    /// What stands up to here was there before I came: it is in the backlog, or too old to be shown.
+    show_after: Index,
+    greeted: bool,
+    floor: Index,
+    /// The number of my last line that another member is known to hold.
+    sent: u64,
+    /// My lines that nobody has acknowledged: where they stand, and the last number there.
+    unsent: VecDeque<(Index, u64)>,
+    /// The last announcement that I passed on.
+    announced: Option<Epoch>,
+
+    // What I do.
+    phase: Phase,
+    links: Links,
+    neighbours: Neighbours,
+    reads: BTreeMap<ReadId, ReadFor>,
+    read: u64,
+    stream: u64,
+    leaving: Option<Time>,
+    beat: Time,
+    look: Time,
+
+    /// Something is gathered that leaves with the next tick.
+    dirty: bool,
+    /// The ring may have changed.
+    ring_changed: bool,
+    /// A deadline may have come nearer.
+    rearm: bool,
+    wake: Time,
+    out: Vec<Output>,
+}
+
+/// What a read of the store is for.
+#[derive(Clone, Copy, Debug)]
+enum ReadFor {
+    /// Entries for all followers that stand right before this index.
+    Stream(Index),
+    /// Entries for somebody who rebases onto this log.
+    Pull(ConnId),
+    /// The newest lines for somebody new.
+    Backlog(ConnId, StreamId),
+    /// My pending lines, to offer them to a leader.
+    Offer(StreamId),
+    /// My pending lines, to order them myself.
+    Order,
+}
+
+/// Pseudo-random numbers from a seed (splitmix64: Steele, Lea, Flood 2014).
+#[derive(Clone, Debug)]
+struct Rng(u64);
+
+impl Rng {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// A span below `span`.
+    fn below(&mut self, span: Span) -> Span {
+        Span(if span.0 == 0 { 0 } else { self.next() % span.0 })
+    }
 }
 
 impl Node {
     /// A node that has not begun: its first [`step`](Self::step) begins.
     pub fn new(config: Config) -> Self {
-        Self { config }
+        let Config { uid, name, rename, author, session, seed, start, saved, timing } = config;
+        let mut book = Book::default();
+        for uid in saved.book.into_iter().filter(|&known| known != uid) {
+            book.meet(uid);
+        }
+        let round = saved.promise.map_or(0, |epoch| epoch.round);
+        let logged = saved.summary.epochs.last_key_value().map_or(0, |(epoch, _)| epoch.round);
+        Self {
+            me: uid,
+            key: SessionKey { author, session },
+            name,
+            rename,
+            start,
+            timing,
+            rng: Rng(seed),
+            now: Now::default(),
+            room: saved.room,
+            clock: saved.summary.lamport,
+            log: Log::new(saved.summary),
+            pending: saved.pending,
+            outbox: VecDeque::new(),
+            outbox_bytes: 0,
+            n: 0,
+            promise: saved.promise,
+            book,
+            round: round.max(logged),
+            shown: BTreeMap::new(),
+            show_after: Index(0),
+            greeted: false,
+            floor: Index(0),
+            sent: 0,
+            unsent: VecDeque::new(),
+            announced: None,
+            phase: Phase::Unborn,
+            links: Links::new(uid, timing),
+            neighbours: Neighbours::default(),
+            reads: BTreeMap::new(),
+            read: 0,
+            stream: 0,
+            leaving: None,
+            beat: Time(0),
+            look: Time(0),
+            dirty: false,
+            ring_changed: false,
+            rearm: true,
+            wake: Time(0),
+            out: Vec::new(),
+        }
     }
 
     /// Takes one input; gives what must be done, in order.
-    pub fn step(&mut self, _now: Now, _input: Input) -> Vec<Output> {
-        Vec::new()
+    pub fn step(&mut self, now: Now, input: Input) -> Vec<Output> {
+        if matches!(self.phase, Phase::Gone) {
+            return Vec::new();
+        }
+        self.set_clock(now);
+        self.rearm |= !Self::is_hot(&input);
+        if matches!(self.phase, Phase::Unborn) {
+            self.begin();
+        }
+        match input {
+            Input::Tick => self.on_tick(),
+            Input::Accepted(conn) => self.links.accepted(now.mono, conn, &mut self.out),
+            Input::Dialled(conn) => self.links.opened(now.mono, conn, self.hello(), &mut self.out),
+            Input::DialFailed { conn, refused: true } => self.end(conn, End::Refused),
+            Input::DialFailed { conn, refused: false } => self.end(conn, End::Unreachable),
+            Input::Closed(conn) => self.end(conn, End::Closed),
+            Input::Frame(conn, frame) => self.on_frame(conn, frame),
+            Input::Read(id, found) => self.on_read(id, found),
+            Input::Cut(cut) => self.on_cut(cut),
+            Input::Submit(text) => self.on_submit(text),
+            Input::Leave => self.on_leave(),
+        }
+        self.settle();
+        std::mem::take(&mut self.out)
     }
 
     /// When to step with [`Input::Tick`] at the latest; in the past: as soon as nothing else has arrived.
     pub fn deadline(&self) -> Time {
-        Time(0)
+        if self.dirty { Time(0) } else { self.wake }
     }
 
     /// How many more lines may be submitted now.
     pub fn outbox_room(&self) -> usize {
-        0
+        let bytes = OUTBOX_BYTES_MAX.saturating_sub(self.outbox_bytes) / (limits::TEXT_BYTES_MAX + Line::OVERHEAD);
+        let lines = OUTBOX_LINES_MAX.saturating_sub(self.outbox.len());
+        if self.leaving.is_some() { 0 } else { bytes.min(lines) }
     }
 
     /// The node at this moment.
     pub fn status(&self) -> Status {
-        let _ = &self.config;
-        unreachable!()
+        let (role, epoch) = match &self.phase {
+            Phase::Leading(leading) => (Role::Leader, Some(leading.epoch)),
+            Phase::Following(following) => (Role::Follower, Some(following.epoch)),
+            Phase::Crowned(_) | Phase::Electing(_) | Phase::Asking(_) | Phase::Waiting { .. } => (Role::Electing, None),
+            Phase::Unborn | Phase::Knocking(_) | Phase::Joining(_) | Phase::Gone => (Role::Joining, None),
+        };
+        Status {
+            room: self.room,
+            name: self.name.clone(),
+            uid: self.me,
+            role,
+            epoch,
+            next: self.next(),
+            prev: self.prev(),
+            members: self.log.summary().view.members().cloned().collect(),
+            tail: self.log.tail(),
+            lamport: self.clock,
+            waiting: self.waiting(),
+            floor: self.floor,
+            relay: self.following().and_then(|following| self.links.carrier(following.conn)),
+        }
     }
 
     /// Every bounded collection with its name, its size now and its limit: for the check of bounded memory.
     pub fn sizes(&self) -> Vec<(&'static str, usize, usize)> {
-        Vec::new()
+        let (followers, offers, joins, flight) = match &self.phase {
+            Phase::Leading(leading) => {
+                let flight = leading.followers.values().map(|follower| follower.flight_bytes).max().unwrap_or(0);
+                (leading.followers.len(), leading.offers.len(), 0, flight)
+            }
+            Phase::Crowned(crowned) => (0, 0, crowned.joins.len(), 0),
+            _ => (0, 0, 0, 0),
+        };
+        vec![
+            ("book nodes", self.book.len(), BOOK_NODES_MAX),
+            ("connections", self.links.len(), CONNS_MAX),
+            ("relayed connections", self.links.relays(), RELAYS_MAX),
+            ("frames that wait for a dial", self.links.longest_queue(), DIAL_FRAMES_MAX),
+            ("recent entries", self.log.recent_len(), RECENT_ENTRIES_MAX),
+            ("recent bytes", self.log.recent_bytes(), RECENT_BYTES_MAX + limits::TEXT_BYTES_MAX + Line::OVERHEAD),
+            ("outbox lines", self.outbox.len(), OUTBOX_LINES_MAX),
+            ("outbox bytes", self.outbox_bytes, OUTBOX_BYTES_MAX + limits::TEXT_BYTES_MAX + Line::OVERHEAD),
+            ("followers", followers, BOOK_NODES_MAX),
+            ("offers that wait", offers, BOOK_NODES_MAX),
+            ("joins that wait", joins, WAITING_JOINS_MAX),
+            (
+                "bytes on the way to a follower",
+                flight,
+                limits::WINDOW_BYTES_MAX + limits::BATCH_BYTES_MAX + limits::TEXT_BYTES_MAX + Line::OVERHEAD,
+            ),
+            ("reads under way", self.reads.len(), CONNS_MAX),
+            ("lines not known to be held by another", self.unsent.len(), UNSENT_MARKS_MAX),
+        ]
+    }
+
+    // ---- time
+
+    fn set_clock(&mut self, now: Now) {
+        let due = if self.dirty { self.now.mono } else { self.wake.max(self.now.mono) };
+        let late = now.mono - due;
+        if late > self.timing.heartbeat && !matches!(self.phase, Phase::Unborn) {
+            self.links.forgive(now.mono, late);
+        }
+        self.now = Now { mono: now.mono.max(self.now.mono), wall: now.wall };
+    }
+
+    /// Inputs that come by the thousand and move no deadline.
+    fn is_hot(input: &Input) -> bool {
+        matches!(
+            input,
+            Input::Submit(_)
+                | Input::Frame(
+                    _,
+                    Frame::Entries(_)
+                        | Frame::Ack(_)
+                        | Frame::Submit(_)
+                        | Frame::Ping(_)
+                        | Frame::Pong(_)
+                        | Frame::Floor(_)
+                )
+        )
+    }
+
+    fn on_tick(&mut self) {
+        if self.dirty {
+            self.flush();
+        }
+        if self.beat <= self.now.mono {
+            self.beat = self.now.mono + self.timing.heartbeat;
+            self.links.beat(self.now.mono, &mut self.out);
+            self.look_for_the_lost();
+            self.tell_floor();
+        }
+        let held = self.held();
+        for ended in self.links.expire(self.now.mono, &held, &mut self.out) {
+            self.on_end(ended);
+        }
+        self.on_phase_deadline();
+        self.retry_neighbours();
+        self.rearm = true;
+    }
+
+    /// What was gathered leaves.
+    fn flush(&mut self) {
+        self.dirty = false;
+        match &self.phase {
+            Phase::Leading(_) => self.fan_out(),
+            Phase::Following(_) => self.acknowledge(),
+            _ => {}
+        }
+        self.tell_sent();
+    }
+
+    /// After every step: the ring, the good-bye, and the next deadline.
+    fn settle(&mut self) {
+        if self.ring_changed {
+            self.ring_changed = false;
+            self.link_next();
+        }
+        if self.leaving.is_some() {
+            self.go_on_leaving();
+        }
+        if self.rearm {
+            self.rearm = false;
+            self.wake = self.next_wake();
+        }
+    }
+
+    fn next_wake(&self) -> Time {
+        let phase = match &self.phase {
+            Phase::Unborn => Some(Time(0)),
+            Phase::Knocking(knock) => Some(knock.retry.unwrap_or(knock.sign + self.timing.knock)),
+            Phase::Waiting { until, .. } => Some(*until),
+            Phase::Asking(asking) => Some(asking.deadline),
+            Phase::Electing(electing) => {
+                Some(electing.ack_by.map_or(electing.deadline, |by| by.min(electing.deadline)))
+            }
+            Phase::Crowned(crowned) => Some(crowned.deadline),
+            Phase::Joining(joining) => Some(joining.deadline),
+            Phase::Following(_) => None,
+            Phase::Leading(leading) => leading.deadline(&self.timing),
+            Phase::Gone => None,
+        };
+        let leaving = self.leaving.map(|since| since + self.timing.leave);
+        let all = [phase, leaving, self.links.deadline(), self.neighbours.deadline()];
+        all.into_iter().flatten().fold(self.beat, Time::min)
+    }
+
+    fn on_phase_deadline(&mut self) {
+        let now = self.now.mono;
+        match &self.phase {
+            Phase::Knocking(_) => self.on_knock_deadline(),
+            Phase::Waiting { until, .. } if *until <= now => self.ask_all(),
+            Phase::Asking(asking) if asking.deadline <= now => self.conclude_ask(),
+            Phase::Electing(electing) if electing.deadline <= now => self.give_up_election(),
+            Phase::Electing(electing) if electing.ack_by.is_some_and(|by| by <= now) => self.token_unanswered(),
+            Phase::Crowned(crowned) if crowned.deadline <= now => self.fetch_failed(),
+            Phase::Joining(joining) if joining.deadline <= now => self.join_timed_out(),
+            Phase::Leading(_) => self.on_leading_deadline(),
+            Phase::Unborn
+            | Phase::Waiting { .. }
+            | Phase::Asking(_)
+            | Phase::Electing(_)
+            | Phase::Crowned(_)
+            | Phase::Joining(_)
+            | Phase::Following(_)
+            | Phase::Gone => {}
+        }
+    }
+
+    // ---- the beginning and the end
+
+    fn begin(&mut self) {
+        self.beat = self.now.mono + self.timing.heartbeat;
+        let members: Vec<Uid> = self.log.summary().view.uids().collect();
+        members.into_iter().for_each(|uid| self.meet(uid));
+        match self.start.clone() {
+            Start::Found(room) => {
+                self.enter_room(room);
+                self.crown(1, BTreeSet::new(), None);
+            }
+            Start::Join(contacts) => self.knock(contacts.into_iter().map(Uid).collect()),
+            Start::Reopen => self.reopen(),
+        }
+    }
+
+    fn enter_room(&mut self, room: RoomId) {
+        if self.room != Some(room) {
+            self.room = Some(room);
+            self.save(Record::Room(room));
+        }
+    }
+
+    fn reopen(&mut self) {
+        let seek = Seek { reopening: true, ..Seek::default() };
+        self.set_phase(Phase::Waiting { seek, until: self.now.mono });
+        self.ask_all();
+    }
+
+    fn stop(&mut self, stop: Stop) {
+        self.set_phase(Phase::Gone);
+        self.leaving = None;
+        self.out.push(Output::Stop(stop));
+    }
+
+    // ---- what all chapters share
+
+    fn hello(&self) -> Hello {
+        Hello {
+            version: PROTOCOL_VERSION,
+            room: self.room,
+            uid: self.me,
+            author: self.key.author,
+            session: self.key.session,
+        }
+    }
+
+    /// Sets the phase; gives the one before.
+    fn set_phase(&mut self, phase: Phase) -> Phase {
+        self.rearm = true;
+        self.ring_changed = true;
+        std::mem::replace(&mut self.phase, phase)
+    }
+
+    fn save(&mut self, record: Record) {
+        self.out.push(Output::Save(record));
+    }
+
+    fn event(&mut self, event: Event) {
+        self.out.push(Output::Event(event));
+    }
+
+    fn send(&mut self, conn: ConnId, frame: Frame) {
+        self.links.send(self.now.mono, conn, frame, &mut self.out);
+    }
+
+    /// A direct connection to `uid`, opened if need be.
+    fn reach(&mut self, uid: Uid) -> Option<ConnId> {
+        self.rearm = true;
+        if uid == self.me { None } else { self.links.reach(self.now.mono, uid, &mut self.out) }
+    }
+
+    /// Sends a frame to a uid, over a connection that is opened if need be.
+    fn send_to(&mut self, uid: Uid, frame: Frame) -> Option<ConnId> {
+        let conn = self.reach(uid)?;
+        self.send(conn, frame);
+        Some(conn)
+    }
+
+    fn close(&mut self, conn: ConnId) {
+        self.rearm = true;
+        for ended in self.links.close(conn, &mut self.out) {
+            self.on_end(ended);
+        }
+    }
+
+    fn end(&mut self, conn: ConnId, how: End) {
+        for ended in self.links.ended(conn, how) {
+            self.on_end(ended);
+        }
+    }
+
+    /// A peer has broken the protocol: it loses this connection, and nothing else happens.
+    fn misbehaved(&mut self, conn: ConnId, why: &'static str) {
+        self.event(Event::Misbehaved { conn, why });
+        self.send(conn, Frame::Refuse(super::Refusal::Protocol));
+        self.close(conn);
+    }
+
+    /// Whether a number is so far ahead of mine that following it would spoil the room's clock or rounds.
+    fn jumps(mine: u64, theirs: u64) -> bool {
+        theirs > mine.saturating_add(limits::JUMP_MAX)
+    }
+
+    /// Takes note of a round. `false`: it is absurd.
+    fn saw_round(&mut self, round: u64) -> bool {
+        if Self::jumps(self.round, round) {
+            return false;
+        }
+        self.round = self.round.max(round);
+        true
+    }
+
+    /// Obeys an epoch: nothing lower is obeyed from now on.
+    fn obey(&mut self, epoch: Epoch) {
+        self.round = self.round.max(epoch.round);
+        if self.promise < Some(epoch) {
+            self.promise = Some(epoch);
+            self.save(Record::Promise(epoch));
+        }
+    }
+
+    /// Writes a uid into the book.
+    fn meet(&mut self, uid: Uid) {
+        if uid == self.me {
+            return;
+        }
+        if let Some(forgotten) = self.book.meet(uid) {
+            self.save(Record::Met(uid));
+            if let Some(forgotten) = forgotten {
+                self.save(Record::Forget(forgotten));
+            }
+        }
+    }
+
+    fn read(&mut self, wanted: super::Wanted, what: ReadFor) {
+        self.read += 1;
+        let id = ReadId(self.read);
+        self.reads.insert(id, what);
+        self.out.push(Output::Read(id, wanted));
+    }
+
+    /// My lines that are not in my log.
+    fn waiting(&self) -> u64 {
+        let mine = self.pending.iter().filter(|(key, _)| key.author == self.key.author);
+        let pending: u64 = mine.map(|(&key, &last)| last.saturating_sub(self.log.summary().watermark(key))).sum();
+        pending + self.outbox.len() as u64
+    }
+
+    /// Lines on their way back into the log.
+    fn pending_lines(&self) -> u64 {
+        let waiting = |(&key, &last): (&SessionKey, &u64)| last.saturating_sub(self.log.summary().watermark(key));
+        self.pending.iter().map(waiting).sum()
+    }
+
+    fn line_id(&self, n: u64) -> LineId {
+        LineId { author: self.key.author, session: self.key.session, n }
+    }
+
+    /// Connections that must not be closed for being idle.
+    fn held(&self) -> BTreeSet<ConnId> {
+        let mut held: BTreeSet<ConnId> = self.neighbours.conns().collect();
+        match &self.phase {
+            Phase::Following(following) => {
+                held.insert(following.conn);
+            }
+            Phase::Joining(joining) => {
+                held.insert(joining.conn);
+            }
+            Phase::Leading(leading) => held.extend(leading.followers.values().map(|follower| follower.conn)),
+            Phase::Crowned(crowned) => {
+                if let Fetching::From { conn, .. } = crowned.stage {
+                    held.insert(conn);
+                }
+                held.extend(crowned.joins.iter().map(|(conn, _)| *conn));
+            }
+            Phase::Knocking(knock) => held.extend(knock.conn),
+            Phase::Unborn | Phase::Waiting { .. } | Phase::Asking(_) | Phase::Electing(_) | Phase::Gone => {}
+        }
+        // What carries another connection lives as long as that one.
+        let carried: Vec<ConnId> = held.iter().filter_map(|&conn| self.links.carried_by(conn)).collect();
+        held.extend(carried);
+        held
+    }
+
+    fn knock(&mut self, contacts: Vec<Uid>) {
+        let knock = Knock {
+            contacts,
+            at: 0,
+            conn: None,
+            sign: self.now.mono,
+            retry: Some(self.now.mono),
+            unreached: BTreeSet::new(),
+        };
+        self.set_phase(Phase::Knocking(knock));
+        self.on_knock_deadline();
     }
 }
+
+/// Marks of my lines that nobody has acknowledged; beyond, the last one stands for several.
+const UNSENT_MARKS_MAX: usize = 64;

@@ -1,0 +1,78 @@
+//! Every node ever seen in the room: whom to ask, and whom to look for, when the view is wrong.
+
+use std::collections::BTreeMap;
+
+use super::id::{Span, Time, Uid};
+use super::limits::{BOOK_NODES_MAX, Timing};
+
+/// The book.
+#[derive(Debug, Default)]
+pub struct Book {
+    nodes: BTreeMap<Uid, Known>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Known {
+    /// It said good-bye: asked in need, looked for never.
+    left: bool,
+    /// When to look for it next, while it is lost.
+    probe: Time,
+    /// The pause after that.
+    pause: Span,
+}
+
+impl Book {
+    /// Remembers a uid. Gives whom it made forget, where the book was full; `None`: it was known, or found no room.
+    pub fn meet(&mut self, uid: Uid) -> Option<Option<Uid>> {
+        if uid.0.port() == 0 || uid.0.ip().is_unspecified() || self.nodes.contains_key(&uid) {
+            return None;
+        }
+        let mut forgotten = None;
+        if self.nodes.len() >= BOOK_NODES_MAX {
+            // Who left cleanly goes first; where nobody did, the newcomer finds no room.
+            let left = self.nodes.iter().find(|(_, known)| known.left).map(|(&uid, _)| uid)?;
+            self.nodes.remove(&left);
+            forgotten = Some(left);
+        }
+        self.nodes.insert(uid, Known::default());
+        Some(forgotten)
+    }
+
+    /// It said good-bye, or is here (again).
+    pub fn set_left(&mut self, uid: Uid, left: bool) {
+        if let Some(known) = self.nodes.get_mut(&uid) {
+            known.left = left;
+        }
+    }
+
+    /// Forgets a uid.
+    pub fn forget(&mut self, uid: Uid) -> bool {
+        self.nodes.remove(&uid).is_some()
+    }
+
+    /// Everybody who has not said good-bye.
+    pub fn present(&self) -> impl Iterator<Item = Uid> {
+        self.nodes.iter().filter(|(_, known)| !known.left).map(|(&uid, _)| uid)
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Those among `lost` whose time to be looked for has come; their next time is set, with backoff.
+    pub fn due(&mut self, now: Time, timing: &Timing, lost: impl Fn(Uid) -> bool) -> Vec<Uid> {
+        let mut due = Vec::new();
+        for (&uid, known) in self.nodes.iter_mut().filter(|(_, known)| !known.left) {
+            if !lost(uid) {
+                (known.probe, known.pause) = (now, timing.probe_min);
+            } else if known.probe <= now {
+                known.pause = known.pause.clamp(timing.probe_min, timing.probe_max);
+                known.probe = now + known.pause;
+                known.pause = known.pause.times(2);
+                due.push(uid);
+            }
+        }
+        due
+    }
+}

@@ -1,0 +1,80 @@
+//! Is the other end there? Heartbeats, their echoes, and how long silence may last.
+//!
+//! A link is alive while bytes arrive and one's own heartbeats come back: a link that carries one way only is dead.
+//! The patience adapts to the link's round trip. A node that was itself stalled gives its peers that much more
+//! time (Lifeguard: Dadgar, Phillips, Currey 2018).
+
+use super::id::{Span, Time};
+use super::limits::Timing;
+
+/// Liveness of one connection.
+#[derive(Clone, Copy, Debug)]
+pub struct Detector {
+    heard: Time,
+    echoed: Time,
+    round_trip: Span,
+    deviation: Span,
+}
+
+impl Detector {
+    /// A connection that has just come up.
+    pub fn new(now: Time) -> Self {
+        Self { heard: now, echoed: now, round_trip: Span(0), deviation: Span(0) }
+    }
+
+    /// Something has arrived.
+    pub fn heard(&mut self, now: Time) {
+        self.heard = now;
+    }
+
+    /// The heartbeat sent at `sent` came back. A foreign number that was never sent counts for nothing.
+    pub fn echoed(&mut self, now: Time, sent: Time) {
+        if sent > now {
+            return;
+        }
+        self.echoed = now;
+        // Jacobson 1988, as in RFC 6298: smoothed round trip and mean deviation.
+        let sample = (now - sent).0;
+        if self.round_trip.0 == 0 {
+            (self.round_trip, self.deviation) = (Span(sample), Span(sample / 2));
+        } else {
+            let off = sample.abs_diff(self.round_trip.0);
+            self.deviation = Span((self.deviation.0 * 3 + off) / 4);
+            self.round_trip = Span((self.round_trip.0 * 7 + sample) / 8);
+        }
+    }
+
+    /// This node was stalled: what its peers sent meanwhile may still be on the way.
+    pub fn forgive(&mut self, now: Time, stalled: Span) {
+        self.heard = now.min(self.heard + stalled);
+        self.echoed = now.min(self.echoed + stalled);
+    }
+
+    /// The smoothed round trip; zero until the first echo.
+    pub fn round_trip(&self) -> Span {
+        self.round_trip
+    }
+
+    /// When something was last heard.
+    pub fn last_heard(&self) -> Time {
+        self.heard
+    }
+
+    /// How long ago the last echo came.
+    pub fn echo_age(&self, now: Time) -> Span {
+        now - self.echoed
+    }
+
+    /// Whether an echo came within two heartbeats.
+    pub fn fresh(&self, now: Time, timing: &Timing) -> bool {
+        self.echo_age(now) <= timing.heartbeat.times(2)
+    }
+
+    /// When this connection is dead unless something arrives: after [`Timing::silence`] and four deviations of the
+    /// round trip without a byte (at most twice that limit), or after twice that without an echo.
+    pub fn dead_at(&self, timing: &Timing) -> Time {
+        let slack = self.round_trip.0.saturating_add(self.deviation.0.saturating_mul(4));
+        let patience = Span(timing.silence.0 + slack.min(timing.silence.0));
+        (self.heard + patience).min(self.echoed + patience.times(2))
+    }
+}

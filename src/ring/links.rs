@@ -1,0 +1,464 @@
+//! Connections: opened, greeted, watched, closed.
+//!
+//! A pair of nodes may have a connection in each direction; either carries anything. What a connection is *for* (next,
+//! leader, probe) is decided elsewhere; here it opens, greets, beats and dies. A connection may also run through a third
+//! node that reaches both ends ([`Frame::Relay`]): to everybody above, it is a connection like any other.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::Output;
+use super::detector::Detector;
+use super::frame::{Frame, Hello, Relay};
+use super::id::{ConnId, Span, Time, Uid};
+use super::limits::{CONNS_MAX, DIAL_FRAMES_MAX, RELAYS_MAX, Timing};
+
+/// All connections of a node.
+#[derive(Debug)]
+pub struct Links {
+    me: Uid,
+    timing: Timing,
+    conns: BTreeMap<ConnId, Conn>,
+    /// Every connection that leads, or is to lead, to a uid.
+    by_uid: BTreeMap<Uid, BTreeSet<ConnId>>,
+    dialled: u64,
+    relayed: u64,
+}
+
+/// One connection.
+#[derive(Debug)]
+pub struct Conn {
+    way: Way,
+    state: State,
+    /// Whom it is to lead to; known for what I opened.
+    target: Option<Uid>,
+    peer: Option<Hello>,
+    used: Time,
+}
+
+/// How a connection runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// I opened it.
+    Dialled,
+    /// The other end opened it.
+    Accepted,
+    /// Over that connection, to whom it leads, and on from there; `mine`: I opened it.
+    Through { carrier: ConnId, mine: bool },
+}
+
+#[derive(Debug)]
+enum State {
+    /// Not open yet: what is to be sent waits.
+    Opening { until: Time, queue: Vec<Arc<Frame>> },
+    /// Open; the other end has not said who it is.
+    Greeting { until: Time },
+    /// In use.
+    Up(Detector),
+}
+
+/// A connection that has ended.
+#[derive(Clone, Copy, Debug)]
+pub struct Ended {
+    /// Which.
+    pub conn: ConnId,
+    /// To whom it led, or was to lead.
+    pub uid: Option<Uid>,
+    /// It had come up.
+    pub was_up: bool,
+    /// When the other end was last heard on it.
+    pub heard: Time,
+    /// How it ended.
+    pub how: End,
+}
+
+/// How a connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Nobody listens there.
+    Refused,
+    /// No answer to a dial or a greeting.
+    Unreachable,
+    /// The other end, or the network, closed it.
+    Closed,
+    /// Nothing came for too long.
+    Silent,
+    /// I closed it.
+    Dropped,
+}
+
+impl Links {
+    /// No connections.
+    pub fn new(me: Uid, timing: Timing) -> Self {
+        Self { me, timing, conns: BTreeMap::new(), by_uid: BTreeMap::new(), dialled: 0, relayed: 0 }
+    }
+
+    /// How many connections there are.
+    pub fn len(&self) -> usize {
+        self.conns.len()
+    }
+
+    /// How many of them run through others.
+    pub fn relays(&self) -> usize {
+        self.conns.values().filter(|conn| matches!(conn.way, Way::Through { .. })).count()
+    }
+
+    /// The longest queue of a connection that is not open yet.
+    pub fn longest_queue(&self) -> usize {
+        let queued = self.conns.values().map(|conn| match &conn.state {
+            State::Opening { queue, .. } => queue.len(),
+            State::Greeting { .. } | State::Up(_) => 0,
+        });
+        queued.max().unwrap_or(0)
+    }
+
+    /// Who is at the other end, once it has said so.
+    pub fn peer(&self, conn: ConnId) -> Option<&Hello> {
+        self.conns.get(&conn)?.peer.as_ref()
+    }
+
+    /// Whom this connection leads, or is to lead, to.
+    pub fn uid(&self, conn: ConnId) -> Option<Uid> {
+        let conn = self.conns.get(&conn)?;
+        conn.peer.as_ref().map(|peer| peer.uid).or(conn.target)
+    }
+
+    /// The peer has greeted and has not been silent for too long.
+    pub fn is_up(&self, conn: ConnId) -> bool {
+        self.conns.get(&conn).is_some_and(|conn| matches!(conn.state, State::Up(_)))
+    }
+
+    /// Whether the connection exists.
+    pub fn contains(&self, conn: ConnId) -> bool {
+        self.conns.contains_key(&conn)
+    }
+
+    /// The member that carries this connection, if it runs through one.
+    pub fn carrier(&self, conn: ConnId) -> Option<Uid> {
+        match self.conns.get(&conn)?.way {
+            Way::Through { carrier, .. } => self.uid(carrier),
+            Way::Dialled | Way::Accepted => None,
+        }
+    }
+
+    /// The connection that carries this one, if it runs through another member.
+    pub fn carried_by(&self, conn: ConnId) -> Option<ConnId> {
+        match self.conns.get(&conn)?.way {
+            Way::Through { carrier, .. } => Some(carrier),
+            Way::Dialled | Way::Accepted => None,
+        }
+    }
+
+    /// The other end echoed within two heartbeats.
+    pub fn fresh(&self, conn: ConnId, now: Time) -> bool {
+        self.detector(conn).is_some_and(|detector| detector.fresh(now, &self.timing))
+    }
+
+    /// Milliseconds since the other end echoed.
+    pub fn echo_age(&self, conn: ConnId, now: Time) -> Option<Span> {
+        self.detector(conn).map(|detector| detector.echo_age(now))
+    }
+
+    /// The longest smoothed round trip of all connections.
+    pub fn round_trip(&self) -> Span {
+        let up = self.conns.values().filter_map(|conn| match &conn.state {
+            State::Up(detector) => Some(detector.round_trip()),
+            State::Opening { .. } | State::Greeting { .. } => None,
+        });
+        up.max().unwrap_or_default()
+    }
+
+    fn detector(&self, conn: ConnId) -> Option<&Detector> {
+        match &self.conns.get(&conn)?.state {
+            State::Up(detector) => Some(detector),
+            State::Opening { .. } | State::Greeting { .. } => None,
+        }
+    }
+
+    /// A direct connection to `uid` that is up.
+    pub fn up(&self, uid: Uid) -> Option<ConnId> {
+        self.direct(uid).find(|&conn| self.is_up(conn))
+    }
+
+    fn direct(&self, uid: Uid) -> impl Iterator<Item = ConnId> {
+        let conns = self.by_uid.get(&uid).into_iter().flatten().copied();
+        conns.filter(|conn| {
+            self.conns.get(conn).is_some_and(|conn| match conn.way {
+                Way::Dialled | Way::Accepted => true,
+                Way::Through { .. } => false,
+            })
+        })
+    }
+
+    /// A direct connection to `uid`: one that is up, else one that is on its way, else a new one.
+    ///
+    /// `None`: no more connections are allowed.
+    pub fn reach(&mut self, now: Time, uid: Uid, out: &mut Vec<Output>) -> Option<ConnId> {
+        if let Some(conn) = self.up(uid).or_else(|| self.direct(uid).find(|conn| self.mine(*conn))) {
+            return Some(conn);
+        }
+        self.dial(now, uid, out)
+    }
+
+    fn mine(&self, conn: ConnId) -> bool {
+        self.conns.get(&conn).is_some_and(|conn| conn.way == Way::Dialled)
+    }
+
+    /// I have opened this connection.
+    pub fn is_mine(&self, conn: ConnId) -> bool {
+        self.conns.get(&conn).is_some_and(|conn| matches!(conn.way, Way::Dialled | Way::Through { mine: true, .. }))
+    }
+
+    /// A new connection to `uid`.
+    pub fn dial(&mut self, now: Time, uid: Uid, out: &mut Vec<Output>) -> Option<ConnId> {
+        if self.conns.len() >= CONNS_MAX {
+            return None;
+        }
+        self.dialled += 1;
+        let id = ConnId::dialled(self.dialled);
+        let state = State::Opening { until: now + self.timing.connect, queue: Vec::new() };
+        self.add(id, Conn { way: Way::Dialled, state, target: Some(uid), peer: None, used: now });
+        out.push(Output::Dial(id, uid.0));
+        Some(id)
+    }
+
+    /// A new connection to `uid` through the peer of `carrier`. The other end's greeting is awaited.
+    pub fn through(
+        &mut self,
+        now: Time,
+        carrier: ConnId,
+        uid: Uid,
+        hello: Hello,
+        out: &mut Vec<Output>,
+    ) -> Option<ConnId> {
+        if self.relays() >= RELAYS_MAX {
+            return None;
+        }
+        self.relayed += 1;
+        let id = ConnId::relayed(self.relayed);
+        let state = State::Greeting { until: now + self.timing.connect };
+        let way = Way::Through { carrier, mine: true };
+        self.add(id, Conn { way, state, target: Some(uid), peer: None, used: now });
+        self.send(now, id, Frame::Hello(hello), out);
+        Some(id)
+    }
+
+    /// Somebody has opened a connection.
+    pub fn accepted(&mut self, now: Time, id: ConnId, out: &mut Vec<Output>) {
+        if self.conns.len() >= CONNS_MAX {
+            out.push(Output::Close(id));
+            return;
+        }
+        let state = State::Greeting { until: now + self.timing.connect };
+        self.add(id, Conn { way: Way::Accepted, state, target: None, peer: None, used: now });
+    }
+
+    /// The connection over which frames of `from` come through `carrier`, if there is one.
+    pub fn relayed_from(&self, carrier: ConnId, from: Uid) -> Option<ConnId> {
+        let conns = self.by_uid.get(&from)?;
+        conns.iter().copied().find(|conn| {
+            self.conns
+                .get(conn)
+                .is_some_and(|conn| matches!(conn.way, Way::Through { carrier: over, .. } if over == carrier))
+        })
+    }
+
+    /// `from` has opened a connection through `carrier`.
+    pub fn accepted_through(&mut self, now: Time, carrier: ConnId, from: Uid) -> Option<ConnId> {
+        if self.relays() >= RELAYS_MAX {
+            return None;
+        }
+        self.relayed += 1;
+        let id = ConnId::relayed(self.relayed);
+        let state = State::Greeting { until: now + self.timing.connect };
+        let way = Way::Through { carrier, mine: false };
+        self.add(id, Conn { way, state, target: Some(from), peer: None, used: now });
+        Some(id)
+    }
+
+    fn add(&mut self, id: ConnId, conn: Conn) {
+        if let Some(uid) = conn.target {
+            self.by_uid.entry(uid).or_default().insert(id);
+        }
+        self.conns.insert(id, conn);
+    }
+
+    /// A connection that I asked for is open: greets, and sends what waited.
+    pub fn opened(&mut self, now: Time, id: ConnId, hello: Hello, out: &mut Vec<Output>) {
+        let until = now + self.timing.connect;
+        let Some(conn) = self.conns.get_mut(&id) else { return };
+        let State::Opening { queue, .. } = std::mem::replace(&mut conn.state, State::Greeting { until }) else {
+            return;
+        };
+        out.push(Output::Send(vec![id], Arc::new(Frame::Hello(hello))));
+        out.extend(queue.into_iter().map(|frame| Output::Send(vec![id], frame)));
+    }
+
+    /// The other end has said who it is. `false`: it has done so before.
+    pub fn greeted(&mut self, now: Time, id: ConnId, hello: Hello) -> bool {
+        let Some(conn) = self.conns.get_mut(&id) else { return false };
+        match conn.state {
+            State::Greeting { .. } => {}
+            State::Opening { .. } | State::Up(_) => return false,
+        }
+        if let Some(target) = conn.target.filter(|&target| target != hello.uid)
+            && let Some(conns) = self.by_uid.get_mut(&target)
+        {
+            conns.remove(&id);
+            if conns.is_empty() {
+                self.by_uid.remove(&target);
+            }
+        }
+        self.by_uid.entry(hello.uid).or_default().insert(id);
+        conn.target = Some(hello.uid);
+        conn.peer = Some(hello);
+        conn.state = State::Up(Detector::new(now));
+        true
+    }
+
+    /// Something has arrived.
+    pub fn heard(&mut self, now: Time, id: ConnId, idle: bool) {
+        let Some(conn) = self.conns.get_mut(&id) else { return };
+        if !idle {
+            conn.used = now;
+        }
+        if let State::Up(detector) = &mut conn.state {
+            detector.heard(now);
+        }
+    }
+
+    /// A heartbeat came back.
+    pub fn echoed(&mut self, now: Time, id: ConnId, sent: Time) {
+        if let Some(Conn { state: State::Up(detector), .. }) = self.conns.get_mut(&id) {
+            detector.echoed(now, sent);
+        }
+    }
+
+    /// Sends a frame on a connection, or keeps it until the connection is open.
+    pub fn send(&mut self, now: Time, id: ConnId, frame: Frame, out: &mut Vec<Output>) {
+        self.send_all(now, &[id], &Arc::new(frame), out);
+    }
+
+    /// Sends one frame on many connections.
+    pub fn send_all(&mut self, now: Time, ids: &[ConnId], frame: &Arc<Frame>, out: &mut Vec<Output>) {
+        let mut straight = Vec::with_capacity(ids.len());
+        for &id in ids {
+            let Some(conn) = self.conns.get_mut(&id) else { continue };
+            if !matches!(**frame, Frame::Ping(_) | Frame::Pong(_)) {
+                conn.used = now;
+            }
+            match (&mut conn.state, conn.way) {
+                (State::Opening { queue, .. }, _) => {
+                    if queue.len() < DIAL_FRAMES_MAX {
+                        queue.push(Arc::clone(frame));
+                    }
+                }
+                (State::Greeting { .. } | State::Up(_), Way::Through { carrier, .. }) => {
+                    let Some(to) = conn.target else { continue };
+                    let relay = Relay { from: self.me, to, frame: Some(Box::new(Frame::clone(frame))) };
+                    out.push(Output::Send(vec![carrier], Arc::new(Frame::Relay(relay))));
+                }
+                (State::Greeting { .. } | State::Up(_), Way::Dialled | Way::Accepted) => straight.push(id),
+            }
+        }
+        if !straight.is_empty() {
+            out.push(Output::Send(straight, Arc::clone(frame)));
+        }
+    }
+
+    /// Ends a connection by my own will, and what runs over it.
+    pub fn close(&mut self, id: ConnId, out: &mut Vec<Output>) -> Vec<Ended> {
+        self.hang_up(id, out);
+        self.ended(id, End::Dropped)
+    }
+
+    /// Tells the other end, or the driver, that the connection is over.
+    fn hang_up(&self, id: ConnId, out: &mut Vec<Output>) {
+        let Some(conn) = self.conns.get(&id) else { return };
+        match conn.way {
+            Way::Dialled | Way::Accepted => out.push(Output::Close(id)),
+            Way::Through { carrier, .. } => {
+                if let Some(to) = conn.target.filter(|_| self.contains(carrier)) {
+                    let relay = Relay { from: self.me, to, frame: None };
+                    out.push(Output::Send(vec![carrier], Arc::new(Frame::Relay(relay))));
+                }
+            }
+        }
+    }
+
+    /// A connection has ended: forgets it, and what ran over it. Gives all of them.
+    pub fn ended(&mut self, id: ConnId, how: End) -> Vec<Ended> {
+        let Some(conn) = self.conns.remove(&id) else { return Vec::new() };
+        if let Some(uid) = conn.target
+            && let Some(conns) = self.by_uid.get_mut(&uid)
+        {
+            conns.remove(&id);
+            if conns.is_empty() {
+                self.by_uid.remove(&uid);
+            }
+        }
+        let (was_up, heard) = match &conn.state {
+            State::Up(detector) => (true, detector.last_heard()),
+            State::Opening { .. } | State::Greeting { .. } => (false, conn.used),
+        };
+        let mut all = vec![Ended { conn: id, uid: conn.target, was_up, heard, how }];
+        let over: Vec<ConnId> = self
+            .conns
+            .iter()
+            .filter(|(_, conn)| matches!(conn.way, Way::Through { carrier, .. } if carrier == id))
+            .map(|(&over, _)| over)
+            .collect();
+        for over in over {
+            all.extend(self.ended(over, End::Closed));
+        }
+        all
+    }
+
+    /// This node was stalled: everybody gets that much more time.
+    pub fn forgive(&mut self, now: Time, stalled: Span) {
+        for conn in self.conns.values_mut() {
+            match &mut conn.state {
+                State::Opening { until, .. } | State::Greeting { until } => *until = *until + stalled,
+                State::Up(detector) => detector.forgive(now, stalled),
+            }
+        }
+    }
+
+    /// Sends a heartbeat on every connection that is up.
+    pub fn beat(&mut self, now: Time, out: &mut Vec<Output>) {
+        let up: Vec<ConnId> =
+            self.conns.iter().filter(|(_, conn)| matches!(conn.state, State::Up(_))).map(|(&id, _)| id).collect();
+        self.send_all(now, &up, &Arc::new(Frame::Ping(now.0)), out);
+    }
+
+    /// Ends what has been silent, or opening, for too long, and what I opened and have not used for
+    /// [`Timing::probe_max`], unless it is in `held`.
+    pub fn expire(&mut self, now: Time, held: &BTreeSet<ConnId>, out: &mut Vec<Output>) -> Vec<Ended> {
+        let over = |id: ConnId, conn: &Conn| match &conn.state {
+            State::Opening { until, .. } | State::Greeting { until } => (*until <= now).then_some(End::Unreachable),
+            State::Up(detector) if detector.dead_at(&self.timing) <= now => Some(End::Silent),
+            State::Up(_) => {
+                let opened_here = matches!(conn.way, Way::Dialled | Way::Through { mine: true, .. });
+                let idle = opened_here && conn.used + self.timing.probe_max <= now && !held.contains(&id);
+                idle.then_some(End::Dropped)
+            }
+        };
+        let over: Vec<(ConnId, End)> =
+            self.conns.iter().filter_map(|(&id, conn)| over(id, conn).map(|how| (id, how))).collect();
+        let mut ended = Vec::new();
+        for (id, how) in over {
+            self.hang_up(id, out);
+            ended.extend(self.ended(id, how));
+        }
+        ended
+    }
+
+    /// When [`expire`](Self::expire) may have something to do at the earliest, idle connections apart.
+    pub fn deadline(&self) -> Option<Time> {
+        let each = self.conns.values().map(|conn| match &conn.state {
+            State::Opening { until, .. } | State::Greeting { until } => *until,
+            State::Up(detector) => detector.dead_at(&self.timing),
+        });
+        each.min()
+    }
+}

@@ -1,0 +1,90 @@
+//! The replicated log as the core holds it: what it amounts to, and its newest entries.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::entry::Entry;
+use super::frame::Batch;
+use super::id::{Index, Tail};
+use super::limits::{BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, RECENT_BYTES_MAX, RECENT_ENTRIES_MAX};
+use super::summary::Summary;
+
+/// A log: its fold, and a window of its end.
+#[derive(Debug, Default)]
+pub struct Log {
+    summary: Summary,
+    recent: VecDeque<Arc<Entry>>,
+    recent_bytes: usize,
+}
+
+impl Log {
+    /// A log of which nothing is in memory yet.
+    pub fn new(summary: Summary) -> Self {
+        Self { summary, recent: VecDeque::new(), recent_bytes: 0 }
+    }
+
+    /// What the log amounts to.
+    pub fn summary(&self) -> &Summary {
+        &self.summary
+    }
+
+    /// Where it ends.
+    pub fn tail(&self) -> Tail {
+        self.summary.tail
+    }
+
+    /// Takes the next entry.
+    pub fn push(&mut self, entry: Arc<Entry>) {
+        self.summary.apply(&entry);
+        self.recent_bytes += entry.weight();
+        self.recent.push_back(entry);
+        while self.recent_bytes > RECENT_BYTES_MAX || self.recent.len() > RECENT_ENTRIES_MAX {
+            let Some(oldest) = self.recent.pop_front() else { break };
+            self.recent_bytes -= oldest.weight();
+        }
+    }
+
+    /// The store has cut the log.
+    pub fn cut(&mut self, summary: Summary) {
+        while self.recent.back().is_some_and(|entry| entry.index > summary.tail.index) {
+            if let Some(entry) = self.recent.pop_back() {
+                self.recent_bytes -= entry.weight();
+            }
+        }
+        self.summary = summary;
+    }
+
+    /// How many entries are in memory.
+    pub fn recent_len(&self) -> usize {
+        self.recent.len()
+    }
+
+    /// How much the entries in memory weigh.
+    pub fn recent_bytes(&self) -> usize {
+        self.recent_bytes
+    }
+
+    /// A batch that starts at `from`, if that is in memory (or past the end, which makes an empty batch).
+    pub fn batch(&self, from: Index) -> Option<Batch> {
+        if from > self.summary.tail.index {
+            return Some(Batch { entries: Vec::new() });
+        }
+        let first = self.recent.front()?.index;
+        let skip = usize::try_from(from.0.checked_sub(first.0)?).ok()?;
+        Some(one_batch(self.recent.range(skip..)))
+    }
+}
+
+/// The longest batch at the start of `entries`: of one epoch, within the limits.
+pub fn one_batch<'a>(entries: impl Iterator<Item = &'a Arc<Entry>>) -> Batch {
+    let mut bytes = 0;
+    let mut batch: Vec<Arc<Entry>> = Vec::new();
+    for entry in entries.take(BATCH_ENTRIES_MAX) {
+        bytes += entry.weight();
+        if batch.first().is_some_and(|first| bytes > BATCH_BYTES_MAX || first.epoch != entry.epoch) {
+            break;
+        }
+        batch.push(Arc::clone(entry));
+    }
+    Batch { entries: batch }
+}

@@ -1,0 +1,256 @@
+//! Entries and lines: checked, appended, shown, read again.
+
+use std::sync::Arc;
+
+use super::phase::{PendingWay, Phase};
+use super::{Node, ReadFor, UNSENT_MARKS_MAX};
+use crate::ring::entry::{Body, Entry, Line, Note};
+use crate::ring::frame::{Batch, Frame};
+use crate::ring::id::{ConnId, Index, Lamport, ReadId, SessionKey, Text};
+use crate::ring::limits::{BATCH_BYTES_MAX, OUTBOX_BYTES_MAX, OUTBOX_LINES_MAX};
+use crate::ring::log::one_batch;
+use crate::ring::{Event, Found, Record, Wanted};
+
+impl Node {
+    /// Whether these entries can stand right after my tail.
+    pub(super) fn check_entries(&self, batch: &Batch) -> Result<(), &'static str> {
+        let summary = self.log.summary();
+        let mut tail = summary.tail;
+        let mut lamport = summary.lamport;
+        let newcomer = tail.index == Index(0);
+        // The last number of the session of the line before: most lines of a batch are of one session.
+        let mut last: Option<(SessionKey, u64)> = None;
+        let mut others = std::collections::BTreeMap::new();
+        for entry in &batch.entries {
+            if entry.index != tail.index.next() || Some(entry.epoch) < tail.epoch {
+                return Err("sends entries out of order");
+            }
+            if entry.lamport <= lamport || (!newcomer && Self::jumps(self.clock.0, entry.lamport.0)) {
+                return Err("sends a timestamp that cannot be");
+            }
+            if let Body::Line(line) = &entry.body {
+                let key = line.id.key();
+                if last.is_none_or(|(of, _)| of != key) {
+                    if let Some((of, n)) = last {
+                        others.insert(of, n);
+                    }
+                    last = Some((key, others.get(&key).copied().unwrap_or_else(|| summary.watermark(key))));
+                }
+                if let Some((_, n)) = &mut last {
+                    if n.checked_add(1) != Some(line.id.n) {
+                        return Err("sends a line whose number does not follow");
+                    }
+                    *n = line.id.n;
+                }
+            }
+            tail = entry.tail();
+            lamport = entry.lamport;
+        }
+        Ok(())
+    }
+
+    /// Writes entries behind my tail, and shows them.
+    pub(super) fn append(&mut self, entries: Vec<Arc<Entry>>) {
+        let Some(last) = entries.last() else { return };
+        self.clock = self.clock.max(last.lamport);
+        self.save(Record::Append(entries.clone()));
+        for entry in entries {
+            match &entry.body {
+                Body::Line(line) => {
+                    let mine = line.id.key() == self.key;
+                    let id = line.id;
+                    let shown = entry.index <= self.show_after
+                        || (!self.shown.is_empty() && self.shown.get(&id.key()).is_some_and(|&n| id.n <= n));
+                    self.log.push(Arc::clone(&entry));
+                    if mine {
+                        self.stands(id.n);
+                    }
+                    if !shown {
+                        self.event(Event::Line(entry));
+                    }
+                }
+                Body::Note(note) => {
+                    let news = entry.index > self.show_after;
+                    self.take_note(note, news);
+                    self.log.push(Arc::clone(&entry));
+                }
+            }
+        }
+    }
+
+    /// A line of mine stands in my log.
+    fn stands(&mut self, n: u64) {
+        while self.outbox.front().is_some_and(|line| line.id.n <= n) {
+            if let Some(line) = self.outbox.pop_front() {
+                self.outbox_bytes -= line.weight();
+            }
+        }
+    }
+
+    /// A note changes the view, the ring and the book.
+    fn take_note(&mut self, note: &Note, news: bool) {
+        self.ring_changed = true;
+        match note {
+            Note::Elected(member) | Note::Joined(member) => {
+                self.meet(member.uid);
+                self.book.set_left(member.uid, false);
+                let known = self.log.summary().view.get(member.uid) == Some(member);
+                if news && !known && member.uid != self.me {
+                    self.event(Event::Joined(member.clone()));
+                }
+            }
+            Note::Left { uid, lost } => {
+                if !lost {
+                    self.book.set_left(*uid, true);
+                }
+                let member = self.log.summary().view.get(*uid).cloned();
+                if let Some(member) = member.filter(|_| news && *uid != self.me) {
+                    self.event(Event::Left { member, lost: *lost });
+                }
+                if *uid == self.me && self.following().is_some_and(|following| following.leaving) {
+                    self.good_bye();
+                }
+            }
+        }
+    }
+
+    // ---- what was typed
+
+    /// Somebody has typed a line.
+    pub(super) fn on_submit(&mut self, text: Text) {
+        if self.outbox.len() >= OUTBOX_LINES_MAX || self.outbox_bytes >= OUTBOX_BYTES_MAX || self.leaving.is_some() {
+            return self.event(Event::NotTaken(text));
+        }
+        self.clock = Lamport(self.clock.0.saturating_add(1));
+        self.n += 1;
+        let line = Arc::new(Line {
+            id: self.line_id(self.n),
+            lamport: self.clock,
+            name: self.name.clone(),
+            uid: self.me,
+            text,
+        });
+        if self.orders_own() && self.outbox.is_empty() {
+            self.order(vec![line]);
+        } else {
+            self.outbox_bytes += line.weight();
+            self.save(Record::Queue(Arc::clone(&line)));
+            self.outbox.push_back(line);
+        }
+        self.dirty = true;
+    }
+
+    /// I lead, and none of my own earlier lines waits.
+    fn orders_own(&self) -> bool {
+        match &self.phase {
+            Phase::Leading(leading) => leading.retiring.is_none() && matches!(leading.pending, PendingWay::Done),
+            _ => false,
+        }
+    }
+
+    /// Gives lines their place. Only a leader does.
+    pub(super) fn order(&mut self, lines: Vec<Arc<Line>>) {
+        let bodies = lines.into_iter().map(|line| (line.lamport, Body::Line(line)));
+        self.order_bodies(bodies.collect());
+    }
+
+    /// Writes a note. Only a leader does.
+    pub(super) fn note(&mut self, note: Note) {
+        self.order_bodies(vec![(Lamport(0), Body::Note(note))]);
+    }
+
+    fn order_bodies(&mut self, bodies: Vec<(Lamport, Body)>) {
+        let Phase::Leading(leading) = &self.phase else { return };
+        let epoch = leading.epoch;
+        let mut index = self.log.tail().index;
+        let mut entries = Vec::with_capacity(bodies.len());
+        for (submitted, body) in bodies {
+            index = index.next();
+            self.clock = Lamport(self.clock.max(submitted).0.saturating_add(1));
+            entries.push(Arc::new(Entry { epoch, index, lamport: self.clock, wall: self.now.wall, body }));
+        }
+        self.append(entries);
+        self.dirty = true;
+    }
+
+    /// Orders what waits in my own outbox, once nothing is pending.
+    pub(super) fn order_outbox(&mut self) {
+        if self.orders_own() && !self.outbox.is_empty() {
+            let lines: Vec<Arc<Line>> = self.outbox.iter().cloned().collect();
+            self.order(lines);
+        }
+    }
+
+    /// Forgets the marks of pending lines that all stand in my log.
+    pub(super) fn drop_pending_that_stand(&mut self) {
+        let summary = self.log.summary();
+        self.pending.retain(|&key, last| *last > summary.watermark(key));
+    }
+
+    /// Says how far my own lines stand, here and at another member.
+    pub(super) fn tell_sent(&mut self) {
+        let mine = self.log.summary().watermark(self.key);
+        let (held, alone) = match &self.phase {
+            Phase::Leading(leading) => {
+                let tail = self.log.tail().index;
+                let acked = leading.followers.values().map(|follower| follower.acked).max();
+                if self.unsent.back().map_or(self.sent, |(_, n)| *n) < mine {
+                    if self.unsent.len() >= UNSENT_MARKS_MAX {
+                        self.unsent.pop_back();
+                    }
+                    self.unsent.push_back((tail, mine));
+                }
+                let acked_to = acked.unwrap_or(tail);
+                let mut held = self.sent;
+                while let Some(&(index, n)) = self.unsent.front() {
+                    if index > acked_to {
+                        break;
+                    }
+                    held = n;
+                    self.unsent.pop_front();
+                }
+                (held, acked.is_none())
+            }
+            // What stands in a follower's log came from its leader, which holds it.
+            Phase::Following(_) => {
+                self.unsent.clear();
+                (mine, false)
+            }
+            _ => return,
+        };
+        if held > self.sent {
+            self.sent = held;
+            self.event(Event::Sent { n: held, alone });
+        }
+    }
+
+    // ---- the store's answers
+
+    pub(super) fn on_read(&mut self, id: ReadId, found: Found) {
+        let Some(what) = self.reads.remove(&id) else { return };
+        match (what, found) {
+            (ReadFor::Stream(from), Found::Log(entries)) => self.stream_read(from, &entries),
+            (ReadFor::Pull(conn), Found::Log(entries)) => {
+                self.send(conn, Frame::Pulled(one_batch(entries.iter())));
+            }
+            (ReadFor::Backlog(conn, stream), Found::Log(entries)) => self.backlog_read(conn, stream, &entries),
+            (ReadFor::Offer(stream), Found::Pending(lines)) => self.offer(stream, lines),
+            (ReadFor::Order, Found::Pending(lines)) => self.order_pending(lines),
+            (ReadFor::Stream(_) | ReadFor::Pull(_) | ReadFor::Backlog(..), Found::Pending(_))
+            | (ReadFor::Offer(_) | ReadFor::Order, Found::Log(_)) => {
+                debug_assert!(false, "the store answers what it was asked");
+            }
+        }
+    }
+
+    /// Somebody rebases onto my log, and asks for what follows an index.
+    pub(super) fn on_pull(&mut self, conn: ConnId, after: Index) {
+        let Some(from) = after.0.checked_add(1).map(Index) else {
+            return self.misbehaved(conn, "names an absurd index");
+        };
+        match self.log.batch(from) {
+            Some(batch) => self.send(conn, Frame::Pulled(batch)),
+            None => self.read(Wanted::Log { from, bytes_max: BATCH_BYTES_MAX }, ReadFor::Pull(conn)),
+        }
+    }
+}

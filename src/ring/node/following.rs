@@ -1,0 +1,185 @@
+//! A follower: takes the leader's entries, acknowledges them, and sends its own lines up.
+
+use std::sync::Arc;
+
+use super::phase::{Following, PendingWay, Phase, Seek, Uplink};
+use super::{Node, ReadFor};
+use crate::ring::entry::Line;
+use crate::ring::frame::{Ack, Entries, Frame, Offer, Submit, Want};
+use crate::ring::id::{ConnId, Epoch, Index, StreamId};
+use crate::ring::limits::{BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, OFFER_LINES_MAX};
+use crate::ring::links::{End, Ended};
+use crate::ring::{Event, PendingPlace, Wanted};
+
+impl Node {
+    pub(super) fn following(&self) -> Option<&Following> {
+        match &self.phase {
+            Phase::Following(following) => Some(following),
+            _ => None,
+        }
+    }
+
+    /// The stream over this connection, if it is my leader's.
+    fn followed(&self, conn: ConnId) -> Option<&Following> {
+        self.following().filter(|following| following.conn == conn)
+    }
+
+    /// Entries have come. What does not follow my tail costs the connection, and I join again.
+    pub(super) fn on_entries(&mut self, conn: ConnId, entries: Entries) {
+        let Some(following) = self.followed(conn) else { return };
+        let (leader, epoch) = (following.leader, following.epoch);
+        let Some(newest) = entries.batch.entries.last().map(|entry| entry.epoch) else { return };
+        if entries.prev != self.log.tail() {
+            return self.misbehaved(conn, "sends what does not follow my log");
+        }
+        if let Err(why) = self.check_entries(&entries.batch) {
+            return self.misbehaved(conn, why);
+        }
+        if newest > epoch {
+            if newest.leader != leader {
+                return self.misbehaved(conn, "sends another leader's reign");
+            }
+            self.obey(newest);
+            if let Phase::Following(following) = &mut self.phase {
+                following.epoch = newest;
+            }
+            self.event(Event::Leader(newest));
+        }
+        self.append(entries.batch.entries);
+        self.dirty = true;
+    }
+
+    /// Tells the leader how far my log goes, and sends what was typed.
+    pub(super) fn acknowledge(&mut self) {
+        let tail = self.log.tail().index;
+        let Phase::Following(following) = &mut self.phase else { return };
+        let (conn, stream) = (following.conn, following.stream);
+        if following.acked < tail {
+            following.acked = tail;
+            self.send(conn, Frame::Ack(Ack { stream, index: tail }));
+        }
+        self.send_outbox();
+    }
+
+    pub(super) fn on_floor(&mut self, conn: ConnId, floor: Index) {
+        if self.followed(conn).is_some() {
+            self.floor = floor.min(self.log.tail().index);
+        }
+    }
+
+    // ---- my lines on their way up
+
+    /// Pending lines are offered first; what I typed follows.
+    pub(super) fn start_uplink(&mut self) {
+        let lines = self.pending_lines();
+        let Phase::Following(following) = &mut self.phase else { return };
+        if lines > 0 {
+            following.uplink.pending = PendingWay::Reading;
+            let stream = following.stream;
+            self.read(Wanted::Pending { after: None }, ReadFor::Offer(stream));
+        } else {
+            following.uplink.pending = PendingWay::Done;
+            self.dirty = true;
+        }
+    }
+
+    /// The store has read pending lines for an offer.
+    pub(super) fn offer(&mut self, stream: StreamId, lines: Vec<(PendingPlace, Arc<Line>)>) {
+        let Phase::Following(following) = &mut self.phase else { return };
+        if following.stream != stream || !matches!(following.uplink.pending, PendingWay::Reading) {
+            return;
+        }
+        let conn = following.conn;
+        let Some(last) = lines.last().map(|(place, _)| *place) else {
+            following.uplink.pending = PendingWay::Done;
+            self.dirty = true;
+            return;
+        };
+        let lines: Vec<Arc<Line>> = lines.into_iter().take(OFFER_LINES_MAX).map(|(_, line)| line).collect();
+        let ids = lines.iter().map(|line| line.id).collect();
+        following.uplink.pending = PendingWay::Offered { lines, last };
+        self.send(conn, Frame::Offer(Offer { stream, lines: ids }));
+    }
+
+    /// The leader says which of them it lacks.
+    pub(super) fn on_want(&mut self, conn: ConnId, want: Want) {
+        let Phase::Following(following) = &mut self.phase else { return };
+        if following.conn != conn || following.stream != want.stream {
+            return;
+        }
+        let PendingWay::Offered { lines, last } = &following.uplink.pending else { return };
+        let (stream, last) = (following.stream, *last);
+        let Some(lines) = Uplink::wanted(lines, &want.places) else {
+            return self.misbehaved(conn, "wants what was not offered");
+        };
+        following.uplink.pending = PendingWay::Reading;
+        if !lines.is_empty() {
+            self.send(conn, Frame::Submit(Submit { stream, lines }));
+        }
+        self.read(Wanted::Pending { after: Some(last) }, ReadFor::Offer(stream));
+    }
+
+    /// Sends what was typed and has not been sent over this stream.
+    fn send_outbox(&mut self) {
+        let Phase::Following(following) = &mut self.phase else { return };
+        if !matches!(following.uplink.pending, PendingWay::Done) {
+            return;
+        }
+        let (conn, stream) = (following.conn, following.stream);
+        let sent = following.uplink.sent;
+        let skip = self.outbox.front().map_or(0, |first| (sent + 1).saturating_sub(first.id.n));
+        let skip = usize::try_from(skip).unwrap_or(usize::MAX).min(self.outbox.len());
+        let mut rest = self.outbox.range(skip..).cloned().peekable();
+        let mut frames = Vec::new();
+        while rest.peek().is_some() {
+            let mut bytes = 0;
+            let mut lines: Vec<Arc<Line>> = Vec::new();
+            while let Some(line) = rest.next_if(|line| {
+                lines.len() < BATCH_ENTRIES_MAX && (lines.is_empty() || bytes + line.weight() <= BATCH_BYTES_MAX)
+            }) {
+                bytes += line.weight();
+                following.uplink.sent = line.id.n;
+                lines.push(line);
+            }
+            frames.push(Frame::Submit(Submit { stream, lines }));
+        }
+        frames.into_iter().for_each(|frame| self.send(conn, frame));
+    }
+
+    // ---- the end of a leader
+
+    /// The connection to my leader has ended.
+    pub(super) fn leader_ended(&mut self, ended: &Ended) {
+        let Phase::Following(following) = &self.phase else { return };
+        let (leader, epoch) = (following.leader, following.epoch);
+        let direct = ended.conn.is_direct();
+        match ended.how {
+            // It may have closed this connection alone: it is asked once.
+            End::Closed | End::Dropped if direct => {
+                let seek = Seek { redialling: true, ..Seek::after(leader, ended.heard) };
+                self.join(leader, Some(epoch), seek);
+            }
+            End::Closed | End::Dropped | End::Refused | End::Unreachable | End::Silent => {
+                self.event(Event::LeaderLost(leader));
+                self.seek_leader(Seek::after(leader, ended.heard));
+            }
+        }
+    }
+
+    /// My leader yields to another: so do I.
+    pub(super) fn on_yield(&mut self, conn: ConnId, epoch: Epoch) {
+        if self.followed(conn).is_none() {
+            return;
+        }
+        if !self.saw_round(epoch.round) {
+            return self.misbehaved(conn, "names an absurd round");
+        }
+        self.meet(epoch.leader);
+        if epoch.leader == self.me {
+            return;
+        }
+        self.close_quietly(conn);
+        self.obey(epoch);
+        self.join(epoch.leader, Some(epoch), Seek::default());
+    }
+}

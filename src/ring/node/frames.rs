@@ -1,0 +1,221 @@
+//! What arrives, and what ends: each frame goes to its chapter.
+
+use super::Node;
+use super::phase::{Fetching, Phase, Seek};
+use crate::ring::frame::{Frame, Hello, Refusal};
+use crate::ring::id::{ConnId, Time, Uid};
+use crate::ring::links::{End, Ended};
+use crate::ring::{Event, Record, Stop};
+
+impl Node {
+    pub(super) fn on_frame(&mut self, conn: ConnId, frame: Frame) {
+        if !self.links.contains(conn) {
+            return;
+        }
+        self.links.heard(self.now.mono, conn, matches!(frame, Frame::Ping(_) | Frame::Pong(_)));
+        let Some(peer) = self.links.peer(conn) else {
+            return self.on_greeting(conn, frame);
+        };
+        let from = peer.uid;
+        self.heard_from(conn, from);
+        match frame {
+            Frame::Hello(_) => self.misbehaved(conn, "greets twice"),
+            Frame::Refuse(refusal) => self.on_refused(conn, from, refusal),
+            Frame::Ping(sent) => self.send(conn, Frame::Pong(sent)),
+            Frame::Pong(sent) => self.links.echoed(self.now.mono, conn, Time(sent)),
+            Frame::Adjacent(yes) => self.on_adjacent(conn, from, yes),
+            Frame::NextIs(uid) => self.on_next_is(uid),
+            Frame::Relay(relay) => self.on_relay(conn, from, relay),
+
+            Frame::Ask => self.on_ask(conn, from),
+            Frame::Answer(answer) => self.on_answer(conn, from, answer),
+
+            Frame::Join(join) => self.on_join(conn, from, join),
+            Frame::MoreShape => self.on_more_shape(conn),
+            Frame::Accept(accept) => self.on_accept(conn, accept),
+            Frame::Redirect(leader) => self.on_redirect(conn, leader),
+            Frame::Wait => self.on_wait(conn),
+            Frame::Backlog(batch) => self.on_backlog(conn, batch),
+            Frame::Entries(entries) => self.on_entries(conn, entries),
+            Frame::Ack(ack) => self.on_ack(conn, from, ack),
+            Frame::Floor(floor) => self.on_floor(conn, floor),
+            Frame::Offer(offer) => self.on_offer(conn, from, offer),
+            Frame::Want(want) => self.on_want(conn, want),
+            Frame::Submit(submit) => self.on_submitted(conn, from, submit),
+            Frame::Leave(stream) => self.on_left(conn, from, stream),
+
+            Frame::Token(token) => self.on_token(conn, from, token),
+            Frame::TokenAck { round, candidate } => self.on_token_ack(from, round, candidate),
+            Frame::Swallowed { round, known, following } => self.on_swallowed(conn, round, known, following),
+            Frame::Elected(elected) => self.on_elected(conn, elected),
+            Frame::Fetch(shape) => self.on_fetch(conn, &shape),
+            Frame::Common(common) => self.on_common(conn, common),
+            Frame::Pull(after) => self.on_pull(conn, after),
+            Frame::Pulled(batch) => self.on_pulled(conn, batch),
+
+            Frame::Meet(meet) => self.on_meet(conn, from, meet),
+            Frame::Yielded(pair) => self.on_yielded(from, pair),
+            Frame::Yield(epoch) => self.on_yield(conn, epoch),
+            Frame::Hint(epoch) => self.on_hint(from, epoch),
+            Frame::Handover(round) => self.on_handover(conn, from, round),
+        }
+    }
+
+    /// The first frame on a connection says who is there.
+    fn on_greeting(&mut self, conn: ConnId, frame: Frame) {
+        let hello = match frame {
+            Frame::Hello(hello) => hello,
+            Frame::Refuse(refusal) => {
+                let Some(uid) = self.links.uid(conn) else { return self.close(conn) };
+                return self.on_refused(conn, uid, refusal);
+            }
+            // A frame that was on its way to another of my connections' ends, or a peer that does not greet.
+            _ => return self.misbehaved(conn, "speaks before it has greeted"),
+        };
+        if !hello.version_fits() {
+            return self.refuse(
+                conn,
+                Refusal::Version(crate::ring::limits::PROTOCOL_VERSION),
+                "speaks another version",
+            );
+        }
+        if hello.uid == self.me {
+            self.book.forget(self.me);
+            return self.refuse(conn, Refusal::SameAddress, "has my own address");
+        }
+        if let (Some(mine), Some(theirs)) = (self.room, hello.room)
+            && mine != theirs
+        {
+            self.other_room(hello.uid);
+            return self.refuse(conn, Refusal::Room(mine), "is of another room");
+        }
+        let relayed = self.links.carried_by(conn).is_some();
+        if relayed && self.links.uid(conn) != Some(hello.uid) {
+            return self.misbehaved(conn, "speaks for another");
+        }
+        let answers = !self.links.is_mine(conn);
+        let Hello { uid, room, .. } = hello;
+        if !self.links.greeted(self.now.mono, conn, hello) {
+            return;
+        }
+        if answers {
+            let hello = self.hello();
+            self.send(conn, Frame::Hello(hello));
+        }
+        if room.is_some() && room == self.room {
+            self.meet(uid);
+            self.book.set_left(uid, false);
+        }
+        self.heard_from(conn, uid);
+        self.on_link_up(conn, uid);
+    }
+
+    /// Closes a connection and says why.
+    pub(super) fn refuse(&mut self, conn: ConnId, refusal: Refusal, why: &'static str) {
+        self.event(Event::Misbehaved { conn, why });
+        self.send(conn, Frame::Refuse(refusal));
+        self.close(conn);
+    }
+
+    /// While I look for a leader, whoever speaks is alive.
+    fn heard_from(&mut self, conn: ConnId, from: Uid) {
+        let room = self.room;
+        let roommate = room.is_some()
+            && (self.links.peer(conn).is_some_and(|peer| peer.room == room) || self.log.summary().view.contains(from));
+        if !roommate {
+            return;
+        }
+        if let Some(seek) = self.seek_mut() {
+            seek.heard.insert(from);
+            seek.gone.remove(&from);
+        }
+        if let Phase::Electing(electing) = &mut self.phase {
+            electing.ring.insert(from);
+        }
+    }
+
+    pub(super) fn seek_mut(&mut self) -> Option<&mut Seek> {
+        match &mut self.phase {
+            Phase::Waiting { seek, .. } => Some(seek),
+            Phase::Asking(asking) => Some(&mut asking.seek),
+            Phase::Electing(electing) => Some(&mut electing.seek),
+            Phase::Joining(joining) => Some(&mut joining.seek),
+            Phase::Unborn
+            | Phase::Knocking(_)
+            | Phase::Crowned(_)
+            | Phase::Following(_)
+            | Phase::Leading(_)
+            | Phase::Gone => None,
+        }
+    }
+
+    /// The other end will not have me.
+    fn on_refused(&mut self, conn: ConnId, from: Uid, refusal: Refusal) {
+        let at_the_door = match &self.phase {
+            Phase::Knocking(knock) => knock.conn == Some(conn),
+            Phase::Joining(joining) => joining.conn == conn && joining.seek.knock.is_some(),
+            _ => false,
+        };
+        if at_the_door && refusal != Refusal::Protocol {
+            return self.stop(Stop::Refused(refusal));
+        }
+        if let Refusal::Room(_) = refusal {
+            self.other_room(from);
+        }
+        self.close(conn);
+    }
+
+    /// At this address there is another room: it is not a member's any more.
+    fn other_room(&mut self, uid: Uid) {
+        let known = self.book.forget(uid);
+        if known {
+            self.save(Record::Forget(uid));
+        }
+        if known || self.log.summary().view.contains(uid) {
+            self.event(Event::OtherRoom(uid));
+        }
+        if let Some(seek) = self.seek_mut() {
+            seek.gone.insert(uid);
+        }
+    }
+
+    /// A connection has ended; everybody who relied on it is told.
+    pub(super) fn on_end(&mut self, ended: Ended) {
+        self.rearm = true;
+        self.neighbour_ended(&ended);
+        if let Some(uid) = ended.uid {
+            let gone = matches!(ended.how, End::Refused | End::Unreachable | End::Silent);
+            if gone
+                && self.links.up(uid).is_none()
+                && let Some(seek) = self.seek_mut()
+            {
+                seek.gone.insert(uid);
+            }
+        }
+        match &self.phase {
+            Phase::Knocking(knock) if knock.conn == Some(ended.conn) => self.contact_failed(),
+            Phase::Asking(_) => self.asked_ended(&ended),
+            Phase::Electing(_) => self.elector_ended(&ended),
+            Phase::Crowned(crowned) => {
+                let holder = match &crowned.stage {
+                    Fetching::From { conn, .. } => *conn == ended.conn,
+                    Fetching::Polling { .. } => false,
+                };
+                if holder {
+                    self.fetch_failed();
+                } else {
+                    self.polled_ended(&ended);
+                }
+            }
+            Phase::Joining(joining) if joining.conn == ended.conn => self.join_failed(&ended),
+            Phase::Following(following) if following.conn == ended.conn => self.leader_ended(&ended),
+            Phase::Leading(_) => self.follower_ended(&ended),
+            Phase::Unborn
+            | Phase::Knocking(_)
+            | Phase::Waiting { .. }
+            | Phase::Joining(_)
+            | Phase::Following(_)
+            | Phase::Gone => {}
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! Joining, and rejoining after anything: one procedure, which is a rebase.
+
+use super::Node;
+use super::phase::{Attached, Following, Joining, PendingWay, Phase, Seek, Uplink};
+use crate::ring::frame::{Accept, Ack, Batch, Frame, Join};
+use crate::ring::id::{ConnId, Epoch, Index, Time, Uid};
+use crate::ring::limits::SHAPE_EPOCHS_MAX;
+use crate::ring::links::{End, Ended};
+use crate::ring::{Cut, Event, Output};
+
+impl Node {
+    /// Asks this leader to be followed, over a straight connection.
+    pub(super) fn join(&mut self, leader: Uid, epoch: Option<Epoch>, seek: Seek) {
+        match self.reach(leader) {
+            Some(conn) => self.join_over(conn, leader, epoch, seek),
+            None => self.join_abandoned(leader, self.now.mono, seek),
+        }
+    }
+
+    /// Asks this leader to be followed, over that connection.
+    pub(super) fn join_over(&mut self, conn: ConnId, leader: Uid, epoch: Option<Epoch>, seek: Seek) {
+        let deadline = self.now.mono + self.timing.join;
+        let joining = Joining { leader, epoch, conn, deadline, described: None, seek, accepted: None };
+        self.set_phase(Phase::Joining(joining));
+        self.send_join(conn, None);
+    }
+
+    /// Asks a leader that I cannot reach, through the member at the other end of `carrier`.
+    pub(super) fn join_through(&mut self, carrier: ConnId, epoch: Epoch, seek: Seek) {
+        let hello = self.hello();
+        let leader = epoch.leader;
+        self.rearm = true;
+        match self.links.through(self.now.mono, carrier, leader, hello, &mut self.out) {
+            Some(conn) => {
+                if let Some(through) = self.links.uid(carrier) {
+                    self.event(Event::Relayed { through, leader });
+                }
+                self.join_over(conn, leader, Some(epoch), seek);
+            }
+            None => self.join_abandoned(leader, self.now.mono, seek),
+        }
+    }
+
+    /// Describes my log, from the epoch before `before` on.
+    fn send_join(&mut self, conn: ConnId, before: Option<Epoch>) {
+        let shape = self.log.summary().shape(before, SHAPE_EPOCHS_MAX);
+        let oldest = shape.last().map(|span| span.epoch);
+        let whole = self.log.summary().epochs.first_key_value().map(|(&epoch, _)| epoch) == oldest || shape.is_empty();
+        if let Phase::Joining(joining) = &mut self.phase {
+            joining.described = oldest;
+        }
+        let join = Join {
+            name: self.name.clone(),
+            rename: self.rename || self.greeted,
+            shape,
+            whole,
+            tail: self.log.tail().index,
+            promise: self.promise,
+            lamport: self.clock,
+            backlog: self.log.tail().index == Index(0) && !self.greeted,
+        };
+        self.send(conn, Frame::Join(join));
+    }
+
+    pub(super) fn on_more_shape(&mut self, conn: ConnId) {
+        if let Phase::Joining(joining) = &self.phase
+            && joining.conn == conn
+            && joining.accepted.is_none()
+        {
+            let before = joining.described;
+            self.send_join(conn, before);
+        }
+    }
+
+    pub(super) fn on_wait(&mut self, conn: ConnId) {
+        let deadline = self.now.mono + self.timing.join;
+        if let Phase::Joining(joining) = &mut self.phase
+            && joining.conn == conn
+        {
+            joining.deadline = deadline;
+            self.rearm = true;
+        }
+    }
+
+    /// The one I asked does not lead. After too many such answers: back to the question.
+    pub(super) fn on_redirect(&mut self, conn: ConnId, leader: Uid) {
+        let Phase::Joining(joining) = &mut self.phase else { return };
+        if joining.conn != conn {
+            return;
+        }
+        let mut seek = std::mem::take(&mut joining.seek);
+        let asked = joining.leader;
+        seek.redirects += 1;
+        if seek.redirects > REDIRECTS_MAX || leader == self.me {
+            return self.join_abandoned(asked, self.now.mono, seek);
+        }
+        self.join(leader, None, seek);
+    }
+
+    /// The leader takes me: my log is cut to what we share.
+    pub(super) fn on_accept(&mut self, conn: ConnId, accept: Accept) {
+        let newcomer = self.room.is_none();
+        let Phase::Joining(joining) = &mut self.phase else { return };
+        if joining.conn != conn || joining.accepted.is_some() {
+            return;
+        }
+        let Accept { room, stream, epoch, common, tail, name, yours, members } = accept;
+        let tail_mine = self.log.tail().index;
+        let absurd = !newcomer && Self::jumps(self.round, epoch.round);
+        let wrong = epoch.leader != joining.leader || common > tail_mine || self.room.is_some_and(|mine| mine != room);
+        if absurd || wrong {
+            return self.misbehaved(conn, "accepts with what cannot be");
+        }
+        if self.promise > Some(epoch) {
+            // It was crowned before the one whom I have promised to obey.
+            let leader = joining.leader;
+            let seek = std::mem::take(&mut joining.seek);
+            return self.join_abandoned(leader, self.now.mono, seek);
+        }
+        joining.epoch = Some(epoch);
+        joining.accepted = Some(Attached { stream, epoch, common, yours });
+        self.enter_room(room);
+        if newcomer {
+            let before = self.show_after.max(tail.index);
+            self.show_after = before;
+        }
+        members.iter().for_each(|&uid| self.meet(uid));
+        let renamed = self.name != name;
+        self.name = name;
+        if !self.greeted || renamed {
+            self.greeted = true;
+            let (name, room) = (self.name.clone(), room);
+            self.event(Event::Entered { name, room });
+        }
+        if common < tail_mine {
+            self.out.push(Output::Cut(common));
+        } else {
+            self.attach();
+        }
+    }
+
+    /// The store has cut my log.
+    pub(super) fn on_cut(&mut self, cut: Cut) {
+        let before = self.log.summary();
+        let lines = before.lines.saturating_sub(cut.summary.lines);
+        // What was shown is not shown again when it comes back.
+        for (&key, &n) in &before.watermarks {
+            let shown = self.shown.entry(key).or_insert(0);
+            *shown = n.max(*shown);
+        }
+        let members: Vec<Uid> = cut.summary.view.uids().collect();
+        self.pending = cut.pending;
+        self.log.cut(cut.summary);
+        self.ring_changed = true;
+        members.into_iter().for_each(|uid| self.meet(uid));
+        if lines > 0 {
+            self.event(Event::Rebased { lines });
+        }
+        match &self.phase {
+            Phase::Joining(joining) if joining.accepted.is_some() => self.attach(),
+            Phase::Crowned(_) => self.fetch_after_cut(),
+            _ => {}
+        }
+    }
+
+    /// My log is a prefix of the leader's: I follow.
+    fn attach(&mut self) {
+        let Phase::Joining(joining) = &self.phase else { return };
+        let Some(Attached { stream, epoch, common, yours }) = joining.accepted else { return };
+        let (leader, conn) = (joining.leader, joining.conn);
+        self.obey(epoch);
+        self.drop_pending_that_stand();
+        let pending = PendingWay::Done;
+        let uplink = Uplink { pending, sent: yours };
+        self.set_phase(Phase::Following(Following {
+            leader,
+            epoch,
+            conn,
+            stream,
+            uplink,
+            acked: common,
+            leaving: false,
+        }));
+        self.event(Event::Leader(epoch));
+        self.send(conn, Frame::Ack(Ack { stream, index: common }));
+        self.start_uplink();
+    }
+
+    /// The newest lines of the room that I have just entered.
+    pub(super) fn on_backlog(&mut self, conn: ConnId, batch: Batch) {
+        let here = match &self.phase {
+            Phase::Following(following) => following.conn == conn,
+            Phase::Joining(joining) => joining.conn == conn && joining.accepted.is_some(),
+            _ => false,
+        };
+        if !here || self.show_after == Index(0) {
+            return;
+        }
+        let mut fresh = Vec::with_capacity(batch.entries.len());
+        for entry in batch.entries {
+            let Some(line) = entry.line() else { continue };
+            if entry.index > self.show_after || self.shown.get(&line.id.key()).is_some_and(|&n| line.id.n <= n) {
+                continue;
+            }
+            self.shown.insert(line.id.key(), line.id.n);
+            fresh.push(entry);
+        }
+        if !fresh.is_empty() {
+            self.event(Event::Backlog(fresh));
+        }
+    }
+
+    // ---- when it does not work
+
+    /// The connection over which I have asked to follow has ended.
+    pub(super) fn join_failed(&mut self, ended: &Ended) {
+        let Phase::Joining(joining) = &mut self.phase else { return };
+        let leader = joining.leader;
+        let mut seek = std::mem::take(&mut joining.seek);
+        let since = match ended.how {
+            // Nobody listens there any more: whoever says to have heard it before now says nothing new.
+            End::Refused => self.now.mono,
+            End::Unreachable | End::Silent | End::Closed | End::Dropped => ended.heard,
+        };
+        if seek.redialling && ended.how == End::Refused {
+            seek.redialling = false;
+            self.event(Event::LeaderLost(leader));
+            return self.seek_leader(Seek { knock: seek.knock, ..Seek::after(leader, since) });
+        }
+        self.join_abandoned(leader, since, seek);
+    }
+
+    pub(super) fn join_timed_out(&mut self) {
+        let Phase::Joining(joining) = &mut self.phase else { return };
+        let (leader, conn) = (joining.leader, joining.conn);
+        let seek = std::mem::take(&mut joining.seek);
+        self.set_phase(Phase::Waiting { seek: Seek::default(), until: self.now.mono });
+        self.close(conn);
+        let since = Time(self.now.mono.0.saturating_sub(self.timing.join.0));
+        self.join_abandoned(leader, since, seek);
+    }
+
+    /// Back to whom I asked: the contacts, or everybody.
+    fn join_abandoned(&mut self, leader: Uid, since: Time, seek: Seek) {
+        let mut seek = seek.again();
+        seek.redirects = 0;
+        seek.redialling = false;
+        if let Some(knock) = seek.knock.take_if(|_| self.log.tail().index == Index(0)) {
+            return self.knock_again(knock, leader);
+        }
+        seek.knock = None;
+        seek.lost = Some(super::phase::Lost { uid: leader, at: since });
+        self.seek_leader(seek);
+    }
+}
+
+/// How many times in a row I am sent from one to another before I ask everybody.
+const REDIRECTS_MAX: u32 = 5;

@@ -1,0 +1,548 @@
+//! A leader: takes followers, orders lines, and streams the log to everybody.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use super::phase::{Crowned, Follower, Leading, PendingWay, Phase};
+use super::{Node, ReadFor};
+use crate::ring::entry::{Entry, Line, Member, Note};
+use crate::ring::frame::{Accept, Ack, Entries, Frame, Join, Offer, Refusal, Submit, Token, Want};
+use crate::ring::id::{ConnId, Index, StreamId, Tail, Time, Uid};
+use crate::ring::limits::{
+    BACKLOG_BYTES_MAX, BACKLOG_LINES, BATCH_BYTES_MAX, BOOK_NODES_MAX, OFFER_LINES_MAX, Timing, WAITING_JOINS_MAX,
+    WINDOW_BYTES_MAX,
+};
+use crate::ring::links::{End, Ended};
+use crate::ring::log::one_batch;
+use crate::ring::{Event, PendingPlace, Wanted};
+
+impl Leading {
+    pub(super) fn deadline(&self, timing: &Timing) -> Option<Time> {
+        let absent = self.absent.values().copied().min().filter(|_| self.retiring.is_none());
+        let turn = self.turn.map(|(_, until)| until);
+        let meeting = self.meeting.map(|(_, since)| since + timing.connect);
+        let retiring = self.retiring.map(|retiring| retiring.until);
+        [absent, turn, meeting, retiring].into_iter().flatten().min()
+    }
+}
+
+impl Node {
+    /// The rebase is done: the first entry of the epoch, and the followers may come.
+    pub(super) fn lead(&mut self) {
+        let Phase::Crowned(crowned) = &mut self.phase else { return };
+        let (mut epoch, ring) = (crowned.epoch, crowned.ring.clone());
+        let joins = std::mem::take(&mut crowned.joins);
+        let logged = self.log.summary().epochs.last_key_value().map_or(0, |(epoch, _)| epoch.round);
+        if logged >= epoch.round {
+            // The fetched log has entries of a later reign: mine must stand after them.
+            epoch = self.new_epoch(logged.saturating_add(1));
+            self.announce(epoch, &ring);
+        }
+        let grace = self.now.mono + self.timing.join_grace;
+        let view = &self.log.summary().view;
+        let absent = view.uids().filter(|&uid| uid != self.me).map(|uid| (uid, grace)).collect();
+        self.set_phase(Phase::Leading(Leading {
+            epoch,
+            followers: BTreeMap::new(),
+            absent,
+            turn: None,
+            offers: VecDeque::new(),
+            pending: PendingWay::Done,
+            meeting: None,
+            unmet: Default::default(),
+            retiring: None,
+            floor: Index(0),
+        }));
+        self.unsent.clear();
+        self.drop_pending_that_stand();
+        self.note_elected();
+        self.event(Event::Leader(epoch));
+        if !self.greeted
+            && let Some(room) = self.room
+        {
+            self.greeted = true;
+            let name = self.name.clone();
+            self.event(Event::Entered { name, room });
+        }
+        if self.pending.is_empty() {
+            self.order_outbox();
+        } else {
+            self.read_own_pending(None);
+        }
+        for (conn, join) in joins {
+            if let Some(from) = self.links.uid(conn) {
+                self.on_join(conn, from, join);
+            }
+        }
+    }
+
+    fn note_elected(&mut self) {
+        let author = self.key.author;
+        let name = self.log.summary().view.free_name(&self.name, self.me);
+        if name != self.name {
+            self.name = name.clone();
+            if let Some(room) = self.room {
+                self.event(Event::Entered { name: name.clone(), room });
+            }
+        }
+        self.note(Note::Elected(Member { uid: self.me, name, author }));
+    }
+
+    /// Crowns itself again, above `round`: its followers cut nothing.
+    pub(super) fn crown_again(&mut self, round: u64) {
+        let (is_leading, ring) = match &self.phase {
+            Phase::Leading(leading) if leading.retiring.is_none() => {
+                (true, self.log.summary().view.uids().chain(leading.followers.keys().copied()).collect())
+            }
+            Phase::Crowned(crowned) => (false, crowned.ring.clone()),
+            _ => return,
+        };
+        let epoch = self.new_epoch(round.saturating_add(1));
+        match &mut self.phase {
+            Phase::Leading(leading) => leading.epoch = epoch,
+            Phase::Crowned(crowned) => crowned.epoch = epoch,
+            _ => {}
+        }
+        if is_leading {
+            self.note_elected();
+            self.event(Event::Leader(epoch));
+        }
+        self.announce(epoch, &ring);
+    }
+
+    /// A token came to a leader: its round is outdone, its candidate told.
+    pub(super) fn outdo(&mut self, token: &Token) {
+        let epoch = match &self.phase {
+            Phase::Leading(leading) => leading.epoch,
+            Phase::Crowned(crowned) => crowned.epoch,
+            _ => return,
+        };
+        if token.round > epoch.round {
+            self.crown_again(token.round);
+        }
+        let epoch = match &self.phase {
+            Phase::Leading(leading) => leading.epoch,
+            Phase::Crowned(crowned) => crowned.epoch,
+            _ => epoch,
+        };
+        let frame = Frame::Swallowed { round: token.round, known: self.round, following: Some((epoch, 0)) };
+        self.send_to(token.candidate, frame);
+    }
+
+    // ---- followers come
+
+    pub(super) fn on_join(&mut self, conn: ConnId, from: Uid, join: Join) {
+        match &mut self.phase {
+            Phase::Leading(leading) if leading.retiring.is_none() => self.take_follower(conn, from, join),
+            Phase::Crowned(Crowned { joins, .. }) => {
+                joins.retain(|(other, _)| *other != conn);
+                if joins.len() < WAITING_JOINS_MAX {
+                    joins.push((conn, join));
+                }
+                self.send(conn, Frame::Wait);
+            }
+            Phase::Following(following) => {
+                let leader = following.leader;
+                self.send(conn, Frame::Redirect(leader));
+            }
+            Phase::Leading(_)
+            | Phase::Waiting { .. }
+            | Phase::Asking(_)
+            | Phase::Electing(_)
+            | Phase::Joining(_)
+            | Phase::Unborn
+            | Phase::Knocking(_)
+            | Phase::Gone => self.send(conn, Frame::Wait),
+        }
+    }
+
+    fn take_follower(&mut self, conn: ConnId, from: Uid, join: Join) {
+        let Phase::Leading(leading) = &self.phase else { return };
+        let promised = join.promise.map_or(0, |epoch| epoch.round);
+        if Self::jumps(self.round, promised) || Self::jumps(self.clock.0, join.lamport.0) {
+            return self.misbehaved(conn, "names an absurd round or timestamp");
+        }
+        let Some(peer) = self.links.peer(conn).cloned() else { return };
+        let common = match self.log.summary().common(&join.shape) {
+            Some(common) => common,
+            None if join.whole => Index(0),
+            None => return self.send(conn, Frame::MoreShape),
+        };
+        if common > join.tail {
+            return self.misbehaved(conn, "describes a log that cannot be");
+        }
+        let name = self.log.summary().view.free_name(&join.name, from);
+        if name != join.name && !join.rename {
+            return self.refuse(conn, Refusal::Name(name), "asks for a name that is taken");
+        }
+        let full = self.log.summary().view.len() >= BOOK_NODES_MAX && !self.log.summary().view.contains(from);
+        if full {
+            return self.refuse(conn, Refusal::Full, "finds the room full");
+        }
+        if join.promise > Some(leading.epoch) {
+            // It obeys nothing below its promise: the reign is renewed above it.
+            self.crown_again(promised);
+        }
+        self.meet(from);
+        self.book.set_left(from, false);
+        let member = Member { uid: from, name: name.clone(), author: peer.author };
+        if self.log.summary().view.get(from) != Some(&member) {
+            self.note(Note::Joined(member));
+        }
+        self.stream += 1;
+        let stream = StreamId(self.stream);
+        let backlog = join.backlog && self.log.summary().lines > 0;
+        let in_place = common == join.tail && !backlog;
+        let (Some(room), Phase::Leading(leading)) = (self.room, &mut self.phase) else { return };
+        let follower = Follower {
+            conn,
+            stream,
+            acked: common,
+            sent: in_place.then(|| self.log.summary().tail_at(common)),
+            flight: VecDeque::new(),
+            flight_bytes: 0,
+            reading: false,
+        };
+        let before = leading.followers.insert(from, follower);
+        leading.absent.remove(&from);
+        let epoch = leading.epoch;
+        leading.release_turn(from);
+        let tail = self.log.tail();
+        let members = self.log.summary().view.uids().take(BOOK_NODES_MAX).collect();
+        let yours =
+            self.log.summary().watermark(crate::ring::SessionKey { author: peer.author, session: peer.session });
+        self.send(conn, Frame::Accept(Accept { room, stream, epoch, common, tail, name, yours, members }));
+        if backlog {
+            let wanted = Wanted::Newest { to: tail.index, lines: BACKLOG_LINES, bytes_max: BACKLOG_BYTES_MAX };
+            self.read(wanted, ReadFor::Backlog(conn, stream));
+        }
+        if let Some(before) = before.filter(|before| before.conn != conn) {
+            self.close(before.conn);
+        }
+        self.next_turn();
+        self.dirty = true;
+        self.rearm = true;
+    }
+
+    /// The newest lines for a newcomer have been read; the log follows them.
+    pub(super) fn backlog_read(&mut self, conn: ConnId, stream: StreamId, entries: &[Arc<Entry>]) {
+        let mut rest = entries;
+        while !rest.is_empty() {
+            let batch = one_batch(rest.iter());
+            rest = &rest[batch.entries.len()..];
+            self.send(conn, Frame::Backlog(batch));
+        }
+        let Phase::Leading(leading) = &mut self.phase else { return };
+        if let Some(follower) = leading.follower_of(conn, stream) {
+            follower.sent.get_or_insert(Tail::default());
+            self.dirty = true;
+        }
+    }
+
+    pub(super) fn on_ack(&mut self, conn: ConnId, from: Uid, ack: Ack) {
+        let tail = self.log.tail().index;
+        let Phase::Leading(leading) = &mut self.phase else { return };
+        let Some(follower) = leading.followers.get_mut(&from) else { return };
+        if follower.conn != conn || follower.stream != ack.stream {
+            return;
+        }
+        if ack.index > tail {
+            return self.misbehaved(conn, "acknowledges what was not sent");
+        }
+        follower.acked = follower.acked.max(ack.index);
+        while let Some(&(last, bytes)) = follower.flight.front() {
+            if last > ack.index {
+                break;
+            }
+            follower.flight.pop_front();
+            follower.flight_bytes -= bytes;
+        }
+        let backlog_read = self.reads.values().any(|what| matches!(what, ReadFor::Backlog(over, _) if *over == conn));
+        if follower.sent.is_none() && !backlog_read {
+            // It has cut its log: the stream starts.
+            follower.sent = Some(self.log.summary().tail_at(ack.index));
+        }
+        self.dirty = true;
+    }
+
+    // ---- the log goes out
+
+    /// Streams to every follower from where it stands, within its window. A batch for many is one frame.
+    pub(super) fn fan_out(&mut self) {
+        let end = self.log.tail().index;
+        loop {
+            let Phase::Leading(leading) = &mut self.phase else { return };
+            let mut groups: BTreeMap<Index, Vec<Uid>> = BTreeMap::new();
+            for (&uid, follower) in &leading.followers {
+                if let Some(sent) = follower.sent
+                    && sent.index < end
+                    && follower.flight_bytes < WINDOW_BYTES_MAX
+                    && !follower.reading
+                {
+                    groups.entry(sent.index).or_default().push(uid);
+                }
+            }
+            if groups.is_empty() {
+                return;
+            }
+            for (after, uids) in groups {
+                let from = after.next();
+                match self.log.batch(from) {
+                    Some(batch) => self.stream_batch(&uids, batch),
+                    None => {
+                        let Phase::Leading(leading) = &mut self.phase else { return };
+                        for uid in uids {
+                            if let Some(follower) = leading.followers.get_mut(&uid) {
+                                follower.reading = true;
+                            }
+                        }
+                        self.read(Wanted::Log { from, bytes_max: BATCH_BYTES_MAX }, ReadFor::Stream(from));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Sends one batch to followers that all stand right before it.
+    fn stream_batch(&mut self, uids: &[Uid], batch: crate::ring::Batch) {
+        let Phase::Leading(leading) = &mut self.phase else { return };
+        let Some(last) = batch.entries.last().map(|entry| entry.tail()) else { return };
+        let bytes: usize = batch.entries.iter().map(|entry| entry.weight()).sum();
+        let mut prev = Tail::default();
+        let mut conns = Vec::with_capacity(uids.len());
+        for uid in uids {
+            if let Some(follower) = leading.followers.get_mut(uid) {
+                prev = follower.sent.replace(last).unwrap_or_default();
+                follower.flight.push_back((last.index, bytes));
+                follower.flight_bytes += bytes;
+                conns.push(follower.conn);
+            }
+        }
+        let frame = Arc::new(Frame::Entries(Entries { prev, batch }));
+        self.links.send_all(self.now.mono, &conns, &frame, &mut self.out);
+    }
+
+    /// Older entries have been read for the followers that stand right before them.
+    pub(super) fn stream_read(&mut self, from: Index, entries: &[Arc<Entry>]) {
+        let Phase::Leading(leading) = &mut self.phase else { return };
+        let mut uids = Vec::new();
+        for (&uid, follower) in &mut leading.followers {
+            if follower.reading && follower.sent.is_some_and(|sent| sent.index.next() == from) {
+                follower.reading = false;
+                uids.push(uid);
+            }
+        }
+        self.stream_batch(&uids, one_batch(entries.iter()));
+        self.dirty = true;
+    }
+
+    /// Tells everybody what everybody holds.
+    pub(super) fn tell_floor(&mut self) {
+        let tail = self.log.tail().index;
+        let Phase::Leading(leading) = &mut self.phase else { return };
+        let floor = leading.followers.values().map(|follower| follower.acked).min().unwrap_or(tail);
+        if leading.floor != floor {
+            leading.floor = floor;
+            self.floor = floor;
+            let conns: Vec<ConnId> = leading.followers.values().map(|follower| follower.conn).collect();
+            self.links.send_all(self.now.mono, &conns, &Arc::new(Frame::Floor(floor)), &mut self.out);
+        }
+    }
+
+    // ---- lines come in
+
+    pub(super) fn on_submitted(&mut self, conn: ConnId, from: Uid, submit: Submit) {
+        let Phase::Leading(leading) = &mut self.phase else { return };
+        let known = leading.followers.get(&from).is_some_and(|f| f.conn == conn && f.stream == submit.stream);
+        if !known || leading.retiring.is_some() {
+            return;
+        }
+        leading.release_turn(from);
+        let mut ahead: Option<(crate::ring::SessionKey, u64)> = None;
+        let mut others = BTreeMap::new();
+        let mut lines = Vec::with_capacity(submit.lines.len());
+        for line in submit.lines {
+            let key = line.id.key();
+            if ahead.is_none_or(|(of, _)| of != key) {
+                if let Some((of, n)) = ahead {
+                    others.insert(of, n);
+                }
+                ahead = Some((key, others.get(&key).copied().unwrap_or_else(|| self.log.summary().watermark(key))));
+            }
+            let Some((_, last)) = &mut ahead else { continue };
+            if line.id.n <= *last {
+                continue;
+            }
+            if Some(line.id.n) != last.checked_add(1) {
+                return self.misbehaved(conn, "submits a line whose number does not follow");
+            }
+            if Self::jumps(self.clock.0, line.lamport.0) {
+                return self.misbehaved(conn, "submits an absurd timestamp");
+            }
+            *last = line.id.n;
+            lines.push(line);
+        }
+        if !lines.is_empty() {
+            self.order(lines);
+        }
+        self.next_turn();
+    }
+
+    pub(super) fn on_offer(&mut self, conn: ConnId, from: Uid, offer: Offer) {
+        let Phase::Leading(leading) = &mut self.phase else { return };
+        let known = leading.followers.get(&from).is_some_and(|f| f.conn == conn && f.stream == offer.stream);
+        if !known || leading.retiring.is_some() {
+            return;
+        }
+        // One offer a follower, one follower at a time: what all of them hold is sent by one.
+        leading.offers.retain(|(uid, _)| *uid != from);
+        leading.offers.push_back((from, offer));
+        self.next_turn();
+    }
+
+    /// Takes the next offers until one of them holds something that is missing here.
+    fn next_turn(&mut self) {
+        loop {
+            let deadline = self.now.mono + self.timing.fetch;
+            let Phase::Leading(leading) = &mut self.phase else { return };
+            if leading.turn.is_some() {
+                return;
+            }
+            let Some((from, offer)) = leading.offers.pop_front() else { return };
+            let Some(conn) = leading.followers.get(&from).map(|follower| follower.conn) else { continue };
+            let summary = self.log.summary();
+            match offer.missing(|id| summary.watermark(id.key())) {
+                Some(places) => {
+                    if !places.is_empty() {
+                        leading.turn = Some((from, deadline));
+                        self.rearm = true;
+                    }
+                    self.send(conn, Frame::Want(Want { stream: offer.stream, places }));
+                }
+                None => self.misbehaved(conn, "offers a line whose number does not follow"),
+            }
+        }
+    }
+
+    // ---- my own lines from before
+
+    fn read_own_pending(&mut self, after: Option<PendingPlace>) {
+        let Phase::Leading(leading) = &mut self.phase else { return };
+        leading.pending = PendingWay::Reading;
+        self.read(Wanted::Pending { after }, ReadFor::Order);
+    }
+
+    /// My pending lines, in order, before anything else of mine.
+    pub(super) fn order_pending(&mut self, lines: Vec<(PendingPlace, Arc<Line>)>) {
+        let Phase::Leading(leading) = &mut self.phase else { return };
+        if !matches!(leading.pending, PendingWay::Reading) {
+            return;
+        }
+        let Some(last) = lines.last().map(|(place, _)| *place) else {
+            leading.pending = PendingWay::Done;
+            self.drop_pending_that_stand();
+            return self.order_outbox();
+        };
+        let summary = self.log.summary();
+        let mut ahead = BTreeMap::new();
+        let mut missing = Vec::with_capacity(lines.len().min(OFFER_LINES_MAX));
+        for (_, line) in lines {
+            let last = ahead.entry(line.id.key()).or_insert_with(|| summary.watermark(line.id.key()));
+            if Some(line.id.n) == last.checked_add(1) {
+                *last = line.id.n;
+                missing.push(line);
+            }
+        }
+        if !missing.is_empty() {
+            self.order(missing);
+        }
+        self.read_own_pending(Some(last));
+    }
+
+    // ---- followers go
+
+    /// A connection has ended: was it a follower's?
+    pub(super) fn follower_ended(&mut self, ended: &Ended) {
+        let Some(uid) = ended.uid else { return };
+        let now = self.now.mono;
+        let silence = self.timing.silence;
+        let Phase::Leading(leading) = &mut self.phase else { return };
+        if leading.meeting.is_some_and(|(with, _)| with == uid) && self.links.up(uid).is_none() {
+            leading.meeting = None;
+            leading.unmet.insert(uid);
+        }
+        if leading.followers.get(&uid).is_some_and(|follower| follower.conn == ended.conn) {
+            leading.followers.remove(&uid);
+            leading.release_turn(uid);
+            leading.offers.retain(|(of, _)| *of != uid);
+            if self.log.summary().view.contains(uid) {
+                leading.absent.insert(uid, now + silence);
+            }
+            self.next_turn();
+            self.dirty = true;
+        }
+        let Phase::Leading(leading) = &self.phase else { return };
+        if !leading.absent.contains_key(&uid) || leading.retiring.is_some() {
+            return;
+        }
+        match ended.how {
+            End::Refused | End::Silent => self.lose(uid),
+            // It may come back; a refused dial says that it does not.
+            End::Closed | End::Dropped if ended.was_up => {
+                if self.links.up(uid).is_none() {
+                    self.send_to(uid, Frame::Ask);
+                }
+            }
+            End::Closed | End::Dropped | End::Unreachable => {}
+        }
+    }
+
+    /// A member is out of the view.
+    fn lose(&mut self, uid: Uid) {
+        if let Phase::Leading(leading) = &mut self.phase {
+            leading.absent.remove(&uid);
+        }
+        if self.log.summary().view.contains(uid) {
+            self.note(Note::Left { uid, lost: true });
+        }
+    }
+
+    pub(super) fn on_leading_deadline(&mut self) {
+        let now = self.now.mono;
+        let Phase::Leading(leading) = &mut self.phase else { return };
+        if leading.retiring.is_none() {
+            let gone: Vec<Uid> =
+                leading.absent.iter().filter(|(_, until)| **until <= now).map(|(&uid, _)| uid).collect();
+            gone.into_iter().for_each(|uid| self.lose(uid));
+        }
+        let connect = self.timing.connect;
+        let Phase::Leading(leading) = &mut self.phase else { return };
+        if leading.turn.is_some_and(|(_, until)| until <= now) {
+            leading.turn = None;
+            self.next_turn();
+        }
+        let Phase::Leading(leading) = &mut self.phase else { return };
+        if let Some((with, since)) = leading.meeting
+            && since + connect <= now
+        {
+            leading.meeting = None;
+            leading.unmet.insert(with);
+        }
+    }
+
+    /// Followers whose link is fresh.
+    pub(super) fn live_followers(&self, followers: &BTreeMap<Uid, Follower>) -> u32 {
+        let live = followers.values().filter(|follower| self.links.fresh(follower.conn, self.now.mono));
+        u32::try_from(live.count()).unwrap_or(u32::MAX)
+    }
+}
+
+impl Leading {
+    fn follower_of(&mut self, conn: ConnId, stream: StreamId) -> Option<&mut Follower> {
+        self.followers.values_mut().find(|follower| follower.conn == conn && follower.stream == stream)
+    }
+
+    fn release_turn(&mut self, uid: Uid) {
+        self.turn.take_if(|(whose, _)| *whose == uid);
+    }
+}

@@ -1,0 +1,138 @@
+//! Good-bye: a follower says it, a leader hands the room over first.
+
+use super::Node;
+use super::phase::{PendingWay, Phase, Retiring};
+use crate::ring::entry::Note;
+use crate::ring::frame::Frame;
+use crate::ring::id::{ConnId, Epoch, StreamId, Uid};
+use crate::ring::{Event, Stop};
+
+impl Node {
+    /// The person wants to leave; asked twice, at once.
+    pub(super) fn on_leave(&mut self) {
+        if self.leaving.is_some() {
+            return self.good_bye();
+        }
+        self.leaving = Some(self.now.mono);
+        self.rearm = true;
+    }
+
+    pub(super) fn good_bye(&mut self) {
+        let waiting = self.waiting();
+        self.stop(Stop::Left { waiting });
+    }
+
+    /// After every step of a node that leaves: what is the next thing to do?
+    pub(super) fn go_on_leaving(&mut self) {
+        let now = self.now.mono;
+        let late = self.leaving.is_some_and(|since| since + self.timing.leave <= now);
+        if late {
+            return self.good_bye();
+        }
+        match &mut self.phase {
+            Phase::Unborn | Phase::Knocking(_) => self.good_bye(),
+            Phase::Following(following) if !following.leaving && self.outbox.is_empty() => {
+                if matches!(following.uplink.pending, PendingWay::Done) {
+                    let (conn, stream) = (following.conn, following.stream);
+                    if self.waiting() == 0 {
+                        if let Phase::Following(following) = &mut self.phase {
+                            following.leaving = true;
+                        }
+                        self.send(conn, Frame::Leave(stream));
+                    }
+                }
+            }
+            Phase::Leading(_) => self.go_on_retiring(),
+            Phase::Waiting { .. }
+            | Phase::Asking(_)
+            | Phase::Electing(_)
+            | Phase::Crowned(_)
+            | Phase::Joining(_)
+            | Phase::Following(_)
+            | Phase::Gone => {}
+        }
+    }
+
+    /// A leader orders what it has, stops ordering, waits until one follower holds everything, and hands over to it.
+    fn go_on_retiring(&mut self) {
+        let now = self.now.mono;
+        let flushed = self.outbox.is_empty();
+        let Phase::Leading(leading) = &mut self.phase else { return };
+        if !flushed || !matches!(leading.pending, PendingWay::Done) {
+            return;
+        }
+        if leading.followers.is_empty() {
+            return self.good_bye();
+        }
+        let Some(retiring) = leading.retiring else {
+            leading.retiring = Some(Retiring { until: now + self.timing.handover, successor: None });
+            self.rearm = true;
+            self.dirty = true;
+            return self.go_on_retiring();
+        };
+        if retiring.until <= now {
+            return self.good_bye();
+        }
+        let tail = self.log.tail().index;
+        let links = &self.links;
+        let best = leading
+            .followers
+            .iter()
+            .filter(|(_, follower)| follower.acked == tail && links.fresh(follower.conn, now))
+            .filter(|(_, follower)| links.carried_by(follower.conn).is_none())
+            .map(|(&uid, follower)| (uid, follower.conn))
+            .next_back();
+        if let Some((successor, conn)) = best.filter(|_| retiring.successor.is_none()) {
+            leading.retiring = Some(Retiring { successor: Some(successor), ..retiring });
+            let round = leading.epoch.round.saturating_add(1);
+            self.send(conn, Frame::Handover(round));
+        }
+    }
+
+    /// My leader leaves, and hands the room to me.
+    pub(super) fn on_handover(&mut self, conn: ConnId, from: Uid, round: u64) {
+        let Some(following) = self.following() else { return };
+        if following.conn != conn || following.leader != from || self.leaving.is_some() {
+            return;
+        }
+        if !self.saw_round(round) {
+            return self.misbehaved(conn, "names an absurd round");
+        }
+        let ring = self.log.summary().view.uids().filter(|&uid| uid != self.me).collect();
+        self.crown(round, ring, None);
+        if let Phase::Leading(leading) = &mut self.phase {
+            leading.absent.remove(&from);
+        }
+        if self.log.summary().view.contains(from) {
+            self.note(Note::Left { uid: from, lost: false });
+        }
+    }
+
+    /// The one to whom I handed the room leads now: my followers are told, and I go.
+    pub(super) fn handed_over(&mut self, epoch: Epoch) -> bool {
+        let Phase::Leading(leading) = &self.phase else { return false };
+        let successor = leading.retiring.and_then(|retiring| retiring.successor);
+        if successor != Some(epoch.leader) || epoch <= leading.epoch {
+            return false;
+        }
+        let conns: Vec<ConnId> = leading.followers.values().map(|follower| follower.conn).collect();
+        for conn in conns {
+            self.send(conn, Frame::Yield(epoch));
+        }
+        self.event(Event::Leader(epoch));
+        self.good_bye();
+        true
+    }
+
+    /// A follower says good-bye.
+    pub(super) fn on_left(&mut self, conn: ConnId, from: Uid, stream: StreamId) {
+        let Phase::Leading(leading) = &mut self.phase else { return };
+        let known = leading.followers.get(&from).is_some_and(|f| f.conn == conn && f.stream == stream);
+        if !known || leading.retiring.is_some() {
+            return;
+        }
+        if self.log.summary().view.contains(from) {
+            self.note(Note::Left { uid: from, lost: false });
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! Nobody is forgotten: the lost are looked for.
+
+use super::Node;
+use super::phase::Phase;
+use crate::ring::frame::{Answer, Elected, Frame, Standing};
+use crate::ring::id::{ConnId, Uid};
+
+impl Node {
+    /// With every heartbeat: a leader asks the lost, with backoff; a follower, now and then, one of them.
+    pub(super) fn look_for_the_lost(&mut self) {
+        let (now, timing) = (self.now.mono, self.timing);
+        match &self.phase {
+            Phase::Leading(leading) if leading.retiring.is_none() => {
+                let view = &self.log.summary().view;
+                let due = self.book.due(now, &timing, |uid| !view.contains(uid));
+                for uid in due {
+                    self.send_to(uid, Frame::Ask);
+                }
+            }
+            Phase::Following(following) if self.look <= now => {
+                let leader = following.leader;
+                let relayed = self.links.carried_by(following.conn).is_some();
+                self.look = now + timing.probe_max;
+                let view = &self.log.summary().view;
+                let lost: Vec<Uid> = self.book.present().filter(|&uid| !view.contains(uid)).collect();
+                if !lost.is_empty() {
+                    let pick = lost[(self.rng.next() % lost.len() as u64) as usize];
+                    self.send_to(pick, Frame::Ask);
+                }
+                if relayed {
+                    // A straight link to the leader is better, once there is one again.
+                    self.send_to(leader, Frame::Ask);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Somebody whom I looked for has answered.
+    pub(super) fn probe_answered(&mut self, conn: ConnId, from: Uid, answer: &Answer) {
+        match &self.phase {
+            Phase::Leading(leading) => {
+                let epoch = leading.epoch;
+                match answer.standing {
+                    Standing::Leading { epoch: theirs, .. } | Standing::Following { epoch: theirs, .. } => {
+                        if theirs.leader != self.me {
+                            self.consider(theirs);
+                        }
+                    }
+                    Standing::Electing | Standing::Joining => {
+                        let roommate = self.links.peer(conn).is_some_and(|peer| peer.room == self.room);
+                        if roommate {
+                            self.send(conn, Frame::Elected(Elected { epoch, ring: Vec::new(), hops: None }));
+                        }
+                    }
+                }
+            }
+            Phase::Following(following) => {
+                let (leader, over) = (following.leader, following.conn);
+                let relayed = self.links.carried_by(over).is_some();
+                match answer.standing {
+                    Standing::Leading { epoch, .. } if epoch.leader == leader && from == leader => {
+                        if relayed && self.links.carried_by(conn).is_none() {
+                            self.close_quietly(over);
+                            self.join_over(conn, leader, Some(epoch), Default::default());
+                        }
+                    }
+                    Standing::Leading { epoch, .. } | Standing::Following { epoch, .. } => {
+                        if epoch.leader != leader && epoch.leader != self.me {
+                            self.send(over, Frame::Hint(epoch));
+                        }
+                    }
+                    Standing::Electing | Standing::Joining => {}
+                }
+            }
+            _ => {}
+        }
+    }
+}

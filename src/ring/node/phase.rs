@@ -1,0 +1,278 @@
+//! What a node is doing. Each state owns its data.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use crate::ring::PendingPlace;
+use crate::ring::election::Race;
+use crate::ring::entry::Line;
+use crate::ring::frame::{Answer, Join, Offer};
+use crate::ring::id::{ConnId, Epoch, Index, LineId, StreamId, Tail, Time, Uid};
+
+/// What a node is doing.
+#[derive(Debug)]
+pub(super) enum Phase {
+    /// Nothing yet: the first step begins.
+    Unborn,
+    /// At the door: asks its contacts, one at a time, whom to follow.
+    Knocking(Knock),
+    /// Has lost its leader, and lets better placed nodes ask first.
+    Waiting { seek: Seek, until: Time },
+    /// Asks everybody whom they follow.
+    Asking(Asking),
+    /// Takes part in an election.
+    Electing(Electing),
+    /// Has won, and fetches the best log before it answers joins.
+    Crowned(Crowned),
+    /// Is on its way to a leader.
+    Joining(Joining),
+    /// Follows.
+    Following(Following),
+    /// Leads.
+    Leading(Leading),
+    /// Is done.
+    Gone,
+}
+
+/// The search for a room.
+#[derive(Clone, Debug)]
+pub(super) struct Knock {
+    pub contacts: Vec<Uid>,
+    pub at: usize,
+    /// The connection to the contact that is being asked.
+    pub conn: Option<ConnId>,
+    /// The last sign of life of any contact.
+    pub sign: Time,
+    /// When to ask the next one.
+    pub retry: Option<Time>,
+    /// Leaders that others name and that I could not reach.
+    pub unreached: BTreeSet<Uid>,
+}
+
+/// What a node knows while it looks for a leader.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Seek {
+    /// The leader that was lost.
+    pub lost: Option<Lost>,
+    /// Elections and joins that have failed in a row.
+    pub failures: u32,
+    /// From whom any frame came since I began to ask.
+    pub heard: BTreeSet<Uid>,
+    /// Whom a dial has not reached since.
+    pub gone: BTreeSet<Uid>,
+    /// What was answered.
+    pub answers: BTreeMap<Uid, Answer>,
+    /// A newcomer's contacts: it goes back to them, and founds nothing.
+    pub knock: Option<Knock>,
+    /// The store remembers a room, and nobody has been asked yet.
+    pub reopening: bool,
+    /// The leader's connection has closed, and it is asked once more before it is given up.
+    pub redialling: bool,
+    /// How often I was sent on.
+    pub redirects: u32,
+}
+
+/// A lost leader.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Lost {
+    pub uid: Uid,
+    /// Claims to have heard it after this are news.
+    pub at: Time,
+}
+
+/// The question "whom do you follow?" is out.
+#[derive(Debug)]
+pub(super) struct Asking {
+    pub seek: Seek,
+    /// Who has not answered.
+    pub open: BTreeSet<Uid>,
+    pub deadline: Time,
+}
+
+/// A token is out, or was passed on.
+#[derive(Debug)]
+pub(super) struct Electing {
+    pub seek: Seek,
+    pub race: Race,
+    /// The election ring.
+    pub ring: BTreeSet<Uid>,
+    /// To whom the token went.
+    pub to: Option<Uid>,
+    /// It must say that it has it until then; `None`: it has.
+    pub ack_by: Option<Time>,
+    pub deadline: Time,
+}
+
+/// A winner's rebase.
+#[derive(Debug)]
+pub(super) struct Crowned {
+    pub epoch: Epoch,
+    pub ring: BTreeSet<Uid>,
+    pub stage: Fetching,
+    pub deadline: Time,
+    /// Holders that have failed.
+    pub failed: BTreeSet<Uid>,
+    /// Who wants to follow, once I lead.
+    pub joins: Vec<(ConnId, Join)>,
+}
+
+/// How far a winner's rebase is.
+#[derive(Debug)]
+pub(super) enum Fetching {
+    /// Entries come from this holder; `target` is its tail, once it has said so.
+    From { holder: Uid, conn: ConnId, target: Option<Tail> },
+    /// The holder failed: everybody is asked for the tail.
+    Polling { open: BTreeSet<Uid>, best: Option<(Tail, Uid)> },
+}
+
+/// A join is out.
+#[derive(Debug)]
+pub(super) struct Joining {
+    pub leader: Uid,
+    /// Its reign, where somebody has named it.
+    pub epoch: Option<Epoch>,
+    pub conn: ConnId,
+    pub deadline: Time,
+    /// The oldest epoch that I have described.
+    pub described: Option<Epoch>,
+    pub seek: Seek,
+    /// What was accepted, while the store cuts my log.
+    pub accepted: Option<Attached>,
+}
+
+/// What a join has led to.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Attached {
+    pub stream: StreamId,
+    pub epoch: Epoch,
+    pub common: Index,
+    /// The number of my last line that the leader holds.
+    pub yours: u64,
+}
+
+/// A follower's state.
+#[derive(Debug)]
+pub(super) struct Following {
+    pub leader: Uid,
+    pub epoch: Epoch,
+    pub conn: ConnId,
+    pub stream: StreamId,
+    pub uplink: Uplink,
+    /// What was acknowledged.
+    pub acked: Index,
+    /// My good-bye is out.
+    pub leaving: bool,
+}
+
+/// My lines on their way to the leader: pending first, then outbox.
+#[derive(Debug)]
+pub(super) struct Uplink {
+    pub pending: PendingWay,
+    /// The number of the last line of the outbox that was sent (or that the leader said it has).
+    pub sent: u64,
+}
+
+/// How far the pending queue has been offered.
+#[derive(Debug)]
+pub(super) enum PendingWay {
+    /// A part is being read from the store.
+    Reading,
+    /// These are offered, up to this place.
+    Offered { lines: Vec<Arc<Line>>, last: PendingPlace },
+    /// All is offered.
+    Done,
+}
+
+/// A leader's state.
+#[derive(Debug)]
+pub(super) struct Leading {
+    pub epoch: Epoch,
+    pub followers: BTreeMap<Uid, Follower>,
+    /// Members without a link, and when they are given up.
+    pub absent: BTreeMap<Uid, Time>,
+    /// Whose offered lines are awaited, and until when.
+    pub turn: Option<(Uid, Time)>,
+    /// Whose offers wait for their turn.
+    pub offers: VecDeque<(Uid, Offer)>,
+    /// My own pending lines come first.
+    pub pending: PendingWay,
+    /// Another leader that was asked for its weight, and when.
+    pub meeting: Option<(Uid, Time)>,
+    /// Leaders that did not answer.
+    pub unmet: BTreeSet<Uid>,
+    /// I leave: nothing is ordered any more.
+    pub retiring: Option<Retiring>,
+    /// What was told as the lowest acknowledged index.
+    pub floor: Index,
+}
+
+/// A leader on its way out.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Retiring {
+    pub until: Time,
+    /// To whom the room was handed.
+    pub successor: Option<Uid>,
+}
+
+/// A follower as its leader sees it.
+#[derive(Debug)]
+pub(super) struct Follower {
+    pub conn: ConnId,
+    pub stream: StreamId,
+    pub acked: Index,
+    /// The last entry sent; `None` until it has cut its log.
+    pub sent: Option<Tail>,
+    /// Batches on the way: last index and weight.
+    pub flight: VecDeque<(Index, usize)>,
+    pub flight_bytes: usize,
+    /// Older entries are being read from the store for it.
+    pub reading: bool,
+}
+
+impl Seek {
+    /// A search after the loss of a leader; claims to have heard it after `at` are news.
+    pub(super) fn after(uid: Uid, at: Time) -> Self {
+        Self { lost: Some(Lost { uid, at }), ..Self::default() }
+    }
+
+    /// Everybody from whom something came and whom no dial has missed.
+    pub(super) fn alive(&self) -> BTreeSet<Uid> {
+        self.heard.difference(&self.gone).copied().collect()
+    }
+
+    /// The next attempt: what was heard is forgotten, what has failed is counted.
+    pub(super) fn again(mut self) -> Self {
+        self.failures += 1;
+        self.heard.clear();
+        self.gone.clear();
+        self.answers.clear();
+        self
+    }
+}
+
+impl Uplink {
+    /// A line's place in an offer, as the leader names it.
+    pub(super) fn wanted(lines: &[Arc<Line>], places: &[u32]) -> Option<Vec<Arc<Line>>> {
+        places.iter().map(|&place| lines.get(place as usize).cloned()).collect()
+    }
+}
+
+impl Offer {
+    /// The places of the lines that `watermark` says are missing, or `None` where a number is skipped.
+    pub(super) fn missing(&self, watermark: impl Fn(LineId) -> u64) -> Option<Vec<u32>> {
+        let mut ahead = BTreeMap::new();
+        let mut places = Vec::new();
+        for (place, id) in (0u32..).zip(&self.lines) {
+            let last = ahead.entry(id.key()).or_insert_with(|| watermark(*id));
+            if id.n <= *last {
+                continue;
+            }
+            if id.n != last.checked_add(1)? {
+                return None;
+            }
+            *last = id.n;
+            places.push(place);
+        }
+        Some(places)
+    }
+}

@@ -1,0 +1,488 @@
+//! One seed, one run: the seed draws the room, its links, which kinds of faults strike and how often, and the talk.
+
+use dist_chat::ring::{RoomId, Start};
+
+use crate::settle;
+use crate::world::actions::Rewind;
+use crate::world::rng::Rng;
+use crate::world::trace::host;
+use crate::world::{MS, SECOND, SlowStore, Tally, World, address};
+
+/// What can strike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fault {
+    Crash,
+    CrashLeader,
+    Massacre,
+    Leave,
+    Arrive,
+    PowerLoss,
+    Pause,
+    Partition,
+    OneWay,
+    NonTransitive,
+    Flap,
+    Slow,
+    Reset,
+    BadLink,
+    Isolate,
+    WallJump,
+}
+
+/// Faults under which invariant 10 holds.
+const CRASHES: [Fault; 5] = [Fault::Crash, Fault::CrashLeader, Fault::Massacre, Fault::Leave, Fault::Arrive];
+/// All the others.
+const OTHERS: [Fault; 11] = [
+    Fault::PowerLoss,
+    Fault::Pause,
+    Fault::Partition,
+    Fault::OneWay,
+    Fault::NonTransitive,
+    Fault::Flap,
+    Fault::Slow,
+    Fault::Reset,
+    Fault::BadLink,
+    Fault::Isolate,
+    Fault::WallJump,
+];
+
+/// What ends a fault later.
+#[derive(Clone, Debug)]
+enum Undo {
+    Restart(usize),
+    Resume(usize),
+    Heal(Vec<(usize, usize)>),
+    Block(Vec<(usize, usize)>),
+    Speed(usize, usize, u64, u64),
+}
+
+const TALK: u64 = 1;
+const STRIKE: u64 = 2;
+const FIRST_UNDO: u64 = 16;
+
+/// How a run went.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// What went wrong.
+    pub failure: Option<String>,
+    /// Over everything that happened.
+    pub hash: u64,
+    /// From the last fault until the room was whole, in microseconds.
+    pub whole_after: u64,
+    /// What was counted.
+    pub tally: Tally,
+    /// Lines typed.
+    pub typed: usize,
+    /// Sent lines whose last copy was destroyed.
+    pub excused: usize,
+    /// What the seed drew.
+    pub drawn: String,
+    /// The readable trace, if one was kept.
+    pub trace: Option<Vec<String>>,
+}
+
+struct Swarm {
+    world: World,
+    /// Draws the schedule: apart from the world's chance, so that a change there leaves the plan alone.
+    rng: Rng,
+    faults: Vec<Fault>,
+    undos: Vec<Undo>,
+    gap: (u64, u64),
+    talk: u64,
+    lines_max: usize,
+    /// Disks may be torn, put back to a backup, erased: in a hundred restarts.
+    tear: u64,
+    backup: u64,
+    erase: u64,
+    /// A host that has had its first start.
+    begun: Vec<bool>,
+    /// Hosts that lost their power since their last start.
+    dark: Vec<bool>,
+    contacts: Vec<Vec<usize>>,
+    founder: usize,
+}
+
+/// Runs one seed; with `trace` keeps a readable account.
+pub fn run(seed: u64, trace: bool) -> Report {
+    let mut rng = Rng::new(seed);
+    let hosts = [1, 2, 3, 3, 3, 4, 4, 5, 5, 6, 7, 8, 9][rng.index(13)];
+    let (delay, jitter) = match rng.below(4) {
+        0 | 1 => (50, 100),
+        2 => (rng.range(50, 2_000), rng.range(0, 2_000)),
+        _ => (rng.range(1_000, 15_000), rng.range(0, 15_000)),
+    };
+    let mut world = World::new(rng.bits(), hosts, delay, jitter);
+    world.trace = trace.then(Vec::new);
+    let only_crashes = rng.percent(25);
+    let mut faults: Vec<Fault> = CRASHES.into_iter().filter(|_| rng.percent(40)).collect();
+    if only_crashes {
+        world.checks.crashes_only();
+    } else {
+        faults.extend(OTHERS.into_iter().filter(|_| rng.percent(30)));
+        for slot in 0..hosts {
+            if rng.percent(20) {
+                world.slots[slot].drift = rng.range(0, 20_000) as i64 - 10_000;
+            }
+        }
+    }
+    if rng.percent(50) {
+        world.slow_store = SlowStore { percent: rng.range(1, 100), delay_max: rng.magnitude(10, 20_000) };
+    }
+    if rng.percent(20) {
+        let same = crate::world::name("same");
+        world.slots.iter_mut().for_each(|slot| slot.name = same.clone());
+    }
+    let destroy = |rng: &mut Rng, often| if !only_crashes && rng.percent(often) { rng.range(5, 60) } else { 0 };
+    let mut swarm = Swarm {
+        faults,
+        undos: Vec::new(),
+        gap: (rng.magnitude(5 * MS, 300 * MS), rng.magnitude(300 * MS, 2 * SECOND)),
+        talk: rng.magnitude(2 * MS, 500 * MS),
+        lines_max: rng.range(20, 200) as usize,
+        tear: destroy(&mut rng, 60),
+        backup: destroy(&mut rng, 30),
+        erase: destroy(&mut rng, 30),
+        begun: vec![false; hosts],
+        dark: vec![false; hosts],
+        contacts: vec![Vec::new(); hosts],
+        founder: rng.index(hosts),
+        world,
+        rng,
+    };
+    let drawn = format!(
+        "{hosts} hosts, links {delay}+{jitter} us, {:?}, gaps {:?} us, tear {} backup {} erase {} %",
+        swarm.faults, swarm.gap, swarm.tear, swarm.backup, swarm.erase
+    );
+    swarm.begin();
+    swarm.rage();
+    let whole_after = swarm.end();
+    let world = swarm.world;
+    Report {
+        failure: world.failure,
+        hash: world.hash,
+        whole_after,
+        tally: world.tally,
+        typed: world.checks.typed(),
+        excused: world.checks.excused(),
+        drawn,
+        trace: world.trace,
+    }
+}
+
+impl Swarm {
+    fn begin(&mut self) {
+        self.begun[self.founder] = true;
+        self.world.found(self.founder);
+        let late = self.rng.percent(50);
+        for slot in 0..self.begun.len() {
+            if slot != self.founder && !(late && self.rng.percent(30)) {
+                self.begun[slot] = true;
+                let at = self.rng.magnitude(100, SECOND);
+                self.undo(at, Undo::Restart(slot));
+            }
+        }
+        let first = self.rng.range(0, self.talk);
+        self.world.alarm(first, TALK);
+        if !self.faults.is_empty() {
+            let first = self.rng.range(0, 2 * SECOND);
+            self.world.alarm(first, STRIKE);
+        }
+    }
+
+    fn rage(&mut self) {
+        let end = self.rng.range(2 * SECOND, 8 * SECOND);
+        while let Some(number) = self.world.run_until(end) {
+            match number {
+                TALK => self.talk(),
+                STRIKE => {
+                    self.strike();
+                    let burst = self.rng.percent(25);
+                    let gap =
+                        if burst { self.rng.magnitude(1, 20 * MS) } else { self.rng.range(self.gap.0, self.gap.1) };
+                    self.world.alarm(self.world.now + gap, STRIKE);
+                }
+                number => {
+                    let undo = self.undos[(number - FIRST_UNDO) as usize].clone();
+                    self.put_right(undo);
+                }
+            }
+        }
+    }
+
+    fn talk(&mut self) {
+        let live = self.world.running();
+        if let Some(slot) = self.rng.pick(&live)
+            && self.world.checks.typed() < self.lines_max
+        {
+            for _ in 0..if self.rng.percent(5) { self.rng.range(2, 30) } else { 1 } {
+                let words = format!("line {}", self.world.checks.typed());
+                self.world.say(slot, &words);
+            }
+        }
+        let gap = self.rng.range(1, 2 * self.talk);
+        self.world.alarm(self.world.now + gap, TALK);
+    }
+
+    fn undo(&mut self, after: u64, undo: Undo) {
+        let number = FIRST_UNDO + self.undos.len() as u64;
+        self.undos.push(undo);
+        self.world.alarm(self.world.now + after, number);
+    }
+
+    fn put_right(&mut self, undo: Undo) {
+        match undo {
+            Undo::Restart(slot) => self.restart(slot),
+            Undo::Resume(slot) => self.world.resume(slot),
+            Undo::Heal(links) => links.into_iter().for_each(|(from, to)| self.world.unblock(from, to)),
+            Undo::Block(links) => links.into_iter().for_each(|(from, to)| self.world.block(from, to)),
+            Undo::Speed(from, to, delay, jitter) => {
+                let link = self.world.net.link_mut(from, to);
+                (link.delay, link.jitter) = (delay, jitter);
+            }
+        }
+    }
+
+    fn has_room(&self, slot: usize) -> bool {
+        self.world.slots[slot].disk.store().room().is_some()
+    }
+
+    fn restart(&mut self, slot: usize) {
+        if self.world.up(slot) {
+            return;
+        }
+        self.begun[slot] = true;
+        let disk = &self.world.slots[slot].disk;
+        let (synced, len) = (disk.synced() as u64, disk.ops().len() as u64);
+        let dark = std::mem::take(&mut self.dark[slot]);
+        let rewind = if self.rng.percent(self.erase) {
+            Rewind::Erase
+        } else if self.rng.percent(self.backup) {
+            Rewind::To(self.rng.range(0, len) as usize)
+        } else if dark && self.rng.percent(self.tear) {
+            Rewind::To(self.rng.range(synced, len) as usize)
+        } else {
+            Rewind::Not
+        };
+        let remembers = match rewind {
+            Rewind::Not => self.has_room(slot),
+            Rewind::To(keep) => self.world.slots[slot].disk.room_at(keep),
+            Rewind::Erase => false,
+        };
+        let rooms = (0..self.begun.len()).any(|other| other != slot && self.has_room(other));
+        let start = if remembers && self.rng.percent(80) {
+            Start::Reopen
+        } else if remembers || rooms || self.founder != slot {
+            Start::Join(self.draw_contacts(slot))
+        } else {
+            Start::Found(RoomId(self.rng.bits()))
+        };
+        self.world.start(slot, rewind, start);
+    }
+
+    /// One to three others, somebody who runs among them if there is one.
+    fn draw_contacts(&mut self, slot: usize) -> Vec<std::net::SocketAddr> {
+        let others: Vec<usize> = (0..self.begun.len()).filter(|&other| other != slot).collect();
+        let running: Vec<usize> = others.iter().copied().filter(|&other| self.world.up(other)).collect();
+        let mut contacts = Vec::new();
+        contacts.extend(self.rng.pick(&running));
+        for _ in 0..self.rng.below(3) {
+            contacts.extend(self.rng.pick(&others));
+        }
+        if self.rng.percent(30) {
+            contacts.reverse();
+        }
+        contacts.dedup();
+        if contacts.is_empty() {
+            contacts.push(if slot == self.founder { others.first().copied().unwrap_or(slot) } else { self.founder });
+        }
+        self.contacts[slot] = contacts.clone();
+        contacts.into_iter().map(address).collect()
+    }
+
+    fn leader(&self) -> Option<usize> {
+        self.world.running().into_iter().find(|&slot| {
+            let process = self.world.slots[slot].process.as_ref();
+            process.is_some_and(|process| process.node.status().role == dist_chat::ring::Role::Leader)
+        })
+    }
+
+    /// Kills a process in a moment: after the next so many outputs of it, or at once.
+    fn kill(&mut self, slot: usize, power: bool) {
+        self.dark[slot] |= power;
+        let later = self.rng.percent(60);
+        if later {
+            self.world.slots[slot].doomed = Some((self.rng.below(15) as u32, power));
+        } else if power {
+            self.world.power_off(slot);
+        } else {
+            self.world.crash(slot);
+        }
+        if self.rng.percent(80) {
+            let after = self.rng.magnitude(100, 4 * SECOND);
+            self.undo(after, Undo::Restart(slot));
+        }
+    }
+
+    fn strike(&mut self) {
+        let Some(fault) = self.rng.pick(&self.faults) else { return };
+        let live = self.world.running();
+        let hosts = self.begun.len();
+        let Some(victim) = self.rng.pick(&live) else { return };
+        let leader = self.leader();
+        let favourite = if self.rng.percent(50) { leader.unwrap_or(victim) } else { victim };
+        let while_ = self.rng.magnitude(5 * MS, 6 * SECOND);
+        let (from, to) = (self.rng.index(hosts), self.rng.index(hosts));
+        match fault {
+            Fault::Crash => self.kill(victim, false),
+            Fault::CrashLeader => self.kill(favourite, false),
+            Fault::Massacre => self.massacre(&live),
+            Fault::Leave => {
+                self.world.leave(favourite);
+                if self.rng.percent(60) {
+                    self.undo(while_, Undo::Restart(favourite));
+                }
+            }
+            Fault::Arrive => {
+                let storm = self.rng.percent(30);
+                let absent: Vec<usize> = (0..hosts).filter(|&slot| !self.begun[slot]).collect();
+                for slot in if storm { absent } else { self.rng.pick(&absent).into_iter().collect() } {
+                    self.restart(slot);
+                }
+            }
+            Fault::PowerLoss => self.kill(favourite, true),
+            Fault::Pause => {
+                self.world.pause(favourite);
+                self.undo(while_, Undo::Resume(favourite));
+            }
+            Fault::Partition => {
+                let parts = self.rng.range(2, 3);
+                let side: Vec<u64> = (0..hosts).map(|_| self.rng.below(parts)).collect();
+                let links = pairs(hosts).filter(|&(a, b)| side[a] != side[b]).collect();
+                self.cut_for(links, while_);
+            }
+            Fault::OneWay => self.cut_for(vec![(from, to)], while_),
+            Fault::NonTransitive => {
+                let links: Vec<_> = pairs(hosts).filter(|(a, b)| a < b && self.rng.percent(30)).collect();
+                self.cut_for(links.into_iter().flat_map(|(a, b)| [(a, b), (b, a)]).collect(), while_);
+            }
+            Fault::Flap => {
+                let mut links = vec![(from, to)];
+                if self.rng.percent(70) {
+                    links.push((to, from));
+                }
+                let mut after = 0;
+                for _ in 0..self.rng.range(1, 6) {
+                    after += self.rng.magnitude(MS, SECOND);
+                    self.undo(after, Undo::Block(links.clone()));
+                    after += self.rng.magnitude(MS, 2 * SECOND);
+                    self.undo(after, Undo::Heal(links.clone()));
+                }
+            }
+            Fault::Slow => {
+                let slow = self.rng.magnitude(20 * MS, 800 * MS);
+                let link = self.world.net.link(from, to);
+                self.undo(while_, Undo::Speed(from, to, link.delay, link.jitter));
+                self.world.tell(|_| format!("=== {} to {} takes {slow} us", host(from), host(to)));
+                self.world.net.link_mut(from, to).delay = slow;
+            }
+            Fault::Reset => {
+                let many = if self.rng.percent(20) { 50 } else { 3 };
+                let recent = self.world.net.conns.len();
+                for _ in 0..many {
+                    let conn = recent.saturating_sub(1 + self.rng.index(60));
+                    if conn < recent {
+                        self.world.reset(conn);
+                    }
+                }
+            }
+            Fault::BadLink => {
+                if let (Some(leader), Some(highest)) =
+                    (leader, live.iter().rev().copied().find(|slot| Some(*slot) != leader))
+                {
+                    self.cut_for(vec![(leader, highest), (highest, leader)], while_);
+                }
+            }
+            Fault::Isolate => {
+                let links = pairs(hosts).filter(|&(a, b)| a == favourite || b == favourite).collect();
+                self.cut_for(links, while_);
+            }
+            Fault::WallJump => {
+                let jump = self.rng.magnitude(1, 1 << 34) as i64;
+                self.world.slots[victim].wall += if self.rng.percent(50) { jump } else { -jump };
+            }
+        }
+    }
+
+    fn cut_for(&mut self, links: Vec<(usize, usize)>, while_: u64) {
+        for &(from, to) in &links {
+            self.world.block(from, to);
+        }
+        self.undo(while_, Undo::Heal(links));
+    }
+
+    /// Several at the same instant: adjacent ones, any, all but one, or all.
+    fn massacre(&mut self, live: &[usize]) {
+        let many = match self.rng.below(4) {
+            0 => live.len() - 1,
+            1 => live.len(),
+            _ => self.rng.range(1, live.len() as u64) as usize,
+        };
+        let adjacent = self.rng.percent(50);
+        let first = self.rng.index(live.len());
+        let mut victims: Vec<usize> = (0..many).map(|k| live[(first + k) % live.len()]).collect();
+        if !adjacent {
+            victims = live.iter().copied().filter(|_| self.rng.percent((100 * many / live.len()) as u64)).collect();
+        }
+        for slot in victims {
+            self.world.crash(slot);
+            if self.rng.percent(80) {
+                let after = self.rng.magnitude(100, 4 * SECOND);
+                self.undo(after, Undo::Restart(slot));
+            }
+        }
+    }
+
+    /// The faults stop: links heal, the paused go on, the dead come back or are gone for good.
+    fn end(&mut self) -> u64 {
+        if self.world.failure.is_some() {
+            return 0;
+        }
+        self.world.tell(|_| "=== the faults stop".into());
+        let hosts = self.begun.len();
+        let undos: Vec<Undo> = self.undos.clone();
+        for undo in undos {
+            if let Undo::Speed(from, to, ..) = undo {
+                let link = self.world.net.link(to, from);
+                let (delay, jitter) = (link.delay.min(30 * MS), link.jitter);
+                *self.world.net.link_mut(from, to) = crate::world::net::Link { delay, jitter, ..link };
+            }
+        }
+        self.world.heal();
+        let mut absent: Vec<usize> = (0..hosts).filter(|&slot| self.begun[slot] && !self.world.up(slot)).collect();
+        // Who remembers the room comes first: somebody must be there whom the others can ask.
+        absent.sort_by_key(|&slot| !self.has_room(slot));
+        for slot in absent {
+            let room_is_up = self.world.running().iter().any(|&other| self.has_room(other));
+            let left = matches!(self.world.slots[slot].stopped, Some(dist_chat::ring::Stop::Left { .. }));
+            if room_is_up && self.rng.percent(if left { 70 } else { 25 }) {
+                self.world.tell(|_| format!("=== {} never comes back", host(slot)));
+                self.world.checks.gone(slot);
+                if self.rng.percent(30) {
+                    self.world.power_off(slot);
+                } else {
+                    self.world.power_on(slot);
+                }
+                continue;
+            }
+            (self.tear, self.backup, self.erase) =
+                if room_is_up { (self.tear, self.backup, self.erase) } else { (0, 0, 0) };
+            self.restart(slot);
+        }
+        let watch = if self.rng.percent(25) { 10 * SECOND } else { 3 * SECOND };
+        settle::settle(&mut self.world, watch)
+    }
+}
+
+fn pairs(hosts: usize) -> impl Iterator<Item = (usize, usize)> {
+    (0..hosts).flat_map(move |a| (0..hosts).map(move |b| (a, b))).filter(|(a, b)| a != b)
+}
