@@ -213,3 +213,24 @@ async fn hello(socket: &TcpStream) -> Result<(Frame, BytesMut), Option<String>> 
         Err(error) => Err(Some(error.to_string())),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_listener_in_trouble_pauses_ever_longer_and_says_so_once() {
+        let mut backoff = Backoff::default();
+        let said = (0..20).filter(|_| backoff.failed()).count();
+        assert_eq!((said, backoff.pause), (1, ACCEPT_PAUSE_MAX));
+        let mut again = Backoff::default();
+        assert!(again.failed() && again.pause == ACCEPT_PAUSE_MIN);
+    }
+
+    #[test]
+    fn only_trouble_of_our_own_pauses() {
+        assert!(concerns_peer(&io::ErrorKind::ConnectionAborted.into()));
+        #[cfg(target_os = "linux")]
+        assert!(!concerns_peer(&io::Error::from_raw_os_error(24)), "too many open files");
+    }
+}

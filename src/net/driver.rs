@@ -29,6 +29,8 @@ pub(super) struct Driver<S> {
     pub(super) commands: Commands,
     /// What the node must hear before anything else: the store's answers, then the ends of connections that were cut.
     pub(super) soon: VecDeque<Input>,
+    /// The person wants to leave: what else is said is taken, and refused by the node.
+    pub(super) leaving: bool,
     pub(super) stop: Option<Stop>,
     pub(super) meter: Arc<Meter>,
 }
@@ -98,7 +100,7 @@ where
     /// Waits for something to do.
     async fn wait(&mut self) -> Woken {
         let deadline = self.clock.instant(self.node.deadline());
-        let room = self.node.outbox_room() > 0;
+        let room = self.takes_commands();
         if deadline <= Instant::now() {
             // The node has gathered something: readers get one chance to hand over what else has arrived.
             tokio::task::yield_now().await;
@@ -135,7 +137,7 @@ where
             let Ok(arrival) = self.arrivals.try_recv() else { break };
             frames += self.arrived(arrival)?;
         }
-        while self.stop.is_none() && commands < TURN_COMMANDS_MAX && self.node.outbox_room() > 0 {
+        while self.stop.is_none() && commands < TURN_COMMANDS_MAX && self.takes_commands() {
             let Ok(command) = self.commands.ordered.try_recv() else { break };
             self.command(command)?;
             commands += 1;
@@ -147,10 +149,17 @@ where
         Ok(())
     }
 
+    fn takes_commands(&self) -> bool {
+        self.leaving || self.node.outbox_room() > 0
+    }
+
     fn command(&mut self, command: Command) -> anyhow::Result<()> {
         match command {
             Command::Say(text) => self.step(Input::Submit(text)),
-            Command::Leave => self.step(Input::Leave),
+            Command::Leave => {
+                self.leaving = true;
+                self.step(Input::Leave)
+            }
             Command::Status(answer) => {
                 // Who does not wait for the answer does not need it.
                 let _ = answer.send(self.node.status());
@@ -228,7 +237,8 @@ where
             }
             Output::Cut(keep) => {
                 let cut = wrote(self.store.cut(keep))?;
-                self.answer(Input::Cut(cut));
+                // The node does nothing before it knows what is left.
+                self.soon.push_front(Input::Cut(cut));
             }
             Output::Dial(conn, to) => self.links.dial(conn, to),
             Output::Send(conns, frame) => {
@@ -249,10 +259,10 @@ where
         Ok(())
     }
 
-    /// Puts an answer of the store behind the earlier ones, before the ends of connections.
-    fn answer(&mut self, answer: Input) {
-        let answers = self.soon.iter().take_while(|input| matches!(input, Input::Read(..) | Input::Cut(_))).count();
-        self.soon.insert(answers, answer);
+    /// Puts what was read behind the earlier answers, before the ends of connections.
+    fn answer(&mut self, read: Input) {
+        let answers = self.soon.iter().take_while(|input| !matches!(input, Input::Closed(_))).count();
+        self.soon.insert(answers, read);
     }
 
     fn close(&mut self, conn: ConnId) {

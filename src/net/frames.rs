@@ -3,7 +3,7 @@
 use std::io;
 
 use bytes::{Buf as _, BufMut as _, BytesMut};
-use tokio::net::tcp::OwnedReadHalf;
+use tokio::net::TcpStream;
 
 use super::limits::{HANDOVER_FRAMES_MAX, READ_BYTES};
 use crate::ring::limits::FRAME_BYTES_MAX;
@@ -26,7 +26,7 @@ impl Unframed {
     }
 
     /// Reads once; zero bytes: the stream has ended. Holds no memory while it waits for a frame's first byte.
-    pub(super) async fn read(&mut self, socket: &OwnedReadHalf) -> io::Result<usize> {
+    pub(super) async fn read(&mut self, socket: &TcpStream) -> io::Result<usize> {
         loop {
             self.bytes.reserve(READ_BYTES);
             match socket.try_read_buf(&mut (&mut self.bytes).limit(READ_BYTES)) {

@@ -41,6 +41,9 @@ pub const WRITE_BYTES_MAX: usize = 6 * (BACKLOG_BYTES_MAX + WINDOW_BYTES_MAX) + 
 pub const WRITE_FRAMES_MAX: usize = 64 * 1024;
 /// Frames that go out in one write.
 pub const WRITE_FRAMES: usize = 64;
+/// Bytes that the driver writes itself at the end of a turn when nothing else waits for that connection: less work than
+/// waking the writer. More is the writer's, on another core, while the driver goes on.
+pub const DIRECT_BYTES_MAX: usize = 8 * 1024;
 /// From the core's wish to close a connection until it is cut, flushed or not.
 pub const FLUSH: Duration = Duration::from_millis(500);
 /// TCP_USER_TIMEOUT, in times of [`Timing::silence`](crate::ring::Timing::silence): the core gives a silent peer up

@@ -67,13 +67,13 @@ impl Links {
             // The driver has ended: nobody wants it.
             let _ = inbox.put(Arrival::Dialled { conn, result }).await;
         });
-        self.insert(conn, Link::dialling(peer, dialler));
+        self.insert(conn, Link::dialling(peer, dialler, &self.meter));
     }
 
     /// A dialled connection is open. False: nobody wants it any more.
     pub(super) fn dialled(&mut self, conn: ConnId, socket: TcpStream) -> bool {
         let Some(link) = self.links.remove(&conn) else { return false };
-        let link = link.dialled(conn, socket, &self.inbox, &self.meter);
+        let link = link.dialled(conn, socket, &self.inbox);
         self.links.insert(conn, link);
         true
     }

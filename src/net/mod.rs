@@ -115,6 +115,7 @@ where
         arrivals,
         commands: Commands { ordered, urgent },
         soon: VecDeque::new(),
+        leaving: false,
         stop: None,
         meter: Arc::clone(&meter),
     };

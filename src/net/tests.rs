@@ -100,6 +100,42 @@ async fn what_is_queued_leaves_in_one_write() {
 }
 
 #[tokio::test]
+async fn a_few_words_are_written_at_once_and_in_order_with_what_follows() {
+    let bench = Bench::new();
+    let (mut link, mut peer) = bench.link(1).await;
+    peer.write_all(&encoded(&Frame::Ask)).await.unwrap();
+    let (mut expected, mut rounds) = (Vec::new(), 0);
+    while rounds < 2000 {
+        let frames: Vec<_> = (0..rounds % 7).map(|n| encoded(&Frame::Ping(rounds * 10 + n))).collect();
+        for frame in frames {
+            expected.extend_from_slice(&frame);
+            link.say(frame).unwrap();
+        }
+        if rounds % 100 == 99 {
+            let mut long = vec![b' '; 4 * READ_BYTES];
+            long.push(b'\n');
+            expected.extend_from_slice(&long);
+            link.say(long.into()).unwrap();
+        }
+        link.flush();
+        if rounds % 20 == 0 {
+            tokio::task::yield_now().await;
+        }
+        rounds += 1;
+    }
+    let reading = tokio::spawn(async move {
+        let mut got = Vec::new();
+        peer.read_to_end(&mut got).await.unwrap();
+        got
+    });
+    while link.waiting() > 0 {
+        tokio::task::yield_now().await;
+    }
+    link.close().await;
+    assert!(reading.await.unwrap() == expected);
+}
+
+#[tokio::test]
 async fn a_peer_that_does_not_read_overflows_its_own_queue_alone() {
     let bench = Bench::new();
     let ((mut slow, _deaf), (mut good, mut peer)) = (bench.link(1).await, bench.link(2).await);
