@@ -146,6 +146,7 @@ impl Me {
         let join = Join {
             name: self.name.clone(),
             rename: true,
+            tail: Index(0),
             shape: Vec::new(),
             whole: true,
             promise: None,
