@@ -4,11 +4,13 @@
 #![cfg(feature = "program")]
 #![expect(clippy::print_stdout, reason = "a simulator tells its seed and its rate")]
 
+mod bite;
 mod check;
+mod elections;
 mod settle;
-#[cfg(test)]
 mod stories;
 mod swarm;
+mod tamper;
 mod world;
 
 use std::sync::Mutex;

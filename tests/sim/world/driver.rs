@@ -235,6 +235,7 @@ impl World {
                 if let (Told::Entered { .. }, Some(process)) = (&event, &mut self.slots[slot].process) {
                     process.entered = true;
                 }
+                self.tally.rounds += u64::from(matches!(event, Told::ElectionStarted { .. }));
                 let verdict = self.checks.event(slot, &event);
                 self.verdict(verdict);
             }

@@ -167,6 +167,8 @@ pub struct Tally {
     pub frames: u64,
     /// Tokens and announcements from next to next.
     pub ring_messages: u64,
+    /// Elections started: rounds, counted once for each starter.
+    pub rounds: u64,
     /// Questions whom others follow.
     pub asks: u64,
 }
