@@ -144,6 +144,7 @@ impl Me {
     async fn join(&self, leader: SocketAddr) -> anyhow::Result<(Reader, Accept)> {
         let mut stream = connect(leader).await?;
         let join = Join {
+            attempt: 1,
             name: self.name.clone(),
             rename: true,
             tail: Index(0),

@@ -345,6 +345,8 @@ pub struct Relay {
     pub from: Uid,
     /// Who is meant.
     pub to: Uid,
+    /// The speaker has opened this connection.
+    pub opener: bool,
     /// What is said; `None` closes. Never itself a relay.
     pub frame: Option<Box<Frame>>,
 }

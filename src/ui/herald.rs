@@ -65,6 +65,7 @@ impl Herald {
         while let Some(batch) = notices.blocking_recv() {
             for notice in batch {
                 match notice {
+                    Notice::Clock(at) => self.clock.witness(at),
                     Notice::Event(event) => self.tell(&event, &mut lines, &mut log, &mut screen),
                     Notice::PeerDropped { peer, why } => {
                         self.push(&format!("{peer} lost its link: {why}"), false, &mut log, &mut screen);

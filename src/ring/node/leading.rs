@@ -55,6 +55,8 @@ impl Node {
             floor: Index(0),
         }));
         self.unsent.clear();
+        // What I order is news, even where another log had other entries before I came.
+        self.show_after = self.show_after.min(self.log.tail().index);
         self.drop_pending_that_stand();
         self.note_elected();
         self.event(Event::Leader(epoch));
