@@ -1,0 +1,62 @@
+//! The chat log's form.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
+use rustix::process::Signal;
+
+use crate::harness::{Node, chat_lines, program, until};
+
+#[test]
+fn the_log_has_its_form() {
+    let mut ann = Node::found("ann");
+    let port = ann.port;
+    ann.feed("hello\n");
+    until("flushed within a second", || ann.dir.log(port).contains(&format!(": ann(127.0.0.1:{port}): hello\n")));
+    let (_, _, dir) = ann.leave();
+    let log = dir.log(port);
+    let (dashes, rest) = log.split_once('\n').unwrap();
+    assert!(!dashes.is_empty() && dashes.bytes().all(|b| b == b'-'), "{log}");
+    for line in rest.lines() {
+        let (ts, message) = line.split_once(": ").unwrap();
+        assert!(ts.parse::<u64>().is_ok() && !message.is_empty(), "{line}");
+    }
+    assert_eq!(chat_lines(&log).len(), 1);
+    assert!(log.ends_with('\n'));
+    let path = dir.0.join(format!("chat_{port}.log"));
+    assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+
+    let again = program(&dir.0, &["-l", "-p", &port.to_string()]);
+    let (_, _, dir) = Node::spawn(dir, again).leave();
+    let appended = dir.log(port);
+    assert!(appended.starts_with(&log));
+    assert_eq!(appended.lines().filter(|line| line.starts_with("---")).count(), 2, "{appended}");
+}
+
+#[test]
+fn a_rotated_log_is_opened_anew() {
+    let mut ann = Node::found("ann");
+    let port = ann.port;
+    let path = ann.dir.0.join(format!("chat_{port}.log"));
+    ann.feed("before\n");
+    until("written", || ann.dir.log(port).contains("before"));
+    fs::rename(&path, ann.dir.0.join("rotated")).unwrap();
+    ann.signal(Signal::HUP);
+    until("opened anew", || path.exists());
+    ann.feed("after\n");
+    until("written", || ann.dir.log(port).contains("): after\n"));
+    let rotated = fs::read_to_string(ann.dir.0.join("rotated")).unwrap();
+    assert!(rotated.contains("before") && !rotated.contains("after"));
+    assert!(!ann.dir.log(port).contains("before"));
+}
+
+#[test]
+fn verbose_shows_the_log_lines_too() {
+    let mut ann = Node::start(&["-l", "-p", "0", "-n", "ann", "-v"]);
+    let mut bob = Node::join("bob", &ann);
+    let port = bob.port;
+    bob.feed("hello\n");
+    ann.wait_for(&format!("/// bob(127.0.0.1:{port}) joined the ring ///"));
+    let logged = ann.wait_for(&format!(": bob(127.0.0.1:{port}) joined the ring"));
+    assert!(logged.split_once(": ").unwrap().0.parse::<u64>().is_ok(), "{logged}");
+}
