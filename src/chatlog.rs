@@ -149,10 +149,18 @@ impl<F: Fn(String)> Sink<F> {
         self.shared.progress().failed.is_some()
     }
 
+    /// Where the name cannot be opened, the old file is kept: better the log in another place than none.
     fn reopen(&mut self) -> io::Result<()> {
         self.file.flush()?;
-        let file = open(&self.shared.path).map_err(|failure| io::Error::other(failure.why))?;
-        self.file = BufWriter::with_capacity(64 * 1024, file);
+        // The name may still be this file's: its lock would be in our own way.
+        let _ = flock(self.file.get_ref(), FlockOperation::Unlock);
+        match open(&self.shared.path) {
+            Ok(file) => self.file = BufWriter::with_capacity(64 * 1024, file),
+            Err(failure) => {
+                eprintln!("{failure}");
+                let _ = flock(self.file.get_ref(), FlockOperation::NonBlockingLockExclusive);
+            }
+        }
         Ok(())
     }
 }
@@ -310,6 +318,8 @@ mod tests {
             std::thread::yield_now();
         }
         writer.push("2: after\n");
+        // Without a rotation nothing changes.
+        writer.reopen();
         log.finish(PATIENCE);
         assert_eq!(std::fs::read_to_string(rotated).unwrap(), format!("{DASHES}1: before\n"));
         assert_eq!(std::fs::read_to_string(path).unwrap(), "2: after\n");

@@ -14,13 +14,11 @@ fn main() -> ExitCode {
         Err(Quit::Failure(failure)) => return fail(&failure),
     };
     let outcome = match request {
-        Request::Chat(chat) => app::run(&chat).map(|()| String::new()),
-        Request::Status(query) => status::client::ask(&query),
+        // Standard output is not touched after a chat: a reader that takes nothing may still hold its lock.
+        Request::Chat(chat) => app::run(&chat).map(|()| Exit::Left.into()),
+        Request::Status(query) => status::client::ask(&query).map(|answer| print(&answer)),
     };
-    match outcome {
-        Ok(text) => print(&text),
-        Err(failure) => fail(&failure),
-    }
+    outcome.unwrap_or_else(|failure| fail(&failure))
 }
 
 /// A closed standard output is no reason to complain.

@@ -157,8 +157,11 @@ async fn be_member(chat: &Chat) -> Result<(), Failure> {
 
 /// What a person who has just opened a room wants to know next.
 fn invitation(uid: Uid) -> String {
-    let from = if uid.0.ip().is_loopback() { " from this machine (others need -l -a IP)" } else { "" };
-    format!("others join with: dist-chat -n NAME -na {} -np {}{from}", uid.0.ip(), uid.0.port())
+    let (ip, port) = (uid.0.ip(), uid.0.port());
+    match ip.is_loopback() {
+        true => format!("join here: dist-chat -p PORT -n NAME -na {ip} -np {port}"),
+        false => format!("join with: dist-chat -n NAME -na {ip} -np {port}"),
+    }
 }
 
 fn config(chat: &Chat, place: &Place) -> Result<ring::Config, Failure> {

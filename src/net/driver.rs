@@ -241,7 +241,9 @@ where
     fn step(&mut self, input: Input) -> anyhow::Result<()> {
         let mut next = Some(input);
         while let Some(input) = next {
-            for output in self.node.step(self.now, input) {
+            let outputs = self.node.step(self.now, input);
+            self.notices.set_clock(self.node.lamport());
+            for output in outputs {
                 self.obey(output)?;
             }
             next = if self.stop.is_none() { self.soon.pop_front() } else { None };

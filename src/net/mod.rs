@@ -1,4 +1,4 @@
-//! The network: TCP links, and the driver that owns the [`Node`](crate::ring::Node).
+//! The network: TCP links, and the driver that owns the [`Node`].
 //!
 //! ```text
 //!   listener ──▶ door ──greeted──┐                         ┌──▶ writer ──▶ socket
@@ -41,7 +41,7 @@ use links::Links;
 use notices::Notices;
 use task::Task;
 
-use crate::ring::{Config, Event, Node, Status, Stop, Text};
+use crate::ring::{Config, Event, Lamport, Node, Status, Stop, Text};
 use crate::store::Store;
 
 /// What a frontend wants of the node.
@@ -60,6 +60,8 @@ pub enum Command {
 pub enum Notice {
     /// Something happened in the room.
     Event(Event),
+    /// The node's clock, before a notice that carries no timestamp of its own; only when it has changed.
+    Clock(Lamport),
     /// A peer broke the protocol, was refused or could not keep up, and lost its link. At most one per peer's IP
     /// address and [`limits::NOTICE_PAUSE`].
     PeerDropped {

@@ -8,25 +8,43 @@ use tokio::time::Instant;
 
 use super::Notice;
 use super::limits::{NOTICE_CHARS_MAX, NOTICE_PAUSE, NOTICE_PEERS_MAX};
-use crate::ring::Event;
+use crate::ring::{Event, Lamport};
 
 /// The notices of one turn, on their way out.
 #[derive(Debug)]
 pub(super) struct Notices {
     queue: mpsc::Sender<Vec<Notice>>,
     batch: Vec<Notice>,
+    /// The node's clock, and what frontends were told of it.
+    clock: Lamport,
+    told: Lamport,
     /// When a peer of this address was last reported.
     reported: BTreeMap<IpAddr, Instant>,
 }
 
 impl Notices {
     pub(super) fn new(queue: mpsc::Sender<Vec<Notice>>) -> Self {
-        Self { queue, batch: Vec::new(), reported: BTreeMap::new() }
+        Self { queue, batch: Vec::new(), clock: Lamport(0), told: Lamport(0), reported: BTreeMap::new() }
     }
 
     /// Something happened in the room.
     pub(super) fn event(&mut self, event: Event) {
+        if !matches!(event, Event::Line(_) | Event::Backlog(_)) {
+            self.tell_clock();
+        }
         self.batch.push(Notice::Event(event));
+    }
+
+    /// What the node's clock says from now on.
+    pub(super) fn set_clock(&mut self, clock: Lamport) {
+        self.clock = clock;
+    }
+
+    fn tell_clock(&mut self) {
+        if self.told != self.clock {
+            self.told = self.clock;
+            self.batch.push(Notice::Clock(self.clock));
+        }
     }
 
     /// A peer has lost its link; not told when one of its address was told of within [`NOTICE_PAUSE`].
@@ -39,6 +57,7 @@ impl Notices {
         let quiet = known.map_or(self.reported.len() >= NOTICE_PEERS_MAX, |at| now - at < NOTICE_PAUSE);
         if !quiet {
             self.reported.insert(ip, now);
+            self.tell_clock();
             self.batch.push(Notice::PeerDropped { peer: peer.to_string(), why: printable(why) });
         }
     }
@@ -85,6 +104,24 @@ mod tests {
         notices.dropped(start + NOTICE_PAUSE, SocketAddr::from(([127, 0, 0, 1], 7)), "again");
         notices.deliver().await;
         assert_eq!(got.recv().await.unwrap().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn the_clock_goes_before_what_has_no_timestamp() {
+        let (queue, mut got) = mpsc::channel(8);
+        let mut notices = Notices::new(queue);
+        for clock in [3, 3, 4] {
+            notices.set_clock(Lamport(clock));
+            notices.event(Event::Backlog(Vec::new()));
+            notices.event(Event::StillElecting);
+        }
+        notices.deliver().await;
+        let clocks = got.recv().await.unwrap().into_iter().map(|notice| match notice {
+            Notice::Clock(at) => at.0,
+            Notice::Event(Event::StillElecting) => 0,
+            Notice::Event(_) | Notice::PeerDropped { .. } => 1,
+        });
+        assert_eq!(clocks.collect::<Vec<_>>(), [1, 3, 0, 1, 0, 1, 4, 0]);
     }
 
     #[tokio::test]

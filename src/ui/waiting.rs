@@ -10,7 +10,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Tells, once for each time of waiting, how many lines wait; never ends.
 pub async fn tell(lines: OwnLines, screen: Screen) {
-    let mut ticks = tokio::time::interval(PATIENCE);
+    let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + PATIENCE, PATIENCE);
     let (mut ordered, mut told) = (lines.ordered(), false);
     loop {
         ticks.tick().await;

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use rustix::process::Signal;
 
-use crate::harness::{Node, chat_lines, program, until};
+use crate::harness::{Dir, Node, chat_lines, program, run, until};
 
 #[test]
 fn the_log_has_its_form() {
@@ -48,6 +48,32 @@ fn a_rotated_log_is_opened_anew() {
     let rotated = fs::read_to_string(ann.dir.0.join("rotated")).unwrap();
     assert!(rotated.contains("before") && !rotated.contains("after"));
     assert!(!ann.dir.log(port).contains("before"));
+}
+
+#[test]
+fn a_hang_up_without_a_rotation_changes_nothing() {
+    let mut ann = Node::found("ann");
+    let port = ann.port;
+    for n in 0..10 {
+        ann.signal(Signal::HUP);
+        ann.feed(format!("line {n}\n"));
+        ann.wait_for(&format!("]: line {n}"));
+    }
+    let (code, _, dir) = ann.leave();
+    assert_eq!(code, 0);
+    assert_eq!(chat_lines(&dir.log(port)).len(), 10);
+}
+
+#[test]
+fn a_full_disk_is_a_failure_of_files() {
+    let dir = Dir::new();
+    let port = { std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port() };
+    std::os::unix::fs::symlink("/dev/full", dir.0.join(format!("chat_{port}.log"))).unwrap();
+    let mut command = program(&dir.0, &["-l", "-p", &port.to_string(), "--daemon"]);
+    command.env("DIST_CHAT_NAME", "ann");
+    let ended = run(command, b"");
+    assert_eq!(ended.code, 6, "{}", ended.err);
+    assert!(ended.err.contains("No space left on device"), "{}", ended.err);
 }
 
 #[test]

@@ -167,6 +167,29 @@ fn a_closed_output_ends_a_person_but_not_a_daemon() {
     assert_eq!(Guard(ann.spawn().unwrap()).0.wait().unwrap().code(), Some(0));
 }
 
+#[test]
+fn an_output_that_is_never_read_holds_up_neither_the_room_nor_the_end() {
+    let dir = Dir::new();
+    let (_unread, out) = std::io::pipe().unwrap();
+    let (stdin, mut keyboard) = std::io::pipe().unwrap();
+    let mut command = program(&dir.0, &["-l", "-p", "0", "-n", "ann"]);
+    command.stdin(stdin).stdout(out).stderr(Stdio::piped());
+    let mut ann = Guard(command.spawn().unwrap());
+    let lines = 100_000;
+    let text: String = (0..lines).map(|n| format!("{n} {}\n", "x".repeat(100))).collect();
+    std::io::Write::write_all(&mut keyboard, text.as_bytes()).unwrap();
+    drop(keyboard);
+    let mut said = String::new();
+    std::io::Read::read_to_string(&mut ann.0.stderr.take().unwrap(), &mut said).unwrap();
+    assert!(said.contains(" lines not shown, since nobody reads them; they are in chat_"), "{said}");
+    assert_eq!(ann.0.wait().unwrap().code(), Some(0));
+    let log = std::fs::read_dir(&dir.0)
+        .unwrap()
+        .find(|entry| entry.as_ref().is_ok_and(|entry| entry.file_name().to_string_lossy().starts_with("chat_")));
+    let log = std::fs::read_to_string(log.unwrap().unwrap().path()).unwrap();
+    assert_eq!(chat_lines(&log).len(), lines);
+}
+
 struct Guard(std::process::Child);
 
 impl Drop for Guard {

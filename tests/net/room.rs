@@ -177,7 +177,7 @@ impl Seen {
             Notice::Event(Event::Line(entry)) => self.line(&entry),
             Notice::Event(Event::Backlog(entries)) => entries.iter().for_each(|entry| self.line(entry)),
             Notice::Event(Event::Entered { .. }) => self.entered = true,
-            Notice::Event(_) => {}
+            Notice::Event(_) | Notice::Clock(_) => {}
             Notice::PeerDropped { peer, why } => self.dropped.push((peer, why)),
         }
     }

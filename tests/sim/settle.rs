@@ -112,6 +112,8 @@ pub fn settle(world: &mut World, watch: u64) -> u64 {
     if let Some(what) = world.unrest.take() {
         world.fail(format!("after the faults an election stirs: {what}"));
     }
+    // Who has left, before or since, took its disk along.
+    (0..world.slots.len()).filter(|slot| !live.contains(slot)).for_each(|slot| world.checks.gone(slot));
     for &slot in &live {
         let verdict = world.checks.all_sent_stand(slot).and_then(|()| world.checks.all_shown(slot));
         world.verdict(verdict);

@@ -6,7 +6,7 @@ use crate::settle;
 use crate::world::actions::Rewind;
 use crate::world::rng::Rng;
 use crate::world::trace::host;
-use crate::world::{MS, SECOND, SlowStore, Tally, World, address};
+use crate::world::{MS, SECOND, SlowStore, Tally, World, address, slot_at};
 
 /// What can strike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -242,8 +242,34 @@ impl Swarm {
         }
     }
 
+    /// It could reopen the room: a name without a single entry is nothing to go on with.
     fn has_room(&self, slot: usize) -> bool {
-        self.world.slots[slot].disk.store().room().is_some()
+        let store = self.world.slots[slot].disk.store();
+        store.room().is_some() && !store.log().is_empty()
+    }
+
+    /// Whether those who stay could find each other: each knows some other, directly or through others that stay. Who is
+    /// gone for good may have been the only one who knew both sides; nobody can ask it.
+    fn connected(&self, stay: &[usize]) -> bool {
+        let knows = |slot: usize| {
+            let saved = self.world.slots[slot].disk.saved();
+            let members = saved.summary.view.uids().collect::<Vec<_>>();
+            let leaders = saved.summary.epochs.keys().map(|epoch| epoch.leader).collect::<Vec<_>>();
+            let all = saved.book.into_iter().chain(members).chain(leaders).filter_map(|uid| slot_at(uid.0));
+            all.chain(self.contacts[slot].iter().copied().filter(move |_| !self.has_room(slot))).collect::<Vec<_>>()
+        };
+        let known: Vec<Vec<usize>> = (0..self.begun.len()).map(knows).collect();
+        let mut reached: Vec<usize> = stay.first().copied().into_iter().collect();
+        let mut at = 0;
+        while let Some(&slot) = reached.get(at) {
+            at += 1;
+            for &other in stay {
+                if !reached.contains(&other) && (known[slot].contains(&other) || known[other].contains(&slot)) {
+                    reached.push(other);
+                }
+            }
+        }
+        reached.len() == stay.len()
     }
 
     fn restart(&mut self, slot: usize) {
@@ -265,10 +291,13 @@ impl Swarm {
         };
         let remembers = match rewind {
             Rewind::Not => self.has_room(slot),
-            Rewind::To(keep) => self.world.slots[slot].disk.room_at(keep),
+            Rewind::To(keep) => self.world.slots[slot].disk.remembers_at(keep),
             Rewind::Erase => false,
         };
-        let rooms = (0..self.begun.len()).any(|other| other != slot && self.has_room(other));
+        let named = |slot: usize| self.world.slots[slot].disk.store().room().is_some();
+        let rooms = (0..self.begun.len()).any(|other| other != slot && named(other));
+        let logs = (0..self.begun.len()).any(|other| other != slot && self.has_room(other));
+        let remembers = remembers || !logs && rewind == Rewind::Not && named(slot);
         // Two that only know each other and both wait at the door would wait for ever.
         let host_there = (0..self.begun.len()).any(|other| self.world.checks.has_entered(other));
         let start = if remembers && (self.rng.percent(80) || !host_there) {
@@ -463,10 +492,15 @@ impl Swarm {
         let mut absent: Vec<usize> = (0..hosts).filter(|&slot| self.begun[slot] && !self.world.up(slot)).collect();
         // Who remembers the room comes first: somebody must be there whom the others can ask.
         absent.sort_by_key(|&slot| !self.has_room(slot));
+        let mut gone = vec![false; hosts];
         for slot in absent {
             let room_is_up = self.world.running().iter().any(|&other| self.has_room(other));
+            let stay: Vec<usize> =
+                (0..hosts).filter(|&other| self.begun[other] && other != slot && !gone[other]).collect();
+            let missed = !self.connected(&stay);
             let left = matches!(self.world.slots[slot].stopped, Some(dist_chat::ring::Stop::Left { .. }));
-            if room_is_up && self.rng.percent(if left { 70 } else { 25 }) {
+            if self.rng.percent(if left { 70 } else { 25 }) && room_is_up && !missed {
+                gone[slot] = true;
                 self.world.tell(|_| format!("=== {} never comes back", host(slot)));
                 self.world.checks.gone(slot);
                 if self.rng.percent(30) {

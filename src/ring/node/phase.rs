@@ -133,6 +133,8 @@ pub(super) struct Joining {
     /// Its reign, where somebody has named it.
     pub epoch: Option<Epoch>,
     pub conn: ConnId,
+    /// The last request that is out: only its answer counts.
+    pub attempt: u64,
     pub deadline: Time,
     /// The oldest epoch that I have described.
     pub described: Option<Epoch>,
@@ -228,6 +230,9 @@ pub(super) struct Follower {
     pub flight_bytes: usize,
     /// Older entries are being read from the store for it.
     pub reading: bool,
+    /// A newcomer gets no entry before everybody else has its `joined`, at this index, or until this time: whoever
+    /// was shown an entry is then in everybody's book, and nobody elects without asking it.
+    pub held: Option<(Index, Time)>,
 }
 
 impl Seek {

@@ -17,9 +17,9 @@ struct Typed {
     read: Place,
     /// How many disks hold it, in log or queue.
     holders: u32,
-    /// How many logs hold it.
-    logs: u32,
-    /// It was in its author's log and a second one at the same time.
+    /// Where it was typed.
+    slot: usize,
+    /// It has stood in a log beside its author's (that disk may be gone by now: that is a fault's doing).
     shared: bool,
     /// Its author was told that it is sent.
     sent: bool,
@@ -58,11 +58,11 @@ impl Lines {
     }
 
     /// Somebody typed.
-    pub fn submitted(&mut self, key: SessionKey, text: Text, read: Place) {
+    pub fn submitted(&mut self, slot: usize, key: SessionKey, text: Text, read: Place) {
         let all = self.sessions.entry(key).or_default();
         all.push(self.typed.len() as LineNo);
         let n = all.len() as u64;
-        self.typed.push(Typed { key, n, text, read, holders: 0, logs: 0, shared: false, sent: false, excused: false });
+        self.typed.push(Typed { key, n, text, read, holders: 0, slot, shared: false, sent: false, excused: false });
     }
 
     /// Invariant 3: the line with this id was typed, and reads as it was typed.
@@ -105,8 +105,7 @@ impl Lines {
         held.log.insert(line);
         let typed = &mut self.typed[line as usize];
         typed.holders += u32::from(!was_held);
-        typed.logs += 1;
-        typed.shared |= typed.logs > 1;
+        typed.shared |= slot != typed.slot;
         typed.excused = false;
         Ok(())
     }
@@ -126,8 +125,7 @@ impl Lines {
     pub fn cut(&mut self, slot: usize, lines: &[LineNo]) {
         let held = &mut self.held[slot];
         for &line in lines.iter().rev() {
-            let typed = &mut self.typed[line as usize];
-            typed.logs -= 1;
+            let typed = &self.typed[line as usize];
             held.marks.insert(typed.key, typed.n - 1);
             held.log.remove(&line);
             held.queued.insert(line);
@@ -191,7 +189,6 @@ impl Lines {
         let held = std::mem::take(&mut self.held[slot]);
         for line in held.log {
             let typed = &mut self.typed[line as usize];
-            typed.logs -= 1;
             typed.holders -= 1;
         }
         for line in held.queued {

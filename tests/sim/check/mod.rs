@@ -99,7 +99,7 @@ impl Checks {
     /// Somebody typed a line that the node takes.
     pub fn submitted(&mut self, slot: usize, text: Text) {
         if let Some(run) = &self.runs[slot] {
-            self.lines.submitted(run.key, text, self.history.tip(slot));
+            self.lines.submitted(slot, run.key, text, self.history.tip(slot));
             self.screen.submitted(self.lines.count());
         }
     }

@@ -64,9 +64,12 @@ impl Disk {
         self.promise_synced
     }
 
-    /// Whether the first `keep` operations name a room.
-    pub fn room_at(&self, keep: usize) -> bool {
-        self.ops.iter().take(keep).any(|op| matches!(op, Op::Save(Record::Room(_))))
+    /// Whether the first `keep` operations leave a room with a log.
+    pub fn remembers_at(&self, keep: usize) -> bool {
+        let has = |wanted: fn(&Record) -> bool| {
+            self.ops.iter().take(keep).any(|op| matches!(op, Op::Save(record) if wanted(record)))
+        };
+        has(|record| matches!(record, Record::Room(_))) && has(|record| matches!(record, Record::Append(_)))
     }
 
     /// Writes a record.
