@@ -209,3 +209,65 @@ fn proof_07_joins_during_a_failover() {
         time.as_secs_f64() * 1e3
     );
 }
+
+/// Each new leader dies as soon as it is announced, until two of eight are left.
+#[test]
+fn leaders_die_in_a_row() {
+    let _turn = turn();
+    let room = Room::of(8, 3);
+    let mut talkers: Vec<Talker> = room.nodes.iter().map(|node| Talker::start(node, &node.name, PACE)).collect();
+    all_show(&room.all(), &talkers.iter().map(|talker| (talker.tag.clone(), 10)).collect::<Vec<_>>(), soon(20));
+    let mut dead = Vec::new();
+    let mut leader = settled(&room.all(), soon(20)).leader;
+    while dead.len() < 6 {
+        let died = Instant::now();
+        dead.push(room.place(leader));
+        room.nodes[room.place(leader)].kill();
+        let living = room.except(&dead);
+        leader = living[0].wait("announces a living leader", soon(30), |shown| {
+            let mut news = shown.events.iter().rev().take_while(|(at, _)| *at > died);
+            news.find_map(|(_, line)| living.iter().map(|node| node.addr).find(|addr| announces(line, *addr)))
+        });
+    }
+    let living = room.except(&dead);
+    settled(&living, soon(30));
+    let counts = hush(&mut talkers);
+    let mine: Vec<(String, u64)> =
+        counts.into_iter().enumerate().filter(|(i, _)| !dead.contains(i)).map(|c| c.1).collect();
+    all_show(&living, &mine, soon(30));
+    quiet(&living, soon(30));
+    check_same(&living, &mine, soon(20));
+}
+
+fn announces(line: &str, addr: std::net::SocketAddr) -> bool {
+    line.contains(&format!("Leader is {addr} "))
+}
+
+/// Leaders die while a long file is piped into a member: nothing of it is lost, doubled or moved.
+#[test]
+fn a_pipe_outlives_its_leaders() {
+    const LINES: u64 = 30_000;
+    let _turn = turn();
+    let room = Room::of(5, 2);
+    // The highest address is the next to lead; it and the one after it die, the lowest is fed.
+    let fed = &room.nodes[0];
+    let text: String = (0..LINES).map(|n| format!("pipe {n}\n")).collect();
+    let counts = [("pipe".to_owned(), LINES)];
+    let dead = std::thread::scope(|scope| {
+        scope.spawn(|| fed.keyboard().bytes(text.as_bytes()).unwrap());
+        let mut dead = Vec::new();
+        for part in 1..=2 {
+            all_show(&[fed], &[("pipe".to_owned(), part * LINES / 4)], soon(30));
+            let status = fed.status().unwrap();
+            let leader = status["leader"].as_str().and_then(|addr| addr.parse().ok()).expect("a leader");
+            dead.push(room.place(leader));
+            room.nodes[room.place(leader)].kill();
+        }
+        dead
+    });
+    assert!(!dead.contains(&0), "the fed one never led");
+    let living = room.except(&dead);
+    all_show(&living, &counts, soon(60));
+    quiet(&living, soon(30));
+    assert_eq!(check_same(&living, &counts, soon(20)).len() as u64, LINES);
+}

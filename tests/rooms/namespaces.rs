@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::harness::{Chat, Enter, Node, Room, Talker, all_show, check_log, check_order, hush, quiet, settled};
-use crate::harness::{soon, turn};
+use crate::harness::{Chat, Enter, Node, Rng, Room, Talker, all_show, check_log, check_order, check_same, check_whole};
+use crate::harness::{hush, quiet, setting, settled, soon, turn};
 
 /// Two halves of five talk on for twenty seconds without each other. Healed, they are one room again within ten, and
 /// everybody has read every line of both sides, once.
@@ -22,16 +22,7 @@ fn proof_08_two_halves() {
             return;
         }
     };
-    let mut room = Room::empty();
-    for i in 0..5 {
-        let enter = if i == 0 { Enter::Create } else { Enter::Join(net.addr(0)) };
-        let node = Node::start(&format!("n{i}"), net.addr(i), enter, room.runtime(), Some(&net.names[i]));
-        room.nodes.push(node);
-        if i == 0 {
-            settled(&room.all(), soon(20));
-        }
-    }
-    settled(&room.all(), soon(30));
+    let room = net.room();
     let (left, right) = (room.except(&[2, 3, 4]), room.except(&[0, 1]));
     let mut talkers: Vec<Talker> =
         room.nodes.iter().map(|node| Talker::start(node, &node.name, Duration::from_millis(50))).collect();
@@ -82,6 +73,90 @@ fn proof_08_two_halves() {
     );
 }
 
+/// The link between the leader and the highest uid is bad, and nothing else: that node stays in the room through
+/// another member, and nobody is deposed for it.
+#[test]
+fn one_bad_link() {
+    let _turn = turn();
+    let net = match Net::new(5, 2) {
+        Ok(net) => net,
+        Err(why) => {
+            println!("one bad link: SKIPPED: no network namespaces here: {why}");
+            return;
+        }
+    };
+    let room = net.room();
+    let agreed = settled(&room.all(), soon(30));
+    assert_eq!(agreed.leader, net.addr(0));
+    let mut talkers: Vec<Talker> =
+        room.nodes.iter().map(|node| Talker::start(node, &node.name, Duration::from_millis(50))).collect();
+    net.unroute(4, 0);
+    net.unroute(0, 4);
+    let cut = Instant::now();
+    let later =
+        |talkers: &[Talker]| talkers.iter().map(|talker| (talker.tag.clone(), talker.count() + 5)).collect::<Vec<_>>();
+    // Past every timeout: what is read now has found another way.
+    std::thread::sleep(Duration::from_secs(4));
+    all_show(&room.all(), &later(&talkers), soon(20));
+    let relayed = cut.elapsed();
+    for node in room.all() {
+        let status = node.status().unwrap();
+        assert_eq!(status["leader"], agreed.leader.to_string(), "{status}");
+        assert_eq!(status["epoch"], agreed.epoch, "nobody was deposed: {status}");
+    }
+    net.route(4, 0);
+    net.route(0, 4);
+    settled(&room.all(), soon(30));
+    all_show(&room.all(), &later(&talkers), soon(20));
+    let counts = hush(&mut talkers);
+    all_show(&room.all(), &counts, soon(20));
+    quiet(&room.all(), soon(20));
+    let lines = check_same(&room.all(), &counts, soon(20)).len();
+    println!("one bad link: everybody read everybody {relayed:?} after it broke, in the same epoch; {lines} lines");
+}
+
+/// The cable between two halves comes and goes, then stays.
+#[test]
+fn a_flapping_cable() {
+    let _turn = turn();
+    let net = match Net::new(5, 2) {
+        Ok(net) => net,
+        Err(why) => {
+            println!("a flapping cable: SKIPPED: no network namespaces here: {why}");
+            return;
+        }
+    };
+    let (mut rng, seed) = Rng::new();
+    println!("seed {seed}");
+    let room = net.room();
+    let mut talkers: Vec<Talker> =
+        room.nodes.iter().map(|node| Talker::start(node, &node.name, Duration::from_millis(20))).collect();
+    for _ in 0..setting("PROOF_FLAPS").unwrap_or(5) {
+        for state in ["down", "up"] {
+            net.cable(state);
+            // The fault itself: nothing here ends it earlier.
+            std::thread::sleep(Duration::from_millis(200 + rng.next() % 2800));
+        }
+    }
+    let calm = Instant::now();
+    settled(&room.all(), soon(10));
+    let one = calm.elapsed();
+    let counts = hush(&mut talkers);
+    all_show(&room.all(), &counts, soon(20));
+    quiet(&room.all(), soon(20));
+    let owed: u64 = counts.iter().map(|(_, count)| count).sum();
+    for node in room.all() {
+        let log = check_log(node, soon(20));
+        for (tag, count) in &counts {
+            check_whole(&node.name, &log, tag, *count);
+        }
+        assert_eq!(log.len() as u64, owed, "{} has lines that nobody typed", node.name);
+    }
+    println!(
+        "a flapping cable (seed {seed}): one ring {one:?} after the last flap; {owed} lines, each once in each log"
+    );
+}
+
 /// A namespace for each node, each with a cable to one of two bridges in a namespace of their own.
 struct Net {
     hub: String,
@@ -118,6 +193,33 @@ impl Net {
 
     fn addr(&self, i: usize) -> SocketAddr {
         SocketAddr::from(([10, 77, 0, 1 + u8::try_from(i).unwrap()], 2428))
+    }
+
+    /// A settled room of all nodes, created by the first.
+    fn room(&self) -> Room {
+        let mut room = Room::empty();
+        for (i, name) in self.names.iter().enumerate() {
+            let enter = if i == 0 { Enter::Create } else { Enter::Join(self.addr(0)) };
+            let node = Node::start(&format!("n{i}"), self.addr(i), enter, room.runtime(), Some(name));
+            room.nodes.push(node);
+            if i == 0 {
+                settled(&room.all(), soon(20));
+            }
+        }
+        settled(&room.all(), soon(30));
+        room
+    }
+
+    /// What one node sends to another is lost without a word.
+    fn unroute(&self, from: usize, to: usize) {
+        let to = self.addr(to).ip();
+        ip(&format!("-n {} neigh replace {to} lladdr 02:00:00:00:00:01 nud permanent dev eth0", self.names[from]))
+            .unwrap();
+    }
+
+    fn route(&self, from: usize, to: usize) {
+        let to = self.addr(to).ip();
+        ip(&format!("-n {} neigh del {to} dev eth0", self.names[from])).unwrap();
     }
 
     /// Pulls the cable between the bridges, or plugs it in.
