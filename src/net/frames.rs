@@ -5,14 +5,17 @@ use std::io;
 use bytes::{Buf as _, BufMut as _, BytesMut};
 use tokio::net::TcpStream;
 
-use super::limits::{HANDOVER_FRAMES_MAX, READ_BYTES};
+use super::limits::{HANDOVER_FRAMES_MAX, READ_BYTES_MAX, READ_BYTES_MIN};
 use crate::ring::limits::FRAME_BYTES_MAX;
 use crate::ring::{DecodeError, Frame};
 
 /// What was read from one connection and is not decoded yet: less than a frame and one read.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Unframed {
     bytes: BytesMut,
+    /// Bytes that the next read asks for: more after a read that was full, fewer after one that was almost empty, so
+    /// that a burst takes few reads and a quiet connection little memory.
+    ask: usize,
     /// No line ends in this many bytes after the last of `ends`.
     searched: usize,
     /// Where the whole frames in `bytes` end, each after its line feed.
@@ -22,21 +25,31 @@ pub(super) struct Unframed {
 impl Unframed {
     /// Starts with what was read together with the hello.
     pub(super) fn with(bytes: BytesMut) -> Self {
-        Self { bytes, ..Self::default() }
+        Self { bytes, ask: READ_BYTES_MIN, searched: 0, ends: Vec::new() }
     }
 
-    /// Reads once; zero bytes: the stream has ended. Holds no memory while it waits for a frame's first byte.
+    /// Reads once; zero bytes: the stream has ended.
     pub(super) async fn read(&mut self, socket: &TcpStream) -> io::Result<usize> {
         loop {
-            self.bytes.reserve(READ_BYTES);
-            match socket.try_read_buf(&mut (&mut self.bytes).limit(READ_BYTES)) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                result => return result,
+            self.bytes.reserve(self.ask);
+            match socket.try_read_buf(&mut (&mut self.bytes).limit(self.ask)) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => socket.readable().await?,
+                Err(error) => return Err(error),
+                Ok(read) => {
+                    self.adapt(read);
+                    return Ok(read);
+                }
             }
-            if self.bytes.is_empty() {
-                self.bytes = BytesMut::new();
-            }
-            socket.readable().await?;
+        }
+    }
+
+    fn adapt(&mut self, read: usize) {
+        if read == self.ask {
+            self.ask = (self.ask * 2).min(READ_BYTES_MAX);
+        } else if read < self.ask / 4 && self.ask > READ_BYTES_MIN {
+            self.ask /= 2;
+            // Its memory is as large as it ever had to be: a copy takes what it needs.
+            self.bytes = BytesMut::from(&self.bytes[..]);
         }
     }
 
@@ -91,7 +104,7 @@ mod tests {
         let mut stream = Vec::new();
         sent.iter().for_each(|frame| frame.encode(&mut stream));
         for step in 1..=stream.len() {
-            let mut unframed = Unframed::default();
+            let mut unframed = Unframed::with(BytesMut::new());
             let mut got = Vec::new();
             for piece in stream.chunks(step) {
                 unframed.bytes.extend_from_slice(piece);
@@ -104,7 +117,7 @@ mod tests {
 
     #[test]
     fn a_burst_is_handed_over_in_bounded_parts() {
-        let mut unframed = Unframed::default();
+        let mut unframed = Unframed::with(BytesMut::new());
         let mut stream = Vec::new();
         (0..1000).for_each(|n| Frame::Ping(n).encode(&mut stream));
         unframed.bytes.extend_from_slice(&stream);
@@ -117,8 +130,20 @@ mod tests {
     }
 
     #[test]
+    fn a_burst_makes_reads_longer_and_quiet_makes_them_short_again() {
+        let mut unframed = Unframed::with(BytesMut::new());
+        let burst: Vec<usize> = (0..8).map(|_| (unframed.adapt(unframed.ask), unframed.ask).1).collect();
+        assert_eq!((burst[0], burst[7]), (2 * READ_BYTES_MIN, READ_BYTES_MAX));
+        unframed.bytes.extend_from_slice(&[b' '; READ_BYTES_MAX]);
+        unframed.bytes.advance(READ_BYTES_MAX - 10);
+        (0..8).for_each(|_| unframed.adapt(10));
+        assert_eq!((unframed.ask, unframed.bytes.len()), (READ_BYTES_MIN, 10));
+        assert!(unframed.bytes.capacity() < READ_BYTES_MIN);
+    }
+
+    #[test]
     fn a_frame_without_an_end_is_refused_at_the_limit() {
-        let mut unframed = Unframed::default();
+        let mut unframed = Unframed::with(BytesMut::new());
         unframed.bytes.resize(FRAME_BYTES_MAX - 1, b' ');
         assert_eq!(unframed.find().unwrap(), 0);
         unframed.bytes.put_u8(b' ');

@@ -22,8 +22,10 @@ pub const TURN_FRAMES_MAX: usize = 512;
 /// Commands that the driver takes before it sends what came of them.
 pub const TURN_COMMANDS_MAX: usize = 256;
 
-/// Bytes asked of a socket in one read.
-pub const READ_BYTES: usize = 64 * 1024;
+/// Bytes asked of a quiet socket in one read.
+pub const READ_BYTES_MIN: usize = 4 * 1024;
+/// Bytes asked of a busy socket in one read.
+pub const READ_BYTES_MAX: usize = 128 * 1024;
 /// Frames that a reader hands over at once.
 pub const HANDOVER_FRAMES_MAX: usize = 256;
 /// Bytes, as on the wire, of frames that were decoded from one connection and not yet taken by the driver.

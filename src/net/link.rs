@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::Meter;
 use super::frames::Unframed;
 use super::inbox::{Arrival, Budget, Ended, Inbox};
-use super::limits::{DIRECT_BYTES_MAX, FLUSH, READ_BYTES, WRITE_BYTES_MAX, WRITE_FRAMES, WRITE_FRAMES_MAX};
+use super::limits::{DIRECT_BYTES_MAX, FLUSH, READ_BYTES_MAX, WRITE_BYTES_MAX, WRITE_FRAMES, WRITE_FRAMES_MAX};
 use super::task::{Task, end_within};
 use crate::ring::ConnId;
 
@@ -203,7 +203,7 @@ async fn discard(socket: &TcpStream) {
     let mut nowhere = BytesMut::new();
     while socket.readable().await.is_ok() {
         nowhere.clear();
-        nowhere.reserve(READ_BYTES);
+        nowhere.reserve(READ_BYTES_MAX);
         match socket.try_read_buf(&mut nowhere) {
             Ok(0) => break,
             Ok(_) => {}

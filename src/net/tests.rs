@@ -17,7 +17,7 @@ use super::Meter;
 use super::accept::Door;
 use super::inbox::{Arrival, Inbox};
 use super::limits::{
-    FLUSH, HELLO_BYTES_MAX, READ_BYTES, READ_CONN_BYTES_MAX, UNGREETED_PER_IP_MAX, WRITE_BYTES_MAX, WRITE_FRAMES,
+    FLUSH, HELLO_BYTES_MAX, READ_BYTES_MAX, READ_CONN_BYTES_MAX, UNGREETED_PER_IP_MAX, WRITE_BYTES_MAX, WRITE_FRAMES,
 };
 use super::link::{Link, Overflow};
 use super::links::Links;
@@ -75,7 +75,7 @@ fn hello() -> Frame {
 
 /// Sends `frame` for as long as somebody reads it; gives the number of bytes once nobody did for a while.
 async fn flood(peer: &mut TcpStream, frame: &[u8]) -> usize {
-    let chunk = frame.repeat(READ_BYTES / frame.len());
+    let chunk = frame.repeat(READ_BYTES_MAX / frame.len());
     let mut sent = 0;
     while let Ok(written) = timeout(Duration::from_millis(300), peer.write(&chunk)).await {
         sent += written.unwrap();
@@ -112,7 +112,7 @@ async fn a_few_words_are_written_at_once_and_in_order_with_what_follows() {
             link.say(frame).unwrap();
         }
         if rounds % 100 == 99 {
-            let mut long = vec![b' '; 4 * READ_BYTES];
+            let mut long = vec![b' '; 4 * READ_BYTES_MAX];
             long.push(b'\n');
             expected.extend_from_slice(&long);
             link.say(long.into()).unwrap();
@@ -219,7 +219,7 @@ async fn a_line_without_end_costs_the_link_at_the_frame_limit() {
     let mut bench = Bench::new();
     let (_link, mut peer) = bench.link(1).await;
     let sending = tokio::spawn(async move {
-        let chunk = vec![b'x'; READ_BYTES];
+        let chunk = vec![b'x'; READ_BYTES_MAX];
         while peer.write_all(&chunk).await.is_ok() {}
     });
     let Arrival::Gone { why: Some(why), .. } = bench.next().await else { panic!("it goes on") };
