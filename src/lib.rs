@@ -5,6 +5,24 @@
 //!
 //! [`ring`] is the protocol: a state machine without IO. Everything else is an adapter around it.
 
+#[cfg(feature = "program")]
+pub mod app;
+#[cfg(feature = "program")]
+pub mod bench;
+#[cfg(feature = "program")]
+pub mod chatlog;
+#[cfg(feature = "program")]
+pub mod cli;
+#[cfg(feature = "program")]
+pub mod failure;
+#[cfg(feature = "program")]
+pub mod net;
 pub mod ring;
 #[cfg(feature = "program")]
+pub mod status;
+#[cfg(feature = "program")]
 pub mod store;
+#[cfg(feature = "program")]
+pub mod text;
+#[cfg(feature = "program")]
+pub mod ui;

@@ -1,2 +1,33 @@
-//! The program.
-fn main() {}
+//! The program: arguments in, an exit code out.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use dist_chat::cli::{self, Quit, Request};
+use dist_chat::failure::{Exit, Failure};
+use dist_chat::{app, status};
+
+fn main() -> ExitCode {
+    let request = match cli::parse(std::env::args_os()) {
+        Ok(request) => request,
+        Err(Quit::Print(text)) => return print(&text),
+        Err(Quit::Failure(failure)) => return fail(&failure),
+    };
+    let outcome = match request {
+        // Standard output is not touched after a chat: a reader that takes nothing may still hold its lock.
+        Request::Chat(chat) => app::run(&chat).map(|()| Exit::Left.into()),
+        Request::Status(query) => status::client::ask(&query).map(|answer| print(&answer)),
+    };
+    outcome.unwrap_or_else(|failure| fail(&failure))
+}
+
+/// A closed standard output is no reason to complain.
+fn print(text: &str) -> ExitCode {
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    Exit::Left.into()
+}
+
+fn fail(failure: &Failure) -> ExitCode {
+    eprintln!("{failure}");
+    failure.exit.into()
+}

@@ -197,6 +197,8 @@ pub struct EpochSpan {
 /// A request to follow.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Join {
+    /// Counts my requests; the answer names the one that it answers.
+    pub attempt: u64,
     /// The name I want.
     pub name: Name,
     /// Another name will do.
@@ -218,6 +220,8 @@ pub struct Join {
 /// A leader takes a follower.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Accept {
+    /// The request that is answered.
+    pub attempt: u64,
     /// The room.
     pub room: RoomId,
     /// Names the stream that this connection carries from now on.
@@ -341,6 +345,8 @@ pub struct Relay {
     pub from: Uid,
     /// Who is meant.
     pub to: Uid,
+    /// The speaker has opened this connection.
+    pub opener: bool,
     /// What is said; `None` closes. Never itself a relay.
     pub frame: Option<Box<Frame>>,
 }

@@ -253,13 +253,14 @@ impl Links {
         self.add(id, Conn { way: Way::Accepted, state, target: None, peer: None, used: now });
     }
 
-    /// The connection over which frames of `from` come through `carrier`, if there is one.
-    pub fn relayed_from(&self, carrier: ConnId, from: Uid) -> Option<ConnId> {
+    /// The connection over which frames of `from` come through the peer of `carrier`, if there is one that I have
+    /// opened (`mine`), or that `from` has. Carrier and I may have several connections: whichever a frame takes.
+    pub fn relayed_from(&self, carrier: ConnId, from: Uid, mine: bool) -> Option<ConnId> {
+        let through = self.uid(carrier)?;
         let conns = self.by_uid.get(&from)?;
-        conns.iter().copied().find(|conn| {
-            self.conns
-                .get(conn)
-                .is_some_and(|conn| matches!(conn.way, Way::Through { carrier: over, .. } if over == carrier))
+        conns.iter().copied().find(|&id| {
+            let way = self.conns.get(&id).map(|conn| conn.way);
+            matches!(way, Some(Way::Through { mine: by_me, .. }) if by_me == mine) && self.carrier(id) == Some(through)
         })
     }
 
@@ -365,9 +366,9 @@ impl Links {
                         queue.push(Arc::clone(frame));
                     }
                 }
-                (State::Greeting { .. } | State::Up(_), Way::Through { carrier, .. }) => {
+                (State::Greeting { .. } | State::Up(_), Way::Through { carrier, mine }) => {
                     let Some(to) = conn.target else { continue };
-                    let relay = Relay { from: self.me, to, frame: Some(Box::new(Frame::clone(frame))) };
+                    let relay = Relay { from: self.me, to, opener: mine, frame: Some(Box::new(Frame::clone(frame))) };
                     out.push(Output::Send(vec![carrier], Arc::new(Frame::Relay(relay))));
                 }
                 (State::Greeting { .. } | State::Up(_), Way::Dialled | Way::Accepted) => straight.push(id),
@@ -389,9 +390,9 @@ impl Links {
         let Some(conn) = self.conns.get(&id) else { return };
         match conn.way {
             Way::Dialled | Way::Accepted => out.push(Output::Close(id)),
-            Way::Through { carrier, .. } => {
+            Way::Through { carrier, mine } => {
                 if let Some(to) = conn.target.filter(|_| self.contains(carrier)) {
-                    let relay = Relay { from: self.me, to, frame: None };
+                    let relay = Relay { from: self.me, to, opener: mine, frame: None };
                     out.push(Output::Send(vec![carrier], Arc::new(Frame::Relay(relay))));
                 }
             }

@@ -175,6 +175,7 @@ impl Node {
         if let Phase::Waiting { until, seek } = &mut self.phase
             && from > self.me
             && seek.failures == 0
+            && !std::mem::replace(&mut seek.gave_way, true)
         {
             *until = later;
             self.rearm = true;

@@ -20,7 +20,7 @@ impl Node {
     /// Asks this leader to be followed, over that connection.
     pub(super) fn join_over(&mut self, conn: ConnId, leader: Uid, epoch: Option<Epoch>, seek: Seek) {
         let deadline = self.now.mono + self.timing.join;
-        let joining = Joining { leader, epoch, conn, deadline, described: None, seek, accepted: None };
+        let joining = Joining { leader, epoch, conn, attempt: 0, deadline, described: None, seek, accepted: None };
         self.set_phase(Phase::Joining(joining));
         self.send_join(conn, None);
     }
@@ -46,10 +46,14 @@ impl Node {
         let shape = self.log.summary().shape(before, SHAPE_EPOCHS_MAX);
         let oldest = shape.last().map(|span| span.epoch);
         let whole = self.log.summary().epochs.first_key_value().map(|(&epoch, _)| epoch) == oldest || shape.is_empty();
+        self.attempt += 1;
+        let attempt = self.attempt;
         if let Phase::Joining(joining) = &mut self.phase {
             joining.described = oldest;
+            joining.attempt = attempt;
         }
         let join = Join {
+            attempt,
             name: self.name.clone(),
             rename: self.rename || self.greeted,
             shape,
@@ -112,10 +116,10 @@ impl Node {
     pub(super) fn on_accept(&mut self, conn: ConnId, accept: Accept) {
         let newcomer = self.room.is_none();
         let Phase::Joining(joining) = &mut self.phase else { return };
-        if joining.conn != conn || joining.accepted.is_some() {
+        if joining.conn != conn || joining.accepted.is_some() || joining.attempt != accept.attempt {
             return;
         }
-        let Accept { room, stream, epoch, common, tail, name, yours, members } = accept;
+        let Accept { attempt: _, room, stream, epoch, common, tail, name, yours, members } = accept;
         let tail_mine = self.log.tail().index;
         let absurd = !newcomer && Self::jumps(self.round, epoch.round);
         let wrong = epoch.leader != joining.leader || common > tail_mine || self.room.is_some_and(|mine| mine != room);

@@ -22,7 +22,8 @@ impl Leading {
         let turn = self.turn.map(|(_, until)| until);
         let meeting = self.meeting.map(|(_, since)| since + timing.connect);
         let retiring = self.retiring.map(|retiring| retiring.until);
-        [absent, turn, meeting, retiring].into_iter().flatten().min()
+        let held = self.followers.values().filter_map(|follower| follower.held).map(|(_, until)| until).min();
+        [absent, turn, meeting, retiring, held].into_iter().flatten().min()
     }
 }
 
@@ -54,6 +55,8 @@ impl Node {
             floor: Index(0),
         }));
         self.unsent.clear();
+        // What I order is news, even where another log had other entries before I came.
+        self.show_after = self.show_after.min(self.log.tail().index);
         self.drop_pending_that_stand();
         self.note_elected();
         self.event(Event::Leader(epoch));
@@ -187,8 +190,10 @@ impl Node {
         self.meet(from);
         self.book.set_left(from, false);
         let member = Member { uid: from, name: name.clone(), author: peer.author };
+        let mut held = None;
         if self.log.summary().view.get(from) != Some(&member) {
             self.note(Note::Joined(member));
+            held = Some((self.log.tail().index, self.now.mono + self.timing.heartbeat));
         }
         self.stream += 1;
         let stream = StreamId(self.stream);
@@ -203,6 +208,7 @@ impl Node {
             flight: VecDeque::new(),
             flight_bytes: 0,
             reading: false,
+            held,
         };
         self.links.entered(conn, room);
         let before = leading.followers.insert(from, follower);
@@ -213,7 +219,8 @@ impl Node {
         let members = self.log.summary().view.uids().take(BOOK_NODES_MAX).collect();
         let yours =
             self.log.summary().watermark(crate::ring::SessionKey { author: peer.author, session: peer.session });
-        self.send(conn, Frame::Accept(Accept { room, stream, epoch, common, tail, name, yours, members }));
+        let attempt = join.attempt;
+        self.send(conn, Frame::Accept(Accept { attempt, room, stream, epoch, common, tail, name, yours, members }));
         if backlog {
             let wanted = Wanted::Newest { to: tail.index, lines: BACKLOG_LINES, bytes_max: BACKLOG_BYTES_MAX };
             self.read(wanted, ReadFor::Backlog(conn, stream));
@@ -272,6 +279,7 @@ impl Node {
     /// Streams to every follower from where it stands, within its window. A batch for many is one frame.
     pub(super) fn fan_out(&mut self) {
         let end = self.log.tail().index;
+        self.release_held();
         loop {
             let Phase::Leading(leading) = &mut self.phase else { return };
             let mut groups: BTreeMap<Index, Vec<Uid>> = BTreeMap::new();
@@ -280,6 +288,7 @@ impl Node {
                     && sent.index < end
                     && follower.flight_bytes < WINDOW_BYTES_MAX
                     && !follower.reading
+                    && follower.held.is_none()
                 {
                     groups.entry(sent.index).or_default().push(uid);
                 }
@@ -302,6 +311,22 @@ impl Node {
                     }
                 }
             }
+        }
+    }
+
+    /// Lets the stream of newcomers begin whose `joined` everybody else has.
+    fn release_held(&mut self) {
+        let now = self.now.mono;
+        let Phase::Leading(leading) = &mut self.phase else { return };
+        if leading.followers.values().all(|follower| follower.held.is_none()) {
+            return;
+        }
+        let links = &self.links;
+        let others = leading.followers.values().filter(|other| other.held.is_none() && links.fresh(other.conn, now));
+        let everybody = others.map(|other| other.acked).min();
+        for follower in leading.followers.values_mut() {
+            let known = |index: Index| everybody.is_none_or(|acked| acked >= index);
+            follower.held.take_if(|(index, until)| known(*index) || *until <= now);
         }
     }
 
@@ -519,6 +544,7 @@ impl Node {
         }
         let connect = self.timing.connect;
         let Phase::Leading(leading) = &mut self.phase else { return };
+        self.dirty |= leading.followers.values().any(|follower| follower.held.is_some_and(|(_, until)| until <= now));
         if leading.turn.is_some_and(|(_, until)| until <= now) {
             leading.turn = None;
             self.next_turn();

@@ -68,6 +68,8 @@ pub(super) struct Seek {
     pub reopening: bool,
     /// The leader's connection has closed, and it is asked once more before it is given up.
     pub redialling: bool,
+    /// I have let a better placed node ask first, once.
+    pub gave_way: bool,
     /// How often I was sent on.
     pub redirects: u32,
 }
@@ -133,6 +135,8 @@ pub(super) struct Joining {
     /// Its reign, where somebody has named it.
     pub epoch: Option<Epoch>,
     pub conn: ConnId,
+    /// The last request that is out: only its answer counts.
+    pub attempt: u64,
     pub deadline: Time,
     /// The oldest epoch that I have described.
     pub described: Option<Epoch>,
@@ -228,6 +232,9 @@ pub(super) struct Follower {
     pub flight_bytes: usize,
     /// Older entries are being read from the store for it.
     pub reading: bool,
+    /// A newcomer gets no entry before everybody else has its `joined`, at this index, or until this time: whoever
+    /// was shown an entry is then in everybody's book, and nobody elects without asking it.
+    pub held: Option<(Index, Time)>,
 }
 
 impl Seek {

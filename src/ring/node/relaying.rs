@@ -21,12 +21,13 @@ impl Node {
 
     /// A frame for me, carried by the peer of this connection.
     fn take_relayed(&mut self, carrier: ConnId, relay: Relay) {
-        let known = self.links.relayed_from(carrier, relay.from);
+        let known = self.links.relayed_from(carrier, relay.from, !relay.opener);
         match (relay.frame, known) {
             (None, Some(conn)) => self.end(conn, End::Closed),
             (None, None) => {}
             (Some(frame), known) => {
-                let greets = matches!(*frame, Frame::Hello(_));
+                // The opener greets first; the greeting that answers it opens nothing.
+                let greets = relay.opener && matches!(*frame, Frame::Hello(_));
                 // A new greeting on a connection that was greeted is a new connection of the same two.
                 let stale = known.filter(|&conn| greets && self.links.peer(conn).is_some());
                 if let Some(conn) = stale {
@@ -43,7 +44,7 @@ impl Node {
                         self.rearm = true;
                         self.on_frame(conn, *frame);
                     }
-                    None => self.not_carried(carrier, relay.to, relay.from),
+                    None => self.not_carried(carrier, relay.to, relay.from, !relay.opener),
                 }
             }
         }
@@ -53,13 +54,13 @@ impl Node {
     fn carry(&mut self, conn: ConnId, relay: Relay) {
         match self.links.up(relay.to) {
             Some(on) => self.send(on, Frame::Relay(relay)),
-            None if relay.frame.is_some() => self.not_carried(conn, relay.to, relay.from),
+            None if relay.frame.is_some() => self.not_carried(conn, relay.to, relay.from, !relay.opener),
             None => {}
         }
     }
 
     /// Tells one end that the other is not there.
-    fn not_carried(&mut self, conn: ConnId, from: Uid, to: Uid) {
-        self.send(conn, Frame::Relay(Relay { from, to, frame: None }));
+    fn not_carried(&mut self, conn: ConnId, from: Uid, to: Uid, opener: bool) {
+        self.send(conn, Frame::Relay(Relay { from, to, opener, frame: None }));
     }
 }

@@ -1,0 +1,67 @@
+//! What the program says of itself through `tracing` goes to the chat log, in the log's own form.
+
+use std::fmt::{self, Write as _};
+use std::sync::Mutex;
+
+use tracing::field::{Field, Visit};
+use tracing::level_filters::LevelFilter;
+use tracing::{Event, Subscriber};
+use tracing_subscriber::Layer;
+use tracing_subscriber::layer::{Context, SubscriberExt as _};
+
+use crate::chatlog::LogWriter;
+use crate::ui::format;
+use crate::ui::herald::Clock;
+use crate::ui::screen::Screen;
+
+/// Sends everything at the level of information and above to the log, and to the screen where one is given.
+///
+/// # Errors
+/// It has been done before in this process.
+pub fn install(log: LogWriter, clock: Clock, screen: Option<Screen>) -> anyhow::Result<()> {
+    let layer = ToLog { log: Mutex::new(log), clock, screen };
+    tracing::subscriber::set_global_default(tracing_subscriber::registry().with(layer.with_filter(LevelFilter::INFO)))?;
+    Ok(())
+}
+
+struct ToLog {
+    log: Mutex<LogWriter>,
+    clock: Clock,
+    screen: Option<Screen>,
+}
+
+impl<S: Subscriber> Layer<S> for ToLog {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let mut text = Words(String::new());
+        event.record(&mut text);
+        let mut line = String::new();
+        format::push_log_event(&mut line, self.clock.now(), &text.0);
+        if let Ok(log) = self.log.lock() {
+            // A handle of its own: a slow disk is not waited for with the lock held.
+            let mut log = log.clone();
+            log.push(&line);
+        }
+        if let Some(screen) = &self.screen {
+            screen.push(&line);
+        }
+    }
+}
+
+/// An event in words: its message, then what else it carries.
+struct Words(String);
+
+impl Visit for Words {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        match field.name() {
+            "message" => self.0.insert_str(0, value),
+            name => drop(write!(self.0, " {name}={value}")),
+        }
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        match field.name() {
+            "message" => self.0.insert_str(0, &format!("{value:?}")),
+            name => drop(write!(self.0, " {name}={value:?}")),
+        }
+    }
+}

@@ -1,0 +1,302 @@
+//! Puts the parts together: addresses, files, node, frontends; and takes them apart in the right order.
+
+mod diagnostics;
+mod input;
+mod place;
+mod verdict;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+
+use crate::chatlog::{ChatLog, LogWriter};
+use crate::cli::{Chat, Start};
+use crate::failure::{Exit, Failure};
+use crate::net::{self, Command};
+use crate::ring::{self, AuthorId, RoomId, Saved, SessionId, Stop, Timing, Uid};
+use crate::status::server::Server;
+use crate::store::MemoryStore;
+use crate::ui::format;
+use crate::ui::herald::{Clock, Herald, Place as InRoom};
+use crate::ui::screen::Screen;
+use crate::ui::talk::{OwnLines, Talk};
+use crate::ui::terminal::Restore;
+use crate::ui::waiting;
+use input::Input;
+use place::Place;
+
+/// What threads tell the loop; each of them tells at most one thing.
+const NEWS_MAX: usize = 8;
+/// From the wish to leave until the node is told not to wait any longer. itself waits 5 s at
+/// most: this comes after that.
+const LEAVE: Duration = Duration::from_millis(5_200);
+/// From that until the node is given up.
+const LEAVE_NOW: Duration = Duration::from_secs(2);
+/// How long the log may take for its last lines.
+const LOG_PATIENCE: Duration = Duration::from_secs(10);
+/// How long a reader of standard output that takes nothing is waited for at the end.
+const SCREEN_PATIENCE: Duration = Duration::from_secs(5);
+
+/// What happens to the program, besides signals and the node's end.
+#[derive(Debug)]
+enum News {
+    /// The person wants to leave, or the input has ended.
+    InputEnded,
+    /// Nobody reads standard output any more.
+    ScreenGone,
+    /// The chat log takes no more.
+    LogFailed(String),
+}
+
+/// Is a member until it leaves.
+///
+/// # Errors
+/// [`Failure`]: what the person is told, and the exit code.
+pub fn run(chat: &Chat) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no runtime")?;
+    let outcome = runtime.block_on(be_member(chat));
+    runtime.shutdown_background();
+    outcome
+}
+
+async fn be_member(chat: &Chat) -> Result<(), Failure> {
+    let mut signals = Signals::new().context("no signals")?;
+    let place = place::take(chat)?;
+    if let Some(remark) = &place.remark {
+        eprintln!("dist-chat: {remark}");
+    }
+    let (news, mut told) = mpsc::channel(NEWS_MAX);
+    let failed = news.clone();
+    let log = ChatLog::open(&chat.data_dir, place.listens.port(), move |why| {
+        // Told once: there is room for it.
+        let _ = failed.try_send(News::LogFailed(why));
+    })?;
+    let gone = news.clone();
+    let (screen, _) = Screen::start(io::stdout(), log.name(), move || {
+        let _ = gone.try_send(News::ScreenGone);
+    })
+    .context("no thread")?;
+    let clock = Clock::default();
+    diagnostics::install(log.writer(), clock.clone(), chat.verbose.then(|| screen.clone()))?;
+    let restore = input::is_terminal().then(Restore::new);
+
+    let started = Instant::now();
+    let config = config(chat, &place)?;
+    let lines = OwnLines::default();
+    let running =
+        net::start(config.clone(), MemoryStore::default(), vec![place.listener]).context("the node does not start")?;
+    answer_status(place.listens, running.urgent.clone());
+    let (in_room, entered) = watch::channel(InRoom::None);
+    let herald = Herald {
+        log: log.writer(),
+        screen: screen.clone(),
+        verbose: chat.verbose,
+        clock: clock.clone(),
+        uid: place.uid,
+        wanted: chat.name.clone(),
+        session: config.session,
+        lines: lines.clone(),
+        place: in_room,
+    };
+    let notices = running.notices;
+    let herald = std::thread::Builder::new()
+        .name("herald".to_owned())
+        .spawn(move || herald.run(notices))
+        .context("no thread")?;
+
+    let mut member = Member {
+        commands: running.commands,
+        urgent: running.urgent,
+        done: running.done,
+        leaving: Arc::new(AtomicBool::new(false)),
+        daemon: chat.daemon,
+        log_failed: None,
+        hurried: false,
+    };
+    let talk = Talk {
+        commands: member.commands.clone(),
+        urgent: member.urgent.clone(),
+        screen: screen.clone(),
+        terminal: input::is_terminal(),
+        leaving: member.leaving.clone(),
+        lines: lines.clone(),
+    };
+    let ended = Box::new(move || drop(news.try_send(News::InputEnded)));
+    let hint = (chat.start == Start::Found && talk.terminal).then(|| invitation(place.uid));
+    let input = Input { talk, place: entered, uid: place.uid, screen: screen.clone(), hint, ended };
+    tokio::spawn(waiting::tell(lines.clone(), screen.clone()));
+    let outcome = member.live(&mut signals, &mut told, log.writer(), input).await;
+
+    // The node has ended and told everything: the herald ends, then the log and the screen have it all.
+    let _ = tokio::task::spawn_blocking(move || herald.join()).await;
+    if let Ok(stop) = &outcome {
+        let mut line = String::new();
+        format::push_log_event(&mut line, clock.now(), &format::stop_text(stop));
+        log.writer().push(&line);
+    }
+    let log_name = log.name();
+    log.finish(LOG_PATIENCE);
+    let unseen = screen.finish(SCREEN_PATIENCE);
+    drop(restore);
+    if unseen > 0 {
+        eprintln!("dist-chat: {unseen} lines not shown, since nobody reads them; they are in {log_name}");
+    }
+    if let Some(why) = member.log_failed {
+        let what = format!("cannot write {log_name} any more; left the room");
+        return Err(Failure::new(Exit::Files, what, why, "try another directory with --data-dir DIR"));
+    }
+    verdict::of(outcome?, lines.waiting(), chat, &place.contacts, started.elapsed())
+}
+
+/// What a person who has just opened a room wants to know next.
+fn invitation(uid: Uid) -> String {
+    let (ip, port) = (uid.0.ip(), uid.0.port());
+    match ip.is_loopback() {
+        true => format!("join here: dist-chat -p PORT -n NAME -na {ip} -np {port}"),
+        false => format!("join with: dist-chat -n NAME -na {ip} -np {port}"),
+    }
+}
+
+fn config(chat: &Chat, place: &Place) -> Result<ring::Config, Failure> {
+    let random = || getrandom::u64().map_err(|error| anyhow::anyhow!("no random numbers: {error}"));
+    Ok(ring::Config {
+        uid: place.uid,
+        name: chat.name.clone(),
+        rename: chat.rename,
+        author: AuthorId(random()?),
+        session: SessionId(random()?),
+        seed: random()?,
+        start: match &chat.start {
+            Start::Found => ring::Start::Found(RoomId(random()?)),
+            Start::Join(_) => ring::Start::Join(place.contacts.clone()),
+        },
+        saved: Saved::default(),
+        timing: Timing::default(),
+    })
+}
+
+/// A node that cannot be asked is still a node: it says why in its log.
+fn answer_status(listens: SocketAddr, node: mpsc::Sender<Command>) {
+    match Server::bind(listens) {
+        Ok(server) => drop(tokio::spawn(server.serve(node))),
+        Err(error) => tracing::warn!("`dist-chat status` will not find this node: {error}"),
+    }
+}
+
+/// The signals that mean something here.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    hang_up: Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
+    }
+}
+
+/// A node at work, seen from its owner.
+struct Member {
+    commands: mpsc::Sender<Command>,
+    urgent: mpsc::Sender<Command>,
+    done: JoinHandle<anyhow::Result<Stop>>,
+    leaving: Arc<AtomicBool>,
+    daemon: bool,
+    log_failed: Option<String>,
+    /// The node has been told to wait no longer.
+    hurried: bool,
+}
+
+impl Member {
+    /// Lives until the node has ended.
+    async fn live(
+        &mut self,
+        signals: &mut Signals,
+        news: &mut mpsc::Receiver<News>,
+        mut log: LogWriter,
+        input: Input,
+    ) -> Result<Stop, Failure> {
+        let mut input = (!self.daemon).then_some(input);
+        let mut entered = input.as_ref().map(|input| input.place.clone());
+        let mut patience = None;
+        loop {
+            let late = async {
+                match patience {
+                    Some(until) => tokio::time::sleep_until(until).await,
+                    None => std::future::pending().await,
+                }
+            };
+            let is_in = async {
+                match &mut entered {
+                    Some(entered) => entered.wait_for(Option::is_some).await.is_ok(),
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                done = &mut self.done => {
+                    return done.context("the node's task").and_then(|stop| stop).map_err(Failure::from);
+                }
+                () = late => {
+                    if self.leave_now().await {
+                        patience = Some(tokio::time::Instant::now() + LEAVE_NOW);
+                    } else {
+                        return Err(Failure::from(anyhow::anyhow!("the node does not stop")));
+                    }
+                }
+                is_in = is_in => {
+                    entered = None;
+                    if let Some(input) = input.take_if(|_| is_in) {
+                        input.start().context("no thread")?;
+                    }
+                }
+                _ = signals.interrupt.recv() => self.leave(true, &mut patience),
+                _ = signals.terminate.recv() => self.leave(true, &mut patience),
+                _ = signals.hang_up.recv() => log.reopen(),
+                Some(news) = news.recv() => match news {
+                    News::InputEnded => self.leave(false, &mut patience),
+                    News::ScreenGone if self.daemon => {}
+                    News::ScreenGone => self.leave(true, &mut patience),
+                    News::LogFailed(why) => {
+                        self.log_failed = Some(why);
+                        self.leave(true, &mut patience);
+                    }
+                },
+            }
+        }
+    }
+
+    /// Tells the node to leave: behind everything that was said, or, when urgent, before it. The node takes a second
+    /// time as: without waiting.
+    fn leave(&self, urgent: bool, patience: &mut Option<tokio::time::Instant>) {
+        self.leaving.store(true, Ordering::Release);
+        patience.get_or_insert_with(|| tokio::time::Instant::now() + LEAVE);
+        let way = if urgent { self.urgent.clone() } else { self.commands.clone() };
+        // It may have to wait for room, and the loop must not.
+        tokio::spawn(async move { way.send(Command::Leave).await });
+    }
+
+    /// Tells the node to wait no longer. `false`: it has been told before.
+    async fn leave_now(&mut self) -> bool {
+        if std::mem::replace(&mut self.hurried, true) {
+            self.done.abort();
+            return false;
+        }
+        // The first may still stand in line behind what was said.
+        for _ in 0..2 {
+            let _ = self.urgent.send_timeout(Command::Leave, LEAVE_NOW).await;
+        }
+        true
+    }
+}

@@ -1,0 +1,282 @@
+//! Where a node stands: what it listens on, what others dial, whom it asks first.
+
+use std::io::{self, Read as _, Write as _};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs, UdpSocket};
+use std::time::Duration;
+
+use crate::cli::{Chat, Contact, Start};
+use crate::failure::{Exit, Failure};
+use crate::ring::limits::PROTOCOL_VERSION;
+use crate::ring::{AuthorId, Frame, Hello, SessionId, Uid};
+use crate::status;
+
+/// How long whoever holds our port may take to say what it is.
+const GREETING: Duration = Duration::from_secs(1);
+/// Bytes of that answer.
+const GREETING_BYTES_MAX: u64 = 4096;
+/// How long one last look at a contact may take.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// Where a node stands.
+#[derive(Debug)]
+pub struct Place {
+    /// What others connect to.
+    pub listener: TcpListener,
+    /// The address that it really listens on.
+    pub listens: SocketAddr,
+    /// What others dial.
+    pub uid: Uid,
+    /// Whom it asks, in turn; none where it starts the room.
+    pub contacts: Vec<SocketAddr>,
+    /// What the person should know about the choice, if anything.
+    pub remark: Option<String>,
+}
+
+/// Finds the addresses and binds the listener.
+///
+/// # Errors
+/// The address is not ours, the port is taken, no contact can be found, or nobody could dial what would be advertised.
+pub fn take(chat: &Chat) -> Result<Place, Failure> {
+    let contacts = match &chat.start {
+        Start::Found => Vec::new(),
+        Start::Join(contacts) => resolve(contacts)?,
+    };
+    let seen_by_contact = contacts.iter().find_map(|contact| local_ip_towards(*contact));
+    let ip = match (chat.address, contacts.first()) {
+        (Some(ip), _) => ip,
+        (None, None) => Ipv4Addr::LOCALHOST.into(),
+        (None, Some(first)) => seen_by_contact.ok_or_else(|| no_way_to(*first))?,
+    };
+    let (listener, listens) = listen(ip, chat.port)?;
+    let (uid, remark) = advertised(chat, listens, &contacts, seen_by_contact);
+    refuse_loopback(uid, &contacts)?;
+    let others: Vec<SocketAddr> = contacts.iter().copied().filter(|contact| *contact != uid.0).collect();
+    match others.is_empty() && !contacts.is_empty() {
+        true => Err(Failure::new(
+            Exit::Unreachable,
+            format!("{uid} is this node itself"),
+            "nobody else is named with -na",
+            "try another member's address, or -l to start a room",
+        )),
+        false => Ok(Place { listener, listens, uid, contacts: others, remark }),
+    }
+}
+
+/// All addresses of all contacts that have one.
+fn resolve(contacts: &[Contact]) -> Result<Vec<SocketAddr>, Failure> {
+    let mut found = Vec::new();
+    let mut missing = Vec::new();
+    for Contact { host, port } in contacts {
+        match (host.as_str(), *port).to_socket_addrs() {
+            Ok(addresses) => found.extend(addresses),
+            Err(error) => missing.push((host, error)),
+        }
+    }
+    found.dedup();
+    match (found.is_empty(), missing.first()) {
+        (true, Some((host, error))) => Err(Failure::new(
+            Exit::Unreachable,
+            format!("cannot find the host {host}"),
+            error.to_string(),
+            "try the IP address of a member",
+        )),
+        _ => Ok(found),
+    }
+}
+
+/// The address that this machine has towards another. Asks the routing table; nothing is sent.
+fn local_ip_towards(there: SocketAddr) -> Option<IpAddr> {
+    let any: IpAddr = if there.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    let socket = UdpSocket::bind((any, 0)).ok()?;
+    socket.connect(there).ok()?;
+    socket.local_addr().ok().map(|address| address.ip())
+}
+
+fn no_way_to(there: SocketAddr) -> Failure {
+    Failure::new(
+        Exit::Unreachable,
+        format!("cannot reach {there} (no route)"),
+        "this machine has no network that leads there",
+        "try `ip route`, or another member's address",
+    )
+}
+
+/// What others are to dial: what was said, or where we listen, or, when we listen everywhere, what our contact sees.
+fn advertised(
+    chat: &Chat,
+    listens: SocketAddr,
+    contacts: &[SocketAddr],
+    seen_by_contact: Option<IpAddr>,
+) -> (Uid, Option<String>) {
+    if let Some(said) = chat.advertise {
+        return (Uid(SocketAddr::new(said.ip, said.port.unwrap_or(listens.port()))), None);
+    }
+    if !listens.ip().is_unspecified() {
+        return (Uid(listens), None);
+    }
+    // Without a contact: the address towards the rest of the world (addresses for documentation, never dialled).
+    let world = match listens.is_ipv4() {
+        true => SocketAddr::from(([192, 0, 2, 1], 9)),
+        false => SocketAddr::from((Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1), 9)),
+    };
+    let loopback: IpAddr = if listens.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() };
+    let ip = seen_by_contact.or_else(|| local_ip_towards(world)).unwrap_or(loopback);
+    let uid = Uid(SocketAddr::new(ip, listens.port()));
+    let remark = contacts
+        .is_empty()
+        .then(|| format!("listening on {listens}; others are told {uid} (--advertise changes that)"));
+    (uid, remark)
+}
+
+/// In a room of other machines nobody could dial us at a loopback address.
+fn refuse_loopback(uid: Uid, contacts: &[SocketAddr]) -> Result<(), Failure> {
+    let away = contacts.iter().find(|contact| !contact.ip().is_loopback());
+    match away.filter(|_| uid.0.ip().is_loopback()) {
+        None => Ok(()),
+        Some(contact) => Err(Failure::new(
+            Exit::Usage,
+            format!("others cannot dial {uid}"),
+            format!("it is a loopback address, and the room is reached at {contact}"),
+            "try without -a, or with --advertise IP",
+        )),
+    }
+}
+
+fn listen(ip: IpAddr, port: u16) -> Result<(TcpListener, SocketAddr), Failure> {
+    let wanted = SocketAddr::new(ip, port);
+    let bound = TcpListener::bind(wanted).and_then(|listener| Ok((listener.local_addr()?, listener)));
+    let (listens, listener) = bound.map_err(|error| cannot_listen(wanted, &error))?;
+    Ok((listener, listens))
+}
+
+fn cannot_listen(wanted: SocketAddr, error: &io::Error) -> Failure {
+    let what = format!("cannot listen on {wanted}");
+    match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            let holder = match holder(wanted) {
+                Holder::Ours(who) => format!("a dist-chat of yours has that port: {who}"),
+                Holder::DistChat => "a dist-chat has that port".to_owned(),
+                Holder::Other => "another program has that port".to_owned(),
+            };
+            Failure::new(Exit::CannotListen, what, holder, "try another port with -p PORT")
+        }
+        io::ErrorKind::AddrNotAvailable => Failure::new(
+            Exit::CannotListen,
+            what,
+            format!("{} is no address of this machine", wanted.ip()),
+            "try one that `ip address` shows, or -a 0.0.0.0 with --advertise",
+        ),
+        io::ErrorKind::PermissionDenied => {
+            Failure::new(Exit::CannotListen, what, error.to_string(), "try a port above 1023")
+        }
+        _ => Failure::new(Exit::CannotListen, what, error.to_string(), "try another address or port"),
+    }
+}
+
+/// Who has our port.
+enum Holder {
+    Ours(String),
+    DistChat,
+    Other,
+}
+
+/// Asks over the status socket, and, where nobody answers there (another user's), by saying hello.
+fn holder(there: SocketAddr) -> Holder {
+    if let Some(report) = status::client::ask_listener(there) {
+        return Holder::Ours(format!("{}({})", report.name, report.address));
+    }
+    match greet(there) {
+        Ok(true) => Holder::DistChat,
+        Ok(false) | Err(_) => Holder::Other,
+    }
+}
+
+/// Whether a hello is answered by a hello, or by a refusal.
+fn greet(there: SocketAddr) -> anyhow::Result<bool> {
+    let ip = match there.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    let mut stream = TcpStream::connect_timeout(&SocketAddr::new(ip, there.port()), GREETING)?;
+    stream.set_read_timeout(Some(GREETING))?;
+    stream.set_write_timeout(Some(GREETING))?;
+    let hello = Hello {
+        version: PROTOCOL_VERSION,
+        room: None,
+        uid: Uid(stream.local_addr()?),
+        author: AuthorId(getrandom::u64()?),
+        session: SessionId(getrandom::u64()?),
+    };
+    let mut line = Vec::new();
+    Frame::Hello(hello).encode(&mut line);
+    stream.write_all(&line)?;
+    let mut answer = Vec::new();
+    let mut reader = io::BufReader::new(stream.take(GREETING_BYTES_MAX));
+    io::BufRead::read_until(&mut reader, b'\n', &mut answer)?;
+    Ok(matches!(Frame::decode(&answer), Ok(Frame::Hello(_) | Frame::Refuse(_))))
+}
+
+/// Why nobody has answered, found by one last look at the first contact.
+pub fn unreachable(contacts: &[SocketAddr], tried: Duration) -> Failure {
+    let Some(first) = contacts.first() else {
+        return Failure::new(Exit::Unreachable, "nobody answers", "there is nobody to ask", "");
+    };
+    let (reason, why) = match TcpStream::connect_timeout(first, LOOK) {
+        Ok(_) => ("connected, but no answer", "something listens there, but it does not speak as a dist-chat does"),
+        Err(error) => match error.kind() {
+            io::ErrorKind::ConnectionRefused => {
+                ("connection refused", "nothing listens there, or a firewall refuses it")
+            }
+            io::ErrorKind::TimedOut => ("no answer", "that machine is down, or a firewall drops what is sent to it"),
+            io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
+                ("no route", "that machine is down, or no network leads there")
+            }
+            _ => ("no connection", "the network does not lead there"),
+        },
+    };
+    let others = match contacts.len() {
+        1 => String::new(),
+        2 => " and one other".to_owned(),
+        n => format!(" and {} others", n - 1),
+    };
+    Failure::new(
+        Exit::Unreachable,
+        format!("cannot reach {first}{others} ({reason}, tried for {} s)", tried.as_secs_f64().round()),
+        why,
+        "try `dist-chat status` on that machine, or another member's address",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
+
+    use super::*;
+
+    #[test]
+    fn loopback_is_refused_in_a_room_of_other_machines() {
+        let uid = |text: &str| text.parse::<Uid>().unwrap();
+        let contact = |text: &str| vec![text.parse::<SocketAddr>().unwrap()];
+        assert!(refuse_loopback(uid("127.0.0.1:1"), &contact("10.0.0.5:2")).is_err());
+        assert!(refuse_loopback(uid("127.0.0.1:1"), &contact("127.0.0.1:2")).is_ok());
+        assert!(refuse_loopback(uid("10.0.0.5:1"), &contact("127.0.0.1:2")).is_ok());
+        assert!(refuse_loopback(uid("127.0.0.1:1"), &[]).is_ok());
+    }
+
+    #[test]
+    fn a_taken_port_says_that_no_dist_chat_has_it() {
+        let other = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = other.local_addr().unwrap();
+        let silent = std::thread::spawn(move || drop(other.accept()));
+        let failure = listen(address.ip(), address.port()).unwrap_err();
+        assert_eq!(failure.exit, Exit::CannotListen);
+        assert_eq!(failure.why, "another program has that port");
+        silent.join().unwrap();
+    }
+
+    #[test]
+    fn the_local_address_towards_a_neighbour_on_this_machine_is_its_own() {
+        assert_eq!(local_ip_towards("127.0.0.1:9".parse().unwrap()), Some([127, 0, 0, 1].into()));
+    }
+}

@@ -1,0 +1,75 @@
+//! How a run ended, as the person is told.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::place;
+use crate::cli::Chat;
+use crate::failure::{Exit, Failure};
+use crate::ring::limits::{BOOK_NODES_MAX, PROTOCOL_VERSION};
+use crate::ring::{Refusal, Stop};
+
+/// Judges a node's end. `unordered`: own lines that are not in the log.
+///
+/// # Errors
+/// Everything but having left with nothing waiting.
+pub fn of(stop: Stop, unordered: u64, chat: &Chat, contacts: &[SocketAddr], lived: Duration) -> Result<(), Failure> {
+    match stop {
+        Stop::Left { waiting } => match waiting.max(unordered) {
+            0 => Ok(()),
+            lines => Err(waiting_lines(lines)),
+        },
+        Stop::Unreachable => Err(place::unreachable(contacts, lived)),
+        Stop::Refused(refusal) => Err(refused(&refusal, chat)),
+    }
+}
+
+fn waiting_lines(lines: u64) -> Failure {
+    let what = match lines {
+        1 => "left with one line that nobody has ordered".to_owned(),
+        _ => format!("left with {lines} lines that nobody has ordered"),
+    };
+    Failure::new(
+        Exit::Waiting,
+        what,
+        "no leader took them in time; nobody else has them",
+        "try again once the room is back",
+    )
+}
+
+fn refused(refusal: &Refusal, chat: &Chat) -> Failure {
+    let new = |what: String, why: &str, hint: String| Failure::new(Exit::Refused, what, why, hint);
+    let own = PROTOCOL_VERSION;
+    match refusal {
+        Refusal::Name(free) => new(
+            format!("the name {} is taken in this room", chat.name),
+            "two members cannot share one, upper and lower case alike",
+            format!("try `-n {free}`"),
+        ),
+        Refusal::Version(theirs) => new(
+            format!("the room speaks version {theirs} of the protocol, this program version {own}"),
+            "they do not understand each other",
+            format!("try the program that speaks version {}", theirs),
+        ),
+        Refusal::Room(room) => new(
+            format!("that node is in another room, {room}"),
+            "a node never merges with another room",
+            "try a member of your own room".to_owned(),
+        ),
+        Refusal::Full => new(
+            "the room is full".to_owned(),
+            "it has as many members as it can hold",
+            format!("a room holds {BOOK_NODES_MAX}; try again when somebody has left"),
+        ),
+        Refusal::SameAddress => new(
+            "that node has the address that this one advertises".to_owned(),
+            "others could not tell the two apart",
+            "try another --advertise, or another member with -na".to_owned(),
+        ),
+        Refusal::Protocol => new(
+            "the room has cut the connection".to_owned(),
+            "it found a mistake in what this program said, or a newer node has this address",
+            "try again; look into the chat log of the other node".to_owned(),
+        ),
+    }
+}

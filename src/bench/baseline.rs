@@ -1,0 +1,243 @@
+//! What bare sockets do: loops without a protocol that move the same bytes.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use bytes::{Bytes, BytesMut};
+use memchr::memmem;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use super::LINE_BYTES;
+use super::lab::LOOPBACK;
+use crate::ring::limits::{BATCH_BYTES_MAX, BATCH_ENTRIES_MAX};
+use crate::ring::{
+    AuthorId, Batch, Body, Entries, Entry, Epoch, Frame, Index, Lamport, Line, LineId, Name, Nonce, SessionId, Tail,
+    Text, Uid, WallMs,
+};
+
+/// Lines that wait for a bare loop: as many as commands wait for a node.
+const LINES_MAX: usize = crate::net::limits::COMMANDS_MAX;
+/// Blocks that wait for one socket.
+const BLOCKS_MAX: usize = 4;
+
+/// What a bare loop sends, over and over.
+#[derive(Clone)]
+pub struct Payload {
+    /// The bytes of one write, or of many.
+    pub bytes: Bytes,
+    /// Where one line ends and the next begins.
+    ends: Arc<[usize]>,
+}
+
+impl Payload {
+    /// The largest frame of entries that a leader sends: as it stands on the wire.
+    ///
+    /// # Errors
+    /// The frame is not what is expected of the encoding.
+    pub fn frame() -> anyhow::Result<Self> {
+        let text = text(0)?;
+        let lines = BATCH_ENTRIES_MAX.min(BATCH_BYTES_MAX / (Line::OVERHEAD + LINE_BYTES));
+        let mut bytes = Vec::new();
+        entries(100_000, lines as u64, &text)?.encode(&mut bytes);
+        // The frame's head belongs to the first line, its end to the last.
+        let ends: Arc<[usize]> = memmem::find_iter(&bytes, br#"{"i":"#).skip(1).chain([bytes.len()]).collect();
+        anyhow::ensure!(ends.len() == lines, "{} lines in a frame of {lines}", ends.len());
+        Ok(Self { bytes: bytes.into(), ends })
+    }
+
+    /// As many lines as a frame holds, with nothing but their text and a line feed.
+    ///
+    /// # Errors
+    /// None in practice: the text is valid.
+    pub fn text(lines: usize) -> anyhow::Result<Self> {
+        let mut bytes = Vec::new();
+        let mut ends = Vec::new();
+        for n in 0..lines {
+            bytes.extend_from_slice(text(n as u64)?.as_str().as_bytes());
+            bytes.push(b'\n');
+            ends.push(bytes.len());
+        }
+        Ok(Self { bytes: bytes.into(), ends: ends.into() })
+    }
+
+    /// These lines in a row.
+    fn of(lines: &[Bytes]) -> Self {
+        let mut bytes = BytesMut::with_capacity(lines.iter().map(Bytes::len).sum());
+        let mut ends = Vec::with_capacity(lines.len());
+        for line in lines {
+            bytes.extend_from_slice(line);
+            ends.push(bytes.len());
+        }
+        Self { bytes: bytes.freeze(), ends: ends.into() }
+    }
+
+    /// Each line by itself.
+    fn each(&self) -> impl Iterator<Item = Bytes> {
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        starts.zip(self.ends.iter()).map(|(start, &end)| self.bytes.slice(start..end))
+    }
+
+    /// Whether it is bare text.
+    pub fn is_text(&self) -> bool {
+        !self.bytes.starts_with(b"{")
+    }
+
+    /// How many lines it holds.
+    pub fn lines(&self) -> usize {
+        self.ends.len()
+    }
+}
+
+/// The `n`-th line that is said: [`LINE_BYTES`] bytes, its number first.
+///
+/// # Errors
+/// None in practice: the text is valid.
+pub fn text(n: u64) -> anyhow::Result<Text> {
+    let text = format!("{n:0>10} {:=<width$}", "", width = LINE_BYTES - 11);
+    Text::parse(&text).map_err(|error| anyhow::anyhow!("{text:?} is no line: {error:?}"))
+}
+
+/// A frame of entries, as a leader sends it.
+///
+/// # Errors
+/// None in practice: the name is valid.
+pub fn entries(first: u64, count: u64, text: &Text) -> anyhow::Result<Frame> {
+    let uid = Uid(SocketAddr::from((LOOPBACK, 50_000)));
+    let epoch = Epoch { round: 1, leader: uid, nonce: Nonce(u64::MAX / 3) };
+    let name = Name::parse("leader")?;
+    let entry = |index: u64| {
+        let id = LineId { author: AuthorId(u64::MAX / 5), session: SessionId(u64::MAX / 7), n: index };
+        let lamport = Lamport(index);
+        let line = Line { id, lamport, name: name.clone(), uid, text: text.clone() };
+        let wall = WallMs(1_800_000_000_000);
+        Arc::new(Entry { epoch, index: Index(index), lamport, wall, body: Body::Line(Arc::new(line)) })
+    };
+    let prev = Tail { epoch: Some(epoch), index: Index(first.saturating_sub(1)) };
+    Ok(Frame::Entries(Entries { prev, batch: Batch { entries: (first..first + count).map(entry).collect() } }))
+}
+
+/// How a bare loop works.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// Lines come one by one through a channel; all that are here go to every reader in one write.
+    Coalesced,
+    /// Lines come one by one through a channel; each goes to every reader in a write of its own.
+    PerLine,
+    /// No lines come: the same ready block goes out again and again. Not a fan-out, but what the sockets can take.
+    Ready,
+}
+
+/// A bare loop on its threads, until it is dropped.
+pub struct Bare {
+    /// Where readers connect.
+    pub address: SocketAddr,
+    _tasks: JoinSet<anyhow::Result<()>>,
+}
+
+impl Bare {
+    async fn listen() -> anyhow::Result<(TcpListener, SocketAddr)> {
+        let listener = TcpListener::bind((LOOPBACK, 0)).await.context("cannot listen on the loopback interface")?;
+        let address = listener.local_addr()?;
+        Ok((listener, address))
+    }
+
+    /// Sends the payload's lines to `readers` who connect, for ever.
+    ///
+    /// # Errors
+    /// No socket is to be had.
+    pub async fn fan_out(room: &Handle, payload: Payload, readers: usize, way: Way) -> anyhow::Result<Self> {
+        let (listener, address) = Self::listen().await?;
+        let mut tasks = JoinSet::new();
+        tasks.spawn_on(
+            async move {
+                // They end with this task.
+                let mut others = JoinSet::new();
+                let mut writers = Vec::new();
+                for _ in 0..readers {
+                    let (socket, _) = listener.accept().await?;
+                    socket.set_nodelay(true)?;
+                    let (blocks, queue) = mpsc::channel(BLOCKS_MAX);
+                    others.spawn(write(socket, queue, way));
+                    writers.push(blocks);
+                }
+                let (say, mut said) = mpsc::channel(LINES_MAX);
+                let source = payload.clone();
+                others.spawn(async move {
+                    loop {
+                        for line in source.each() {
+                            say.send(line).await?;
+                        }
+                    }
+                });
+                let mut lines = Vec::new();
+                loop {
+                    let block = match way {
+                        Way::Ready => payload.clone(),
+                        Way::Coalesced | Way::PerLine => {
+                            lines.clear();
+                            said.recv_many(&mut lines, payload.lines()).await;
+                            Payload::of(&lines)
+                        }
+                    };
+                    for writer in &writers {
+                        writer.send(block.clone()).await?;
+                    }
+                }
+            },
+            room,
+        );
+        Ok(Self { address, _tasks: tasks })
+    }
+
+    /// Sends what comes from the first of `readers` who connect to all of them, as soon as it comes.
+    ///
+    /// # Errors
+    /// No socket is to be had.
+    pub async fn relay(room: &Handle, readers: usize) -> anyhow::Result<Self> {
+        let (listener, address) = Self::listen().await?;
+        let mut tasks = JoinSet::new();
+        tasks.spawn_on(
+            async move {
+                let mut sockets = Vec::new();
+                for _ in 0..readers {
+                    let (socket, _) = listener.accept().await?;
+                    socket.set_nodelay(true)?;
+                    sockets.push(socket);
+                }
+                let mut bytes = vec![0; 64 * 1024];
+                loop {
+                    let Some(first) = sockets.first_mut() else { return Ok(()) };
+                    let read = first.read(&mut bytes).await?;
+                    if read == 0 {
+                        return Ok(());
+                    }
+                    for socket in &mut sockets {
+                        socket.write_all(&bytes[..read]).await?;
+                    }
+                }
+            },
+            room,
+        );
+        Ok(Self { address, _tasks: tasks })
+    }
+}
+
+/// What one reader is sent.
+async fn write(mut socket: TcpStream, mut queue: mpsc::Receiver<Payload>, way: Way) -> anyhow::Result<()> {
+    while let Some(block) = queue.recv().await {
+        match way {
+            Way::Ready | Way::Coalesced => socket.write_all(&block.bytes).await?,
+            Way::PerLine => {
+                for line in block.each() {
+                    socket.write_all(&line).await?;
+                }
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,53 @@
+//! From the leader's death to the first line that its successor has ordered.
+
+use std::path::Path;
+use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+
+use super::process::Room;
+use super::table::{Aim, Table, time};
+use super::{FULL_NODES, Plan, median};
+
+/// The longest wait for a line after a kill.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// Lines shown and not yet looked at.
+const HEARD_MAX: usize = 1024;
+
+/// Fills in the times of failover.
+pub fn measure(plan: &Plan, program: &Path, table: &mut Table) -> anyhow::Result<()> {
+    let (hear, heard) = mpsc::sync_channel::<(Instant, Vec<u8>)>(HEARD_MAX);
+    let ear = move |_: usize, now: Instant, text: &[u8]| {
+        // Only the first line after a kill counts; what finds no room is not it.
+        let _ = hear.try_send((now, text.to_vec()));
+    };
+    let mut room = Room::form(program, FULL_NODES, Arc::new(ear))?;
+    let mut micros = Vec::new();
+    for kill in 0..plan.kills {
+        let leader = room.leader()?;
+        while heard.try_recv().is_ok() {}
+        let start = Instant::now();
+        room.kill(leader)?;
+        // Typed after the signal, so nobody but a successor can order it.
+        let word = format!("after kill {kill}");
+        for k in (0..room.len()).filter(|&k| k != leader) {
+            room.type_into(k, format!("{word}, node{k}\n").as_bytes());
+        }
+        let shown = loop {
+            let left = PATIENCE.saturating_sub(start.elapsed());
+            let (now, text) = heard.recv_timeout(left).context("nobody has shown a line after the leader's death")?;
+            if text.starts_with(word.as_bytes()) {
+                break now;
+            }
+        };
+        micros.push((shown - start).as_secs_f64() * 1e6);
+        room.restart(leader)?;
+        room.wait_whole()?;
+    }
+    let worst = micros.iter().copied().fold(0.0, f64::max);
+    table.part(&format!("failover, {FULL_NODES} whole programs, {} kills", micros.len()), &["median", "worst"]);
+    table.row("leader killed to its successor's first line shown", &[time(median(&micros)), time(worst)]);
+    table.ratio("failover median, ms", median(&micros) / 1e3, Aim::AtMost(50.0));
+    Ok(())
+}

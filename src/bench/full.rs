@@ -1,0 +1,115 @@
+//! Rooms of whole programs: chat log, terminal output and all.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+
+use super::baseline::{Payload, Way, text};
+use super::lab::{Lab, wait_until};
+use super::latency::Times;
+use super::process::Room;
+use super::scan::number;
+use super::table::{Aim, Table, rate};
+use super::{FULL_NODES, LATENCY_RATE, Plan, fanout, median};
+
+/// The longest wait for everything that was typed.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Who types.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Typists {
+    Everybody,
+    Leader,
+}
+
+/// Fills in the rates of a room of whole programs.
+pub fn measure(lab: &Lab, plan: &Plan, program: &Path, table: &mut Table) -> anyhow::Result<()> {
+    let frame = Payload::frame()?;
+    let (mut all, mut one, mut bare) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..plan.rounds {
+        all.push(typed(plan, program, Typists::Everybody)?);
+        one.push(typed(plan, program, Typists::Leader)?);
+        bare.push(fanout::bare(lab, plan, &frame, FULL_NODES, Way::Coalesced)?);
+    }
+    let (all, one, bare) = (median(&all), median(&one), median(&bare));
+    table.part(&format!("lines/s, summed over {FULL_NODES} members"), &["5"]);
+    table.row("whole programs, everybody types", &[rate(all)]);
+    table.row("whole programs, the leader types", &[rate(one)]);
+    table.row("bare loop to thin readers, same bytes, coalesced", &[rate(bare)]);
+    table.ratio("5 whole programs / coalesced, everybody types", all / bare, Aim::AtLeast(0.06));
+    table.ratio("5 whole programs / coalesced, the leader types", one / bare, Aim::AtLeast(0.06));
+    Ok(())
+}
+
+/// Lines a second shown at all nodes together, from the first byte typed to the last line shown.
+fn typed(plan: &Plan, program: &Path, typists: Typists) -> anyhow::Result<f64> {
+    let count = match typists {
+        Typists::Everybody => FULL_NODES,
+        Typists::Leader => 1,
+    };
+    let lines = plan.typed_lines * FULL_NODES / count;
+    let target = (lines * count * FULL_NODES) as u64;
+    let shown = AtomicU64::new(0);
+    let (finished, finish) = mpsc::sync_channel(1);
+    let ear = move |_: usize, now: Instant, _: &[u8]| {
+        if shown.fetch_add(1, Ordering::Relaxed) + 1 == target {
+            // The channel has room for the only value it is ever sent.
+            let _ = finished.try_send(now);
+        }
+    };
+    let mut room = Room::form(program, FULL_NODES, Arc::new(ear))?;
+    let leader = room.leader()?;
+    let mut bytes = Vec::new();
+    for n in 0..lines {
+        bytes.extend_from_slice(text(n as u64)?.as_str().as_bytes());
+        bytes.push(b'\n');
+    }
+    let bytes: Arc<[u8]> = bytes.into();
+    let start = Instant::now();
+    let mut pipes = Vec::new();
+    for k in (0..FULL_NODES).filter(|&k| typists == Typists::Everybody || k == leader) {
+        let mut stdin = room.take_stdin(k)?;
+        let bytes = Arc::clone(&bytes);
+        pipes.push(std::thread::spawn(move || stdin.write_all(&bytes).map(|()| stdin)));
+    }
+    let end = finish.recv_timeout(PATIENCE).context("not everything that was typed has been shown")?;
+    // The pipes stay open until here: a node whose input ends leaves.
+    for pipe in pipes {
+        let written = pipe.join().map_err(|_| anyhow::anyhow!("a typist panicked"))?;
+        written.context("cannot type into a node")?;
+    }
+    Ok(target as f64 / (end - start).as_secs_f64())
+}
+
+/// Microseconds from typing a line into a follower until the last of all nodes has shown it.
+pub fn latency(plan: &Plan, program: &Path) -> anyhow::Result<Vec<f64>> {
+    let times = Times::new(plan.latency_lines);
+    let ear = {
+        let times = Arc::clone(&times);
+        move |_: usize, _: Instant, text: &[u8]| {
+            if let Some(n) = number(text) {
+                times.delivered(n, n);
+            }
+        }
+    };
+    let mut room = Room::form(program, FULL_NODES, Arc::new(ear))?;
+    let leader = room.leader()?;
+    let speaker = (leader + 1) % room.len();
+    times.begin(0);
+    let pace = Duration::from_secs(1) / LATENCY_RATE;
+    let start = Instant::now();
+    for n in 1..=times.lines() {
+        let mut line = text(n)?.as_str().as_bytes().to_vec();
+        line.push(b'\n');
+        let due = start + pace * u32::try_from(n)?;
+        std::thread::sleep(due.saturating_duration_since(Instant::now()));
+        times.sent(n);
+        room.type_into(speaker, &line);
+    }
+    wait_until("every node has shown every line", || Ok(times.complete(FULL_NODES)))?;
+    Ok(times.micros())
+}

@@ -1,0 +1,142 @@
+//! Where things run: the measured side and the readers each on threads of their own.
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use super::baseline::text;
+use crate::net::{self, Command};
+use crate::ring::{AuthorId, Config, Name, RoomId, Saved, SessionId, Start, Timing, Uid};
+use crate::store::MemoryStore;
+
+/// Where everything listens.
+pub const LOOPBACK: Ipv4Addr = Ipv4Addr::LOCALHOST;
+/// The longest wait for anything that should happen at once.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// Between two looks at something that cannot be awaited.
+const POLL: Duration = Duration::from_millis(5);
+/// Different texts that are said in turn.
+const TEXTS: u64 = 1024;
+
+/// The threads of a run.
+pub struct Lab {
+    /// The measured side: a leader with its driver, or a bare loop.
+    pub room: Runtime,
+    /// The thin readers.
+    pub readers: Runtime,
+}
+
+impl Lab {
+    /// Threads for the measured side and for the readers, as many as there are cores for each.
+    ///
+    /// # Errors
+    /// The system gives no threads.
+    pub fn new() -> anyhow::Result<Self> {
+        let runtime = |name: &str| {
+            let mut builder = Builder::new_multi_thread();
+            builder.worker_threads(cores()).thread_name(name).enable_all().build().context("cannot start threads")
+        };
+        Ok(Self { room: runtime("room")?, readers: runtime("readers")? })
+    }
+}
+
+/// How many cores there are.
+pub fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Waits, on the thread that directs the run, until `done`.
+///
+/// # Errors
+/// It does not come to pass, or cannot.
+pub fn wait_until(what: &str, mut done: impl FnMut() -> anyhow::Result<bool>) -> anyhow::Result<()> {
+    let start = Instant::now();
+    while !done()? {
+        anyhow::ensure!(start.elapsed() < PATIENCE, "{what}: not within {} s", PATIENCE.as_secs());
+        std::thread::sleep(POLL);
+    }
+    Ok(())
+}
+
+/// A room's leader in this process: the real node, its driver and a store in memory, until it is dropped.
+pub struct Leader {
+    /// Where it listens.
+    pub address: SocketAddr,
+    commands: mpsc::Sender<Command>,
+    tasks: JoinSet<()>,
+}
+
+impl Leader {
+    /// Founds a room.
+    ///
+    /// # Errors
+    /// No socket is to be had.
+    pub fn start(lab: &Lab) -> anyhow::Result<Self> {
+        let listener = TcpListener::bind((LOOPBACK, 0)).context("cannot listen on the loopback interface")?;
+        let address = listener.local_addr()?;
+        let config = Config {
+            uid: Uid(address),
+            name: Name::parse("leader")?,
+            rename: false,
+            author: AuthorId(getrandom::u64()?),
+            session: SessionId(getrandom::u64()?),
+            seed: getrandom::u64()?,
+            start: Start::Found(RoomId(getrandom::u64()?)),
+            saved: Saved::default(),
+            timing: Timing::default(),
+        };
+        let _within = lab.room.enter();
+        let running = net::start(config, MemoryStore::new(), vec![listener])?;
+        let mut tasks = JoinSet::new();
+        let (mut notices, mut done, urgent) = (running.notices, running.done, running.urgent);
+        tasks.spawn_on(
+            async move {
+                // Nobody looks at what is shown, but the node waits while it is not taken.
+                while notices.recv().await.is_some() {}
+                drop(urgent);
+            },
+            lab.room.handle(),
+        );
+        tasks.spawn_on(
+            async move {
+                let _end = AbortOnDrop(done.abort_handle());
+                let _ = (&mut done).await;
+            },
+            lab.room.handle(),
+        );
+        Ok(Self { address, commands: running.commands, tasks })
+    }
+
+    /// Says lines for ever, as fast as the room takes them.
+    ///
+    /// # Errors
+    /// None in practice: the texts are valid.
+    pub fn talk(&mut self, lab: &Lab) -> anyhow::Result<()> {
+        let texts = (0..TEXTS).map(text).collect::<anyhow::Result<Vec<_>>>()?;
+        let commands = self.commands.clone();
+        self.tasks.spawn_on(
+            async move {
+                for text in texts.iter().cycle() {
+                    if commands.send(Command::Say(text.clone())).await.is_err() {
+                        return;
+                    }
+                }
+            },
+            lab.room.handle(),
+        );
+        Ok(())
+    }
+}
+
+/// Ends a task with the one that waits for it.
+struct AbortOnDrop(tokio::task::AbortHandle);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}

@@ -1,0 +1,353 @@
+//! A thin reader: a member of the room that reads, finds frame ends, checks the indexes and acknowledges.
+//!
+//! It has its own uid and its own listener, so that it has a place in the ring: the one before it dials it and has its
+//! heartbeats echoed. It keeps no log, shows nothing and takes no part in elections.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Handle;
+use tokio::task::JoinSet;
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::baseline::{entries, text};
+use super::lab::LOOPBACK;
+use super::latency::Times;
+use super::scan::{Scanner, Seen, look};
+use crate::ring::limits::PROTOCOL_VERSION;
+use crate::ring::{
+    Accept, Ack, AuthorId, Frame, Hello, Index, Join, Lamport, Line, LineId, Name, SessionId, StreamId, Submit, Uid,
+};
+
+/// What readers are for.
+#[derive(Clone)]
+pub enum Watch {
+    /// Counting the entries that are delivered.
+    Count,
+    /// Counting lines of bare text.
+    Text,
+    /// Noting when it is.
+    Times(Arc<Times>),
+}
+
+/// Readers on their threads, until they are dropped.
+pub struct Readers {
+    tasks: JoinSet<anyhow::Result<()>>,
+    seen: Vec<Arc<Progress>>,
+}
+
+/// How far a reader is.
+#[derive(Default)]
+struct Progress {
+    /// Lines delivered.
+    lines: AtomicU64,
+    /// The last index.
+    index: AtomicU64,
+}
+
+impl Readers {
+    /// Nobody.
+    pub fn new() -> Self {
+        Self { tasks: JoinSet::new(), seen: Vec::new() }
+    }
+
+    /// Connects `count` readers to a bare loop. With [`Watch::Times`] the first of them speaks.
+    ///
+    /// # Errors
+    /// The loop does not accept.
+    pub async fn bare(on: &Handle, server: SocketAddr, count: usize, watch: &Watch) -> anyhow::Result<Self> {
+        let mut readers = Self::new();
+        for k in 0..count {
+            let stream = connect(server).await?;
+            let talk = match watch {
+                Watch::Times(times) if k == 0 => Some(Talk { times: Arc::clone(times), voice: Voice::Bare }),
+                Watch::Times(_) | Watch::Count | Watch::Text => None,
+            };
+            readers.spawn(on, Reader::new(stream, watch.clone(), talk));
+        }
+        Ok(readers)
+    }
+
+    /// Makes `count` thin members of the room. With [`Watch::Times`] the first of them speaks.
+    ///
+    /// # Errors
+    /// The leader does not let one in.
+    pub async fn members(on: &Handle, leader: SocketAddr, count: usize, watch: &Watch) -> anyhow::Result<Self> {
+        let mut readers = Self::new();
+        for k in 0..count {
+            let listener = TcpListener::bind((LOOPBACK, 0)).await.context("cannot listen on the loopback interface")?;
+            let me = Me::new(Uid(listener.local_addr()?), k)?;
+            let hello = me.hello.clone();
+            readers.tasks.spawn_on(answer_neighbours(listener, hello), on);
+            let (mut reader, accept) = me.join(leader).await.with_context(|| format!("thin member {k}"))?;
+            reader.watch = watch.clone();
+            reader.talk = match watch {
+                Watch::Times(times) if k == 0 => {
+                    let voice = Voice::Member { me, stream: accept.stream };
+                    Some(Talk { times: Arc::clone(times), voice })
+                }
+                Watch::Times(_) | Watch::Count | Watch::Text => None,
+            };
+            readers.spawn(on, reader);
+        }
+        Ok(readers)
+    }
+
+    fn spawn(&mut self, on: &Handle, reader: Reader) {
+        self.seen.push(Arc::clone(&reader.progress));
+        self.tasks.spawn_on(reader.run(), on);
+    }
+
+    /// Lines delivered so far, summed over all.
+    pub fn lines(&self) -> u64 {
+        self.seen.iter().map(|seen| seen.lines.load(Ordering::Relaxed)).sum()
+    }
+
+    /// The last index that every reader has.
+    pub fn index(&self) -> u64 {
+        self.seen.iter().map(|seen| seen.index.load(Ordering::Relaxed)).min().unwrap_or_default()
+    }
+
+    /// Whether every reader still reads.
+    ///
+    /// # Errors
+    /// Why one does not.
+    pub fn check(&mut self) -> anyhow::Result<()> {
+        match self.tasks.try_join_next() {
+            None => Ok(()),
+            Some(Ok(Ok(()))) => anyhow::bail!("a reader's connection has ended"),
+            Some(Ok(Err(error))) => Err(error.context("a reader has stopped")),
+            Some(Err(error)) => Err(error).context("a reader has stopped"),
+        }
+    }
+}
+
+/// Who a thin member is.
+struct Me {
+    hello: Hello,
+    name: Name,
+}
+
+impl Me {
+    fn new(uid: Uid, k: usize) -> anyhow::Result<Self> {
+        let author = AuthorId(getrandom::u64()?);
+        let session = SessionId(getrandom::u64()?);
+        let hello = Hello { version: PROTOCOL_VERSION, room: None, uid, author, session };
+        Ok(Self { hello, name: Name::parse(&format!("thin{k}"))? })
+    }
+
+    async fn join(&self, leader: SocketAddr) -> anyhow::Result<(Reader, Accept)> {
+        let mut stream = connect(leader).await?;
+        let join = Join {
+            attempt: 1,
+            name: self.name.clone(),
+            rename: true,
+            tail: Index(0),
+            shape: Vec::new(),
+            whole: true,
+            promise: None,
+            lamport: Lamport(0),
+            backlog: false,
+        };
+        let mut out = Vec::new();
+        Frame::Hello(self.hello.clone()).encode(&mut out);
+        Frame::Join(join).encode(&mut out);
+        stream.write_all(&out).await?;
+        let mut scanner = Scanner::new();
+        loop {
+            while let Some(frame) = scanner.next() {
+                match Frame::decode(frame)? {
+                    Frame::Accept(accept) => {
+                        let mut reader = Reader::new(stream, Watch::Count, None);
+                        reader.scanner = scanner;
+                        reader.follows = Some(accept.stream);
+                        return Ok((reader, accept));
+                    }
+                    Frame::Ping(ping) => {
+                        out.clear();
+                        Frame::Pong(ping).encode(&mut out);
+                        stream.write_all(&out).await?;
+                    }
+                    Frame::Hello(_) | Frame::Wait => {}
+                    other => anyhow::bail!("the leader answers a join with {other:?}"),
+                }
+            }
+            anyhow::ensure!(scanner.fill(&mut stream).await?, "the leader closes the connection instead of accepting");
+        }
+    }
+
+    fn submit(&self, stream: StreamId, n: u64) -> anyhow::Result<Frame> {
+        let id = LineId { author: self.hello.author, session: self.hello.session, n };
+        let line = Line { id, lamport: Lamport(0), name: self.name.clone(), uid: self.hello.uid, text: text(n)? };
+        Ok(Frame::Submit(Submit { stream, lines: vec![Arc::new(line)] }))
+    }
+}
+
+/// Greets whoever dials this member, and echoes heartbeats.
+async fn answer_neighbours(listener: TcpListener, hello: Hello) -> anyhow::Result<()> {
+    let mut links = JoinSet::new();
+    loop {
+        let (mut stream, _) = listener.accept().await?;
+        stream.set_nodelay(true)?;
+        let hello = Frame::Hello(hello.clone());
+        links.spawn(async move {
+            let mut out = Vec::new();
+            hello.encode(&mut out);
+            let mut scanner = Scanner::new();
+            loop {
+                stream.write_all(&out).await?;
+                out.clear();
+                if !scanner.fill(&mut stream).await? {
+                    return std::io::Result::Ok(());
+                }
+                while let Some(frame) = scanner.next() {
+                    if let Seen::Ping(ping) = look(frame) {
+                        Frame::Pong(ping).encode(&mut out);
+                    }
+                }
+            }
+        });
+    }
+}
+
+/// Says [`Times::lines`] lines at an even pace.
+struct Talk {
+    times: Arc<Times>,
+    voice: Voice,
+}
+
+/// In whose words.
+enum Voice {
+    /// What a bare loop passes on: an entry, as readers expect it.
+    Bare,
+    /// What a leader orders.
+    Member { me: Me, stream: StreamId },
+}
+
+impl Talk {
+    /// The `n`-th line, from 1.
+    fn say(&self, n: u64, out: &mut Vec<u8>) -> anyhow::Result<()> {
+        match &self.voice {
+            Voice::Bare => entries(self.times.index(n), 1, &text(n)?)?.encode(out),
+            Voice::Member { me, stream } => me.submit(*stream, n)?.encode(out),
+        }
+        Ok(())
+    }
+}
+
+/// One connection that is read.
+struct Reader {
+    stream: TcpStream,
+    scanner: Scanner,
+    /// The stream that is acknowledged; none where nobody wants to know.
+    follows: Option<StreamId>,
+    watch: Watch,
+    talk: Option<Talk>,
+    progress: Arc<Progress>,
+    /// The index before the next.
+    index: u64,
+    said: u64,
+    out: Vec<u8>,
+}
+
+impl Reader {
+    fn new(stream: TcpStream, watch: Watch, talk: Option<Talk>) -> Self {
+        Self {
+            stream,
+            scanner: Scanner::new(),
+            follows: None,
+            watch,
+            talk,
+            progress: Arc::default(),
+            index: 0,
+            said: 0,
+            out: Vec::new(),
+        }
+    }
+
+    async fn run(mut self) -> anyhow::Result<()> {
+        self.take()?;
+        if let Some(talk) = self.talk.take() {
+            self.converse(&talk).await?;
+        }
+        loop {
+            self.stream.write_all(&self.out).await?;
+            self.out.clear();
+            if !self.scanner.fill(&mut self.stream).await? {
+                return Ok(());
+            }
+            self.take()?;
+        }
+    }
+
+    /// Speaks, and reads meanwhile.
+    async fn converse(&mut self, talk: &Talk) -> anyhow::Result<()> {
+        let mut pace = interval(Duration::from_secs(1) / super::LATENCY_RATE);
+        // Whoever lags catches up: the rate is the rate.
+        pace.set_missed_tick_behavior(MissedTickBehavior::Burst);
+        let mut begun = false;
+        while self.said < talk.times.lines() {
+            tokio::select! {
+                () = talk.times.begun(), if !begun => {
+                    begun = true;
+                    pace.reset();
+                }
+                _ = pace.tick(), if begun => {
+                    self.said += 1;
+                    talk.times.sent(self.said);
+                    talk.say(self.said, &mut self.out)?;
+                }
+                more = self.scanner.fill(&mut self.stream) => {
+                    anyhow::ensure!(more?, "the connection has ended");
+                    self.take()?;
+                }
+            }
+            self.stream.write_all(&self.out).await?;
+            self.out.clear();
+        }
+        Ok(())
+    }
+
+    /// Looks at every frame that is here; puts what is to be answered in `out`.
+    fn take(&mut self) -> anyhow::Result<()> {
+        let mut lines = 0;
+        while let Some(frame) = self.scanner.next() {
+            match look(frame) {
+                Seen::Entries { first, last } => {
+                    // A bare loop sends the same indexes over and over.
+                    if self.follows.is_some() {
+                        anyhow::ensure!(first == self.index + 1, "index {first} comes after {}", self.index);
+                    }
+                    anyhow::ensure!(last >= first, "index {last} stands after {first} in a frame");
+                    self.index = last;
+                    lines += last - first + 1;
+                    if let Watch::Times(times) = &self.watch {
+                        times.delivered(first, last);
+                    }
+                }
+                Seen::Ping(ping) => Frame::Pong(ping).encode(&mut self.out),
+                Seen::Other(_) if matches!(self.watch, Watch::Text) => lines += 1,
+                Seen::Other(_) => {}
+            }
+        }
+        if lines > 0 {
+            self.progress.lines.fetch_add(lines, Ordering::Relaxed);
+            self.progress.index.store(self.index, Ordering::Relaxed);
+            if let Some(stream) = self.follows {
+                Frame::Ack(Ack { stream, index: Index(self.index) }).encode(&mut self.out);
+            }
+        }
+        Ok(())
+    }
+}
+
+async fn connect(to: SocketAddr) -> anyhow::Result<TcpStream> {
+    let stream = TcpStream::connect(to).await.with_context(|| format!("cannot reach {to}"))?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}

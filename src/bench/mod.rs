@@ -1,0 +1,161 @@
+//! What the room costs: a table of rates and times, beside what bare sockets cost in the same run.
+//!
+//! Everything goes over TCP on the loopback interface, with lines of [`LINE_BYTES`] bytes. The members of the measured
+//! rooms are [thin readers](member) where the leader's side is the question, and whole programs, started as children,
+//! where the question is what people get. Only ratios within one run say something: the readers share the cores with
+//! the room that they measure.
+
+mod baseline;
+mod failover;
+mod fanout;
+mod full;
+mod lab;
+mod latency;
+mod member;
+mod process;
+mod scan;
+mod table;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context as _;
+
+use table::Table;
+
+/// Bytes of text in every line.
+pub const LINE_BYTES: usize = 100;
+/// Lines a second while latency is measured.
+const LATENCY_RATE: u32 = 1_000;
+/// Nodes in a room of whole programs.
+const FULL_NODES: usize = 5;
+/// Thin readers around one leader while latency is measured: with the leader the room has [`FULL_NODES`].
+const LATENCY_READERS: usize = FULL_NODES - 1;
+
+/// The arguments of `dist-chat bench`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    /// Shorter runs: a first look, not a number to quote
+    #[arg(long)]
+    pub quick: bool,
+    /// Only these parts of the table
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "PART")]
+    pub only: Vec<Part>,
+    /// How often a leader is killed
+    #[arg(long, default_value_t = 20, value_name = "N")]
+    pub kills: usize,
+    /// The program to start where whole nodes are measured, instead of this one
+    #[arg(long, hide = true, value_name = "FILE")]
+    pub program: Option<PathBuf>,
+}
+
+/// One part of the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Part {
+    /// Lines a second from one leader to thin readers
+    Fanout,
+    /// Lines a second in a room of whole programs
+    Full,
+    /// From submission at a member to delivery at the last
+    Latency,
+    /// From the leader's death to the first line of its successor
+    Failover,
+}
+
+/// How long and how often things are measured.
+#[derive(Clone, Copy, Debug)]
+struct Plan {
+    /// Rounds in which everything is measured in turn; the median counts.
+    rounds: usize,
+    /// Before a rate is measured.
+    warm_up: Duration,
+    /// While a rate is measured.
+    window: Duration,
+    /// Lines whose latency is measured, in one round.
+    latency_lines: usize,
+    /// Lines typed into each whole node.
+    typed_lines: usize,
+    /// Leaders killed.
+    kills: usize,
+}
+
+impl Plan {
+    fn new(args: &Args) -> Self {
+        let ms = Duration::from_millis;
+        if args.quick {
+            let kills = args.kills.min(5);
+            return Self {
+                rounds: 1,
+                warm_up: ms(200),
+                window: ms(500),
+                latency_lines: 1_000,
+                typed_lines: 10_000,
+                kills,
+            };
+        }
+        Self {
+            rounds: 3,
+            warm_up: ms(300),
+            window: ms(1_000),
+            latency_lines: 3_000,
+            typed_lines: 40_000,
+            kills: args.kills,
+        }
+    }
+}
+
+/// Measures, and prints the table on standard output.
+///
+/// To be called outside of any async runtime: it brings its own.
+///
+/// # Errors
+/// A room does not form, a reader finds the log out of order, or a child does not start; what was measured until then
+/// is printed.
+pub fn run(args: Args) -> anyhow::Result<()> {
+    let plan = Plan::new(&args);
+    let wanted = |part| args.only.is_empty() || args.only.contains(&part);
+    let program = match &args.program {
+        Some(program) => program.clone(),
+        None => std::env::current_exe().context("cannot tell where this program's file is")?,
+    };
+    let lab = lab::Lab::new()?;
+    let mut table = Table::new();
+    let measured = measure(&lab, &plan, &program, wanted, &mut table);
+    table.print()?;
+    measured
+}
+
+fn measure(
+    lab: &lab::Lab,
+    plan: &Plan,
+    program: &std::path::Path,
+    wanted: impl Fn(Part) -> bool,
+    table: &mut Table,
+) -> anyhow::Result<()> {
+    if wanted(Part::Fanout) {
+        fanout::measure(lab, plan, table).context("fan-out to thin readers")?;
+    }
+    if wanted(Part::Full) {
+        full::measure(lab, plan, program, table).context("a room of whole nodes")?;
+    }
+    if wanted(Part::Latency) {
+        latency::measure(lab, plan, program, table).context("latency")?;
+    }
+    if wanted(Part::Failover) {
+        failover::measure(plan, program, table).context("failover")?;
+    }
+    Ok(())
+}
+
+/// The value in the middle. Zero of nothing.
+fn median(values: &[f64]) -> f64 {
+    percentile(values, 50.0)
+}
+
+/// The smallest value that is not below `percent` of all. Zero of nothing.
+fn percentile(values: &[f64], percent: f64) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let rank = (percent / 100.0 * sorted.len() as f64).ceil() as usize;
+    sorted.get(rank.saturating_sub(1)).copied().unwrap_or_default()
+}

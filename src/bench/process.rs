@@ -1,0 +1,207 @@
+//! Whole nodes: this very program, started as children with pipes, and ended by their own process ids.
+
+use std::io::{BufRead as _, BufReader};
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::time::Instant;
+
+use anyhow::Context as _;
+use serde_json::Value;
+
+use super::lab::{LOOPBACK, wait_until};
+
+/// Told of each chat line that a node shows: which node, when, and the line's text.
+pub type Ear = std::sync::Arc<dyn Fn(usize, Instant, &[u8]) + Send + Sync>;
+
+/// A room of whole nodes on this machine; all of them end with it.
+pub struct Room {
+    program: PathBuf,
+    /// The nodes' files; removed at the end.
+    files: PathBuf,
+    ear: Ear,
+    nodes: Vec<Node>,
+}
+
+/// One node.
+struct Node {
+    address: SocketAddr,
+    child: Child,
+    stdin: Option<ChildStdin>,
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        // It may have ended by itself; either way it is reaped.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        self.nodes.clear();
+        let _ = std::fs::remove_dir_all(&self.files);
+    }
+}
+
+impl Room {
+    /// A room of `count` nodes that all see each other. The first of them founds it.
+    ///
+    /// # Errors
+    /// A node does not start, or the room does not form.
+    pub fn form(program: &Path, count: usize, ear: Ear) -> anyhow::Result<Self> {
+        let files = std::env::temp_dir().join(format!("dist-chat-bench-{}", std::process::id()));
+        std::fs::create_dir_all(&files).with_context(|| format!("cannot create {}", files.display()))?;
+        let mut room = Self { program: program.to_path_buf(), files, ear, nodes: Vec::new() };
+        // Ports that nobody has at this moment, all held until all are known.
+        let held = (0..count).map(|_| TcpListener::bind((LOOPBACK, 0))).collect::<Result<Vec<_>, _>>()?;
+        let addresses = held.iter().map(TcpListener::local_addr).collect::<Result<Vec<_>, _>>()?;
+        drop(held);
+        for (k, &address) in addresses.iter().enumerate() {
+            let contact = addresses.first().filter(|_| k > 0).copied();
+            let node = room.start(k, address, contact)?;
+            room.nodes.push(node);
+            if k == 0 {
+                wait_until("the first node opens its room", || Ok(room.status(0).is_some()))?;
+            }
+        }
+        room.wait_whole()?;
+        Ok(room)
+    }
+
+    fn start(&self, k: usize, address: SocketAddr, contact: Option<SocketAddr>) -> anyhow::Result<Node> {
+        let mut command = Command::new(&self.program);
+        command.arg("-a").arg(address.ip().to_string()).arg("-p").arg(address.port().to_string());
+        command.arg("-n").arg(format!("node{k}")).arg("--data-dir").arg(&self.files);
+        match contact {
+            None => command.arg("-l"),
+            Some(to) => command.arg("-na").arg(to.ip().to_string()).arg("-np").arg(to.port().to_string()),
+        };
+        let errors = std::fs::File::create(self.files.join(format!("stderr-{k}")))?;
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(errors);
+        let mut child = command.spawn().with_context(|| format!("cannot start {}", self.program.display()))?;
+        let stdin = child.stdin.take();
+        let stdout = child.stdout.take().context("a child without standard output")?;
+        let ear = std::sync::Arc::clone(&self.ear);
+        let node = Node { address, child, stdin };
+        // Ends with the child's standard output.
+        std::thread::Builder::new().name(format!("node{k}")).spawn(move || {
+            let mut reader = BufReader::with_capacity(64 * 1024, stdout);
+            let mut line = Vec::new();
+            while reader.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
+                if let Some(text) = chat_text(&line) {
+                    ear(k, Instant::now(), text);
+                }
+                line.clear();
+            }
+        })?;
+        Ok(node)
+    }
+
+    /// How many nodes there are.
+    pub fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// The pipe into a node's standard input; once.
+    ///
+    /// # Errors
+    /// It was taken before.
+    pub fn take_stdin(&mut self, k: usize) -> anyhow::Result<ChildStdin> {
+        self.nodes[k].stdin.take().context("a node's standard input is taken")
+    }
+
+    /// Types into a node. It may be gone.
+    pub fn type_into(&mut self, k: usize, bytes: &[u8]) {
+        if let Some(stdin) = &mut self.nodes[k].stdin {
+            let _ = std::io::Write::write_all(stdin, bytes);
+        }
+    }
+
+    /// What a node says of itself; nothing where it does not answer.
+    fn status(&self, k: usize) -> Option<Value> {
+        let address = self.nodes[k].address;
+        let mut command = Command::new(&self.program);
+        command.args(["status", "--json", "-a", &address.ip().to_string(), "-p", &address.port().to_string()]);
+        let output = command.stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
+        output.status.success().then(|| serde_json::from_slice(&output.stdout).ok())?
+    }
+
+    /// The place of the node that leads, as the first that answers knows it.
+    ///
+    /// # Errors
+    /// None does.
+    pub fn leader(&self) -> anyhow::Result<usize> {
+        let leads = |k: usize| self.status(k).is_some_and(|status| status["role"] == "leader");
+        (0..self.nodes.len()).find(|&k| leads(k)).context("no node says that it leads")
+    }
+
+    /// Waits until every node sees every other, all follow one leader, and the ring is closed.
+    ///
+    /// # Errors
+    /// That does not happen.
+    pub fn wait_whole(&mut self) -> anyhow::Result<()> {
+        let files = self.files.clone();
+        wait_until("the room is whole", || {
+            for (k, node) in self.nodes.iter_mut().enumerate() {
+                if let Some(status) = node.child.try_wait()? {
+                    let said = std::fs::read_to_string(files.join(format!("stderr-{k}"))).unwrap_or_default();
+                    anyhow::bail!("node{k} has ended ({status}): {}", said.trim());
+                }
+            }
+            let mut leader = None;
+            for k in 0..self.nodes.len() {
+                let Some(status) = self.status(k) else { return Ok(false) };
+                let members = status["members"].as_array().map_or(0, Vec::len);
+                let linked = status["next"].is_string() && status["prev"].is_string() && status["leader"].is_string();
+                if members != self.nodes.len() || !linked {
+                    return Ok(false);
+                }
+                if *leader.get_or_insert_with(|| status["leader"].clone()) != status["leader"] {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
+        })
+    }
+
+    /// Ends a node with SIGKILL.
+    ///
+    /// # Errors
+    /// It cannot be signalled.
+    pub fn kill(&mut self, k: usize) -> anyhow::Result<()> {
+        self.nodes[k].child.kill().context("cannot kill a child")
+    }
+
+    /// Starts a killed node again, on its old address.
+    ///
+    /// # Errors
+    /// It does not start, or there is nobody to join.
+    pub fn restart(&mut self, k: usize) -> anyhow::Result<()> {
+        self.nodes[k].child.wait()?;
+        let address = self.nodes[k].address;
+        let contact = self.nodes.iter().map(|node| node.address).find(|&other| other != address);
+        let node = self.start(k, address, Some(contact.context("nobody to join")?))?;
+        self.nodes[k] = node;
+        Ok(())
+    }
+}
+
+/// The text of `> NAME(IP:PORT)[TS]: text`.
+fn chat_text(line: &[u8]) -> Option<&[u8]> {
+    let line = line.strip_prefix(b"> ")?;
+    let at = memchr::memmem::find(line, b"]: ")?;
+    Some(line[at + 3..].trim_ascii_end())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::chat_text;
+
+    #[test]
+    fn finds_the_text_of_chat_lines_alone() {
+        assert_eq!(chat_text(b"> ann(10.0.0.5:2428)[12]: a [b]: c\n"), Some(b"a [b]: c".as_slice()));
+        assert_eq!(chat_text(b"/// ann(10.0.0.5:2428) joined the ring ///\n"), None);
+    }
+}

@@ -1,0 +1,432 @@
+//! The command line, and the environment behind it, made into something that can be run.
+
+use std::ffi::OsString;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::builder::FalseyValueParser;
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{ArgAction, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use crate::failure::{Exit, Failure};
+use crate::ring::Name;
+
+/// The port that is used where none is given: C-H-A-T on a phone.
+pub const PORT_DEFAULT: u16 = 2428;
+
+/// The two commands that everything begins with.
+pub const COMMANDS: &str = "  dist-chat -l -a IP -p PORT -n NAME                 create a room
+  dist-chat -a IP -p PORT -n NAME -na IP -np PORT    join through any member";
+
+/// All of `--help`: it fits a terminal of 24 lines and 80 columns.
+const HELP: &str = "  dist-chat -l -a IP -p PORT -n NAME                 create a room
+  dist-chat -a IP -p PORT -n NAME -na IP -np PORT    join through any member
+
+  -l,  --leader               start the room here
+  -a,  --address IP           listen here      [127.0.0.1; joining: what fits]
+       --advertise IP[:PORT]  what others dial [where we listen]
+  -p,  --port PORT            TCP port         [2428]
+  -n,  --name NAME            1 to 32 letters, digits, _ - .  [$USER]
+  -na, --neighbor-address IP  a member's IP or host name; repeat it for more
+  -np, --neighbor-port PORT   its port         [2428]
+  -v,  --verbose              log lines on stdout too
+       --data-dir DIR         where chat_PORT.log lives  [.]
+       --daemon               no terminal: ignore stdin, stay until a signal
+       --new                  with -l: a new room, whatever the files hold
+  -h,  --help    -V, --version
+
+  dist-chat status [-a IP] [-p PORT] [--json]        ask the node running here
+
+Type a line to say it, //exit to leave. Each flag has a variable of its own in
+the environment: DIST_CHAT_NAME=ann is --name ann; a flag beats it.
+Exit: 0 left, 2 usage, 3 cannot listen, 4 nobody there, 5 refused, 6 files,
+      7 left with lines that nobody has ordered
+";
+
+/// What the person wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// Be a member of a room.
+    Chat(Chat),
+    /// Ask a node that runs here.
+    Status(StatusQuery),
+}
+
+/// Everything that a member's run depends on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chat {
+    /// How it begins.
+    pub start: Start,
+    /// Where to listen, if that was said.
+    pub address: Option<IpAddr>,
+    /// What others are told to dial, if that was said.
+    pub advertise: Option<Advertise>,
+    /// The TCP port; zero: any that is free.
+    pub port: u16,
+    /// The name.
+    pub name: Name,
+    /// The name is only a default: another will do where it is taken.
+    pub rename: bool,
+    /// Log lines on standard output too.
+    pub verbose: bool,
+    /// Where the files live.
+    pub data_dir: PathBuf,
+    /// Standard input is not read.
+    pub daemon: bool,
+    /// A new room, whatever the files hold.
+    pub new: bool,
+}
+
+/// How a member begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// It creates a room.
+    Found,
+    /// It joins through one of these, tried in turn.
+    Join(Vec<Contact>),
+}
+
+/// Where a member is said to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Contact {
+    /// Its IP or host name.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+}
+
+/// What others dial.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Advertise {
+    /// The IP.
+    pub ip: IpAddr,
+    /// The port, where it is not the one we listen on.
+    pub port: Option<u16>,
+}
+
+impl FromStr for Advertise {
+    type Err = String;
+
+    fn from_str(s: &str) -> Result<Self, String> {
+        let (ip, port) = match (s.parse::<SocketAddr>(), s.parse::<IpAddr>()) {
+            (Ok(address), _) => (address.ip(), Some(address.port())),
+            (_, Ok(ip)) => (ip, None),
+            _ => return Err("an IP or IP:PORT is needed, [IP]:PORT for IPv6".to_owned()),
+        };
+        match ip.is_unspecified() || port == Some(0) {
+            true => Err("nobody can dial that".to_owned()),
+            false => Ok(Self { ip, port }),
+        }
+    }
+}
+
+/// Which node is asked, and how its answer is shown.
+#[derive(Clone, Debug, PartialEq, Eq, Args)]
+pub struct StatusQuery {
+    /// Where it listens, or what it advertises.
+    #[arg(short, long, env = "DIST_CHAT_ADDRESS", value_name = "IP")]
+    pub address: Option<IpAddr>,
+    /// Its port.
+    #[arg(short, long, env = "DIST_CHAT_PORT", value_name = "PORT", default_value_t = PORT_DEFAULT)]
+    pub port: u16,
+    /// As one line of JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Parser)]
+#[command(name = "dist-chat", version, override_help = HELP, args_conflicts_with_subcommands = true)]
+struct Line {
+    #[command(subcommand)]
+    command: Option<Sub>,
+    #[arg(short, long, env = "DIST_CHAT_LEADER", action = ArgAction::SetTrue, value_parser = FalseyValueParser::new())]
+    leader: bool,
+    #[arg(short, long, env = "DIST_CHAT_ADDRESS", value_name = "IP")]
+    address: Option<IpAddr>,
+    #[arg(long, env = "DIST_CHAT_ADVERTISE", value_name = "IP[:PORT]")]
+    advertise: Option<Advertise>,
+    #[arg(short, long, env = "DIST_CHAT_PORT", value_name = "PORT", default_value_t = PORT_DEFAULT)]
+    port: u16,
+    #[arg(short, long, env = "DIST_CHAT_NAME", value_name = "NAME")]
+    name: Option<String>,
+    #[arg(long, env = "DIST_CHAT_NEIGHBOR_ADDRESS", value_name = "IP", value_delimiter = ',')]
+    neighbor_address: Vec<String>,
+    #[arg(long, env = "DIST_CHAT_NEIGHBOR_PORT", value_name = "PORT", value_delimiter = ',')]
+    neighbor_port: Vec<u16>,
+    #[arg(short, long, env = "DIST_CHAT_VERBOSE", action = ArgAction::SetTrue, value_parser = FalseyValueParser::new())]
+    verbose: bool,
+    #[arg(long, env = "DIST_CHAT_DATA_DIR", value_name = "DIR", default_value = ".")]
+    data_dir: PathBuf,
+    #[arg(long, env = "DIST_CHAT_DAEMON", action = ArgAction::SetTrue, value_parser = FalseyValueParser::new())]
+    daemon: bool,
+    #[arg(long, env = "DIST_CHAT_NEW", action = ArgAction::SetTrue, value_parser = FalseyValueParser::new())]
+    new: bool,
+}
+
+#[derive(Subcommand)]
+enum Sub {
+    #[command(override_help = HELP)]
+    Status(StatusQuery),
+}
+
+/// Why there is nothing to run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Quit {
+    /// This was asked for: to be printed.
+    Print(String),
+    /// The command line makes no sense.
+    Failure(Failure),
+}
+
+impl From<clap::Error> for Quit {
+    fn from(error: clap::Error) -> Self {
+        match error.kind() {
+            // clap would trim what stands at its start.
+            ErrorKind::DisplayHelp => Self::Print(HELP.to_owned()),
+            ErrorKind::DisplayVersion => Self::Print(error.to_string()),
+            _ => Self::Failure(mistake(&error.to_string())),
+        }
+    }
+}
+
+/// A mistake found by clap, in the form that all our mistakes have.
+fn mistake(rendered: &str) -> Failure {
+    let said = rendered.split("\n\nUsage:").next().unwrap_or(rendered);
+    let said = said.split("\n\nFor more information").next().unwrap_or(said).trim_start_matches("error: ");
+    let (what, why) = said.split_once('\n').unwrap_or((said, ""));
+    let why: Vec<&str> = why.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    Failure::new(Exit::Usage, what, why.join("\n"), "try `dist-chat --help`")
+}
+
+impl From<Failure> for Quit {
+    fn from(failure: Failure) -> Self {
+        Self::Failure(failure)
+    }
+}
+
+/// Reads the command line, the program's own name first, and the environment.
+///
+/// # Errors
+/// [`Quit`]: there is nothing to run, and why.
+pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Request, Quit> {
+    let args = args.into_iter().map(whole_token).collect::<Result<Vec<_>, _>>()?;
+    let mut matches = Line::command().try_get_matches_from(args)?;
+    let leads = leads(&matches)?;
+    let line = Line::from_arg_matches_mut(&mut matches)?;
+    match line.command {
+        Some(Sub::Status(query)) => Ok(Request::Status(query)),
+        None => Ok(Request::Chat(chat(line, leads)?)),
+    }
+}
+
+/// `-na` and `-np` are whole tokens. Any other token that begins with `-n` would be read as a name by clap, `-na10.0.0.5`
+/// among them: only `-n NAME` and `-n=NAME` are names here.
+fn whole_token(arg: OsString) -> Result<OsString, Failure> {
+    let Some(text) = arg.to_str() else { return Ok(arg) };
+    let Some(rest) = text.strip_prefix("-n") else { return Ok(arg) };
+    let long = match rest {
+        "a" => "--neighbor-address".into(),
+        "p" => "--neighbor-port".into(),
+        rest => match (rest.strip_prefix("a="), rest.strip_prefix("p=")) {
+            (Some(host), _) => format!("--neighbor-address={host}").into(),
+            (_, Some(port)) => format!("--neighbor-port={port}").into(),
+            _ if rest.is_empty() || rest.starts_with('=') => return Ok(arg),
+            _ => {
+                return Err(Failure::new(
+                    Exit::Usage,
+                    format!("what is `{text}`?"),
+                    "-n, -na and -np stand apart from what follows them",
+                    "try `-n NAME`, `-na IP` or `-np PORT`",
+                ));
+            }
+        },
+    };
+    Ok(long)
+}
+
+/// Whether the room is started here. A flag beats the environment, `-l` what stands there of neighbours and the
+/// other way round; two of the same kind contradict each other.
+fn leads(matches: &ArgMatches) -> Result<bool, Failure> {
+    if matches.subcommand_name().is_some() {
+        return Ok(false);
+    }
+    let given = |id: &str| matches.value_source(id).filter(|source| *source != ValueSource::DefaultValue);
+    let leader = matches.get_flag("leader").then(|| given("leader")).flatten();
+    match (leader, given("neighbor_address")) {
+        (None, None) => Err(Failure::new(
+            Exit::Usage,
+            "start a room with -l, or join one with -na",
+            format!("{}\n", COMMANDS.trim_start().replace("\n  ", "\n")),
+            "try `dist-chat --help`",
+        )),
+        (Some(_), None) => Ok(true),
+        (None, Some(_)) => Ok(false),
+        (Some(ValueSource::CommandLine), Some(ValueSource::EnvVariable)) => Ok(true),
+        (Some(ValueSource::EnvVariable), Some(ValueSource::CommandLine)) => Ok(false),
+        (Some(_), Some(_)) => Err(Failure::new(
+            Exit::Usage,
+            "-l and -na contradict each other",
+            "-l starts a room here, -na joins one that is there",
+            "try one of them",
+        )),
+    }
+}
+
+fn chat(line: Line, leads: bool) -> Result<Chat, Failure> {
+    let (name, rename) = match line.name {
+        Some(name) => (parse_name(&name)?, false),
+        None => (default_name(), true),
+    };
+    let start = match leads {
+        true => Start::Found,
+        false => Start::Join(contacts(&line.neighbor_address, &line.neighbor_port)?),
+    };
+    Ok(Chat {
+        start,
+        address: line.address,
+        advertise: line.advertise,
+        port: line.port,
+        name,
+        rename,
+        verbose: line.verbose,
+        data_dir: line.data_dir,
+        daemon: line.daemon,
+        new: line.new,
+    })
+}
+
+fn parse_name(text: &str) -> Result<Name, Failure> {
+    Name::parse(text).map_err(|error| {
+        Failure::new(Exit::Usage, format!("`{text}` cannot be a name"), error.to_string(), "try `-n ann`")
+    })
+}
+
+/// The login name with everything that no name may hold left out; `guest` where nothing is left.
+fn default_name() -> Name {
+    let user = ["USER", "LOGNAME"].into_iter().find_map(|key| std::env::var(key).ok()).unwrap_or_default();
+    let fit: String = user.chars().filter(|c| Name::parse(c.encode_utf8(&mut [0; 4])).is_ok()).take(32).collect();
+    Name::parse(&fit).or_else(|_| Name::parse("guest")).unwrap_or_else(|_| unreachable!("guest is a name"))
+}
+
+/// Pairs each host with the port at its place; the last port serves the hosts that are left. `HOST:PORT` is taken too.
+fn contacts(hosts: &[String], ports: &[u16]) -> Result<Vec<Contact>, Failure> {
+    let mut contacts = Vec::with_capacity(hosts.len());
+    for (place, host) in hosts.iter().enumerate() {
+        let port = ports.get(place).or(ports.last()).copied().unwrap_or(PORT_DEFAULT);
+        let host = host.trim();
+        contacts.push(match (host.parse::<SocketAddr>(), host.parse::<IpAddr>(), host.split_once(':')) {
+            (Ok(address), ..) => Contact { host: address.ip().to_string(), port: address.port() },
+            (_, Ok(_), _) | (.., None) => Contact { host: host.to_owned(), port },
+            (.., Some((name, digits))) => match digits.parse() {
+                Ok(port) => Contact { host: name.to_owned(), port },
+                Err(_) => return Err(bad_contact(host, "what follows the colon is no port")),
+            },
+        });
+    }
+    match contacts.iter().find(|contact| contact.host.is_empty() || contact.port == 0) {
+        Some(contact) => Err(bad_contact(&contact.host, "a host and a port from 1 to 65535 are needed")),
+        None => Ok(contacts),
+    }
+}
+
+fn bad_contact(host: &str, why: &str) -> Failure {
+    Failure::new(Exit::Usage, format!("`{host}` is no neighbor's address"), why, "try `-na 10.0.0.5 -np 2428`")
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may fail by panicking")]
+
+    use super::*;
+
+    fn parse_words(words: &str) -> Result<Request, Quit> {
+        parse(std::iter::once("dist-chat").chain(words.split_whitespace()).map(OsString::from))
+    }
+
+    fn chat_of(words: &str) -> Chat {
+        match parse_words(words) {
+            Ok(Request::Chat(chat)) => chat,
+            other => panic!("{words}: {other:?}"),
+        }
+    }
+
+    fn contact(host: &str, port: u16) -> Contact {
+        Contact { host: host.to_owned(), port }
+    }
+
+    #[test]
+    fn a_room_is_created() {
+        let chat = chat_of("-l -a 10.0.0.5 -p 5001 -n ann");
+        assert_eq!(chat.start, Start::Found);
+        assert_eq!((chat.address, chat.port), (Some([10, 0, 0, 5].into()), 5001));
+        assert_eq!((chat.name.as_str(), chat.rename), ("ann", false));
+        assert_eq!(chat_of("-l -n ann").port, PORT_DEFAULT);
+    }
+
+    #[test]
+    fn neighbours_are_whole_tokens() {
+        let one = Start::Join(vec![contact("10.0.0.5", 5001)]);
+        assert_eq!(chat_of("-n ann -na 10.0.0.5 -np 5001").start, one);
+        assert_eq!(chat_of("-n=ann -na=10.0.0.5 -np=5001").start, one);
+        assert_eq!(chat_of("--name ann --neighbor-address 10.0.0.5 --neighbor-port 5001").start, one);
+        assert_eq!(chat_of("-n ann -na 10.0.0.5:5001").start, one);
+        assert_eq!(chat_of("-na host").start, Start::Join(vec![contact("host", PORT_DEFAULT)]));
+        assert_eq!(chat_of("-na ::1 -np 7").start, Start::Join(vec![contact("::1", 7)]));
+        assert_eq!(chat_of("-na [::1]:8").start, Start::Join(vec![contact("::1", 8)]));
+    }
+
+    #[test]
+    fn neighbours_may_be_several() {
+        let both = vec![contact("a", 1), contact("b", 2), contact("c", 2)];
+        assert_eq!(chat_of("-na a -np 1 -na b -np 2 -na c").start, Start::Join(both));
+    }
+
+    #[test]
+    fn glued_names_are_refused() {
+        for words in ["-na10.0.0.5", "-nann", "-l -npeter", "-l -n= ", "-na= ", "-na a:b", "-na x -np 0", "-l -n a/b"] {
+            assert!(parse_words(words).is_err(), "{words}");
+        }
+    }
+
+    #[test]
+    fn one_of_the_two_commands_is_needed() {
+        for (words, what) in [("", "start a room"), ("-n ann", "start a room"), ("-l -na 10.0.0.5", "contradict")] {
+            match parse_words(words) {
+                Err(Quit::Failure(failure)) => {
+                    assert_eq!(failure.exit, Exit::Usage);
+                    assert!(failure.what.contains(what), "{failure}");
+                }
+                other => panic!("{words}: {other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn status_has_flags_of_its_own() {
+        let query = StatusQuery { address: Some([127, 0, 0, 1].into()), port: 5001, json: true };
+        assert!(matches!(parse_words("status -a 127.0.0.1 -p 5001 --json"), Ok(Request::Status(q)) if q == query));
+    }
+
+    #[test]
+    fn advertised_addresses() {
+        let of = |text: &str| text.parse::<Advertise>();
+        assert_eq!(of("1.2.3.4:5").unwrap(), Advertise { ip: [1, 2, 3, 4].into(), port: Some(5) });
+        assert_eq!(of("::1").unwrap().port, None);
+        for bad in ["0.0.0.0", "::", "1.2.3.4:0", "host", "1.2.3.4:"] {
+            assert!(of(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn help_fits_a_screen_and_names_every_flag() {
+        assert!(HELP.starts_with(COMMANDS));
+        assert!(HELP.lines().count() <= 24, "{} lines", HELP.lines().count());
+        assert!(HELP.lines().all(|line| line.chars().count() < 80));
+        for arg in Line::command().get_arguments() {
+            let long = arg.get_long().unwrap();
+            assert!(HELP.contains(&format!("--{long}")), "{long}");
+        }
+    }
+}

@@ -1,0 +1,302 @@
+//! The owner of the node and its store.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::Context as _;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use super::inbox::{Arrival, Refused};
+use super::limits::{TURN_COMMANDS_MAX, TURN_FRAMES_MAX};
+use super::links::{Links, overflowed};
+use super::notices::Notices;
+use super::task::Task;
+use super::{Command, Meter};
+use crate::ring::{ConnId, Event, Input, Node, Now, Output, Stop, Time, WallMs};
+use crate::store::Store;
+
+/// The one task that decides.
+#[derive(Debug)]
+pub(super) struct Driver<S> {
+    pub(super) node: Node,
+    pub(super) store: S,
+    pub(super) clock: Clock,
+    pub(super) links: Links,
+    pub(super) notices: Notices,
+    pub(super) arrivals: mpsc::Receiver<Arrival>,
+    pub(super) commands: Commands,
+    /// Commands of this turn.
+    pub(super) said: Vec<Command>,
+    /// What the clocks said at the last look: once for whatever was ready together.
+    pub(super) now: Now,
+    /// What the node must hear before anything else: the store's answers, then the ends of connections that were cut.
+    pub(super) soon: VecDeque<Input>,
+    /// The person wants to leave: what else is said is taken, and refused by the node.
+    pub(super) leaving: bool,
+    pub(super) stop: Option<Stop>,
+    pub(super) meter: Arc<Meter>,
+}
+
+/// Where commands come from.
+#[derive(Debug)]
+pub(super) struct Commands {
+    pub(super) ordered: mpsc::Receiver<Command>,
+    pub(super) urgent: mpsc::Receiver<Command>,
+}
+
+/// The node's clocks.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Clock(Instant);
+
+impl Clock {
+    /// It starts now.
+    pub(super) fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    pub(super) fn now(self) -> Now {
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let (mono, wall) = (self.0.elapsed().as_micros(), wall.as_millis());
+        Now { mono: Time(mono.try_into().unwrap_or(u64::MAX)), wall: WallMs(wall.try_into().unwrap_or(u64::MAX)) }
+    }
+
+    /// That moment, or one that nobody lives to see.
+    fn instant(self, time: Time) -> Instant {
+        const YEARS: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+        self.0 + Duration::from_micros(time.0).min(YEARS)
+    }
+}
+
+/// What woke the driver.
+enum Woken {
+    Urgent(Option<Command>),
+    Arrival(Option<Arrival>),
+    Commands,
+    Deadline,
+}
+
+impl<S> Driver<S>
+where
+    S: Store,
+    S::Error: Into<anyhow::Error>,
+{
+    /// Drives the node until it stops.
+    ///
+    /// # Errors
+    /// The store has failed.
+    pub(super) async fn run(mut self, door: Task) -> anyhow::Result<Stop> {
+        self.step(Input::Tick)?;
+        loop {
+            self.links.flush();
+            self.notices.deliver().await;
+            if let Some(stop) = self.stop {
+                drop(door);
+                self.links.finish().await;
+                return Ok(stop);
+            }
+            let woken = self.wait().await;
+            self.turn(woken).await?;
+        }
+    }
+
+    /// Waits for something to do.
+    async fn wait(&mut self) -> Woken {
+        let deadline = self.clock.instant(self.node.deadline());
+        let room = self.command_room();
+        if deadline <= Instant::now() {
+            // The node has gathered something: readers get one chance to hand over what else has arrived.
+            tokio::task::yield_now().await;
+            return Woken::Deadline;
+        }
+        let Commands { ordered, urgent } = &mut self.commands;
+        tokio::select! {
+            biased;
+            command = urgent.recv(), if !(urgent.is_closed() && urgent.is_empty()) => Woken::Urgent(command),
+            arrival = self.arrivals.recv() => Woken::Arrival(arrival),
+            _ = ordered.recv_many(&mut self.said, room), if room > 0 && !(ordered.is_closed() && ordered.is_empty()) => {
+                Woken::Commands
+            }
+            () = tokio::time::sleep_until(deadline) => Woken::Deadline,
+        }
+    }
+
+    /// Steps what is ready, a bounded part of it, then ticks if it is time.
+    async fn turn(&mut self, woken: Woken) -> anyhow::Result<()> {
+        self.now = self.clock.now();
+        let (mut frames, mut urgent) = (0, 0);
+        match woken {
+            Woken::Urgent(command) => command.map_or(Ok(()), |command| self.command(command))?,
+            Woken::Arrival(arrival) => frames += arrival.map_or(Ok(0), |arrival| self.arrived(arrival))?,
+            Woken::Commands | Woken::Deadline => {}
+        }
+        while self.stop.is_none() && urgent < TURN_COMMANDS_MAX {
+            let Ok(command) = self.commands.urgent.try_recv() else { break };
+            self.command(command)?;
+            urgent += 1;
+        }
+        while self.stop.is_none() && frames < TURN_FRAMES_MAX {
+            let Ok(arrival) = self.arrivals.try_recv() else { break };
+            self.now = self.clock.now();
+            frames += self.arrived(arrival)?;
+        }
+        self.take_commands().await?;
+        self.now = self.clock.now();
+        if self.stop.is_none() && self.node.deadline() <= self.now.mono {
+            self.step(Input::Tick)?;
+        }
+        self.meter.turned();
+        Ok(())
+    }
+
+    /// Steps the commands that were taken, or else those that are ready now.
+    async fn take_commands(&mut self) -> anyhow::Result<()> {
+        let room = self.command_room();
+        if self.said.is_empty() && room > 0 {
+            tokio::select! {
+                biased;
+                _ = self.commands.ordered.recv_many(&mut self.said, room) => {}
+                () = std::future::ready(()) => {}
+            }
+        }
+        let mut said = std::mem::take(&mut self.said);
+        for command in said.drain(..) {
+            if self.stop.is_none() {
+                self.command(command)?;
+            }
+        }
+        self.said = said;
+        Ok(())
+    }
+
+    /// How many commands may be taken: no more than fit into the outbox if each is a line.
+    fn command_room(&self) -> usize {
+        let room = if self.leaving { TURN_COMMANDS_MAX } else { self.node.outbox_room() };
+        room.min(TURN_COMMANDS_MAX)
+    }
+
+    fn command(&mut self, command: Command) -> anyhow::Result<()> {
+        match command {
+            Command::Say(text) => self.step(Input::Submit(text)),
+            Command::Leave => {
+                self.leaving = true;
+                self.step(Input::Leave)
+            }
+            Command::Status(answer) => {
+                // Who does not wait for the answer does not need it.
+                let _ = answer.send(self.node.status());
+                Ok(())
+            }
+        }
+    }
+
+    /// Steps what was handed over; gives for how many frames it counts.
+    fn arrived(&mut self, arrival: Arrival) -> anyhow::Result<usize> {
+        match arrival {
+            Arrival::Frames { conn, frames, cost: _cost } => {
+                let count = frames.len();
+                for frame in frames {
+                    // The node may close a connection in the middle of what came from it.
+                    if self.links.peer(conn).is_none() || self.stop.is_some() {
+                        break;
+                    }
+                    self.step(Input::Frame(conn, frame))?;
+                }
+                return Ok(count);
+            }
+            Arrival::Gone { conn, why } => self.gone(conn, why)?,
+            Arrival::Dialled { conn, result: Ok(socket) } => {
+                if self.links.dialled(conn, socket) {
+                    self.step(Input::Dialled(conn))?;
+                }
+            }
+            Arrival::Dialled { conn, result: Err(Refused(refused)) } => {
+                if self.links.remove(conn).is_some() {
+                    self.step(Input::DialFailed { conn, refused })?;
+                }
+            }
+            Arrival::Greeted { socket, peer, hello, rest } => {
+                let conn = self.links.accept(peer, socket, rest);
+                self.step(Input::Accepted(conn))?;
+                if self.links.peer(conn).is_some() && self.stop.is_none() {
+                    self.step(Input::Frame(conn, *hello))?;
+                }
+            }
+            Arrival::TurnedAway { peer, why } => self.notices.dropped(Instant::now(), peer, &why),
+        }
+        Ok(1)
+    }
+
+    fn gone(&mut self, conn: ConnId, why: Option<String>) -> anyhow::Result<()> {
+        // Absent: the node has closed it, and wants to hear no more of it.
+        let Some(link) = self.links.remove(conn) else { return Ok(()) };
+        if let Some(why) = why {
+            self.notices.dropped(Instant::now(), link.peer(), &why);
+        }
+        self.step(Input::Closed(conn))
+    }
+
+    /// Steps this, then what came of it that goes before everything else.
+    fn step(&mut self, input: Input) -> anyhow::Result<()> {
+        let mut next = Some(input);
+        while let Some(input) = next {
+            let outputs = self.node.step(self.now, input);
+            self.notices.set_clock(self.node.lamport());
+            for output in outputs {
+                self.obey(output)?;
+            }
+            next = if self.stop.is_none() { self.soon.pop_front() } else { None };
+        }
+        Ok(())
+    }
+
+    fn obey(&mut self, output: Output) -> anyhow::Result<()> {
+        match output {
+            Output::Save(record) => wrote(self.store.save(&record))?,
+            Output::Sync => wrote(self.store.sync())?,
+            Output::Read(id, wanted) => {
+                let found =
+                    self.store.read(&wanted).map_err(|error| error.into().context("cannot read the history"))?;
+                self.answer(Input::Read(id, found));
+            }
+            Output::Cut(keep) => {
+                let cut = wrote(self.store.cut(keep))?;
+                // The node does nothing before it knows what is left.
+                self.soon.push_front(Input::Cut(cut));
+            }
+            Output::Dial(conn, to) => self.links.dial(conn, to),
+            Output::Send(conns, frame) => {
+                for cut in self.links.send(&conns, &frame) {
+                    self.notices.dropped(Instant::now(), cut.peer, &overflowed());
+                    self.soon.push_back(Input::Closed(cut.conn));
+                }
+            }
+            Output::Close(conn) => self.close(conn),
+            Output::Event(Event::Misbehaved { conn, why }) => {
+                if let Some(peer) = self.links.peer(conn) {
+                    self.notices.dropped(Instant::now(), peer, why);
+                }
+            }
+            Output::Event(event) => self.notices.event(event),
+            Output::Stop(stop) => self.stop = Some(stop),
+        }
+        Ok(())
+    }
+
+    /// Puts what was read behind the earlier answers, before the ends of connections.
+    fn answer(&mut self, read: Input) {
+        let answers = self.soon.iter().take_while(|input| !matches!(input, Input::Closed(_))).count();
+        self.soon.insert(answers, read);
+    }
+
+    fn close(&mut self, conn: ConnId) {
+        self.links.close(conn);
+        // It may have been cut just now.
+        self.soon.retain(|input| !matches!(input, Input::Closed(closed) if *closed == conn));
+    }
+}
+
+fn wrote<T, E: Into<anyhow::Error>>(result: Result<T, E>) -> anyhow::Result<T> {
+    result.map_err(Into::into).context("cannot write the history")
+}

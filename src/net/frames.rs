@@ -1,0 +1,161 @@
+//! Bytes of a stream become frames.
+
+use std::io;
+
+use bytes::{Buf as _, BufMut as _, BytesMut};
+use tokio::net::TcpStream;
+
+use super::limits::{HANDOVER_FRAMES_MAX, READ_BYTES_MAX, READ_BYTES_MIN};
+use crate::ring::limits::FRAME_BYTES_MAX;
+use crate::ring::{DecodeError, Frame};
+
+/// What was read from one connection and is not decoded yet: less than a frame and one read.
+#[derive(Debug)]
+pub(super) struct Unframed {
+    bytes: BytesMut,
+    /// Bytes that the next read asks for: more after a read that was full, fewer after one that was almost empty, so
+    /// that a burst takes few reads and a quiet connection little memory.
+    ask: usize,
+    /// No line ends in this many bytes after the last of `ends`.
+    searched: usize,
+    /// Where the whole frames in `bytes` end, each after its line feed.
+    ends: Vec<usize>,
+}
+
+impl Unframed {
+    /// Starts with what was read together with the hello.
+    pub(super) fn with(bytes: BytesMut) -> Self {
+        Self { bytes, ask: READ_BYTES_MIN, searched: 0, ends: Vec::new() }
+    }
+
+    /// Reads once; zero bytes: the stream has ended.
+    pub(super) async fn read(&mut self, socket: &TcpStream) -> io::Result<usize> {
+        loop {
+            self.bytes.reserve(self.ask);
+            match socket.try_read_buf(&mut (&mut self.bytes).limit(self.ask)) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => socket.readable().await?,
+                Err(error) => return Err(error),
+                Ok(read) => {
+                    self.adapt(read);
+                    return Ok(read);
+                }
+            }
+        }
+    }
+
+    fn adapt(&mut self, read: usize) {
+        if read == self.ask {
+            self.ask = (self.ask * 2).min(READ_BYTES_MAX);
+        } else if read < self.ask / 4 && self.ask > READ_BYTES_MIN {
+            self.ask /= 2;
+            // Its memory is as large as it ever had to be: a copy takes what it needs.
+            self.bytes = BytesMut::from(&self.bytes[..]);
+        }
+    }
+
+    /// Finds whole frames, at most [`HANDOVER_FRAMES_MAX`]: how many bytes they have.
+    pub(super) fn find(&mut self) -> Result<usize, DecodeError> {
+        let mut end = self.ends.last().copied().unwrap_or(0);
+        while self.ends.len() < HANDOVER_FRAMES_MAX {
+            let from = end + self.searched;
+            let Some(at) = memchr::memchr(b'\n', &self.bytes[from..]) else {
+                self.searched = self.bytes.len() - end;
+                break;
+            };
+            end = from + at + 1;
+            self.ends.push(end);
+            self.searched = 0;
+        }
+        if self.ends.is_empty() && self.searched >= FRAME_BYTES_MAX {
+            return Err(DecodeError::TooLong(self.searched));
+        }
+        Ok(end)
+    }
+
+    /// Decodes the frames that were found, up to the first that is none.
+    pub(super) fn decode(&mut self, into: &mut Vec<Frame>) -> Result<(), DecodeError> {
+        let mut start = 0;
+        for end in self.ends.drain(..) {
+            into.push(Frame::decode(&self.bytes[start..end])?);
+            start = end;
+        }
+        self.bytes.advance(start);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+
+    fn whole(unframed: &mut Unframed) -> Vec<Frame> {
+        let mut frames = Vec::new();
+        while unframed.find().unwrap() > 0 {
+            unframed.decode(&mut frames).unwrap();
+        }
+        frames
+    }
+
+    #[test]
+    fn frames_are_found_wherever_the_stream_was_torn() {
+        let sent: Vec<Frame> = (0..3).map(Frame::Ping).chain([Frame::Ask]).collect();
+        let mut stream = Vec::new();
+        sent.iter().for_each(|frame| frame.encode(&mut stream));
+        for step in 1..=stream.len() {
+            let mut unframed = Unframed::with(BytesMut::new());
+            let mut got = Vec::new();
+            for piece in stream.chunks(step) {
+                unframed.bytes.extend_from_slice(piece);
+                got.extend(whole(&mut unframed));
+            }
+            assert_eq!(got, sent, "in pieces of {step} bytes");
+            assert!(unframed.bytes.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_burst_is_handed_over_in_bounded_parts() {
+        let mut unframed = Unframed::with(BytesMut::new());
+        let mut stream = Vec::new();
+        (0..1000).for_each(|n| Frame::Ping(n).encode(&mut stream));
+        unframed.bytes.extend_from_slice(&stream);
+        let mut frames = Vec::new();
+        assert!(unframed.find().unwrap() < stream.len());
+        unframed.decode(&mut frames).unwrap();
+        assert_eq!(frames.len(), HANDOVER_FRAMES_MAX);
+        frames.extend(whole(&mut unframed));
+        assert_eq!(frames.len(), 1000);
+    }
+
+    #[test]
+    fn a_burst_makes_reads_longer_and_quiet_makes_them_short_again() {
+        let mut unframed = Unframed::with(BytesMut::new());
+        let burst: Vec<usize> = (0..8).map(|_| (unframed.adapt(unframed.ask), unframed.ask).1).collect();
+        assert_eq!((burst[0], burst[7]), (2 * READ_BYTES_MIN, READ_BYTES_MAX));
+        unframed.bytes.extend_from_slice(&[b' '; READ_BYTES_MAX]);
+        unframed.bytes.advance(READ_BYTES_MAX - 10);
+        (0..8).for_each(|_| unframed.adapt(10));
+        assert_eq!((unframed.ask, unframed.bytes.len()), (READ_BYTES_MIN, 10));
+        assert!(unframed.bytes.capacity() < READ_BYTES_MIN);
+    }
+
+    #[test]
+    fn a_frame_without_an_end_is_refused_at_the_limit() {
+        let mut unframed = Unframed::with(BytesMut::new());
+        unframed.bytes.resize(FRAME_BYTES_MAX - 1, b' ');
+        assert_eq!(unframed.find().unwrap(), 0);
+        unframed.bytes.put_u8(b' ');
+        assert!(matches!(unframed.find(), Err(DecodeError::TooLong(_))));
+    }
+
+    #[test]
+    fn frames_before_an_error_are_kept() {
+        let mut unframed = Unframed::with(BytesMut::from(&b"{\"ping\":1}\n\"ask\"\nGET / HTTP/1.1\n\"ask\"\n"[..]));
+        let mut frames = Vec::new();
+        assert!(unframed.find().unwrap() > 0);
+        assert!(unframed.decode(&mut frames).is_err());
+        assert_eq!(frames, [Frame::Ping(1), Frame::Ask]);
+    }
+}

@@ -1,0 +1,165 @@
+//! All connections of the core.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+
+use super::Meter;
+use super::dial::dial;
+use super::inbox::{Arrival, Inbox};
+use super::limits::{COPY_BYTES_MAX, WRITE_BYTES_MAX};
+use super::link::{Link, Overflow};
+use super::task::Task;
+use crate::ring::limits::FRAME_BYTES_MAX;
+use crate::ring::{ConnId, Frame, Timing};
+
+/// The connections by the core's names for them. Dropping this cuts them all.
+#[derive(Debug)]
+pub(super) struct Links {
+    links: HashMap<ConnId, Link>,
+    /// Those to which something was said in this turn.
+    spoken: Vec<ConnId>,
+    /// Those that are closed once what was said is written.
+    closing: JoinSet<()>,
+    accepted: u64,
+    /// Where frames are encoded.
+    scratch: Vec<u8>,
+    inbox: Inbox,
+    timing: Timing,
+    meter: Arc<Meter>,
+}
+
+/// A connection that was cut because its peer does not read.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Cut {
+    pub(super) conn: ConnId,
+    pub(super) peer: SocketAddr,
+}
+
+impl Links {
+    pub(super) fn new(inbox: Inbox, timing: Timing, meter: Arc<Meter>) -> Self {
+        Self {
+            links: HashMap::new(),
+            spoken: Vec::new(),
+            closing: JoinSet::new(),
+            accepted: 0,
+            scratch: Vec::new(),
+            inbox,
+            timing,
+            meter,
+        }
+    }
+
+    /// The other end of a connection that is there.
+    pub(super) fn peer(&self, conn: ConnId) -> Option<SocketAddr> {
+        self.links.get(&conn).map(Link::peer)
+    }
+
+    /// Begins to open a connection.
+    pub(super) fn dial(&mut self, conn: ConnId, peer: SocketAddr) {
+        let (inbox, timing) = (self.inbox.clone(), self.timing);
+        let dialler = Task::spawn(async move {
+            let result = dial(peer, timing).await;
+            // The driver has ended: nobody wants it.
+            let _ = inbox.put(Arrival::Dialled { conn, result }).await;
+        });
+        self.insert(conn, Link::dialling(peer, dialler, &self.meter));
+    }
+
+    /// A dialled connection is open. False: nobody wants it any more.
+    pub(super) fn dialled(&mut self, conn: ConnId, socket: TcpStream) -> bool {
+        let Some(link) = self.links.remove(&conn) else { return false };
+        let link = link.dialled(conn, socket, &self.inbox);
+        self.links.insert(conn, link);
+        true
+    }
+
+    /// Somebody has connected; `rest` was read already.
+    pub(super) fn accept(&mut self, peer: SocketAddr, socket: TcpStream, rest: BytesMut) -> ConnId {
+        self.accepted += 1;
+        let conn = ConnId::accepted(self.accepted);
+        let link = Link::accepted(conn, peer, socket, rest, &self.inbox, &self.meter);
+        self.insert(conn, link);
+        conn
+    }
+
+    /// Puts a frame behind what is queued on each of these, encoded once; gives those that were cut instead.
+    pub(super) fn send(&mut self, conns: &[ConnId], frame: &Frame) -> Vec<Cut> {
+        let mut cut = Vec::new();
+        if !conns.iter().any(|conn| self.links.contains_key(conn)) {
+            return cut;
+        }
+        let bytes = self.encode(frame);
+        for &conn in conns {
+            // Absent: it has ended, and the core will hear of it.
+            let Some(link) = self.links.get_mut(&conn) else { continue };
+            match link.say(bytes.clone()) {
+                Ok(true) => self.spoken.push(conn),
+                Ok(false) => {}
+                Err(Overflow) => {
+                    cut.push(Cut { conn, peer: link.peer() });
+                    self.remove(conn);
+                }
+            }
+        }
+        cut
+    }
+
+    fn encode(&mut self, frame: &Frame) -> Bytes {
+        self.scratch.clear();
+        frame.encode(&mut self.scratch);
+        let len = self.scratch.len();
+        debug_assert!(len <= FRAME_BYTES_MAX, "no peer takes a frame of {len} bytes");
+        if len < COPY_BYTES_MAX {
+            return Bytes::copy_from_slice(&self.scratch);
+        }
+        // A long one keeps the buffer; the next is probably as long.
+        std::mem::replace(&mut self.scratch, Vec::with_capacity(len)).into()
+    }
+
+    /// Hands what was said in this turn to the writers.
+    pub(super) fn flush(&mut self) {
+        for conn in self.spoken.drain(..) {
+            if let Some(link) = self.links.get_mut(&conn) {
+                link.flush();
+            }
+        }
+        while self.closing.try_join_next().is_some() {}
+    }
+
+    /// Closes a connection once what was said is written.
+    pub(super) fn close(&mut self, conn: ConnId) {
+        if let Some(link) = self.remove(conn) {
+            self.closing.spawn(link.close());
+        }
+    }
+
+    /// Takes a connection out: dropping it cuts it.
+    pub(super) fn remove(&mut self, conn: ConnId) -> Option<Link> {
+        let link = self.links.remove(&conn);
+        self.meter.links(self.links.len());
+        link
+    }
+
+    /// Closes all connections once what was said is written, and waits for it, not long.
+    pub(super) async fn finish(mut self) {
+        for (_, link) in self.links.drain() {
+            self.closing.spawn(link.close());
+        }
+        while self.closing.join_next().await.is_some() {}
+    }
+
+    fn insert(&mut self, conn: ConnId, link: Link) {
+        self.links.insert(conn, link);
+        self.meter.links(self.links.len());
+    }
+}
+
+/// What a notice says of a peer that was [`Cut`].
+pub(super) fn overflowed() -> String {
+    format!("does not read: more than {} MiB wait for it", WRITE_BYTES_MAX / (1024 * 1024))
+}

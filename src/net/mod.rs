@@ -1,0 +1,135 @@
+//! The network: TCP links, and the driver that owns the [`Node`].
+//!
+//! ```text
+//!   listener ──▶ door ──greeted──┐                         ┌──▶ writer ──▶ socket
+//!   socket ──▶ reader ──frames──▶│ one bounded queue ──▶ driver (Node, Store)
+//!   dialler ─────────socket─────▶┘                         └──▶ notices ──▶ frontends
+//! ```
+//!
+//! One task owns the node and its store and does what the node says, in order. Readers decode, writers coalesce; both
+//! are bounded in bytes by the constants of [`limits`], so that a fast, slow, silent or hostile peer is slowed down by
+//! TCP itself or loses its own link, and nobody else notices.
+
+mod accept;
+mod dial;
+mod driver;
+mod frames;
+mod inbox;
+pub mod limits;
+mod link;
+mod links;
+mod meter;
+mod notices;
+mod task;
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+pub use meter::Meter;
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use accept::Door;
+use driver::{Clock, Commands, Driver};
+use inbox::Inbox;
+use limits::{COMMANDS_MAX, NOTICE_BATCHES_MAX};
+use links::Links;
+use notices::Notices;
+use task::Task;
+
+use crate::ring::{Config, Event, Lamport, Node, Status, Stop, Text};
+use crate::store::Store;
+
+/// What a frontend wants of the node.
+#[derive(Debug)]
+pub enum Command {
+    /// Submit a line.
+    Say(Text),
+    /// Leave the room; a second time: at once.
+    Leave,
+    /// Answer with the node's state at this moment.
+    Status(oneshot::Sender<Status>),
+}
+
+/// What a frontend is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// Something happened in the room.
+    Event(Event),
+    /// The node's clock, before a notice that carries no timestamp of its own; only when it has changed.
+    Clock(Lamport),
+    /// A peer broke the protocol, was refused or could not keep up, and lost its link. At most one per peer's IP
+    /// address and [`limits::NOTICE_PAUSE`].
+    PeerDropped {
+        /// Its address; for the one notice about a listener that cannot accept, the listener's.
+        peer: String,
+        /// What was wrong: short, and fit for a terminal.
+        why: String,
+    },
+}
+
+/// A node at work.
+///
+/// It goes on when the frontends drop their ends of the channels; dropping or aborting [`done`](Self::done)'s task is a
+/// crash: all sockets close and nobody is told.
+#[derive(Debug)]
+pub struct Running {
+    /// Commands, in order. None is taken while the node's outbox has no room, so that whoever sends lines waits.
+    pub commands: mpsc::Sender<Command>,
+    /// Commands that do not stand in line behind what was said: for [`Command::Status`], and for a [`Command::Leave`]
+    /// that must not wait until everything said so far has found room.
+    pub urgent: mpsc::Sender<Command>,
+    /// What happened, in order and without a gap: the node waits while this is full.
+    pub notices: mpsc::Receiver<Vec<Notice>>,
+    /// Ends with the node: why it stopped, or the store's error.
+    pub done: JoinHandle<anyhow::Result<Stop>>,
+    /// What the network holds and has done.
+    pub meter: Arc<Meter>,
+}
+
+/// Starts a node on these listeners, within the current tokio runtime.
+///
+/// # Errors
+/// A listener cannot be handed to the runtime.
+pub fn start<S>(config: Config, store: S, listeners: Vec<std::net::TcpListener>) -> anyhow::Result<Running>
+where
+    S: Store + Send + 'static,
+    S::Error: Into<anyhow::Error>,
+{
+    let listeners = listeners.into_iter().map(listen).collect::<anyhow::Result<Vec<_>>>()?;
+    let meter = Arc::new(Meter::default());
+    let (inbox, arrivals) = Inbox::new();
+    let (command_sender, ordered) = mpsc::channel(COMMANDS_MAX);
+    let (urgent_sender, urgent) = mpsc::channel(COMMANDS_MAX);
+    let (notice_sender, notices) = mpsc::channel(NOTICE_BATCHES_MAX);
+    let timing = config.timing;
+    let door = Door::new(listeners, inbox.clone(), timing, Arc::clone(&meter));
+    let clock = Clock::start();
+    let driver = Driver {
+        node: Node::new(config),
+        store,
+        clock,
+        now: clock.now(),
+        said: Vec::new(),
+        links: Links::new(inbox, timing, Arc::clone(&meter)),
+        notices: Notices::new(notice_sender),
+        arrivals,
+        commands: Commands { ordered, urgent },
+        soon: VecDeque::new(),
+        leaving: false,
+        stop: None,
+        meter: Arc::clone(&meter),
+    };
+    let door = Task::spawn(door.run());
+    let done = tokio::spawn(driver.run(door));
+    Ok(Running { commands: command_sender, urgent: urgent_sender, notices, done, meter })
+}
+
+fn listen(listener: std::net::TcpListener) -> anyhow::Result<TcpListener> {
+    let listening = listener.set_nonblocking(true).and_then(|()| TcpListener::from_std(listener));
+    listening.context("cannot listen on a socket that was handed over")
+}

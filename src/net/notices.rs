@@ -1,0 +1,136 @@
+//! What frontends are told.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use super::Notice;
+use super::limits::{NOTICE_CHARS_MAX, NOTICE_PAUSE, NOTICE_PEERS_MAX};
+use crate::ring::{Event, Lamport};
+
+/// The notices of one turn, on their way out.
+#[derive(Debug)]
+pub(super) struct Notices {
+    queue: mpsc::Sender<Vec<Notice>>,
+    batch: Vec<Notice>,
+    /// The node's clock, and what frontends were told of it.
+    clock: Lamport,
+    told: Lamport,
+    /// When a peer of this address was last reported.
+    reported: BTreeMap<IpAddr, Instant>,
+}
+
+impl Notices {
+    pub(super) fn new(queue: mpsc::Sender<Vec<Notice>>) -> Self {
+        Self { queue, batch: Vec::new(), clock: Lamport(0), told: Lamport(0), reported: BTreeMap::new() }
+    }
+
+    /// Something happened in the room.
+    pub(super) fn event(&mut self, event: Event) {
+        if !matches!(event, Event::Line(_) | Event::Backlog(_)) {
+            self.tell_clock();
+        }
+        self.batch.push(Notice::Event(event));
+    }
+
+    /// What the node's clock says from now on.
+    pub(super) fn set_clock(&mut self, clock: Lamport) {
+        self.clock = clock;
+    }
+
+    fn tell_clock(&mut self) {
+        if self.told != self.clock {
+            self.told = self.clock;
+            self.batch.push(Notice::Clock(self.clock));
+        }
+    }
+
+    /// A peer has lost its link; not told when one of its address was told of within [`NOTICE_PAUSE`].
+    pub(super) fn dropped(&mut self, now: Instant, peer: SocketAddr, why: &str) {
+        let ip = peer.ip().to_canonical();
+        if self.reported.len() >= NOTICE_PEERS_MAX {
+            self.reported.retain(|_, &mut at| now - at < NOTICE_PAUSE);
+        }
+        let known = self.reported.get(&ip).copied();
+        let quiet = known.map_or(self.reported.len() >= NOTICE_PEERS_MAX, |at| now - at < NOTICE_PAUSE);
+        if !quiet {
+            self.reported.insert(ip, now);
+            self.tell_clock();
+            self.batch.push(Notice::PeerDropped { peer: peer.to_string(), why: printable(why) });
+        }
+    }
+
+    /// Hands the turn's notices over; waits for a frontend that lags. Without a frontend they are lost.
+    pub(super) async fn deliver(&mut self) {
+        if !self.batch.is_empty() {
+            let _ = self.queue.send(std::mem::take(&mut self.batch)).await;
+        }
+    }
+}
+
+/// Foreign text, short, with whatever could move a cursor or forge a line made visible.
+fn printable(text: &str) -> String {
+    let mut shown: String = text.chars().flat_map(char::escape_debug).take(NOTICE_CHARS_MAX + 1).collect();
+    if let Some((end, _)) = shown.char_indices().nth(NOTICE_CHARS_MAX) {
+        shown.truncate(end);
+        shown.push('…');
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+
+    #[tokio::test]
+    async fn one_address_is_reported_once_in_a_while() {
+        let (start, (queue, mut got)) = (Instant::now(), mpsc::channel(8));
+        let mut notices = Notices::new(queue);
+        for port in 1..=500 {
+            notices.dropped(start, SocketAddr::from(([127, 0, 0, 1], port)), "talks \u{1b}[2J");
+        }
+        notices.dropped(start, SocketAddr::from(([127, 0, 0, 2], 1)), &"x".repeat(1000));
+        notices.deliver().await;
+        let batch = got.recv().await.unwrap();
+        let expected = Notice::PeerDropped { peer: "127.0.0.1:1".into(), why: "talks \\u{1b}[2J".into() };
+        assert_eq!((batch.len(), &batch[0]), (2, &expected));
+        let Notice::PeerDropped { why, .. } = &batch[1] else { panic!("{batch:?}") };
+        assert_eq!(why.chars().count(), NOTICE_CHARS_MAX + 1);
+
+        notices.dropped(start + NOTICE_PAUSE, SocketAddr::from(([127, 0, 0, 1], 7)), "again");
+        notices.deliver().await;
+        assert_eq!(got.recv().await.unwrap().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn the_clock_goes_before_what_has_no_timestamp() {
+        let (queue, mut got) = mpsc::channel(8);
+        let mut notices = Notices::new(queue);
+        for clock in [3, 3, 4] {
+            notices.set_clock(Lamport(clock));
+            notices.event(Event::Backlog(Vec::new()));
+            notices.event(Event::StillElecting);
+        }
+        notices.deliver().await;
+        let clocks = got.recv().await.unwrap().into_iter().map(|notice| match notice {
+            Notice::Clock(at) => at.0,
+            Notice::Event(Event::StillElecting) => 0,
+            Notice::Event(_) | Notice::PeerDropped { .. } => 1,
+        });
+        assert_eq!(clocks.collect::<Vec<_>>(), [1, 3, 0, 1, 0, 1, 4, 0]);
+    }
+
+    #[tokio::test]
+    async fn the_addresses_remembered_are_bounded() {
+        let (queue, _got) = mpsc::channel(8);
+        let mut notices = Notices::new(queue);
+        for ip in 0..2 * NOTICE_PEERS_MAX as u32 {
+            notices.dropped(Instant::now(), SocketAddr::from((ip.to_be_bytes(), 1)), "why");
+        }
+        assert_eq!((notices.reported.len(), notices.batch.len()), (NOTICE_PEERS_MAX, NOTICE_PEERS_MAX));
+    }
+}

@@ -1,0 +1,235 @@
+//! What lines and events look like, on the screen and in the log. Scripts read these: they do not change lightly.
+
+use std::collections::HashMap;
+use std::fmt::{self, Write as _};
+
+use crate::ring::{Entry, Event, Lamport, Member, Name, RoomId, Stop, Uid};
+use crate::text;
+
+/// Authors whose `NAME(IP:PORT)` is kept ready. A room that has more gets by with forgetting.
+const AUTHORS_MAX: usize = 4096;
+
+/// A member as people see it: `NAME(IP:PORT)`.
+#[derive(Clone, Copy, Debug)]
+pub struct Who<'a>(pub &'a Name, pub Uid);
+
+impl fmt::Display for Who<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}({})", self.0, self.1)
+    }
+}
+
+impl<'a> From<&'a Member> for Who<'a> {
+    fn from(member: &'a Member) -> Self {
+        Self(&member.name, member.uid)
+    }
+}
+
+/// Writes chat lines; remembers what it needs to do that quickly.
+#[derive(Debug, Default)]
+pub struct LineFormat {
+    authors: HashMap<Uid, (Name, String)>,
+    text: String,
+}
+
+impl LineFormat {
+    /// Appends the entry, if it is a line, to the log (`TS: NAME(IP:PORT): text`) and to the screen
+    /// (`> NAME(IP:PORT)[TS]: text`). Whether it is one.
+    pub fn push(&mut self, entry: &Entry, log: &mut String, screen: &mut String) -> bool {
+        let Some(line) = entry.line() else { return false };
+        if self.authors.len() >= AUTHORS_MAX && !self.authors.contains_key(&line.uid) {
+            self.authors.clear();
+        }
+        let fresh = || (line.name.clone(), Who(&line.name, line.uid).to_string());
+        let (name, who) = self.authors.entry(line.uid).or_insert_with(fresh);
+        if *name != line.name {
+            (*name, *who) = fresh();
+        }
+        self.text.clear();
+        text::push_visible(&mut self.text, line.text.as_str());
+        let ts = entry.lamport.0;
+        let _ = writeln!(log, "{ts}: {who}: {}", self.text);
+        let _ = writeln!(screen, "> {who}[{ts}]: {}", self.text);
+        true
+    }
+}
+
+/// Appends an event's line to the log: `TS: text`. Nothing but a chat line ever has a chat line's shape.
+pub fn push_log_event(log: &mut String, clock: Lamport, event: &str) {
+    let event = text::visible(event);
+    let guard = if text::is_chat_shaped(&event) { "* " } else { "" };
+    let _ = writeln!(log, "{}: {guard}{event}", clock.0);
+}
+
+/// Appends a room event's line to the screen: `/// text ///`.
+pub fn push_screen_event(screen: &mut String, event: &str) {
+    let _ = writeln!(screen, "/// {} ///", text::visible(event));
+}
+
+/// What an event says; `None` for lines, which have a form of their own, and for what is too frequent to be told.
+pub fn event_text(event: &Event) -> Option<String> {
+    Some(match event {
+        Event::Line(_) | Event::Backlog(_) | Event::Sent { .. } => return None,
+        Event::Entered { name, room } => format!("{name} is in the room {room}"),
+        Event::Joined(member) => format!("{} joined the ring", Who::from(member)),
+        Event::Left { member, lost: true } => format!("{} was lost", Who::from(member)),
+        Event::Left { member, lost: false } => format!("{} left the ring", Who::from(member)),
+        Event::Leader(epoch) => format!("Leader is {} (epoch {})", epoch.leader, epoch.round),
+        Event::LeaderLost(uid) => format!("The leader {uid} does not answer"),
+        Event::Asking { nodes: 1 } => "Asking one node for the leader".to_owned(),
+        Event::Asking { nodes } => format!("Asking {nodes} nodes for the leader"),
+        Event::ElectionStarted { round } => format!("Election {round} started"),
+        Event::TokenPassed { round, candidate, to } => {
+            format!("Election {round}: candidate {candidate} passed on to {to}")
+        }
+        Event::Next { next: Some(next), repaired: true } => format!("Ring repaired: the next is {next}"),
+        Event::Next { next: Some(next), repaired: false } => format!("The next in the ring is {next}"),
+        Event::Next { next: None, repaired: _ } => "Alone in the ring".to_owned(),
+        Event::OtherLeader(epoch) => {
+            format!("Another part of the room follows {} (epoch {})", epoch.leader, epoch.round)
+        }
+        Event::Relayed { through, leader } => format!("The leader {leader} is reached through {through}"),
+        Event::OtherRoom(uid) => format!("another room is now at {uid}"),
+        Event::Rebased { lines: 1 } => "One line goes back into the queue, to be ordered again".to_owned(),
+        Event::Rebased { lines } => format!("{lines} lines go back into the queue, to be ordered again"),
+        Event::Misbehaved { conn: _, why } => format!("A peer broke the protocol and lost its link: {why}"),
+        Event::NotTaken(text) => format!("not sent: {}", text.as_str()),
+        Event::StillElecting => "The room is choosing a leader; waiting".to_owned(),
+    })
+}
+
+/// Whether an event is for people at the screen; the log has all of them.
+pub const fn is_for_screen(event: &Event) -> bool {
+    match event {
+        Event::Joined(_)
+        | Event::Left { .. }
+        | Event::Leader(_)
+        | Event::OtherRoom(_)
+        | Event::Rebased { .. }
+        | Event::NotTaken(_)
+        | Event::StillElecting => true,
+        Event::Line(_)
+        | Event::Backlog(_)
+        | Event::Sent { .. }
+        | Event::Entered { .. }
+        | Event::LeaderLost(_)
+        | Event::Asking { .. }
+        | Event::ElectionStarted { .. }
+        | Event::TokenPassed { .. }
+        | Event::Next { .. }
+        | Event::OtherLeader(_)
+        | Event::Relayed { .. }
+        | Event::Misbehaved { .. } => false,
+    }
+}
+
+/// What a newcomer is told of itself.
+pub fn welcome(name: &Name, wanted: &Name, uid: Uid, room: RoomId) -> String {
+    match name == wanted {
+        true => format!("you are {} in room {room}", Who(name, uid)),
+        false => format!("you are {} in room {room}, since {wanted} is taken", Who(name, uid)),
+    }
+}
+
+/// How a run ended, for the log.
+pub fn stop_text(stop: &Stop) -> String {
+    match stop {
+        Stop::Left { waiting: 0 } => "left the room".to_owned(),
+        Stop::Left { waiting } => format!("left the room with {waiting} lines that nobody has ordered"),
+        Stop::Unreachable => "nobody answers".to_owned(),
+        Stop::Refused(_) => "the room would not have us".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
+
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::ring::{AuthorId, Body, Epoch, Index, Line, LineId, Nonce, SessionId, Text, WallMs};
+
+    fn uid() -> Uid {
+        "10.0.0.5:2428".parse().unwrap()
+    }
+
+    fn member() -> Member {
+        Member { uid: uid(), name: Name::parse("ann").unwrap(), author: AuthorId(1) }
+    }
+
+    fn epoch() -> Epoch {
+        Epoch { round: 3, leader: "10.0.0.7:2428".parse().unwrap(), nonce: Nonce(1) }
+    }
+
+    fn entry(text: &str) -> Entry {
+        let line = Line {
+            id: LineId { author: AuthorId(1), session: SessionId(1), n: 1 },
+            lamport: Lamport(11),
+            name: member().name,
+            uid: uid(),
+            text: Text::parse(text).unwrap(),
+        };
+        Entry {
+            epoch: epoch(),
+            index: Index(9),
+            lamport: Lamport(12),
+            wall: WallMs(0),
+            body: Body::Line(Arc::new(line)),
+        }
+    }
+
+    #[test]
+    fn lines_have_their_exact_form() {
+        let (mut log, mut screen) = (String::new(), String::new());
+        assert!(LineFormat::default().push(&entry("hello"), &mut log, &mut screen));
+        assert_eq!(log, "12: ann(10.0.0.5:2428): hello\n");
+        assert_eq!(screen, "> ann(10.0.0.5:2428)[12]: hello\n");
+    }
+
+    #[test]
+    fn a_message_forges_neither_a_line_nor_an_escape() {
+        let (mut log, mut screen) = (String::new(), String::new());
+        LineFormat::default().push(&entry("x\r13: bob(1.2.3.4:5): y\x1b]0;t\x07\u{202e}"), &mut log, &mut screen);
+        assert_eq!(log, "12: ann(10.0.0.5:2428): x\\r13: bob(1.2.3.4:5): y\\x1b]0;t\\x07\\u{202e}\n");
+        assert_eq!(screen.lines().count(), 1);
+    }
+
+    #[test]
+    fn an_author_who_changes_the_name_is_shown_with_the_new_one() {
+        let (mut log, mut screen) = (String::new(), String::new());
+        let mut format = LineFormat::default();
+        format.push(&entry("a"), &mut log, &mut screen);
+        let mut renamed = entry("b");
+        if let Body::Line(line) = &mut renamed.body {
+            Arc::make_mut(line).name = Name::parse("ann-2").unwrap();
+        }
+        format.push(&renamed, &mut log, &mut screen);
+        assert_eq!(log, "12: ann(10.0.0.5:2428): a\n12: ann-2(10.0.0.5:2428): b\n");
+    }
+
+    #[test]
+    fn events_have_their_exact_form() {
+        for (event, expected) in [
+            (Event::Joined(member()), "ann(10.0.0.5:2428) joined the ring"),
+            (Event::Left { member: member(), lost: false }, "ann(10.0.0.5:2428) left the ring"),
+            (Event::Left { member: member(), lost: true }, "ann(10.0.0.5:2428) was lost"),
+            (Event::Leader(epoch()), "Leader is 10.0.0.7:2428 (epoch 3)"),
+            (Event::OtherRoom(uid()), "another room is now at 10.0.0.5:2428"),
+        ] {
+            assert_eq!(event_text(&event).as_deref(), Some(expected));
+        }
+        let (mut log, mut screen) = (String::new(), String::new());
+        push_log_event(&mut log, Lamport(14), "Leader is 10.0.0.7:2428 (epoch 3)");
+        push_screen_event(&mut screen, "Leader is 10.0.0.7:2428 (epoch 3)");
+        assert_eq!(log, "14: Leader is 10.0.0.7:2428 (epoch 3)\n");
+        assert_eq!(screen, "/// Leader is 10.0.0.7:2428 (epoch 3) ///\n");
+    }
+
+    #[test]
+    fn no_event_has_the_shape_of_a_chat_line() {
+        let mut log = String::new();
+        push_log_event(&mut log, Lamport(1), "bob(1.2.3.4:5): forged\n2: bob(1.2.3.4:5): again");
+        assert_eq!(log, "1: * bob(1.2.3.4:5): forged\\n2: bob(1.2.3.4:5): again\n");
+    }
+}

@@ -1,0 +1,225 @@
+//! What a typed line means, and its way to the node.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::net::Command;
+use crate::ring::limits::TEXT_BYTES_MAX;
+use crate::ring::{Member, Role, Status, Text, TextError};
+use crate::ui::format::Who;
+use crate::ui::pipe::Typed;
+use crate::ui::screen::Screen;
+
+/// What there is to type besides lines, on a terminal.
+const HELP: [&str; 5] = [
+    "type a line and press Enter to say it",
+    "/who      who is here",
+    "/status   how this node is doing",
+    "/exit     leave (also /quit, //exit, Ctrl-D, Ctrl-C)",
+    "a line that is to begin with a slash: put a space before it",
+];
+
+/// Takes what is typed, in order, and waits while the node has no room for it.
+#[derive(Debug)]
+pub struct Talk {
+    /// Lines go here.
+    pub commands: mpsc::Sender<Command>,
+    /// Questions go here.
+    pub urgent: mpsc::Sender<Command>,
+    /// Answers go here.
+    pub screen: Screen,
+    /// There is a terminal: slash commands are understood.
+    pub terminal: bool,
+    /// Set once the node is leaving: nothing more is said.
+    pub leaving: Arc<AtomicBool>,
+    /// Counts what is said.
+    pub lines: OwnLines,
+}
+
+/// How many lines were typed in this run, and how many of them stand in the log.
+#[derive(Clone, Debug, Default)]
+pub struct OwnLines(Arc<Counts>);
+
+#[derive(Debug, Default)]
+struct Counts {
+    said: AtomicU64,
+    ordered: AtomicU64,
+}
+
+impl OwnLines {
+    /// One more was handed to the node.
+    pub fn say(&self) {
+        self.0.said.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// The log holds the line of this number: lines are numbered from 1 in the order in which they were said.
+    pub fn witness(&self, n: u64) {
+        self.0.ordered.fetch_max(n, Ordering::AcqRel);
+    }
+
+    /// The number of the last one in the log.
+    pub fn ordered(&self) -> u64 {
+        self.0.ordered.load(Ordering::Acquire)
+    }
+
+    /// How many are not in the log.
+    pub fn waiting(&self) -> u64 {
+        self.0.said.load(Ordering::Acquire).saturating_sub(self.ordered())
+    }
+}
+
+/// What a line means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Meaning<'a> {
+    Nothing,
+    Say,
+    Leave,
+    Help,
+    Who,
+    Status,
+    Unknown(&'a str),
+}
+
+fn meaning(line: &str, terminal: bool) -> Meaning<'_> {
+    match line.trim() {
+        "" => return Meaning::Nothing,
+        "//exit" | "/exit" => return Meaning::Leave,
+        _ => {}
+    }
+    if !terminal || !line.starts_with('/') {
+        return Meaning::Say;
+    }
+    match line.trim_end() {
+        "/quit" | "//quit" => Meaning::Leave,
+        "/help" | "/?" => Meaning::Help,
+        "/who" => Meaning::Who,
+        "/status" => Meaning::Status,
+        other => Meaning::Unknown(other),
+    }
+}
+
+impl Talk {
+    /// Takes one line of input. `false`: no more is wanted.
+    pub fn take(&self, typed: &Typed) -> bool {
+        let line = match typed {
+            _ if self.leaving.load(Ordering::Acquire) => return false,
+            Typed::Line(line) => line,
+            Typed::TooLong { bytes } => {
+                self.refuse(&format!("a line of {bytes} bytes was not sent: at most {TEXT_BYTES_MAX} are allowed"));
+                return true;
+            }
+        };
+        match meaning(line, self.terminal) {
+            Meaning::Nothing => true,
+            Meaning::Leave => false,
+            Meaning::Say => self.say(line),
+            Meaning::Help => {
+                HELP.into_iter().for_each(|line| self.screen.event(line));
+                true
+            }
+            Meaning::Who => self.answer(who),
+            Meaning::Status => self.answer(status),
+            Meaning::Unknown(command) => {
+                let command = command.split_whitespace().next().unwrap_or(command);
+                self.screen.event(&format!("{command} is no command, and was not sent; /help lists what there is"));
+                true
+            }
+        }
+    }
+
+    fn say(&self, line: &str) -> bool {
+        match Text::parse(line) {
+            Ok(text) => {
+                self.lines.say();
+                self.commands.blocking_send(Command::Say(text)).is_ok()
+            }
+            Err(TextError::Blank) => true,
+            // A paste of several lines.
+            Err(TextError::Newline) => line.lines().all(|line| self.take(&Typed::Line(line.to_owned()))),
+            Err(TextError::TooLong { bytes }) => self.take(&Typed::TooLong { bytes: bytes as u64 }),
+        }
+    }
+
+    /// A word on standard error, or, where that would tear what is being typed, above it.
+    fn refuse(&self, why: &str) {
+        match self.terminal {
+            true => self.screen.event(why),
+            false => eprintln!("dist-chat: {why}"),
+        }
+    }
+
+    fn answer(&self, tell: fn(&Status) -> Vec<String>) -> bool {
+        let (ask, answer) = oneshot::channel();
+        if self.urgent.blocking_send(Command::Status(ask)).is_err() {
+            return false;
+        }
+        if let Ok(status) = answer.blocking_recv() {
+            tell(&status).iter().for_each(|line| self.screen.event(line));
+        }
+        true
+    }
+}
+
+fn who(status: &Status) -> Vec<String> {
+    let leader = status.epoch.map(|epoch| epoch.leader);
+    let tell = |member: &Member| {
+        let who = Who::from(member);
+        match (member.uid == status.uid, Some(member.uid) == leader) {
+            (true, true) => format!("{who}, you, the leader"),
+            (true, false) => format!("{who}, you"),
+            (false, true) => format!("{who}, the leader"),
+            (false, false) => who.to_string(),
+        }
+    };
+    status.members.iter().map(tell).collect()
+}
+
+fn status(status: &Status) -> Vec<String> {
+    let room = status.room.map_or_else(|| "no room yet".to_owned(), |room| format!("room {room}"));
+    let role = match status.role {
+        Role::Leader => "the leader",
+        Role::Follower => "a follower",
+        Role::Electing => "looking for a leader",
+        Role::Joining => "on the way in",
+    };
+    let members = status.members.len();
+    vec![
+        format!("{} is {role} in {room}", Who(&status.name, status.uid)),
+        format!("{members} here, {} entries in the log, {} own lines waiting", status.tail.index.0, status.waiting),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn from_a_pipe_only_exit_is_a_command() {
+        for (line, expected) in [
+            ("/etc/hosts", Meaning::Say),
+            ("/who", Meaning::Say),
+            ("//exit", Meaning::Leave),
+            ("/exit ", Meaning::Leave),
+            (" \t", Meaning::Nothing),
+            ("say /exit", Meaning::Say),
+        ] {
+            assert_eq!(meaning(line, false), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn on_a_terminal_a_slash_begins_a_command() {
+        for (line, expected) in [
+            ("/etc/hosts", Meaning::Unknown("/etc/hosts")),
+            (" /etc/hosts", Meaning::Say),
+            ("/who ", Meaning::Who),
+            ("/quit", Meaning::Leave),
+            ("//exit", Meaning::Leave),
+            ("hello /who", Meaning::Say),
+        ] {
+            assert_eq!(meaning(line, true), expected, "{line}");
+        }
+    }
+}

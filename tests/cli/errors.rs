@@ -1,0 +1,147 @@
+//! What goes wrong, what is said about it, and the exit code.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpListener;
+
+use dist_chat::ring::{AuthorId, Frame, Hello, Refusal, RoomId, SessionId, Uid, limits::PROTOCOL_VERSION};
+
+use crate::harness::{Dir, Ended, Node, program, run, run_args};
+
+fn join(port: u16, more: &[&str]) -> Ended {
+    let dir = Dir::new();
+    let port = port.to_string();
+    let args: Vec<&str> =
+        ["-p", "0", "-na", "127.0.0.1", "-np", &port].into_iter().chain(more.iter().copied()).collect();
+    run(program(&dir.0, &args), b"hello\n")
+}
+
+#[test]
+fn a_port_that_a_dist_chat_has_is_said_so_by_name() {
+    let ann = Node::found("ann");
+    let port = ann.port.to_string();
+    let ended = run(program(&ann.dir.0, &["-l", "-p", &port]), b"");
+    assert_eq!(ended.code, 3);
+    assert_eq!(
+        ended.err,
+        format!(
+            "dist-chat: cannot listen on 127.0.0.1:{port}\n  a dist-chat of yours has that port: ann(127.0.0.1:{port})\n  \
+             try another port with -p PORT\n"
+        )
+    );
+}
+
+#[test]
+fn a_port_that_another_users_dist_chat_has_is_said_too() {
+    let ann = Node::found("ann");
+    // Another runtime directory: the status socket is not found, as with another user.
+    let ended = run_args(&["-l", "-p", &ann.port.to_string()]);
+    assert_eq!(ended.code, 3);
+    assert!(ended.err.contains("\n  a dist-chat has that port\n"), "{}", ended.err);
+}
+
+#[test]
+fn a_port_of_another_program_and_an_address_of_another_machine() {
+    let other = TcpListener::bind("127.0.0.1:0").unwrap();
+    let ended = run_args(&["-l", "-p", &other.local_addr().unwrap().port().to_string()]);
+    assert_eq!(ended.code, 3);
+    assert!(ended.err.contains("\n  another program has that port\n"), "{}", ended.err);
+    let ended = run_args(&["-l", "-p", "0", "-a", "192.0.2.1"]);
+    assert_eq!(ended.code, 3);
+    assert!(ended.err.contains("192.0.2.1 is no address of this machine"), "{}", ended.err);
+}
+
+#[test]
+fn nobody_is_reachable() {
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let ended = join(closed.port(), &[]);
+    assert_eq!(ended.code, 4);
+    assert_eq!(
+        ended.err,
+        format!(
+            "dist-chat: cannot reach {closed} (connection refused, tried for 5 s)\n  nothing listens there, or a firewall \
+             refuses it\n  try `dist-chat status` on that machine, or another member's address\n"
+        )
+    );
+    assert!(!ended.out.contains("hello"), "{}", ended.out);
+}
+
+#[test]
+fn a_host_that_is_not_found() {
+    let ended = run_args(&["-p", "0", "-na", "no-such-host.invalid"]);
+    assert_eq!(ended.code, 4);
+    assert!(ended.err.contains("cannot find the host no-such-host.invalid"), "{}", ended.err);
+}
+
+#[test]
+fn a_taken_name_is_refused_with_a_suggestion() {
+    let ann = Node::found("Ann");
+    let ended = join(ann.port, &["-n", "ann"]);
+    assert_eq!(ended.code, 5);
+    assert!(ended.err.starts_with("dist-chat: the name ann is taken in this room\n"), "{}", ended.err);
+    assert!(ended.err.contains("\n  try `-n ann-2`\n"), "{}", ended.err);
+}
+
+#[test]
+fn a_taken_default_gets_a_number() {
+    let user = Node::found("user");
+    let ended = join(user.port, &[]);
+    assert_eq!(ended.code, 0, "{}", ended.err);
+    assert!(ended.out.contains("> user-2(127.0.0.1:"), "{}", ended.out);
+    assert!(ended.out.contains(", since user is taken ///"), "{}", ended.out);
+}
+
+/// A node that answers every hello with this refusal.
+fn refusing(refusal: Refusal) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut hello = Vec::new();
+            BufReader::new(&stream).read_until(b'\n', &mut hello).unwrap();
+            let mut answer = Vec::new();
+            Frame::Hello(Hello {
+                version: PROTOCOL_VERSION,
+                room: Some(RoomId(7)),
+                uid: Uid(address),
+                author: AuthorId(1),
+                session: SessionId(1),
+            })
+            .encode(&mut answer);
+            Frame::Refuse(refusal.clone()).encode(&mut answer);
+            let _ = stream.write_all(&answer);
+        }
+    });
+    address.port()
+}
+
+#[test]
+fn a_room_of_another_version_refuses() {
+    let ended = join(refusing(Refusal::Version(99)), &[]);
+    assert_eq!(ended.code, 5, "{}", ended.err);
+    assert!(ended.err.contains("speaks version 99 of the protocol, this program version 1"), "{}", ended.err);
+}
+
+#[test]
+fn a_full_room_refuses() {
+    let ended = join(refusing(Refusal::Full), &[]);
+    assert_eq!(ended.code, 5, "{}", ended.err);
+    assert!(ended.err.contains("the room is full"), "{}", ended.err);
+}
+
+#[test]
+fn a_log_that_cannot_be_written() {
+    let ended = run_args(&["-l", "-p", "0", "--data-dir", "/nonexistent"]);
+    assert_eq!(ended.code, 6);
+    assert!(ended.err.starts_with("dist-chat: cannot write /nonexistent/chat_"), "{}", ended.err);
+    assert!(ended.err.contains("\n  try another directory with --data-dir DIR\n"), "{}", ended.err);
+}
+
+#[test]
+fn a_log_that_another_node_writes_is_left_alone() {
+    let ann = Node::found("ann");
+    // The same port at another address, in the same directory.
+    let ended = run(program(&ann.dir.0, &["-l", "-a", "127.0.0.2", "-p", &ann.port.to_string()]), b"");
+    assert_eq!(ended.code, 6);
+    assert!(ended.err.contains("another node writes to it"), "{}", ended.err);
+}

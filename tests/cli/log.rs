@@ -1,0 +1,88 @@
+//! The chat log's form.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
+use rustix::process::Signal;
+
+use crate::harness::{Dir, Node, chat_lines, program, run, until};
+
+#[test]
+fn the_log_has_its_form() {
+    let mut ann = Node::found("ann");
+    let port = ann.port;
+    ann.feed("hello\n");
+    until("flushed within a second", || ann.dir.log(port).contains(&format!(": ann(127.0.0.1:{port}): hello\n")));
+    let (_, _, dir) = ann.leave();
+    let log = dir.log(port);
+    let (dashes, rest) = log.split_once('\n').unwrap();
+    assert!(!dashes.is_empty() && dashes.bytes().all(|b| b == b'-'), "{log}");
+    for line in rest.lines() {
+        let (ts, message) = line.split_once(": ").unwrap();
+        assert!(ts.parse::<u64>().is_ok() && !message.is_empty(), "{line}");
+    }
+    assert_eq!(chat_lines(&log).len(), 1);
+    assert!(log.ends_with('\n'));
+    let path = dir.0.join(format!("chat_{port}.log"));
+    assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+
+    let again = program(&dir.0, &["-l", "-p", &port.to_string()]);
+    let (_, _, dir) = Node::spawn(dir, again).leave();
+    let appended = dir.log(port);
+    assert!(appended.starts_with(&log));
+    assert_eq!(appended.lines().filter(|line| line.starts_with("---")).count(), 2, "{appended}");
+}
+
+#[test]
+fn a_rotated_log_is_opened_anew() {
+    let mut ann = Node::found("ann");
+    let port = ann.port;
+    let path = ann.dir.0.join(format!("chat_{port}.log"));
+    ann.feed("before\n");
+    until("written", || ann.dir.log(port).contains("before"));
+    fs::rename(&path, ann.dir.0.join("rotated")).unwrap();
+    ann.signal(Signal::HUP);
+    until("opened anew", || path.exists());
+    ann.feed("after\n");
+    until("written", || ann.dir.log(port).contains("): after\n"));
+    let rotated = fs::read_to_string(ann.dir.0.join("rotated")).unwrap();
+    assert!(rotated.contains("before") && !rotated.contains("after"));
+    assert!(!ann.dir.log(port).contains("before"));
+}
+
+#[test]
+fn a_hang_up_without_a_rotation_changes_nothing() {
+    let mut ann = Node::found("ann");
+    let port = ann.port;
+    for n in 0..10 {
+        ann.signal(Signal::HUP);
+        ann.feed(format!("line {n}\n"));
+        ann.wait_for(&format!("]: line {n}"));
+    }
+    let (code, _, dir) = ann.leave();
+    assert_eq!(code, 0);
+    assert_eq!(chat_lines(&dir.log(port)).len(), 10);
+}
+
+#[test]
+fn a_full_disk_is_a_failure_of_files() {
+    let dir = Dir::new();
+    let port = { std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port() };
+    std::os::unix::fs::symlink("/dev/full", dir.0.join(format!("chat_{port}.log"))).unwrap();
+    let mut command = program(&dir.0, &["-l", "-p", &port.to_string(), "--daemon"]);
+    command.env("DIST_CHAT_NAME", "ann");
+    let ended = run(command, b"");
+    assert_eq!(ended.code, 6, "{}", ended.err);
+    assert!(ended.err.contains("No space left on device"), "{}", ended.err);
+}
+
+#[test]
+fn verbose_shows_the_log_lines_too() {
+    let mut ann = Node::start(&["-l", "-p", "0", "-n", "ann", "-v"]);
+    let mut bob = Node::join("bob", &ann);
+    let port = bob.port;
+    bob.feed("hello\n");
+    ann.wait_for(&format!("/// bob(127.0.0.1:{port}) joined the ring ///"));
+    let logged = ann.wait_for(&format!(": bob(127.0.0.1:{port}) joined the ring"));
+    assert!(logged.split_once(": ").unwrap().0.parse::<u64>().is_ok(), "{logged}");
+}

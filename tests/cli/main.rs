@@ -1,0 +1,11 @@
+//! The program as people and scripts meet it: real processes, their output, their files, their exit codes.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, and its name says what it shows")]
+
+mod errors;
+mod harness;
+mod log;
+mod screen;
+mod status;
+mod talking;
+mod usage;

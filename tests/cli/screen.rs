@@ -1,0 +1,129 @@
+//! A terminal, played by tmux: what arrives never tears what is being typed.
+
+use std::process::Command;
+
+use crate::harness::{Dir, Node, PROGRAM, until};
+
+/// A program in a terminal of 80 columns and 24 lines.
+struct Terminal {
+    dir: Dir,
+}
+
+impl Terminal {
+    /// `None`, with a word, where there is no tmux.
+    fn start(args: &str) -> Option<Self> {
+        if Command::new("tmux").arg("-V").output().is_err() {
+            eprintln!("skipped: no tmux here");
+            return None;
+        }
+        let terminal = Self { dir: Dir::new() };
+        let dir = terminal.dir.0.display();
+        // The shell stays after the program, to show its exit code and what it left of the terminal.
+        let script = format!(
+            "cd {dir}; export XDG_RUNTIME_DIR={dir}; {PROGRAM} {args}; echo code $?; stty -a | grep -c -- -icanon; cat"
+        );
+        terminal.tmux(&["-f", "/dev/null", "new-session", "-d", "-x", "80", "-y", "24", "sh", "-c", &script]);
+        Some(terminal)
+    }
+
+    fn tmux(&self, args: &[&str]) -> String {
+        let output = Command::new("tmux").arg("-S").arg(self.dir.0.join("tmux")).args(args).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    fn keys(&self, keys: &[&str]) {
+        self.tmux(&[&["send-keys"], keys].concat());
+    }
+
+    /// The lines that are not empty.
+    fn lines(&self) -> Vec<String> {
+        self.tmux(&["capture-pane", "-p"]).lines().filter(|line| !line.is_empty()).map(str::to_owned).collect()
+    }
+
+    fn wait_for(&self, what: impl Fn(&[String]) -> bool) -> Vec<String> {
+        let mut lines = Vec::new();
+        until("the screen shows it", || {
+            lines = self.lines();
+            what(&lines)
+        });
+        lines
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        self.tmux(&["kill-server"]);
+    }
+}
+
+fn last_is(text: &str) -> impl Fn(&[String]) -> bool {
+    move |lines| lines.last().is_some_and(|last| last == text)
+}
+
+/// The exit code is 0, and the terminal no longer in raw mode.
+fn ends_well(lines: &[String]) -> bool {
+    lines.ends_with(&["code 0".to_owned(), "0".to_owned()])
+}
+
+#[test]
+fn what_arrives_stands_above_what_is_being_typed() {
+    let mut bob = Node::found("bob");
+    let Some(terminal) = Terminal::start(&format!("-p 0 -n ann -na 127.0.0.1 -np {}", bob.port)) else { return };
+    let joined = bob.wait_for(" joined the ring ///");
+    let ann = joined.split_whitespace().nth(1).unwrap();
+    terminal.wait_for(last_is(&format!("> {ann}:")));
+    terminal.keys(&["-l", "half a li"]);
+    terminal.wait_for(last_is(&format!("> {ann}: half a li")));
+    bob.feed((0..12).map(|n| format!("from bob {n}\n")).collect::<String>());
+    let lines = terminal.wait_for(|lines| lines.iter().any(|line| line.ends_with("from bob 11")));
+    assert_eq!(lines.last().unwrap(), &format!("> {ann}: half a li"));
+    for n in 0..12 {
+        assert_eq!(lines.iter().filter(|line| line.ends_with(&format!("]: from bob {n}"))).count(), 1, "{lines:#?}");
+    }
+
+    // One's own line is seen once, when the room has it.
+    terminal.keys(&["-l", "ne"]);
+    terminal.keys(&["Enter"]);
+    let said = bob.wait_for("half a line");
+    let lines = terminal.wait_for(|lines| lines.contains(&said));
+    assert_eq!(lines.iter().filter(|line| line.contains("half a li")).count(), 1, "{lines:#?}");
+    assert_eq!(lines.last().unwrap(), &format!("> {ann}:"));
+
+    // And comes back with the arrow key, as often as one likes.
+    terminal.keys(&["Up"]);
+    terminal.wait_for(last_is(&format!("> {ann}: half a line")));
+    terminal.keys(&["Enter"]);
+    bob.wait_for("half a line");
+    terminal.wait_for(last_is(&format!("> {ann}:")));
+    terminal.keys(&["C-d"]);
+    terminal.wait_for(ends_well);
+}
+
+#[test]
+fn slash_commands_are_answered_and_not_sent() {
+    let Some(terminal) = Terminal::start("-l -p 0 -n ann") else { return };
+    terminal.wait_for(|lines| lines.last().is_some_and(|line| line.starts_with("> ann(")));
+    terminal.keys(&["-l", "/etc/hosts"]);
+    terminal.keys(&["Enter"]);
+    terminal.wait_for(|lines| lines.iter().any(|line| line.starts_with("/// /etc/hosts is no command")));
+    terminal.keys(&["-l", "/who"]);
+    terminal.keys(&["Enter"]);
+    let lines = terminal.wait_for(|lines| lines.iter().any(|line| line.ends_with("you, the leader ///")));
+    assert!(!lines.iter().any(|line| line.contains("]: /")), "{lines:#?}");
+    terminal.keys(&["-l", "/exit"]);
+    terminal.keys(&["Enter"]);
+    terminal.wait_for(ends_well);
+}
+
+#[test]
+fn a_signal_leaves_the_terminal_as_it_was() {
+    let Some(terminal) = Terminal::start("-l -p 0 -n ann") else { return };
+    terminal.wait_for(|lines| lines.last().is_some_and(|line| line.starts_with("> ann(")));
+    terminal.keys(&["-l", "unfinished"]);
+    terminal.wait_for(|lines| lines.last().is_some_and(|line| line.ends_with("unfinished")));
+    let pids = terminal.tmux(&["list-panes", "-F", "#{pane_pid}"]);
+    let children = Command::new("pgrep").args(["-P", pids.trim(), "dist-chat"]).output().unwrap();
+    let pid = String::from_utf8(children.stdout).unwrap().trim().parse().unwrap();
+    rustix::process::kill_process(rustix::process::Pid::from_raw(pid).unwrap(), rustix::process::Signal::TERM).unwrap();
+    terminal.wait_for(ends_well);
+}

@@ -1,0 +1,188 @@
+//! Nodes of one process on loopback, and what each was told.
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use dist_chat::net::{self, Command, Meter, Notice};
+use dist_chat::ring::{
+    AuthorId, Config, Entry, Event, Name, RoomId, SessionId, Start, Status, Stop, Text, Timing, Uid,
+};
+use dist_chat::store::{MemoryStore, Store as _};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+
+/// The longest wait for anything in these tests.
+const LONG: Duration = Duration::from_secs(30);
+
+/// What one node told its frontend.
+#[derive(Debug, Default)]
+pub struct Seen {
+    /// Timestamp and text of every line, in the order shown.
+    pub lines: Vec<(u64, String)>,
+    /// It is in the room.
+    pub entered: bool,
+    /// Peers that lost their link, and why.
+    pub dropped: Vec<(String, String)>,
+}
+
+/// A node at work.
+pub struct Member {
+    pub address: SocketAddr,
+    pub commands: mpsc::Sender<Command>,
+    pub urgent: mpsc::Sender<Command>,
+    pub meter: Arc<Meter>,
+    seen: watch::Receiver<Seen>,
+    done: JoinHandle<anyhow::Result<Stop>>,
+}
+
+impl Member {
+    /// The `n`-th node of a test, on a free port.
+    pub fn start(n: u64, start: Start) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let store = MemoryStore::new();
+        let config = Config {
+            uid: Uid(address),
+            name: Name::parse(&format!("node{n}")).unwrap(),
+            rename: false,
+            author: AuthorId(n),
+            session: SessionId(n),
+            seed: n,
+            start,
+            saved: store.saved().unwrap(),
+            timing: Timing::default(),
+        };
+        let running = net::start(config, store, vec![listener]).unwrap();
+        let seen = collect(running.notices);
+        Self {
+            address,
+            commands: running.commands,
+            urgent: running.urgent,
+            meter: running.meter,
+            seen,
+            done: running.done,
+        }
+    }
+
+    /// A room of that many nodes, the first its founder.
+    pub async fn room(nodes: u64) -> Vec<Self> {
+        let mut room = vec![Self::start(1, Start::Found(RoomId(7)))];
+        room[0].until("it has founded a room", |seen| seen.entered).await;
+        let contact = room[0].address;
+        room.extend((2..=nodes).map(|n| Self::start(n, Start::Join(vec![contact]))));
+        for member in &mut room {
+            member.until("it is in the room", |seen| seen.entered).await;
+            member.members(nodes as usize).await;
+        }
+        room
+    }
+
+    pub async fn say(&self, text: &str) {
+        self.commands.send(Command::Say(Text::parse(text).unwrap())).await.unwrap();
+    }
+
+    /// Waits until what it was told fulfils this.
+    pub async fn until(&mut self, what: &str, fulfilled: impl FnMut(&Seen) -> bool) {
+        let address = self.address;
+        let waited = tokio::time::timeout(LONG, self.seen.wait_for(fulfilled)).await.map(|seen| drop(seen.unwrap()));
+        if waited.is_err() {
+            let status = self.status().await;
+            panic!("{address}: never: {what}; {} lines, {status:#?}", self.seen.borrow().lines.len());
+        }
+    }
+
+    /// Waits for that many lines, no more, and gives them.
+    pub async fn lines(&mut self, count: usize) -> Vec<(u64, String)> {
+        self.until(&format!("{count} lines"), |seen| seen.lines.len() >= count).await;
+        let lines = self.seen.borrow().lines.clone();
+        assert_eq!(lines.len(), count, "{}", self.address);
+        assert!(lines.is_sorted_by(|a, b| a.0 < b.0), "timestamps do not rise");
+        lines
+    }
+
+    pub fn dropped(&self) -> Vec<(String, String)> {
+        self.seen.borrow().dropped.clone()
+    }
+
+    pub async fn status(&self) -> Status {
+        let (answer, status) = oneshot::channel();
+        self.urgent.send(Command::Status(answer)).await.unwrap();
+        tokio::time::timeout(LONG, status).await.unwrap().unwrap()
+    }
+
+    /// Waits until its view has that many members and its neighbours are linked.
+    pub async fn members(&self, count: usize) -> Status {
+        let wait = async {
+            loop {
+                let status = self.status().await;
+                if status.members.len() == count && status.next.is_some() && status.prev.is_some() {
+                    return status;
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        match tokio::time::timeout(LONG, wait).await {
+            Ok(status) => status,
+            Err(_) => panic!("never {count} members: {:#?}", self.status().await),
+        }
+    }
+
+    /// The process dies.
+    pub async fn crash(self) {
+        self.done.abort();
+        assert!(self.done.await.unwrap_err().is_cancelled());
+    }
+
+    /// The person leaves.
+    pub async fn leave(self) -> Stop {
+        self.urgent.send(Command::Leave).await.unwrap();
+        self.ended().await
+    }
+
+    /// The node ends by itself.
+    pub async fn ended(self) -> Stop {
+        tokio::time::timeout(LONG, self.done).await.unwrap().unwrap().unwrap()
+    }
+}
+
+/// The position of the leader among these.
+pub async fn leader(room: &[Member]) -> usize {
+    let leader = room[0].status().await.epoch.unwrap().leader;
+    room.iter().position(|member| Uid(member.address) == leader).unwrap()
+}
+
+/// Every member has exactly these many lines, in one order.
+pub async fn agree(room: &mut [Member], count: usize) -> Vec<(u64, String)> {
+    let first = room[0].lines(count).await;
+    for member in &mut room[1..] {
+        assert!(member.lines(count).await == first, "{} has another order", member.address);
+    }
+    first
+}
+
+fn collect(mut notices: mpsc::Receiver<Vec<Notice>>) -> watch::Receiver<Seen> {
+    let (sender, seen) = watch::channel(Seen::default());
+    tokio::spawn(async move {
+        while let Some(batch) = notices.recv().await {
+            sender.send_modify(|seen| batch.into_iter().for_each(|notice| seen.take(notice)));
+        }
+    });
+    seen
+}
+
+impl Seen {
+    fn take(&mut self, notice: Notice) {
+        match notice {
+            Notice::Event(Event::Line(entry)) => self.line(&entry),
+            Notice::Event(Event::Backlog(entries)) => entries.iter().for_each(|entry| self.line(entry)),
+            Notice::Event(Event::Entered { .. }) => self.entered = true,
+            Notice::Event(_) | Notice::Clock(_) => {}
+            Notice::PeerDropped { peer, why } => self.dropped.push((peer, why)),
+        }
+    }
+
+    fn line(&mut self, entry: &Entry) {
+        self.lines.push((entry.lamport.0, entry.line().unwrap().text.as_str().to_owned()));
+    }
+}

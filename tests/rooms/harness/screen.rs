@@ -1,0 +1,119 @@
+//! What a node has written to its standard output, and waiting for it.
+
+use std::collections::HashMap;
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Instant;
+
+/// A chat line as a person sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chat {
+    pub ts: u64,
+    pub name: String,
+    pub addr: SocketAddr,
+    pub text: String,
+}
+
+impl Chat {
+    /// `> NAME(IP:PORT)[TS]: text`
+    pub fn from_screen(line: &str) -> Option<Self> {
+        let (head, text) = line.strip_prefix("> ")?.split_once("]: ")?;
+        let (head, ts) = head.rsplit_once('[')?;
+        Self::new(head, ts, text)
+    }
+
+    /// `TS: NAME(IP:PORT): text`
+    pub fn from_log(line: &str) -> Option<Self> {
+        let (ts, rest) = line.split_once(": ")?;
+        let (head, text) = rest.split_once("): ")?;
+        Self::new(&format!("{head})"), ts, text)
+    }
+
+    fn new(head: &str, ts: &str, text: &str) -> Option<Self> {
+        let (name, addr) = head.strip_suffix(')')?.split_once('(')?;
+        if name.is_empty() || name.contains(char::is_whitespace) {
+            return None;
+        }
+        Some(Self { ts: ts.parse().ok()?, name: name.into(), addr: addr.parse().ok()?, text: text.into() })
+    }
+
+    /// The tag and number of a line typed by a [`Talker`](super::Talker).
+    pub fn numbered(&self) -> Option<(&str, u64)> {
+        let mut words = self.text.split(' ');
+        Some((words.next()?, words.next()?.parse().ok()?))
+    }
+}
+
+/// Everything shown so far.
+#[derive(Default)]
+pub struct Shown {
+    pub chats: Vec<Chat>,
+    /// When each of `chats` arrived here.
+    pub at: Vec<Instant>,
+    /// Every other line, with the time of its arrival.
+    pub events: Vec<(Instant, String)>,
+    /// For each talker's tag the highest number shown.
+    pub high: HashMap<String, u64>,
+    /// For each text the time when it was first shown.
+    pub first: HashMap<String, Instant>,
+    /// The program has closed its standard output.
+    pub closed: bool,
+}
+
+/// A thread that reads, and whoever waits for what it reads.
+#[derive(Default)]
+pub struct Screen {
+    shown: Mutex<Shown>,
+    changed: Condvar,
+}
+
+impl Screen {
+    pub fn read(out: impl Read + Send + 'static) -> Arc<Self> {
+        let screen = Arc::new(Self::default());
+        let writer = Arc::clone(&screen);
+        std::thread::spawn(move || {
+            for line in BufReader::new(out).split(b'\n').map_while(Result::ok) {
+                writer.push(String::from_utf8_lossy(&line).into_owned());
+            }
+            writer.shown.lock().unwrap().closed = true;
+            writer.changed.notify_all();
+        });
+        screen
+    }
+
+    fn push(&self, line: String) {
+        let now = Instant::now();
+        let mut shown = self.shown.lock().unwrap();
+        match Chat::from_screen(&line) {
+            Some(chat) => {
+                if let Some((tag, n)) = chat.numbered() {
+                    let high = shown.high.entry(tag.to_owned()).or_insert(n);
+                    *high = n.max(*high);
+                }
+                shown.first.entry(chat.text.clone()).or_insert(now);
+                shown.chats.push(chat);
+                shown.at.push(now);
+            }
+            None => shown.events.push((now, line)),
+        }
+        self.changed.notify_all();
+    }
+
+    /// Looks at what is shown now.
+    pub fn look<T>(&self, f: impl FnOnce(&Shown) -> T) -> T {
+        f(&self.shown.lock().unwrap())
+    }
+
+    /// Waits until `f` finds something; `None`: it was not there in time.
+    pub fn wait<T>(&self, until: Instant, mut f: impl FnMut(&Shown) -> Option<T>) -> Option<T> {
+        let mut shown = self.shown.lock().unwrap();
+        loop {
+            if let Some(found) = f(&shown) {
+                return Some(found);
+            }
+            let left = until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())?;
+            shown = self.changed.wait_timeout(shown, left).unwrap().0;
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! What a room promises, shown with real processes.
+//!
+//! Written against what people see: the flags, standard output, `chat_<port>.log`, `status --json` and exit codes.
+//! Each test prints one line that begins with `proof` and says what it measured; `scripts/proofs` runs them at full
+//! count and shows those lines. The tests take turns: each wants the machine for itself.
+//!
+//! Environment: `PROOF_KILLS` (leaders killed in proof 3, default 6), `PROOF_ROUNDS` (rooms of 8 in proof 4, default
+//! 1), `PROOF_SEED` (where random choices start; drawn and printed if absent).
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+#![expect(clippy::print_stdout, reason = "the proof lines are read by people")]
+
+mod crashes;
+mod crowd;
+mod freezing;
+mod harness;
+mod hostile;
+mod leaving;
+mod namespaces;
+mod refusals;
+mod talking;

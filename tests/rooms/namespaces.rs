@@ -1,0 +1,245 @@
+//! A real network cut in two: namespaces joined by two bridges, and the cable between these pulled.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use crate::harness::{Chat, Enter, Node, Rng, Room, Talker, all_show, check_log, check_order, check_same, check_whole};
+use crate::harness::{hush, quiet, setting, settled, soon, turn};
+
+/// Two halves of five talk on for twenty seconds without each other. Healed, they are one room again within ten, and
+/// everybody has read every line of both sides, once.
+#[test]
+fn proof_08_two_halves() {
+    const CUT: Duration = Duration::from_secs(20);
+    const HEALED_MAX: Duration = Duration::from_secs(10);
+    let _turn = turn();
+    let net = match Net::new(5, 2) {
+        Ok(net) => net,
+        Err(why) => {
+            println!("proof  8: SKIPPED: no network namespaces here: {why}");
+            return;
+        }
+    };
+    let room = net.room();
+    let (left, right) = (room.except(&[2, 3, 4]), room.except(&[0, 1]));
+    let mut talkers: Vec<Talker> =
+        room.nodes.iter().map(|node| Talker::start(node, &node.name, Duration::from_millis(50))).collect();
+    all_show(&room.all(), &talkers.iter().map(|talker| (talker.tag.clone(), 10)).collect::<Vec<_>>(), soon(20));
+
+    net.cable("down");
+    let cut = Instant::now();
+    let leaders = [settled(&left, soon(20)).leader, settled(&right, soon(20)).leader];
+    let apart = cut.elapsed();
+    assert_ne!(leaders[0], leaders[1], "each half has a leader of its own");
+    // The cut itself: nothing here ends it earlier.
+    std::thread::sleep(CUT.saturating_sub(cut.elapsed()));
+    let counts: Vec<(String, u64)> = talkers.iter().map(|talker| (talker.tag.clone(), talker.count())).collect();
+    all_show(&left, &counts[..2], soon(5));
+    all_show(&right, &counts[2..], soon(5));
+
+    net.cable("up");
+    let healed = Instant::now();
+    let until = healed + HEALED_MAX;
+    all_show(&room.all(), &counts, until);
+    let read = healed.elapsed();
+    settled(&room.all(), until);
+    let one = healed.elapsed();
+
+    let counts = hush(&mut talkers);
+    all_show(&room.all(), &counts, soon(20));
+    quiet(&room.all(), soon(20));
+    let logs: Vec<Vec<Chat>> = room.nodes.iter().map(|node| check_log(node, soon(20))).collect();
+    let owed: BTreeSet<String> =
+        counts.iter().flat_map(|(tag, n)| (0..*n).map(move |i| format!("{tag} {i}"))).collect();
+    for (node, log) in room.nodes.iter().zip(&logs) {
+        let lines: BTreeSet<String> = log.iter().map(|chat| chat.text.clone()).collect();
+        let missing: Vec<_> = owed.difference(&lines).take(5).collect();
+        assert!(missing.is_empty(), "{} lacks {} lines, among them {missing:?}", node.name, owed.len() - lines.len());
+        assert_eq!(log.len(), owed.len(), "{} has lines that nobody typed, or some twice", node.name);
+    }
+    // The heavier half's lines have not moved.
+    check_order("n2", &logs[2]);
+    assert!(logs[2] == logs[3] && logs[3] == logs[4], "the heavier half's logs are the same");
+    println!(
+        "proof  8: 5 nodes in namespaces cut into 2 and 3 (two leaders after {:.1} s) for {} s, then healed: all lines of \
+         both sides read by all five after {:.1} s, one leader and one ring after {:.1} s; {} lines, each once in each log",
+        apart.as_secs_f64(),
+        CUT.as_secs(),
+        read.as_secs_f64(),
+        one.as_secs_f64(),
+        owed.len(),
+    );
+}
+
+/// The link between the leader and the highest uid is bad, and nothing else: that node stays in the room through
+/// another member, and nobody is deposed for it.
+#[test]
+fn one_bad_link() {
+    let _turn = turn();
+    let net = match Net::new(5, 2) {
+        Ok(net) => net,
+        Err(why) => {
+            println!("one bad link: SKIPPED: no network namespaces here: {why}");
+            return;
+        }
+    };
+    let room = net.room();
+    let agreed = settled(&room.all(), soon(30));
+    assert_eq!(agreed.leader, net.addr(0));
+    let mut talkers: Vec<Talker> =
+        room.nodes.iter().map(|node| Talker::start(node, &node.name, Duration::from_millis(50))).collect();
+    net.unroute(4, 0);
+    net.unroute(0, 4);
+    let cut = Instant::now();
+    let later =
+        |talkers: &[Talker]| talkers.iter().map(|talker| (talker.tag.clone(), talker.count() + 5)).collect::<Vec<_>>();
+    // Past every timeout: what is read now has found another way.
+    std::thread::sleep(Duration::from_secs(4));
+    all_show(&room.all(), &later(&talkers), soon(20));
+    let relayed = cut.elapsed();
+    for node in room.all() {
+        let status = node.status().unwrap();
+        assert_eq!(status["leader"], agreed.leader.to_string(), "{status}");
+        assert_eq!(status["epoch"], agreed.epoch, "nobody was deposed: {status}");
+    }
+    net.route(4, 0);
+    net.route(0, 4);
+    settled(&room.all(), soon(30));
+    all_show(&room.all(), &later(&talkers), soon(20));
+    let counts = hush(&mut talkers);
+    all_show(&room.all(), &counts, soon(20));
+    quiet(&room.all(), soon(20));
+    let lines = check_same(&room.all(), &counts, soon(20)).len();
+    println!("one bad link: everybody read everybody {relayed:?} after it broke, in the same epoch; {lines} lines");
+}
+
+/// The cable between two halves comes and goes, then stays.
+#[test]
+fn a_flapping_cable() {
+    let _turn = turn();
+    let net = match Net::new(5, 2) {
+        Ok(net) => net,
+        Err(why) => {
+            println!("a flapping cable: SKIPPED: no network namespaces here: {why}");
+            return;
+        }
+    };
+    let (mut rng, seed) = Rng::new();
+    println!("seed {seed}");
+    let room = net.room();
+    let mut talkers: Vec<Talker> =
+        room.nodes.iter().map(|node| Talker::start(node, &node.name, Duration::from_millis(20))).collect();
+    for _ in 0..setting("PROOF_FLAPS").unwrap_or(5) {
+        for state in ["down", "up"] {
+            net.cable(state);
+            // The fault itself: nothing here ends it earlier.
+            std::thread::sleep(Duration::from_millis(200 + rng.next() % 2800));
+        }
+    }
+    let calm = Instant::now();
+    settled(&room.all(), soon(10));
+    let one = calm.elapsed();
+    let counts = hush(&mut talkers);
+    all_show(&room.all(), &counts, soon(20));
+    quiet(&room.all(), soon(20));
+    let owed: u64 = counts.iter().map(|(_, count)| count).sum();
+    for node in room.all() {
+        let log = check_log(node, soon(20));
+        for (tag, count) in &counts {
+            check_whole(&node.name, &log, tag, *count);
+        }
+        assert_eq!(log.len() as u64, owed, "{} has lines that nobody typed", node.name);
+    }
+    println!(
+        "a flapping cable (seed {seed}): one ring {one:?} after the last flap; {owed} lines, each once in each log"
+    );
+}
+
+/// A namespace for each node, each with a cable to one of two bridges in a namespace of their own.
+struct Net {
+    hub: String,
+    names: Vec<String>,
+}
+
+impl Net {
+    /// `n` nodes, the first `left` of them at one bridge.
+    fn new(n: usize, left: usize) -> Result<Self, String> {
+        let id = std::process::id();
+        let mut net = Self { hub: format!("dcr{id}hub"), names: Vec::new() };
+        let hub = net.hub.clone();
+        ip(&format!("netns add {hub}"))?;
+        for (bridge, cable, other) in [("left", "cable0", Some("cable1")), ("right", "cable1", None)] {
+            ip(&format!("-n {hub} link add {bridge} type bridge"))?;
+            if let Some(other) = other {
+                ip(&format!("-n {hub} link add {cable} type veth peer name {other}"))?;
+            }
+            ip(&format!("-n {hub} link set {cable} master {bridge} up"))?;
+            ip(&format!("-n {hub} link set {bridge} up"))?;
+        }
+        for i in 0..n {
+            let (name, bridge) = (format!("dcr{id}n{i}"), if i < left { "left" } else { "right" });
+            ip(&format!("netns add {name}"))?;
+            net.names.push(name.clone());
+            ip(&format!("-n {name} link add eth0 type veth peer name port{i} netns {hub}"))?;
+            ip(&format!("-n {hub} link set port{i} master {bridge} up"))?;
+            ip(&format!("-n {name} addr add {}/24 dev eth0", net.addr(i).ip()))?;
+            ip(&format!("-n {name} link set lo up"))?;
+            ip(&format!("-n {name} link set eth0 up"))?;
+        }
+        Ok(net)
+    }
+
+    fn addr(&self, i: usize) -> SocketAddr {
+        SocketAddr::from(([10, 77, 0, 1 + u8::try_from(i).unwrap()], 2428))
+    }
+
+    /// A settled room of all nodes, created by the first.
+    fn room(&self) -> Room {
+        let mut room = Room::empty();
+        for (i, name) in self.names.iter().enumerate() {
+            let enter = if i == 0 { Enter::Create } else { Enter::Join(self.addr(0)) };
+            let node = Node::start(&format!("n{i}"), self.addr(i), enter, room.runtime(), Some(name));
+            room.nodes.push(node);
+            if i == 0 {
+                settled(&room.all(), soon(20));
+            }
+        }
+        settled(&room.all(), soon(30));
+        room
+    }
+
+    /// What one node sends to another is lost without a word.
+    fn unroute(&self, from: usize, to: usize) {
+        let to = self.addr(to).ip();
+        ip(&format!("-n {} neigh replace {to} lladdr 02:00:00:00:00:01 nud permanent dev eth0", self.names[from]))
+            .unwrap();
+    }
+
+    fn route(&self, from: usize, to: usize) {
+        let to = self.addr(to).ip();
+        ip(&format!("-n {} neigh del {to} dev eth0", self.names[from])).unwrap();
+    }
+
+    /// Pulls the cable between the bridges, or plugs it in.
+    fn cable(&self, state: &str) {
+        ip(&format!("-n {} link set cable0 {state}", self.hub)).unwrap();
+    }
+}
+
+impl Drop for Net {
+    fn drop(&mut self) {
+        for name in self.names.iter().chain([&self.hub]) {
+            let _ = ip(&format!("netns del {name}"));
+        }
+    }
+}
+
+fn ip(args: &str) -> Result<(), String> {
+    let out = Command::new("ip").args(args.split(' ')).output().map_err(|error| format!("ip: {error}"))?;
+    if out.status.success() {
+        return Ok(());
+    }
+    Err(format!("ip {args}: {}", String::from_utf8_lossy(&out.stderr).trim()))
+}
