@@ -10,6 +10,7 @@ use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{ArgAction, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use crate::bench;
 use crate::failure::{Exit, Failure};
 use crate::ring::Name;
 
@@ -38,6 +39,7 @@ const HELP: &str = "  dist-chat -l -a IP -p PORT -n NAME                 create 
   -h,  --help    -V, --version
 
   dist-chat status [-a IP] [-p PORT] [--json]        ask the node running here
+  dist-chat bench [--help]                           measure what a room costs
 
 Type a line to say it, //exit to leave. Each flag has a variable of its own in
 the environment: DIST_CHAT_NAME=ann is --name ann; a flag beats it.
@@ -46,12 +48,14 @@ Exit: 0 left, 2 usage, 3 cannot listen, 4 nobody there, 5 refused, 6 files,
 ";
 
 /// What the person wants.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Request {
     /// Be a member of a room.
     Chat(Chat),
     /// Ask a node that runs here.
     Status(StatusQuery),
+    /// Measure.
+    Bench(bench::Args),
 }
 
 /// Everything that a member's run depends on.
@@ -169,6 +173,8 @@ struct Line {
 enum Sub {
     #[command(override_help = HELP)]
     Status(StatusQuery),
+    /// Measures what a room costs, beside bare sockets
+    Bench(bench::Args),
 }
 
 /// Why there is nothing to run.
@@ -182,11 +188,12 @@ pub enum Quit {
 
 impl From<clap::Error> for Quit {
     fn from(error: clap::Error) -> Self {
+        let text = error.to_string();
         match error.kind() {
-            // clap would trim what stands at its start.
-            ErrorKind::DisplayHelp => Self::Print(HELP.to_owned()),
-            ErrorKind::DisplayVersion => Self::Print(error.to_string()),
-            _ => Self::Failure(mistake(&error.to_string())),
+            // clap trims what stands at its start.
+            ErrorKind::DisplayHelp if text.trim() == HELP.trim() => Self::Print(HELP.to_owned()),
+            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Self::Print(text),
+            _ => Self::Failure(mistake(&text)),
         }
     }
 }
@@ -217,6 +224,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Request, Quit> 
     let line = Line::from_arg_matches_mut(&mut matches)?;
     match line.command {
         Some(Sub::Status(query)) => Ok(Request::Status(query)),
+        Some(Sub::Bench(args)) => Ok(Request::Bench(args)),
         None => Ok(Request::Chat(chat(line, leads)?)),
     }
 }

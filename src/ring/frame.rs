@@ -6,10 +6,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use serde::ser::SerializeSeq;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
-use super::entry::{Body, Entry, Line};
+use super::entry::{Entry, Line};
 use super::id::{AuthorId, Epoch, Index, Lamport, LineId, Name, RoomId, SessionId, StreamId, Tail, Uid, WallMs};
 use super::limits::{
     BATCH_ENTRIES_MAX, BOOK_NODES_MAX, FRAME_BYTES_MAX, OFFER_LINES_MAX, PROTOCOL_VERSION, SHAPE_EPOCHS_MAX,
@@ -284,7 +283,7 @@ pub struct Want {
 }
 
 /// Lines to be ordered.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Submit {
     /// In this stream.
     pub stream: StreamId,
@@ -325,6 +324,8 @@ pub struct Elected {
 pub struct Weight {
     /// Followers with a live link.
     pub followers: u32,
+    /// It was not opened alone by a node that had been down: whoever stayed up keeps its order.
+    pub steady: bool,
     /// The reign.
     pub epoch: Epoch,
 }
@@ -349,72 +350,6 @@ pub struct Relay {
     pub opener: bool,
     /// What is said; `None` closes. Never itself a relay.
     pub frame: Option<Box<Frame>>,
-}
-
-/// An entry on the wire: epoch and index stand once in the batch.
-#[derive(Serialize, Deserialize)]
-struct WireEntry<B> {
-    #[serde(rename = "i")]
-    index: Index,
-    #[serde(rename = "l")]
-    lamport: Lamport,
-    #[serde(rename = "w")]
-    wall: WallMs,
-    #[serde(rename = "b")]
-    body: B,
-}
-
-struct WireEntries<'a>(&'a [Arc<Entry>]);
-
-impl Serialize for WireEntries<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut seq = serializer.serialize_seq(Some(self.0.len()))?;
-        for entry in self.0 {
-            seq.serialize_element(&WireEntry {
-                index: entry.index,
-                lamport: entry.lamport,
-                wall: entry.wall,
-                body: &entry.body,
-            })?;
-        }
-        seq.end()
-    }
-}
-
-#[derive(Serialize)]
-struct WireBatchOut<'a> {
-    epoch: Option<Epoch>,
-    entries: WireEntries<'a>,
-}
-
-#[derive(Deserialize)]
-struct WireBatchIn {
-    epoch: Option<Epoch>,
-    entries: Vec<WireEntry<Body>>,
-}
-
-impl Serialize for Batch {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let epoch = self.entries.first().map(|entry| entry.epoch);
-        WireBatchOut { epoch, entries: WireEntries(&self.entries) }.serialize(serializer)
-    }
-}
-
-impl<'de> Deserialize<'de> for Batch {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let WireBatchIn { epoch, entries } = WireBatchIn::deserialize(deserializer)?;
-        let Some(epoch) = epoch else {
-            return match entries.is_empty() {
-                true => Ok(Self { entries: Vec::new() }),
-                false => Err(serde::de::Error::custom("entries without an epoch")),
-            };
-        };
-        let entries = entries
-            .into_iter()
-            .map(|WireEntry { index, lamport, wall, body }| Arc::new(Entry { epoch, index, lamport, wall, body }))
-            .collect();
-        Ok(Self { entries })
-    }
 }
 
 /// Why bytes are no frame. Nothing of them was taken.

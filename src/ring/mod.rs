@@ -36,6 +36,7 @@ mod log;
 mod node;
 mod summary;
 mod view;
+mod wire;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -34,6 +34,27 @@ fn the_log_has_its_form() {
 }
 
 #[test]
+fn events_carry_the_nodes_clock() {
+    let mut ann = Node::found("ann");
+    let port = ann.port;
+    ann.feed("one\ntwo\n");
+    ann.wait_for("]: two");
+    let bob = Node::join("bob", &ann);
+    ann.wait_for(" joined the ring ///");
+    let bob_port = bob.port;
+    let (_, _, bob_dir) = bob.leave();
+    let (_, _, dir) = ann.leave();
+    let ts = |line: &str| line.split_once(": ").and_then(|(ts, _)| ts.parse::<u64>().ok());
+    for log in [dir.log(port), bob_dir.log(bob_port)] {
+        let clocks: Vec<u64> = log.lines().filter_map(ts).collect();
+        assert!(clocks.is_sorted(), "{log}");
+    }
+    let log = dir.log(port);
+    let of = |part: &str| ts(log.lines().find(|line| line.contains(part)).unwrap()).unwrap();
+    assert!(of("joined the ring") > of("): two"), "{log}");
+}
+
+#[test]
 fn a_rotated_log_is_opened_anew() {
     let mut ann = Node::found("ann");
     let port = ann.port;

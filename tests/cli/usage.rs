@@ -15,6 +15,13 @@ fn help_fits_a_screen_and_shows_the_two_commands_first() {
 }
 
 #[test]
+fn the_bench_and_the_version_answer_too() {
+    let ended = run_args(&["bench", "--help"]);
+    assert!(ended.code == 0 && ended.out.contains("--quick"), "{}", ended.out);
+    assert_eq!(run_args(&["--version"]).out, concat!("dist-chat ", env!("CARGO_PKG_VERSION"), "\n"));
+}
+
+#[test]
 fn without_a_start_both_commands_are_shown() {
     for args in [&[][..], &["-n", "ann"], &["-p", "5001"]] {
         let ended = run_args(args);

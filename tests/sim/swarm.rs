@@ -483,9 +483,9 @@ impl Swarm {
         let undos: Vec<Undo> = self.undos.clone();
         for undo in undos {
             if let Undo::Speed(from, to, ..) = undo {
-                let link = self.world.net.link(to, from);
-                let (delay, jitter) = (link.delay.min(30 * MS), link.jitter);
-                *self.world.net.link_mut(from, to) = crate::world::net::Link { delay, jitter, ..link };
+                let back = self.world.net.link(to, from);
+                let link = self.world.net.link_mut(from, to);
+                (link.delay, link.jitter) = (back.delay.min(30 * MS), back.jitter);
             }
         }
         self.world.heal();

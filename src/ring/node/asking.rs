@@ -137,9 +137,10 @@ impl Node {
         let now = self.now.mono;
         let Phase::Waiting { seek, .. } = &mut self.phase else { return };
         let seek = std::mem::take(seek);
-        let patience = if seek.reopening { self.timing.reopen } else { self.timing.ask };
+        let reopened = seek.reopening;
+        let patience = if reopened { self.timing.reopen } else { self.timing.ask };
         let nodes: Vec<Uid> = self.book.present().collect();
-        let asking = Asking { seek, open: BTreeSet::new(), deadline: now + patience };
+        let asking = Asking { seek, open: BTreeSet::new(), deadline: now + patience, reopened };
         self.set_phase(Phase::Asking(asking));
         self.event(Event::Asking { nodes: nodes.len() });
         for uid in nodes {

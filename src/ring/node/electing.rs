@@ -255,8 +255,10 @@ impl Node {
     /// Takes the crown: promises the epoch, announces it, fetches the best log, and leads.
     pub(super) fn crown(&mut self, round: u64, ring: BTreeSet<Uid>, best: Option<(Tail, Uid)>) {
         let epoch = self.new_epoch(round);
+        let reopened = matches!(&self.phase, Phase::Asking(asking) if asking.reopened);
         let crowned = Crowned {
             epoch,
+            steady: !reopened,
             ring: ring.clone(),
             stage: Fetching::Polling { open: BTreeSet::new(), best: None },
             deadline: self.now.mono,

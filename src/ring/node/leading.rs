@@ -31,7 +31,7 @@ impl Node {
     /// The rebase is done: the first entry of the epoch, and the followers may come.
     pub(super) fn lead(&mut self) {
         let Phase::Crowned(crowned) = &mut self.phase else { return };
-        let (mut epoch, ring) = (crowned.epoch, crowned.ring.clone());
+        let (mut epoch, steady, ring) = (crowned.epoch, crowned.steady, crowned.ring.clone());
         let joins = std::mem::take(&mut crowned.joins);
         let logged = self.log.summary().epochs.last_key_value().map_or(0, |(epoch, _)| epoch.round);
         if logged >= epoch.round {
@@ -44,6 +44,7 @@ impl Node {
         let absent = view.uids().filter(|&uid| uid != self.me).map(|uid| (uid, grace)).collect();
         self.set_phase(Phase::Leading(Leading {
             epoch,
+            steady,
             followers: BTreeMap::new(),
             absent,
             turn: None,

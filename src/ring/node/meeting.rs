@@ -9,9 +9,11 @@ use crate::ring::id::{ConnId, Epoch, Uid};
 impl Node {
     fn weight(&self) -> Option<Weight> {
         match &self.phase {
-            Phase::Leading(leading) if leading.retiring.is_none() => {
-                Some(Weight { followers: self.live_followers(&leading.followers), epoch: leading.epoch })
-            }
+            Phase::Leading(leading) if leading.retiring.is_none() => Some(Weight {
+                followers: self.live_followers(&leading.followers),
+                steady: leading.steady,
+                epoch: leading.epoch,
+            }),
             _ => None,
         }
     }

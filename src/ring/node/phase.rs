@@ -89,6 +89,8 @@ pub(super) struct Asking {
     /// Who has not answered.
     pub open: BTreeSet<Uid>,
     pub deadline: Time,
+    /// I come back from files, and nobody has answered yet.
+    pub reopened: bool,
 }
 
 /// A token is out, or was passed on.
@@ -109,6 +111,8 @@ pub(super) struct Electing {
 #[derive(Debug)]
 pub(super) struct Crowned {
     pub epoch: Epoch,
+    /// Not a lone return from files.
+    pub steady: bool,
     pub ring: BTreeSet<Uid>,
     pub stage: Fetching,
     pub deadline: Time,
@@ -192,6 +196,8 @@ pub(super) enum PendingWay {
 #[derive(Debug)]
 pub(super) struct Leading {
     pub epoch: Epoch,
+    /// It was not opened alone by a node that had been down.
+    pub steady: bool,
     pub followers: BTreeMap<Uid, Follower>,
     /// Members without a link, and when they are given up.
     pub absent: BTreeMap<Uid, Time>,

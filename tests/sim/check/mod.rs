@@ -206,7 +206,15 @@ impl Checks {
     /// How a node says that it stands.
     pub fn status(&mut self, slot: usize, status: &Status, disk: &Disk) -> Verdict {
         let Some(run) = &self.runs[slot] else { return Ok(()) };
-        self.reign.status(slot, run.run, status)?;
+        if self.reign.status(slot, run.run, status)? {
+            // A winner that has never heard of somebody who is up cannot ask it: a partition that nobody made.
+            let saved = disk.saved();
+            let known = |other: usize| {
+                let uid = crate::world::uid(other);
+                other == slot || saved.book.contains(&uid) || saved.summary.view.contains(uid)
+            };
+            self.steady.won(known);
+        }
         if status.tail.index.0 != self.history.len(slot) {
             let len = self.history.len(slot);
             return Err(format!("invariant 2: says that its log ends at {}; it ends at {len}", status.tail.index.0));

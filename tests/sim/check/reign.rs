@@ -12,11 +12,12 @@ use crate::world::uid;
 pub struct Reign {
     leaders: HashMap<Epoch, u32>,
     obeyed: Vec<Option<Epoch>>,
+    reigns: Vec<Option<Epoch>>,
 }
 
 impl Reign {
     pub fn new(hosts: usize) -> Self {
-        Self { leaders: HashMap::new(), obeyed: vec![None; hosts] }
+        Self { leaders: HashMap::new(), obeyed: vec![None; hosts], reigns: vec![None; hosts] }
     }
 
     /// A run begins with what its disk has promised.
@@ -38,30 +39,32 @@ impl Reign {
         Ok(())
     }
 
-    /// A process leads an epoch.
-    fn leads(&mut self, slot: usize, run: u32, epoch: Epoch) -> Verdict {
+    /// A process leads an epoch. `true`: since now.
+    fn leads(&mut self, slot: usize, run: u32, epoch: Epoch) -> Result<bool, String> {
         if epoch.leader != uid(slot) {
             return Err(format!("invariant 1: {} leads {epoch}", uid(slot)));
         }
-        match *self.leaders.entry(epoch).or_insert(run) {
-            first if first == run => Ok(()),
-            _ => Err(format!("invariant 1: {epoch} has two leaders")),
+        match self.leaders.insert(epoch, run) {
+            None => Ok(true),
+            Some(first) if first == run => Ok(false),
+            Some(_) => Err(format!("invariant 1: {epoch} has two leaders")),
         }
     }
 
     /// An entry is ordered that nobody has seen before: by the leader of its epoch.
     pub fn ordered(&mut self, slot: usize, run: u32, entry: &Entry) -> Verdict {
-        self.leads(slot, run, entry.epoch)
+        self.leads(slot, run, entry.epoch).map(|_| ())
     }
 
-    /// How a node stands.
-    pub fn status(&mut self, slot: usize, run: u32, status: &Status) -> Verdict {
-        let Some(epoch) = status.epoch else { return Ok(()) };
+    /// How a node stands. `true`: it is seen to lead this epoch for the first time.
+    pub fn status(&mut self, slot: usize, run: u32, status: &Status) -> Result<bool, String> {
+        let Some(epoch) = status.epoch else { return Ok(false) };
         self.obeys(slot, epoch)?;
-        if status.role == Role::Leader {
-            self.leads(slot, run, epoch)?;
+        if status.role != Role::Leader {
+            return Ok(false);
         }
-        Ok(())
+        self.leads(slot, run, epoch)?;
+        Ok(self.reigns[slot].replace(epoch) != Some(epoch))
     }
 
     /// The winner's promise is on the medium before its announcement leaves.

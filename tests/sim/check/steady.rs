@@ -55,6 +55,12 @@ impl Steady {
         self.anybody |= host.joined;
     }
 
+    /// Somebody leads from now on who knows these.
+    pub fn won(&mut self, knows: impl Fn(usize) -> bool) {
+        let strangers = self.hosts.iter().zip(0..).any(|(host, slot)| host.joined && !knows(slot));
+        self.on &= !strangers;
+    }
+
     pub fn cut(&mut self, slot: usize, len: u64, keep: Index) -> Verdict {
         let host = &self.hosts[slot];
         if self.on && host.joined && len > keep.0.max(host.since) {
