@@ -291,6 +291,14 @@ fn chat(line: Line, leads: bool) -> Result<Chat, Failure> {
         true => Start::Found,
         false => Start::Join(contacts(&line.neighbor_address, &line.neighbor_port)?),
     };
+    if line.new && start != Start::Found {
+        return Err(Failure::new(
+            Exit::Usage,
+            "--new goes with -l",
+            "who joins a room takes that room's history",
+            "try it without --new",
+        ));
+    }
     Ok(Chat {
         start,
         address: line.address,
@@ -400,7 +408,12 @@ mod tests {
 
     #[test]
     fn one_of_the_two_commands_is_needed() {
-        for (words, what) in [("", "start a room"), ("-n ann", "start a room"), ("-l -na 10.0.0.5", "contradict")] {
+        for (words, what) in [
+            ("", "start a room"),
+            ("-n ann", "start a room"),
+            ("-l -na 10.0.0.5", "contradict"),
+            ("--new -na x", "--new"),
+        ] {
             match parse_words(words) {
                 Err(Quit::Failure(failure)) => {
                     assert_eq!(failure.exit, Exit::Usage);

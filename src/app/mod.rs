@@ -87,6 +87,9 @@ async fn be_member(chat: &Chat) -> Result<(), Failure> {
     diagnostics::install(log.writer(), clock.clone(), chat.verbose.then(|| screen.clone()))?;
     let restore = input::is_terminal().then(Restore::new);
 
+    if let (Some(contact), true) = (place.contacts.first(), input::is_terminal()) {
+        screen.event(&format!("joining through {contact}"));
+    }
     let started = Instant::now();
     let config = config(chat, &place)?;
     let lines = OwnLines::default();

@@ -76,7 +76,7 @@ fn typed(plan: &Plan, program: &Path, typists: Typists) -> anyhow::Result<f64> {
         let bytes = Arc::clone(&bytes);
         pipes.push(std::thread::spawn(move || stdin.write_all(&bytes).map(|()| stdin)));
     }
-    let end = finish.recv_timeout(PATIENCE).context("not everything that was typed has been shown")?;
+    let end = finish.recv_timeout(PATIENCE).context("not every line that was typed has been shown at every node")?;
     // The pipes stay open until here: a node whose input ends leaves.
     for pipe in pipes {
         let written = pipe.join().map_err(|_| anyhow::anyhow!("a typist panicked"))?;

@@ -95,8 +95,8 @@ impl Plan {
         }
         Self {
             rounds: 3,
-            warm_up: ms(300),
-            window: ms(1_000),
+            warm_up: ms(200),
+            window: ms(700),
             latency_lines: 3_000,
             typed_lines: 40_000,
             kills: args.kills,
@@ -120,6 +120,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     };
     let lab = lab::Lab::new()?;
     let mut table = Table::new();
+    table.remark(&format!("{} cores, lines of {LINE_BYTES} bytes, medians of {} rounds", lab::cores(), plan.rounds));
     let measured = measure(&lab, &plan, &program, wanted, &mut table);
     table.print()?;
     measured

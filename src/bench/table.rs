@@ -21,6 +21,12 @@ impl Table {
         Self::default()
     }
 
+    /// Adds a sentence about the whole run.
+    pub fn remark(&mut self, text: &str) {
+        self.text.push_str(text);
+        self.text.push('\n');
+    }
+
     /// Begins a part with the names of its columns.
     pub fn part(&mut self, title: &str, columns: &[&str]) {
         if !self.text.is_empty() {

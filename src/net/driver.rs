@@ -14,7 +14,7 @@ use super::links::{Links, overflowed};
 use super::notices::Notices;
 use super::task::Task;
 use super::{Command, Meter};
-use crate::ring::{ConnId, Event, Input, Node, Now, Output, Stop, Time, WallMs};
+use crate::ring::{ConnId, Event, Input, Node, Now, Output, Stop, Text, Time, WallMs};
 use crate::store::Store;
 
 /// The one task that decides.
@@ -161,13 +161,28 @@ where
             }
         }
         let mut said = std::mem::take(&mut self.said);
+        let mut lines = Vec::new();
         for command in said.drain(..) {
-            if self.stop.is_none() {
-                self.command(command)?;
+            match command {
+                // What was typed in a row goes in as one.
+                Command::Say(text) => lines.push(text),
+                other => {
+                    self.submit(&mut lines)?;
+                    if self.stop.is_none() {
+                        self.command(other)?;
+                    }
+                }
             }
         }
         self.said = said;
-        Ok(())
+        self.submit(&mut lines)
+    }
+
+    fn submit(&mut self, lines: &mut Vec<Text>) -> anyhow::Result<()> {
+        if lines.is_empty() || self.stop.is_some() {
+            return Ok(());
+        }
+        self.step(Input::Submit(std::mem::take(lines)))
     }
 
     /// How many commands may be taken: no more than fit into the outbox if each is a line.
@@ -178,7 +193,7 @@ where
 
     fn command(&mut self, command: Command) -> anyhow::Result<()> {
         match command {
-            Command::Say(text) => self.step(Input::Submit(text)),
+            Command::Say(text) => self.step(Input::Submit(vec![text])),
             Command::Leave => {
                 self.leaving = true;
                 self.step(Input::Leave)

@@ -30,9 +30,9 @@ pub const READ_BYTES_MAX: usize = 128 * 1024;
 pub const HANDOVER_FRAMES_MAX: usize = 256;
 /// Bytes, as on the wire, of frames that were decoded from one connection and not yet taken by the driver.
 pub const READ_CONN_BYTES_MAX: usize = 4 * FRAME_BYTES_MAX;
-/// The least that one hand-over counts for in [`READ_CONN_BYTES_MAX`]: a peer of many small packets has no more than
-/// 64 hand-overs in the driver's queue.
-pub const HANDOVER_BYTES_MIN: usize = READ_CONN_BYTES_MAX / 64;
+/// The least that one hand-over counts for in [`READ_CONN_BYTES_MAX`]: a peer of many small frames has no more than
+/// 8 hand-overs in the driver's queue, so that others wait a few milliseconds for their turn.
+pub const HANDOVER_BYTES_MIN: usize = READ_CONN_BYTES_MAX / 8;
 /// Bytes, as on the wire, of frames that were decoded and not yet taken by the driver, all connections together.
 pub const READ_TOTAL_BYTES_MAX: usize = 32 * FRAME_BYTES_MAX;
 

@@ -17,7 +17,8 @@ use super::Meter;
 use super::accept::Door;
 use super::inbox::{Arrival, Inbox};
 use super::limits::{
-    FLUSH, HELLO_BYTES_MAX, READ_BYTES_MAX, READ_CONN_BYTES_MAX, UNGREETED_PER_IP_MAX, WRITE_BYTES_MAX, WRITE_FRAMES,
+    FLUSH, HANDOVER_BYTES_MIN, HELLO_BYTES_MAX, READ_BYTES_MAX, READ_CONN_BYTES_MAX, UNGREETED_PER_IP_MAX,
+    WRITE_BYTES_MAX, WRITE_FRAMES,
 };
 use super::link::{Link, Overflow};
 use super::links::Links;
@@ -244,7 +245,7 @@ async fn a_flood_is_held_back_and_lets_others_through() {
         }
         waiting += 1;
     }
-    assert!(waiting <= 64, "{waiting} hand-overs of one peer");
+    assert!(waiting <= READ_CONN_BYTES_MAX / HANDOVER_BYTES_MIN, "{waiting} hand-overs of one peer");
 }
 
 #[tokio::test]

@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 use super::id::{Span, Time, Uid};
 use super::limits::{BOOK_NODES_MAX, Timing};
 
+/// How many of the longest pauses lie between two probes of a node that said good-bye.
+const LEFT_PROBE_TIMES: u64 = 12;
+
 /// The book.
 #[derive(Debug, Default)]
 pub struct Book {
@@ -42,6 +45,9 @@ impl Book {
     pub fn set_left(&mut self, uid: Uid, left: bool) {
         if let Some(known) = self.nodes.get_mut(&uid) {
             known.left = left;
+            if left {
+                (known.probe, known.pause) = (Time(0), Span(0));
+            }
         }
     }
 
@@ -63,8 +69,17 @@ impl Book {
     /// Those among `lost` whose time to be looked for has come; their next time is set, with backoff.
     pub fn due(&mut self, now: Time, timing: &Timing, lost: impl Fn(Uid) -> bool) -> Vec<Uid> {
         let mut due = Vec::new();
-        for (&uid, known) in self.nodes.iter_mut().filter(|(_, known)| !known.left) {
-            if !lost(uid) {
+        for (&uid, known) in &mut self.nodes {
+            if known.left {
+                // It does not want to be found; but it may have come back to others, who do not know me.
+                if known.probe <= now {
+                    known.probe = now + timing.probe_max.times(LEFT_PROBE_TIMES);
+                    if known.pause != Span(0) {
+                        due.push(uid);
+                    }
+                    known.pause = timing.probe_max;
+                }
+            } else if !lost(uid) {
                 (known.probe, known.pause) = (now, timing.probe_min);
             } else if known.probe <= now {
                 known.pause = known.pause.clamp(timing.probe_min, timing.probe_max);

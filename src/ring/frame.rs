@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::entry::{Entry, Line};
-use super::id::{AuthorId, Epoch, Index, Lamport, LineId, Name, RoomId, SessionId, StreamId, Tail, Uid, WallMs};
+use super::id::{AuthorId, Epoch, Index, Lamport, LineId, Name, RoomId, SessionId, StreamId, Tail, Uid};
 use super::limits::{
     BATCH_ENTRIES_MAX, BOOK_NODES_MAX, FRAME_BYTES_MAX, OFFER_LINES_MAX, PROTOCOL_VERSION, SHAPE_EPOCHS_MAX,
 };

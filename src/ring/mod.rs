@@ -129,8 +129,8 @@ pub enum Input {
     Read(ReadId, Found),
     /// What [`Output::Cut`] left. The very next input after the outputs that held it.
     Cut(Cut),
-    /// Somebody typed a line. Only while [`Node::outbox_room`] is not zero; else it is dropped with an event.
-    Submit(Text),
+    /// Somebody typed these lines. No more than [`Node::outbox_room`] says; the rest is dropped with an event each.
+    Submit(Vec<Text>),
     /// The person wants to leave; again: at once.
     Leave,
 }

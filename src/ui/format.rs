@@ -29,7 +29,7 @@ impl<'a> From<&'a Member> for Who<'a> {
 #[derive(Debug, Default)]
 pub struct LineFormat {
     authors: HashMap<Uid, (Name, String)>,
-    text: String,
+    ts: String,
 }
 
 impl LineFormat {
@@ -45,13 +45,19 @@ impl LineFormat {
         if *name != line.name {
             (*name, *who) = fresh();
         }
-        self.text.clear();
-        text::push_visible(&mut self.text, line.text.as_str());
-        let ts = entry.lamport.0;
-        let _ = writeln!(log, "{ts}: {who}: {}", self.text);
-        let _ = writeln!(screen, "> {who}[{ts}]: {}", self.text);
+        self.ts.clear();
+        let _ = write!(self.ts, "{}", entry.lamport.0);
+        extend(log, [&self.ts, ": ", who, ": "]);
+        let start = log.len();
+        text::push_visible(log, line.text.as_str());
+        log.push('\n');
+        extend(screen, ["> ", who, "[", &self.ts, "]: ", &log[start..]]);
         true
     }
+}
+
+fn extend<const N: usize>(out: &mut String, parts: [&str; N]) {
+    parts.into_iter().for_each(|part| out.push_str(part));
 }
 
 /// Appends an event's line to the log: `TS: text`. Nothing but a chat line ever has a chat line's shape.

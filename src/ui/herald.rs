@@ -137,3 +137,88 @@ impl Herald {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
+
+    use std::io::Read as _;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::chatlog::{ChatLog, DASHES};
+    use crate::ring::{AuthorId, Member};
+
+    const PATIENCE: Duration = Duration::from_secs(10);
+
+    /// What the log and the screen show of these notices.
+    fn told(name: &str, verbose: bool, batches: Vec<Vec<Notice>>) -> (String, String, Place) {
+        let dir = std::env::temp_dir().join(format!("dist-chat-herald-{}-{name}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        let log = ChatLog::open(&dir, 1, |_| {}).unwrap();
+        let (mut reader, writer) = std::io::pipe().unwrap();
+        let (screen, thread) = Screen::start(writer, log.name(), || {}).unwrap();
+        let (place, here) = watch::channel(None);
+        let herald = Herald {
+            log: log.writer(),
+            screen: screen.clone(),
+            verbose,
+            clock: Clock::default(),
+            uid: "10.0.0.5:2428".parse().unwrap(),
+            wanted: Name::parse("ann").unwrap(),
+            session: SessionId(1),
+            lines: OwnLines::default(),
+            place,
+        };
+        let (sender, notices) = mpsc::channel(batches.len().max(1));
+        batches.into_iter().for_each(|batch| sender.try_send(batch).unwrap());
+        drop(sender);
+        herald.run(notices);
+        log.finish(PATIENCE);
+        screen.finish(PATIENCE);
+        thread.join().unwrap();
+        let mut shown = String::new();
+        reader.read_to_string(&mut shown).unwrap();
+        let logged = std::fs::read_to_string(dir.join("chat_1.log")).unwrap();
+        std::fs::remove_dir_all(dir).unwrap();
+        (logged.strip_prefix(DASHES).unwrap().to_owned(), shown, here.borrow().clone())
+    }
+
+    fn entered(name: &str) -> Notice {
+        Notice::Event(Event::Entered { name: Name::parse(name).unwrap(), room: RoomId(7) })
+    }
+
+    #[test]
+    fn a_name_that_changes_is_told_once_each_time() {
+        let batches = vec![vec![entered("ann"), entered("ann")], vec![entered("ann-2")]];
+        let (logged, shown, place) = told("rename", false, batches);
+        assert_eq!(
+            shown,
+            "/// you are ann(10.0.0.5:2428) in room 0000000000000007 ///\n\
+             /// you are ann-2(10.0.0.5:2428) in room 0000000000000007, since ann is taken ///\n"
+        );
+        assert_eq!(logged.lines().count(), 2, "{logged}");
+        assert_eq!(place.unwrap().0.as_str(), "ann-2");
+    }
+
+    #[test]
+    fn events_go_to_the_log_with_the_clock_and_some_to_the_screen() {
+        let member =
+            Member { uid: "10.0.0.6:1".parse().unwrap(), name: Name::parse("bob").unwrap(), author: AuthorId(2) };
+        let batch = || {
+            vec![vec![
+                Notice::Clock(Lamport(12)),
+                Notice::Event(Event::Joined(member.clone())),
+                Notice::Event(Event::ElectionStarted { round: 2 }),
+                Notice::PeerDropped { peer: "10.0.0.9:7".to_owned(), why: "not a frame\u{1b}[2J".to_owned() },
+            ]]
+        };
+        let (logged, shown, _) = told("events", false, batch());
+        let expected = "12: bob(10.0.0.6:1) joined the ring\n12: Election 2 started\n12: 10.0.0.9:7 lost its link: not a \
+                        frame\\x1b[2J\n";
+        assert_eq!(logged, expected);
+        assert_eq!(shown, "/// bob(10.0.0.6:1) joined the ring ///\n");
+        let (_, shown, _) = told("verbose", true, batch());
+        assert!(expected.lines().all(|line| shown.lines().any(|shown| shown == line)), "{shown}");
+    }
+}

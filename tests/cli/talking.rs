@@ -95,6 +95,20 @@ fn exit_and_signals_leave_cleanly() {
 }
 
 #[test]
+fn a_signal_ends_the_wait_for_a_room() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let dir = Dir::new();
+    let through = silent.local_addr().unwrap().to_string();
+    let mut command = program(&dir.0, &["-p", "0", "-na", &through]);
+    let mut bob = Guard(command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap());
+    let begun = Instant::now();
+    let _knocks = silent.accept().unwrap();
+    rustix::process::kill_process(rustix::process::Pid::from_child(&bob.0), Signal::INT).unwrap();
+    assert_eq!(bob.0.wait().unwrap().code(), Some(0));
+    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+}
+
+#[test]
 fn lines_that_nobody_orders_are_counted() {
     let mut ann = Node::found("ann");
     let mut bob = Node::join("bob", &ann);

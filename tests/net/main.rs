@@ -216,6 +216,29 @@ async fn a_peer_that_does_not_read_loses_its_own_link() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_peer_that_never_stops_talking_gets_its_turn_and_no_more() {
+    let mut room = Member::room(3).await;
+    let flooded = leader(&room).await;
+    let (mut ears, mut mouth) = introduced(room[flooded].address).await.into_split();
+    let mut pings = Vec::new();
+    (0..1000).for_each(|n| Frame::Ping(n).encode(&mut pings));
+    let talking = tokio::spawn(async move { while mouth.write_all(&pings).await.is_ok() {} });
+    let hearing = tokio::spawn(async move {
+        let mut answer = vec![0; 1 << 16];
+        while ears.read(&mut answer).await.is_ok_and(|read| read > 0) {}
+    });
+    let start = std::time::Instant::now();
+    for n in 0..100 {
+        room[(flooded + 1) % 3].say(&format!("line {n}")).await;
+        room[(flooded + 2) % 3].until("that line", |seen| seen.lines.len() > n).await;
+    }
+    assert!(start.elapsed() < Duration::from_secs(10), "a line takes {:?}", start.elapsed() / 100);
+    agree(&mut room, 100).await;
+    talking.abort();
+    hearing.abort();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_peer_that_talks_nonsense_after_its_hello_loses_its_link_with_one_word() {
     let mut room = Member::room(2).await;
     for _ in 0..5 {

@@ -1,6 +1,8 @@
 //! One seed, one run: the seed draws the room, its links, which kinds of faults strike and how often, and the talk.
 
-use dist_chat::ring::{RoomId, Start};
+use std::collections::BTreeSet;
+
+use dist_chat::ring::{Body, Note, RoomId, Start, Uid};
 
 use crate::settle;
 use crate::world::actions::Rewind;
@@ -252,11 +254,20 @@ impl Swarm {
     /// gone for good may have been the only one who knew both sides; nobody can ask it.
     fn connected(&self, stay: &[usize]) -> bool {
         let knows = |slot: usize| {
-            let saved = self.world.slots[slot].disk.saved();
-            let members = saved.summary.view.uids().collect::<Vec<_>>();
-            let leaders = saved.summary.epochs.keys().map(|epoch| epoch.leader).collect::<Vec<_>>();
-            let all = saved.book.into_iter().chain(members).chain(leaders).filter_map(|uid| slot_at(uid.0));
-            all.chain(self.contacts[slot].iter().copied().filter(move |_| !self.has_room(slot))).collect::<Vec<_>>()
+            let disk = &self.world.slots[slot].disk;
+            let saved = disk.saved();
+            let mut all: BTreeSet<Uid> = saved.book.into_iter().collect();
+            all.extend(saved.summary.epochs.keys().map(|epoch| epoch.leader));
+            // Who said good-bye is not looked for.
+            for entry in disk.store().log() {
+                match &entry.body {
+                    Body::Note(Note::Elected(member) | Note::Joined(member)) => all.insert(member.uid),
+                    Body::Note(Note::Left { uid, lost: false }) => all.remove(uid),
+                    Body::Note(Note::Left { lost: true, .. }) | Body::Line(_) => false,
+                };
+            }
+            let contacts = self.contacts[slot].iter().copied().filter(|_| !self.has_room(slot));
+            all.into_iter().filter_map(|uid| slot_at(uid.0)).chain(contacts).collect::<Vec<_>>()
         };
         let known: Vec<Vec<usize>> = (0..self.begun.len()).map(knows).collect();
         let mut reached: Vec<usize> = stay.first().copied().into_iter().collect();
@@ -513,6 +524,11 @@ impl Swarm {
             (self.tear, self.backup, self.erase) =
                 if room_is_up { (self.tear, self.backup, self.erase) } else { (0, 0, 0) };
             self.restart(slot);
+        }
+        let stay: Vec<usize> = (0..hosts).filter(|&slot| self.begun[slot] && !gone[slot]).collect();
+        if !self.connected(&stay) {
+            // Old backups and good-byes: nobody who is left knows of both sides.
+            return 0;
         }
         let watch = if self.rng.percent(25) { 10 * SECOND } else { 3 * SECOND };
         settle::settle(&mut self.world, watch)

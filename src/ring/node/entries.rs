@@ -116,28 +116,33 @@ impl Node {
 
     // ---- what was typed
 
-    /// Somebody has typed a line.
-    pub(super) fn on_submit(&mut self, text: Text) {
-        if self.outbox.len() >= OUTBOX_LINES_MAX || self.outbox_bytes >= OUTBOX_BYTES_MAX || self.leaving.is_some() {
-            return self.event(Event::NotTaken(text));
+    /// Somebody has typed lines.
+    pub(super) fn on_submit(&mut self, texts: Vec<Text>) {
+        let orders = self.orders_own() && self.outbox.is_empty();
+        let mut lines = Vec::with_capacity(texts.len());
+        let mut bytes = self.outbox_bytes;
+        for text in texts {
+            let full = self.outbox.len() + lines.len() >= OUTBOX_LINES_MAX || bytes >= OUTBOX_BYTES_MAX;
+            if full || self.leaving.is_some() {
+                self.event(Event::NotTaken(text));
+                continue;
+            }
+            self.clock = Lamport(self.clock.0.saturating_add(1));
+            self.n += 1;
+            let line =
+                Line { id: self.line_id(self.n), lamport: self.clock, name: self.name.clone(), uid: self.me, text };
+            bytes += line.weight();
+            lines.push(Arc::new(line));
         }
-        self.clock = Lamport(self.clock.0.saturating_add(1));
-        self.n += 1;
-        let line = Arc::new(Line {
-            id: self.line_id(self.n),
-            lamport: self.clock,
-            name: self.name.clone(),
-            uid: self.me,
-            text,
-        });
-        if self.orders_own() && self.outbox.is_empty() {
-            self.order(vec![line]);
-        } else {
-            self.outbox_bytes += line.weight();
+        self.dirty = true;
+        if orders {
+            return self.order(lines);
+        }
+        self.outbox_bytes = bytes;
+        for line in lines {
             self.save(Record::Queue(Arc::clone(&line)));
             self.outbox.push_back(line);
         }
-        self.dirty = true;
     }
 
     /// I lead, and none of my own earlier lines waits.

@@ -39,6 +39,9 @@ impl Node {
             if newest.leader != leader {
                 return self.misbehaved(conn, "sends another leader's reign");
             }
+            if !self.saw_round(newest.round) {
+                return self.misbehaved(conn, "names an absurd round");
+            }
             self.obey(newest);
             if let Phase::Following(following) = &mut self.phase {
                 following.epoch = newest;

@@ -205,7 +205,7 @@ impl Node {
             Input::Frame(conn, frame) => self.on_frame(conn, frame),
             Input::Read(id, found) => self.on_read(id, found),
             Input::Cut(cut) => self.on_cut(cut),
-            Input::Submit(text) => self.on_submit(text),
+            Input::Submit(texts) => self.on_submit(texts),
             Input::Leave => self.on_leave(),
         }
         self.settle();

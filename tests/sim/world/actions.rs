@@ -236,7 +236,7 @@ impl World {
             return false;
         }
         let Ok(text) = Text::parse(words) else { return false };
-        self.step(slot, Input::Submit(text));
+        self.step(slot, Input::Submit(vec![text]));
         true
     }
 

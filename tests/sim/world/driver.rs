@@ -141,7 +141,7 @@ impl World {
         let run = process.run;
         let steps = process.steps;
         let submitted = match &input {
-            Input::Submit(text) if process.node.outbox_room() > 0 => Some(text.clone()),
+            Input::Submit(texts) if process.node.outbox_room() > 0 => texts.first().cloned(),
             _ => None,
         };
         // A panic of the core is a finding like any other, and wants its trace.
@@ -437,7 +437,10 @@ impl World {
                 dist_chat::ring::Found::Pending(lines) => format!("{who} read {} pending ({id:?})", lines.len()),
             },
             Input::Cut(cut) => format!("{who} has cut to {:?}, {} sessions wait", cut.summary.tail, cut.pending.len()),
-            Input::Submit(text) => format!("{who} types {:?}", text.as_str()),
+            Input::Submit(texts) => {
+                let words: Vec<&str> = texts.iter().map(|text| text.as_str()).collect();
+                format!("{who} types {}", words.join(" / "))
+            }
             Input::Leave => format!("{who} wants to leave"),
         };
         self.tell(|short| short.text(&line));
