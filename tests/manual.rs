@@ -35,7 +35,10 @@ fn every_frame_in_the_manual_is_what_the_program_says() {
             word + gap + &c.to_lowercase().to_string()
         });
         let (with, without) = (format!("{{\"{snake}\":"), format!("\"{snake}\""));
-        assert!(shown.iter().any(|line| line.starts_with(&with) || *line == without), "no {snake} in docs/protocol.rst");
+        assert!(
+            shown.iter().any(|line| line.starts_with(&with) || *line == without),
+            "no {snake} in docs/protocol.rst"
+        );
     }
 }
 

@@ -1,7 +1,7 @@
 //! What the room costs: a table of rates and times, beside what bare sockets cost in the same run.
 //!
 //! Everything goes over TCP on the loopback interface, with lines of [`LINE_BYTES`] bytes. The members of the measured
-//! rooms are [thin readers](member) where the leader's side is the question, and whole programs, started as children,
+//! rooms are thin readers where the leader's side is the question, and whole programs, started as children,
 //! where the question is what people get. Only ratios within one run say something: the readers share the cores with
 //! the room that they measure.
 

@@ -39,6 +39,8 @@ pub const RELAYS_MAX: usize = 64;
 pub const DIAL_FRAMES_MAX: usize = 64;
 /// Joiners that wait for a winner to finish its rebase.
 pub const WAITING_JOINS_MAX: usize = BOOK_NODES_MAX;
+/// Marks of own lines that nobody has acknowledged; beyond, the last one stands for several.
+pub const UNSENT_MARKS_MAX: usize = 64;
 /// How far a peer's round, Lamport timestamp or line number may be ahead of mine before its link is cut.
 pub const JUMP_MAX: u64 = 1 << 32;
 /// The newest lines that a newcomer is shown.

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use super::phase::{PendingWay, Phase};
-use super::{Node, ReadFor, UNSENT_MARKS_MAX};
+use super::{Node, ReadFor};
 use crate::ring::entry::{Body, Entry, Line, Note};
 use crate::ring::frame::{Batch, Frame};
 use crate::ring::id::{ConnId, Index, Lamport, ReadId, SessionKey, Text};
-use crate::ring::limits::{BATCH_BYTES_MAX, OUTBOX_BYTES_MAX, OUTBOX_LINES_MAX};
+use crate::ring::limits::{BATCH_BYTES_MAX, OUTBOX_BYTES_MAX, OUTBOX_LINES_MAX, UNSENT_MARKS_MAX};
 use crate::ring::log::one_batch;
 use crate::ring::{Event, Found, Record, Wanted};
 

@@ -5,16 +5,13 @@ use std::sync::Arc;
 
 use super::phase::{Crowned, Follower, Leading, PendingWay, Phase};
 use super::{Node, ReadFor};
-use crate::ring::entry::{Entry, Line, Member, Note};
-use crate::ring::frame::{Accept, Ack, Entries, Frame, Join, Offer, Refusal, Submit, Token, Want};
+use crate::ring::entry::{Entry, Member, Note};
+use crate::ring::frame::{Accept, Ack, Frame, Join, Refusal, Token};
 use crate::ring::id::{ConnId, Index, StreamId, Tail, Time, Uid};
-use crate::ring::limits::{
-    BACKLOG_BYTES_MAX, BACKLOG_LINES, BATCH_BYTES_MAX, BOOK_NODES_MAX, OFFER_LINES_MAX, Timing, WAITING_JOINS_MAX,
-    WINDOW_BYTES_MAX,
-};
+use crate::ring::limits::{BACKLOG_BYTES_MAX, BACKLOG_LINES, BOOK_NODES_MAX, Timing, WAITING_JOINS_MAX};
 use crate::ring::links::{End, Ended};
 use crate::ring::log::one_batch;
-use crate::ring::{Event, PendingPlace, Wanted};
+use crate::ring::{Event, Wanted};
 
 impl Leading {
     pub(super) fn deadline(&self, timing: &Timing) -> Option<Time> {
@@ -275,218 +272,6 @@ impl Node {
         self.dirty = true;
     }
 
-    // ---- the log goes out
-
-    /// Streams to every follower from where it stands, within its window. A batch for many is one frame.
-    pub(super) fn fan_out(&mut self) {
-        let end = self.log.tail().index;
-        self.release_held();
-        loop {
-            let Phase::Leading(leading) = &mut self.phase else { return };
-            let mut groups: BTreeMap<Index, Vec<Uid>> = BTreeMap::new();
-            for (&uid, follower) in &leading.followers {
-                if let Some(sent) = follower.sent
-                    && sent.index < end
-                    && follower.flight_bytes < WINDOW_BYTES_MAX
-                    && !follower.reading
-                    && follower.held.is_none()
-                {
-                    groups.entry(sent.index).or_default().push(uid);
-                }
-            }
-            if groups.is_empty() {
-                return;
-            }
-            for (after, uids) in groups {
-                let from = after.next();
-                match self.log.batch(from) {
-                    Some(batch) => self.stream_batch(&uids, batch),
-                    None => {
-                        let Phase::Leading(leading) = &mut self.phase else { return };
-                        for uid in uids {
-                            if let Some(follower) = leading.followers.get_mut(&uid) {
-                                follower.reading = true;
-                            }
-                        }
-                        self.read(Wanted::Log { from, bytes_max: BATCH_BYTES_MAX }, ReadFor::Stream(from));
-                    }
-                }
-            }
-        }
-    }
-
-    /// Lets the stream of newcomers begin whose `joined` everybody else has.
-    fn release_held(&mut self) {
-        let now = self.now.mono;
-        let Phase::Leading(leading) = &mut self.phase else { return };
-        if leading.followers.values().all(|follower| follower.held.is_none()) {
-            return;
-        }
-        let links = &self.links;
-        let others = leading.followers.values().filter(|other| other.held.is_none() && links.fresh(other.conn, now));
-        let everybody = others.map(|other| other.acked).min();
-        for follower in leading.followers.values_mut() {
-            let known = |index: Index| everybody.is_none_or(|acked| acked >= index);
-            follower.held.take_if(|(index, until)| known(*index) || *until <= now);
-        }
-    }
-
-    /// Sends one batch to followers that all stand right before it.
-    fn stream_batch(&mut self, uids: &[Uid], batch: crate::ring::Batch) {
-        let Phase::Leading(leading) = &mut self.phase else { return };
-        let Some(last) = batch.entries.last().map(|entry| entry.tail()) else { return };
-        let bytes: usize = batch.entries.iter().map(|entry| entry.weight()).sum();
-        let mut prev = Tail::default();
-        let mut conns = Vec::with_capacity(uids.len());
-        for uid in uids {
-            if let Some(follower) = leading.followers.get_mut(uid) {
-                prev = follower.sent.replace(last).unwrap_or_default();
-                follower.flight.push_back((last.index, bytes));
-                follower.flight_bytes += bytes;
-                conns.push(follower.conn);
-            }
-        }
-        let frame = Arc::new(Frame::Entries(Entries { prev, batch }));
-        self.links.send_all(self.now.mono, &conns, &frame, &mut self.out);
-    }
-
-    /// Older entries have been read for the followers that stand right before them.
-    pub(super) fn stream_read(&mut self, from: Index, entries: &[Arc<Entry>]) {
-        let Phase::Leading(leading) = &mut self.phase else { return };
-        let mut uids = Vec::new();
-        for (&uid, follower) in &mut leading.followers {
-            if follower.reading && follower.sent.is_some_and(|sent| sent.index.next() == from) {
-                follower.reading = false;
-                uids.push(uid);
-            }
-        }
-        self.stream_batch(&uids, one_batch(entries.iter()));
-        self.dirty = true;
-    }
-
-    /// Tells everybody what everybody holds.
-    pub(super) fn tell_floor(&mut self) {
-        let tail = self.log.tail().index;
-        let Phase::Leading(leading) = &mut self.phase else { return };
-        let floor = leading.followers.values().map(|follower| follower.acked).min().unwrap_or(tail);
-        if leading.floor != floor {
-            leading.floor = floor;
-            self.floor = floor;
-            let conns: Vec<ConnId> = leading.followers.values().map(|follower| follower.conn).collect();
-            self.links.send_all(self.now.mono, &conns, &Arc::new(Frame::Floor(floor)), &mut self.out);
-        }
-    }
-
-    // ---- lines come in
-
-    pub(super) fn on_submitted(&mut self, conn: ConnId, from: Uid, submit: Submit) {
-        let Phase::Leading(leading) = &mut self.phase else { return };
-        let known = leading.followers.get(&from).is_some_and(|f| f.conn == conn && f.stream == submit.stream);
-        if !known || leading.retiring.is_some() {
-            return;
-        }
-        leading.release_turn(from);
-        let mut ahead: Option<(crate::ring::SessionKey, u64)> = None;
-        let mut others = BTreeMap::new();
-        let mut lines = Vec::with_capacity(submit.lines.len());
-        for line in submit.lines {
-            let key = line.id.key();
-            if ahead.is_none_or(|(of, _)| of != key) {
-                if let Some((of, n)) = ahead {
-                    others.insert(of, n);
-                }
-                ahead = Some((key, others.get(&key).copied().unwrap_or_else(|| self.log.summary().watermark(key))));
-            }
-            let Some((_, last)) = &mut ahead else { continue };
-            if line.id.n <= *last {
-                continue;
-            }
-            if Some(line.id.n) != last.checked_add(1) {
-                return self.misbehaved(conn, "submits a line whose number does not follow");
-            }
-            if Self::jumps(self.clock.0, line.lamport.0) {
-                return self.misbehaved(conn, "submits an absurd timestamp");
-            }
-            *last = line.id.n;
-            lines.push(line);
-        }
-        if !lines.is_empty() {
-            self.order(lines);
-        }
-        self.next_turn();
-    }
-
-    pub(super) fn on_offer(&mut self, conn: ConnId, from: Uid, offer: Offer) {
-        let Phase::Leading(leading) = &mut self.phase else { return };
-        let known = leading.followers.get(&from).is_some_and(|f| f.conn == conn && f.stream == offer.stream);
-        if !known || leading.retiring.is_some() {
-            return;
-        }
-        // One offer a follower, one follower at a time: what all of them hold is sent by one.
-        leading.offers.retain(|(uid, _)| *uid != from);
-        leading.offers.push_back((from, offer));
-        self.next_turn();
-    }
-
-    /// Takes the next offers until one of them holds something that is missing here.
-    fn next_turn(&mut self) {
-        loop {
-            let deadline = self.now.mono + self.timing.fetch;
-            let Phase::Leading(leading) = &mut self.phase else { return };
-            if leading.turn.is_some() {
-                return;
-            }
-            let Some((from, offer)) = leading.offers.pop_front() else { return };
-            let Some(conn) = leading.followers.get(&from).map(|follower| follower.conn) else { continue };
-            let summary = self.log.summary();
-            match offer.missing(|id| summary.watermark(id.key())) {
-                Some(places) => {
-                    if !places.is_empty() {
-                        leading.turn = Some((from, deadline));
-                        self.rearm = true;
-                    }
-                    self.send(conn, Frame::Want(Want { stream: offer.stream, places }));
-                }
-                None => self.misbehaved(conn, "offers a line whose number does not follow"),
-            }
-        }
-    }
-
-    // ---- my own lines from before
-
-    fn read_own_pending(&mut self, after: Option<PendingPlace>) {
-        let Phase::Leading(leading) = &mut self.phase else { return };
-        leading.pending = PendingWay::Reading;
-        self.read(Wanted::Pending { after }, ReadFor::Order);
-    }
-
-    /// My pending lines, in order, before anything else of mine.
-    pub(super) fn order_pending(&mut self, lines: Vec<(PendingPlace, Arc<Line>)>) {
-        let Phase::Leading(leading) = &mut self.phase else { return };
-        if !matches!(leading.pending, PendingWay::Reading) {
-            return;
-        }
-        let Some(last) = lines.last().map(|(place, _)| *place) else {
-            leading.pending = PendingWay::Done;
-            self.drop_pending_that_stand();
-            return self.order_outbox();
-        };
-        let summary = self.log.summary();
-        let mut ahead = BTreeMap::new();
-        let mut missing = Vec::with_capacity(lines.len().min(OFFER_LINES_MAX));
-        for (_, line) in lines {
-            let last = ahead.entry(line.id.key()).or_insert_with(|| summary.watermark(line.id.key()));
-            if Some(line.id.n) == last.checked_add(1) {
-                *last = line.id.n;
-                missing.push(line);
-            }
-        }
-        if !missing.is_empty() {
-            self.order(missing);
-        }
-        self.read_own_pending(Some(last));
-    }
-
     // ---- followers go
 
     /// A connection has ended: was it a follower's?
@@ -567,11 +352,11 @@ impl Node {
 }
 
 impl Leading {
-    fn follower_of(&mut self, conn: ConnId, stream: StreamId) -> Option<&mut Follower> {
+    pub(super) fn follower_of(&mut self, conn: ConnId, stream: StreamId) -> Option<&mut Follower> {
         self.followers.values_mut().find(|follower| follower.conn == conn && follower.stream == stream)
     }
 
-    fn release_turn(&mut self, uid: Uid) {
+    pub(super) fn release_turn(&mut self, uid: Uid) {
         self.turn.take_if(|(whose, _)| *whose == uid);
     }
 }

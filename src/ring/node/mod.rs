@@ -14,7 +14,11 @@ mod looking;
 mod meeting;
 mod neighbours;
 mod phase;
+mod rebasing;
 mod relaying;
+mod status;
+mod streaming;
+mod submitting;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -27,13 +31,10 @@ use super::frame::{Frame, Hello};
 use super::id::{
     ConnId, Epoch, Index, Lamport, LineId, Name, Now, ReadId, RoomId, SessionKey, Span, StreamId, Time, Uid,
 };
-use super::limits::{
-    self, BOOK_NODES_MAX, CONNS_MAX, DIAL_FRAMES_MAX, OUTBOX_BYTES_MAX, OUTBOX_LINES_MAX, PROTOCOL_VERSION,
-    RECENT_BYTES_MAX, RECENT_ENTRIES_MAX, RELAYS_MAX, WAITING_JOINS_MAX,
-};
+use super::limits::{self, OUTBOX_BYTES_MAX, OUTBOX_LINES_MAX, PROTOCOL_VERSION};
 use super::links::{End, Links};
 use super::log::Log;
-use super::{Config, Event, Input, Output, Record, Role, Start, Status, Stop, Timing};
+use super::{Config, Event, Input, Output, Record, Start, Stop, Timing};
 
 /// One member of a room; see the [module's contract](super).
 #[derive(Debug)]
@@ -222,68 +223,6 @@ impl Node {
         let bytes = OUTBOX_BYTES_MAX.saturating_sub(self.outbox_bytes) / (limits::TEXT_BYTES_MAX + Line::OVERHEAD);
         let lines = OUTBOX_LINES_MAX.saturating_sub(self.outbox.len());
         if self.leaving.is_some() { 0 } else { bytes.min(lines) }
-    }
-
-    /// The node at this moment.
-    pub fn status(&self) -> Status {
-        let (role, epoch) = match &self.phase {
-            Phase::Leading(leading) => (Role::Leader, Some(leading.epoch)),
-            Phase::Following(following) => (Role::Follower, Some(following.epoch)),
-            Phase::Crowned(_) | Phase::Electing(_) | Phase::Asking(_) | Phase::Waiting { .. } => (Role::Electing, None),
-            Phase::Unborn | Phase::Knocking(_) | Phase::Joining(_) | Phase::Gone => (Role::Joining, None),
-        };
-        Status {
-            room: self.room,
-            name: self.name.clone(),
-            uid: self.me,
-            role,
-            epoch,
-            next: self.next(),
-            prev: self.prev(),
-            members: self.log.summary().view.members().cloned().collect(),
-            tail: self.log.tail(),
-            lamport: self.clock,
-            waiting: self.waiting(),
-            floor: self.floor,
-            relay: self.following().and_then(|following| self.links.carrier(following.conn)),
-        }
-    }
-
-    /// The node's clock.
-    pub fn lamport(&self) -> Lamport {
-        self.clock
-    }
-
-    /// Every bounded collection with its name, its size now and its limit: for the check of bounded memory.
-    pub fn sizes(&self) -> Vec<(&'static str, usize, usize)> {
-        let (followers, offers, joins, flight) = match &self.phase {
-            Phase::Leading(leading) => {
-                let flight = leading.followers.values().map(|follower| follower.flight_bytes).max().unwrap_or(0);
-                (leading.followers.len(), leading.offers.len(), 0, flight)
-            }
-            Phase::Crowned(crowned) => (0, 0, crowned.joins.len(), 0),
-            _ => (0, 0, 0, 0),
-        };
-        vec![
-            ("book nodes", self.book.len(), BOOK_NODES_MAX),
-            ("connections", self.links.len(), CONNS_MAX),
-            ("relayed connections", self.links.relays(), RELAYS_MAX),
-            ("frames that wait for a dial", self.links.longest_queue(), DIAL_FRAMES_MAX),
-            ("recent entries", self.log.recent_len(), RECENT_ENTRIES_MAX),
-            ("recent bytes", self.log.recent_bytes(), RECENT_BYTES_MAX + limits::TEXT_BYTES_MAX + Line::OVERHEAD),
-            ("outbox lines", self.outbox.len(), OUTBOX_LINES_MAX),
-            ("outbox bytes", self.outbox_bytes, OUTBOX_BYTES_MAX + limits::TEXT_BYTES_MAX + Line::OVERHEAD),
-            ("followers", followers, BOOK_NODES_MAX),
-            ("offers that wait", offers, BOOK_NODES_MAX),
-            ("joins that wait", joins, WAITING_JOINS_MAX),
-            (
-                "bytes on the way to a follower",
-                flight,
-                limits::WINDOW_BYTES_MAX + limits::BATCH_BYTES_MAX + limits::TEXT_BYTES_MAX + Line::OVERHEAD,
-            ),
-            ("reads under way", self.reads.len(), CONNS_MAX),
-            ("lines not known to be held by another", self.unsent.len(), UNSENT_MARKS_MAX),
-        ]
     }
 
     // ---- time
@@ -543,19 +482,6 @@ impl Node {
         self.out.push(Output::Read(id, wanted));
     }
 
-    /// My lines that are not in my log.
-    fn waiting(&self) -> u64 {
-        let mine = self.pending.iter().filter(|(key, _)| key.author == self.key.author);
-        let pending: u64 = mine.map(|(&key, &last)| last.saturating_sub(self.log.summary().watermark(key))).sum();
-        pending + self.outbox.len() as u64
-    }
-
-    /// Lines on their way back into the log.
-    fn pending_lines(&self) -> u64 {
-        let waiting = |(&key, &last): (&SessionKey, &u64)| last.saturating_sub(self.log.summary().watermark(key));
-        self.pending.iter().map(waiting).sum()
-    }
-
     fn line_id(&self, n: u64) -> LineId {
         LineId { author: self.key.author, session: self.key.session, n }
     }
@@ -599,6 +525,3 @@ impl Node {
         self.on_knock_deadline();
     }
 }
-
-/// Marks of my lines that nobody has acknowledged; beyond, the last one stands for several.
-const UNSENT_MARKS_MAX: usize = 64;

@@ -283,7 +283,7 @@ impl World {
     /// Notes the first thing that is wrong.
     pub fn fail(&mut self, what: impl Into<String>) {
         if self.failure.is_none() {
-            let what = self.short.text(&what.into());
+            let what = self.shorten(&what.into());
             self.tell(|_| format!("!!! {what}"));
             self.failure = Some(format!("at {}: {what}", stamp(self.now)));
         }

@@ -1,0 +1,172 @@
+//! The winner's rebase: before it leads, it takes the best log that is there.
+
+use std::collections::BTreeSet;
+
+use super::Node;
+use super::phase::{Crowned, Fetching, Phase};
+use crate::ring::Output;
+use crate::ring::frame::{Batch, EpochSpan, Frame};
+use crate::ring::id::{ConnId, Index, Tail, Uid};
+use crate::ring::limits::SHAPE_EPOCHS_MAX;
+use crate::ring::links::{End, Ended};
+
+impl Node {
+    pub(super) fn fetch_from(&mut self, holder: Uid) {
+        let shape = self.log.summary().shape(None, SHAPE_EPOCHS_MAX);
+        let described = shape.last().map(|span| span.epoch);
+        let deadline = self.now.mono + self.timing.fetch;
+        let sent = self.send_to(holder, Frame::Fetch(shape));
+        let Phase::Crowned(crowned) = &mut self.phase else { return };
+        crowned.deadline = deadline;
+        self.rearm = true;
+        match sent {
+            Some(conn) => crowned.stage = Fetching::From { holder, conn, target: None, described },
+            None => {
+                crowned.failed.insert(holder);
+                self.poll_tails();
+            }
+        }
+    }
+
+    /// The holder, or the answers, did not come in time.
+    pub(super) fn fetch_failed(&mut self) {
+        let Phase::Crowned(crowned) = &mut self.phase else { return };
+        match &mut crowned.stage {
+            Fetching::From { holder, .. } => {
+                crowned.failed.insert(*holder);
+                self.poll_tails();
+            }
+            Fetching::Polling { open, .. } => {
+                open.clear();
+                self.check_polled();
+            }
+        }
+    }
+
+    /// Asks all who took part for their tails.
+    fn poll_tails(&mut self) {
+        let Phase::Crowned(crowned) = &mut self.phase else { return };
+        let open: BTreeSet<Uid> = crowned.ring.difference(&crowned.failed).copied().collect();
+        crowned.stage = Fetching::Polling { open: open.clone(), best: None };
+        crowned.deadline = self.now.mono + self.timing.ask;
+        self.rearm = true;
+        for uid in open {
+            if self.send_to(uid, Frame::Ask).is_none() {
+                self.forget_polled(uid);
+            }
+        }
+        self.check_polled();
+    }
+
+    fn forget_polled(&mut self, uid: Uid) {
+        if let Phase::Crowned(Crowned { stage: Fetching::Polling { open, .. }, .. }) = &mut self.phase {
+            open.remove(&uid);
+        }
+    }
+
+    pub(super) fn polled_ended(&mut self, ended: &Ended) {
+        let Some(uid) = ended.uid.filter(|&uid| self.links.up(uid).is_none()) else { return };
+        let polling = match &self.phase {
+            Phase::Crowned(Crowned { stage: Fetching::Polling { open, .. }, .. }) => open.contains(&uid),
+            _ => false,
+        };
+        if !polling {
+            return;
+        }
+        let again = matches!(ended.how, End::Closed | End::Dropped) && ended.was_up;
+        if !(again && self.send_to(uid, Frame::Ask).is_some()) {
+            self.forget_polled(uid);
+            self.check_polled();
+        }
+    }
+
+    /// All tails are known: the best is fetched, or my own is the best.
+    pub(super) fn check_polled(&mut self) {
+        let Phase::Crowned(Crowned { stage: Fetching::Polling { open, best }, .. }) = &self.phase else { return };
+        if !open.is_empty() {
+            return;
+        }
+        match *best {
+            Some((tail, holder)) if tail > self.log.tail() => self.fetch_from(holder),
+            Some(_) | None => self.lead(),
+        }
+    }
+
+    /// The holder says what we share.
+    pub(super) fn on_common(&mut self, conn: ConnId, common: Option<(Index, Tail)>) {
+        let mine = self.log.tail();
+        let Phase::Crowned(Crowned { stage: Fetching::From { conn: holder, target, described, .. }, deadline, .. }) =
+            &mut self.phase
+        else {
+            return;
+        };
+        if *holder != conn || target.is_some() {
+            return;
+        }
+        *deadline = self.now.mono + self.timing.fetch;
+        self.rearm = true;
+        match common {
+            Some((_, tail)) if tail <= mine => self.lead(),
+            Some((common, _)) if common > mine.index => self.misbehaved(conn, "shares more than there is"),
+            Some((common, tail)) => {
+                *target = Some(tail);
+                if common < mine.index {
+                    self.out.push(Output::Cut(common));
+                } else {
+                    self.send(conn, Frame::Pull(common));
+                }
+            }
+            // None of those epochs is there: older ones. The shape that reaches the start is the empty one.
+            None => {
+                let shape = self.log.summary().shape(*described, SHAPE_EPOCHS_MAX);
+                *described = shape.last().map(|span| span.epoch).or(*described);
+                self.send(conn, Frame::Fetch(shape));
+            }
+        }
+    }
+
+    /// My log is cut to what the holder shares: now the rest.
+    pub(super) fn fetch_after_cut(&mut self) {
+        let after = self.log.tail().index;
+        if let Phase::Crowned(Crowned { stage: Fetching::From { conn, .. }, .. }) = &self.phase {
+            let conn = *conn;
+            self.send(conn, Frame::Pull(after));
+        }
+    }
+
+    pub(super) fn on_pulled(&mut self, conn: ConnId, batch: Batch) {
+        let Phase::Crowned(Crowned {
+            stage: Fetching::From { conn: holder, target: Some(target), .. }, deadline, ..
+        }) = &mut self.phase
+        else {
+            return;
+        };
+        if *holder != conn {
+            return;
+        }
+        let target = *target;
+        *deadline = self.now.mono + self.timing.fetch;
+        self.rearm = true;
+        let ended = batch.entries.is_empty();
+        if let Err(why) = self.check_entries(&batch) {
+            return self.misbehaved(conn, why);
+        }
+        self.append(batch.entries);
+        if ended || self.log.tail() >= target {
+            self.lead();
+        } else {
+            self.send(conn, Frame::Pull(self.log.tail().index));
+        }
+    }
+
+    /// Somebody who has won asks where its log leaves mine. An empty shape shares nothing.
+    pub(super) fn on_fetch(&mut self, conn: ConnId, shape: &[EpochSpan]) {
+        let summary = self.log.summary();
+        let common = match shape {
+            [] => Some(Index(0)),
+            shape => summary.common(shape),
+        };
+        let common = common.map(|common| (common, summary.tail));
+        self.send(conn, Frame::Common(common));
+    }
+}

@@ -1,0 +1,88 @@
+//! What a node says of itself.
+
+use super::Node;
+use super::phase::Phase;
+use crate::ring::entry::Line;
+use crate::ring::id::{Lamport, SessionKey};
+use crate::ring::limits::{
+    self, BOOK_NODES_MAX, CONNS_MAX, DIAL_FRAMES_MAX, OUTBOX_BYTES_MAX, OUTBOX_LINES_MAX, RECENT_BYTES_MAX,
+    RECENT_ENTRIES_MAX, RELAYS_MAX, UNSENT_MARKS_MAX, WAITING_JOINS_MAX,
+};
+use crate::ring::{Role, Status};
+
+impl Node {
+    /// The node at this moment.
+    pub fn status(&self) -> Status {
+        let (role, epoch) = match &self.phase {
+            Phase::Leading(leading) => (Role::Leader, Some(leading.epoch)),
+            Phase::Following(following) => (Role::Follower, Some(following.epoch)),
+            Phase::Crowned(_) | Phase::Electing(_) | Phase::Asking(_) | Phase::Waiting { .. } => (Role::Electing, None),
+            Phase::Unborn | Phase::Knocking(_) | Phase::Joining(_) | Phase::Gone => (Role::Joining, None),
+        };
+        Status {
+            room: self.room,
+            name: self.name.clone(),
+            uid: self.me,
+            role,
+            epoch,
+            next: self.next(),
+            prev: self.prev(),
+            members: self.log.summary().view.members().cloned().collect(),
+            tail: self.log.tail(),
+            lamport: self.clock,
+            waiting: self.waiting(),
+            floor: self.floor,
+            relay: self.following().and_then(|following| self.links.carrier(following.conn)),
+        }
+    }
+
+    /// The node's clock.
+    pub fn lamport(&self) -> Lamport {
+        self.clock
+    }
+
+    /// Every bounded collection with its name, its size now and its limit: for the check of bounded memory.
+    pub fn sizes(&self) -> Vec<(&'static str, usize, usize)> {
+        let (followers, offers, joins, flight) = match &self.phase {
+            Phase::Leading(leading) => {
+                let flight = leading.followers.values().map(|follower| follower.flight_bytes).max().unwrap_or(0);
+                (leading.followers.len(), leading.offers.len(), 0, flight)
+            }
+            Phase::Crowned(crowned) => (0, 0, crowned.joins.len(), 0),
+            _ => (0, 0, 0, 0),
+        };
+        vec![
+            ("book nodes", self.book.len(), BOOK_NODES_MAX),
+            ("connections", self.links.len(), CONNS_MAX),
+            ("relayed connections", self.links.relays(), RELAYS_MAX),
+            ("frames that wait for a dial", self.links.longest_queue(), DIAL_FRAMES_MAX),
+            ("recent entries", self.log.recent_len(), RECENT_ENTRIES_MAX),
+            ("recent bytes", self.log.recent_bytes(), RECENT_BYTES_MAX + limits::TEXT_BYTES_MAX + Line::OVERHEAD),
+            ("outbox lines", self.outbox.len(), OUTBOX_LINES_MAX),
+            ("outbox bytes", self.outbox_bytes, OUTBOX_BYTES_MAX + limits::TEXT_BYTES_MAX + Line::OVERHEAD),
+            ("followers", followers, BOOK_NODES_MAX),
+            ("offers that wait", offers, BOOK_NODES_MAX),
+            ("joins that wait", joins, WAITING_JOINS_MAX),
+            (
+                "bytes on the way to a follower",
+                flight,
+                limits::WINDOW_BYTES_MAX + limits::BATCH_BYTES_MAX + limits::TEXT_BYTES_MAX + Line::OVERHEAD,
+            ),
+            ("reads under way", self.reads.len(), CONNS_MAX),
+            ("lines not known to be held by another", self.unsent.len(), UNSENT_MARKS_MAX),
+        ]
+    }
+
+    /// My lines that are not in my log.
+    pub(super) fn waiting(&self) -> u64 {
+        let mine = self.pending.iter().filter(|(key, _)| key.author == self.key.author);
+        let pending: u64 = mine.map(|(&key, &last)| last.saturating_sub(self.log.summary().watermark(key))).sum();
+        pending + self.outbox.len() as u64
+    }
+
+    /// Lines on their way back into the log.
+    pub(super) fn pending_lines(&self) -> u64 {
+        let waiting = |(&key, &last): (&SessionKey, &u64)| last.saturating_sub(self.log.summary().watermark(key));
+        self.pending.iter().map(waiting).sum()
+    }
+}
