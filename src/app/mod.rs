@@ -34,8 +34,8 @@ use place::Place;
 
 /// What threads tell the loop; each of them tells at most one thing.
 const NEWS_MAX: usize = 8;
-/// From the wish to leave until the node is told not to wait any longer. itself waits 5 s at
-/// most: this comes after that.
+/// From the wish to leave until the node is told not to wait any longer. It waits 5 s at most by itself: this comes
+/// after that.
 const LEAVE: Duration = Duration::from_millis(5_200);
 /// From that until the node is given up.
 const LEAVE_NOW: Duration = Duration::from_secs(2);

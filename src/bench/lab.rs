@@ -4,13 +4,13 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 
 use super::baseline::text;
 use crate::net::{self, Command};
-use crate::ring::{AuthorId, Config, Name, RoomId, Saved, SessionId, Start, Timing, Uid};
+use crate::ring::{AuthorId, Config, Name, RoomId, Saved, SessionId, Start, Stop, Timing, Uid};
 use crate::store::MemoryStore;
 
 /// Where everything listens.
@@ -66,7 +66,10 @@ pub fn wait_until(what: &str, mut done: impl FnMut() -> anyhow::Result<bool>) ->
 pub struct Leader {
     /// Where it listens.
     pub address: SocketAddr,
+    room: Handle,
+    running: Option<JoinHandle<anyhow::Result<Stop>>>,
     commands: mpsc::Sender<Command>,
+    _urgent: mpsc::Sender<Command>,
     tasks: JoinSet<()>,
 }
 
@@ -92,23 +95,12 @@ impl Leader {
         let _within = lab.room.enter();
         let running = net::start(config, MemoryStore::new(), vec![listener])?;
         let mut tasks = JoinSet::new();
-        let (mut notices, mut done, urgent) = (running.notices, running.done, running.urgent);
-        tasks.spawn_on(
-            async move {
-                // Nobody looks at what is shown, but the node waits while it is not taken.
-                while notices.recv().await.is_some() {}
-                drop(urgent);
-            },
-            lab.room.handle(),
-        );
-        tasks.spawn_on(
-            async move {
-                let _end = AbortOnDrop(done.abort_handle());
-                let _ = (&mut done).await;
-            },
-            lab.room.handle(),
-        );
-        Ok(Self { address, commands: running.commands, tasks })
+        let mut notices = running.notices;
+        // Nobody looks at what is shown, but the node waits while it is not taken.
+        tasks.spawn_on(async move { while notices.recv().await.is_some() {} }, lab.room.handle());
+        let room = lab.room.handle().clone();
+        let (commands, urgent) = (running.commands, running.urgent);
+        Ok(Self { address, room, running: Some(running.done), commands, _urgent: urgent, tasks })
     }
 
     /// Says lines for ever, as fast as the room takes them.
@@ -132,11 +124,12 @@ impl Leader {
     }
 }
 
-/// Ends a task with the one that waits for it.
-struct AbortOnDrop(tokio::task::AbortHandle);
-
-impl Drop for AbortOnDrop {
+impl Drop for Leader {
     fn drop(&mut self) {
-        self.0.abort();
+        if let Some(running) = self.running.take() {
+            running.abort();
+            // To let go of a long history takes a while, which is not to fall on whatever is measured next.
+            let _ = self.room.block_on(running);
+        }
     }
 }

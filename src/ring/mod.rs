@@ -321,7 +321,7 @@ pub enum Event {
 pub enum Stop {
     /// It left.
     Left {
-        /// Lines of its own that nobody has ordered.
+        /// Lines of its own that nobody has ordered, or that nobody else holds although there were others.
         waiting: u64,
     },
     /// None of its contacts has answered.

@@ -172,6 +172,8 @@ impl Store for MemoryStore {
 
     fn cut(&mut self, keep: Index) -> Result<Cut, Infallible> {
         let keep = usize::try_from(keep.0).unwrap_or(usize::MAX).min(self.log.len());
+        // What stands waits no more; what is cut now waits once.
+        self.pending.retain(|_, line| line.id.n > self.summary.watermark(line.id.key()));
         let cut = self.log.split_off(keep);
         let first = self.pending.first_key_value().map_or(0, |(place, _)| place.0);
         let lines: Vec<Arc<Line>> = cut

@@ -223,6 +223,9 @@ impl Node {
             }
             _ => return,
         };
+        if !alone {
+            self.held = self.held.max(held);
+        }
         if held > self.sent {
             self.sent = held;
             self.event(Event::Sent { n: held, alone });

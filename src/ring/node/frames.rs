@@ -174,7 +174,10 @@ impl Node {
         if known {
             self.save(Record::Forget(uid));
         }
-        if known || self.log.summary().view.contains(uid) {
+        // Whoever remembers my address is told of once in a while; it may be anybody.
+        let strange = !known && !self.log.summary().view.contains(uid);
+        if !strange || self.other_room_told <= self.now.mono {
+            self.other_room_told = self.now.mono + self.timing.probe_max;
             self.event(Event::OtherRoom(uid));
         }
         if let Some(seek) = self.seek_mut() {

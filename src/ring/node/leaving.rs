@@ -18,8 +18,14 @@ impl Node {
     }
 
     pub(super) fn good_bye(&mut self) {
-        let waiting = self.waiting();
+        let waiting = self.waiting() + self.held_here_alone();
         self.stop(Stop::Left { waiting });
+    }
+
+    /// My lines of this run that stand in my log and at nobody else, though there were others to hold them.
+    fn held_here_alone(&self) -> u64 {
+        let mine = self.log.summary().watermark(self.key);
+        if self.book.len() == 0 { 0 } else { mine.saturating_sub(self.held) }
     }
 
     /// After every step of a node that leaves: what is the next thing to do?
@@ -62,7 +68,11 @@ impl Node {
             return;
         }
         if leading.followers.is_empty() {
-            return self.good_bye();
+            // Those who are lost may come back in time and take what nobody else holds.
+            if self.held_here_alone() == 0 || self.book.present().next().is_none() {
+                self.good_bye();
+            }
+            return;
         }
         let Some(retiring) = leading.retiring else {
             leading.retiring = Some(Retiring { until: now + self.timing.handover, successor: None });

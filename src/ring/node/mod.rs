@@ -70,8 +70,10 @@ pub struct Node {
     show_after: Index,
     greeted: bool,
     floor: Index,
-    /// The number of my last line that another member is known to hold.
+    /// The number of my last line that people were told is safe: held by another, or by me when I am alone.
     sent: u64,
+    /// The number of my last line that another member is known to hold.
+    held: u64,
     /// My lines that nobody has acknowledged: where they stand, and the last number there.
     unsent: VecDeque<(Index, u64)>,
     /// The last announcement that I passed on.
@@ -88,6 +90,7 @@ pub struct Node {
     leaving: Option<Time>,
     beat: Time,
     look: Time,
+    other_room_told: Time,
 
     /// Something is gathered that leaves with the next tick.
     dirty: bool,
@@ -166,6 +169,7 @@ impl Node {
             greeted: false,
             floor: Index(0),
             sent: 0,
+            held: 0,
             unsent: VecDeque::new(),
             announced: None,
             phase: Phase::Unborn,
@@ -178,6 +182,7 @@ impl Node {
             leaving: None,
             beat: Time(0),
             look: Time(0),
+            other_room_told: Time(0),
             dirty: false,
             ring_changed: false,
             rearm: true,
