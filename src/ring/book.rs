@@ -61,6 +61,11 @@ impl Book {
         self.nodes.iter().filter(|(_, known)| !known.left).map(|(&uid, _)| uid)
     }
 
+    /// Whether it was ever seen.
+    pub fn contains(&self, uid: Uid) -> bool {
+        self.nodes.contains_key(&uid)
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.nodes.len()

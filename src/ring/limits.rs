@@ -33,6 +33,8 @@ pub const SHAPE_EPOCHS_MAX: usize = 256;
 pub const BOOK_NODES_MAX: usize = 2048;
 /// Connections that the core keeps at once.
 pub const CONNS_MAX: usize = 4096;
+/// Of these, connections that it has dialled: what others name cannot take the room of those who come.
+pub const DIALLED_MAX: usize = BOOK_NODES_MAX;
 /// Connections that run through one other member.
 pub const RELAYS_MAX: usize = 64;
 /// Frames that wait for one connection to open.

@@ -11,7 +11,7 @@ use super::Output;
 use super::detector::Detector;
 use super::frame::{Frame, Hello, Relay};
 use super::id::{ConnId, RoomId, Span, Time, Uid};
-use super::limits::{CONNS_MAX, DIAL_FRAMES_MAX, RELAYS_MAX, Timing};
+use super::limits::{CONNS_MAX, DIAL_FRAMES_MAX, DIALLED_MAX, RELAYS_MAX, Timing};
 
 /// All connections of a node.
 #[derive(Debug)]
@@ -22,6 +22,8 @@ pub struct Links {
     /// Every connection that leads, or is to lead, to a uid.
     by_uid: BTreeMap<Uid, BTreeSet<ConnId>>,
     dialled: u64,
+    /// How many of the connections I have dialled.
+    outward: usize,
     relayed: u64,
 }
 
@@ -90,12 +92,17 @@ pub enum End {
 impl Links {
     /// No connections.
     pub fn new(me: Uid, timing: Timing) -> Self {
-        Self { me, timing, conns: BTreeMap::new(), by_uid: BTreeMap::new(), dialled: 0, relayed: 0 }
+        Self { me, timing, conns: BTreeMap::new(), by_uid: BTreeMap::new(), dialled: 0, outward: 0, relayed: 0 }
     }
 
     /// How many connections there are.
     pub fn len(&self) -> usize {
         self.conns.len()
+    }
+
+    /// How many of them I have dialled.
+    pub fn outward(&self) -> usize {
+        self.outward
     }
 
     /// How many of them run through others.
@@ -210,11 +217,12 @@ impl Links {
     }
 
     /// A new connection to `uid`.
-    pub fn dial(&mut self, now: Time, uid: Uid, out: &mut Vec<Output>) -> Option<ConnId> {
-        if self.conns.len() >= CONNS_MAX {
+    fn dial(&mut self, now: Time, uid: Uid, out: &mut Vec<Output>) -> Option<ConnId> {
+        if self.conns.len() >= CONNS_MAX || self.outward >= DIALLED_MAX {
             return None;
         }
         self.dialled += 1;
+        self.outward += 1;
         let id = ConnId::dialled(self.dialled);
         let state = State::Opening { until: now + self.timing.connect, queue: Vec::new() };
         self.add(id, Conn { way: Way::Dialled, state, target: Some(uid), peer: None, used: now });
@@ -402,6 +410,7 @@ impl Links {
     /// A connection has ended: forgets it, and what ran over it. Gives all of them.
     pub fn ended(&mut self, id: ConnId, how: End) -> Vec<Ended> {
         let Some(conn) = self.conns.remove(&id) else { return Vec::new() };
+        self.outward -= usize::from(conn.way == Way::Dialled);
         if let Some(uid) = conn.target
             && let Some(conns) = self.by_uid.get_mut(&uid)
         {

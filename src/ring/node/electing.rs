@@ -221,7 +221,14 @@ impl Node {
 
     fn swallowed(&mut self, token: &Token, following: Option<(Epoch, u64)>) {
         let frame = Frame::Swallowed { round: token.round, known: self.round, following };
-        self.send_to(token.candidate, frame);
+        self.tell_candidate(token.candidate, frame);
+    }
+
+    /// Only somebody known is dialled because a token names it.
+    pub(super) fn tell_candidate(&mut self, candidate: Uid, frame: Frame) {
+        if self.links.up(candidate).is_some() || self.book.contains(candidate) {
+            self.send_to(candidate, frame);
+        }
     }
 
     /// My token went no further.

@@ -7,7 +7,7 @@ use super::phase::{Crowned, Follower, Leading, PendingWay, Phase};
 use super::{Node, ReadFor};
 use crate::ring::entry::{Entry, Member, Note};
 use crate::ring::frame::{Accept, Ack, Frame, Join, Refusal, Token};
-use crate::ring::id::{ConnId, Index, StreamId, Tail, Time, Uid};
+use crate::ring::id::{ConnId, Index, StreamId, Time, Uid};
 use crate::ring::limits::{BACKLOG_BYTES_MAX, BACKLOG_LINES, BOOK_NODES_MAX, Timing, WAITING_JOINS_MAX};
 use crate::ring::links::{End, Ended};
 use crate::ring::log::one_batch;
@@ -118,7 +118,10 @@ impl Node {
             Phase::Crowned(crowned) => crowned.epoch,
             _ => return,
         };
-        if token.round > epoch.round {
+        // A candidate that is told of me joins anyway; the round is outdone for those who have not heard. A node whose
+        // link keeps flapping may not renew the reign faster than the room can use it.
+        if token.round > epoch.round && self.outdone + self.timing.heartbeat <= self.now.mono {
+            self.outdone = self.now.mono;
             self.crown_again(token.round);
         }
         let epoch = match &self.phase {
@@ -127,7 +130,7 @@ impl Node {
             _ => epoch,
         };
         let frame = Frame::Swallowed { round: token.round, known: self.round, following: Some((epoch, 0)) };
-        self.send_to(token.candidate, frame);
+        self.tell_candidate(token.candidate, frame);
     }
 
     // ---- followers come
@@ -241,7 +244,8 @@ impl Node {
         }
         let Phase::Leading(leading) = &mut self.phase else { return };
         if let Some(follower) = leading.follower_of(conn, stream) {
-            follower.sent.get_or_insert(Tail::default());
+            let common = self.log.summary().tail_at(follower.acked);
+            follower.sent.get_or_insert(common);
             self.dirty = true;
         }
     }

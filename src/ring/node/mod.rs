@@ -91,6 +91,8 @@ pub struct Node {
     beat: Time,
     look: Time,
     other_room_told: Time,
+    /// When my reign was last renewed above a token's round.
+    outdone: Time,
 
     /// Something is gathered that leaves with the next tick.
     dirty: bool,
@@ -183,6 +185,7 @@ impl Node {
             beat: Time(0),
             look: Time(0),
             other_room_told: Time(0),
+            outdone: Time(0),
             dirty: false,
             ring_changed: false,
             rearm: true,

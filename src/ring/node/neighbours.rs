@@ -65,8 +65,9 @@ impl Node {
             return None;
         }
         let view = &self.log.summary().view;
-        let before = self.neighbours.prevs.range(..self.me).next_back();
-        let closest = before.or_else(|| self.neighbours.prevs.last_key_value()).map(|(&uid, _)| uid);
+        let here = |uid: &Uid| view.contains(*uid);
+        let before = self.neighbours.prevs.range(..self.me).map(|(&uid, _)| uid).rfind(here);
+        let closest = before.or_else(|| self.neighbours.prevs.keys().copied().rfind(here));
         match closest {
             Some(uid) => Some(uid),
             None if view.ring_after(self.me).next().is_none() => Some(self.me),
@@ -173,6 +174,9 @@ impl Node {
 
     /// Somebody says that I am (or am no longer) its next.
     pub(super) fn on_adjacent(&mut self, conn: ConnId, from: Uid, yes: bool) {
+        if !self.is_roommate(conn) {
+            return;
+        }
         if !yes {
             self.neighbours.prevs.retain(|&uid, over| uid != from || *over != conn);
             return;

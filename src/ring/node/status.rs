@@ -5,8 +5,8 @@ use super::phase::Phase;
 use crate::ring::entry::Line;
 use crate::ring::id::{Lamport, SessionKey};
 use crate::ring::limits::{
-    self, BOOK_NODES_MAX, CONNS_MAX, DIAL_FRAMES_MAX, OUTBOX_BYTES_MAX, OUTBOX_LINES_MAX, RECENT_BYTES_MAX,
-    RECENT_ENTRIES_MAX, RELAYS_MAX, UNSENT_MARKS_MAX, WAITING_JOINS_MAX,
+    self, BOOK_NODES_MAX, CONNS_MAX, DIAL_FRAMES_MAX, DIALLED_MAX, OUTBOX_BYTES_MAX, OUTBOX_LINES_MAX,
+    RECENT_BYTES_MAX, RECENT_ENTRIES_MAX, RELAYS_MAX, UNSENT_MARKS_MAX, WAITING_JOINS_MAX,
 };
 use crate::ring::{Role, Status};
 
@@ -54,6 +54,7 @@ impl Node {
         vec![
             ("book nodes", self.book.len(), BOOK_NODES_MAX),
             ("connections", self.links.len(), CONNS_MAX),
+            ("dialled connections", self.links.outward(), DIALLED_MAX),
             ("relayed connections", self.links.relays(), RELAYS_MAX),
             ("frames that wait for a dial", self.links.longest_queue(), DIAL_FRAMES_MAX),
             ("recent entries", self.log.recent_len(), RECENT_ENTRIES_MAX),
