@@ -15,7 +15,7 @@ use std::time::Duration;
 use rustix::fs::{FlockOperation, flock};
 use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
 
-use crate::failure::{Exit, Failure};
+use crate::failure::{Exit, Failure, complain};
 
 /// What each start of the program begins with.
 pub const DASHES: &str = "------------------------------------------------------------------------\n";
@@ -157,7 +157,7 @@ impl<F: Fn(String)> Sink<F> {
         match open(&self.shared.path) {
             Ok(file) => self.file = BufWriter::with_capacity(64 * 1024, file),
             Err(failure) => {
-                eprintln!("{failure}");
+                complain(failure);
                 let _ = flock(self.file.get_ref(), FlockOperation::NonBlockingLockExclusive);
             }
         }

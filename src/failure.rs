@@ -1,9 +1,15 @@
 //! How the program ends: exit codes, and what a person is told when it could not do as asked.
 
 use std::fmt;
+use std::io::Write;
 use std::process::ExitCode;
 
 use crate::text;
+
+/// Says something on standard error. Where that cannot be written, the exit code must do.
+pub fn complain(what: impl fmt::Display) {
+    let _ = writeln!(std::io::stderr(), "{what}");
+}
 
 /// The program's exit codes. Scripts rely on them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

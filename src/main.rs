@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use dist_chat::cli::{self, Quit, Request};
-use dist_chat::failure::{Exit, Failure};
+use dist_chat::failure::{Exit, Failure, complain};
 use dist_chat::{app, bench, status};
 
 fn main() -> ExitCode {
@@ -29,6 +29,6 @@ fn print(text: &str) -> ExitCode {
 }
 
 fn fail(failure: &Failure) -> ExitCode {
-    eprintln!("{failure}");
+    complain(failure);
     failure.exit.into()
 }

@@ -9,6 +9,7 @@ use std::thread;
 use rustix::termios::isatty;
 use tokio::sync::watch;
 
+use crate::failure::complain;
 use crate::ring::Uid;
 use crate::ui::herald::Place;
 use crate::ui::pipe::{self, Typed};
@@ -81,7 +82,7 @@ fn take_all(talk: &Talk, lines: &Receiver<Typed>) {
 
 fn read(talk: &Talk) {
     if let Err(error) = read_stdin(|line| talk.take(&line)) {
-        eprintln!("dist-chat: cannot read standard input: {error}");
+        complain(format_args!("dist-chat: cannot read standard input: {error}"));
     }
 }
 

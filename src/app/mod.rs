@@ -18,7 +18,7 @@ use tokio::task::JoinHandle;
 
 use crate::chatlog::{ChatLog, LogWriter};
 use crate::cli::{Chat, Start};
-use crate::failure::{Exit, Failure};
+use crate::failure::{Exit, Failure, complain};
 use crate::net::{self, Command};
 use crate::ring::{self, AuthorId, RoomId, Saved, SessionId, Stop, Timing, Uid};
 use crate::status::server::Server;
@@ -70,7 +70,7 @@ async fn be_member(chat: &Chat) -> Result<(), Failure> {
     let mut signals = Signals::new().context("no signals")?;
     let place = place::take(chat)?;
     if let Some(remark) = &place.remark {
-        eprintln!("dist-chat: {remark}");
+        complain(format_args!("dist-chat: {remark}"));
     }
     let (news, mut told) = mpsc::channel(NEWS_MAX);
     let failed = news.clone();
@@ -149,7 +149,7 @@ async fn be_member(chat: &Chat) -> Result<(), Failure> {
     let unseen = screen.finish(SCREEN_PATIENCE);
     drop(restore);
     if unseen > 0 {
-        eprintln!("dist-chat: {unseen} lines not shown, since nobody reads them; they are in {log_name}");
+        complain(format_args!("dist-chat: {unseen} lines not shown, since nobody reads them; they are in {log_name}"));
     }
     if let Some(why) = member.log_failed {
         let what = format!("cannot write {log_name} any more; left the room");

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use tokio::sync::{mpsc, oneshot};
 
+use crate::failure::complain;
 use crate::net::Command;
 use crate::ring::limits::TEXT_BYTES_MAX;
 use crate::ring::{Member, Role, Status, Text, TextError};
@@ -146,7 +147,7 @@ impl Talk {
     fn refuse(&self, why: &str) {
         match self.terminal {
             true => self.screen.event(why),
-            false => eprintln!("dist-chat: {why}"),
+            false => complain(format_args!("dist-chat: {why}")),
         }
     }
 

@@ -1,6 +1,7 @@
 //! The program as people and scripts meet it: real processes, their output, their files, their exit codes.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, and its name says what it shows")]
+#![expect(clippy::print_stderr, reason = "a test says when it is skipped")]
 
 mod errors;
 mod harness;

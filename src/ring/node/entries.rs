@@ -256,9 +256,20 @@ impl Node {
         let Some(from) = after.0.checked_add(1).map(Index) else {
             return self.misbehaved(conn, "names an absurd index");
         };
-        match self.log.batch(from) {
-            Some(batch) => self.send(conn, Frame::Pulled(batch)),
-            None => self.read(Wanted::Log { from, bytes_max: BATCH_BYTES_MAX }, ReadFor::Pull(conn)),
+        if self.is_roommate(conn) {
+            // Answered with the next tick: who asks a thousand times at once gets one answer.
+            self.pulls.insert(conn, from);
+            self.dirty = true;
+        }
+    }
+
+    /// Answers those who rebase onto my log.
+    pub(super) fn answer_pulls(&mut self) {
+        for (conn, from) in std::mem::take(&mut self.pulls) {
+            match self.log.batch(from) {
+                Some(batch) => self.send(conn, Frame::Pulled(batch)),
+                None => self.read(Wanted::Log { from, bytes_max: BATCH_BYTES_MAX }, ReadFor::Pull(conn)),
+            }
         }
     }
 }

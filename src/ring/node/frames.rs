@@ -189,6 +189,7 @@ impl Node {
     pub(super) fn on_end(&mut self, ended: Ended) {
         self.rearm = true;
         self.neighbour_ended(&ended);
+        self.pulls.remove(&ended.conn);
         if let Some(uid) = ended.uid {
             let gone = matches!(ended.how, End::Refused | End::Unreachable | End::Silent);
             if gone

@@ -84,6 +84,8 @@ pub struct Node {
     links: Links,
     neighbours: Neighbours,
     reads: BTreeMap<ReadId, ReadFor>,
+    /// Who has asked for entries to rebase onto, and from where: the last question of each connection.
+    pulls: BTreeMap<ConnId, Index>,
     read: u64,
     stream: u64,
     attempt: u64,
@@ -178,6 +180,7 @@ impl Node {
             links: Links::new(uid, timing),
             neighbours: Neighbours::default(),
             reads: BTreeMap::new(),
+            pulls: BTreeMap::new(),
             read: 0,
             stream: 0,
             attempt: 0,
@@ -283,6 +286,7 @@ impl Node {
     /// What was gathered leaves.
     fn flush(&mut self) {
         self.dirty = false;
+        self.answer_pulls();
         match &self.phase {
             Phase::Leading(_) => self.fan_out(),
             Phase::Following(_) => self.acknowledge(),

@@ -3,7 +3,7 @@
 //! I dial my next; my previous dials me. A next that does not answer is linked past; who links to me although somebody
 //! stands between us is told (stabilise and rectify, as in Chord: Stoica et al. 2001, Zave 2017).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Node;
 use super::phase::Phase;
@@ -11,7 +11,7 @@ use crate::ring::Event;
 use crate::ring::frame::Frame;
 use crate::ring::id::{ConnId, Time, Uid};
 use crate::ring::limits::BOOK_NODES_MAX;
-use crate::ring::links::Ended;
+use crate::ring::links::{End, Ended};
 use crate::ring::view::between;
 
 /// The standing links of the ring.
@@ -24,7 +24,9 @@ pub(super) struct Neighbours {
     /// Who does not answer, and when it is tried again.
     skipped: BTreeMap<Uid, Time>,
     /// Who has linked to me as its next.
-    prevs: BTreeMap<Uid, ConnId>,
+    prevs: BTreeSet<(Uid, ConnId)>,
+    /// Whose link closed last, and when: who closes it again and again does not answer.
+    closed: Option<(Uid, Time)>,
     /// What people were told last.
     told: Option<Uid>,
     /// The link to my next was lost, and not replaced yet.
@@ -33,7 +35,7 @@ pub(super) struct Neighbours {
 
 impl Neighbours {
     pub(super) fn conns(&self) -> impl Iterator<Item = ConnId> {
-        self.next.into_iter().chain(self.trying).map(|(_, conn)| conn).chain(self.prevs.values().copied())
+        self.next.into_iter().chain(self.trying).map(|(_, conn)| conn).chain(self.prevs.iter().map(|&(_, conn)| conn))
     }
 
     pub(super) fn deadline(&self) -> Option<Time> {
@@ -66,8 +68,9 @@ impl Node {
         }
         let view = &self.log.summary().view;
         let here = |uid: &Uid| view.contains(*uid);
-        let before = self.neighbours.prevs.range(..self.me).map(|(&uid, _)| uid).rfind(here);
-        let closest = before.or_else(|| self.neighbours.prevs.keys().copied().rfind(here));
+        let prevs = || self.neighbours.prevs.iter().map(|&(uid, _)| uid);
+        let before = prevs().rfind(|uid| *uid < self.me && here(uid));
+        let closest = before.or_else(|| prevs().rfind(here));
         match closest {
             Some(uid) => Some(uid),
             None if view.ring_after(self.me).next().is_none() => Some(self.me),
@@ -144,12 +147,15 @@ impl Node {
 
     /// A connection has ended: was it my next's, or my previous one's?
     pub(super) fn neighbour_ended(&mut self, ended: &Ended) {
-        self.neighbours.prevs.retain(|_, conn| *conn != ended.conn);
+        let now = self.now.mono;
+        self.neighbours.prevs.retain(|(_, conn)| *conn != ended.conn);
         let mut failed = None;
         if let Some((uid, _)) = self.neighbours.next.take_if(|(_, conn)| *conn == ended.conn) {
             self.neighbours.broken = true;
-            // An idle connection may have closed: whoever can still be dialled stays.
-            failed = (!ended.was_up || matches!(ended.how, crate::ring::links::End::Silent)).then_some(uid);
+            // An idle connection may have closed: whoever can still be dialled stays, but not one that closes each.
+            let again = self.neighbours.closed.replace((uid, now));
+            let again = again.is_some_and(|(before, at)| before == uid && now < at + self.timing.connect);
+            failed = (again || !ended.was_up || matches!(ended.how, End::Silent)).then_some(uid);
             self.ring_changed = true;
         }
         if let Some((uid, _)) = self.neighbours.trying.take_if(|(_, conn)| *conn == ended.conn) {
@@ -174,15 +180,13 @@ impl Node {
 
     /// Somebody says that I am (or am no longer) its next.
     pub(super) fn on_adjacent(&mut self, conn: ConnId, from: Uid, yes: bool) {
-        if !self.is_roommate(conn) {
-            return;
-        }
+        // Whoever it is, perhaps before I am in its room: only those in the view count as previous.
         if !yes {
-            self.neighbours.prevs.retain(|&uid, over| uid != from || *over != conn);
+            self.neighbours.prevs.remove(&(from, conn));
             return;
         }
         if self.neighbours.prevs.len() < BOOK_NODES_MAX {
-            self.neighbours.prevs.insert(from, conn);
+            self.neighbours.prevs.insert((from, conn));
         }
         let view = &self.log.summary().view;
         let closer = view.ring_after(from).next().filter(|&uid| between(from, uid, self.me));

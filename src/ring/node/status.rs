@@ -69,6 +69,7 @@ impl Node {
                 flight,
                 limits::WINDOW_BYTES_MAX + limits::BATCH_BYTES_MAX + limits::TEXT_BYTES_MAX + Line::OVERHEAD,
             ),
+            ("pulls that wait", self.pulls.len(), CONNS_MAX),
             ("reads under way", self.reads.len(), CONNS_MAX),
             ("lines not known to be held by another", self.unsent.len(), UNSENT_MARKS_MAX),
         ]
