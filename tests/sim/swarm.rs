@@ -266,15 +266,16 @@ impl Swarm {
                     Body::Note(Note::Left { lost: true, .. }) | Body::Line(_) => false,
                 };
             }
-            let contacts = self.contacts[slot].iter().copied().filter(|_| !self.has_room(slot));
-            all.into_iter().filter_map(|uid| slot_at(uid.0)).chain(contacts).collect::<Vec<_>>()
+            all.into_iter().filter_map(|uid| slot_at(uid.0)).collect::<Vec<_>>()
         };
         let known: Vec<Vec<usize>> = (0..self.begun.len()).map(knows).collect();
+        // Who remembers no room is let in by its contacts, or is not; it introduces nobody.
+        let stay: Vec<usize> = stay.iter().copied().filter(|&slot| self.has_room(slot)).collect();
         let mut reached: Vec<usize> = stay.first().copied().into_iter().collect();
         let mut at = 0;
         while let Some(&slot) = reached.get(at) {
             at += 1;
-            for &other in stay {
+            for &other in &stay {
                 if !reached.contains(&other) && (known[slot].contains(&other) || known[other].contains(&slot)) {
                     reached.push(other);
                 }
@@ -308,7 +309,14 @@ impl Swarm {
         let named = |slot: usize| self.world.slots[slot].disk.store().room().is_some();
         let rooms = (0..self.begun.len()).any(|other| other != slot && named(other));
         let logs = (0..self.begun.len()).any(|other| other != slot && self.has_room(other));
-        let remembers = remembers || !logs && rewind == Rewind::Not && named(slot);
+        // Where nobody has a log, a room's mere name is enough to go on with.
+        let remembers = remembers
+            || !logs
+                && match rewind {
+                    Rewind::Not => named(slot),
+                    Rewind::To(keep) => self.world.slots[slot].disk.named_at(keep),
+                    Rewind::Erase => false,
+                };
         // Two that only know each other and both wait at the door would wait for ever.
         let host_there = (0..self.begun.len()).any(|other| self.world.checks.has_entered(other));
         let start = if remembers && (self.rng.percent(80) || !host_there) {

@@ -64,12 +64,18 @@ impl Disk {
         self.promise_synced
     }
 
+    fn has(&self, keep: usize, wanted: fn(&Record) -> bool) -> bool {
+        self.ops.iter().take(keep).any(|op| matches!(op, Op::Save(record) if wanted(record)))
+    }
+
+    /// Whether the first `keep` operations name a room.
+    pub fn named_at(&self, keep: usize) -> bool {
+        self.has(keep, |record| matches!(record, Record::Room(_)))
+    }
+
     /// Whether the first `keep` operations leave a room with a log.
     pub fn remembers_at(&self, keep: usize) -> bool {
-        let has = |wanted: fn(&Record) -> bool| {
-            self.ops.iter().take(keep).any(|op| matches!(op, Op::Save(record) if wanted(record)))
-        };
-        has(|record| matches!(record, Record::Room(_))) && has(|record| matches!(record, Record::Append(_)))
+        self.named_at(keep) && self.has(keep, |record| matches!(record, Record::Append(_)))
     }
 
     /// Writes a record.
