@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -60,10 +61,18 @@ enum News {
 /// # Errors
 /// [`Failure`]: what the person is told, and the exit code.
 pub fn run(chat: &Chat) -> Result<(), Failure> {
+    allow_many_connections();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no runtime")?;
     let outcome = runtime.block_on(be_member(chat));
     runtime.shutdown_background();
     outcome
+}
+
+/// Takes as many open files as the system gives: a room has a connection for each member, and some.
+fn allow_many_connections() {
+    let limit = getrlimit(Resource::Nofile);
+    // Where that is refused, there is room for fewer; the door says so when it is full.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
 }
 
 async fn be_member(chat: &Chat) -> Result<(), Failure> {

@@ -26,13 +26,13 @@ pub fn of(stop: Stop, unordered: u64, chat: &Chat, contacts: &[SocketAddr], live
 
 fn waiting_lines(lines: u64) -> Failure {
     let what = match lines {
-        1 => "left with one line that nobody has ordered".to_owned(),
-        _ => format!("left with {lines} lines that nobody has ordered"),
+        1 => "left with one line that nobody else has".to_owned(),
+        _ => format!("left with {lines} lines that nobody else has"),
     };
     Failure::new(
         Exit::Waiting,
         what,
-        "no leader took them in time; nobody else has them",
+        "no leader ordered them, or no other member took them, in time",
         "try again once the room is back",
     )
 }

@@ -16,7 +16,7 @@ pub struct Book {
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Known {
-    /// It said good-bye: asked in need, looked for never.
+    /// It said good-bye: not asked in need, and looked for seldom.
     left: bool,
     /// When to look for it next, while it is lost.
     probe: Time,

@@ -27,9 +27,10 @@ impl Detector {
         self.heard = now;
     }
 
-    /// The heartbeat sent at `sent` came back. A foreign number that was never sent counts for nothing.
-    pub fn echoed(&mut self, now: Time, sent: Time) {
-        if sent > now {
+    /// The heartbeat sent at `sent` came back. A number from the future, or from so long ago that the connection would
+    /// have been given up since, counts for nothing.
+    pub fn echoed(&mut self, now: Time, sent: Time, timing: &Timing) {
+        if sent > now || now - sent > timing.silence.times(4) {
             return;
         }
         self.echoed = now;

@@ -35,8 +35,10 @@ pub const BOOK_NODES_MAX: usize = 2048;
 pub const CONNS_MAX: usize = 4096;
 /// Of these, connections that it has dialled: what others name cannot take the room of those who come.
 pub const DIALLED_MAX: usize = BOOK_NODES_MAX;
-/// Connections that run through one other member.
-pub const RELAYS_MAX: usize = 64;
+/// Connections that run through other members.
+pub const RELAYS_MAX: usize = 256;
+/// Of these, connections that others have opened over one connection.
+pub const RELAYS_OVER_ONE_MAX: usize = 64;
 /// Frames that wait for one connection to open.
 pub const DIAL_FRAMES_MAX: usize = 64;
 /// Joiners that wait for a winner to finish its rebase.

@@ -11,7 +11,7 @@ use super::Output;
 use super::detector::Detector;
 use super::frame::{Frame, Hello, Relay};
 use super::id::{ConnId, RoomId, Span, Time, Uid};
-use super::limits::{CONNS_MAX, DIAL_FRAMES_MAX, DIALLED_MAX, RELAYS_MAX, Timing};
+use super::limits::{CONNS_MAX, DIAL_FRAMES_MAX, DIALLED_MAX, RELAYS_MAX, RELAYS_OVER_ONE_MAX, Timing};
 
 /// All connections of a node.
 #[derive(Debug)]
@@ -110,6 +110,11 @@ impl Links {
         self.conns.values().filter(|conn| matches!(conn.way, Way::Through { .. })).count()
     }
 
+    fn relays_over(&self, over: ConnId) -> usize {
+        let over = |conn: &&Conn| matches!(conn.way, Way::Through { carrier, .. } if carrier == over);
+        self.conns.values().filter(over).count()
+    }
+
     /// The longest queue of a connection that is not open yet.
     pub fn longest_queue(&self) -> usize {
         let queued = self.conns.values().map(|conn| match &conn.state {
@@ -161,7 +166,7 @@ impl Links {
         self.detector(conn).is_some_and(|detector| detector.fresh(now, &self.timing))
     }
 
-    /// Milliseconds since the other end echoed.
+    /// How long ago the other end echoed.
     pub fn echo_age(&self, conn: ConnId, now: Time) -> Option<Span> {
         self.detector(conn).map(|detector| detector.echo_age(now))
     }
@@ -274,7 +279,7 @@ impl Links {
 
     /// `from` has opened a connection through `carrier`.
     pub fn accepted_through(&mut self, now: Time, carrier: ConnId, from: Uid) -> Option<ConnId> {
-        if self.relays() >= RELAYS_MAX {
+        if self.relays() >= RELAYS_MAX || self.relays_over(carrier) >= RELAYS_OVER_ONE_MAX {
             return None;
         }
         self.relayed += 1;
@@ -351,7 +356,7 @@ impl Links {
     /// A heartbeat came back.
     pub fn echoed(&mut self, now: Time, id: ConnId, sent: Time) {
         if let Some(Conn { state: State::Up(detector), .. }) = self.conns.get_mut(&id) {
-            detector.echoed(now, sent);
+            detector.echoed(now, sent, &self.timing);
         }
     }
 

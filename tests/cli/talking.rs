@@ -120,7 +120,7 @@ fn lines_that_nobody_orders_are_counted() {
     bob.signal(Signal::TERM);
     bob.signal(Signal::INT);
     let said = bob.wait_for_error("left with ");
-    assert_eq!(said, "dist-chat: left with one line that nobody has ordered");
+    assert_eq!(said, "dist-chat: left with one line that nobody else has");
     assert_eq!(bob.wait().0, 7);
 }
 

@@ -46,7 +46,8 @@ impl Node {
     /// Sends a token to the first after me, in the election ring, whom no dial has missed.
     fn pass(&mut self, mut token: Token) {
         let Phase::Electing(electing) = &mut self.phase else { return };
-        electing.ring.extend(token.ring.iter().copied().take(BOOK_NODES_MAX));
+        let room = BOOK_NODES_MAX.saturating_sub(electing.ring.len());
+        electing.ring.extend(token.ring.iter().copied().take(room));
         electing.ring.insert(self.me);
         let after = electing.ring.range((Bound::Excluded(self.me), Bound::Unbounded));
         let mut order = after.chain(electing.ring.range(..self.me)).copied();

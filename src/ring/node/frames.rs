@@ -4,6 +4,7 @@ use super::Node;
 use super::phase::{Fetching, Phase, Seek};
 use crate::ring::frame::{Frame, Hello, Refusal};
 use crate::ring::id::{ConnId, Time, Uid};
+use crate::ring::limits::BOOK_NODES_MAX;
 use crate::ring::links::{End, Ended};
 use crate::ring::{Event, Record, Stop};
 
@@ -123,11 +124,13 @@ impl Node {
         if !self.is_roommate(conn) {
             return;
         }
-        if let Some(seek) = self.seek_mut() {
+        if let Some(seek) = self.seek_mut().filter(|seek| seek.heard.len() < BOOK_NODES_MAX) {
             seek.heard.insert(from);
             seek.gone.remove(&from);
         }
-        if let Phase::Electing(electing) = &mut self.phase {
+        if let Phase::Electing(electing) = &mut self.phase
+            && electing.ring.len() < BOOK_NODES_MAX
+        {
             electing.ring.insert(from);
         }
     }
@@ -194,7 +197,7 @@ impl Node {
             let gone = matches!(ended.how, End::Refused | End::Unreachable | End::Silent);
             if gone
                 && self.links.up(uid).is_none()
-                && let Some(seek) = self.seek_mut()
+                && let Some(seek) = self.seek_mut().filter(|seek| seek.gone.len() < BOOK_NODES_MAX)
             {
                 seek.gone.insert(uid);
             }

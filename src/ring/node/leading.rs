@@ -286,7 +286,7 @@ impl Node {
         let Phase::Leading(leading) = &mut self.phase else { return };
         if leading.meeting.is_some_and(|(with, _)| with == uid) && self.links.up(uid).is_none() {
             leading.meeting = None;
-            leading.unmet.insert(uid);
+            leading.cannot_meet(uid);
         }
         if leading.followers.get(&uid).is_some_and(|follower| follower.conn == ended.conn) {
             leading.followers.remove(&uid);
@@ -344,7 +344,7 @@ impl Node {
             && since + connect <= now
         {
             leading.meeting = None;
-            leading.unmet.insert(with);
+            leading.cannot_meet(with);
         }
     }
 
@@ -358,6 +358,13 @@ impl Node {
 impl Leading {
     pub(super) fn follower_of(&mut self, conn: ConnId, stream: StreamId) -> Option<&mut Follower> {
         self.followers.values_mut().find(|follower| follower.conn == conn && follower.stream == stream)
+    }
+
+    /// A leader that did not answer. Whoever names thousands of them is not listened to.
+    fn cannot_meet(&mut self, uid: Uid) {
+        if self.unmet.len() < BOOK_NODES_MAX {
+            self.unmet.insert(uid);
+        }
     }
 
     pub(super) fn release_turn(&mut self, uid: Uid) {

@@ -69,6 +69,7 @@ impl Node {
         }
         if leading.followers.is_empty() {
             // Those who are lost may come back in time and take what nobody else holds.
+            leading.retiring = None;
             if self.held_here_alone() == 0 || self.book.present().next().is_none() {
                 self.good_bye();
             }

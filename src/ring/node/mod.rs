@@ -268,6 +268,9 @@ impl Node {
         if self.dirty {
             self.flush();
         }
+        if self.wake > self.now.mono {
+            return;
+        }
         if self.beat <= self.now.mono {
             self.beat = self.now.mono + self.timing.heartbeat;
             self.links.beat(self.now.mono, &mut self.out);
