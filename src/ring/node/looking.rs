@@ -5,8 +5,11 @@ use super::phase::Phase;
 use crate::ring::frame::{Answer, Elected, Frame, Standing};
 use crate::ring::id::{ConnId, Uid};
 
+/// How many of the lost a follower asks in one [`Timing::probe_max`](crate::ring::Timing::probe_max).
+const FOLLOWER_PROBES: usize = 3;
+
 impl Node {
-    /// With every heartbeat: a leader asks the lost, with backoff; a follower, now and then, one of them.
+    /// With every heartbeat: a leader asks the lost, with backoff; a follower, now and then, some of them.
     pub(super) fn look_for_the_lost(&mut self) {
         let (now, timing) = (self.now.mono, self.timing);
         match &self.phase {
@@ -26,8 +29,11 @@ impl Node {
                 let view = &self.log.summary().view;
                 let lost: Vec<Uid> = self.book.present().filter(|&uid| !view.contains(uid)).collect();
                 if !lost.is_empty() {
-                    let pick = lost[(self.rng.next() % lost.len() as u64) as usize];
-                    self.send_to(pick, Frame::Ask);
+                    let first = (self.rng.next() % lost.len() as u64) as usize;
+                    let some = lost.iter().cycle().skip(first).take(lost.len().min(FOLLOWER_PROBES));
+                    for &uid in some {
+                        self.send_to(uid, Frame::Ask);
+                    }
                 }
                 if relayed {
                     // A straight link to the leader is better, once there is one again.
