@@ -235,7 +235,7 @@ pub struct Accept {
     pub name: Name,
     /// The number of the last line of your session that the leader holds.
     pub yours: u64,
-    /// Who is here: at most [`BOOK_NODES_MAX`].
+    /// Who is here, and who was here and is lost: at most [`BOOK_NODES_MAX`].
     pub members: Vec<Uid>,
 }
 

@@ -1,6 +1,6 @@
 //! A leader: takes followers, orders lines, and streams the log to everybody.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use super::phase::{Crowned, Follower, Leading, PendingWay, Phase};
@@ -217,7 +217,9 @@ impl Node {
         let epoch = leading.epoch;
         leading.release_turn(from);
         let tail = self.log.tail();
-        let members = self.log.summary().view.uids().take(BOOK_NODES_MAX).collect();
+        // The lost too: else somebody who has never heard of them could not look for them once I am gone.
+        let known: BTreeSet<Uid> = self.log.summary().view.uids().chain(self.book.present()).collect();
+        let members = known.into_iter().take(BOOK_NODES_MAX).collect();
         let yours =
             self.log.summary().watermark(crate::ring::SessionKey { author: peer.author, session: peer.session });
         let attempt = join.attempt;
