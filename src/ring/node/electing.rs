@@ -205,8 +205,14 @@ impl Node {
                 self.swallowed(token, epoch.map(|epoch| (epoch, age.0 / 1000)));
                 true
             }
-            // Who stands at the door and remembers the room takes part.
-            Phase::Waiting { .. } | Phase::Asking(_) | Phase::Electing(_) | Phase::Knocking(_) => self.past(token),
+            Phase::Waiting { .. } | Phase::Asking(_) | Phase::Electing(_) => self.past(token),
+            // Who stands at the door and remembers the room takes part, but asks everybody first: others may lead.
+            Phase::Knocking(knock) => {
+                let contacts = knock.contacts.clone();
+                contacts.into_iter().for_each(|uid| self.meet(uid));
+                self.reopen();
+                true
+            }
             Phase::Unborn | Phase::Gone => true,
         }
     }
