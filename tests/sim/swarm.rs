@@ -270,7 +270,8 @@ impl Swarm {
         };
         let known: Vec<Vec<usize>> = (0..self.begun.len()).map(knows).collect();
         // Who remembers no room is let in by its contacts, or is not; it introduces nobody.
-        let stay: Vec<usize> = stay.iter().copied().filter(|&slot| self.has_room(slot)).collect();
+        let leaving = |slot: usize| self.world.slots[slot].process.as_ref().is_some_and(|process| process.leaving);
+        let stay: Vec<usize> = stay.iter().copied().filter(|&slot| self.has_room(slot) && !leaving(slot)).collect();
         let mut reached: Vec<usize> = stay.first().copied().into_iter().collect();
         let mut at = 0;
         while let Some(&slot) = reached.get(at) {
