@@ -141,6 +141,7 @@ pub fn welcome(name: &Name, wanted: &Name, uid: Uid, room: RoomId) -> String {
 pub fn stop_text(stop: &Stop) -> String {
     match stop {
         Stop::Left { waiting: 0 } => "left the room".to_owned(),
+        Stop::Left { waiting: 1 } => "left the room with one line that nobody else has".to_owned(),
         Stop::Left { waiting } => format!("left the room with {waiting} lines that nobody else has"),
         Stop::Unreachable => "nobody answers".to_owned(),
         Stop::Refused(_) => "the room would not have us".to_owned(),
