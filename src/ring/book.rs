@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::id::{Span, Time, Uid};
 use super::limits::{BOOK_NODES_MAX, Timing};
 
-/// How many of the longest pauses lie between two probes of a node that said good-bye.
+/// How many of the longest pauses lie at most between two probes of a node that said good-bye; at first it is one.
 const LEFT_PROBE_TIMES: u64 = 12;
 
 /// The book.
@@ -78,11 +78,12 @@ impl Book {
             if known.left {
                 // It does not want to be found; but it may have come back to others, who do not know me.
                 if known.probe <= now {
-                    known.probe = now + timing.probe_max.times(LEFT_PROBE_TIMES);
                     if known.pause != Span(0) {
                         due.push(uid);
                     }
-                    known.pause = timing.probe_max;
+                    let longest = timing.probe_max.times(LEFT_PROBE_TIMES);
+                    known.pause = known.pause.times(2).clamp(timing.probe_max, longest);
+                    known.probe = now + known.pause;
                 }
             } else if !lost(uid) {
                 (known.probe, known.pause) = (now, timing.probe_min);
