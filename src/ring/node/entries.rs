@@ -64,6 +64,10 @@ impl Node {
                     self.log.push(Arc::clone(&entry));
                     if mine {
                         self.stands(id.n);
+                        // What comes from a leader is held there.
+                        if self.following().is_some() {
+                            self.held = self.held.max(id.n);
+                        }
                     }
                     if !shown {
                         self.event(Event::Line(entry));
@@ -198,34 +202,33 @@ impl Node {
         let (held, alone) = match &self.phase {
             Phase::Leading(leading) => {
                 let tail = self.log.tail().index;
-                let acked = leading.followers.values().map(|follower| follower.acked).max();
+                let alone = leading.followers.is_empty();
+                let acked = leading.acked;
                 if self.unsent.back().map_or(self.sent, |(_, n)| *n) < mine {
                     if self.unsent.len() >= UNSENT_MARKS_MAX {
                         self.unsent.pop_back();
                     }
                     self.unsent.push_back((tail, mine));
                 }
-                let acked_to = acked.unwrap_or(tail);
                 let mut held = self.sent;
-                while let Some(&(index, n)) = self.unsent.front() {
-                    if index > acked_to {
-                        break;
-                    }
-                    held = n;
+                while let Some(&(_, n)) = self.unsent.front().filter(|(index, _)| *index <= acked) {
                     self.unsent.pop_front();
+                    self.held = self.held.max(n);
+                    held = held.max(n);
                 }
-                (held, acked.is_none())
+                if alone && let Some(&(_, n)) = self.unsent.back() {
+                    held = n;
+                }
+                (held, alone)
             }
             // What stands in a follower's log came from its leader, which holds it.
             Phase::Following(_) => {
                 self.unsent.clear();
+                self.held = mine;
                 (mine, false)
             }
             _ => return,
         };
-        if !alone {
-            self.held = self.held.max(held);
-        }
         if held > self.sent {
             self.sent = held;
             self.event(Event::Sent { n: held, alone });

@@ -43,6 +43,7 @@ impl Node {
             epoch,
             steady,
             followers: BTreeMap::new(),
+            acked: Index(0),
             absent,
             turn: None,
             offers: VecDeque::new(),
@@ -263,6 +264,7 @@ impl Node {
             return self.misbehaved(conn, "acknowledges what was not sent");
         }
         follower.acked = follower.acked.max(ack.index);
+        leading.acked = leading.acked.max(ack.index);
         while let Some(&(last, bytes)) = follower.flight.front() {
             if last > ack.index {
                 break;

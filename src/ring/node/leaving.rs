@@ -18,14 +18,15 @@ impl Node {
     }
 
     pub(super) fn good_bye(&mut self) {
+        self.tell_sent();
         let waiting = self.waiting() + self.held_here_alone();
         self.stop(Stop::Left { waiting });
     }
 
-    /// My lines of this run that stand in my log and at nobody else, though there were others to hold them.
+    /// My lines of this run that stand in my log and at nobody else, while somebody is missing who could hold them.
     fn held_here_alone(&self) -> u64 {
         let mine = self.log.summary().watermark(self.key);
-        if self.book.len() == 0 { 0 } else { mine.saturating_sub(self.held) }
+        if self.book.present().next().is_none() { 0 } else { mine.saturating_sub(self.held) }
     }
 
     /// After every step of a node that leaves: what is the next thing to do?
@@ -70,7 +71,8 @@ impl Node {
         if leading.followers.is_empty() {
             // Those who are lost may come back in time and take what nobody else holds.
             leading.retiring = None;
-            if self.held_here_alone() == 0 || self.book.present().next().is_none() {
+            self.tell_sent();
+            if self.held_here_alone() == 0 {
                 self.good_bye();
             }
             return;

@@ -199,6 +199,8 @@ pub(super) struct Leading {
     /// It was not opened alone by a node that had been down.
     pub steady: bool,
     pub followers: BTreeMap<Uid, Follower>,
+    /// The highest index that any follower of this reign has acknowledged.
+    pub acked: Index,
     /// Members without a link, and when they are given up.
     pub absent: BTreeMap<Uid, Time>,
     /// Whose offered lines are awaited, and until when.
