@@ -12,6 +12,8 @@
 mod crashes;
 mod crowd;
 mod freezing;
+#[path = "../common/mod.rs"]
+#[expect(dead_code, reason = "shared: some of it is for tests/faults")]
 mod harness;
 mod hostile;
 mod leaving;

@@ -1,11 +1,9 @@
 //! A real network cut in two: namespaces joined by two bridges, and the cable between these pulled.
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::harness::{Chat, Enter, Node, Rng, Room, Talker, all_show, check_log, check_order, check_same, check_whole};
+use crate::harness::{Chat, Net, Rng, Talker, all_show, check_log, check_order, check_same, check_whole};
 use crate::harness::{hush, quiet, setting, settled, soon, turn};
 
 /// Two halves of five talk on for twenty seconds without each other. Healed, they are one room again within ten, and
@@ -155,91 +153,4 @@ fn a_flapping_cable() {
     println!(
         "a flapping cable (seed {seed}): one ring {one:?} after the last flap; {owed} lines, each once in each log"
     );
-}
-
-/// A namespace for each node, each with a cable to one of two bridges in a namespace of their own.
-struct Net {
-    hub: String,
-    names: Vec<String>,
-}
-
-impl Net {
-    /// `n` nodes, the first `left` of them at one bridge.
-    fn new(n: usize, left: usize) -> Result<Self, String> {
-        let id = std::process::id();
-        let mut net = Self { hub: format!("dcr{id}hub"), names: Vec::new() };
-        let hub = net.hub.clone();
-        ip(&format!("netns add {hub}"))?;
-        for (bridge, cable, other) in [("left", "cable0", Some("cable1")), ("right", "cable1", None)] {
-            ip(&format!("-n {hub} link add {bridge} type bridge"))?;
-            if let Some(other) = other {
-                ip(&format!("-n {hub} link add {cable} type veth peer name {other}"))?;
-            }
-            ip(&format!("-n {hub} link set {cable} master {bridge} up"))?;
-            ip(&format!("-n {hub} link set {bridge} up"))?;
-        }
-        for i in 0..n {
-            let (name, bridge) = (format!("dcr{id}n{i}"), if i < left { "left" } else { "right" });
-            ip(&format!("netns add {name}"))?;
-            net.names.push(name.clone());
-            ip(&format!("-n {name} link add eth0 type veth peer name port{i} netns {hub}"))?;
-            ip(&format!("-n {hub} link set port{i} master {bridge} up"))?;
-            ip(&format!("-n {name} addr add {}/24 dev eth0", net.addr(i).ip()))?;
-            ip(&format!("-n {name} link set lo up"))?;
-            ip(&format!("-n {name} link set eth0 up"))?;
-        }
-        Ok(net)
-    }
-
-    fn addr(&self, i: usize) -> SocketAddr {
-        SocketAddr::from(([10, 77, 0, 1 + u8::try_from(i).unwrap()], 2428))
-    }
-
-    /// A settled room of all nodes, created by the first.
-    fn room(&self) -> Room {
-        let mut room = Room::empty();
-        for (i, name) in self.names.iter().enumerate() {
-            let enter = if i == 0 { Enter::Create } else { Enter::Join(self.addr(0)) };
-            let node = Node::start(&format!("n{i}"), self.addr(i), enter, room.runtime(), Some(name));
-            room.nodes.push(node);
-            if i == 0 {
-                settled(&room.all(), soon(20));
-            }
-        }
-        settled(&room.all(), soon(30));
-        room
-    }
-
-    /// What one node sends to another is lost without a word.
-    fn unroute(&self, from: usize, to: usize) {
-        let to = self.addr(to).ip();
-        ip(&format!("-n {} neigh replace {to} lladdr 02:00:00:00:00:01 nud permanent dev eth0", self.names[from]))
-            .unwrap();
-    }
-
-    fn route(&self, from: usize, to: usize) {
-        let to = self.addr(to).ip();
-        ip(&format!("-n {} neigh del {to} dev eth0", self.names[from])).unwrap();
-    }
-
-    /// Pulls the cable between the bridges, or plugs it in.
-    fn cable(&self, state: &str) {
-        ip(&format!("-n {} link set cable0 {state}", self.hub)).unwrap();
-    }
-}
-
-impl Drop for Net {
-    fn drop(&mut self) {
-        for name in self.names.iter().chain([&self.hub]) {
-            let _ = ip(&format!("netns del {name}"));
-        }
-    }
-}
-
-fn ip(args: &str) -> Result<(), String> {
-    let out = Command::new("ip").args(args.split(' ')).output().map_err(|error| format!("ip: {error}"))?;
-    if out.status.success() {
-        return Ok(());
-    }
-    Err(format!("ip {args}: {}", String::from_utf8_lossy(&out.stderr).trim()))
 }

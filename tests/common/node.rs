@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
@@ -43,6 +43,25 @@ pub enum Enter {
     Create,
     /// `-na`, `-np`
     Join(SocketAddr),
+    /// Neither: its files remember a room.
+    Return,
+}
+
+/// Where and how a node starts.
+#[derive(Clone, Copy, Debug)]
+pub struct Start<'a> {
+    pub name: &'a str,
+    pub addr: SocketAddr,
+    pub enter: Enter,
+    /// The user's runtime directory.
+    pub runtime: &'a Path,
+    /// The network namespace that it runs in.
+    pub netns: Option<&'a str>,
+    /// The directory of its files, and the file that takes its standard error; none: empty ones of its own, that go
+    /// with it.
+    pub home: Option<(&'a Path, &'a Path)>,
+    /// The library that lies about the time, and the file that says by how much.
+    pub clock: Option<(&'a Path, &'a Path)>,
 }
 
 /// A running (or dead) process.
@@ -52,27 +71,44 @@ pub struct Node {
     pub screen: Arc<Screen>,
     netns: Option<String>,
     runtime: PathBuf,
-    dir: TempDir,
+    dir: PathBuf,
+    stderr: PathBuf,
+    /// Its own directory.
+    own: Option<TempDir>,
     pid: Pid,
     child: Mutex<Child>,
     stdin: Arc<Mutex<Option<ChildStdin>>>,
 }
 
 impl Node {
-    /// Starts a node in an empty directory. `runtime`: the user's runtime directory. `netns`: where it runs.
-    pub fn start(name: &str, addr: SocketAddr, enter: Enter, runtime: &std::path::Path, netns: Option<&str>) -> Self {
-        let dir = tempfile::Builder::new().prefix("dc-").tempdir().unwrap();
+    /// Starts a node.
+    pub fn start(start: Start) -> Self {
+        let Start { name, addr, enter, runtime, netns, home, clock } = start;
+        let own = home.is_none().then(|| tempfile::Builder::new().prefix("dc-").tempdir().unwrap());
+        let (dir, stderr) = match (home, &own) {
+            (Some((dir, stderr)), _) => (dir.to_owned(), stderr.to_owned()),
+            (None, Some(own)) => (own.path().to_owned(), own.path().join("stderr")),
+            (None, None) => unreachable!("it has a home or one of its own"),
+        };
         let mut command = program(netns, runtime.as_os_str());
         command.args(["-a", &addr.ip().to_string(), "-p", &addr.port().to_string(), "-n", name]);
         match enter {
-            Enter::Create => command.arg("-l"),
-            Enter::Join(contact) => {
-                command.args(["-na", &contact.ip().to_string(), "-np", &contact.port().to_string()])
+            Enter::Create => {
+                command.arg("-l");
             }
-        };
-        command.arg("--data-dir").arg(dir.path());
+            Enter::Join(contact) => {
+                command.args(["-na", &contact.ip().to_string(), "-np", &contact.port().to_string()]);
+            }
+            Enter::Return => {}
+        }
+        command.arg("--data-dir").arg(&dir);
+        if let Some((library, file)) = clock {
+            // The monotonic clock is left alone: nobody can set it on a real machine either.
+            command.env("LD_PRELOAD", library).env("FAKETIME_TIMESTAMP_FILE", file);
+            command.env("FAKETIME_CACHE_DURATION", "1").env("DONT_FAKE_MONOTONIC", "1");
+        }
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
-        command.stderr(File::create(dir.path().join("stderr")).unwrap());
+        command.stderr(File::options().create(true).append(true).open(&stderr).unwrap());
         let mut child = command.spawn().unwrap();
         let screen = Screen::read(child.stdout.take().unwrap());
         let stdin = Arc::new(Mutex::new(child.stdin.take()));
@@ -83,6 +119,8 @@ impl Node {
             netns: netns.map(str::to_owned),
             runtime: runtime.to_owned(),
             dir,
+            stderr,
+            own,
             pid: Pid::from_child(&child),
             child: Mutex::new(child),
             stdin,
@@ -140,8 +178,24 @@ impl Node {
 
     /// `status --json`, or what it said and its exit code.
     pub fn status(&self) -> Result<Value, String> {
+        let (ip, port) = (self.addr.ip().to_string(), self.addr.port().to_string());
+        let text = self.ask(&["status", "-a", &ip, "-p", &port, "--json"].map(OsStr::new))?;
+        serde_json::from_str(&text).map_err(|error| format!("{error}: {text}"))
+    }
+
+    /// `history --json`, or what it said and its exit code. The node need not run.
+    pub fn history(&self) -> Result<Vec<Value>, String> {
+        let port = self.addr.port().to_string();
+        let mut args = ["history", "-p", &port, "--json", "--data-dir"].map(OsStr::new).to_vec();
+        args.push(self.dir.as_os_str());
+        let text = self.ask(&args)?;
+        text.lines().map(|line| serde_json::from_str(line).map_err(|error| format!("{error}: {line}"))).collect()
+    }
+
+    /// Runs the program beside the node; returns what it wrote.
+    fn ask(&self, args: &[&OsStr]) -> Result<String, String> {
         let mut command = program(self.netns.as_deref(), self.runtime.as_os_str());
-        command.args(["status", "-a", &self.addr.ip().to_string(), "-p", &self.addr.port().to_string(), "--json"]);
+        command.args(args);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = Leash(command.spawn().unwrap());
         let mut stdout = child.0.stdout.take().unwrap();
@@ -152,7 +206,7 @@ impl Node {
         let ended = soon(10);
         while !reader.is_finished() {
             if Instant::now() > ended {
-                return Err("status does not answer within 10 s".into());
+                return Err(format!("{args:?} does not answer within 10 s"));
             }
             super::pause();
         }
@@ -163,12 +217,12 @@ impl Node {
             let _ = child.0.stderr.take().unwrap().read_to_string(&mut said);
             return Err(format!("{code}: {said}"));
         }
-        serde_json::from_str(&text).map_err(|error| format!("{error}: {text}"))
+        Ok(text)
     }
 
     /// `chat_<port>.log` as it is now.
     pub fn log(&self) -> String {
-        let path = self.dir.path().join(format!("chat_{}.log", self.addr.port()));
+        let path = self.dir.join(format!("chat_{}.log", self.addr.port()));
         let bytes = std::fs::read(path).unwrap_or_default();
         String::from_utf8(bytes).expect("the log is UTF-8")
     }
@@ -183,7 +237,7 @@ impl Node {
 
     /// What it said on standard error.
     pub fn stderr(&self) -> String {
-        std::fs::read_to_string(self.dir.path().join("stderr")).unwrap_or_default()
+        std::fs::read_to_string(&self.stderr).unwrap_or_default()
     }
 
     /// Resident bytes now and at their highest, where the system tells.
@@ -218,7 +272,7 @@ impl Node {
             self.addr,
             self.pid.as_raw_nonzero(),
             self.alive(),
-            self.dir.path().display(),
+            self.dir.display(),
             if self.alive() { self.status().map_or_else(|e| e, |v| v.to_string()) } else { "-".into() },
             last(log.lines().collect()),
             last(events.iter().map(|(_, line)| line.as_str()).collect()),
@@ -229,7 +283,9 @@ impl Node {
 
 impl Drop for Node {
     fn drop(&mut self) {
-        self.dir.disable_cleanup(std::thread::panicking());
+        if let Some(own) = &mut self.own {
+            own.disable_cleanup(std::thread::panicking());
+        }
         let mut child = self.child.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         let _ = child.kill();
         let _ = child.wait();

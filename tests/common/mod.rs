@@ -3,6 +3,7 @@
 //! Every wait has a deadline, far beyond what a healthy room needs: deadlines are there to end a broken test, not to
 //! measure speed.
 
+mod net;
 mod node;
 mod screen;
 
@@ -17,7 +18,8 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 
-pub use node::{Enter, Keyboard, Node, PROGRAM};
+pub use net::Net;
+pub use node::{Enter, Keyboard, Node, PROGRAM, Start};
 pub use screen::{Chat, Shown};
 
 /// Waits for this test's turn: each wants both cores and its timings for itself.
@@ -62,7 +64,16 @@ impl Rng {
             let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
             u64::try_from(now.as_nanos() & u128::from(u32::MAX)).unwrap()
         });
-        (Self(seed), seed)
+        (Self::from(seed), seed)
+    }
+
+    pub fn from(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// A number below `n`.
+    pub fn below(&mut self, n: usize) -> usize {
+        usize::try_from(self.next() % n as u64).unwrap()
     }
 
     pub fn next(&mut self) -> u64 {
@@ -76,7 +87,7 @@ impl Rng {
     /// `k` different numbers below `n`.
     pub fn choose(&mut self, k: usize, n: usize) -> Vec<usize> {
         let mut all: Vec<usize> = (0..n).collect();
-        (0..k).map(|_| all.swap_remove(usize::try_from(self.next() % all.len() as u64).unwrap())).collect()
+        (0..k).map(|_| all.swap_remove(self.below(all.len()))).collect()
     }
 }
 
@@ -131,7 +142,12 @@ impl Room {
     }
 
     pub fn start(&self, name: &str, addr: SocketAddr, enter: Enter) -> Node {
-        Node::start(name, addr, enter, self.runtime.path(), None)
+        self.start_in(name, addr, enter, None)
+    }
+
+    /// As [`start`](Self::start), in this network namespace.
+    pub fn start_in(&self, name: &str, addr: SocketAddr, enter: Enter, netns: Option<&str>) -> Node {
+        Node::start(Start { name, addr, enter, runtime: self.runtime.path(), netns, home: None, clock: None })
     }
 
     pub fn runtime(&self) -> &Path {
