@@ -203,7 +203,8 @@ pub fn settled(nodes: &[&Node], until: Instant) -> Agreed {
     }
 }
 
-fn agree(nodes: &[&Node]) -> Result<Agreed, String> {
+/// As [`settled`], now. Fails with what is not so.
+pub fn agree(nodes: &[&Node]) -> Result<Agreed, String> {
     let mut ring: Vec<SocketAddr> = nodes.iter().map(|node| node.addr).collect();
     ring.sort_unstable();
     let mut agreed: Option<Agreed> = None;

@@ -40,7 +40,12 @@ impl Chat {
 
     /// The tag and number of a line typed by a [`Talker`](super::Talker).
     pub fn numbered(&self) -> Option<(&str, u64)> {
-        let mut words = self.text.split(' ');
+        Self::number(&self.text)
+    }
+
+    /// As [`numbered`](Self::numbered), of a text.
+    pub fn number(text: &str) -> Option<(&str, u64)> {
+        let mut words = text.split(' ');
         Some((words.next()?, words.next()?.parse().ok()?))
     }
 }
