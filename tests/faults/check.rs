@@ -50,7 +50,7 @@ pub fn check(world: &World, nobody_moves: bool, tally: &mut Tally) {
         tally.lost += 1;
         wrong.say(|| format!("{text:?} was acknowledged and is lost"));
     }
-    for place in &world.places {
+    for place in world.every().into_iter().map(|place| &world.places[place]) {
         for run in &place.runs {
             check_screen(run, &lines, &places, nobody_moves, tally, &mut wrong);
         }
@@ -72,7 +72,7 @@ impl Wrong {
     }
 }
 
-pub fn history(node: &Node) -> Vec<Value> {
+fn history(node: &Node) -> Vec<Value> {
     if !crate::world::stored() {
         // INTERIM
         return node.screen.look(|s| {
@@ -86,8 +86,8 @@ pub fn history(node: &Node) -> Vec<Value> {
     node.history().unwrap_or_else(|said| panic!("{}: history: {said}", node.name))
 }
 
-/// A newcomer's log streams in behind its back: it is given time to be whole.
-fn poll_same(node: &Node, whole: &[Value]) -> Vec<Value> {
+/// A node's history, once it is this one, or when it has had time enough: a newcomer's log streams in behind its back.
+pub fn poll_same(node: &Node, whole: &[Value]) -> Vec<Value> {
     let until = soon(20);
     let mut last = history(node);
     while last != whole && std::time::Instant::now() < until {
@@ -123,6 +123,7 @@ fn check_authors(world: &World, lines: &[Line], tally: &mut Tally, wrong: &mut W
         .iter()
         .flat_map(|place| &place.runs)
         .map(|run| (run.talker.tag.as_str(), run.talker.count()))
+        .chain(world.by_hand.iter().map(|(tag, count)| (tag.as_str(), *count)))
         .collect();
     tally.typed += typed.values().sum::<u64>();
     let mut next: HashMap<&str, u64> = HashMap::new();
@@ -147,7 +148,8 @@ fn check_authors(world: &World, lines: &[Line], tally: &mut Tally, wrong: &mut W
 /// What must be there: all that anybody was shown who still has its files, and all that was typed by those who live or
 /// left as asked.
 fn owed(world: &World) -> BTreeSet<String> {
-    let mut owed = BTreeSet::new();
+    let by_hand = world.by_hand.iter().flat_map(|(tag, count)| (0..*count).map(move |n| format!("{tag} {n}")));
+    let mut owed: BTreeSet<String> = by_hand.collect();
     for place in &world.places {
         for (i, run) in place.runs.iter().enumerate() {
             let lives = i + 1 == place.runs.len();

@@ -25,10 +25,7 @@ pub fn scenario(plan: &Plan, tally: &mut Tally) {
     tally.healings.push(healed.elapsed());
     let every = world.every();
     all_show(&world.nodes(), &world.typed(&every, 3), soon(30));
-    for place in &mut world.places {
-        place.runs.last_mut().unwrap().talker.stop();
-    }
-    all_show(&world.nodes(), &world.typed(&every, 0), soon(30));
+    world.hush();
     let last = quiet(&world.nodes(), soon(30));
     assert_eq!(agreed.epoch, last.epoch, "an election in a room that was whole");
     tally.failovers.extend(fallen.into_iter().filter_map(|at| failover(&world, at)));

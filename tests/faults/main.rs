@@ -19,6 +19,7 @@ mod drive;
 #[allow(dead_code, reason = "shared: some of it is for tests/rooms")]
 mod harness;
 mod plan;
+mod proofs;
 mod tally;
 mod world;
 
@@ -49,9 +50,12 @@ fn chaos() {
     let ends = Instant::now() + Duration::from_secs(setting("FAULTS_SECONDS").unwrap_or(60));
     let mut seed = setting("FAULTS_SEED").unwrap_or(1);
     let mut tally = Tally::default();
-    while Instant::now() < ends {
+    loop {
         one(&Plan::draw(seed, None, Duration::from_secs(25)), &mut tally);
         seed += 1;
+        if Instant::now() > ends {
+            break;
+        }
     }
     println!("\n{tally}");
     assert!(!tally.wrong(), "broken promises at the seeds {:?}", tally.failed);

@@ -9,7 +9,7 @@ use rustix::process::Signal;
 use tempfile::TempDir;
 
 use crate::disk::Disk;
-use crate::harness::{Agreed, Enter, Net, Node, Start, Talker, agree, free_addrs, pause, settled, soon};
+use crate::harness::{Agreed, Enter, Net, Node, Start, Talker, agree, all_show, free_addrs, pause, settled, soon};
 use crate::plan::Back;
 
 /// Space for one node's files, and for as much again.
@@ -80,6 +80,8 @@ pub struct World {
     liar: Option<PathBuf>,
     /// What is lost on its way from one to another, in a hundred packets, by the fault that does it.
     losses: BTreeMap<usize, Vec<(usize, usize, u8)>>,
+    /// Lines typed by hand, by tag: so many.
+    pub by_hand: BTreeMap<String, u64>,
     /// What cannot be done here, and why.
     pub left_out: BTreeSet<String>,
     runtime: TempDir,
@@ -87,15 +89,16 @@ pub struct World {
 }
 
 impl World {
-    /// A settled, talking room of `n`; the node at `small` has a small disk. `name`: of the directory that is kept when
-    /// something goes wrong.
+    /// A settled, talking room of `n`, and a place for one more; the node at `small` has a small disk. `name`: of the
+    /// directory that is kept when something goes wrong.
     pub fn new(name: &str, n: usize, small: Option<usize>, pace: Duration) -> Self {
-        let scratch = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("faults-{name}"));
+        let tag = std::env::var("NET_TAG").unwrap_or_else(|_| "faults".into());
+        let scratch = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{tag}-{name}"));
         let _ = std::fs::remove_dir_all(&scratch);
         std::fs::create_dir_all(&scratch).unwrap();
         let scratch = Scratch(scratch);
         let mut left_out = BTreeSet::new();
-        let net = Net::new(n, n.div_ceil(2)).map_err(|why| left_out.insert(format!("cuts and loss: {why}"))).ok();
+        let net = Net::new(n + 1, n).map_err(|why| left_out.insert(format!("cuts and loss: {why}"))).ok();
         if net.as_ref().is_some_and(|net| !net.filters) {
             left_out.insert("loss: no nft".into());
         }
@@ -104,8 +107,8 @@ impl World {
             left_out.insert("clocks: no libfaketime".into());
         }
         let addrs = match &net {
-            Some(net) => (0..n).map(|i| net.addr(i)).collect(),
-            None => free_addrs(n),
+            Some(net) => (0..=n).map(|i| net.addr(i)).collect(),
+            None => free_addrs(n + 1),
         };
         let places = addrs.into_iter().enumerate().map(|(i, addr)| Place {
             name: format!("n{i}"),
@@ -123,11 +126,12 @@ impl World {
             disk: None,
             liar,
             losses: BTreeMap::new(),
+            by_hand: BTreeMap::new(),
             left_out,
             runtime: tempfile::Builder::new().prefix("dcr-").tempdir().unwrap(),
             scratch,
         };
-        for i in 0..n {
+        for i in 0..=n {
             std::fs::create_dir_all(&world.places[i].home).unwrap();
             world.set_clock(i, 0);
         }
@@ -146,9 +150,9 @@ impl World {
         world
     }
 
-    /// Those that have been started at all.
+    /// The nodes of all places that have been lived in.
     pub fn nodes(&self) -> Vec<&Node> {
-        self.places.iter().filter_map(|place| Some(&place.runs.last()?.node)).collect()
+        self.at(&self.every())
     }
 
     /// The nodes at these places.
@@ -162,8 +166,28 @@ impl World {
         talkers.map(|talker| (talker.tag.clone(), talker.count() + more)).collect()
     }
 
+    /// All places that have been lived in.
     pub fn every(&self) -> Vec<usize> {
-        (0..self.places.len()).collect()
+        (0..self.places.len()).filter(|place| !self.places[*place].runs.is_empty()).collect()
+    }
+
+    /// Types numbered lines by hand, which everybody will be asked for.
+    pub fn type_by_hand(&mut self, i: usize, tag: &str, lines: u64) {
+        for n in 0..lines {
+            self.places[i].node().say(&format!("{tag} {n}"));
+        }
+        self.by_hand.insert(tag.into(), lines);
+    }
+
+    /// Ends all talk; returns when everybody was shown everything that was typed by those who live.
+    pub fn hush(&mut self) {
+        let every = self.every();
+        for i in &every {
+            self.places[*i].runs.last_mut().unwrap().talker.stop();
+        }
+        let mut counts = self.typed(&every, 0);
+        counts.extend(self.by_hand.clone());
+        all_show(&self.nodes(), &counts, soon(30));
     }
 
     pub fn is(&self, place: usize, state: State) -> bool {
@@ -334,6 +358,9 @@ impl World {
 
     /// Fills the small disk; returns whose it is.
     pub fn fill(&mut self) -> Option<usize> {
+        if !stored() {
+            return None;
+        }
         let (small, disk) = self.disk.as_ref()?;
         let small = *small;
         disk.fill();
