@@ -12,9 +12,11 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 #![expect(clippy::print_stdout, reason = "the summaries are read by people")]
 
+mod bite;
 mod check;
 mod disk;
 mod drive;
+mod evidence;
 #[path = "../common/mod.rs"]
 #[allow(dead_code, reason = "shared: some of it is for tests/rooms")]
 mod harness;

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
+use crate::check::Verdict;
 use crate::plan::KINDS;
 
 /// Sums and worst cases.
@@ -21,7 +22,7 @@ pub struct Tally {
     pub owed: u64,
     pub lost: u64,
     pub doubled: u64,
-    /// Entries that differ between two nodes or stand out of order.
+    /// Nodes whose history differs, and entries that stand out of order.
     pub diverged: u64,
     /// Lines that a person was shown at a place that they have left since: the price of partitions.
     pub moved: u64,
@@ -36,6 +37,18 @@ pub struct Tally {
 }
 
 impl Tally {
+    pub fn add(&mut self, verdict: &Verdict) {
+        self.typed += verdict.typed;
+        self.ordered += verdict.ordered;
+        self.owed += verdict.owed;
+        self.lost += verdict.lost;
+        self.doubled += verdict.doubled;
+        self.diverged += verdict.diverged;
+        self.moved += verdict.moved;
+        self.unlogged += verdict.unlogged;
+        self.elections += verdict.elections;
+    }
+
     pub fn wrong(&self) -> bool {
         !self.failed.is_empty() || self.lost + self.doubled + self.diverged > 0
     }

@@ -1,0 +1,114 @@
+//! What a world leaves behind to be judged.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use serde_json::Value;
+
+use crate::harness::{Chat, Node, pause, soon};
+use crate::world::World;
+
+/// One life of a node, as its owner saw it.
+pub struct Seen {
+    pub name: String,
+    /// What its lines begin with.
+    pub tag: String,
+    /// Before each of its lines was typed.
+    pub typed: Vec<Instant>,
+    /// What it was shown, and when.
+    pub shown: Vec<(Instant, Chat)>,
+    /// It has not ended.
+    pub lives: bool,
+    /// Its files were there for the next run, or it lives.
+    pub kept: bool,
+    /// Its disk was full for a while.
+    pub blind: bool,
+    /// It ended as asked.
+    pub left: bool,
+}
+
+/// The chat lines of one chat log.
+pub struct Log {
+    pub name: String,
+    pub chats: Vec<Chat>,
+    /// It begins with the room.
+    pub whole: bool,
+}
+
+/// Everything that can be looked at from outside.
+pub struct Evidence {
+    /// `history --json` of each node.
+    pub histories: Vec<(String, Vec<Value>)>,
+    pub runs: Vec<Seen>,
+    pub logs: Vec<Log>,
+    /// Lines typed by hand, by tag, by somebody who lives or comes back: so many.
+    pub by_hand: BTreeMap<String, u64>,
+}
+
+impl Evidence {
+    /// From a world whose talkers are silent and whose nodes are one quiet room.
+    pub fn of(world: &World) -> Self {
+        let nodes = world.nodes();
+        let whole = history(nodes[0]);
+        let end = whole.iter().rev().find_map(|entry| entry["text"].as_str());
+        let (mut runs, mut logs) = (Vec::new(), Vec::new());
+        for place in world.every().into_iter().map(|place| &world.places[place]) {
+            for (i, run) in place.runs.iter().enumerate() {
+                let shown = run.node.screen.look(|shown| shown.at.iter().copied().zip(shown.chats.clone()).collect());
+                runs.push(Seen {
+                    name: place.name.clone(),
+                    tag: run.talker.tag.clone(),
+                    typed: (0..run.talker.count()).map(|n| run.talker.typed_at(n)).collect(),
+                    shown,
+                    lives: i + 1 == place.runs.len(),
+                    kept: run.kept,
+                    blind: run.blind,
+                    left: run.left,
+                });
+            }
+            let whole = place.runs.iter().all(|run| run.kept);
+            logs.push(Log { name: place.name.clone(), chats: log(place.node(), end), whole });
+        }
+        let others = nodes[1..].iter().map(|node| (node.name.clone(), history_like(node, &whole)));
+        let mut histories: Vec<_> = others.collect();
+        histories.insert(0, (nodes[0].name.clone(), whole));
+        Self { histories, runs, logs, by_hand: world.by_hand.clone() }
+    }
+}
+
+fn history(node: &Node) -> Vec<Value> {
+    if !crate::world::stored() {
+        // INTERIM
+        return node.screen.look(|s| {
+            s.chats
+                .iter()
+                .enumerate()
+                .map(|(i, c)| serde_json::json!({"index": i, "ts": c.ts, "text": c.text, "epoch": {"round": 1}}))
+                .collect()
+        });
+    }
+    node.history().unwrap_or_else(|said| panic!("{}: history: {said}", node.name))
+}
+
+/// A node's history, once it is this one, or when it has had time enough: a newcomer's log streams in behind its back.
+pub fn history_like(node: &Node, whole: &[Value]) -> Vec<Value> {
+    let until = soon(20);
+    let mut last = history(node);
+    while last != whole && Instant::now() < until {
+        pause();
+        last = history(node);
+    }
+    last
+}
+
+/// The chat log, once it holds this line, or when it has had time enough.
+fn log(node: &Node, end: Option<&str>) -> Vec<Chat> {
+    let until = soon(5);
+    loop {
+        let log = node.log_chats();
+        if end.is_none_or(|end| log.iter().any(|chat| chat.text == end)) || Instant::now() > until {
+            return log;
+        }
+        pause();
+    }
+}
