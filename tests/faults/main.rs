@@ -37,8 +37,9 @@ use tally::Tally;
 fn a_few_seeds() {
     let _turn = turn();
     let mut tally = Tally::default();
-    for (seed, nodes) in [(1, 3), (2, 5), (3, 4)] {
-        one(&Plan::draw(seed, Some(nodes), Duration::from_secs(6)), &mut tally);
+    // Chosen for what they draw: together every kind of fault; the first has crashes only.
+    for (seed, nodes) in [(1, 3), (113, 3), (145, 4), (96, 5)] {
+        one(&Plan::draw(seed, Some(nodes), Duration::from_secs(7)), &mut tally);
     }
     println!("{tally}");
     assert!(!tally.wrong(), "broken promises at the seeds {:?}", tally.failed);

@@ -422,16 +422,18 @@ impl World {
         }
     }
 
-    /// Notices that a node has ended by itself: nobody reachable, or refused.
+    /// Notices that a node has ended by itself: nobody reachable, or refused, or no space to begin with.
     pub fn notice(&mut self, i: usize) {
         if self.is(i, State::Up) && !self.places[i].node().alive() {
             let code = self.places[i].node().ended(soon(5)).code();
-            let fine = if self.places[i].run().left { [0, 7] } else { [4, 5] };
-            assert!(
-                code.is_some_and(|code| fine.contains(&code)),
-                "n{i} ended by itself with {code:?}\n{}",
-                self.places[i].node().portrait()
-            );
+            let run = self.places[i].run();
+            let fine = match code {
+                Some(0 | 7) => run.left,
+                Some(4 | 5) => !run.left,
+                Some(6) => run.blind && run.node.screen.look(|shown| shown.chats.is_empty()),
+                _ => false,
+            };
+            assert!(fine, "n{i} ended by itself with {code:?}\n{}", self.places[i].node().portrait());
             self.buried(i);
         }
     }
