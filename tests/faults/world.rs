@@ -185,9 +185,7 @@ impl World {
         for i in &every {
             self.places[*i].runs.last_mut().unwrap().talker.stop();
         }
-        let mut counts = self.typed(&every, 0);
-        counts.extend(self.by_hand.clone());
-        all_show(&self.nodes(), &counts, soon(30));
+        all_show(&self.nodes(), &self.typed(&every, 0), soon(30));
     }
 
     pub fn is(&self, place: usize, state: State) -> bool {
