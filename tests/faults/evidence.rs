@@ -49,8 +49,8 @@ impl Evidence {
     /// From a world whose talkers are silent and whose nodes are one quiet room.
     pub fn of(world: &World) -> Self {
         let nodes = world.nodes();
-        let whole = history(nodes[0]);
-        let end = whole.iter().rev().find_map(|entry| entry["text"].as_str());
+        let histories = histories(&nodes);
+        let end = histories[0].1.iter().rev().find_map(|entry| entry["text"].as_str());
         let (mut runs, mut logs) = (Vec::new(), Vec::new());
         for place in world.every().into_iter().map(|place| &world.places[place]) {
             for (i, run) in place.runs.iter().enumerate() {
@@ -69,9 +69,6 @@ impl Evidence {
             let whole = place.runs.iter().all(|run| run.kept);
             logs.push(Log { name: place.name.clone(), chats: log(place.node(), end), whole });
         }
-        let others = nodes[1..].iter().map(|node| (node.name.clone(), history_like(node, &whole)));
-        let mut histories: Vec<_> = others.collect();
-        histories.insert(0, (nodes[0].name.clone(), whole));
         Self { histories, runs, logs, by_hand: world.by_hand.clone() }
     }
 }
@@ -90,15 +87,17 @@ fn history(node: &Node) -> Vec<Value> {
     node.history().unwrap_or_else(|said| panic!("{}: history: {said}", node.name))
 }
 
-/// A node's history, once it is this one, or when it has had time enough: a newcomer's log streams in behind its back.
-pub fn history_like(node: &Node, whole: &[Value]) -> Vec<Value> {
+/// Their histories, once they are the same, or when they have had time enough: a newcomer's log streams in behind its
+/// back, and a disk that was full takes what is missing a while later.
+fn histories(nodes: &[&Node]) -> Vec<(String, Vec<Value>)> {
     let until = soon(20);
-    let mut last = history(node);
-    while last != whole && Instant::now() < until {
+    loop {
+        let all: Vec<_> = nodes.iter().map(|node| (node.name.clone(), history(node))).collect();
+        if all.iter().all(|(_, history)| *history == all[0].1) || Instant::now() > until {
+            return all;
+        }
         pause();
-        last = history(node);
     }
-    last
 }
 
 /// The chat log, once it holds this line, or when it has had time enough.

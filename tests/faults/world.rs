@@ -27,6 +27,13 @@ pub struct Run {
     pub left: bool,
 }
 
+impl Run {
+    /// It has told its owner who it is in which room: after that its files know that room.
+    fn entered(&self) -> bool {
+        self.node.screen.look(|shown| shown.events.iter().any(|(_, line)| line.starts_with("/// you are ")))
+    }
+}
+
 /// Where a node is now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
@@ -42,7 +49,7 @@ pub struct Place {
     home: PathBuf,
     clock: PathBuf,
     pub state: State,
-    /// Its files are gone: it can only join.
+    /// Its files are gone, or it was killed before they knew a room: it can only join.
     pub bare: bool,
     /// The last is the one that lives.
     pub runs: Vec<Run>,
@@ -228,7 +235,7 @@ impl World {
         });
         let talker = Talker::start(&node, &format!("m{i}-{run}"), self.pace);
         place.runs.push(Run { node, talker, kept: true, blind: false, left: false });
-        (place.state, place.bare) = (State::Up, false);
+        place.state = State::Up;
         if self.disk.as_ref().is_some_and(|(small, disk)| *small == i && disk.is_full()) {
             self.blind(i);
         }
@@ -296,6 +303,7 @@ impl World {
     fn buried(&mut self, i: usize) {
         let place = &mut self.places[i];
         place.state = State::Dead;
+        place.bare &= !place.runs.last().unwrap().entered();
         place.runs.last_mut().unwrap().talker.stop();
     }
 
