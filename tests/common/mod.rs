@@ -287,6 +287,11 @@ impl Talker {
         self.typed.lock().unwrap()[usize::try_from(n).unwrap()]
     }
 
+    /// It has not been told to stop.
+    pub fn talks(&self) -> bool {
+        self.thread.is_some()
+    }
+
     /// Ends the talk; returns how many lines were typed.
     pub fn stop(&mut self) -> u64 {
         self.stop.store(true, Ordering::Relaxed);

@@ -186,13 +186,16 @@ impl World {
         self.by_hand.insert(tag.into(), lines);
     }
 
-    /// Ends all talk; returns when everybody was shown everything that was typed by those who live.
+    /// Ends all talk; returns when everybody was shown everything that was still being typed by those who live.
     pub fn hush(&mut self) {
-        let every = self.every();
-        for i in &every {
-            self.places[*i].runs.last_mut().unwrap().talker.stop();
+        let mut counts = Vec::new();
+        for i in self.every() {
+            let talker = &mut self.places[i].runs.last_mut().unwrap().talker;
+            if talker.talks() {
+                counts.push((talker.tag.clone(), talker.stop()));
+            }
         }
-        all_show(&self.nodes(), &self.typed(&every, 0), soon(30));
+        all_show(&self.nodes(), &counts, soon(30));
     }
 
     pub fn is(&self, place: usize, state: State) -> bool {
