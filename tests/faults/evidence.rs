@@ -74,16 +74,6 @@ impl Evidence {
 }
 
 fn history(node: &Node) -> Vec<Value> {
-    if !crate::world::stored() {
-        // INTERIM
-        return node.screen.look(|s| {
-            s.chats
-                .iter()
-                .enumerate()
-                .map(|(i, c)| serde_json::json!({"index": i, "ts": c.ts, "text": c.text, "epoch": {"round": 1}}))
-                .collect()
-        });
-    }
     node.history().unwrap_or_else(|said| panic!("{}: history: {said}", node.name))
 }
 

@@ -249,9 +249,6 @@ impl World {
         if !self.is(i, State::Dead) {
             return;
         }
-        if !stored() {
-            self.strip(i);
-        }
         let contact = self.living().first().map(|place| self.places[*place].addr);
         match (self.places[i].bare, back, contact) {
             (true, _, None) => {}
@@ -274,7 +271,6 @@ impl World {
 
     /// Ends all their processes, one right after the other.
     pub fn kill_all(&mut self, places: &[usize]) -> usize {
-        let places = if stored() { places } else { &places[1..] };
         let dying: Vec<usize> = places.iter().copied().filter(|i| !self.is(*i, State::Dead)).collect();
         for i in &dying {
             self.places[*i].node().signal(Signal::KILL);
@@ -367,9 +363,6 @@ impl World {
 
     /// Fills the small disk; returns whose it is.
     pub fn fill(&mut self) -> Option<usize> {
-        if !stored() {
-            return None;
-        }
         let (small, disk) = self.disk.as_ref()?;
         let small = *small;
         disk.fill();
@@ -450,15 +443,6 @@ impl World {
     pub fn portrait(&self) -> String {
         self.nodes().iter().map(|node| node.portrait()).collect::<Vec<_>>().join("\n")
     }
-}
-
-/// INTERIM
-pub fn stored() -> bool {
-    static S: std::sync::OnceLock<bool> = std::sync::OnceLock::new();
-    *S.get_or_init(|| {
-        let out = std::process::Command::new(crate::harness::PROGRAM).args(["history", "--help"]).output().unwrap();
-        out.status.success() && String::from_utf8_lossy(&out.stdout).contains("--since")
-    })
 }
 
 /// libfaketime, where Debian puts it.
