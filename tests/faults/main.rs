@@ -18,7 +18,7 @@ mod disk;
 mod drive;
 mod evidence;
 #[path = "../common/mod.rs"]
-#[allow(dead_code, reason = "shared: some of it is for tests/rooms")]
+#[allow(dead_code, unused_imports, reason = "shared: some of it is for tests/rooms")]
 mod harness;
 mod plan;
 mod proofs;
