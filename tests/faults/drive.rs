@@ -22,14 +22,23 @@ pub fn scenario(plan: &Plan, tally: &mut Tally) {
     let healed = Instant::now();
     heal(plan, &mut world);
     let agreed = world.settle(soon(HEALED_SECONDS_MAX));
-    tally.healings.push(healed.elapsed());
+    let healing = healed.elapsed();
     let every = world.every();
     all_show(&world.nodes(), &world.typed(&every, 3), soon(30));
     world.hush();
     let last = quiet(&world.nodes(), soon(30));
     assert_eq!(agreed.epoch, last.epoch, "an election in a room that was whole");
-    tally.failovers.extend(fallen.into_iter().filter_map(|at| failover(&world, at)));
+    let failovers: Vec<Duration> = fallen.into_iter().filter_map(|at| failover(&world, at)).collect();
+    let before = tally.owed;
     check(&world, plan.crashes_only, tally);
+    println!(
+        "  well: {} lines owed and there; one room {:.1} s after the last fault; failovers in ms: {:?}",
+        tally.owed - before,
+        healing.as_secs_f64(),
+        failovers.iter().map(Duration::as_millis).collect::<Vec<_>>(),
+    );
+    tally.healings.push(healing);
+    tally.failovers.extend(failovers);
 }
 
 /// What a begun fault will need at its end.
