@@ -294,7 +294,7 @@ impl World {
         if !self.is(i, State::Dead) && self.places[i].run().left {
             self.thaw(i);
             let code = self.places[i].node().ended(soon(20)).code();
-            assert!(matches!(code, Some(0 | 7)), "n{i} left with {code:?}:\n{}", self.places[i].node().portrait());
+            assert!(matches!(code, Some(0 | 7)), "n{i} left with {code:?}: {}", self.places[i].node().stderr());
             self.buried(i);
         }
     }
@@ -409,7 +409,7 @@ impl World {
                 Ok(agreed) => return agreed,
                 Err(complaint) => complaint,
             };
-            assert!(Instant::now() < until, "not one room in time: {complaint}\n{}", self.portrait());
+            assert!(Instant::now() < until, "not one room in time: {complaint}");
             pause();
         }
     }
@@ -435,13 +435,19 @@ impl World {
                 Some(6) => run.blind && run.node.screen.look(|shown| shown.chats.is_empty()),
                 _ => false,
             };
-            assert!(fine, "n{i} ended by itself with {code:?}\n{}", self.places[i].node().portrait());
+            assert!(fine, "n{i} ended by itself with {code:?}: {}", run.node.stderr());
             self.buried(i);
         }
     }
+}
 
-    pub fn portrait(&self) -> String {
-        self.nodes().iter().map(|node| node.portrait()).collect::<Vec<_>>().join("\n")
+impl Drop for World {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            for node in self.nodes() {
+                println!("{}", node.portrait());
+            }
+        }
     }
 }
 
