@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::check::check;
-use crate::harness::{Rng, all_show, quiet, soon};
+use crate::harness::{Agreed, Rng, all_show, pause, quiet, soon};
 use crate::plan::{Back, Fault, Plan, Whom};
 use crate::tally::Tally;
 use crate::world::{State, World};
@@ -21,14 +21,14 @@ pub fn scenario(plan: &Plan, tally: &mut Tally) {
 
     let healed = Instant::now();
     heal(plan, &mut world);
-    let agreed = world.settle(soon(HEALED_SECONDS_MAX));
-    let healing = healed.elapsed();
+    let (agreed, since) = last(&mut world, soon(HEALED_SECONDS_MAX));
+    let healing = since - healed;
     let every = world.every();
     all_show(&world.nodes(), &world.typed(&every, 3), soon(30));
     world.hush();
-    let last = quiet(&world.nodes(), soon(30));
-    assert_eq!(agreed.epoch, last.epoch, "an election in a room that was whole");
-    let failovers: Vec<Duration> = fallen.into_iter().filter_map(|at| failover(&world, at)).collect();
+    let quiet = quiet(&world.nodes(), soon(30));
+    assert_eq!(agreed.epoch, quiet.epoch, "an election in a room that was whole");
+    let failovers: Vec<Duration> = fallen.iter().filter_map(|fallen| failover(&world, fallen)).collect();
     let before = tally.owed;
     check(&world, plan.crashes_only, tally);
     println!(
@@ -39,6 +39,12 @@ pub fn scenario(plan: &Plan, tally: &mut Tally) {
     );
     tally.healings.push(healing);
     tally.failovers.extend(failovers);
+}
+
+/// A leader's end, between these moments.
+struct Fallen {
+    dying: Instant,
+    gone: Instant,
 }
 
 /// What a begun fault will need at its end.
@@ -53,7 +59,7 @@ enum Ending {
     Clock(usize),
 }
 
-fn strike(plan: &Plan, world: &mut World, tally: &mut Tally, fallen: &mut Vec<Instant>) {
+fn strike(plan: &Plan, world: &mut World, tally: &mut Tally, fallen: &mut Vec<Fallen>) {
     let mut rng = Rng::from(plan.seed ^ 0x5eed);
     let begun = Instant::now();
     let mut moments: Vec<(Duration, usize, bool)> = Vec::new();
@@ -81,7 +87,7 @@ fn strike(plan: &Plan, world: &mut World, tally: &mut Tally, fallen: &mut Vec<In
 }
 
 /// Injects a fault; `None`: it cannot be, here or now.
-fn begin(world: &mut World, i: usize, fault: &Fault, rng: &mut Rng, fallen: &mut Vec<Instant>) -> Option<Ending> {
+fn begin(world: &mut World, i: usize, fault: &Fault, rng: &mut Rng, fallen: &mut Vec<Fallen>) -> Option<Ending> {
     let ways = |from: &[usize], to: &[usize], percent: u8| -> Vec<(usize, usize, u8)> {
         from.iter().flat_map(|from| to.iter().map(move |to| (*from, *to, percent))).filter(|w| w.0 != w.1).collect()
     };
@@ -96,9 +102,10 @@ fn begin(world: &mut World, i: usize, fault: &Fault, rng: &mut Rng, fallen: &mut
     match fault {
         Fault::Kill(whom, back) => {
             let place = resolve(world, whom, rng);
+            let dying = Instant::now();
             let killed = world.kill(place).then_some(Ending::Back(place, *back));
             if killed.is_some() && matches!(whom, Whom::Leader) {
-                fallen.push(Instant::now());
+                fallen.push(Fallen { dying, gone: Instant::now() });
             }
             killed
         }
@@ -165,19 +172,34 @@ fn heal(plan: &Plan, world: &mut World) {
     assert!(world.every().iter().all(|place| !world.is(*place, State::Frozen)));
 }
 
-/// From this moment until a line that was typed later was shown to anybody.
-fn failover(world: &World, dead: Instant) -> Option<Duration> {
+/// Waits until the room is one and has been so for longer than a silence: what a cut link has held back may still be on
+/// its way. Returns what it agrees on, and since when.
+fn last(world: &mut World, until: Instant) -> (Agreed, Instant) {
+    const SILENCE: Duration = Duration::from_millis(1500);
+    let mut agreed = world.settle(until);
+    let mut since = Instant::now();
+    while since.elapsed() <= SILENCE {
+        let now = world.settle(until);
+        if now != agreed {
+            (agreed, since) = (now, Instant::now());
+        }
+        pause();
+    }
+    (agreed, since)
+}
+
+/// From a leader's end until a line that was typed after it was shown to anybody.
+fn failover(world: &World, fallen: &Fallen) -> Option<Duration> {
     let runs = || world.places.iter().flat_map(|place| &place.runs);
     let typed_later = |tag: &str, n: u64| {
-        runs()
-            .find(|run| run.talker.tag == tag)
-            .is_some_and(|run| n < run.talker.count() && run.talker.typed_at(n) > dead)
+        let run = runs().find(|run| run.talker.tag == tag);
+        run.is_some_and(|run| n < run.talker.count() && run.talker.typed_at(n) > fallen.gone)
     };
     let first = runs().filter_map(|run| {
         run.node.screen.look(|shown| {
-            let later = shown.chats.iter().zip(&shown.at).filter(|(_, at)| **at > dead);
+            let later = shown.chats.iter().zip(&shown.at).filter(|(_, at)| **at > fallen.gone);
             let mut new = later.filter(|(chat, _)| chat.numbered().is_some_and(|(tag, n)| typed_later(tag, n)));
-            new.next().map(|(_, at)| *at - dead)
+            new.next().map(|(_, at)| *at - fallen.dying)
         })
     });
     first.min()
