@@ -183,17 +183,13 @@ impl Node {
         serde_json::from_str(&text).map_err(|error| format!("{error}: {text}"))
     }
 
+    /// `history --json`, or what it said and its exit code. The node need not run.
     pub fn history(&self) -> Result<Vec<Value>, String> {
-        let path = dist_chat::store::file_in(&self.dir, self.addr.port());
-        let reader = dist_chat::store::Reader::open(&path).map_err(|e| e.to_string())?.ok_or("no room")?;
-        let mut all = Vec::new();
-        reader.select(&dist_chat::store::Selection::default(), |entry| {
-            let line = serde_json::to_value(&entry.body).unwrap();
-            let text = find(&line, "say");
-            all.push(serde_json::json!({"index": entry.index.0, "ts": entry.lamport.0, "epoch": {"round": entry.epoch.round}, "text": text, "whole": line, "wall": entry.wall.0}));
-            true
-        }).map_err(|e| e.to_string())?;
-        Ok(all)
+        let port = self.addr.port().to_string();
+        let mut args = ["history", "-p", &port, "--json", "--data-dir"].map(OsStr::new).to_vec();
+        args.push(self.dir.as_os_str());
+        let text = self.ask(&args)?;
+        text.lines().map(|line| serde_json::from_str(line).map_err(|error| format!("{error}: {line}"))).collect()
     }
 
     /// Runs the program beside the node; returns what it wrote.
@@ -321,15 +317,5 @@ impl Drop for Leash {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
-    }
-}
-
-fn find(v: &Value, k: &str) -> Option<String> {
-    match v {
-        Value::Object(m) => {
-            m.get(k).and_then(|v| v.as_str().map(str::to_owned)).or_else(|| m.values().find_map(|v| find(v, k)))
-        }
-        Value::Array(a) => a.iter().find_map(|v| find(v, k)),
-        _ => None,
     }
 }
