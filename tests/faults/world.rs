@@ -293,9 +293,8 @@ impl World {
     pub fn left(&mut self, i: usize) {
         if !self.is(i, State::Dead) && self.places[i].run().left {
             self.thaw(i);
-            let code = self.places[i].node().ended(soon(20)).code();
-            assert!(matches!(code, Some(0 | 7)), "n{i} left with {code:?}: {}", self.places[i].node().stderr());
-            self.buried(i);
+            let _ = self.places[i].node().ended(soon(20));
+            self.notice(i);
         }
     }
 
@@ -424,18 +423,21 @@ impl World {
         }
     }
 
-    /// Notices that a node has ended by itself: nobody reachable, or refused, or no space to begin with.
+    /// Notices that a node has ended: it was told to leave, or found nobody, or was refused, or had no space to begin
+    /// with.
     pub fn notice(&mut self, i: usize) {
         if self.is(i, State::Up) && !self.places[i].node().alive() {
             let code = self.places[i].node().ended(soon(5)).code();
-            let run = self.places[i].run();
+            let run = self.places[i].runs.last_mut().unwrap();
             let fine = match code {
                 Some(0 | 7) => run.left,
-                Some(4 | 5) => !run.left,
+                Some(4 | 5) => !run.left || !run.entered(),
                 Some(6) => run.blind && run.node.screen.look(|shown| shown.chats.is_empty()),
                 _ => false,
             };
             assert!(fine, "n{i} ended by itself with {code:?}: {}", run.node.stderr());
+            // Who was never in the room has kept nothing for it.
+            run.left &= run.entered();
             self.buried(i);
         }
     }
