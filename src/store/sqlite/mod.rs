@@ -5,6 +5,8 @@
 //! it. A group of records is one transaction of the write-ahead log. The writing connection never waits for the medium
 //! but in [`Sqlite::cut`]; the [`Keeper`](super::keeper::Keeper) syncs.
 
+#[cfg(test)]
+mod crashes;
 mod log;
 mod queue;
 mod schema;
