@@ -53,7 +53,7 @@ pub const BACKLOG_LINES: usize = 1000;
 pub const BACKLOG_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// The protocol's times. [`Default`] is what every node uses; tests may shorten them together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Timing {
     /// Between two heartbeats on one link.
     pub heartbeat: Span,

@@ -79,7 +79,7 @@ pub struct Config {
 }
 
 /// How a node begins.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Start {
     /// Create a room with this identity and lead it.
     Found(RoomId),
@@ -158,7 +158,7 @@ pub struct Cut {
 }
 
 /// What a node wants done, in this order.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub enum Output {
     /// Write this. Written means that the end of the process cannot take it.
     Save(Record),
@@ -182,7 +182,7 @@ pub enum Output {
 }
 
 /// What a store keeps. A store that loses its newest records holds a consistent earlier state.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Record {
     /// The room that everything else belongs to.
     Room(RoomId),
@@ -199,7 +199,7 @@ pub enum Record {
 }
 
 /// What a core wants to read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Wanted {
     /// Entries from this index on, of at most this weight in all (but at least one) and at most
     /// [`limits::BATCH_ENTRIES_MAX`].
@@ -227,7 +227,7 @@ pub enum Wanted {
 }
 
 /// What people want to know.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Event {
     /// A line to be shown and logged, once.
     Line(Arc<Entry>),
@@ -317,7 +317,7 @@ pub enum Event {
 }
 
 /// Why a node is done.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Stop {
     /// It left.
     Left {
