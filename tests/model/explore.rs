@@ -10,8 +10,8 @@ use crate::world::{Action, State, What};
 /// Where an exploration ends.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
-    /// Steps from the start.
-    pub depth: u16,
+    /// Steps from the start; `None`: as many as there are.
+    pub depth: Option<u16>,
     /// States in all.
     pub states: usize,
     /// What comes after such a state is not looked at, except that the room becomes whole.
@@ -86,11 +86,13 @@ pub fn explore(start: &State, bounds: Bounds) -> Result<Report, Failure> {
         };
         stage.actions.extend(deaths(&stage.state, action, outputs));
         let depth = u16::try_from(way.len()).unwrap_or(u16::MAX);
-        let known = seen.insert(state.fingerprint(), depth);
-        if let Some(before) = known.filter(|&before| before <= depth) {
-            seen.insert(state.fingerprint(), before);
+        let name = state.fingerprint();
+        let known = seen.get(&name).copied();
+        // Who comes by on a shorter way gets further before the bound.
+        if known.is_some_and(|before| bounds.depth.is_none() || before <= depth) {
             continue;
         }
+        seen.insert(name, depth);
         report.states += usize::from(known.is_none());
         report.deepest = report.deepest.max(way.len());
         let quiet = state.quiet();
@@ -98,7 +100,7 @@ pub fn explore(start: &State, bounds: Bounds) -> Result<Report, Failure> {
         if known.is_none() && (quiet || over) {
             report.quiet += usize::from(quiet);
             report.over += usize::from(over);
-            match settle(&mut state.clone()) {
+            match settle(&mut state.clone(), None) {
                 Ok(timers) => report.timers = report.timers.max(timers),
                 Err(what) => return Err(failure(start, &way, Some(action), what)),
             }
@@ -106,8 +108,9 @@ pub fn explore(start: &State, bounds: Bounds) -> Result<Report, Failure> {
         if over {
             continue;
         }
-        if depth >= bounds.depth || report.states >= bounds.states {
-            report.cut = Some(if depth >= bounds.depth { "depth" } else { "states" });
+        let deep = bounds.depth.is_some_and(|most| depth >= most);
+        if deep || report.states >= bounds.states {
+            report.cut = Some(if deep { "depth" } else { "states" });
             continue;
         }
         way.push(Stage { actions: state.actions(), state, by: Some(action), next: 0 });
@@ -133,8 +136,11 @@ fn failure(start: &State, way: &[Stage], last: Option<Action>, what: String) -> 
     for action in way.iter().filter_map(|stage| stage.by).chain(last) {
         told.push(state.tell(action));
         if state.apply(action).is_err() {
-            break;
+            return Failure { what, way: told };
         }
     }
+    told.push("left alone:".into());
+    // What is wrong is known already.
+    let _ = settle(&mut state, Some(&mut told));
     Failure { what, way: told }
 }

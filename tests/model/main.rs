@@ -32,13 +32,13 @@ fn room(members: usize, hosts: usize, rules: Rules) -> State {
     sure(state.found(0));
     for slot in 1..members {
         sure(state.start(slot, dist_chat::ring::Start::Join(vec![world::uid(0).0])));
-        sure(settle(&mut state));
+        sure(settle(&mut state, None));
     }
-    sure(settle(&mut state));
+    sure(settle(&mut state, None));
     state
 }
 
-const UNBOUNDED: Bounds = Bounds { depth: 1_000, states: 20_000_000, over: |_| false };
+const UNBOUNDED: Bounds = Bounds { depth: None, states: 20_000_000, over: |_| false };
 
 /// Explores, tells what was seen.
 #[track_caller]
@@ -50,20 +50,28 @@ fn look(name: &str, mut start: State, bounds: Bounds) {
     }
 }
 
-#[test]
-fn two_join() {
-    let rules = Rules { joiners: vec![1], ..Rules::default() };
-    look("a and a joiner", room(1, 2, rules.clone()), UNBOUNDED);
-    let rules = Rules { crashes: 1, ..rules };
-    look("a and a joiner, a crash", room(1, 2, rules.clone()), UNBOUNDED);
-    let rules = Rules { talkers: vec![0,1], ..rules };
-    look("a and a joiner, a crash, lines", room(1, 2, rules.clone()), UNBOUNDED);
-}
+
+fn var(name: &str, or: u8) -> u8 { std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(or) }
 
 #[test]
-fn three_join() {
-    let rules = Rules { joiners: vec![2], ..Rules::default() };
-    look("ab and a joiner", room(2, 3, rules.clone()), UNBOUNDED);
-    let rules = Rules { crashes: 1, timing: rare_heartbeats(), ..rules };
-    look("ab and a joiner, a crash", room(2, 3, rules.clone()), UNBOUNDED);
+fn scratch() {
+    let n = var("N", 2) as usize;
+    let join = var("JOIN", 0) as usize;
+    let talk: Vec<usize> = std::env::var("TALK").map(|s| s.bytes().map(|b| (b - b'a') as usize).collect()).unwrap_or_default();
+    let leave: Vec<usize> = std::env::var("LEAVE").map(|s| s.bytes().map(|b| (b - b'a') as usize).collect()).unwrap_or_default();
+    let delays = std::env::var("DELAYS").ok().and_then(|v| v.parse().ok());
+    let rules = Rules {
+        joiners: (n..n+join).collect(),
+        contacts: (0..var("CONTACTS", 1) as usize).collect(),
+        crashes: var("CRASH", 0), in_steps: var("INSTEPS", 0) > 0, lossy: var("LOSSY", 0) > 0,
+        restarts: var("RESTART", 0), ticks: var("TICKS", 0), patient: var("PATIENT", 1) > 0,
+        brisk: var("BRISK", 0) > 0, delays, talkers: talk, leavers: leave,
+        timing: if var("RARE", 0) > 0 { rare_heartbeats() } else { dist_chat::ring::Timing::default() },
+        ..Rules::default()
+    };
+    let mut start = room(n, n + join, rules);
+    if var("STEADY", 0) > 0 { std::rc::Rc::make_mut(&mut start.checks).crashes_only(); }
+    let states = std::env::var("STATES").ok().and_then(|v| v.parse().ok()).unwrap_or(20_000_000);
+    let depth = std::env::var("DEPTH").ok().and_then(|v| v.parse().ok());
+    look("scratch", start, Bounds { depth, states, over: |_| false });
 }

@@ -2,7 +2,7 @@
 
 use dist_chat::ring::Role;
 
-use crate::world::{State, host, uid};
+use crate::world::{Action, State, host, uid};
 
 /// A room is whole so many microseconds after the last fault.
 const WHOLE_MAX: u64 = 10_000_000;
@@ -53,11 +53,16 @@ fn missing(state: &State) -> Option<String> {
 
 /// Everything arrives, in the order of sending, then the earliest timer fires, and so on until the room is whole: how
 /// many timers that takes. Everything that was sent must stand then, and everybody must have seen it.
-pub fn settle(state: &mut State) -> Result<u32, String> {
+pub fn settle(state: &mut State, mut told: Option<&mut Vec<String>>) -> Result<u32, String> {
     let (mut timers, mut took) = (0, 0);
     loop {
         let mut deliveries = 0;
-        while state.one_more()? {
+        while let Some(what) = state.next_in_line() {
+            let action = Action { what, dies: None, cost: 0 };
+            if let Some(told) = &mut told {
+                told.push(state.tell(action));
+            }
+            state.apply(action)?;
             deliveries += 1;
             if deliveries > DELIVERIES_MAX {
                 return Err("nodes talk without end".into());
@@ -66,6 +71,9 @@ pub fn settle(state: &mut State) -> Result<u32, String> {
         let Some(what) = missing(state) else { break };
         if took > WHOLE_MAX {
             return Err(format!("left alone for {} s: {what}", WHOLE_MAX / 1_000_000));
+        }
+        if let Some(told) = &mut told {
+            told.push(format!("{:>4} ms later", took / 1000));
         }
         took += state.next_timer()?;
         timers += 1;

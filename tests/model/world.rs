@@ -376,12 +376,12 @@ impl State {
             }
             What::Join(slot) => {
                 self.left.joined |= 1 << slot;
-                let contacts = self.rules.contacts.iter().map(|&slot| uid(slot).0).collect();
-                self.start(slot, Start::Join(contacts))?;
+                self.start(slot, self.to_the_contacts())?;
             }
             What::Restart(slot) => {
                 self.left.restarts -= 1;
-                self.start(slot, Start::Reopen)?;
+                let remembers = !self.slots[slot].disk.store().log().is_empty();
+                self.start(slot, if remembers { Start::Reopen } else { self.to_the_contacts() })?;
             }
             What::Say(slot) => {
                 self.left.said |= 1 << slot;
@@ -397,6 +397,10 @@ impl State {
             self.conns.values_mut().flat_map(|conn| &mut conn.dirs).for_each(|dir| dir.held = false);
         }
         Ok(self.outputs)
+    }
+
+    fn to_the_contacts(&self) -> Start {
+        Start::Join(self.rules.contacts.iter().map(|&slot| uid(slot).0).collect())
     }
 
     fn change(&mut self, slot: usize, change: impl FnOnce(&mut Process)) {
@@ -429,18 +433,12 @@ impl State {
         Ok(timer)
     }
 
-    /// One thing that is on its way arrives, the oldest first, or a node sends what it has gathered. `false`: nothing
-    /// is, and nobody has.
-    pub fn one_more(&mut self) -> Result<bool, String> {
-        if let Some((key, dir)) = self.oldest() {
-            self.deliver(key, dir)?;
-            return Ok(true);
-        }
-        let gathered = self.running().find(|(_, process)| process.timer().is_none()).map(|(slot, _)| slot);
-        match gathered {
-            Some(slot) => self.step(slot, Input::Tick).map(|()| true),
-            None => Ok(false),
-        }
+    /// What happens next if nothing is out of turn: the oldest of all that is on its way arrives; if nothing is, a node
+    /// sends what it has gathered.
+    pub fn next_in_line(&self) -> Option<What> {
+        let gathered = || self.running().find(|(_, process)| process.timer().is_none());
+        let oldest = self.oldest().map(|(key, dir)| What::Deliver(key, dir));
+        oldest.or_else(|| gathered().map(|(slot, _)| What::Flush(slot)))
     }
 
     /// Starts a process.

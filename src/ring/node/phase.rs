@@ -68,6 +68,8 @@ pub(super) struct Seek {
     pub reopening: bool,
     /// The leader's connection has closed, and it is asked once more before it is given up.
     pub redialling: bool,
+    /// Whom I join has closed the connection, and is asked once more.
+    pub repeated: bool,
     /// I have let a better placed node ask first, once.
     pub gave_way: bool,
     /// How often I was sent on.
