@@ -60,17 +60,25 @@ fn scratch() {
     let talk: Vec<usize> = std::env::var("TALK").map(|s| s.bytes().map(|b| (b - b'a') as usize).collect()).unwrap_or_default();
     let leave: Vec<usize> = std::env::var("LEAVE").map(|s| s.bytes().map(|b| (b - b'a') as usize).collect()).unwrap_or_default();
     let delays = std::env::var("DELAYS").ok().and_then(|v| v.parse().ok());
+    let mut timing = if var("RARE", 0) > 0 { rare_heartbeats() } else { dist_chat::ring::Timing::default() };
+    if var("ALL", 0) > 0 { timing.ask_stagger = dist_chat::ring::Span(0); }
     let rules = Rules {
         joiners: (n..n+join).collect(),
         contacts: (0..var("CONTACTS", 1) as usize).collect(),
         crashes: var("CRASH", 0), in_steps: var("INSTEPS", 0) > 0, lossy: var("LOSSY", 0) > 0,
         restarts: var("RESTART", 0), ticks: var("TICKS", 0), patient: var("PATIENT", 1) > 0,
         brisk: var("BRISK", 0) > 0, delays, talkers: talk, leavers: leave,
-        timing: if var("RARE", 0) > 0 { rare_heartbeats() } else { dist_chat::ring::Timing::default() },
+        timing,
         ..Rules::default()
     };
     let mut start = room(n, n + join, rules);
     if var("STEADY", 0) > 0 { std::rc::Rc::make_mut(&mut start.checks).crashes_only(); }
+    if var("DIE", 0) > 0 {
+        let rules = start.rules.clone();
+        start.left.crashes = 1;
+        sure(start.apply(world::Action { what: world::What::Crash { slot: 0, lossy: false }, dies: None, cost: 0 }).map(|_| ()));
+        start.rules = rules;
+    }
     let states = std::env::var("STATES").ok().and_then(|v| v.parse().ok()).unwrap_or(20_000_000);
     let depth = std::env::var("DEPTH").ok().and_then(|v| v.parse().ok());
     look("scratch", start, Bounds { depth, states, over: |_| false });
