@@ -4,8 +4,8 @@ use dist_chat::ring::Role;
 
 use crate::world::{Action, State, host, uid};
 
-/// A room is whole so many microseconds after the last fault.
-const WHOLE_MAX: u64 = 10_000_000;
+/// A room is whole so many heartbeats after the last fault: 10 s at the protocol's times.
+const WHOLE_MAX: u64 = 40;
 /// So many deliveries without any time passing mean that nodes talk without end.
 const DELIVERIES_MAX: u32 = 20_000;
 
@@ -69,8 +69,8 @@ pub fn settle(state: &mut State, mut told: Option<&mut Vec<String>>) -> Result<u
             }
         }
         let Some(what) = missing(state) else { break };
-        if took > WHOLE_MAX {
-            return Err(format!("left alone for {} s: {what}", WHOLE_MAX / 1_000_000));
+        if took > state.rules.timing.heartbeat.times(WHOLE_MAX).0 {
+            return Err(format!("left alone for {} ms: {what}", took / 1000));
         }
         if let Some(told) = &mut told {
             told.push(format!("{:>4} ms later", took / 1000));
