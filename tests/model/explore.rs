@@ -14,8 +14,6 @@ pub struct Bounds {
     pub depth: Option<u16>,
     /// States in all.
     pub states: usize,
-    /// What comes after such a state is not looked at, except that the room becomes whole.
-    pub over: fn(&State) -> bool,
 }
 
 /// What an exploration has seen.
@@ -25,15 +23,13 @@ pub struct Report {
     pub states: usize,
     /// Steps from one to another.
     pub steps: u64,
-    /// States in which nothing is on its way: each becomes whole.
-    pub quiet: usize,
-    /// Of the others, those that were left alone because of [`Bounds::over`]: each becomes whole too.
-    pub over: usize,
+    /// States in which nothing is on its way, and states at which the depth ended: left alone, each becomes whole.
+    pub left_alone: usize,
     /// The longest way from the start.
     pub deepest: usize,
     /// The most timers that fire until a state is whole.
     pub timers: u32,
-    /// A bound was met: `depth` or `states`.
+    /// The bound that was met.
     pub cut: Option<&'static str>,
     /// How long it took.
     pub seconds: f64,
@@ -95,20 +91,14 @@ pub fn explore(start: &State, bounds: Bounds) -> Result<Report, Failure> {
         seen.insert(name, depth);
         report.states += usize::from(known.is_none());
         report.deepest = report.deepest.max(way.len());
-        let quiet = state.quiet();
-        let over = !quiet && (bounds.over)(&state);
-        if known.is_none() && (quiet || over) {
-            report.quiet += usize::from(quiet);
-            report.over += usize::from(over);
+        let deep = bounds.depth.is_some_and(|most| depth >= most);
+        if known.is_none() && (deep || state.quiet()) {
+            report.left_alone += 1;
             match settle(&mut state.clone(), None) {
                 Ok(timers) => report.timers = report.timers.max(timers),
                 Err(what) => return Err(failure(start, &way, Some(action), what)),
             }
         }
-        if over {
-            continue;
-        }
-        let deep = bounds.depth.is_some_and(|most| depth >= most);
         if deep || report.states >= bounds.states {
             report.cut = Some(if deep { "depth" } else { "states" });
             continue;

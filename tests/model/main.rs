@@ -14,10 +14,14 @@ mod rules;
 mod settle;
 mod world;
 
-use explore::{Bounds, explore};
+use std::rc::Rc;
+
+use dist_chat::ring::{Span, Start, Timing};
+
+use explore::{Bounds, Failure, Report, explore};
 use rules::{Left, Rules, rare_heartbeats};
 use settle::settle;
-use world::State;
+use world::{Action, State, What};
 
 fn sure<T>(result: Result<T, String>) -> T {
     match result {
@@ -31,55 +35,222 @@ fn room(members: usize, hosts: usize, rules: Rules) -> State {
     let mut state = State::new(hosts, rules);
     sure(state.found(0));
     for slot in 1..members {
-        sure(state.start(slot, dist_chat::ring::Start::Join(vec![world::uid(0).0])));
+        sure(state.start(slot, Start::Join(vec![world::uid(0).0])));
         sure(settle(&mut state, None));
     }
     sure(settle(&mut state, None));
     state
 }
 
-const UNBOUNDED: Bounds = Bounds { depth: None, states: 20_000_000, over: |_| false };
+/// A world to be explored.
+struct Case {
+    name: &'static str,
+    /// So many are in the room when it begins.
+    members: usize,
+    /// Their leader dies first.
+    orphans: bool,
+    /// Invariant 10 must hold: nothing but crashes and exits goes wrong.
+    steady: bool,
+    rules: Rules,
+    bounds: Bounds,
+}
 
-/// Explores, tells what was seen.
-#[track_caller]
-fn look(name: &str, mut start: State, bounds: Bounds) {
-    start.left = Left::all(&start.rules);
-    match explore(&start, bounds) {
-        Ok(report) => println!("{name}: {report:?}"),
-        Err(failure) => panic!("{name}:\n{failure}"),
+impl Case {
+    fn new(name: &'static str, members: usize, rules: Rules) -> Self {
+        let steady = rules.patient || rules.ticks == 0;
+        Self { name, members, orphans: false, steady, rules, bounds: Bounds { depth: None, states: 3_000_000 } }
+    }
+
+    /// The survivors of a leader that has just died; all of them look for another at once, or one first.
+    fn orphans(name: &'static str, survivors: usize, at_once: bool, rules: Rules) -> Self {
+        let stagger = if at_once { Span(0) } else { rules.timing.ask_stagger };
+        let n = survivors as u32;
+        let bound = n * (n + 1) / 2 + 2 * n + n * u32::from(rules.crashes);
+        let timing = Timing { ask_stagger: stagger, ..rules.timing };
+        let rules = Rules { timing, ring_messages: Some(bound), ..rules };
+        Self { orphans: true, ..Self::new(name, survivors + 1, rules) }
+    }
+
+    fn deep(self, depth: u16) -> Self {
+        Self { bounds: Bounds { depth: Some(depth), ..self.bounds }, ..self }
+    }
+
+    /// Where it begins.
+    fn start(&self) -> State {
+        let hosts = self.rules.joiners.iter().map(|&slot| slot + 1).max().unwrap_or(0).max(self.members);
+        let mut state = room(self.members, hosts, self.rules.clone());
+        if self.steady {
+            Rc::make_mut(&mut state.checks).crashes_only();
+        }
+        state.ring_messages.clear();
+        state.left = Left::all(&self.rules);
+        if self.orphans {
+            state.left.crashes += 1;
+            sure(state.apply(Action { what: What::Crash { slot: 0, lossy: false }, dies: None, cost: 0 }));
+        }
+        state
+    }
+
+    fn explore(&self) -> Result<Report, Failure> {
+        explore(&self.start(), self.bounds)
     }
 }
 
+/// Explores, and tells what was seen.
+#[track_caller]
+fn look(cases: &[Case]) {
+    println!(
+        "{:<58} {:>6} {:>6} {:>9} {:>9} {:>7} {:>6} {:>6}  {:<13} {:>5}",
+        "world", "timers", "delays", "states", "steps", "alone", "whole", "depth", "", "s"
+    );
+    for case in cases {
+        let report = match case.explore() {
+            Ok(report) => report,
+            Err(failure) => panic!("{}:\n{failure}", case.name),
+        };
+        println!(
+            "{:<58} {:>6} {:>6} {:>9} {:>9} {:>7} {:>6} {:>6}  {:<13} {:>5.1}",
+            case.name,
+            case.rules.ticks,
+            case.rules.delays.map_or_else(|| "any".into(), |delays| delays.to_string()),
+            report.states,
+            report.steps,
+            report.left_alone,
+            report.timers,
+            report.deepest,
+            report.cut.map_or_else(|| "exhausted".into(), |bound| format!("cut by {bound}")),
+            report.seconds,
+        );
+    }
+}
 
-fn var(name: &str, or: u8) -> u8 { std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(or) }
+fn brisk() -> Rules {
+    Rules { brisk: true, ..Rules::default() }
+}
+
+/// Timers fire whenever they like.
+fn restless(ticks: u8, rules: Rules) -> Rules {
+    Rules { ticks, patient: false, timing: rare_heartbeats(), ..rules }
+}
+
+fn var(name: &str, or: u8) -> u8 {
+    std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(or)
+}
 
 #[test]
 fn scratch() {
     let n = var("N", 2) as usize;
     let join = var("JOIN", 0) as usize;
-    let talk: Vec<usize> = std::env::var("TALK").map(|s| s.bytes().map(|b| (b - b'a') as usize).collect()).unwrap_or_default();
-    let leave: Vec<usize> = std::env::var("LEAVE").map(|s| s.bytes().map(|b| (b - b'a') as usize).collect()).unwrap_or_default();
+    let talk: Vec<usize> =
+        std::env::var("TALK").map(|s| s.bytes().map(|b| (b - b'a') as usize).collect()).unwrap_or_default();
+    let leave: Vec<usize> =
+        std::env::var("LEAVE").map(|s| s.bytes().map(|b| (b - b'a') as usize).collect()).unwrap_or_default();
     let delays = std::env::var("DELAYS").ok().and_then(|v| v.parse().ok());
     let mut timing = if var("RARE", 0) > 0 { rare_heartbeats() } else { dist_chat::ring::Timing::default() };
-    if var("ALL", 0) > 0 { timing.ask_stagger = dist_chat::ring::Span(0); }
+    if var("ALL", 0) > 0 {
+        timing.ask_stagger = dist_chat::ring::Span(0);
+    }
     let rules = Rules {
-        joiners: (n..n+join).collect(),
+        joiners: (n..n + join).collect(),
         contacts: (0..var("CONTACTS", 1) as usize).collect(),
-        crashes: var("CRASH", 0), in_steps: var("INSTEPS", 0) > 0, lossy: var("LOSSY", 0) > 0,
-        restarts: var("RESTART", 0), ticks: var("TICKS", 0), patient: var("PATIENT", 1) > 0,
-        brisk: var("BRISK", 0) > 0, delays, talkers: talk, leavers: leave,
+        crashes: var("CRASH", 0),
+        in_steps: var("INSTEPS", 0) > 0,
+        lossy: var("LOSSY", 0) > 0,
+        restarts: var("RESTART", 0),
+        ticks: var("TICKS", 0),
+        patient: var("PATIENT", 1) > 0,
+        brisk: var("BRISK", 0) > 0,
+        delays,
+        talkers: talk,
+        leavers: leave,
         timing,
         ..Rules::default()
     };
     let mut start = room(n, n + join, rules);
-    if var("STEADY", 0) > 0 { std::rc::Rc::make_mut(&mut start.checks).crashes_only(); }
+    if var("STEADY", 0) > 0 {
+        std::rc::Rc::make_mut(&mut start.checks).crashes_only();
+    }
     if var("DIE", 0) > 0 {
         let rules = start.rules.clone();
         start.left.crashes = 1;
-        sure(start.apply(world::Action { what: world::What::Crash { slot: 0, lossy: false }, dies: None, cost: 0 }).map(|_| ()));
+        sure(
+            start
+                .apply(world::Action { what: world::What::Crash { slot: 0, lossy: false }, dies: None, cost: 0 })
+                .map(|_| ()),
+        );
         start.rules = rules;
     }
     let states = std::env::var("STATES").ok().and_then(|v| v.parse().ok()).unwrap_or(20_000_000);
     let depth = std::env::var("DEPTH").ok().and_then(|v| v.parse().ok());
-    look("scratch", start, Bounds { depth, states, over: |_| false });
+    let ticks_left = start.left.crashes;
+    let _ = ticks_left;
+    start.left = Left::all(&start.rules);
+    match explore(&start, Bounds { depth, states }) {
+        Ok(report) => println!("{report:?}"),
+        Err(failure) => panic!("\n{failure}"),
+    }
+}
+
+#[test]
+fn rings_of_two() {
+    let dies = Rules { crashes: 1, in_steps: true, lossy: true, ..Rules::default() };
+    let joins = Rules { joiners: vec![1], ..dies.clone() };
+    let third = Rules { joiners: vec![2], ..Rules::default() };
+    look(&[
+        Case::new("1, a joiner, a crash anywhere, both talk", 1, Rules { talkers: vec![0, 1], ..joins.clone() }),
+        Case::new("1, a joiner, a crash anywhere, it returns", 1, Rules { restarts: 1, ..joins }),
+        Case::new("2, a crash anywhere, both talk", 2, restless(2, Rules { talkers: vec![0, 1], ..dies })),
+        Case::new("2, a joiner, a crash", 2, Rules { crashes: 1, ..third.clone() }),
+        Case::new("2, a joiner, the leader leaves", 2, Rules { leavers: vec![0], ..third.clone() }),
+        Case::new("2, a joiner, a crash, brisk", 2, restless(1, Rules { crashes: 1, brisk: true, ..third })),
+        Case::new(
+            "2, two crashes, two returns, brisk",
+            2,
+            Rules { crashes: 2, restarts: 2, talkers: vec![1], ..brisk() },
+        ),
+        Case::new("2, two crashes, two returns, brisk", 2, restless(1, Rules { crashes: 2, restarts: 2, ..brisk() })),
+    ]);
+}
+
+#[test]
+fn rings_of_three() {
+    let joins = Rules { joiners: vec![3], contacts: vec![0, 1, 2], crashes: 1, ..brisk() };
+    look(&[
+        Case::new("3, a crash, one talks", 3, Rules { crashes: 1, talkers: vec![1], ..Rules::default() }),
+        Case::new(
+            "3, the leader leaves, one talks",
+            3,
+            Rules { leavers: vec![0], talkers: vec![1], ..Rules::default() },
+        ),
+        Case::new("3, two leave, one crashes, brisk", 3, Rules { crashes: 1, leavers: vec![0, 1], ..brisk() }),
+        Case::new("3, a crash, one talks, brisk", 3, restless(2, Rules { crashes: 1, talkers: vec![1], ..brisk() })),
+        Case::new("3, a joiner, a crash, brisk", 3, joins.clone()),
+        Case::new(
+            "3, a joiner, a crash, it returns, brisk",
+            3,
+            Rules { restarts: 1, delays: Some(0), ..joins.clone() },
+        ),
+        Case::new("3, a joiner, a crash, brisk", 3, restless(1, Rules { delays: Some(1), ..joins })),
+    ]);
+}
+
+#[test]
+fn elections() {
+    let delays = |delays| Rules { delays: Some(delays), ..brisk() };
+    let dies = |most| Rules { crashes: 1, ..delays(most) };
+    look(&[
+        Case::orphans("2 survivors, one first", 2, false, Rules::default()),
+        Case::orphans("2 survivors, all at once", 2, true, Rules::default()),
+        Case::orphans("2 survivors, all at once, brisk", 2, true, restless(2, brisk())),
+        Case::orphans("3 survivors, one first, brisk", 3, false, brisk()),
+        Case::orphans("3 survivors, one first, a crash, brisk", 3, false, Rules { crashes: 1, ..brisk() }),
+        Case::orphans("3 survivors, all at once, brisk", 3, true, delays(4)),
+        Case::orphans("3 survivors, all at once, a crash, brisk", 3, true, dies(1)),
+        Case::orphans("4 survivors, one first, brisk", 4, false, delays(3)),
+        Case::orphans("4 survivors, all at once, brisk", 4, true, delays(2)),
+        Case::orphans("5 survivors, one first, brisk", 5, false, delays(2)),
+        Case::orphans("5 survivors, one first, a crash, brisk", 5, false, dies(1)),
+        Case::orphans("5 survivors, all at once, brisk", 5, true, delays(1)),
+        Case::orphans("5 survivors, all at once, brisk", 5, true, brisk()).deep(14),
+    ]);
 }

@@ -38,6 +38,8 @@ pub struct Rules {
     pub brisk: bool,
     /// Things arrive in the order in which they were sent, but for so many that do not. `None`: in any order.
     pub delays: Option<u8>,
+    /// Invariant 9: the most tokens and announcements from next to next in one round.
+    pub ring_messages: Option<u32>,
     /// The protocol's times.
     pub timing: Timing,
     /// Spoils nodes.
@@ -61,6 +63,7 @@ impl Default for Rules {
             patient: true,
             brisk: false,
             delays: None,
+            ring_messages: None,
             timing: Timing::default(),
             tamper: None,
             spoil: None,
