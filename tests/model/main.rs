@@ -13,6 +13,7 @@ mod check;
 mod explore;
 mod rules;
 mod settle;
+mod ways;
 mod world;
 
 use std::rc::Rc;
@@ -101,8 +102,8 @@ impl Case {
 #[track_caller]
 fn look(cases: &[Case]) {
     println!(
-        "{:<58} {:>6} {:>6} {:>9} {:>9} {:>7} {:>6} {:>6}  {:<13} {:>5}",
-        "world", "timers", "delays", "states", "steps", "alone", "whole", "depth", "", "s"
+        "{:<46} {:<5} {:>6} {:>6} {:>9} {:>9} {:>7} {:>6} {:>6}  {:<13} {:>5}",
+        "world", "", "timers", "delays", "states", "steps", "alone", "whole", "depth", "", "s"
     );
     for case in cases {
         let report = match case.explore() {
@@ -110,8 +111,9 @@ fn look(cases: &[Case]) {
             Err(failure) => panic!("{}:\n{failure}", case.name),
         };
         println!(
-            "{:<58} {:>6} {:>6} {:>9} {:>9} {:>7} {:>6} {:>6}  {:<13} {:>5.1}",
+            "{:<46} {:<5} {:>6} {:>6} {:>9} {:>9} {:>7} {:>6} {:>6}  {:<13} {:>5.1}",
             case.name,
+            if case.rules.brisk { "brisk" } else { "" },
             case.rules.ticks,
             case.rules.delays.map_or_else(|| "any".into(), |delays| delays.to_string()),
             report.states,
@@ -134,64 +136,6 @@ fn restless(ticks: u8, rules: Rules) -> Rules {
     Rules { ticks, patient: false, timing: rare_heartbeats(), ..rules }
 }
 
-fn var(name: &str, or: u8) -> u8 {
-    std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(or)
-}
-
-#[test]
-fn scratch() {
-    let n = var("N", 2) as usize;
-    let join = var("JOIN", 0) as usize;
-    let talk: Vec<usize> =
-        std::env::var("TALK").map(|s| s.bytes().map(|b| (b - b'a') as usize).collect()).unwrap_or_default();
-    let leave: Vec<usize> =
-        std::env::var("LEAVE").map(|s| s.bytes().map(|b| (b - b'a') as usize).collect()).unwrap_or_default();
-    let delays = std::env::var("DELAYS").ok().and_then(|v| v.parse().ok());
-    let mut timing = if var("RARE", 0) > 0 { rare_heartbeats() } else { dist_chat::ring::Timing::default() };
-    if var("ALL", 0) > 0 {
-        timing.ask_stagger = dist_chat::ring::Span(0);
-    }
-    let rules = Rules {
-        joiners: (n..n + join).collect(),
-        contacts: (0..var("CONTACTS", 1) as usize).collect(),
-        crashes: var("CRASH", 0),
-        in_steps: var("INSTEPS", 0) > 0,
-        lossy: var("LOSSY", 0) > 0,
-        restarts: var("RESTART", 0),
-        ticks: var("TICKS", 0),
-        patient: var("PATIENT", 1) > 0,
-        brisk: var("BRISK", 0) > 0,
-        delays,
-        talkers: talk,
-        leavers: leave,
-        timing,
-        ..Rules::default()
-    };
-    let mut start = room(n, n + join, rules);
-    if var("STEADY", 0) > 0 {
-        std::rc::Rc::make_mut(&mut start.checks).crashes_only();
-    }
-    if var("DIE", 0) > 0 {
-        let rules = start.rules.clone();
-        start.left.crashes = 1;
-        sure(
-            start
-                .apply(world::Action { what: world::What::Crash { slot: 0, lossy: false }, dies: None, cost: 0 })
-                .map(|_| ()),
-        );
-        start.rules = rules;
-    }
-    let states = std::env::var("STATES").ok().and_then(|v| v.parse().ok()).unwrap_or(20_000_000);
-    let depth = std::env::var("DEPTH").ok().and_then(|v| v.parse().ok());
-    let ticks_left = start.left.crashes;
-    let _ = ticks_left;
-    start.left = Left::all(&start.rules);
-    match explore(&start, Bounds { depth, states }) {
-        Ok(report) => println!("{report:?}"),
-        Err(failure) => panic!("\n{failure}"),
-    }
-}
-
 #[test]
 fn rings_of_two() {
     let dies = Rules { crashes: 1, in_steps: true, lossy: true, ..Rules::default() };
@@ -202,60 +146,87 @@ fn rings_of_two() {
         Case::new("1, a joiner, a crash anywhere, it returns", 1, Rules { restarts: 1, ..joins }),
         Case::new("2, a crash anywhere, both talk", 2, restless(2, Rules { talkers: vec![0, 1], ..dies })),
         Case::new("2, a joiner, a crash", 2, Rules { crashes: 1, ..third.clone() }),
-        Case::new("2, a joiner, the leader leaves", 2, Rules { leavers: vec![0], ..third.clone() }),
-        Case::new("2, a joiner, a crash, brisk", 2, restless(1, Rules { crashes: 1, brisk: true, ..third })),
-        Case::new(
-            "2, two crashes, two returns, brisk",
-            2,
-            Rules { crashes: 2, restarts: 2, talkers: vec![1], ..brisk() },
-        ),
-        Case::new(
-            "2, two crashes, two returns, brisk",
-            2,
-            restless(2, Rules { crashes: 2, restarts: 2, delays: Some(1), ..brisk() }),
-        ),
+        Case::new("2, a joiner, the leader leaves", 2, Rules { leavers: vec![0], ..third }),
+    ]);
+}
+
+#[test]
+fn returns() {
+    let returns = Rules { crashes: 2, restarts: 2, ..brisk() };
+    let joins = Rules { joiners: vec![2], crashes: 1, ..brisk() };
+    look(&[
+        Case::new("2, two crashes, two returns, one talks", 2, Rules { talkers: vec![1], ..returns.clone() }),
+        Case::new("2, two crashes, two returns", 2, restless(1, Rules { delays: Some(1), ..returns })),
+        Case::new("2, a joiner, a crash", 2, restless(1, joins.clone())),
+        Case::new("2, a joiner, a crash, it returns", 2, Rules { restarts: 1, delays: Some(1), ..joins }),
     ]);
 }
 
 #[test]
 fn rings_of_three() {
+    let dies = Rules { crashes: 1, ..Rules::default() };
     let joins = Rules { joiners: vec![3], contacts: vec![0, 1, 2], crashes: 1, ..brisk() };
     look(&[
-        Case::new("3, a crash, one talks", 3, Rules { crashes: 1, talkers: vec![1], ..Rules::default() }),
+        Case::new("3, a crash, one talks", 3, Rules { talkers: vec![1], ..dies.clone() }),
         Case::new(
-            "3, the leader leaves, one talks",
+            "3, the leader leaves, one crashes, one talks",
             3,
-            Rules { leavers: vec![0], talkers: vec![1], ..Rules::default() },
+            Rules { talkers: vec![1], leavers: vec![0], ..dies },
         ),
-        Case::new("3, two leave, one crashes, brisk", 3, Rules { crashes: 1, leavers: vec![0, 1], ..brisk() }),
-        Case::new("3, a crash, one talks, brisk", 3, restless(2, Rules { crashes: 1, talkers: vec![1], ..brisk() })),
-        Case::new("3, a joiner, a crash, brisk", 3, joins.clone()),
-        Case::new(
-            "3, a joiner, a crash, it returns, brisk",
-            3,
-            Rules { restarts: 1, delays: Some(0), ..joins.clone() },
-        ),
-        Case::new("3, a joiner, a crash, brisk", 3, restless(1, Rules { delays: Some(1), ..joins })),
+        Case::new("3, two leave, one crashes", 3, Rules { crashes: 1, leavers: vec![0, 1], ..brisk() }),
+        Case::new("3, a crash, one talks", 3, restless(2, Rules { crashes: 1, talkers: vec![1], ..brisk() })),
+        Case::new("3, a joiner, a crash", 3, joins.clone()),
+        Case::new("3, a joiner, a crash, it returns", 3, Rules { restarts: 1, delays: Some(0), ..joins.clone() }),
+        Case::new("3, a joiner, a crash", 3, restless(1, Rules { delays: Some(1), ..joins })),
     ]);
 }
 
 #[test]
 fn elections() {
     let delays = |delays| Rules { delays: Some(delays), ..brisk() };
-    let dies = |most| Rules { crashes: 1, ..delays(most) };
+    let dies = |rules| Rules { crashes: 1, ..rules };
     look(&[
         Case::orphans("2 survivors, one first", 2, false, Rules::default()),
         Case::orphans("2 survivors, all at once", 2, true, Rules::default()),
-        Case::orphans("2 survivors, all at once, brisk", 2, true, restless(2, brisk())),
-        Case::orphans("3 survivors, one first, brisk", 3, false, brisk()),
-        Case::orphans("3 survivors, one first, a crash, brisk", 3, false, Rules { crashes: 1, ..brisk() }),
-        Case::orphans("3 survivors, all at once, brisk", 3, true, delays(4)),
-        Case::orphans("3 survivors, all at once, a crash, brisk", 3, true, dies(1)),
-        Case::orphans("4 survivors, one first, brisk", 4, false, delays(3)),
-        Case::orphans("4 survivors, all at once, brisk", 4, true, delays(2)),
-        Case::orphans("5 survivors, one first, brisk", 5, false, delays(2)),
-        Case::orphans("5 survivors, one first, a crash, brisk", 5, false, dies(1)),
-        Case::orphans("5 survivors, all at once, brisk", 5, true, delays(1)),
-        Case::orphans("5 survivors, all at once, brisk", 5, true, brisk()).deep(25),
+        Case::orphans("2 survivors, all at once", 2, true, restless(2, brisk())),
+        Case::orphans("3 survivors, one first", 3, false, brisk()),
+        Case::orphans("3 survivors, one first, a crash", 3, false, dies(brisk())),
+        Case::orphans("3 survivors, all at once", 3, true, delays(3)),
+        Case::orphans("3 survivors, all at once, a crash", 3, true, dies(delays(1))),
+        Case::orphans("4 survivors, one first", 4, false, delays(3)),
+        Case::orphans("4 survivors, all at once", 4, true, delays(2)),
+        Case::orphans("5 survivors, one first", 5, false, delays(2)),
+        Case::orphans("5 survivors, one first, a crash", 5, false, dies(delays(1))),
+        Case::orphans("5 survivors, all at once", 5, true, delays(1)),
+        Case::orphans("5 survivors, all at once", 5, true, brisk()).deep(25),
+    ]);
+}
+
+/// Wider bounds; minutes.
+#[test]
+#[ignore = "takes minutes: cargo test --release --test model -- --ignored --nocapture"]
+fn deeper() {
+    let joins = Rules { joiners: vec![2], crashes: 1, ..brisk() };
+    let fourth = Rules { joiners: vec![3], contacts: vec![0, 1, 2], ..joins.clone() };
+    let leaves = Rules { leavers: vec![0, 1, 2], talkers: vec![0, 1, 2], ..brisk() };
+    let returns = Rules { crashes: 2, restarts: 2, ..brisk() };
+    look(&[
+        Case::new("2, a joiner, a crash, it returns", 2, Rules { restarts: 1, ..joins.clone() }),
+        Case::new("2, a joiner, a crash", 2, restless(2, joins)),
+        Case::new("2, two crashes, two returns", 2, restless(2, returns.clone())),
+        Case::new("3, all talk, all leave", 3, leaves),
+        Case::new(
+            "3, a crash, it returns, one talks",
+            3,
+            Rules { talkers: vec![1], crashes: 1, restarts: 1, ..brisk() },
+        ),
+        Case::new("3, two leave", 3, restless(4, Rules { leavers: vec![0, 1], delays: Some(2), ..brisk() })),
+        Case::new("3, two crashes, two returns", 3, Rules { delays: Some(1), ..returns }),
+        Case::new("3, a joiner, a crash", 3, restless(2, Rules { delays: Some(1), ..fourth.clone() })),
+        Case::new("3, a joiner, a crash, it returns", 3, Rules { restarts: 1, delays: Some(1), ..fourth }),
+        Case::orphans("3 survivors, one first", 3, false, Rules::default()),
+        Case::orphans("3 survivors, all at once", 3, true, brisk()),
+        Case::orphans("5 survivors, one first", 5, false, Rules { delays: Some(3), ..brisk() }),
+        Case::orphans("5 survivors, all at once", 5, true, Rules { delays: Some(2), ..brisk() }),
     ]);
 }
