@@ -10,7 +10,7 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::fs::{FlockOperation, flock};
 use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
@@ -52,8 +52,22 @@ struct Shared {
 struct Progress {
     /// Bytes that the file has taken.
     flushed: u64,
-    /// Why it takes no more.
+    /// How long the file was then.
+    length: u64,
+    /// Why it takes no more, at the moment.
     failed: Option<String>,
+}
+
+/// What becomes of the log, for the person.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LogNews {
+    /// It takes no more, and why. What would be written is kept in memory, and it is tried again.
+    Failing(String),
+    /// It has taken what was kept; so many bytes of it had found no room in memory.
+    Well {
+        /// Bytes that are missing in the log.
+        lost: u64,
+    },
 }
 
 impl Shared {
@@ -63,15 +77,34 @@ impl Shared {
 }
 
 impl ChatLog {
-    /// Opens `chat_<port>.log` in `dir`, locks it, and writes the line of dashes.
+    /// Opens `chat_<port>.log` in `dir`, locks it, writes what it lacks, and then the line of dashes.
     ///
-    /// `failed` is called once, from the writing thread, when the file takes no more.
+    /// `lacks` is given what the file holds, and gives the lines that are missing at its end. `told` is called from the
+    /// writing thread, when the file takes no more, and when it does again.
     ///
     /// # Errors
     /// The file cannot be opened for writing, or another node writes to it.
-    pub fn open(dir: &Path, port: u16, failed: impl Fn(String) + Send + 'static) -> Result<Self, Failure> {
+    pub fn open(
+        dir: &Path,
+        port: u16,
+        lacks: impl FnOnce(&mut File) -> io::Result<String>,
+        told: impl Fn(LogNews) + Send + 'static,
+    ) -> Result<Self, Failure> {
         let path = dir.join(format!("chat_{port}.log"));
-        let file = open(&path)?;
+        let mut file = open(&path)?;
+        let missing = match file.metadata().is_ok_and(|meta| meta.is_file()) {
+            true => lacks(&mut file).map_err(|error| unusable(&path, error.to_string()))?,
+            false => String::new(),
+        };
+        Ok(Self::start(path, Some(file), &missing, told))
+    }
+
+    /// A log that keeps nothing.
+    pub fn none() -> Self {
+        Self::start(PathBuf::new(), None, "", |_| {})
+    }
+
+    fn start(path: PathBuf, file: Option<File>, missing: &str, told: impl Fn(LogNews) + Send + 'static) -> Self {
         let shared = Arc::new(Shared {
             path,
             handed: AtomicU64::new(0),
@@ -79,15 +112,20 @@ impl ChatLog {
             progress: Mutex::default(),
             moved: Condvar::new(),
         });
-        let sink = Sink { file: BufWriter::with_capacity(64 * 1024, file), shared: shared.clone(), taken: 0, failed };
+        let (length, held, taken, lost, again) = (file.as_ref().map_or(0, length), Vec::new(), 0, 0, Instant::now());
+        let file = file.map(|file| BufWriter::with_capacity(64 * 1024, file));
+        let sink = Sink { file, length, shared: shared.clone(), taken, held, lost, again, told };
         let (queue, worker) = NonBlockingBuilder::default()
             .lossy(false)
             .buffered_lines_limit(QUEUE_WRITES_MAX)
             .thread_name("chat-log")
             .finish(sink);
         let mut writer = LogWriter { queue, shared };
+        for piece in missing.split_inclusive('\n') {
+            writer.push(piece);
+        }
         writer.push(DASHES);
-        Ok(Self { writer, _worker: worker })
+        Self { writer, _worker: worker }
     }
 
     /// A handle to write with.
@@ -97,7 +135,8 @@ impl ChatLog {
 
     /// The file's name, for people.
     pub fn name(&self) -> String {
-        self.writer.shared.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+        let name = self.writer.shared.path.file_name();
+        name.map_or_else(|| "no file".to_owned(), |name| name.to_string_lossy().into_owned())
     }
 
     /// Waits until the file has taken everything that was written before, at most this long.
@@ -117,6 +156,24 @@ impl LogWriter {
         let _ = self.queue.write(lines.as_bytes());
     }
 
+    /// Bytes handed to the writing thread so far.
+    pub fn handed(&self) -> u64 {
+        self.shared.handed.load(Ordering::Acquire)
+    }
+
+    /// Bytes that the file has taken of those that were handed over, and how long it was then.
+    pub fn flushed(&self) -> (u64, u64) {
+        let progress = self.shared.progress();
+        (progress.flushed, progress.length)
+    }
+
+    /// Wakes the writing thread, if it has something to try again.
+    pub fn poke(&mut self) {
+        if self.shared.progress().failed.is_some() {
+            let _ = self.queue.write(&[]);
+        }
+    }
+
     /// Lets the file be opened anew, by its name: after a rotation.
     pub fn reopen(&mut self) {
         self.shared.reopen.store(true, Ordering::Release);
@@ -125,22 +182,40 @@ impl LogWriter {
     }
 }
 
-/// The file as the writing thread sees it. It never reports an error, since that thread would forget it: after the first
-/// one it takes nothing more, and says so once.
-struct Sink<F> {
-    file: BufWriter<File>,
-    shared: Arc<Shared>,
-    taken: u64,
-    failed: F,
+/// Bytes kept in memory while the file takes no more; what comes then is missing in the log, but not in the history.
+const HELD_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Between two tries to write to a file that took no more.
+const AGAIN: Duration = Duration::from_millis(500);
+
+fn length(file: &File) -> u64 {
+    file.metadata().map_or(0, |meta| meta.len())
 }
 
-impl<F: Fn(String)> Sink<F> {
+/// The file as the writing thread sees it. It never reports an error, since that thread would forget it.
+struct Sink<F> {
+    /// None: nothing is kept.
+    file: Option<BufWriter<File>>,
+    /// How long the file was when it last took everything: what stands behind is torn.
+    length: u64,
+    shared: Arc<Shared>,
+    /// Bytes that came, ever.
+    taken: u64,
+    /// What came since the file last took everything, while it fails.
+    held: Vec<u8>,
+    /// Bytes that found no room there.
+    lost: u64,
+    again: Instant,
+    told: F,
+}
+
+impl<F: Fn(LogNews)> Sink<F> {
     fn fail(&mut self, error: &io::Error) {
+        self.again = Instant::now() + AGAIN;
         let mut progress = self.shared.progress();
-        if progress.failed.is_none() {
-            progress.failed = Some(error.to_string());
-            drop(progress);
-            (self.failed)(error.to_string());
+        let first = progress.failed.replace(error.to_string()).is_none();
+        drop(progress);
+        if first {
+            (self.told)(LogNews::Failing(error.to_string()));
         }
         self.shared.moved.notify_all();
     }
@@ -149,27 +224,69 @@ impl<F: Fn(String)> Sink<F> {
         self.shared.progress().failed.is_some()
     }
 
+    fn hold(&mut self, bytes: &[u8]) {
+        let fits = self.held.len() + bytes.len() <= HELD_BYTES_MAX;
+        // Whole writes, which are whole lines.
+        if fits && self.lost == 0 { self.held.extend_from_slice(bytes) } else { self.lost += bytes.len() as u64 }
+    }
+
+    /// Writes what was kept, behind what the file had taken whole.
+    fn write_held(&mut self) -> io::Result<()> {
+        let Some(old) = self.file.take() else { return Ok(()) };
+        // Its buffer holds what was not taken: that is kept here too.
+        let (file, _) = old.into_parts();
+        let old = self.file.insert(BufWriter::with_capacity(64 * 1024, file));
+        if old.get_ref().metadata()?.is_file() {
+            old.get_ref().set_len(self.length)?;
+        }
+        old.write_all(&self.held)?;
+        old.flush()?;
+        self.length = length(old.get_ref());
+        Ok(())
+    }
+
+    fn try_again(&mut self) {
+        match self.write_held() {
+            Ok(()) => {
+                self.held = Vec::new();
+                let lost = std::mem::take(&mut self.lost);
+                let mut progress = self.shared.progress();
+                (progress.flushed, progress.length, progress.failed) = (self.taken, self.length, None);
+                drop(progress);
+                self.shared.moved.notify_all();
+                (self.told)(LogNews::Well { lost });
+            }
+            Err(error) => self.fail(&error),
+        }
+    }
+
     /// Where the name cannot be opened, the old file is kept: better the log in another place than none.
     fn reopen(&mut self) -> io::Result<()> {
-        self.file.flush()?;
+        let Some(old) = &mut self.file else { return Ok(()) };
+        old.flush()?;
         // The name may still be this file's: its lock would be in our own way.
-        let _ = flock(self.file.get_ref(), FlockOperation::Unlock);
+        let _ = flock(old.get_ref(), FlockOperation::Unlock);
         match open(&self.shared.path) {
-            Ok(file) => self.file = BufWriter::with_capacity(64 * 1024, file),
+            Ok(file) => *old = BufWriter::with_capacity(64 * 1024, file),
             Err(failure) => {
                 complain(failure);
-                let _ = flock(self.file.get_ref(), FlockOperation::NonBlockingLockExclusive);
+                let _ = flock(old.get_ref(), FlockOperation::NonBlockingLockExclusive);
             }
         }
         Ok(())
     }
 }
 
-impl<F: Fn(String)> Write for Sink<F> {
+impl<F: Fn(LogNews)> Write for Sink<F> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.taken += bytes.len() as u64;
+        if self.file.is_some() {
+            // What is not flushed yet may have to be written again.
+            self.hold(bytes);
+        }
         if !self.has_failed()
-            && let Err(error) = self.file.write_all(bytes)
+            && let Some(file) = &mut self.file
+            && let Err(error) = file.write_all(bytes)
         {
             self.fail(&error);
         }
@@ -178,13 +295,25 @@ impl<F: Fn(String)> Write for Sink<F> {
 
     fn flush(&mut self) -> io::Result<()> {
         if self.has_failed() {
+            if self.again <= Instant::now() {
+                self.try_again();
+            }
             return Ok(());
         }
         let reopens = self.shared.reopen.swap(false, Ordering::AcqRel);
-        let done = if reopens { self.reopen() } else { self.file.flush() };
+        let done = match &mut self.file {
+            _ if reopens => self.reopen(),
+            Some(file) => file.flush(),
+            None => Ok(()),
+        };
         match done {
             Ok(()) => {
-                self.shared.progress().flushed = self.taken;
+                self.held.clear();
+                self.lost = 0;
+                self.length = self.file.as_ref().map_or(0, |file| length(file.get_ref()));
+                let mut progress = self.shared.progress();
+                (progress.flushed, progress.length) = (self.taken, self.length);
+                drop(progress);
                 self.shared.moved.notify_all();
             }
             Err(error) => self.fail(&error),
@@ -199,15 +328,13 @@ impl<F> fmt::Debug for Sink<F> {
     }
 }
 
+fn unusable(path: &Path, why: String) -> Failure {
+    let what = format!("cannot write {}", path.display());
+    Failure::new(Exit::Files, what, why, "try another directory with --data-dir DIR")
+}
+
 fn open(path: &Path) -> Result<File, Failure> {
-    let unusable = |why: String| {
-        Failure::new(
-            Exit::Files,
-            format!("cannot write {}", path.display()),
-            why,
-            "try another directory with --data-dir DIR",
-        )
-    };
+    let unusable = |why: String| unusable(path, why);
     let mut options = OpenOptions::new();
     options.read(true).append(true).create(true).mode(0o600);
     let mut file = options.open(path).map_err(|error| unusable(error.to_string()))?;
@@ -263,7 +390,7 @@ mod tests {
     }
 
     fn open(dir: &Dir) -> ChatLog {
-        ChatLog::open(&dir.0, 1, |why| unreachable!("{why}")).unwrap()
+        ChatLog::open(&dir.0, 1, |_| Ok(String::new()), |news| unreachable!("{news:?}")).unwrap()
     }
 
     const PATIENCE: Duration = Duration::from_secs(10);
@@ -292,14 +419,14 @@ mod tests {
     fn a_second_writer_is_refused() {
         let dir = Dir::new("lock");
         let log = open(&dir);
-        let second = ChatLog::open(&dir.0, 1, |_| {}).unwrap_err();
+        let second = ChatLog::open(&dir.0, 1, |_| Ok(String::new()), |_| {}).unwrap_err();
         assert_eq!(second.exit, Exit::Files);
         log.finish(PATIENCE);
     }
 
     #[test]
     fn a_directory_that_is_not_there_is_said() {
-        let failure = ChatLog::open(Path::new("/nonexistent"), 1, |_| {}).unwrap_err();
+        let failure = ChatLog::open(Path::new("/nonexistent"), 1, |_| Ok(String::new()), |_| {}).unwrap_err();
         assert_eq!(failure.exit, Exit::Files);
     }
 

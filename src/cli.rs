@@ -13,6 +13,7 @@ use clap::{ArgAction, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, 
 use crate::bench;
 use crate::failure::{Exit, Failure};
 use crate::ring::Name;
+use crate::ring::limits::{BACKLOG_LINES, BACKLOG_LINES_MAX};
 
 /// The port that is used where none is given: C-H-A-T on a phone.
 pub const PORT_DEFAULT: u16 = 2428;
@@ -33,13 +34,14 @@ const HELP: &str = "  dist-chat -l -a IP -p PORT -n NAME                 create 
   -na, --neighbor-address IP  a member's IP or host name; repeat it for more
   -np, --neighbor-port PORT   its port         [2428]
   -v,  --verbose              log lines on stdout too
-       --data-dir DIR         where chat_PORT.log lives  [.]
+       --data-dir DIR         where chat_PORT.log and .db live  [.]
+       --ephemeral            keep nothing on disk
+       --backlog N            show so many old lines  [1000]
        --daemon               no terminal: ignore stdin, stay until a signal
        --new                  with -l: a new room, whatever the files hold
-  -h,  --help    -V, --version
 
-  dist-chat status [-a IP] [-p PORT] [--json]        ask the node running here
-  dist-chat bench [--help]                           measure what a room costs
+  dist-chat [-p PORT]                    back into the room that the files hold
+  dist-chat history, status, bench --help    more;  -h, --help, -V, --version
 
 Type a line to say it, //exit to leave. Each flag has a variable of its own in
 the environment: DIST_CHAT_NAME=ann is --name ann; a flag beats it.
@@ -81,12 +83,18 @@ pub struct Chat {
     pub daemon: bool,
     /// A new room, whatever the files hold.
     pub new: bool,
+    /// Nothing is kept on disk.
+    pub ephemeral: bool,
+    /// How many old lines are shown at most to somebody who comes.
+    pub backlog: u32,
 }
 
 /// How a member begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Start {
-    /// It creates a room.
+    /// It goes back to the room that the files remember, through any member of it.
+    Return,
+    /// It creates a room, or reopens the one that the files remember.
     Found,
     /// It joins through one of these, tried in turn.
     Join(Vec<Contact>),
@@ -167,6 +175,11 @@ struct Line {
     daemon: bool,
     #[arg(long, env = "DIST_CHAT_NEW", action = ArgAction::SetTrue, value_parser = FalseyValueParser::new())]
     new: bool,
+    #[arg(long, env = "DIST_CHAT_EPHEMERAL", action = ArgAction::SetTrue, value_parser = FalseyValueParser::new())]
+    ephemeral: bool,
+    #[arg(long, env = "DIST_CHAT_BACKLOG", value_name = "N", default_value_t = BACKLOG_LINES,
+          value_parser = clap::value_parser!(u32).range(..=i64::from(BACKLOG_LINES_MAX)))]
+    backlog: u32,
 }
 
 #[derive(Subcommand)]
@@ -220,12 +233,12 @@ impl From<Failure> for Quit {
 pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Request, Quit> {
     let args = args.into_iter().map(whole_token).collect::<Result<Vec<_>, _>>()?;
     let mut matches = Line::command().try_get_matches_from(args)?;
-    let leads = leads(&matches)?;
+    let way = way(&matches)?;
     let line = Line::from_arg_matches_mut(&mut matches)?;
     match line.command {
         Some(Sub::Status(query)) => Ok(Request::Status(query)),
         Some(Sub::Bench(args)) => Ok(Request::Bench(args)),
-        None => Ok(Request::Chat(chat(line, leads)?)),
+        None => Ok(Request::Chat(chat(line, way)?)),
     }
 }
 
@@ -254,25 +267,20 @@ fn whole_token(arg: OsString) -> Result<OsString, Failure> {
     Ok(long)
 }
 
-/// Whether the room is started here. A flag beats the environment, `-l` what stands there of neighbours and the
-/// other way round; two of the same kind contradict each other.
-fn leads(matches: &ArgMatches) -> Result<bool, Failure> {
+/// How the person wants to begin. A flag beats the environment, `-l` what stands there of neighbours and the other way
+/// round; two of the same kind contradict each other.
+fn way(matches: &ArgMatches) -> Result<Way, Failure> {
     if matches.subcommand_name().is_some() {
-        return Ok(false);
+        return Ok(Way::Return);
     }
     let given = |id: &str| matches.value_source(id).filter(|source| *source != ValueSource::DefaultValue);
     let leader = matches.get_flag("leader").then(|| given("leader")).flatten();
     match (leader, given("neighbor_address")) {
-        (None, None) => Err(Failure::new(
-            Exit::Usage,
-            "start a room with -l, or join one with -na",
-            format!("{}\n", COMMANDS.trim_start().replace("\n  ", "\n")),
-            "try `dist-chat --help`",
-        )),
-        (Some(_), None) => Ok(true),
-        (None, Some(_)) => Ok(false),
-        (Some(ValueSource::CommandLine), Some(ValueSource::EnvVariable)) => Ok(true),
-        (Some(ValueSource::EnvVariable), Some(ValueSource::CommandLine)) => Ok(false),
+        (None, None) => Ok(Way::Return),
+        (Some(_), None) => Ok(Way::Found),
+        (None, Some(_)) => Ok(Way::Join),
+        (Some(ValueSource::CommandLine), Some(ValueSource::EnvVariable)) => Ok(Way::Found),
+        (Some(ValueSource::EnvVariable), Some(ValueSource::CommandLine)) => Ok(Way::Join),
         (Some(_), Some(_)) => Err(Failure::new(
             Exit::Usage,
             "-l and -na contradict each other",
@@ -282,14 +290,33 @@ fn leads(matches: &ArgMatches) -> Result<bool, Failure> {
     }
 }
 
-fn chat(line: Line, leads: bool) -> Result<Chat, Failure> {
+/// See [`way`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    Return,
+    Found,
+    Join,
+}
+
+/// Neither `-l` nor `-na`, and no file that remembers a room.
+pub fn nothing_to_do() -> Failure {
+    Failure::new(
+        Exit::Usage,
+        "start a room with -l, or join one with -na",
+        format!("{}\n", COMMANDS.trim_start().replace("\n  ", "\n")),
+        "try `dist-chat --help`",
+    )
+}
+
+fn chat(line: Line, way: Way) -> Result<Chat, Failure> {
     let (name, rename) = match line.name {
         Some(name) => (parse_name(&name)?, false),
         None => (default_name(), true),
     };
-    let start = match leads {
-        true => Start::Found,
-        false => Start::Join(contacts(&line.neighbor_address, &line.neighbor_port)?),
+    let start = match way {
+        Way::Return => Start::Return,
+        Way::Found => Start::Found,
+        Way::Join => Start::Join(contacts(&line.neighbor_address, &line.neighbor_port)?),
     };
     if line.new && start != Start::Found {
         return Err(Failure::new(
@@ -298,6 +325,9 @@ fn chat(line: Line, leads: bool) -> Result<Chat, Failure> {
             "who joins a room takes that room's history",
             "try it without --new",
         ));
+    }
+    if line.ephemeral && start == Start::Return {
+        return Err(nothing_to_do());
     }
     Ok(Chat {
         start,
@@ -310,6 +340,8 @@ fn chat(line: Line, leads: bool) -> Result<Chat, Failure> {
         data_dir: line.data_dir,
         daemon: line.daemon,
         new: line.new,
+        ephemeral: line.ephemeral,
+        backlog: line.backlog,
     })
 }
 
@@ -408,12 +440,10 @@ mod tests {
 
     #[test]
     fn one_of_the_two_commands_is_needed() {
-        for (words, what) in [
-            ("", "start a room"),
-            ("-n ann", "start a room"),
-            ("-l -na 10.0.0.5", "contradict"),
-            ("--new -na x", "--new"),
-        ] {
+        assert_eq!(chat_of("-n ann").start, Start::Return);
+        for (words, what) in
+            [("-n ann --ephemeral", "start a room"), ("-l -na 10.0.0.5", "contradict"), ("--new -na x", "--new")]
+        {
             match parse_words(words) {
                 Err(Quit::Failure(failure)) => {
                     assert_eq!(failure.exit, Exit::Usage);

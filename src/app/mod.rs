@@ -3,6 +3,7 @@
 mod diagnostics;
 mod input;
 mod place;
+mod returning;
 mod verdict;
 
 use std::io;
@@ -17,21 +18,20 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
-use crate::chatlog::{ChatLog, LogWriter};
+use crate::chatlog::{ChatLog, LogNews, LogWriter};
 use crate::cli::{Chat, Start};
 use crate::failure::{Exit, Failure, complain};
 use crate::net::{self, Command};
-use crate::ring::{self, AuthorId, RoomId, Saved, SessionId, Stop, Timing, Uid};
+use crate::ring::{self, AuthorId, RoomId, SessionId, Stop, Timing, Uid};
 use crate::status::server::Server;
-use crate::store::MemoryStore;
+use crate::store::{self, LogMark, Opened};
 use crate::ui::format;
-use crate::ui::herald::{Clock, Herald, Place as InRoom};
+use crate::ui::herald::{Ahead, Clock, Herald, Marks, Place as InRoom};
 use crate::ui::screen::Screen;
 use crate::ui::talk::{OwnLines, Talk};
 use crate::ui::terminal::Restore;
 use crate::ui::waiting;
 use input::Input;
-use place::Place;
 
 /// What threads tell the loop; each of them tells at most one thing.
 const NEWS_MAX: usize = 8;
@@ -40,6 +40,10 @@ const NEWS_MAX: usize = 8;
 const LEAVE: Duration = Duration::from_millis(5_200);
 /// From that until the node is given up.
 const LEAVE_NOW: Duration = Duration::from_secs(2);
+/// A log that fails for longer is worth a word, unless the history fails too.
+const LOG_GRACE: Duration = Duration::from_millis(1_500);
+/// Between two marks of how far the log is written.
+const MARK_EVERY: Duration = Duration::from_millis(500);
 /// How long the log may take for its last lines.
 const LOG_PATIENCE: Duration = Duration::from_secs(10);
 /// How long a reader of standard output that takes nothing is waited for at the end.
@@ -52,8 +56,8 @@ enum News {
     InputEnded,
     /// Nobody reads standard output any more.
     ScreenGone,
-    /// The chat log takes no more.
-    LogFailed(String),
+    /// The chat log takes no more, or does again.
+    Log(LogNews),
 }
 
 /// Is a member until it leaves.
@@ -77,16 +81,39 @@ fn allow_many_connections() {
 
 async fn be_member(chat: &Chat) -> Result<(), Failure> {
     let mut signals = Signals::new().context("no signals")?;
+    let mut chat = chat.clone();
+    let remembered = returning::remembered(&chat)?;
+    returning::fill_in(&mut chat, remembered.as_ref())?;
+    let chat = &chat;
     let place = place::take(chat)?;
     if let Some(remark) = &place.remark {
         complain(format_args!("dist-chat: {remark}"));
     }
+    let random = || getrandom::u64().map_err(|error| anyhow::anyhow!("no random numbers: {error}"));
+    let session = SessionId(random()?);
+    let (room, start) = returning::begin(chat, remembered.as_ref(), &place.contacts, RoomId(random()?));
+    let port = place.listens.port();
+    let opened = returning::open(chat, port, room, place.uid, (AuthorId(random()?), session))?;
+    if let Some(aside) = &opened.aside {
+        complain(format_args!("dist-chat: {}", returning::aside_text(aside)));
+    }
     let (news, mut told) = mpsc::channel(NEWS_MAX);
-    let failed = news.clone();
-    let log = ChatLog::open(&chat.data_dir, place.listens.port(), move |why| {
-        // Told once: there is room for it.
-        let _ = failed.try_send(News::LogFailed(why));
-    })?;
+    let log_news = news.clone();
+    let mut ahead = Ahead::default();
+    let log = match chat.ephemeral {
+        true => ChatLog::none(),
+        false => ChatLog::open(
+            &chat.data_dir,
+            port,
+            |file| {
+                let (missing, more) = returning::compare(&opened, file)?;
+                ahead = more;
+                Ok(missing)
+            },
+            // Where it finds no room there is other news of it, not yet told.
+            move |told| drop(log_news.try_send(News::Log(told))),
+        )?,
+    };
     let gone = news.clone();
     let (screen, _) = Screen::start(io::stdout(), log.name(), move || {
         let _ = gone.try_send(News::ScreenGone);
@@ -100,10 +127,24 @@ async fn be_member(chat: &Chat) -> Result<(), Failure> {
         screen.event(&format!("joining through {contact}"));
     }
     let started = Instant::now();
-    let config = config(chat, &place)?;
+    let Opened { history, saved, author, .. } = opened;
+    let config = ring::Config {
+        uid: place.uid,
+        name: chat.name.clone(),
+        rename: chat.rename,
+        author,
+        session,
+        seed: random()?,
+        start,
+        saved,
+        backlog: chat.backlog,
+        timing: Timing::default(),
+    };
     let lines = OwnLines::default();
-    let running =
-        net::start(config.clone(), MemoryStore::default(), vec![place.listener]).context("the node does not start")?;
+    let running = net::start(config, history, vec![place.listener]).context("the node does not start")?;
+    let marks = Marks::default();
+    let failing = Arc::new(AtomicBool::new(false));
+    tokio::spawn(mark_log(marks.clone(), log.writer(), running.urgent.clone()));
     answer_status(place.listens, running.urgent.clone());
     let (in_room, entered) = watch::channel(InRoom::None);
     let herald = Herald {
@@ -113,9 +154,14 @@ async fn be_member(chat: &Chat) -> Result<(), Failure> {
         clock: clock.clone(),
         uid: place.uid,
         wanted: chat.name.clone(),
-        session: config.session,
+        session,
         lines: lines.clone(),
         place: in_room,
+        marks,
+        away: None,
+        last: None,
+        ahead,
+        failing: failing.clone(),
     };
     let notices = running.notices;
     let herald = std::thread::Builder::new()
@@ -129,7 +175,10 @@ async fn be_member(chat: &Chat) -> Result<(), Failure> {
         done: running.done,
         leaving: Arc::new(AtomicBool::new(false)),
         daemon: chat.daemon,
-        log_failed: None,
+        screen: screen.clone(),
+        log_name: log.name(),
+        log: LogHealth::default(),
+        failing,
         hurried: false,
     };
     let talk = Talk {
@@ -141,7 +190,7 @@ async fn be_member(chat: &Chat) -> Result<(), Failure> {
         lines: lines.clone(),
     };
     let ended = Box::new(move || drop(news.try_send(News::InputEnded)));
-    let hint = (chat.start == Start::Found && talk.terminal).then(|| invitation(place.uid));
+    let hint = (chat.start == Start::Found && room.is_none() && talk.terminal).then(|| invitation(place.uid));
     let input = Input { talk, place: entered, uid: place.uid, screen: screen.clone(), hint, ended };
     tokio::spawn(waiting::tell(lines.clone(), screen.clone()));
     let outcome = member.live(&mut signals, &mut told, log.writer(), input).await;
@@ -160,11 +209,15 @@ async fn be_member(chat: &Chat) -> Result<(), Failure> {
     if unseen > 0 {
         complain(format_args!("dist-chat: {unseen} lines not shown, since nobody reads them; they are in {log_name}"));
     }
-    if let Some(why) = member.log_failed {
-        let what = format!("cannot write {log_name} any more; left the room");
-        return Err(Failure::new(Exit::Files, what, why, "try another directory with --data-dir DIR"));
+    if let Some(why) = member.log.failed {
+        complain(format_args!("dist-chat: {log_name} lacks its end ({why}); the history has it"));
     }
-    verdict::of(outcome?, lines.waiting(), chat, &place.contacts, started.elapsed())
+    if let Err(error) = &outcome
+        && let Some(error) = error.downcast_ref::<store::Error>()
+    {
+        return Err(files_failed(chat, port, error));
+    }
+    verdict::of(outcome.map_err(Failure::from)?, lines.waiting(), chat, &place.contacts, started.elapsed())
 }
 
 /// What a person who has just opened a room wants to know next.
@@ -176,22 +229,36 @@ fn invitation(uid: Uid) -> String {
     }
 }
 
-fn config(chat: &Chat, place: &Place) -> Result<ring::Config, Failure> {
-    let random = || getrandom::u64().map_err(|error| anyhow::anyhow!("no random numbers: {error}"));
-    Ok(ring::Config {
-        uid: place.uid,
-        name: chat.name.clone(),
-        rename: chat.rename,
-        author: AuthorId(random()?),
-        session: SessionId(random()?),
-        seed: random()?,
-        start: match &chat.start {
-            Start::Found => ring::Start::Found(RoomId(random()?)),
-            Start::Join(_) => ring::Start::Join(place.contacts.clone()),
-        },
-        saved: Saved::default(),
-        timing: Timing::default(),
-    })
+/// The store has ended the run.
+fn files_failed(chat: &Chat, port: u16, error: &store::Error) -> Failure {
+    match error {
+        store::Error::Damaged(why) => returning::after_damage(chat, port, why),
+        error => Failure::new(
+            Exit::Files,
+            format!(
+                "cannot keep the history in {} any more; left the room",
+                store::file_in(&chat.data_dir, port).display()
+            ),
+            error.to_string(),
+            "make room on the disk and start again: what is missing comes from the others",
+        ),
+    }
+}
+
+/// Tells the store, now and then, how far the log that people read is written.
+async fn mark_log(marks: Marks, mut log: LogWriter, node: mpsc::Sender<Command>) {
+    let mut ticks = tokio::time::interval(MARK_EVERY);
+    loop {
+        ticks.tick().await;
+        log.poke();
+        let (flushed, length) = log.flushed();
+        let Some((handed, tail)) = marks.reached(flushed) else { continue };
+        // What was flushed behind the mark stands at the file's end.
+        let bytes = length.saturating_sub(flushed - handed);
+        if node.send(Command::Logged(LogMark { tail, bytes })).await.is_err() {
+            return;
+        }
+    }
 }
 
 /// A node that cannot be asked is still a node: it says why in its log.
@@ -219,6 +286,17 @@ impl Signals {
     }
 }
 
+/// What is known of the log that people read.
+#[derive(Debug, Default)]
+struct LogHealth {
+    /// Why it takes nothing, at the moment.
+    failed: Option<String>,
+    /// When that is worth a word.
+    tell: Option<tokio::time::Instant>,
+    /// It was told.
+    told: bool,
+}
+
 /// A node at work, seen from its owner.
 struct Member {
     commands: mpsc::Sender<Command>,
@@ -226,7 +304,11 @@ struct Member {
     done: JoinHandle<anyhow::Result<Stop>>,
     leaving: Arc<AtomicBool>,
     daemon: bool,
-    log_failed: Option<String>,
+    screen: Screen,
+    log_name: String,
+    log: LogHealth,
+    /// The store has said that it fails.
+    failing: Arc<AtomicBool>,
     /// The node has been told to wait no longer.
     hurried: bool,
 }
@@ -239,7 +321,7 @@ impl Member {
         news: &mut mpsc::Receiver<News>,
         mut log: LogWriter,
         input: Input,
-    ) -> Result<Stop, Failure> {
+    ) -> anyhow::Result<Stop> {
         let mut input = (!self.daemon).then_some(input);
         let mut entered = input.as_ref().map(|input| input.place.clone());
         let mut patience = None;
@@ -256,15 +338,22 @@ impl Member {
                     None => std::future::pending().await,
                 }
             };
+            let tell = async {
+                match self.log.tell {
+                    Some(at) => tokio::time::sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
             tokio::select! {
+                () = tell => self.tell_of_log(),
                 done = &mut self.done => {
-                    return done.context("the node's task").and_then(|stop| stop).map_err(Failure::from);
+                    return done.context("the node's task")?;
                 }
                 () = late => {
                     if self.leave_now().await {
                         patience = Some(tokio::time::Instant::now() + LEAVE_NOW);
                     } else {
-                        return Err(Failure::from(anyhow::anyhow!("the node does not stop")));
+                        return Err(anyhow::anyhow!("the node does not stop"));
                     }
                 }
                 is_in = is_in => {
@@ -280,12 +369,41 @@ impl Member {
                     News::InputEnded => self.leave(false, &mut patience),
                     News::ScreenGone if self.daemon => {}
                     News::ScreenGone => self.leave(true, &mut patience),
-                    News::LogFailed(why) => {
-                        self.log_failed = Some(why);
-                        self.leave(true, &mut patience);
-                    }
+                    News::Log(news) => self.log_news(news),
                 },
             }
+        }
+    }
+
+    fn log_news(&mut self, news: LogNews) {
+        match news {
+            LogNews::Failing(why) => {
+                self.log.failed = Some(why);
+                self.log.tell = Some(tokio::time::Instant::now() + LOG_GRACE);
+            }
+            LogNews::Well { lost } => {
+                self.log.failed = None;
+                self.log.tell = None;
+                let name = &self.log_name;
+                match (std::mem::take(&mut self.log.told), lost) {
+                    (_, 1..) => {
+                        self.screen
+                            .event(&format!("{name} lacks {lost} bytes that found no room; the history has them"));
+                    }
+                    (true, 0) => self.screen.event(&format!("{name} is written again, and whole")),
+                    (false, 0) => {}
+                }
+            }
+        }
+    }
+
+    /// The log still takes nothing: a full disk is told once, of the history.
+    fn tell_of_log(&mut self) {
+        self.log.tell = None;
+        if let Some(why) = self.log.failed.as_ref().filter(|_| !self.failing.load(Ordering::Acquire)) {
+            let name = &self.log_name;
+            self.screen.event(&format!("{name} cannot be written ({why}): the room goes on, and the log when it can"));
+            self.log.told = true;
         }
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::cli::{Chat, Contact, Start};
 use crate::failure::{Exit, Failure};
 use crate::ring::limits::PROTOCOL_VERSION;
-use crate::ring::{AuthorId, Frame, Hello, SessionId, Uid};
+use crate::ring::{AuthorId, Frame, Hello, RoomId, SessionId, Uid};
 use crate::status;
 
 /// How long whoever holds our port may take to say what it is.
@@ -38,7 +38,7 @@ pub struct Place {
 /// The address is not ours, the port is taken, no contact can be found, or nobody could dial what would be advertised.
 pub fn take(chat: &Chat) -> Result<Place, Failure> {
     let contacts = match &chat.start {
-        Start::Found => Vec::new(),
+        Start::Found | Start::Return => Vec::new(),
         Start::Join(contacts) => resolve(contacts)?,
     };
     let seen_by_contact = contacts.iter().find_map(|contact| local_ip_towards(*contact));
@@ -85,11 +85,24 @@ fn resolve(contacts: &[Contact]) -> Result<Vec<SocketAddr>, Failure> {
 }
 
 /// The address that this machine has towards another. Asks the routing table; nothing is sent.
-fn local_ip_towards(there: SocketAddr) -> Option<IpAddr> {
+pub fn local_ip_towards(there: SocketAddr) -> Option<IpAddr> {
     let any: IpAddr = if there.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
     let socket = UdpSocket::bind((any, 0)).ok()?;
     socket.connect(there).ok()?;
     socket.local_addr().ok().map(|address| address.ip())
+}
+
+/// Whether this machine has that address.
+pub fn is_ours(ip: IpAddr) -> bool {
+    UdpSocket::bind((ip, 0)).is_ok()
+}
+
+/// The room of whoever listens there, if it says so in time.
+pub fn room_at(there: SocketAddr) -> Option<RoomId> {
+    match greet(there) {
+        Ok(Some(Frame::Hello(hello))) => hello.room,
+        Ok(_) | Err(_) => None,
+    }
 }
 
 fn no_way_to(there: SocketAddr) -> Failure {
@@ -186,13 +199,13 @@ fn holder(there: SocketAddr) -> Holder {
         return Holder::Ours(format!("{}({})", report.name, report.address));
     }
     match greet(there) {
-        Ok(true) => Holder::DistChat,
-        Ok(false) | Err(_) => Holder::Other,
+        Ok(Some(Frame::Hello(_) | Frame::Refuse(_))) => Holder::DistChat,
+        Ok(_) | Err(_) => Holder::Other,
     }
 }
 
-/// Whether a hello is answered by a hello, or by a refusal.
-fn greet(there: SocketAddr) -> anyhow::Result<bool> {
+/// What a hello is answered with, if it is a frame.
+fn greet(there: SocketAddr) -> anyhow::Result<Option<Frame>> {
     let ip = match there.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
@@ -214,7 +227,7 @@ fn greet(there: SocketAddr) -> anyhow::Result<bool> {
     let mut answer = Vec::new();
     let mut reader = io::BufReader::new(stream.take(GREETING_BYTES_MAX));
     io::BufRead::read_until(&mut reader, b'\n', &mut answer)?;
-    Ok(matches!(Frame::decode(&answer), Ok(Frame::Hello(_) | Frame::Refuse(_))))
+    Ok(Frame::decode(&answer).ok())
 }
 
 /// Why nobody has answered, found by one last look at the first contact.

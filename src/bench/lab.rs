@@ -10,6 +10,7 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use super::baseline::text;
 use crate::net::{self, Command};
+use crate::ring::limits::BACKLOG_LINES;
 use crate::ring::{AuthorId, Config, Name, RoomId, Saved, SessionId, Start, Stop, Timing, Uid};
 use crate::store::MemoryStore;
 
@@ -90,6 +91,7 @@ impl Leader {
             seed: getrandom::u64()?,
             start: Start::Found(RoomId(getrandom::u64()?)),
             saved: Saved::default(),
+            backlog: BACKLOG_LINES,
             timing: Timing::default(),
         };
         let _within = lab.room.enter();

@@ -152,7 +152,7 @@ impl Me {
             whole: true,
             promise: None,
             lamport: Lamport(0),
-            backlog: false,
+            backlog: None,
         };
         let mut out = Vec::new();
         Frame::Hello(self.hello.clone()).encode(&mut out);

@@ -14,8 +14,11 @@ use super::links::{Links, overflowed};
 use super::notices::Notices;
 use super::task::Task;
 use super::{Command, Meter};
-use crate::ring::{ConnId, Event, Input, Node, Now, Output, Stop, Text, Time, WallMs};
+use crate::ring::{ConnId, Event, Input, Node, Now, Output, Stop, SyncId, Text, Time, WallMs};
 use crate::store::Store;
+
+/// Between two looks at the store.
+const TEND: Duration = Duration::from_millis(200);
 
 /// The one task that decides.
 #[derive(Debug)]
@@ -37,6 +40,10 @@ pub(super) struct Driver<S> {
     pub(super) leaving: bool,
     pub(super) stop: Option<Stop>,
     pub(super) meter: Arc<Meter>,
+    /// The store says here what it has put on the medium.
+    pub(super) persisted: (mpsc::Sender<SyncId>, mpsc::Receiver<SyncId>),
+    /// When the store is looked after next.
+    pub(super) tend: Instant,
 }
 
 /// Where commands come from.
@@ -74,6 +81,7 @@ enum Woken {
     Urgent(Option<Command>),
     Arrival(Option<Arrival>),
     Commands,
+    Persisted(Option<SyncId>),
     Deadline,
 }
 
@@ -89,6 +97,7 @@ where
     pub(super) async fn run(mut self, door: Task) -> anyhow::Result<Stop> {
         self.step(Input::Tick)?;
         loop {
+            self.finish_turn()?;
             self.links.flush();
             self.notices.deliver().await;
             if let Some(stop) = self.stop {
@@ -99,6 +108,19 @@ where
             let woken = self.wait().await;
             self.turn(woken).await?;
         }
+    }
+
+    /// What the turn has saved is written before anything of it is sent or shown.
+    fn finish_turn(&mut self) -> anyhow::Result<()> {
+        wrote(self.store.commit())?;
+        let now = Instant::now();
+        if self.tend <= now {
+            self.tend = now + TEND;
+            for health in wrote(self.store.tend())? {
+                self.notices.health(health);
+            }
+        }
+        Ok(())
     }
 
     /// Waits for something to do.
@@ -114,6 +136,7 @@ where
         tokio::select! {
             biased;
             command = urgent.recv(), if !(urgent.is_closed() && urgent.is_empty()) => Woken::Urgent(command),
+            persisted = self.persisted.1.recv() => Woken::Persisted(persisted),
             arrival = self.arrivals.recv() => Woken::Arrival(arrival),
             _ = ordered.recv_many(&mut self.said, room), if room > 0 && !(ordered.is_closed() && ordered.is_empty()) => {
                 Woken::Commands
@@ -129,6 +152,7 @@ where
         match woken {
             Woken::Urgent(command) => command.map_or(Ok(()), |command| self.command(command))?,
             Woken::Arrival(arrival) => frames += arrival.map_or(Ok(0), |arrival| self.arrived(arrival))?,
+            Woken::Persisted(id) => id.map_or(Ok(()), |id| self.step(Input::Persisted(id)))?,
             Woken::Commands | Woken::Deadline => {}
         }
         while self.stop.is_none() && urgent < TURN_COMMANDS_MAX {
@@ -197,6 +221,10 @@ where
             Command::Leave => {
                 self.leaving = true;
                 self.step(Input::Leave)
+            }
+            Command::Logged(mark) => {
+                self.store.logged(mark);
+                Ok(())
             }
             Command::Status(answer) => {
                 // Who does not wait for the answer does not need it.
@@ -270,6 +298,13 @@ where
         match output {
             Output::Save(record) => wrote(self.store.save(&record))?,
             Output::Sync => wrote(self.store.sync())?,
+            Output::Persist(id) => {
+                let done = self.persisted.0.clone();
+                // The node asks for one at a time: there is room.
+                wrote(self.store.persist(Box::new(move || {
+                    let _ = done.try_send(id);
+                })))?;
+            }
             Output::Read(id, wanted) => {
                 let found =
                     self.store.read(&wanted).map_err(|error| error.into().context("cannot read the history"))?;
@@ -287,7 +322,11 @@ where
                     self.soon.push_back(Input::Closed(cut.conn));
                 }
             }
-            Output::Close(conn) => self.close(conn),
+            Output::Close(conn) => {
+                // What is queued there may leave at once.
+                wrote(self.store.commit())?;
+                self.close(conn);
+            }
             Output::Event(Event::Misbehaved { conn, why }) => {
                 if let Some(peer) = self.links.peer(conn) {
                     self.notices.dropped(Instant::now(), peer, why);

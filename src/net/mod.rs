@@ -42,7 +42,7 @@ use notices::Notices;
 use task::Task;
 
 use crate::ring::{Config, Event, Lamport, Node, Status, Stop, Text};
-use crate::store::Store;
+use crate::store::{Health, LogMark, Store};
 
 /// What a frontend wants of the node.
 #[derive(Debug)]
@@ -51,6 +51,8 @@ pub enum Command {
     Say(Text),
     /// Leave the room; a second time: at once.
     Leave,
+    /// So far the log that people read is written.
+    Logged(LogMark),
     /// Answer with the node's state at this moment.
     Status(oneshot::Sender<Status>),
 }
@@ -62,6 +64,8 @@ pub enum Notice {
     Event(Event),
     /// The node's clock, before a notice that carries no timestamp of its own; only when it has changed.
     Clock(Lamport),
+    /// The history's store.
+    Health(Health),
     /// A peer broke the protocol, was refused or could not keep up, and lost its link. At most one per peer's IP
     /// address and [`limits::NOTICE_PAUSE`].
     PeerDropped {
@@ -123,6 +127,8 @@ where
         leaving: false,
         stop: None,
         meter: Arc::clone(&meter),
+        persisted: mpsc::channel(1),
+        tend: tokio::time::Instant::now(),
     };
     let door = Task::spawn(door.run());
     let done = tokio::spawn(driver.run(door));

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::Notice;
 use super::limits::{NOTICE_CHARS_MAX, NOTICE_PAUSE, NOTICE_PEERS_MAX};
 use crate::ring::{Event, Lamport};
+use crate::store::Health;
 
 /// The notices of one turn, on their way out.
 #[derive(Debug)]
@@ -38,6 +39,12 @@ impl Notices {
     /// What the node's clock says from now on.
     pub(super) fn set_clock(&mut self, clock: Lamport) {
         self.clock = clock;
+    }
+
+    /// Something is to be known of the store.
+    pub(super) fn health(&mut self, health: Health) {
+        self.tell_clock();
+        self.batch.push(Notice::Health(health));
     }
 
     fn tell_clock(&mut self) {
@@ -119,7 +126,7 @@ mod tests {
         let clocks = got.recv().await.unwrap().into_iter().map(|notice| match notice {
             Notice::Clock(at) => at.0,
             Notice::Event(Event::StillElecting) => 0,
-            Notice::Event(_) | Notice::PeerDropped { .. } => 1,
+            Notice::Event(_) | Notice::Health(_) | Notice::PeerDropped { .. } => 1,
         });
         assert_eq!(clocks.collect::<Vec<_>>(), [1, 3, 0, 1, 0, 1, 4, 0]);
     }

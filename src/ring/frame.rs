@@ -49,7 +49,7 @@ pub enum Frame {
     /// I do not lead, and know of nobody who does.
     NoLeader,
     /// The newest lines, for display alone.
-    Backlog(Batch),
+    Backlog(Backlog),
     /// Entries of the log, in order.
     Entries(Entries),
     /// My log holds everything of this stream up to here.
@@ -212,8 +212,8 @@ pub struct Join {
     pub promise: Option<Epoch>,
     /// My clock.
     pub lamport: Lamport,
-    /// Show me the newest lines ahead of the log.
-    pub backlog: bool,
+    /// If much is missing here: show me so many of the newest lines ahead of the log.
+    pub backlog: Option<u32>,
 }
 
 /// A leader takes a follower.
@@ -237,6 +237,10 @@ pub struct Accept {
     pub yours: u64,
     /// Who is here, and who was here and is lost: at most [`BOOK_NODES_MAX`].
     pub members: Vec<Uid>,
+    /// How many lines the leader's log holds.
+    pub lines: u64,
+    /// The newest of them are sent ahead of the log.
+    pub backlog: bool,
 }
 
 /// Entries of one epoch in a row.
@@ -244,6 +248,15 @@ pub struct Accept {
 pub struct Batch {
     /// At most [`BATCH_ENTRIES_MAX`], of one epoch and with rising indexes (in a backlog: with gaps).
     pub entries: Vec<Arc<Entry>>,
+}
+
+/// The newest lines, ahead of the log.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Backlog {
+    /// The lines.
+    pub batch: Batch,
+    /// No more follow.
+    pub last: bool,
 }
 
 /// Entries from a leader.
@@ -410,7 +423,9 @@ impl Frame {
             Self::Fetch(shape) => within(shape.len(), SHAPE_EPOCHS_MAX, "epochs"),
             Self::Accept(accept) => within(accept.members.len(), BOOK_NODES_MAX, "members"),
             Self::Entries(entries) => within(entries.batch.entries.len(), BATCH_ENTRIES_MAX, "entries"),
-            Self::Backlog(batch) | Self::Pulled(batch) => within(batch.entries.len(), BATCH_ENTRIES_MAX, "entries"),
+            Self::Backlog(Backlog { batch, .. }) | Self::Pulled(batch) => {
+                within(batch.entries.len(), BATCH_ENTRIES_MAX, "entries")
+            }
             Self::Offer(offer) => within(offer.lines.len(), OFFER_LINES_MAX, "lines"),
             Self::Want(want) => within(want.places.len(), OFFER_LINES_MAX, "lines"),
             Self::Submit(submit) => within(submit.lines.len(), BATCH_ENTRIES_MAX, "lines"),

@@ -47,8 +47,10 @@ pub const WAITING_JOINS_MAX: usize = BOOK_NODES_MAX;
 pub const UNSENT_MARKS_MAX: usize = 64;
 /// How far a peer's round, Lamport timestamp or line number may be ahead of mine before its link is cut.
 pub const JUMP_MAX: u64 = 1 << 32;
-/// The newest lines that a newcomer is shown.
-pub const BACKLOG_LINES: usize = 1000;
+/// The newest lines that a newcomer is shown, where it does not say otherwise.
+pub const BACKLOG_LINES: u32 = 1000;
+/// The newest lines that a newcomer is shown at most.
+pub const BACKLOG_LINES_MAX: u32 = 10_000;
 /// Bytes of the newest lines that a newcomer is shown.
 pub const BACKLOG_BYTES_MAX: usize = 4 * 1024 * 1024;
 

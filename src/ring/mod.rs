@@ -8,7 +8,7 @@
 //! ```text
 //!                 Input                          Output
 //!   sockets  ──▶ Accepted Dialled Frame Closed    Dial Send Close       ──▶ sockets
-//!   store    ──▶ Read, Cut              ┌──────┐  Save Sync Read Cut    ──▶ store
+//!   store    ──▶ Read, Cut, Persisted   ┌──────┐  Save Sync Read Cut .. ──▶ store
 //!   person   ──▶ Submit, Leave     ───▶ │ Node │  Event                 ──▶ screen, chat log
 //!   clock    ──▶ Tick                   └──────┘  Stop                  ──▶ the end
 //! ```
@@ -43,12 +43,12 @@ use std::sync::Arc;
 
 pub use entry::{Body, Entry, Line, Member, Note};
 pub use frame::{
-    Accept, Ack, Answer, Batch, DecodeError, Elected, Entries, EpochSpan, Frame, Hello, Join, Meet, Offer, Refusal,
-    Relay, Standing, Submit, Token, Want, Weight,
+    Accept, Ack, Answer, Backlog, Batch, DecodeError, Elected, Entries, EpochSpan, Frame, Hello, Join, Meet, Offer,
+    Refusal, Relay, Standing, Submit, Token, Want, Weight,
 };
 pub use id::{
     AuthorId, ConnId, Epoch, Index, Lamport, LineId, Name, NameError, Nonce, Now, ReadId, RoomId, SessionId,
-    SessionKey, Span, StreamId, Tail, Text, TextError, Time, Uid, WallMs,
+    SessionKey, Span, StreamId, SyncId, Tail, Text, TextError, Time, Uid, WallMs,
 };
 pub use limits::Timing;
 pub use node::Node;
@@ -74,6 +74,8 @@ pub struct Config {
     pub start: Start,
     /// What its store holds.
     pub saved: Saved,
+    /// The newest lines that it wants to be shown of what it missed: at most [`limits::BACKLOG_LINES_MAX`].
+    pub backlog: u32,
     /// The protocol's times.
     pub timing: Timing,
 }
@@ -103,6 +105,17 @@ pub struct Saved {
     pub promise: Option<Epoch>,
     /// Every uid ever seen in the room.
     pub book: Vec<Uid>,
+    /// What earlier runs have shown beyond what the log tells.
+    pub shown: Shown,
+}
+
+/// Which lines a person has been shown, or is not to be shown, where the log alone does not tell.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Shown {
+    /// What stands up to here came before its owner did: it was in a backlog, or is too old.
+    pub up_to: Index,
+    /// For each session the number of the last line that was shown although it does not stand in the log (yet).
+    pub lines: std::collections::BTreeMap<SessionKey, u64>,
 }
 
 /// What happens to a node.
@@ -127,6 +140,8 @@ pub enum Input {
     Closed(ConnId),
     /// What [`Output::Read`] asked for.
     Read(ReadId, Found),
+    /// What [`Output::Persist`] asked for is done.
+    Persisted(SyncId),
     /// What [`Output::Cut`] left. The very next input after the outputs that held it.
     Cut(Cut),
     /// Somebody typed these lines. No more than [`Node::outbox_room`] says; the rest is dropped with an event each.
@@ -164,6 +179,9 @@ pub enum Output {
     Save(Record),
     /// Everything saved so far must be on the medium before what follows is done.
     Sync,
+    /// Everything saved so far is to be put on the medium; what follows does not wait. Answered with
+    /// [`Input::Persisted`].
+    Persist(SyncId),
     /// Read from the store and answer with [`Input::Read`].
     Read(ReadId, Wanted),
     /// Remove all entries after this index, put their lines, in order, in front of the pending queue, drop their notes,
@@ -188,14 +206,16 @@ pub enum Record {
     Room(RoomId),
     /// Entries after the log's end. A line that stands here leaves pending and outbox.
     Append(Vec<Arc<Entry>>),
-    /// A line of my own that is not in the log yet.
-    Queue(Arc<Line>),
+    /// Lines of my own that are not in the log yet, in the order of their numbers.
+    Queue(Vec<Arc<Line>>),
     /// The highest epoch that I have obeyed.
     Promise(Epoch),
     /// A uid of the room, new in the book.
     Met(Uid),
     /// A uid that is to be forgotten.
     Forget(Uid),
+    /// What was shown beyond what the log tells. A cut changes it as well: what was in the log has been shown.
+    Shown(Shown),
 }
 
 /// What a core wants to read.
@@ -233,6 +253,14 @@ pub enum Event {
     Line(Arc<Entry>),
     /// The newest lines of a room that I have just joined, to be shown and logged before all others.
     Backlog(Vec<Arc<Entry>>),
+    /// I was here before, and what I missed follows until [`Event::CaughtUp`]. `lines`: so many were missed, of which
+    /// the newest follow; `None`: all of them follow.
+    CatchUp {
+        /// How many lines.
+        lines: Option<u64>,
+    },
+    /// What comes from here on is new.
+    CaughtUp,
     /// I am in the room, under this name.
     Entered {
         /// My name: not always the one that I asked for.

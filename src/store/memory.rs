@@ -1,25 +1,29 @@
 //! A history in memory: it ends with the process.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use super::Store;
+use super::{Done, Store};
 use crate::ring::limits::{BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, OFFER_LINES_MAX};
 use crate::ring::{
-    Body, Cut, Entry, Epoch, Found, Index, Line, PendingPlace, Record, RoomId, Saved, SessionKey, Summary, Uid, Wanted,
+    Body, Cut, Entry, Epoch, Found, Index, Line, PendingPlace, Record, RoomId, Saved, SessionKey, Shown, Summary, Uid,
+    Wanted,
 };
 
-/// A history in memory.
+/// A history in memory, or the end of one whose beginning is elsewhere.
 #[derive(Clone, Debug, Default)]
 pub struct MemoryStore {
-    room: Option<RoomId>,
-    log: Vec<Arc<Entry>>,
-    summary: Summary,
-    pending: BTreeMap<PendingPlace, Arc<Line>>,
-    outbox: BTreeMap<u64, Arc<Line>>,
-    promise: Option<Epoch>,
-    book: std::collections::BTreeSet<Uid>,
+    pub(super) room: Option<RoomId>,
+    /// What came before the first entry that is here.
+    pub(super) base: Summary,
+    pub(super) log: Vec<Arc<Entry>>,
+    pub(super) summary: Summary,
+    pub(super) pending: BTreeMap<PendingPlace, Arc<Line>>,
+    pub(super) outbox: BTreeMap<u64, Arc<Line>>,
+    pub(super) promise: Option<Epoch>,
+    pub(super) book: BTreeSet<Uid>,
+    pub(super) shown: Shown,
 }
 
 impl MemoryStore {
@@ -28,7 +32,7 @@ impl MemoryStore {
         Self::default()
     }
 
-    /// The whole log.
+    /// The whole log, or what is here of it.
     pub fn log(&self) -> &[Arc<Entry>] {
         &self.log
     }
@@ -58,6 +62,11 @@ impl MemoryStore {
         self.room
     }
 
+    /// What was shown beyond what the log tells.
+    pub fn shown(&self) -> &Shown {
+        &self.shown
+    }
+
     /// Opens the store for another run: the outbox of the last one becomes the end of the pending queue.
     pub fn reopen(&mut self) {
         let outbox = std::mem::take(&mut self.outbox);
@@ -65,6 +74,19 @@ impl MemoryStore {
             let place = self.pending.last_key_value().map_or(0, |(place, _)| place.0 + 1);
             self.pending.insert(PendingPlace(place), line);
         }
+    }
+
+    /// Bytes that all lines and entries here count for.
+    pub(super) fn weight(&self) -> usize {
+        let log: usize = self.log.iter().map(|entry| entry.weight()).sum();
+        let waiting = self.pending.values().chain(self.outbox.values());
+        log + waiting.map(|line| line.weight()).sum::<usize>()
+    }
+
+    /// Takes entries that stand right before those that are here; `base` is the fold of what is before them.
+    pub(super) fn put_before(&mut self, base: Summary, entries: Vec<Arc<Entry>>) {
+        self.base = base;
+        self.log.splice(0..0, entries);
     }
 
     fn append(&mut self, entry: &Arc<Entry>) {
@@ -91,10 +113,16 @@ impl MemoryStore {
         let waiting = self.pending.values().filter(|line| line.id.n > self.summary.watermark(line.id.key()));
         waiting.map(|line| (line.id.key(), line.id.n)).collect()
     }
+
+    /// Where an index stands in what is here.
+    fn place(&self, index: Index) -> usize {
+        let before = self.base.tail.index.0;
+        usize::try_from(index.0.saturating_sub(before)).unwrap_or(usize::MAX).min(self.log.len())
+    }
 }
 
 /// The first of `items` that fit into `count_max` and, but for the first, into `bytes_max`.
-fn fitting<T>(
+pub(super) fn fitting<T>(
     items: impl Iterator<Item = T>,
     count_max: usize,
     bytes_max: usize,
@@ -112,16 +140,27 @@ fn fitting<T>(
     taken
 }
 
+/// A line as it waits after its entry was cut: its submitted timestamp is the one that it had in the log.
+pub(super) fn cut_line(entry: &Entry) -> Option<Arc<Line>> {
+    match &entry.body {
+        Body::Line(line) => Some(Arc::new(Line { lamport: entry.lamport, ..Line::clone(line) })),
+        Body::Note(_) => None,
+    }
+}
+
 impl Store for MemoryStore {
     type Error = Infallible;
 
     fn saved(&self) -> Result<Saved, Infallible> {
+        let mut shown = self.shown.clone();
+        shown.lines.retain(|&key, n| *n > self.summary.watermark(key));
         Ok(Saved {
             room: self.room,
             summary: self.summary.clone(),
             pending: self.pending_marks(),
             promise: self.promise,
             book: self.book.iter().copied().collect(),
+            shown,
         })
     }
 
@@ -129,9 +168,7 @@ impl Store for MemoryStore {
         match record {
             Record::Room(room) => self.room = Some(*room),
             Record::Append(entries) => entries.iter().for_each(|entry| self.append(entry)),
-            Record::Queue(line) => {
-                self.outbox.insert(line.id.n, Arc::clone(line));
-            }
+            Record::Queue(lines) => self.outbox.extend(lines.iter().map(|line| (line.id.n, Arc::clone(line)))),
             Record::Promise(epoch) => self.promise = Some(*epoch),
             Record::Met(uid) => {
                 self.book.insert(*uid);
@@ -139,7 +176,12 @@ impl Store for MemoryStore {
             Record::Forget(uid) => {
                 self.book.remove(uid);
             }
+            Record::Shown(shown) => self.shown = shown.clone(),
         }
+        Ok(())
+    }
+
+    fn commit(&mut self) -> Result<(), Infallible> {
         Ok(())
     }
 
@@ -147,16 +189,20 @@ impl Store for MemoryStore {
         Ok(())
     }
 
-    fn read(&self, wanted: &Wanted) -> Result<Found, Infallible> {
+    fn persist(&mut self, done: Done) -> Result<(), Infallible> {
+        done();
+        Ok(())
+    }
+
+    fn read(&mut self, wanted: &Wanted) -> Result<Found, Infallible> {
         Ok(match *wanted {
             Wanted::Log { from, bytes_max } => {
-                let start = usize::try_from(from.0.saturating_sub(1)).unwrap_or(usize::MAX).min(self.log.len());
+                let start = self.place(Index(from.0.saturating_sub(1)));
                 let entries = self.log[start..].iter().cloned();
                 Found::Log(fitting(entries, BATCH_ENTRIES_MAX, bytes_max, |entry| entry.weight()))
             }
             Wanted::Newest { to, lines, bytes_max } => {
-                let end = usize::try_from(to.0).unwrap_or(usize::MAX).min(self.log.len());
-                let newest = self.log[..end].iter().rev().filter(|entry| entry.line().is_some()).cloned();
+                let newest = self.log[..self.place(to)].iter().rev().filter(|entry| entry.line().is_some()).cloned();
                 let mut entries = fitting(newest, lines, bytes_max, |entry| entry.weight());
                 entries.reverse();
                 Found::Log(entries)
@@ -171,23 +217,20 @@ impl Store for MemoryStore {
     }
 
     fn cut(&mut self, keep: Index) -> Result<Cut, Infallible> {
-        let keep = usize::try_from(keep.0).unwrap_or(usize::MAX).min(self.log.len());
+        assert!(keep >= self.base.tail.index, "what is cut is here");
         // What stands waits no more; what is cut now waits once.
         self.pending.retain(|_, line| line.id.n > self.summary.watermark(line.id.key()));
-        let cut = self.log.split_off(keep);
+        let cut = self.log.split_off(self.place(keep));
         let first = self.pending.first_key_value().map_or(0, |(place, _)| place.0);
-        let lines: Vec<Arc<Line>> = cut
-            .iter()
-            .filter_map(|entry| match &entry.body {
-                // After a cut the submitted timestamp is the one that the line had in the log.
-                Body::Line(line) => Some(Arc::new(Line { lamport: entry.lamport, ..Line::clone(line) })),
-                Body::Note(_) => None,
-            })
-            .collect();
+        let lines: Vec<Arc<Line>> = cut.iter().filter_map(|entry| cut_line(entry)).collect();
         for (line, place) in lines.into_iter().rev().zip(1..) {
+            // What was in the log has been shown.
+            let shown = self.shown.lines.entry(line.id.key()).or_insert(0);
+            *shown = line.id.n.max(*shown);
             self.pending.insert(PendingPlace(first - place), line);
         }
-        self.summary = Summary::default();
+        self.shown.up_to = self.shown.up_to.min(keep);
+        self.summary = self.base.clone();
         for entry in &self.log {
             self.summary.apply(entry);
         }

@@ -1,14 +1,58 @@
 //! Where the history is kept.
 //!
 //! The core says what must be kept and asks for what it needs ([`Output::Save`](crate::ring::Output::Save) and its
-//! neighbours); a [`Store`] obeys. A store that loses its newest records holds a consistent earlier state, because
-//! everything goes through one sequence of records.
+//! neighbours); a [`Store`] obeys.
+//!
+//! ```text
+//!   records ──▶ History ──one transaction a turn──▶ Sqlite ──▶ chat_<port>.db (write-ahead log)
+//!                  │                                              ▲ sync, checkpoint, index
+//!                  └──while the disk fails──▶ MemoryStore      Keeper, on a thread of its own
+//! ```
+//!
+//! Everything goes through one sequence of records into one file, so a store that loses its newest records holds a
+//! consistent earlier state. *Written* means that the end of the process cannot take it, *synced* that the loss of power
+//! cannot.
 
+mod files;
+mod history;
+mod keeper;
 mod memory;
+mod reader;
+mod sqlite;
 
+pub use files::{Aside, Ask, Lock, OpenError, Opened, Peeked, file_in, open, peek, set_aside};
+pub use history::{History, OVERLAY_BYTES_MAX};
 pub use memory::MemoryStore;
+pub use reader::{Moment, Reader, Selection};
+pub use sqlite::{Error, SCHEMA_VERSION, Sqlite};
 
-use crate::ring::{Cut, Found, Index, Record, Saved, Wanted};
+use crate::ring::{Cut, Found, Index, Record, Saved, Tail, Wanted};
+
+/// To be called once, when it is done.
+pub type Done = Box<dyn FnOnce() + Send>;
+
+/// How far the log that people read is known to be written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LogMark {
+    /// The last entry in it.
+    pub tail: Tail,
+    /// The bytes of the file up to there.
+    pub bytes: u64,
+}
+
+/// What people should know of a store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Health {
+    /// Nothing more can be written, and why; it is kept in memory.
+    Failing {
+        /// Why.
+        why: String,
+        /// It is tried again.
+        again: bool,
+    },
+    /// What was kept in memory meanwhile is written.
+    Well,
+}
 
 /// A place for one node's history.
 pub trait Store {
@@ -21,27 +65,50 @@ pub trait Store {
     /// The content cannot be read.
     fn saved(&self) -> Result<Saved, Self::Error>;
 
-    /// Writes a record, so that the end of the process cannot take it.
+    /// Takes a record into the group that the next [`commit`](Self::commit) writes.
     ///
     /// # Errors
-    /// It is not written; the store holds what it held before.
+    /// The store can hold no more.
     fn save(&mut self, record: &Record) -> Result<(), Self::Error>;
 
-    /// Puts everything written so far on the medium.
+    /// Writes the group, whole or not at all, so that the end of the process cannot take it.
+    ///
+    /// # Errors
+    /// It is not written, and cannot be kept otherwise.
+    fn commit(&mut self) -> Result<(), Self::Error>;
+
+    /// Puts everything saved so far on the medium.
     ///
     /// # Errors
     /// What is on the medium is not known; the store has failed for good.
     fn sync(&mut self) -> Result<(), Self::Error>;
 
-    /// Reads entries or pending lines.
+    /// As [`sync`](Self::sync), but does not wait: `done` is called, from any thread, when it is done.
+    ///
+    /// # Errors
+    /// As of [`commit`](Self::commit).
+    fn persist(&mut self, done: Done) -> Result<(), Self::Error>;
+
+    /// Reads entries or pending lines; what was saved before is there.
     ///
     /// # Errors
     /// The content cannot be read.
-    fn read(&self, wanted: &Wanted) -> Result<Found, Self::Error>;
+    fn read(&mut self, wanted: &Wanted) -> Result<Found, Self::Error>;
 
     /// Removes all entries after `keep`, puts their lines in front of the pending queue, and syncs.
     ///
     /// # Errors
     /// Nothing was cut; the store holds what it held before.
     fn cut(&mut self, keep: Index) -> Result<Cut, Self::Error>;
+
+    /// Notes how far the log that people read is written. May be forgotten.
+    fn logged(&mut self, _: LogMark) {}
+
+    /// To be called several times a second: looks after what was written. Gives what people should know.
+    ///
+    /// # Errors
+    /// The store can hold no more.
+    fn tend(&mut self) -> Result<Vec<Health>, Self::Error> {
+        Ok(Vec::new())
+    }
 }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fmt::{self, Write as _};
 
 use crate::ring::{Entry, Event, Lamport, Member, Name, RoomId, Stop, Uid};
+use crate::store::Health;
 use crate::text;
 
 /// Authors whose `NAME(IP:PORT)` is kept ready. A room that has more gets by with forgetting.
@@ -75,7 +76,9 @@ pub fn push_screen_event(screen: &mut String, event: &str) {
 /// What an event says; `None` for lines, which have a form of their own, and for what is too frequent to be told.
 pub fn event_text(event: &Event) -> Option<String> {
     Some(match event {
-        Event::Line(_) | Event::Backlog(_) | Event::Sent { .. } => return None,
+        Event::Line(_) | Event::Backlog(_) | Event::Sent { .. } | Event::CatchUp { .. } | Event::CaughtUp => {
+            return None;
+        }
         Event::Entered { name, room } => format!("{name} is in the room {room}"),
         Event::Joined(member) => format!("{} joined the ring", Who::from(member)),
         Event::Left { member, lost: true } => format!("{} was lost", Who::from(member)),
@@ -116,6 +119,8 @@ pub const fn is_for_screen(event: &Event) -> bool {
         | Event::StillElecting => true,
         Event::Line(_)
         | Event::Backlog(_)
+        | Event::CatchUp { .. }
+        | Event::CaughtUp
         | Event::Sent { .. }
         | Event::Entered { .. }
         | Event::LeaderLost(_)
@@ -126,6 +131,30 @@ pub const fn is_for_screen(event: &Event) -> bool {
         | Event::OtherLeader(_)
         | Event::Relayed { .. }
         | Event::Misbehaved { .. } => false,
+    }
+}
+
+/// What is told of the store. Some of it is told to people who have no idea what a store is.
+pub fn health_text(health: &Health) -> String {
+    match health {
+        Health::Failing { why, again: true } => format!(
+            "the history cannot be written ({why}): the room goes on, and what is said is kept in memory until it can; \
+             make room on the disk"
+        ),
+        Health::Failing { why, again: false } => format!(
+            "the disk has failed ({why}): the room goes on, but what is said now is kept in memory only; \
+             leave when you can, and check the disk"
+        ),
+        Health::Well => "the history is written again, and whole".to_owned(),
+    }
+}
+
+/// What somebody who comes back is told before what was missed: so many lines, of which the newest `shown` follow.
+pub fn away_text(lines: u64, shown: u64) -> String {
+    match (lines, lines > shown) {
+        (1, false) => "one line while you were away".to_owned(),
+        (_, false) => format!("{lines} lines while you were away"),
+        (_, true) => format!("{lines} lines while you were away; the newest {shown}"),
     }
 }
 

@@ -3,14 +3,17 @@
 //! Runs on a thread of its own, since the log may block on a disk. The node waits while notices are not taken, so this
 //! never waits for anything but the log.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::collections::{HashSet, VecDeque};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{mpsc, watch};
 
 use crate::chatlog::{self, LogWriter};
 use crate::net::Notice;
-use crate::ring::{Event, Lamport, Name, RoomId, SessionId, Uid};
+use crate::ring::{Entry, Event, Lamport, Name, RoomId, SessionId, Tail, Uid};
+use crate::store::Health;
 use crate::ui::format::{self, LineFormat};
 use crate::ui::screen::Screen;
 use crate::ui::talk::OwnLines;
@@ -55,6 +58,112 @@ pub struct Herald {
     pub lines: OwnLines,
     /// Told when the node is in its room, and when its name changes there.
     pub place: watch::Sender<Place>,
+    /// Told how far the log goes.
+    pub marks: Marks,
+    /// What was missed, while it comes.
+    pub away: Option<Away>,
+    /// The last entry in the log that is not marked yet.
+    pub last: Option<Tail>,
+    /// Lines that the log holds already.
+    pub ahead: Ahead,
+    /// Set while the store fails, which is told of.
+    pub failing: Arc<AtomicBool>,
+}
+
+/// Lines, by their [`line_hash`], that an earlier run has logged and its store has lost.
+pub type Ahead = HashSet<u64>;
+
+/// A line of the log, its line feed included, in short.
+pub fn line_hash(line: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    line.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// Which entry stood last in the log when so many bytes had been handed to it.
+#[derive(Clone, Debug, Default)]
+pub struct Marks(Arc<Mutex<VecDeque<(u64, Tail)>>>);
+
+/// Marks that wait until the file has taken what they mark; beyond, the last one stands for several.
+const MARKS_MAX: usize = 64;
+
+impl Marks {
+    fn marks(&self) -> MutexGuard<'_, VecDeque<(u64, Tail)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn push(&self, handed: u64, tail: Tail) {
+        let mut marks = self.marks();
+        if marks.len() >= MARKS_MAX {
+            marks.pop_back();
+        }
+        marks.push_back((handed, tail));
+    }
+
+    /// The last mark among the first `flushed` bytes, and how many bytes those were; it and those before are taken.
+    pub fn reached(&self, flushed: u64) -> Option<(u64, Tail)> {
+        let mut marks = self.marks();
+        let mut last = None;
+        while marks.front().is_some_and(|(handed, _)| *handed <= flushed) {
+            last = marks.pop_front();
+        }
+        last
+    }
+}
+
+/// What was said while somebody was away, as far as it has come.
+#[derive(Debug, Default)]
+pub struct Away {
+    /// How many lines, where that is known beforehand.
+    lines: Option<u64>,
+    /// The newest of them, and what happened between them.
+    kept: VecDeque<String>,
+    bytes: usize,
+    came: u64,
+    dropped: u64,
+}
+
+/// Bytes of what was missed that are shown at most: the newest.
+const AWAY_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+impl Away {
+    fn keep(&mut self, screen: &str) {
+        for line in screen.split_inclusive('\n') {
+            self.came += u64::from(is_line(line));
+            self.bytes += line.len();
+            self.kept.push_back(line.to_owned());
+            while self.bytes > AWAY_BYTES_MAX
+                && let Some(oldest) = self.kept.pop_front()
+            {
+                self.bytes -= oldest.len();
+                self.dropped += u64::from(is_line(&oldest));
+            }
+        }
+    }
+
+    fn show(self, screen: &Screen) {
+        let lines = self.lines.unwrap_or(self.came).max(self.came);
+        if lines > 0 {
+            screen.event(&format::away_text(lines, self.came - self.dropped));
+        }
+        let mut text = String::new();
+        for line in self.kept {
+            text.push_str(&line);
+            if text.len() >= chatlog::WRITE_BYTES_MAX {
+                screen.push(&text);
+                text.clear();
+            }
+        }
+        screen.push(&text);
+        if lines > 0 {
+            screen.event("now");
+        }
+    }
+}
+
+/// Whether this is a line of a person, as the screen shows it.
+fn is_line(shown: &str) -> bool {
+    shown.starts_with("> ")
 }
 
 impl Herald {
@@ -67,6 +176,10 @@ impl Herald {
                 match notice {
                     Notice::Clock(at) => self.clock.witness(at),
                     Notice::Event(event) => self.tell(&event, &mut lines, &mut log, &mut screen),
+                    Notice::Health(health) => {
+                        self.failing.store(health != Health::Well, Ordering::Release);
+                        self.push(&format::health_text(&health), true, &mut log, &mut screen);
+                    }
                     Notice::PeerDropped { peer, why } => {
                         self.push(&format!("{peer} lost its link: {why}"), false, &mut log, &mut screen);
                     }
@@ -77,15 +190,36 @@ impl Herald {
             }
             self.hand_over(&mut log, &mut screen);
         }
+        // The room has ended before all that was missed had come.
+        self.caught_up(&mut log, &mut screen);
     }
 
     fn hand_over(&mut self, log: &mut String, screen: &mut String) {
         if !log.is_empty() {
             self.log.push(log);
             log.clear();
+            if let Some(tail) = self.last.take() {
+                self.marks.push(self.log.handed(), tail);
+            }
         }
-        self.screen.push(screen);
+        match &mut self.away {
+            Some(away) => away.keep(screen),
+            None => self.screen.push(screen),
+        }
         screen.clear();
+    }
+
+    /// Somebody who comes back has seen nothing of what follows: it is gathered, then shown as such.
+    fn catch_up(&mut self, lines: Option<u64>, log: &mut String, screen: &mut String) {
+        self.hand_over(log, screen);
+        self.away.get_or_insert(Away { lines, ..Away::default() });
+    }
+
+    fn caught_up(&mut self, log: &mut String, screen: &mut String) {
+        self.hand_over(log, screen);
+        if let Some(away) = self.away.take() {
+            away.show(&self.screen);
+        }
     }
 
     fn tell(&mut self, event: &Event, lines: &mut LineFormat, log: &mut String, screen: &mut String) {
@@ -95,23 +229,43 @@ impl Herald {
                 if let Some(line) = entry.line().filter(|line| line.id.session == self.session) {
                     self.lines.witness(line.id.n);
                 }
-                lines.push(entry, log, screen);
+                self.last = Some(entry.tail());
+                self.line(entry, lines, log, screen);
+            }
+            Event::CatchUp { lines } => self.catch_up(*lines, log, screen),
+            Event::CaughtUp => self.caught_up(log, screen),
+            Event::Rebased { .. } => {
+                // What was logged may stand no more.
+                self.last = None;
+                self.tell_event(event, log, screen);
             }
             Event::Backlog(entries) => {
                 for entry in entries {
                     self.clock.witness(entry.lamport);
-                    lines.push(entry, log, screen);
+                    self.line(entry, lines, log, screen);
                     if log.len() >= chatlog::WRITE_BYTES_MAX {
                         self.hand_over(log, screen);
                     }
                 }
             }
             Event::Entered { name, room } => self.enter(name, *room, log, screen),
-            event => {
-                if let Some(text) = format::event_text(event) {
-                    self.push(&text, format::is_for_screen(event), log, screen);
-                }
-            }
+            event => self.tell_event(event, log, screen),
+        }
+    }
+
+    fn line(&mut self, entry: &Entry, lines: &mut LineFormat, log: &mut String, screen: &mut String) {
+        let start = log.len();
+        if lines.push(entry, log, screen)
+            && !self.ahead.is_empty()
+            && self.ahead.remove(&line_hash(&log.as_bytes()[start..]))
+        {
+            log.truncate(start);
+        }
+    }
+
+    fn tell_event(&self, event: &Event, log: &mut String, screen: &mut String) {
+        if let Some(text) = format::event_text(event) {
+            self.push(&text, format::is_for_screen(event), log, screen);
         }
     }
 
@@ -155,7 +309,7 @@ mod tests {
     fn told(name: &str, verbose: bool, batches: Vec<Vec<Notice>>) -> (String, String, Place) {
         let dir = std::env::temp_dir().join(format!("dist-chat-herald-{}-{name}", std::process::id()));
         std::fs::create_dir_all(&dir).unwrap();
-        let log = ChatLog::open(&dir, 1, |_| {}).unwrap();
+        let log = ChatLog::open(&dir, 1, |_| Ok(String::new()), |_| {}).unwrap();
         let (mut reader, writer) = std::io::pipe().unwrap();
         let (screen, thread) = Screen::start(writer, log.name(), || {}).unwrap();
         let (place, here) = watch::channel(None);
@@ -169,6 +323,11 @@ mod tests {
             session: SessionId(1),
             lines: OwnLines::default(),
             place,
+            marks: Marks::default(),
+            away: None,
+            last: None,
+            ahead: Ahead::default(),
+            failing: Arc::default(),
         };
         let (sender, notices) = mpsc::channel(batches.len().max(1));
         batches.into_iter().for_each(|batch| sender.try_send(batch).unwrap());

@@ -199,7 +199,7 @@ fn an_output_that_is_never_read_holds_up_neither_the_room_nor_the_end() {
     assert_eq!(ann.0.wait().unwrap().code(), Some(0));
     let log = std::fs::read_dir(&dir.0)
         .unwrap()
-        .find(|entry| entry.as_ref().is_ok_and(|entry| entry.file_name().to_string_lossy().starts_with("chat_")));
+        .find(|entry| entry.as_ref().is_ok_and(|entry| entry.file_name().to_string_lossy().ends_with(".log")));
     let log = std::fs::read_to_string(log.unwrap().unwrap().path()).unwrap();
     assert_eq!(chat_lines(&log).len(), lines);
 }

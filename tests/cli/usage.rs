@@ -61,7 +61,7 @@ fn every_flag_has_a_variable_and_a_flag_beats_it() {
     let ended = run(command, b"hello\n");
     assert_eq!(ended.code, 0, "{}", ended.err);
     assert!(ended.out.contains("> flag(127.0.0.1:"), "{}", ended.out);
-    assert_eq!(std::fs::read_dir(dir.0.join("sub")).unwrap().count(), 1);
+    assert_eq!(std::fs::read_dir(dir.0.join("sub")).unwrap().count(), 2, "a log and a history");
 }
 
 #[test]

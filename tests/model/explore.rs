@@ -111,7 +111,8 @@ pub fn explore(start: &State, bounds: Bounds) -> Result<Report, Failure> {
 
 /// The same step, cut short by a death after each of its outputs.
 fn deaths(state: &State, action: Action, outputs: u32) -> Vec<Action> {
-    let acts = matches!(action.what, What::Deliver(..) | What::Flush(_) | What::Tick(_) | What::Say(_));
+    let acts =
+        matches!(action.what, What::Deliver(..) | What::Flush(_) | What::Synced(_) | What::Tick(_) | What::Say(_));
     if !state.rules.in_steps || state.left.crashes == 0 || action.dies.is_some() || !acts {
         return Vec::new();
     }

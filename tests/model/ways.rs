@@ -16,7 +16,7 @@ fn walk(state: &mut State, steps: &[&str]) {
                 sure(state.apply(action));
                 break;
             }
-            let [Action { what: What::Deliver(..) | What::Flush(_), .. }] = all[..] else {
+            let [Action { what: What::Deliver(..) | What::Flush(_) | What::Synced(_), .. }] = all[..] else {
                 let choice: Vec<String> = all.iter().map(|&action| state.tell(action)).collect();
                 panic!("{step:?} is none of\n{}", choice.join("\n"));
             };

@@ -51,6 +51,7 @@ impl Member {
             seed: n,
             start,
             saved: store.saved().unwrap(),
+            backlog: dist_chat::ring::limits::BACKLOG_LINES,
             timing: Timing::default(),
         };
         let running = net::start(config, store, vec![listener]).unwrap();
@@ -178,6 +179,7 @@ impl Seen {
             Notice::Event(Event::Backlog(entries)) => entries.iter().for_each(|entry| self.line(entry)),
             Notice::Event(Event::Entered { .. }) => self.entered = true,
             Notice::Event(_) | Notice::Clock(_) => {}
+            Notice::Health(health) => unreachable!("a store in memory is well: {health:?}"),
             Notice::PeerDropped { peer, why } => self.dropped.push((peer, why)),
         }
     }

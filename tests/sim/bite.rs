@@ -82,6 +82,7 @@ impl Hand {
             seed: 0,
             start: Start::Found(RoomId(1)),
             saved: Saved::default(),
+            backlog: 1000,
             timing: Timing::default(),
         };
         self.checks.started(slot, run, &config, 0);
@@ -99,7 +100,7 @@ impl Hand {
 
     fn types(&mut self, slot: usize, n: u64, words: &str) -> Verdict {
         self.checks.submitted(slot, text(words));
-        self.save(slot, &Record::Queue(Arc::new(line(slot, n, words))))
+        self.save(slot, &Record::Queue(vec![Arc::new(line(slot, n, words))]))
     }
 
     fn cut(&mut self, slot: usize, keep: u64) -> Verdict {

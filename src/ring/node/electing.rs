@@ -5,12 +5,12 @@ use std::ops::Bound;
 
 use super::Node;
 use super::phase::{Crowned, Electing, Fetching, Joining, Phase, Seek};
+use crate::ring::Event;
 use crate::ring::election::{Race, Verdict};
 use crate::ring::frame::{Elected, Frame, Token};
 use crate::ring::id::{ConnId, Epoch, Nonce, Span, Tail, Uid};
 use crate::ring::limits::BOOK_NODES_MAX;
 use crate::ring::links::{End, Ended};
-use crate::ring::{Event, Output};
 
 /// What a hop is thought to take before any round trip was measured.
 const HOP_UNMEASURED: Span = Span::ms(5);
@@ -312,7 +312,6 @@ impl Node {
         let known = if self.round > round { self.round.saturating_add(1) } else { round };
         let epoch = Epoch { round: round.max(past).max(known), leader: self.me, nonce: Nonce(self.rng.next()) };
         self.obey(epoch);
-        self.out.push(Output::Sync);
         epoch
     }
 

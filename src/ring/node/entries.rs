@@ -6,10 +6,10 @@ use super::phase::{PendingWay, Phase};
 use super::{Node, ReadFor};
 use crate::ring::entry::{Body, Entry, Line, Note};
 use crate::ring::frame::{Batch, Frame};
-use crate::ring::id::{ConnId, Index, Lamport, ReadId, SessionKey, Text};
+use crate::ring::id::{ConnId, Index, Lamport, ReadId, SessionKey, SyncId, Text};
 use crate::ring::limits::{BATCH_BYTES_MAX, OUTBOX_BYTES_MAX, OUTBOX_LINES_MAX, UNSENT_MARKS_MAX};
 use crate::ring::log::one_batch;
-use crate::ring::{Event, Found, Record, Wanted};
+use crate::ring::{Event, Found, Output, Record, Wanted};
 
 impl Node {
     /// Whether these entries can stand right after my tail.
@@ -80,6 +80,9 @@ impl Node {
                 }
             }
         }
+        if self.catching_up.is_some_and(|until| until <= self.log.tail().index) {
+            self.caught_up();
+        }
     }
 
     /// A line of mine stands in my log.
@@ -143,9 +146,27 @@ impl Node {
             return self.order(lines);
         }
         self.outbox_bytes = bytes;
-        for line in lines {
-            self.save(Record::Queue(Arc::clone(&line)));
-            self.outbox.push_back(line);
+        if !lines.is_empty() {
+            self.save(Record::Queue(lines.clone()));
+            self.outbox.extend(lines);
+        }
+    }
+
+    /// What was typed must be on the medium before it leaves; one synchronisation at a time serves all that has come.
+    pub(super) fn persist_outbox(&mut self) {
+        if self.syncing.is_none() && !self.outbox.is_empty() && self.durable < self.n {
+            self.sync += 1;
+            let id = SyncId(self.sync);
+            self.syncing = Some((id, self.n));
+            self.out.push(Output::Persist(id));
+        }
+    }
+
+    /// The store has put on the medium what it was asked to.
+    pub(super) fn on_persisted(&mut self, id: SyncId) {
+        if let Some((_, n)) = self.syncing.take_if(|(asked, _)| *asked == id) {
+            self.durable = self.durable.max(n);
+            self.dirty = true;
         }
     }
 

@@ -37,7 +37,7 @@ impl Node {
             Frame::Redirect(leader) => self.on_redirect(conn, leader),
             Frame::Wait => self.on_wait(conn),
             Frame::NoLeader => self.on_no_leader(conn),
-            Frame::Backlog(batch) => self.on_backlog(conn, batch),
+            Frame::Backlog(backlog) => self.on_backlog(conn, backlog),
             Frame::Entries(entries) => self.on_entries(conn, entries),
             Frame::Ack(ack) => self.on_ack(conn, from, ack),
             Frame::Floor(floor) => self.on_floor(conn, floor),

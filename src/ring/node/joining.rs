@@ -1,12 +1,12 @@
 //! Joining, and rejoining after anything: one procedure, which is a rebase.
 
 use super::Node;
-use super::phase::{Attached, Following, Joining, PendingWay, Phase, Seek, Uplink};
-use crate::ring::frame::{Accept, Ack, Batch, Frame, Join};
+use super::phase::{Ahead, Attached, Following, Joining, PendingWay, Phase, Seek, Uplink};
+use crate::ring::frame::{Accept, Ack, Backlog, Frame, Join};
 use crate::ring::id::{ConnId, Epoch, Index, Time, Uid};
 use crate::ring::limits::SHAPE_EPOCHS_MAX;
 use crate::ring::links::{End, Ended};
-use crate::ring::{Cut, Event, Output};
+use crate::ring::{Cut, Event, Output, Record, Shown};
 
 impl Node {
     /// Asks this leader to be followed, over a straight connection.
@@ -61,7 +61,7 @@ impl Node {
             tail: self.log.tail().index,
             promise: self.promise,
             lamport: self.clock,
-            backlog: self.lacks_backlog(),
+            backlog: (self.arriving || self.log.tail().index < self.show_after).then_some(self.backlog),
         };
         self.send(conn, Frame::Join(join));
     }
@@ -119,7 +119,7 @@ impl Node {
         if joining.conn != conn || joining.accepted.is_some() || joining.attempt != accept.attempt {
             return;
         }
-        let Accept { attempt: _, room, stream, epoch, common, tail, name, yours, members } = accept;
+        let Accept { attempt: _, room, stream, epoch, common, tail, name, yours, members, lines, backlog } = accept;
         let tail_mine = self.log.tail().index;
         let absurd = !newcomer && Self::jumps(self.round, epoch.round);
         let wrong = epoch.leader != joining.leader || common > tail_mine || self.room.is_some_and(|mine| mine != room);
@@ -133,7 +133,7 @@ impl Node {
             return self.join_abandoned(leader, self.now.mono, seek);
         }
         joining.epoch = Some(epoch);
-        joining.accepted = Some(Attached { stream, epoch, common, yours });
+        joining.accepted = Some(Attached { stream, epoch, common, yours, tail: tail.index, lines, backlog });
         self.enter_room(room);
         if newcomer {
             // Everybody else was greeted by somebody without a room: what is opened from here on says better.
@@ -141,10 +141,6 @@ impl Node {
             for other in self.links.others(conn).into_iter().filter(|&other| Some(other) != carrier) {
                 self.close(other);
             }
-        }
-        if self.lacks_backlog() {
-            // What stands there now comes as a backlog, or is too old to be shown.
-            self.show_after = tail.index;
         }
         members.iter().for_each(|&uid| self.meet(uid));
         let renamed = self.name != name;
@@ -159,12 +155,6 @@ impl Node {
         } else {
             self.attach();
         }
-    }
-
-    /// The log of before I came is not here yet, so I cannot tell from it what is new.
-    fn lacks_backlog(&self) -> bool {
-        let tail = self.log.tail().index;
-        tail == Index(0) || tail < self.show_after
     }
 
     /// The store has cut my log.
@@ -195,7 +185,7 @@ impl Node {
     /// My log is a prefix of the leader's: I follow.
     fn attach(&mut self) {
         let Phase::Joining(joining) = &self.phase else { return };
-        let Some(Attached { stream, epoch, common, yours }) = joining.accepted else { return };
+        let Some(Attached { stream, epoch, common, yours, tail, lines, backlog }) = joining.accepted else { return };
         let (leader, conn) = (joining.leader, joining.conn);
         self.obey(epoch);
         self.drop_pending_that_stand();
@@ -209,33 +199,85 @@ impl Node {
             uplink,
             acked: common,
             leaving: false,
+            ahead: backlog.then_some(Ahead { tail, seen: common }),
         }));
         self.event(Event::Leader(epoch));
+        if !backlog {
+            self.show_from(common);
+        }
+        self.catch_up(tail, backlog.then(|| lines.saturating_sub(self.log.summary().lines)));
         self.send(conn, Frame::Ack(Ack { stream, index: common }));
         self.start_uplink();
     }
 
-    /// The newest lines of the room that I have just entered.
-    pub(super) fn on_backlog(&mut self, conn: ConnId, batch: Batch) {
-        let here = match &self.phase {
-            Phase::Following(following) => following.conn == conn,
-            Phase::Joining(joining) => joining.conn == conn && joining.accepted.is_some(),
-            _ => false,
-        };
-        if !here || self.show_after == Index(0) {
-            return;
+    /// The newest lines of a room that I have entered, or come back to after long.
+    pub(super) fn on_backlog(&mut self, conn: ConnId, backlog: Backlog) {
+        let Phase::Following(following) = &mut self.phase else { return };
+        let Some(ahead) = following.ahead.filter(|_| following.conn == conn) else { return };
+        if backlog.last {
+            following.ahead = None;
         }
-        let mut fresh = Vec::with_capacity(batch.entries.len());
-        for entry in batch.entries {
+        let mut fresh = Vec::with_capacity(backlog.batch.entries.len());
+        for entry in backlog.batch.entries {
             let Some(line) = entry.line() else { continue };
-            if entry.index > self.show_after || self.shown.get(&line.id.key()).is_some_and(|&n| line.id.n <= n) {
+            let seen = entry.index <= ahead.seen || entry.index > ahead.tail;
+            if seen || self.shown.get(&line.id.key()).is_some_and(|&n| line.id.n <= n) {
                 continue;
             }
             self.shown.insert(line.id.key(), line.id.n);
             fresh.push(entry);
         }
+        if backlog.last {
+            // What else stands up to there is too old to be shown.
+            self.show_after = ahead.tail;
+        }
+        if !fresh.is_empty() || backlog.last {
+            self.save(Record::Shown(self.shown_beyond_the_log()));
+        }
         if !fresh.is_empty() {
             self.event(Event::Backlog(fresh));
+        }
+        if backlog.last {
+            self.caught_up();
+        }
+    }
+
+    /// An earlier backlog went further than my log: what stands there now may be something else.
+    pub(super) fn show_from(&mut self, after: Index) {
+        if self.show_after > after {
+            self.show_after = after;
+            self.save(Record::Shown(self.shown_beyond_the_log()));
+        }
+    }
+
+    fn shown_beyond_the_log(&self) -> Shown {
+        let summary = self.log.summary();
+        let beyond = self.shown.iter().filter(|(key, n)| **n > summary.watermark(**key));
+        Shown { up_to: self.show_after, lines: beyond.map(|(&key, &n)| (key, n)).collect() }
+    }
+
+    // ---- what I have missed
+
+    /// I come back, and what follows up to this index was said while I was away; `lines`: too much to be shown whole.
+    pub(super) fn catch_up(&mut self, until: Index, lines: Option<u64>) {
+        if !self.arriving {
+            return;
+        }
+        if until <= self.log.tail().index && lines.is_none() {
+            return self.caught_up();
+        }
+        let told = self.catching_up.replace(until).is_some();
+        // Who was never here has missed nothing.
+        if !told && self.log.tail().index > Index(0) {
+            self.event(Event::CatchUp { lines });
+        }
+    }
+
+    /// What comes from here on is new.
+    pub(super) fn caught_up(&mut self) {
+        self.arriving = false;
+        if self.catching_up.take().is_some() {
+            self.event(Event::CaughtUp);
         }
     }
 

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use super::phase::{Crowned, Follower, Leading, PendingWay, Phase};
 use super::{Node, ReadFor};
 use crate::ring::entry::{Entry, Member, Note};
-use crate::ring::frame::{Accept, Ack, Frame, Join, Refusal, Token};
+use crate::ring::frame::{Accept, Ack, Backlog, Frame, Join, Refusal, Token};
 use crate::ring::id::{ConnId, Index, StreamId, Time, Uid};
-use crate::ring::limits::{BACKLOG_BYTES_MAX, BACKLOG_LINES, BOOK_NODES_MAX, Timing, WAITING_JOINS_MAX};
+use crate::ring::limits::{BACKLOG_BYTES_MAX, BACKLOG_LINES_MAX, BOOK_NODES_MAX, Timing, WAITING_JOINS_MAX};
 use crate::ring::links::{End, Ended};
 use crate::ring::log::one_batch;
 use crate::ring::{Event, Wanted};
@@ -54,8 +54,9 @@ impl Node {
             floor: Index(0),
         }));
         self.unsent.clear();
+        self.caught_up();
         // What I order is news, even where another log had other entries before I came.
-        self.show_after = self.show_after.min(self.log.tail().index);
+        self.show_from(self.log.tail().index);
         self.drop_pending_that_stand();
         self.note_elected();
         self.event(Event::Leader(epoch));
@@ -199,8 +200,11 @@ impl Node {
         }
         self.stream += 1;
         let stream = StreamId(self.stream);
-        let backlog = join.backlog && self.log.summary().lines > 0;
-        let in_place = common == join.tail && !backlog;
+        let lines = self.log.summary().lines;
+        // A newcomer, or one that has missed more than it wants to read, is shown the newest lines first.
+        let far = |wanted: u32| join.tail == Index(0) || self.log.tail().index.0 - common.0 > u64::from(wanted);
+        let backlog = join.backlog.filter(|&wanted| far(wanted)).map(|wanted| wanted.min(BACKLOG_LINES_MAX));
+        let in_place = common == join.tail && backlog.is_none();
         let (Some(room), Phase::Leading(leading)) = (self.room, &mut self.phase) else { return };
         let follower = Follower {
             conn,
@@ -224,9 +228,22 @@ impl Node {
         let yours =
             self.log.summary().watermark(crate::ring::SessionKey { author: peer.author, session: peer.session });
         let attempt = join.attempt;
-        self.send(conn, Frame::Accept(Accept { attempt, room, stream, epoch, common, tail, name, yours, members }));
-        if backlog {
-            let wanted = Wanted::Newest { to: tail.index, lines: BACKLOG_LINES, bytes_max: BACKLOG_BYTES_MAX };
+        let accept = Accept {
+            attempt,
+            room,
+            stream,
+            epoch,
+            common,
+            tail,
+            name,
+            yours,
+            members,
+            lines,
+            backlog: backlog.is_some(),
+        };
+        self.send(conn, Frame::Accept(accept));
+        if let Some(lines) = backlog {
+            let wanted = Wanted::Newest { to: tail.index, lines: lines as usize, bytes_max: BACKLOG_BYTES_MAX };
             self.read(wanted, ReadFor::Backlog(conn, stream));
         }
         if let Some(before) = before.filter(|before| before.conn != conn) {
@@ -240,10 +257,14 @@ impl Node {
     /// The newest lines for a newcomer have been read; the log follows them.
     pub(super) fn backlog_read(&mut self, conn: ConnId, stream: StreamId, entries: &[Arc<Entry>]) {
         let mut rest = entries;
-        while !rest.is_empty() {
+        loop {
             let batch = one_batch(rest.iter());
             rest = &rest[batch.entries.len()..];
-            self.send(conn, Frame::Backlog(batch));
+            let last = rest.is_empty();
+            self.send(conn, Frame::Backlog(Backlog { batch, last }));
+            if last {
+                break;
+            }
         }
         let Phase::Leading(leading) = &mut self.phase else { return };
         if let Some(follower) = leading.follower_of(conn, stream) {

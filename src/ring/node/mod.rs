@@ -29,7 +29,7 @@ use super::book::Book;
 use super::entry::Line;
 use super::frame::{Frame, Hello};
 use super::id::{
-    ConnId, Epoch, Index, Lamport, LineId, Name, Now, ReadId, RoomId, SessionKey, Span, StreamId, Time, Uid,
+    ConnId, Epoch, Index, Lamport, LineId, Name, Now, ReadId, RoomId, SessionKey, Span, StreamId, SyncId, Time, Uid,
 };
 use super::limits::{self, OUTBOX_BYTES_MAX, OUTBOX_LINES_MAX, PROTOCOL_VERSION};
 use super::links::{End, Links};
@@ -57,6 +57,10 @@ pub struct Node {
     outbox_bytes: usize,
     /// The number of my last line.
     n: u64,
+    /// The number of my last line that was put on the medium: nothing later leaves from the outbox.
+    durable: u64,
+    /// The synchronisation that is under way, and the number up to which it counts.
+    syncing: Option<(SyncId, u64)>,
     promise: Option<Epoch>,
     book: Book,
 
@@ -68,6 +72,12 @@ pub struct Node {
     shown: BTreeMap<SessionKey, u64>,
     /// What stands up to here was there before I came: it is in the backlog, or too old to be shown.
     show_after: Index,
+    /// How many of the newest lines I want to be shown of what I have missed.
+    backlog: u32,
+    /// I have not yet had, in this run, all that was there when I came.
+    arriving: bool,
+    /// I am told what I have missed, up to here.
+    catching_up: Option<Index>,
     greeted: bool,
     floor: Index,
     /// The number of my last line that people were told is safe: held by another, or by me when I am alone.
@@ -87,6 +97,7 @@ pub struct Node {
     /// Who has asked for entries to rebase onto, and from where: the last question of each connection.
     pulls: BTreeMap<ConnId, Index>,
     read: u64,
+    sync: u64,
     stream: u64,
     attempt: u64,
     leaving: Option<Time>,
@@ -142,7 +153,7 @@ impl Rng {
 impl Node {
     /// A node that has not begun: its first [`step`](Self::step) begins.
     pub fn new(config: Config) -> Self {
-        let Config { uid, name, rename, author, session, seed, start, saved, timing } = config;
+        let Config { uid, name, rename, author, session, seed, start, saved, backlog, timing } = config;
         let mut book = Book::default();
         for uid in saved.book.into_iter().filter(|&known| known != uid) {
             book.meet(uid);
@@ -165,11 +176,16 @@ impl Node {
             outbox: VecDeque::new(),
             outbox_bytes: 0,
             n: 0,
+            durable: 0,
+            syncing: None,
             promise: saved.promise,
             book,
             round: round.max(logged),
-            shown: BTreeMap::new(),
-            show_after: Index(0),
+            shown: saved.shown.lines,
+            show_after: saved.shown.up_to,
+            backlog: backlog.min(limits::BACKLOG_LINES_MAX),
+            arriving: true,
+            catching_up: None,
             greeted: false,
             floor: Index(0),
             sent: 0,
@@ -182,6 +198,7 @@ impl Node {
             reads: BTreeMap::new(),
             pulls: BTreeMap::new(),
             read: 0,
+            sync: 0,
             stream: 0,
             attempt: 0,
             leaving: None,
@@ -217,6 +234,7 @@ impl Node {
             Input::Frame(conn, frame) => self.on_frame(conn, frame),
             Input::Read(id, found) => self.on_read(id, found),
             Input::Cut(cut) => self.on_cut(cut),
+            Input::Persisted(id) => self.on_persisted(id),
             Input::Submit(texts) => self.on_submit(texts),
             Input::Leave => self.on_leave(),
         }
@@ -290,6 +308,7 @@ impl Node {
     fn flush(&mut self) {
         self.dirty = false;
         self.answer_pulls();
+        self.persist_outbox();
         match &self.phase {
             Phase::Leading(_) => self.fan_out(),
             Phase::Following(_) => self.acknowledge(),
@@ -474,6 +493,8 @@ impl Node {
         if self.promise < Some(epoch) {
             self.promise = Some(epoch);
             self.save(Record::Promise(epoch));
+            // Whatever relies on it leaves after this.
+            self.out.push(Output::Sync);
         }
     }
 

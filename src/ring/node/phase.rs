@@ -159,6 +159,21 @@ pub(super) struct Attached {
     pub common: Index,
     /// The number of my last line that the leader holds.
     pub yours: u64,
+    /// Where the leader's log ends.
+    pub tail: Index,
+    /// How many lines it holds.
+    pub lines: u64,
+    /// The newest of them come ahead of the log.
+    pub backlog: bool,
+}
+
+/// The newest lines come ahead of the log.
+#[derive(Clone, Copy, Debug, Hash)]
+pub(super) struct Ahead {
+    /// The last index that counts.
+    pub tail: Index,
+    /// What stands up to here was shown before.
+    pub seen: Index,
 }
 
 /// A follower's state.
@@ -173,6 +188,8 @@ pub(super) struct Following {
     pub acked: Index,
     /// My good-bye is out.
     pub leaving: bool,
+    /// The newest lines come before anything else.
+    pub ahead: Option<Ahead>,
 }
 
 /// My lines on their way to the leader: pending first, then outbox.

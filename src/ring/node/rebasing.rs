@@ -110,6 +110,7 @@ impl Node {
             Some((common, _)) if common > mine.index => self.misbehaved(conn, "shares more than there is"),
             Some((common, tail)) => {
                 *target = Some(tail);
+                self.catch_up(tail.index, None);
                 if common < mine.index {
                     self.out.push(Output::Cut(common));
                 } else {

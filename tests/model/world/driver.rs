@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use dist_chat::ring::limits::BACKLOG_LINES;
 use dist_chat::ring::{
     AuthorId, Config, ConnId, Event, Frame, Input, Name, Node, Now, Output, RoomId, SessionId, Start, Text, Time,
     WallMs,
@@ -33,6 +34,14 @@ impl State {
                 }
             }
             What::Flush(slot) => self.step(slot, Input::Tick)?,
+            What::Synced(slot) => {
+                let mut first = None;
+                self.change(slot, |process| first = process.syncs.pop_front());
+                if let Some((id, ops)) = first {
+                    Rc::make_mut(&mut self.slots[slot].disk).sync_first(ops);
+                    self.step(slot, Input::Persisted(id))?;
+                }
+            }
             What::Tick(slot) => {
                 self.left.ticks -= 1;
                 self.fire(slot)?;
@@ -116,6 +125,7 @@ impl State {
             seed: session,
             start,
             saved: here.disk.saved(),
+            backlog: BACKLOG_LINES,
             timing: self.rules.timing,
         };
         Rc::make_mut(&mut self.checks).started(slot, session as u32, &config, 0);
@@ -126,6 +136,7 @@ impl State {
             leaving: false,
             run,
             conns: BTreeMap::new(),
+            syncs: VecDeque::new(),
             hash: 0,
         }));
         self.step(slot, Input::Tick)
@@ -290,7 +301,13 @@ impl State {
                 Rc::make_mut(&mut self.slots[slot].disk).save(&record);
             }
             Output::Sync => Rc::make_mut(&mut self.slots[slot].disk).sync(),
-            Output::Read(id, wanted) => answers.push_back(Input::Read(id, self.slots[slot].disk.read(&wanted))),
+            Output::Persist(id) => {
+                let ops = self.slots[slot].disk.ops().len();
+                self.change(slot, |process| process.syncs.push_back((id, ops)));
+            }
+            Output::Read(id, wanted) => {
+                answers.push_back(Input::Read(id, Rc::make_mut(&mut self.slots[slot].disk).read(&wanted)));
+            }
             Output::Cut(keep) => {
                 let disk = Rc::make_mut(&mut self.slots[slot].disk);
                 answers.push_front(Input::Cut(disk.cut(keep)));
@@ -367,7 +384,7 @@ impl State {
     fn look(&mut self, slot: usize) -> Result<(), String> {
         let Some(process) = &mut self.slots[slot].process else { return Ok(()) };
         let process = Rc::make_mut(process);
-        process.hash = hash_of(&(&process.node, process.entered, process.leaving));
+        process.hash = hash_of(&(&process.node, process.entered, process.leaving, process.syncs.len()));
         let (status, sizes) = (process.node.status(), process.node.sizes());
         self.slots[slot].disk_hash = disk_hash(&self.slots[slot].disk);
         let disk = &self.slots[slot].disk;

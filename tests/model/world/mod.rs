@@ -15,7 +15,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use dist_chat::ring::{ConnId, Frame, Node, Uid};
+use dist_chat::ring::{ConnId, Frame, Node, SyncId, Uid};
 
 use crate::check::Checks;
 use crate::rules::{Left, Rules};
@@ -129,6 +129,8 @@ pub struct Process {
     pub leaving: bool,
     run: u32,
     conns: BTreeMap<ConnId, (Key, usize)>,
+    /// What is being put on the medium: so many operations of the disk.
+    syncs: VecDeque<(SyncId, usize)>,
     hash: u64,
 }
 
@@ -137,6 +139,11 @@ impl Process {
     pub fn timer(&self) -> Option<u64> {
         let deadline = self.node.deadline().0;
         (deadline > self.mono).then(|| deadline - self.mono)
+    }
+
+    /// Nothing has been gathered, and nothing is on its way to the medium.
+    fn idle(&self) -> bool {
+        self.timer().is_some() && self.syncs.is_empty()
     }
 }
 
@@ -161,6 +168,8 @@ pub enum What {
     Hold(Key, usize),
     /// What a node has gathered goes out.
     Flush(usize),
+    /// What a node has written so far is on its medium.
+    Synced(usize),
     /// A node's next timer fires.
     Tick(usize),
     /// A node dies; `lossy`: what it had sent is lost with it.
@@ -267,7 +276,7 @@ impl State {
 
     /// Whether nothing is on its way and nobody has gathered anything.
     pub fn quiet(&self) -> bool {
-        self.running().all(|(_, process)| process.timer().is_some())
+        self.running().all(|(_, process)| process.idle())
             && self.conns.values().all(|conn| conn.dirs.iter().all(|dir| dir.items.is_empty()))
     }
 
@@ -286,11 +295,19 @@ impl State {
         })
     }
 
+    /// What happens between a node and its own machine.
+    fn inner(&self) -> impl Iterator<Item = What> {
+        self.running().flat_map(|(slot, process)| {
+            let synced = (!process.syncs.is_empty()).then_some(What::Synced(slot));
+            let flush = process.timer().is_none().then_some(What::Flush(slot));
+            synced.into_iter().chain(flush)
+        })
+    }
+
     /// What has to happen before anything else is looked at, if the world is brisk.
     fn brisk(&self) -> Option<What> {
         let head = self.heads().find(|(.., item, held)| item.is_brisk() && !held);
-        let flush = || self.running().find(|(_, process)| process.timer().is_none());
-        head.map(|(key, dir, ..)| What::Deliver(key, dir)).or_else(|| flush().map(|(slot, _)| What::Flush(slot)))
+        head.map(|(key, dir, ..)| What::Deliver(key, dir)).or_else(|| self.inner().next())
     }
 
     /// Everything that can happen next.
@@ -318,11 +335,7 @@ impl State {
                 }
             }
         }
-        for (slot, process) in self.running() {
-            if process.timer().is_none() {
-                all.push(free(What::Flush(slot)));
-            }
-        }
+        all.extend(self.inner().map(free));
         self.timers(&mut all);
         all.extend(self.left.others(self).into_iter().map(free));
         all
@@ -345,9 +358,8 @@ impl State {
     /// What happens next if nothing is out of turn: the oldest of all that is on its way arrives; if nothing is, a node
     /// sends what it has gathered.
     pub fn next_in_line(&self) -> Option<What> {
-        let gathered = || self.running().find(|(_, process)| process.timer().is_none());
         let oldest = self.oldest().map(|(key, dir)| What::Deliver(key, dir));
-        oldest.or_else(|| gathered().map(|(slot, _)| What::Flush(slot)))
+        oldest.or_else(|| self.inner().next())
     }
 
     /// An action as a line of a trace, told before it happens.
@@ -367,6 +379,7 @@ impl State {
                 format!("{} {verb} from {} {item}", host(to), host(from))
             }
             What::Flush(slot) => format!("{} sends what it has gathered", host(slot)),
+            What::Synced(slot) => format!("{} has it on the medium", host(slot)),
             What::Tick(slot) => format!("{}'s timer fires", host(slot)),
             What::Crash { slot, lossy } => {
                 format!("{} crashes{}", host(slot), if lossy { ", and what it sent is lost" } else { "" })
@@ -384,7 +397,8 @@ impl State {
 fn disk_hash(disk: &Disk) -> u64 {
     let (store, saved) = (disk.store(), disk.saved());
     let mut hasher = DefaultHasher::new();
-    (store.log(), store.room(), store.promise(), disk.promise_synced(), saved.book).hash(&mut hasher);
-    store.pending().chain(store.outbox()).for_each(|line| line.hash(&mut hasher));
+    (store.log(), store.room(), store.promise(), disk.promise_synced(), saved.book, saved.shown).hash(&mut hasher);
+    store.pending().for_each(|line| line.hash(&mut hasher));
+    store.outbox().for_each(|line| (line, disk.is_synced(line.id.n)).hash(&mut hasher));
     hasher.finish()
 }

@@ -129,11 +129,11 @@ impl Checks {
                 }
                 Ok(())
             }
-            Record::Queue(line) => {
+            Record::Queue(lines) => lines.iter().try_for_each(|line| {
                 let line = self.lines.number(line)?;
                 self.lines.queued(slot, line)
-            }
-            Record::Room(_) | Record::Promise(_) | Record::Met(_) | Record::Forget(_) => Ok(()),
+            }),
+            Record::Room(_) | Record::Promise(_) | Record::Met(_) | Record::Forget(_) | Record::Shown(_) => Ok(()),
         }
     }
 
@@ -156,10 +156,14 @@ impl Checks {
             Frame::Ack(ack) if ack.index.0 > self.history.len(slot) => {
                 Err(format!("invariant 6: acknowledges {} and has written {}", ack.index.0, self.history.len(slot)))
             }
-            Frame::Submit(submit) => submit
-                .lines
-                .iter()
-                .try_for_each(|line| self.lines.number(line).map(|line| self.lines.holds(slot, line))?),
+            Frame::Submit(submit) => submit.lines.iter().try_for_each(|line| {
+                self.lines.number(line).map(|line| self.lines.holds(slot, line))??;
+                let own = self.runs[slot].as_ref().is_some_and(|run| run.key == line.id.key());
+                match own && !disk.is_synced(line.id.n) {
+                    true => Err(format!("invariant 6: submits line {} before it is on the medium", line.id.n)),
+                    false => Ok(()),
+                }
+            }),
             Frame::Elected(elected) => self.reign.announcing(slot, elected, disk.promise_synced()),
             Frame::Relay(relay) => match relay.frame.as_deref() {
                 Some(inner) if relay.from == crate::world::uid(slot) => self.sending(slot, inner, disk),

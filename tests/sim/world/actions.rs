@@ -1,5 +1,6 @@
 //! What the outside does to nodes, hosts and links.
 
+use dist_chat::ring::limits::BACKLOG_LINES;
 use dist_chat::ring::{AuthorId, Config, Input, Node, RoomId, SessionId, Start, Text};
 
 use super::net::Item;
@@ -46,6 +47,7 @@ impl World {
             seed: self.rng.bits(),
             start,
             saved: here.disk.saved(),
+            backlog: BACKLOG_LINES,
             timing: self.timing,
         };
         let clock = Clock { started: self.now, mono: self.rng.below(1 << 40), drift: here.drift, wall: here.wall };

@@ -4,6 +4,7 @@
 //! old backup is a shorter prefix still. So whatever is lost, log, pending, outbox, promise and book go back together
 //! to one moment that really was: a log torn further back than its outbox cannot exist.
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 
 use dist_chat::ring::{Cut, Epoch, Found, Index, Record, Saved, Wanted};
@@ -28,6 +29,8 @@ pub struct Disk {
     promise: Option<Epoch>,
     promise_synced: Option<Epoch>,
     store: MemoryStore,
+    /// Where the lines of this run were queued.
+    queued: BTreeMap<u64, usize>,
 }
 
 /// Nothing can fail in memory.
@@ -89,6 +92,23 @@ impl Disk {
         self.promise_synced = self.promise;
     }
 
+    /// Puts the first so many operations on the medium.
+    pub fn sync_first(&mut self, ops: usize) {
+        if self.synced < ops {
+            self.synced = ops;
+            let promises = self.ops[..ops].iter().filter_map(|op| match op {
+                Op::Save(Record::Promise(epoch)) => Some(*epoch),
+                Op::Save(_) | Op::Cut(_) | Op::Reopen => None,
+            });
+            self.promise_synced = self.promise_synced.max(promises.max());
+        }
+    }
+
+    /// Whether a line of this run that was queued is on the medium.
+    pub fn is_synced(&self, n: u64) -> bool {
+        self.queued.get(&n).is_none_or(|&op| op < self.synced)
+    }
+
     /// Cuts the log; durable at once.
     pub fn cut(&mut self, keep: Index) -> Cut {
         let cut = sure(self.store.cut(keep));
@@ -98,7 +118,7 @@ impl Disk {
     }
 
     /// Reads.
-    pub fn read(&self, wanted: &Wanted) -> Found {
+    pub fn read(&mut self, wanted: &Wanted) -> Found {
         sure(self.store.read(wanted))
     }
 
@@ -123,12 +143,18 @@ impl Disk {
                 if let Record::Promise(epoch) = record {
                     self.promise = self.promise.max(Some(*epoch));
                 }
+                if let Record::Queue(lines) = record {
+                    self.queued.extend(lines.iter().map(|line| (line.id.n, self.ops.len())));
+                }
                 sure(self.store.save(record));
             }
             Op::Cut(keep) => {
                 sure(self.store.cut(*keep));
             }
-            Op::Reopen => self.store.reopen(),
+            Op::Reopen => {
+                self.queued.clear();
+                self.store.reopen();
+            }
         }
         self.ops.push(op);
     }

@@ -30,6 +30,10 @@ impl World {
     pub(super) fn take(&mut self, slot: usize, arrival: Arrival) {
         let input = match arrival {
             Arrival::Read(id, found) => Input::Read(id, found),
+            Arrival::Persisted(id, ops) => {
+                self.slots[slot].disk.sync_first(ops);
+                Input::Persisted(id)
+            }
             Arrival::Cut(cut) => {
                 if let Some(process) = &mut self.slots[slot].process {
                     process.cutting = false;
@@ -222,6 +226,10 @@ impl World {
                 }
             }
             Output::Sync => self.slots[slot].disk.sync(),
+            Output::Persist(id) => {
+                let ops = self.slots[slot].disk.ops().len();
+                self.answer(slot, run, Arrival::Persisted(id, ops), answers);
+            }
             Output::Read(id, wanted) => {
                 let found = self.slots[slot].disk.read(&wanted);
                 self.answer(slot, run, Arrival::Read(id, found), answers);
@@ -436,6 +444,7 @@ impl World {
                 dist_chat::ring::Found::Log(entries) => format!("{who} read {} entries ({id:?})", entries.len()),
                 dist_chat::ring::Found::Pending(lines) => format!("{who} read {} pending ({id:?})", lines.len()),
             },
+            Input::Persisted(_) => format!("{who} has it on the medium"),
             Input::Cut(cut) => format!("{who} has cut to {:?}, {} sessions wait", cut.summary.tail, cut.pending.len()),
             Input::Submit(texts) => {
                 let words: Vec<&str> = texts.iter().map(|text| text.as_str()).collect();
@@ -454,6 +463,7 @@ impl World {
         let line = match output {
             Output::Save(record) => format!("{who}    saves {}", record_text(record)),
             Output::Sync => format!("{who}    syncs"),
+            Output::Persist(_) => format!("{who}    syncs, and goes on"),
             Output::Read(id, wanted) => format!("{who}    reads {wanted:?} ({id:?})"),
             Output::Cut(keep) => format!("{who}    cuts after {}", keep.0),
             Output::Dial(id, address) => format!("{who}    dials {address} ({id:?})"),
@@ -494,8 +504,13 @@ fn record_text(record: &Record) -> String {
                 .collect();
             format!("append {}", all.join(", "))
         }
-        Record::Queue(line) => format!("queue {} {:?}", line.id.n, line.text.as_str()),
-        Record::Room(_) | Record::Promise(_) | Record::Met(_) | Record::Forget(_) => format!("{record:?}"),
+        Record::Queue(lines) => {
+            let all: Vec<String> = lines.iter().map(|line| format!("{} {:?}", line.id.n, line.text.as_str())).collect();
+            format!("queue {}", all.join(", "))
+        }
+        Record::Room(_) | Record::Promise(_) | Record::Met(_) | Record::Forget(_) | Record::Shown(_) => {
+            format!("{record:?}")
+        }
     }
 }
 
@@ -511,5 +526,6 @@ fn input_kind(input: &Input) -> u64 {
         Input::Cut(_) => 8,
         Input::Submit(_) => 9,
         Input::Leave => 10,
+        Input::Persisted(_) => 11,
     }
 }

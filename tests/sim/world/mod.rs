@@ -14,7 +14,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use dist_chat::ring::{AuthorId, ConnId, Cut, Found, Name, Node, ReadId, Stop, Timing, Uid};
+use dist_chat::ring::{AuthorId, ConnId, Cut, Found, Name, Node, ReadId, Stop, SyncId, Timing, Uid};
 
 use crate::check::Checks;
 use disk::Disk;
@@ -68,6 +68,7 @@ enum Arrival {
     Dialled(usize),
     DialFailed { conn: usize, refused: bool },
     Read(ReadId, Found),
+    Persisted(SyncId, usize),
     Cut(Cut),
 }
 

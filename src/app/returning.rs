@@ -1,0 +1,189 @@
+//! What the files of earlier runs mean for this one: which room, where, under which name, and what the log lacks.
+
+use std::collections::HashSet;
+use std::fs::File;
+use std::io::{self, BufRead as _, BufReader, Seek as _, SeekFrom};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use super::place;
+use crate::cli::{self, Chat, Start};
+use crate::failure::{Exit, Failure};
+use crate::ring::{self, AuthorId, Index, Name, RoomId, SessionId, Shown, Uid};
+use crate::store::{self, Ask, OpenError, Opened, Peeked};
+use crate::ui::format::LineFormat;
+use crate::ui::herald::{Ahead, line_hash};
+
+/// Bytes of one line of the log that are compared; no chat line is longer.
+const LINE_BYTES_MAX: u64 = 256 * 1024;
+
+/// What the files of this port remember. Nothing where they are not to be used, or where the port is not known yet.
+///
+/// # Errors
+/// A damaged file cannot be moved aside, or the file is a newer program's.
+pub fn remembered(chat: &Chat) -> Result<Option<Peeked>, Failure> {
+    if chat.ephemeral || chat.port == 0 {
+        return Ok(None);
+    }
+    let path = store::file_in(&chat.data_dir, chat.port);
+    match store::peek(&path) {
+        Ok(peeked) => Ok(peeked),
+        // Moved aside when it is opened; what it still says counts already.
+        Err(store::Error::Damaged(why)) if chat.start == Start::Return => {
+            let aside = store::set_aside(&path, &why).map_err(|error| unusable(&path, &error))?;
+            crate::failure::complain(aside_text(&aside));
+            Ok(store::peek(&path).ok().flatten())
+        }
+        Err(store::Error::Damaged(_) | store::Error::Unwritable(_) | store::Error::Older(_)) => Ok(None),
+        Err(error @ (store::Error::Newer(_) | store::Error::Unsynced(_))) => {
+            Err(unusable(&path, &OpenError::Unusable(error)))
+        }
+    }
+}
+
+/// What the person has left open, as the last run had it.
+pub fn fill_in(chat: &mut Chat, remembered: Option<&Peeked>) -> Result<(), Failure> {
+    let known = remembered.filter(|peeked| !peeked.rooms.is_empty());
+    if chat.start == Start::Return && known.is_none() {
+        return Err(cli::nothing_to_do());
+    }
+    let Some(peeked) = known else { return Ok(()) };
+    if chat.rename
+        && let Some(Ok(name)) = peeked.name.as_deref().map(Name::parse)
+    {
+        chat.name = name;
+    }
+    if chat.address.is_none()
+        && chat.advertise.is_none()
+        && !matches!(chat.start, Start::Join(_))
+        && !chat.new
+        && let Some(ip) = peeked.uid.map(|uid| uid.0.ip())
+    {
+        // An address that has gone is not insisted on: the one towards a member is as good.
+        let towards = || peeked.book.iter().find_map(|uid| place::local_ip_towards(uid.0));
+        chat.address = if place::is_ours(ip) { Some(ip) } else { towards() };
+    }
+    Ok(())
+}
+
+/// The room of this run, if the files have it, and how the node begins.
+pub fn begin(
+    chat: &Chat,
+    remembered: Option<&Peeked>,
+    contacts: &[SocketAddr],
+    fresh: RoomId,
+) -> (Option<RoomId>, ring::Start) {
+    let rooms = remembered.map_or(&[][..], |peeked| &peeked.rooms);
+    let last = rooms.first().copied();
+    match &chat.start {
+        Start::Found if chat.new => (None, ring::Start::Found(fresh)),
+        Start::Found | Start::Return => match last {
+            Some(room) => (Some(room), ring::Start::Reopen),
+            None => (None, ring::Start::Found(fresh)),
+        },
+        Start::Join(_) => {
+            // Whichever room is there: one of those that are kept here, or a new one.
+            let there =
+                (!rooms.is_empty()).then(|| contacts.iter().find_map(|contact| place::room_at(*contact))).flatten();
+            let room = match there {
+                Some(room) => rooms.iter().copied().find(|known| *known == room),
+                None => last,
+            };
+            (room, ring::Start::Join(contacts.to_vec()))
+        }
+    }
+}
+
+/// Opens the store.
+///
+/// # Errors
+/// Another process has the file, or it cannot be used.
+pub fn open(
+    chat: &Chat,
+    port: u16,
+    room: Option<RoomId>,
+    uid: Uid,
+    (author, session): (AuthorId, SessionId),
+) -> Result<Opened, Failure> {
+    if chat.ephemeral {
+        return Ok(Opened::ephemeral(author));
+    }
+    let path = store::file_in(&chat.data_dir, port);
+    let ask = Ask { room, session, author, name: chat.name.to_string(), uid };
+    store::open(&path, &ask).map_err(|error| unusable(&path, &error))
+}
+
+/// What is told of a damaged file.
+pub fn aside_text(aside: &store::Aside) -> String {
+    let file = aside.path.file_name().unwrap_or_default().to_string_lossy();
+    format!("the history file was damaged ({}): it is now {file}, and its lines come from the others again", aside.why)
+}
+
+fn unusable(path: &Path, error: &OpenError) -> Failure {
+    let what = format!("cannot use {}", path.display());
+    let (why, hint) = match error {
+        OpenError::Held(who) => (
+            format!("it is in use by {who}"),
+            "try another port with -p PORT, or another directory with --data-dir DIR",
+        ),
+        OpenError::Unusable(error @ store::Error::Newer(_)) => {
+            (error.to_string(), "try that program, or --data-dir DIR")
+        }
+        OpenError::Unusable(error) => {
+            (error.to_string(), "try another directory with --data-dir DIR, or --ephemeral to keep nothing")
+        }
+    };
+    Failure::new(Exit::Files, what, why, hint)
+}
+
+/// After a run that has found its file to be damaged: it is moved aside, so that the next run begins anew.
+pub fn after_damage(chat: &Chat, port: u16, why: &str) -> Failure {
+    let path: PathBuf = store::file_in(&chat.data_dir, port);
+    match store::set_aside(&path, why) {
+        Ok(aside) => Failure::new(
+            Exit::Files,
+            format!("the history in {} is damaged; left the room", path.display()),
+            format!("{why}\nit is now {}", aside.path.display()),
+            "start again: its lines come from the others; then check the disk",
+        ),
+        Err(error) => unusable(&path, &error),
+    }
+}
+
+/// What a crash has left of the log that people read: the lines that stand in the store behind what is known to be
+/// logged, but not in the log behind that place; and those that stand in the log alone, which may come once more.
+///
+/// # Errors
+/// The log cannot be read.
+pub fn compare(opened: &Opened, log: &mut File) -> io::Result<(String, Ahead)> {
+    let (logged, bytes) = opened.logged;
+    let from = if log.metadata()?.len() >= bytes { bytes } else { 0 };
+    log.seek(SeekFrom::Start(from))?;
+    let mut reader = BufReader::new(log);
+    let (mut seen, mut line) = (HashSet::new(), Vec::new());
+    loop {
+        line.clear();
+        if io::Read::take(&mut reader, LINE_BYTES_MAX).read_until(b'\n', &mut line)? == 0 {
+            break;
+        }
+        seen.insert(line_hash(&line));
+    }
+    let (mut format, mut text, mut missing) = (LineFormat::default(), String::new(), String::new());
+    let read = opened.history.after(logged, |entry| {
+        text.clear();
+        if was_to_be_logged(entry.index, entry.line(), &opened.shown)
+            && format.push(&entry, &mut text, &mut String::new())
+            && !seen.remove(&line_hash(text.as_bytes()))
+        {
+            missing.push_str(&text);
+        }
+    });
+    read.map_err(|error| io::Error::other(error.to_string()))?;
+    Ok((missing, seen))
+}
+
+fn was_to_be_logged(index: Index, line: Option<&ring::Line>, shown: &Shown) -> bool {
+    // What was shown out of the log's order was logged then, with the timestamp of then.
+    let before = |line: &ring::Line| shown.lines.get(&line.id.key()).is_some_and(|&n| line.id.n <= n);
+    index > shown.up_to && line.is_some_and(|line| !before(line))
+}

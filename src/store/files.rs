@@ -1,0 +1,265 @@
+//! A node's file: whose it is, what it remembers, and what to do when it is damaged.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use rusqlite::{Connection, OpenFlags};
+use rustix::fs::{FlockOperation, flock};
+
+use super::sqlite::{Error, Sqlite, open_to_read};
+use super::{History, Store as _};
+use crate::ring::{AuthorId, Index, Record, RoomId, Saved, SessionId, Shown, Uid};
+
+/// What a file remembers, read without owning it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Peeked {
+    /// The name of the last run.
+    pub name: Option<String>,
+    /// The address that others dialled in the last run.
+    pub uid: Option<Uid>,
+    /// The rooms, that of the last run first.
+    pub rooms: Vec<RoomId>,
+    /// Who was met in the room of the last run.
+    pub book: Vec<Uid>,
+}
+
+/// How a run begins.
+#[derive(Clone, Debug)]
+pub struct Ask {
+    /// The room: one that the file holds, or none yet.
+    pub room: Option<RoomId>,
+    /// This run.
+    pub session: SessionId,
+    /// The identity to take where the file has none.
+    pub author: AuthorId,
+    /// The run's name, to be remembered.
+    pub name: String,
+    /// The address that others dial, to be remembered.
+    pub uid: Uid,
+}
+
+/// A file in use.
+#[derive(Debug)]
+pub struct Opened {
+    /// The store.
+    pub history: History,
+    /// What it holds.
+    pub saved: Saved,
+    /// The owner.
+    pub author: AuthorId,
+    /// The log that people read is complete up to this index and this many bytes.
+    pub logged: (Index, u64),
+    /// What was shown beyond the log.
+    pub shown: Shown,
+    /// Where the damaged file is that was here.
+    pub aside: Option<Aside>,
+}
+
+/// A damaged file, moved out of the way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Aside {
+    /// Where it is.
+    pub path: PathBuf,
+    /// What was wrong.
+    pub why: String,
+}
+
+/// Why a file cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OpenError {
+    /// Another process has it, and who, as far as it says.
+    Held(String),
+    /// See [`Error`].
+    Unusable(Error),
+}
+
+impl From<Error> for OpenError {
+    fn from(error: Error) -> Self {
+        Self::Unusable(error)
+    }
+}
+
+/// The mark of a file's only owner, on the file itself. Held until it is dropped.
+#[derive(Debug)]
+pub struct Lock {
+    _file: File,
+}
+
+impl Lock {
+    fn take(path: &Path) -> Result<Self, OpenError> {
+        let unwritable = |error: io::Error| OpenError::Unusable(Error::Unwritable(error.to_string()));
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
+        let file = file.map_err(unwritable)?;
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Err(rustix::io::Errno::WOULDBLOCK) => Err(OpenError::Held(holder(path))),
+            // Some network file systems know no locks: better an unlocked file than none.
+            Ok(()) | Err(_) => Ok(Self { _file: file }),
+        }
+    }
+}
+
+/// The file of the node with this port.
+pub fn file_in(dir: &Path, port: u16) -> PathBuf {
+    dir.join(format!("chat_{port}.db"))
+}
+
+/// Who says to have the file.
+fn holder(path: &Path) -> String {
+    let said = open_to_read(path).ok().map(|db| (fact(&db, "name"), fact(&db, "uid"), fact(&db, "pid")));
+    match said {
+        Some((Some(name), Some(uid), Some(pid))) => format!("{name}({uid}), process {pid}"),
+        Some(_) | None => "another process".to_owned(),
+    }
+}
+
+/// What a file remembers. `None`: there is none.
+///
+/// # Errors
+/// See [`Error`].
+pub fn peek(path: &Path) -> Result<Option<Peeked>, Error> {
+    if !path.try_exists().unwrap_or(false) || path.metadata().is_ok_and(|meta| meta.len() == 0) {
+        return Ok(None);
+    }
+    peek_into(&open_to_read(path)?).map(Some)
+}
+
+fn fact(db: &Connection, key: &str) -> Option<String> {
+    db.query_row("SELECT value FROM node WHERE key = ?1", [key], |row| row.get(0)).ok()
+}
+
+fn peek_into(db: &Connection) -> Result<Peeked, Error> {
+    let rooms = {
+        let mut rooms = db.prepare("SELECT id FROM room ORDER BY entered DESC, no DESC")?;
+        let rooms = rooms.query_map([], |row| row.get::<_, i64>(0).map(|id| RoomId(id.cast_unsigned())))?;
+        rooms.collect::<Result<Vec<_>, _>>()?
+    };
+    let book = {
+        let sql = "SELECT uid FROM book WHERE room =
+                   (SELECT no FROM room ORDER BY entered DESC, no DESC LIMIT 1) ORDER BY uid";
+        let mut book = db.prepare(sql)?;
+        let book = book.query_map([], |row| row.get::<_, String>(0))?;
+        book.filter_map(|uid| uid.ok()?.parse().ok()).collect()
+    };
+    let uid = fact(db, "uid").and_then(|uid| uid.parse().ok());
+    Ok(Peeked { name: fact(db, "name"), uid, rooms, book })
+}
+
+/// Opens the file for a run. A damaged one is moved aside, and what it still says of the room, its members and its owner
+/// goes into a new one: the log comes from the others again.
+///
+/// # Errors
+/// See [`OpenError`].
+pub fn open(path: &Path, ask: &Ask) -> Result<Opened, OpenError> {
+    let lock = Lock::take(path)?;
+    match open_locked(path, ask, lock, None) {
+        Err(OpenError::Unusable(Error::Damaged(why))) => {
+            let (aside, lock, room) = move_aside(path, why)?;
+            let ask = Ask { room: ask.room.filter(|&asked| Some(asked) == room), ..ask.clone() };
+            open_locked(path, &ask, lock, Some(aside))
+        }
+        other => other,
+    }
+}
+
+fn open_locked(path: &Path, ask: &Ask, lock: Lock, aside: Option<Aside>) -> Result<Opened, OpenError> {
+    let mut file = Sqlite::open(path)?;
+    sync_directory(path);
+    let author = match file.fact("author")?.map(|text| u64::from_str_radix(&text, 16)) {
+        Some(Ok(bits)) => AuthorId(bits),
+        Some(Err(_)) => return Err(Error::Damaged("it holds an author that is none".to_owned()).into()),
+        None => ask.author,
+    };
+    // A log that a crash has left long may be all that the disk lacks; where it cannot be emptied, what follows says so.
+    let _ = file.shrink();
+    file.set_fact("author", &format!("{:016x}", author.0))?;
+    file.set_fact("name", &ask.name)?;
+    file.set_fact("uid", &ask.uid.to_string())?;
+    file.set_fact("pid", &std::process::id().to_string())?;
+    file.enter(ask.room, author, ask.session)?;
+    let (saved, logged, shown) = (file.saved()?, file.log_mark()?, file.shown()?);
+    let history = History::kept(file, lock)?;
+    Ok(Opened { history, saved, author, logged, shown, aside })
+}
+
+/// A new file's name must survive the loss of power as its content does.
+fn sync_directory(path: &Path) {
+    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // Where directories cannot be synced, the file system looks after them itself.
+    let _ = File::open(dir).and_then(|dir| dir.sync_all());
+}
+
+/// Moves a damaged file out of the way, after a run that has found it to be so.
+///
+/// # Errors
+/// See [`OpenError`].
+pub fn set_aside(path: &Path, why: &str) -> Result<Aside, OpenError> {
+    move_aside(path, why.to_owned()).map(|(aside, ..)| aside)
+}
+
+/// Renames the file and what belongs to it, and begins a new one with what the old one still says.
+fn move_aside(path: &Path, why: String) -> Result<(Aside, Lock, Option<RoomId>), OpenError> {
+    let unwritable = |error: io::Error| OpenError::Unusable(Error::Unwritable(error.to_string()));
+    let left = salvage(path);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let suffixed = |suffix: &str| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(suffix);
+        PathBuf::from(name)
+    };
+    let free = (0..).map(|n: u32| match n {
+        0 => format!(".damaged-{now}"),
+        n => format!(".damaged-{now}-{n}"),
+    });
+    let mark = free.into_iter().find(|mark| !suffixed(mark).exists()).unwrap_or_default();
+    for part in ["-wal", "-shm"] {
+        match fs::rename(suffixed(part), suffixed(&format!("{mark}{part}"))) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(unwritable(error)),
+            Ok(()) | Err(_) => {}
+        }
+    }
+    let aside = Aside { path: suffixed(&mark), why };
+    fs::rename(path, &aside.path).map_err(unwritable)?;
+    let lock = Lock::take(path)?;
+    let mut file = Sqlite::open(path)?;
+    if let Some(author) = left.author {
+        file.set_fact("author", &format!("{:016x}", author.0))?;
+    }
+    if let Some(room) = left.room {
+        let mut group = vec![Record::Room(room)];
+        group.extend(left.book.into_iter().map(Record::Met));
+        file.write(&group)?;
+    }
+    Ok((aside, lock, left.room))
+}
+
+/// What a damaged file still says.
+#[derive(Debug, Default)]
+struct Salvaged {
+    author: Option<AuthorId>,
+    room: Option<RoomId>,
+    book: Vec<Uid>,
+}
+
+fn salvage(path: &Path) -> Salvaged {
+    // Whatever its length: the first pages may be whole.
+    let Ok(db) = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY) else {
+        return Salvaged::default();
+    };
+    let author = fact(&db, "author").and_then(|text| u64::from_str_radix(&text, 16).ok()).map(AuthorId);
+    match peek_into(&db) {
+        Ok(peeked) => Salvaged { author, room: peeked.rooms.first().copied(), book: peeked.book },
+        Err(_) => Salvaged { author, ..Salvaged::default() },
+    }
+}
+
+impl Opened {
+    /// A history that ends with the process.
+    pub fn ephemeral(author: AuthorId) -> Self {
+        let history = History::ephemeral();
+        let saved = history.saved().unwrap_or_default();
+        Self { history, saved, author, logged: (Index(0), 0), shown: Shown::default(), aside: None }
+    }
+}

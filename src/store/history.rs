@@ -1,0 +1,332 @@
+//! The store of a running node: the file, and what to do when the file takes no more.
+//!
+//! A disk that is full, or that has failed, costs nobody the room. What cannot be written is kept in memory, up to
+//! [`OVERLAY_BYTES_MAX`], on top of what the file holds; the person is told once. A full disk is tried again, and when it
+//! takes everything, the person is told that too. A medium that has failed to sync is not asked again: what is on it is
+//! not known.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::files::Lock;
+use super::keeper::{COMMIT_BYTES, Keeper};
+use super::sqlite::{Error, Sqlite};
+use super::{Done, Health, LogMark, MemoryStore, Store};
+use crate::ring::{Cut, Entry, Found, Index, Line, Record, Saved, Wanted};
+
+/// Bytes, as [`Entry::weight`] counts them, that are kept in memory while the file takes no more; with more the node ends.
+pub const OVERLAY_BYTES_MAX: usize = 128 * 1024 * 1024;
+/// Between two looks whether the file takes something again.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// A node's history: on disk, or in memory alone.
+#[derive(Debug)]
+pub struct History {
+    disk: Option<Disk>,
+    /// The whole history without a disk; with one, what it has not taken.
+    memory: Option<MemoryStore>,
+    /// Bytes in memory, never too few.
+    held: usize,
+    /// What the next commit writes.
+    group: Vec<Record>,
+    news: Vec<Health>,
+    again: Instant,
+}
+
+#[derive(Debug)]
+struct Disk {
+    /// Ends before the file is closed.
+    keeper: Keeper,
+    file: Sqlite,
+    hopeless: bool,
+    /// Let go last: closing this file in between would take SQLite's own locks along.
+    _lock: Lock,
+}
+
+impl History {
+    /// One that ends with the process.
+    pub fn ephemeral() -> Self {
+        Self {
+            disk: None,
+            memory: Some(MemoryStore::new()),
+            held: 0,
+            group: Vec::new(),
+            news: Vec::new(),
+            again: Instant::now(),
+        }
+    }
+
+    /// One that is kept in a file, which has entered its room.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn kept(file: Sqlite, lock: Lock) -> Result<Self, Error> {
+        let keeper = Keeper::start(file.path())?;
+        keeper.wrote(1, file.room_no(), file.tail().0);
+        let disk = Disk { keeper, file, hopeless: false, _lock: lock };
+        Ok(Self { disk: Some(disk), memory: None, ..Self::ephemeral() })
+    }
+
+    /// Calls `take` with every entry after an index; of a store in memory with none.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn after(&self, index: Index, take: impl FnMut(Arc<Entry>)) -> Result<(), Error> {
+        self.disk.as_ref().map_or(Ok(()), |disk| disk.file.after(index, take))
+    }
+
+    /// Writes the group.
+    fn write(&mut self) -> Result<(), Error> {
+        if self.group.is_empty() {
+            return Ok(());
+        }
+        let group = std::mem::take(&mut self.group);
+        if self.memory.is_none()
+            && let Some(disk) = &mut self.disk
+        {
+            let written = match disk.file.write(&group) {
+                // What is in the write-ahead log twice takes room that it need not.
+                Err(Error::Unwritable(_)) if disk.file.shrink().is_ok() => disk.file.write(&group),
+                done => done,
+            };
+            match written {
+                Ok(()) => {
+                    disk.told(&group);
+                    self.group = group;
+                    self.group.clear();
+                    return Ok(());
+                }
+                Err(error) => self.fall_back(error)?,
+            }
+        }
+        for record in &group {
+            self.remember(record)?;
+        }
+        Ok(())
+    }
+
+    /// From now on what is written is kept in memory.
+    fn fall_back(&mut self, error: Error) -> Result<(), Error> {
+        let Some(disk) = &mut self.disk else { return Ok(()) };
+        let again = match &error {
+            Error::Unwritable(_) => true,
+            Error::Unsynced(_) => false,
+            Error::Damaged(_) | Error::Newer(_) | Error::Older(_) => return Err(error),
+        };
+        disk.hopeless |= !again;
+        if self.memory.is_none() {
+            let overlay = disk.file.overlay()?;
+            self.held = overlay.weight();
+            self.memory = Some(overlay);
+            self.again = Instant::now() + AGAIN;
+            self.news.push(Health::Failing { why: error.to_string(), again });
+        } else if !again {
+            self.news.push(Health::Failing { why: error.to_string(), again });
+        }
+        Ok(())
+    }
+
+    fn remember(&mut self, record: &Record) -> Result<(), Error> {
+        let Some(memory) = &mut self.memory else { return Ok(()) };
+        let Ok(()) = memory.save(record);
+        if self.disk.is_none() {
+            return Ok(());
+        }
+        self.held += match record {
+            Record::Append(entries) => entries.iter().map(|entry| entry.weight()).sum(),
+            Record::Queue(lines) => lines.iter().map(|line| line.weight()).sum(),
+            Record::Room(_) | Record::Promise(_) | Record::Met(_) | Record::Forget(_) | Record::Shown(_) => {
+                Line::OVERHEAD
+            }
+        };
+        self.check_held()
+    }
+
+    fn check_held(&mut self) -> Result<(), Error> {
+        if self.held <= OVERLAY_BYTES_MAX {
+            return Ok(());
+        }
+        self.held = self.memory.as_ref().map_or(0, MemoryStore::weight);
+        match self.held > OVERLAY_BYTES_MAX {
+            true => {
+                let mib = OVERLAY_BYTES_MAX / (1024 * 1024);
+                Err(Error::Unwritable(format!("more than {mib} MiB wait in memory for the disk")))
+            }
+            false => Ok(()),
+        }
+    }
+
+    /// Gives the file what was kept in memory meanwhile.
+    fn recover(&mut self) -> Result<(), Error> {
+        let (Some(disk), Some(memory)) = (&mut self.disk, &self.memory) else { return Ok(()) };
+        match disk.file.adopt(memory) {
+            Ok(()) => {
+                disk.told(&[]);
+                disk.keeper.wrote(self.held as u64, disk.file.room_no(), disk.file.tail().0);
+                self.memory = None;
+                self.held = 0;
+                self.news.push(Health::Well);
+                Ok(())
+            }
+            Err(error) => self.fall_back(error),
+        }
+    }
+
+    /// An index below what is kept in memory needs more of the file there.
+    fn reach_back(&mut self, keep: Index) -> Result<(), Error> {
+        let (Some(disk), Some(memory)) = (&mut self.disk, &mut self.memory) else { return Ok(()) };
+        if keep < memory.base.tail.index {
+            let (base, mut entries) = disk.file.split_at(keep)?;
+            let before = usize::try_from(memory.base.tail.index.0 - keep.0).unwrap_or(usize::MAX);
+            entries.truncate(before);
+            memory.put_before(base, entries);
+            self.held = memory.weight();
+            return self.check_held();
+        }
+        Ok(())
+    }
+}
+
+impl Disk {
+    /// The keeper hears what was written.
+    fn told(&self, group: &[Record]) {
+        let bytes: usize = group
+            .iter()
+            .map(|record| match record {
+                Record::Append(entries) => entries.iter().map(|entry| entry.weight()).sum(),
+                Record::Queue(lines) => lines.iter().map(|line| line.weight()).sum(),
+                Record::Room(_) | Record::Promise(_) | Record::Met(_) | Record::Forget(_) | Record::Shown(_) => 1,
+            })
+            .sum();
+        self.keeper.wrote(bytes as u64 + COMMIT_BYTES, self.file.room_no(), self.file.tail().0);
+    }
+}
+
+impl Store for History {
+    type Error = Error;
+
+    fn saved(&self) -> Result<Saved, Error> {
+        match (&self.memory, &self.disk) {
+            (Some(memory), _) => {
+                let Ok(saved) = memory.saved();
+                Ok(saved)
+            }
+            (None, Some(disk)) => disk.file.saved(),
+            (None, None) => Ok(Saved::default()),
+        }
+    }
+
+    fn save(&mut self, record: &Record) -> Result<(), Error> {
+        match (&mut self.memory, &self.disk) {
+            (Some(memory), None) => {
+                let Ok(()) = memory.save(record);
+            }
+            _ => self.group.push(record.clone()),
+        }
+        Ok(())
+    }
+
+    fn commit(&mut self) -> Result<(), Error> {
+        self.write()
+    }
+
+    fn sync(&mut self) -> Result<(), Error> {
+        self.write()?;
+        if let (Some(disk), None) = (&self.disk, &self.memory)
+            && let Err(error) = disk.keeper.sync_now()
+        {
+            return self.fall_back(error);
+        }
+        Ok(())
+    }
+
+    fn persist(&mut self, done: Done) -> Result<(), Error> {
+        self.write()?;
+        match (&self.disk, &self.memory) {
+            (Some(disk), None) => disk.keeper.persist(done),
+            // Nothing better can be had, and the person has been told.
+            _ => done(),
+        }
+        Ok(())
+    }
+
+    fn read(&mut self, wanted: &Wanted) -> Result<Found, Error> {
+        self.write()?;
+        let in_memory = |memory: &mut MemoryStore| {
+            let Ok(found) = memory.read(wanted);
+            found
+        };
+        match (&mut self.memory, &self.disk) {
+            (Some(memory), None) => Ok(in_memory(memory)),
+            (Some(memory), Some(disk)) => match *wanted {
+                Wanted::Log { from, .. } if from > memory.base.tail.index => Ok(in_memory(memory)),
+                Wanted::Log { from, bytes_max } => {
+                    // What the file holds beyond was cut in memory.
+                    let found = disk.file.read(&Wanted::Log { from, bytes_max })?;
+                    let Found::Log(mut entries) = found else { return Ok(found) };
+                    entries.retain(|entry| entry.index <= memory.base.tail.index);
+                    Ok(Found::Log(entries))
+                }
+                Wanted::Newest { to, lines, bytes_max } => {
+                    let Found::Log(newest) = in_memory(memory) else { return Ok(Found::Log(Vec::new())) };
+                    if newest.len() >= lines {
+                        return Ok(Found::Log(newest));
+                    }
+                    let to = to.min(memory.base.tail.index);
+                    let older = disk.file.read(&Wanted::Newest { to, lines: lines - newest.len(), bytes_max })?;
+                    let Found::Log(mut all) = older else { return Ok(older) };
+                    all.extend(newest);
+                    Ok(Found::Log(all))
+                }
+                Wanted::Pending { .. } => Ok(in_memory(memory)),
+            },
+            (None, Some(disk)) => disk.file.read(wanted),
+            (None, None) => Ok(Found::Log(Vec::new())),
+        }
+    }
+
+    fn cut(&mut self, keep: Index) -> Result<Cut, Error> {
+        self.write()?;
+        if self.memory.is_none()
+            && let Some(disk) = &mut self.disk
+        {
+            match disk.file.cut(keep) {
+                Ok(cut) => {
+                    disk.told(&[]);
+                    match disk.keeper.sync_now() {
+                        Ok(()) => return Ok(cut),
+                        Err(error) => {
+                            self.fall_back(error)?;
+                            return Ok(cut);
+                        }
+                    }
+                }
+                Err(error) => self.fall_back(error)?,
+            }
+        }
+        self.reach_back(keep)?;
+        let Some(memory) = &mut self.memory else { return Err(Error::Damaged("there is no store".to_owned())) };
+        let Ok(cut) = memory.cut(keep);
+        Ok(cut)
+    }
+
+    fn logged(&mut self, mark: LogMark) {
+        if let (Some(disk), None) = (&self.disk, &self.memory)
+            && disk.file.set_log_mark(mark) == Ok(true)
+        {
+            disk.told(&[]);
+        }
+    }
+
+    fn tend(&mut self) -> Result<Vec<Health>, Error> {
+        if let Some(error) = self.disk.as_ref().and_then(|disk| disk.keeper.failed()) {
+            self.fall_back(error)?;
+        }
+        let hopeful = self.disk.as_ref().is_some_and(|disk| !disk.hopeless);
+        if self.memory.is_some() && hopeful && self.again <= Instant::now() {
+            self.again = Instant::now() + AGAIN;
+            self.recover()?;
+        }
+        Ok(std::mem::take(&mut self.news))
+    }
+}

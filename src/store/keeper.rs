@@ -1,0 +1,238 @@
+//! What is done for the file behind the node's back: syncs, checkpoints, the full-text index.
+//!
+//! A thread of its own with a connection of its own. The node's transactions go into SQLite's write-ahead log, which is
+//! safe from the end of the process at once, and from the loss of power once it is synced: within
+//! [`SYNC_EVERY`], or when the node asks. A sync flushes the write-ahead log's file itself, which takes no lock, so the
+//! node writes on meanwhile.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use rusqlite::Connection;
+
+use super::Done;
+use super::reader::index_some;
+use super::sqlite::{Error, open_again};
+
+/// What is written is on the medium after this, at the latest.
+pub const SYNC_EVERY: Duration = Duration::from_millis(500);
+/// Requests that wait for the thread.
+const REQUESTS_MAX: usize = 64;
+/// Bytes of the write-ahead log between two checkpoints, about.
+const CHECKPOINT_BYTES: u64 = 4 * 1024 * 1024;
+/// Bytes that a transaction adds to the write-ahead log beside what it holds, about: two pages that it has touched.
+pub const COMMIT_BYTES: u64 = 8 * 1024;
+/// Pages of the write-ahead log after which writers wait until it begins anew.
+const WAL_PAGES_MAX: i64 = 4 * 1024;
+/// Without a new entry for so long, the room is quiet enough to index.
+const QUIET: Duration = Duration::from_millis(300);
+/// Entries that may wait for the index while the room is busy; a search reads those line by line.
+const UNINDEXED_MAX: u64 = 50_000;
+/// Entries indexed in one transaction, for which the node may have to wait.
+const INDEX_ENTRIES: usize = 256;
+/// Between two such transactions in a busy room.
+const INDEX_PAUSE: Duration = Duration::from_millis(20);
+
+/// What the node and the thread share.
+#[derive(Debug, Default)]
+struct Shared {
+    /// Bytes written, ever.
+    written: AtomicU64,
+    /// The number of the room in the file, plus one; zero: none.
+    room: AtomicU64,
+    /// The end of the log.
+    tail: AtomicU64,
+    stop: AtomicBool,
+    failed: Mutex<Option<Error>>,
+}
+
+/// The thread, seen from the node. Dropping it syncs what was written, and ends it.
+#[derive(Debug)]
+pub struct Keeper {
+    requests: Option<SyncSender<Done>>,
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+    wal: PathBuf,
+}
+
+impl Keeper {
+    /// Starts the thread for a file that is open already.
+    ///
+    /// # Errors
+    /// The file cannot be opened once more, or the system starts no more threads.
+    pub fn start(path: &Path) -> Result<Self, Error> {
+        let wal = path.with_extension("db-wal");
+        let db = open_again(path)?;
+        let (requests, asked) = sync_channel(REQUESTS_MAX);
+        let shared = Arc::new(Shared::default());
+        let work = Work { db, wal: wal.clone(), file: None, shared: shared.clone(), synced: 0, checkpointed: 0 };
+        let thread = std::thread::Builder::new().name("store".to_owned()).spawn(move || work.run(&asked));
+        let thread = thread.map_err(|error| Error::Unwritable(error.to_string()))?;
+        Ok(Self { requests: Some(requests), shared, thread: Some(thread), wal })
+    }
+
+    /// So many bytes more were written, and the log of this room ends there.
+    pub fn wrote(&self, bytes: u64, room: Option<i64>, tail: u64) {
+        self.shared.tail.store(tail, Ordering::Relaxed);
+        self.shared.room.store(room.map_or(0, |no| no.unsigned_abs() + 1), Ordering::Relaxed);
+        self.shared.written.fetch_add(bytes, Ordering::Release);
+    }
+
+    /// Calls `done` when everything written so far is on the medium, or when that has failed.
+    pub fn persist(&self, done: Done) {
+        match self.requests.as_ref().map(|requests| requests.try_send(done)) {
+            Some(Ok(())) | None => {}
+            // The thread has ended: see `failed`.
+            Some(Err(TrySendError::Full(done) | TrySendError::Disconnected(done))) => done(),
+        }
+    }
+
+    /// Puts everything written so far on the medium, now.
+    ///
+    /// # Errors
+    /// [`Error::Unsynced`].
+    pub fn sync_now(&self) -> Result<(), Error> {
+        sync(&mut None, &self.wal)
+    }
+
+    /// What has gone wrong, once.
+    pub fn failed(&self) -> Option<Error> {
+        self.shared.failed.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        self.shared.stop.store(true, Ordering::Release);
+        drop(self.requests.take());
+        if let Some(thread) = self.thread.take() {
+            // It has panicked: there is nobody to tell.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Flushes the write-ahead log. Where it has gone with a checkpoint, that has synced everything.
+fn sync(file: &mut Option<File>, wal: &Path) -> Result<(), Error> {
+    let unsynced = |error: io::Error| Error::Unsynced(error.to_string());
+    if file.is_none() {
+        match File::open(wal) {
+            Ok(open) => *file = Some(open),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(unsynced(error)),
+        }
+    }
+    file.as_ref().map_or(Ok(()), File::sync_data).map_err(unsynced)
+}
+
+struct Work {
+    db: Connection,
+    wal: PathBuf,
+    file: Option<File>,
+    shared: Arc<Shared>,
+    /// Bytes written, ever, when it was last synced, and when it was last checkpointed.
+    synced: u64,
+    checkpointed: u64,
+}
+
+impl Work {
+    fn run(mut self, asked: &Receiver<Done>) {
+        let mut next = Instant::now() + SYNC_EVERY;
+        let mut moved = (0, Instant::now());
+        loop {
+            match asked.recv_timeout(next.saturating_duration_since(Instant::now())) {
+                Ok(first) => {
+                    // One sync serves all who have asked by now.
+                    let all: Vec<Done> = std::iter::once(first).chain(asked.try_iter()).collect();
+                    self.sync();
+                    all.into_iter().for_each(|done| done());
+                    if Instant::now() < next {
+                        continue;
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => {
+                    self.sync();
+                    return;
+                }
+            }
+            let written = self.shared.written.load(Ordering::Acquire);
+            if written != moved.0 {
+                moved = (written, Instant::now());
+            }
+            self.sync();
+            self.checkpoint(written);
+            let more = self.index(moved.1.elapsed() >= QUIET);
+            next = Instant::now() + if more { INDEX_PAUSE } else { SYNC_EVERY };
+        }
+    }
+
+    fn fail(&self, error: Error) {
+        let mut failed = self.shared.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        failed.get_or_insert(error);
+    }
+
+    fn sync(&mut self) {
+        let written = self.shared.written.load(Ordering::Acquire);
+        if written == self.synced {
+            return;
+        }
+        self.synced = written;
+        if let Err(error) = sync(&mut self.file, &self.wal) {
+            self.fail(error);
+        }
+    }
+
+    /// Moves what is in the write-ahead log into the file, without holding anybody up unless it has grown too long.
+    fn checkpoint(&mut self, written: u64) {
+        if written - self.checkpointed < CHECKPOINT_BYTES {
+            return;
+        }
+        self.checkpointed = written;
+        let checkpoint = |mode: &str| {
+            let sql = format!("PRAGMA wal_checkpoint({mode})");
+            self.db.query_row(&sql, [], |row| row.get::<_, i64>(1))
+        };
+        let done = checkpoint("PASSIVE").and_then(|pages| match pages > WAL_PAGES_MAX {
+            true => checkpoint("RESTART"),
+            false => Ok(pages),
+        });
+        match done.map_err(Error::from) {
+            Ok(_) => {}
+            // A full disk, or a reader in the way: what is in the log is safe there.
+            Err(Error::Unwritable(_)) => {}
+            Err(error) => self.fail(error),
+        }
+    }
+
+    /// Indexes some entries, if it is time. Whether there are more.
+    fn index(&mut self, quiet: bool) -> bool {
+        let Some(no) = self.shared.room.load(Ordering::Relaxed).checked_sub(1) else { return false };
+        let tail = self.shared.tail.load(Ordering::Relaxed);
+        let behind = if quiet { 0 } else { UNINDEXED_MAX };
+        loop {
+            match index_some(&mut self.db, no.cast_signed(), tail, behind, INDEX_ENTRIES) {
+                Ok(0) => return false,
+                Ok(_) if !quiet => return true,
+                Ok(_) => {}
+                // The log is written all the same, and a search reads what is not indexed.
+                Err(Error::Unwritable(_)) => return false,
+                Err(error) => {
+                    self.fail(error);
+                    return false;
+                }
+            }
+            let written = self.shared.written.load(Ordering::Acquire);
+            if written != self.synced || self.shared.stop.load(Ordering::Acquire) {
+                // Somebody speaks.
+                return true;
+            }
+        }
+    }
+}

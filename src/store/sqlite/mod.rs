@@ -1,0 +1,504 @@
+//! The history on disk: one SQLite file.
+//!
+//! Entries stand in batches as they stand on the wire, each with a checksum: one row for whatever was appended together.
+//! Every [`SUMMARY_EVERY`] entries the log's fold is written too, so that to open or to cut a log reads a bounded part of
+//! it. A group of records is one transaction of the write-ahead log. The writing connection never waits for the medium
+//! but in [`Sqlite::cut`]; the [`Keeper`](super::keeper::Keeper) syncs.
+
+mod log;
+mod queue;
+mod schema;
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use rusqlite::types::Value;
+use rusqlite::{Connection, ErrorCode, OptionalExtension as _, Transaction, TransactionBehavior, params};
+
+pub(super) use log::{Batches, decode, each, end, index_of, key};
+pub use schema::SCHEMA_VERSION;
+pub(super) use schema::{open_again, open_to_read};
+
+use super::{LogMark, MemoryStore};
+use crate::ring::{
+    AuthorId, Cut, Epoch, Found, Index, Record, RoomId, Saved, SessionId, SessionKey, Summary, Uid, Wanted,
+};
+
+/// Entries between two folds of the log that are written.
+const SUMMARY_EVERY: u64 = 16 * 1024;
+
+/// Why a history cannot be read or written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Error {
+    /// The disk takes no more, or not now: it may later.
+    Unwritable(String),
+    /// The medium has refused to keep what it took: what is on it is not known.
+    Unsynced(String),
+    /// The content is not what was written.
+    Damaged(String),
+    /// The file was written by a newer program, with this version of its tables.
+    Newer(usize),
+    /// The file has tables of an older version, and cannot be changed here.
+    Older(usize),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unwritable(why) | Self::Unsynced(why) | Self::Damaged(why) => f.write_str(why),
+            Self::Newer(version) => write!(f, "a newer program wrote it (version {version} of its tables)"),
+            Self::Older(version) => write!(f, "an older program wrote it (version {version} of its tables)"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<rusqlite::Error> for Error {
+    fn from(error: rusqlite::Error) -> Self {
+        let why = error.to_string();
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase | ErrorCode::TypeMismatch) => Self::Damaged(why),
+            Some(ErrorCode::DiskFull) => Self::Unwritable("no space left on the disk".to_owned()),
+            Some(ErrorCode::ReadOnly) => Self::Unwritable("it cannot be written".to_owned()),
+            Some(ErrorCode::SystemIoFailure) if is_sync_failure(&error) => Self::Unsynced(why),
+            Some(_) => Self::Unwritable(why),
+            // No row where one must be, or a value of another type.
+            None => Self::Damaged(why),
+        }
+    }
+}
+
+/// SQLite was told that a sync has failed (`SQLITE_IOERR_FSYNC`, `SQLITE_IOERR_DIR_FSYNC`).
+fn is_sync_failure(error: &rusqlite::Error) -> bool {
+    let codes = [rusqlite::ffi::SQLITE_IOERR_FSYNC, rusqlite::ffi::SQLITE_IOERR_DIR_FSYNC];
+    error.sqlite_error().is_some_and(|error| codes.contains(&error.extended_code))
+}
+
+/// One node's history on disk.
+#[derive(Debug)]
+pub struct Sqlite {
+    db: Connection,
+    path: PathBuf,
+    state: State,
+}
+
+/// What is known of the file's content, and of the run that writes it.
+#[derive(Debug)]
+struct State {
+    author: AuthorId,
+    session: SessionId,
+    /// The room that this run is in, and its number in the file.
+    room: Option<(i64, RoomId)>,
+    summary: Summary,
+    /// Up to here the fold is written.
+    folded: Index,
+    /// The last numbers of the queued rows of this run.
+    outbox: VecDeque<u64>,
+    /// The first pending line: nothing else of the queue can stand before it does.
+    front: Option<(SessionKey, u64)>,
+}
+
+impl Sqlite {
+    /// Opens a file, or makes one, and makes it today's. Until [`enter`](Self::enter) it is in no room.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        Ok(Self {
+            db: schema::open(path)?,
+            path: path.to_owned(),
+            state: State {
+                author: AuthorId(0),
+                session: SessionId(0),
+                room: None,
+                summary: Summary::default(),
+                folded: Index(0),
+                outbox: VecDeque::new(),
+                front: None,
+            },
+        })
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Reads one of the node's own facts.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn fact(&self, key: &str) -> Result<Option<String>, Error> {
+        let sql = "SELECT value FROM node WHERE key = ?1";
+        Ok(self.db.query_row(sql, [key], |row| row.get(0)).optional()?)
+    }
+
+    /// Writes one of the node's own facts.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn set_fact(&self, key: &str, value: &str) -> Result<(), Error> {
+        if self.fact(key)?.as_deref() != Some(value) {
+            self.db.execute("REPLACE INTO node (key, value) VALUES (?1, ?2)", [key, value])?;
+        }
+        Ok(())
+    }
+
+    /// The rooms that are kept here, the one of the last run first.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn rooms(&self) -> Result<Vec<RoomId>, Error> {
+        let sql = "SELECT id FROM room ORDER BY entered DESC, no DESC";
+        let mut statement = self.db.prepare_cached(sql)?;
+        let ids = statement.query_map([], |row| row.get::<_, i64>(0))?;
+        Ok(ids.map(|id| id.map(|id| RoomId(id.cast_unsigned()))).collect::<Result<_, _>>()?)
+    }
+
+    /// Begins a run in a room that is kept here, or in none. What earlier runs had queued goes behind what is pending.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn enter(&mut self, room: Option<RoomId>, author: AuthorId, session: SessionId) -> Result<(), Error> {
+        (self.state.author, self.state.session) = (author, session);
+        if let Some(id) = room {
+            let sql = "SELECT no FROM room WHERE id = ?1";
+            let no: i64 = self.db.query_row(sql, [id.0.cast_signed()], |row| row.get(0))?;
+            self.state.room = Some((no, id));
+            self.state.reload(&self.db)?;
+            self.in_transaction(|state, tx| {
+                tx.execute("UPDATE room SET entered = ?2 WHERE no = ?1", params![no, wall_ms()])?;
+                queue::requeue(tx, no, &state.summary)?;
+                state.insert_session(tx, no)
+            })?;
+        }
+        self.state.reload(&self.db)
+    }
+
+    /// Where the log ends.
+    pub fn tail(&self) -> Index {
+        self.state.summary.tail.index
+    }
+
+    /// What the file holds, for a node's birth.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn saved(&self) -> Result<Saved, Error> {
+        let Some((no, id)) = self.state.room else { return Ok(Saved::default()) };
+        let mut shown = queue::shown(&self.db, no)?;
+        shown.lines.retain(|&key, n| *n > self.state.summary.watermark(key));
+        let mut book = self.db.prepare_cached("SELECT uid FROM book WHERE room = ?1 ORDER BY uid")?;
+        let book = book.query_map([no], |row| row.get::<_, String>(0))?;
+        let book = book.map(|uid| uid?.parse::<Uid>().map_err(|_| damaged("an address that is none")));
+        Ok(Saved {
+            room: Some(id),
+            summary: self.state.summary.clone(),
+            pending: queue::marks(&self.db, no, &self.state.summary)?,
+            promise: self.promise(no)?,
+            book: book.collect::<Result<_, Error>>()?,
+            shown,
+        })
+    }
+
+    fn promise(&self, no: i64) -> Result<Option<Epoch>, Error> {
+        let sql = "SELECT promise FROM room WHERE no = ?1";
+        let promise: Option<String> = self.db.query_row(sql, [no], |row| row.get(0))?;
+        promise.map(|text| serde_json::from_str(&text).map_err(|_| damaged("a promise that is none"))).transpose()
+    }
+
+    /// Writes a group of records, whole or not at all.
+    ///
+    /// # Errors
+    /// See [`Error`]; nothing has changed.
+    pub fn write(&mut self, group: &[Record]) -> Result<(), Error> {
+        self.in_transaction(|state, tx| {
+            let mut entries = Vec::new();
+            for record in group {
+                match record {
+                    Record::Append(more) => entries.extend(more.iter().cloned()),
+                    other => {
+                        state.append(tx, &mut entries)?;
+                        state.write_one(tx, other)?;
+                    }
+                }
+            }
+            state.append(tx, &mut entries)
+        })
+    }
+
+    /// Writes or changes nothing: what is known of the content follows what is there.
+    fn in_transaction<T>(
+        &mut self,
+        work: impl FnOnce(&mut State, &Connection) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let begun = Transaction::new_unchecked(&self.db, TransactionBehavior::Immediate);
+        let done = begun.map_err(Error::from).and_then(|tx| {
+            let done = work(&mut self.state, &tx)?;
+            tx.commit()?;
+            Ok(done)
+        });
+        if done.is_err() {
+            self.state.reload(&self.db)?;
+        }
+        done
+    }
+
+    /// Reads entries or pending lines.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn read(&self, wanted: &Wanted) -> Result<Found, Error> {
+        let Some((no, _)) = self.state.room else {
+            return Ok(match wanted {
+                Wanted::Log { .. } | Wanted::Newest { .. } => Found::Log(Vec::new()),
+                Wanted::Pending { .. } => Found::Pending(Vec::new()),
+            });
+        };
+        match *wanted {
+            Wanted::Log { from, bytes_max } => Ok(Found::Log(log::some(&self.db, no, from, bytes_max)?)),
+            Wanted::Newest { to, lines, bytes_max } => Ok(Found::Log(log::newest(&self.db, no, to, lines, bytes_max)?)),
+            Wanted::Pending { after } => Ok(Found::Pending(queue::some(&self.db, no, after, &self.state.summary)?)),
+        }
+    }
+
+    /// Removes all entries after `keep` and puts their lines in front of the pending queue, in one transaction.
+    ///
+    /// # Errors
+    /// See [`Error`]; nothing has changed.
+    pub fn cut(&mut self, keep: Index) -> Result<Cut, Error> {
+        self.in_transaction(|state, tx| {
+            if let Some((no, _)) = state.room {
+                state.cut_log(tx, no, keep)?;
+            }
+            Ok(())
+        })?;
+        let pending = match self.state.room {
+            Some((no, _)) => queue::marks(&self.db, no, &self.state.summary)?,
+            None => Default::default(),
+        };
+        Ok(Cut { summary: self.state.summary.clone(), pending })
+    }
+
+    /// Makes a store in memory that goes on where this one ends.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn overlay(&self) -> Result<MemoryStore, Error> {
+        let saved = self.saved()?;
+        let Some((no, id)) = self.state.room else { return Ok(MemoryStore::default()) };
+        Ok(MemoryStore {
+            room: Some(id),
+            base: self.state.summary.clone(),
+            log: Vec::new(),
+            summary: self.state.summary.clone(),
+            pending: queue::all(&self.db, no)?,
+            outbox: queue::outbox(&self.db, no, self.state.key(), &self.state.summary)?,
+            promise: saved.promise,
+            book: saved.book.into_iter().collect(),
+            shown: queue::shown(&self.db, no)?,
+        })
+    }
+
+    /// The entries from after `keep` on, and the fold of those before.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn split_at(&self, keep: Index) -> Result<(Summary, Vec<std::sync::Arc<crate::ring::Entry>>), Error> {
+        let Some((no, _)) = self.state.room else { return Ok(Default::default()) };
+        let mut rest = Vec::new();
+        each(&self.db, no, keep.next(), self.tail(), |entry| {
+            rest.push(entry);
+            Ok(())
+        })?;
+        Ok((log::summary_at(&self.db, no, keep)?.0, rest))
+    }
+
+    /// Empties the write-ahead log into the file.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn shrink(&self) -> Result<(), Error> {
+        self.db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+        Ok(())
+    }
+
+    /// Becomes what a store in memory holds that began as this one's [`overlay`](Self::overlay).
+    ///
+    /// # Errors
+    /// See [`Error`]; nothing has changed.
+    pub fn adopt(&mut self, memory: &MemoryStore) -> Result<(), Error> {
+        self.in_transaction(|state, tx| {
+            let Some(id) = memory.room else { return Ok(()) };
+            state.new_room(tx, id)?;
+            let Some((no, _)) = state.room else { return Ok(()) };
+            state.truncate(tx, no, memory.base.tail.index)?;
+            (state.summary, state.folded) = log::summary_at(tx, no, memory.base.tail.index)?;
+            state.append(tx, &mut memory.log.clone())?;
+            state.replace_queues(tx, no, memory)?;
+            tx.execute("DELETE FROM book WHERE room = ?1", [no])?;
+            for uid in &memory.book {
+                state.write_one(tx, &Record::Met(*uid))?;
+            }
+            if let Some(epoch) = memory.promise {
+                state.write_one(tx, &Record::Promise(epoch))?;
+            }
+            queue::set_shown(tx, no, &memory.shown)
+        })?;
+        self.state.reload(&self.db)
+    }
+
+    /// The index of the last entry that is known to stand in the log that people read, and the bytes of that file there.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn log_mark(&self) -> Result<(Index, u64), Error> {
+        let Some((no, _)) = self.state.room else { return Ok((Index(0), 0)) };
+        let sql = "SELECT log_index, log_bytes FROM room WHERE no = ?1";
+        let read = |row: &rusqlite::Row<'_>| Ok((Index(unsigned(row.get(0)?)), unsigned(row.get(1)?)));
+        Ok(self.db.query_row(sql, [no], read)?)
+    }
+
+    /// Notes how far the log that people read is written. `false`: that entry does not stand here (any more).
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn set_log_mark(&self, mark: LogMark) -> Result<bool, Error> {
+        let Some((no, _)) = self.state.room else { return Ok(false) };
+        let index = mark.tail.index;
+        if index > self.tail() || self.state.summary.tail_at(index) != mark.tail {
+            return Ok(false);
+        }
+        let sql = "UPDATE room SET log_index = ?2, log_bytes = ?3 WHERE no = ?1";
+        self.db.prepare_cached(sql)?.execute(params![no, index.0.cast_signed(), mark.bytes.cast_signed()])?;
+        Ok(true)
+    }
+
+    /// Marks of everything that earlier runs have shown out of the log's order.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn shown(&self) -> Result<crate::ring::Shown, Error> {
+        self.state.room.map_or(Ok(Default::default()), |(no, _)| queue::shown(&self.db, no))
+    }
+
+    /// Calls `take` with every entry after an index.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn after(&self, index: Index, mut take: impl FnMut(std::sync::Arc<crate::ring::Entry>)) -> Result<(), Error> {
+        let Some((no, _)) = self.state.room else { return Ok(()) };
+        each(&self.db, no, index.next(), self.tail(), |entry| {
+            take(entry);
+            Ok(())
+        })
+    }
+
+    /// The number of this run's room in the file.
+    pub fn room_no(&self) -> Option<i64> {
+        self.state.room.map(|(no, _)| no)
+    }
+}
+
+impl State {
+    fn key(&self) -> SessionKey {
+        SessionKey { author: self.author, session: self.session }
+    }
+
+    fn tail(&self) -> Index {
+        self.summary.tail.index
+    }
+
+    /// Reads again what is known of the file's content.
+    fn reload(&mut self, db: &Connection) -> Result<(), Error> {
+        self.outbox.clear();
+        (self.summary, self.folded, self.front) = Default::default();
+        let Some((no, _)) = self.room else { return Ok(()) };
+        let known = db.query_row("SELECT 1 FROM room WHERE no = ?1", [no], |_| Ok(())).optional()?;
+        if known.is_none() {
+            // It was to be made by what has failed.
+            self.room = None;
+            return Ok(());
+        }
+        let end = end(db, no)?;
+        (self.summary, self.folded) = log::summary_at(db, no, end)?;
+        self.outbox = queue::own(db, no, self.key())?;
+        self.front = queue::front(db, no)?;
+        Ok(())
+    }
+
+    fn write_one(&mut self, tx: &Connection, record: &Record) -> Result<(), Error> {
+        if let Record::Room(id) = record {
+            return self.new_room(tx, *id);
+        }
+        let Some((no, _)) = self.room else { return Ok(()) };
+        match record {
+            Record::Room(_) | Record::Append(_) => {}
+            Record::Queue(lines) => self.queue(tx, no, lines)?,
+            Record::Promise(epoch) => {
+                let sql = "UPDATE room SET promise = ?2 WHERE no = ?1";
+                tx.prepare_cached(sql)?.execute(params![no, json(epoch)?])?;
+            }
+            Record::Met(uid) => {
+                let sql = "INSERT OR IGNORE INTO book (room, uid) VALUES (?1, ?2)";
+                tx.prepare_cached(sql)?.execute(params![no, uid.to_string()])?;
+            }
+            Record::Forget(uid) => {
+                let sql = "DELETE FROM book WHERE room = ?1 AND uid = ?2";
+                tx.prepare_cached(sql)?.execute(params![no, uid.to_string()])?;
+            }
+            Record::Shown(shown) => queue::set_shown(tx, no, shown)?,
+        }
+        Ok(())
+    }
+
+    fn new_room(&mut self, tx: &Connection, id: RoomId) -> Result<(), Error> {
+        if self.room.is_some_and(|(_, room)| room == id) {
+            return Ok(());
+        }
+        let sql = "INSERT INTO room (id, entered) VALUES (?1, ?2)";
+        tx.execute(sql, params![id.0.cast_signed(), wall_ms()])?;
+        let no = tx.last_insert_rowid();
+        self.room = Some((no, id));
+        (self.summary, self.folded, self.front) = Default::default();
+        self.outbox.clear();
+        self.insert_session(tx, no)
+    }
+
+    fn insert_session(&self, db: &Connection, no: i64) -> Result<(), Error> {
+        let sql = "INSERT OR IGNORE INTO session (room, author, session, started, n) VALUES (?1, ?2, ?3, ?4, 0)";
+        db.execute(sql, params![no, author(self.key()), session(self.key()), wall_ms()])?;
+        Ok(())
+    }
+}
+
+fn damaged(what: &str) -> Error {
+    Error::Damaged(format!("it holds {what}"))
+}
+
+/// Our own values always have a form; where one had none, nothing is written.
+fn json<T: serde::Serialize>(value: &T) -> Result<String, Error> {
+    serde_json::to_string(value).map_err(|error| Error::Unwritable(error.to_string()))
+}
+
+fn author(key: SessionKey) -> Value {
+    Value::Integer(key.author.0.cast_signed())
+}
+
+fn session(key: SessionKey) -> Value {
+    Value::Integer(key.session.0.cast_signed())
+}
+
+/// Numbers below 2^63, which all indexes and lengths are.
+fn unsigned(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or(0)
+}
+
+fn wall_ms() -> i64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(now.as_millis()).unwrap_or(i64::MAX)
+}

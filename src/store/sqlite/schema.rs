@@ -1,0 +1,151 @@
+//! The file: how it is opened, what its tables are, and how an older one becomes today's.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::Error;
+
+/// Marks the file as ours in its header ("dcht").
+const APPLICATION_ID: i32 = 0x6463_6874;
+/// How long one connection waits for another's transaction.
+const BUSY: Duration = Duration::from_secs(5);
+/// Bytes of an emptied write-ahead log that stay on the disk.
+const WAL_BYTES_KEPT: i64 = 4 * 1024 * 1024;
+/// Compiled statements kept by a connection.
+const STATEMENTS: usize = 64;
+
+/// What brings a file from one version to the next: the first makes version 1 of an empty file.
+const MIGRATIONS: [&str; 2] = [
+    // Numbers of 64 random bits are kept as the signed number of the same bits. `at` is room.no << 40 | index.
+    "CREATE TABLE node (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
+     CREATE TABLE room (
+         no INTEGER PRIMARY KEY, id INTEGER NOT NULL UNIQUE, entered INTEGER NOT NULL,
+         promise TEXT, up_to INTEGER NOT NULL DEFAULT 0,
+         log_index INTEGER NOT NULL DEFAULT 0, log_bytes INTEGER NOT NULL DEFAULT 0);
+     CREATE TABLE batch (
+         at INTEGER PRIMARY KEY, last INTEGER NOT NULL,
+         wall_min INTEGER NOT NULL, wall_max INTEGER NOT NULL, crc INTEGER NOT NULL, body BLOB NOT NULL);
+     CREATE TABLE summary (at INTEGER PRIMARY KEY, crc INTEGER NOT NULL, body BLOB NOT NULL);
+     CREATE TABLE pending (
+         room INTEGER, place INTEGER, author INTEGER NOT NULL, session INTEGER NOT NULL, n INTEGER NOT NULL,
+         line TEXT NOT NULL, PRIMARY KEY (room, place)) WITHOUT ROWID;
+     CREATE TABLE outbox (
+         room INTEGER, author INTEGER, session INTEGER, last INTEGER, lines TEXT NOT NULL,
+         PRIMARY KEY (room, author, session, last)) WITHOUT ROWID;
+     CREATE TABLE session (
+         room INTEGER, author INTEGER, session INTEGER, started INTEGER NOT NULL, n INTEGER NOT NULL,
+         PRIMARY KEY (room, author, session)) WITHOUT ROWID;
+     CREATE TABLE shown (
+         room INTEGER, author INTEGER, session INTEGER, n INTEGER NOT NULL,
+         PRIMARY KEY (room, author, session)) WITHOUT ROWID;
+     CREATE TABLE book (room INTEGER, uid TEXT, PRIMARY KEY (room, uid)) WITHOUT ROWID;",
+    // The full-text index: filled later than the log, and never ahead of it.
+    "CREATE VIRTUAL TABLE words USING fts5(
+         text, content='', contentless_delete=1, tokenize='unicode61 remove_diacritics 2');
+     CREATE TABLE indexed (room INTEGER PRIMARY KEY, last INTEGER NOT NULL);",
+];
+
+/// The version of the file's tables that this program writes.
+pub const SCHEMA_VERSION: usize = MIGRATIONS.len();
+
+/// Opens the file to write, and makes it today's.
+pub fn open(path: &Path) -> Result<Connection, Error> {
+    let mut db = Connection::open(path)?;
+    prepare(&db)?;
+    check_length(&db, path)?;
+    migrate(&mut db)?;
+    Ok(db)
+}
+
+/// Another connection to a file that [`open`] has prepared.
+pub fn open_again(path: &Path) -> Result<Connection, Error> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let db = Connection::open_with_flags(path, flags)?;
+    prepare(&db)?;
+    Ok(db)
+}
+
+/// A connection that only reads.
+pub fn open_to_read(path: &Path) -> Result<Connection, Error> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let db = Connection::open_with_flags(path, flags)?;
+    db.busy_timeout(BUSY)?;
+    db.set_prepared_statement_cache_capacity(STATEMENTS);
+    check_length(&db, path)?;
+    match version(&db)? {
+        SCHEMA_VERSION => Ok(db),
+        version if version > SCHEMA_VERSION => Err(Error::Newer(version)),
+        version => Err(Error::Older(version)),
+    }
+}
+
+fn prepare(db: &Connection) -> Result<(), Error> {
+    db.busy_timeout(BUSY)?;
+    db.set_prepared_statement_cache_capacity(STATEMENTS);
+    db.pragma_update(None, "journal_mode", "wal")?;
+    // The keeper syncs and checkpoints; a checkpoint syncs the log first and the file after.
+    db.pragma_update(None, "synchronous", "normal")?;
+    db.pragma_update(None, "wal_autocheckpoint", 0)?;
+    db.pragma_update(None, "journal_size_limit", WAL_BYTES_KEPT)?;
+    db.pragma_update(None, "trusted_schema", false)?;
+    db.pragma_update(None, "cell_size_check", true)?;
+    Ok(())
+}
+
+/// A file that is shorter than it says has lost its end.
+fn check_length(db: &Connection, path: &Path) -> Result<(), Error> {
+    let pages: u64 = db.pragma_query_value(None, "page_count", |row| row.get::<_, i64>(0))?.unsigned_abs();
+    let size: u64 = db.pragma_query_value(None, "page_size", |row| row.get::<_, i64>(0))?.unsigned_abs();
+    let wal = path.with_extension("db-wal").metadata().map_or(0, |meta| meta.len());
+    let file = path.metadata().map_or(0, |meta| meta.len());
+    // What is only in the write-ahead log does not have to be in the file.
+    match file + wal < pages * size {
+        true => Err(Error::Damaged("its end is missing".to_owned())),
+        false => Ok(()),
+    }
+}
+
+fn version(db: &Connection) -> Result<usize, Error> {
+    let version: i64 = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let id: i32 = db.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    match (usize::try_from(version), id) {
+        (Ok(version), APPLICATION_ID) => Ok(version),
+        (Ok(0), 0) if is_empty(db)? => Ok(0),
+        _ => Err(Error::Damaged("it is another program's database".to_owned())),
+    }
+}
+
+fn is_empty(db: &Connection) -> Result<bool, Error> {
+    let tables: i64 = db.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    Ok(tables == 0)
+}
+
+fn migrate(db: &mut Connection) -> Result<(), Error> {
+    let version = version(db)?;
+    if version > SCHEMA_VERSION {
+        return Err(Error::Newer(version));
+    }
+    for (step, sql) in MIGRATIONS.iter().enumerate().skip(version) {
+        let tx = db.transaction()?;
+        tx.execute_batch(sql)?;
+        tx.pragma_update(None, "user_version", i64::try_from(step + 1).unwrap_or(i64::MAX))?;
+        tx.pragma_update(None, "application_id", APPLICATION_ID)?;
+        tx.commit()?;
+    }
+    Ok(())
+}
+
+/// Makes an empty file one of an older version.
+#[cfg(test)]
+pub fn make_older(path: &Path, version: usize) -> Result<(), Error> {
+    let db = Connection::open(path)?;
+    prepare(&db)?;
+    for sql in &MIGRATIONS[..version] {
+        db.execute_batch(sql)?;
+    }
+    db.pragma_update(None, "user_version", i64::try_from(version).unwrap_or(0))?;
+    db.pragma_update(None, "application_id", APPLICATION_ID)?;
+    Ok(())
+}
