@@ -204,7 +204,7 @@ fn elections() {
 
 /// Wider bounds; minutes.
 #[test]
-#[ignore = "takes minutes: cargo test --release --test model -- --ignored --nocapture"]
+#[ignore = "takes minutes: cargo test --release --test model deeper -- --ignored --nocapture"]
 fn deeper() {
     let joins = Rules { joiners: vec![2], crashes: 1, ..brisk() };
     let fourth = Rules { joiners: vec![3], contacts: vec![0, 1, 2], ..joins.clone() };
@@ -222,8 +222,16 @@ fn deeper() {
         ),
         Case::new("3, two leave", 3, restless(4, Rules { leavers: vec![0, 1], delays: Some(2), ..brisk() })),
         Case::new("3, two crashes, two returns", 3, Rules { delays: Some(1), ..returns }),
-        Case::new("3, a joiner, a crash", 3, restless(2, Rules { delays: Some(1), ..fourth.clone() })),
+        Case::new("3, a joiner, a crash", 3, restless(2, Rules { delays: Some(0), ..fourth.clone() })),
         Case::new("3, a joiner, a crash, it returns", 3, Rules { restarts: 1, delays: Some(1), ..fourth }),
+    ]);
+}
+
+/// Wider bounds; minutes.
+#[test]
+#[ignore = "takes minutes: cargo test --release --test model deeper -- --ignored --nocapture"]
+fn deeper_elections() {
+    look(&[
         Case::orphans("3 survivors, one first", 3, false, Rules::default()),
         Case::orphans("3 survivors, all at once", 3, true, brisk()),
         Case::orphans("5 survivors, one first", 5, false, Rules { delays: Some(3), ..brisk() }),
