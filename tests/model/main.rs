@@ -146,7 +146,11 @@ fn rings_of_two() {
         Case::new("1, a joiner, a crash anywhere, it returns", 1, Rules { restarts: 1, ..joins }),
         Case::new("2, a crash anywhere, both talk", 2, restless(2, Rules { talkers: vec![0, 1], ..dies })),
         Case::new("2, a joiner, a crash", 2, Rules { crashes: 1, ..third.clone() }),
-        Case::new("2, a joiner, the leader leaves", 2, Rules { leavers: vec![0], ..third }),
+        Case::new(
+            "2, a joiner, the leader leaves, one talks",
+            2,
+            Rules { leavers: vec![0], talkers: vec![1], brisk: true, ..third },
+        ),
     ]);
 }
 
@@ -177,7 +181,7 @@ fn rings_of_three() {
         Case::new("3, a crash, one talks", 3, restless(2, Rules { crashes: 1, talkers: vec![1], ..brisk() })),
         Case::new("3, a joiner, a crash", 3, joins.clone()),
         Case::new("3, a joiner, a crash, it returns", 3, Rules { restarts: 1, delays: Some(0), ..joins.clone() }),
-        Case::new("3, a joiner, a crash", 3, restless(1, Rules { delays: Some(1), ..joins })),
+        Case::new("3, a joiner, a crash", 3, restless(1, Rules { delays: Some(0), ..joins })),
     ]);
 }
 
@@ -194,11 +198,11 @@ fn elections() {
         Case::orphans("3 survivors, all at once", 3, true, delays(3)),
         Case::orphans("3 survivors, all at once, a crash", 3, true, dies(delays(1))),
         Case::orphans("4 survivors, one first", 4, false, delays(3)),
-        Case::orphans("4 survivors, all at once", 4, true, delays(2)),
+        Case::orphans("4 survivors, all at once", 4, true, delays(1)),
         Case::orphans("5 survivors, one first", 5, false, delays(2)),
-        Case::orphans("5 survivors, one first, a crash", 5, false, dies(delays(1))),
+        Case::orphans("5 survivors, one first, a crash", 5, false, dies(delays(0))),
         Case::orphans("5 survivors, all at once", 5, true, delays(1)),
-        Case::orphans("5 survivors, all at once", 5, true, brisk()).deep(25),
+        Case::orphans("5 survivors, all at once", 5, true, brisk()).deep(20),
     ]);
 }
 
@@ -211,6 +215,11 @@ fn deeper() {
     let leaves = Rules { leavers: vec![0, 1, 2], talkers: vec![0, 1, 2], ..brisk() };
     let returns = Rules { crashes: 2, restarts: 2, ..brisk() };
     look(&[
+        Case::new(
+            "2, a joiner, the leader leaves",
+            2,
+            Rules { crashes: 0, leavers: vec![0], brisk: false, ..joins.clone() },
+        ),
         Case::new("2, a joiner, a crash, it returns", 2, Rules { restarts: 1, ..joins.clone() }),
         Case::new("2, a joiner, a crash", 2, restless(2, joins)),
         Case::new("2, two crashes, two returns", 2, restless(2, returns.clone())),
@@ -223,6 +232,7 @@ fn deeper() {
         Case::new("3, two leave", 3, restless(4, Rules { leavers: vec![0, 1], delays: Some(2), ..brisk() })),
         Case::new("3, two crashes, two returns", 3, Rules { delays: Some(1), ..returns }),
         Case::new("3, a joiner, a crash", 3, restless(2, Rules { delays: Some(0), ..fourth.clone() })),
+        Case::new("3, a joiner, a crash", 3, restless(1, Rules { delays: Some(1), ..fourth.clone() })),
         Case::new("3, a joiner, a crash, it returns", 3, Rules { restarts: 1, delays: Some(1), ..fourth }),
     ]);
 }
@@ -234,6 +244,8 @@ fn deeper_elections() {
     look(&[
         Case::orphans("3 survivors, one first", 3, false, Rules::default()),
         Case::orphans("3 survivors, all at once", 3, true, brisk()),
+        Case::orphans("4 survivors, all at once", 4, true, Rules { delays: Some(2), ..brisk() }),
+        Case::orphans("5 survivors, one first, a crash", 5, false, Rules { crashes: 1, delays: Some(1), ..brisk() }),
         Case::orphans("5 survivors, one first", 5, false, Rules { delays: Some(3), ..brisk() }),
         Case::orphans("5 survivors, all at once", 5, true, Rules { delays: Some(2), ..brisk() }),
     ]);
