@@ -4,6 +4,7 @@
 //! every place at which a crash can strike leaves a beginning of the one, or the whole log and any part of the other.
 
 #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
+#![expect(clippy::print_stdout, reason = "how many places were tried is worth a word")]
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -369,12 +369,15 @@ impl State {
     /// What a person was shown is remembered by the checkers.
     fn note(&mut self, slot: usize, event: &Event) {
         let run = self.slots[slot].runs;
-        let facts = |entries: &[Arc<dist_chat::ring::Entry>]| -> Vec<u64> {
-            entries.iter().filter_map(|entry| Some(hash_of(&("shown", slot, run, entry.line()?.id)))).collect()
+        let facts = |what: &str, entries: &[Arc<dist_chat::ring::Entry>]| -> Vec<u64> {
+            entries.iter().filter_map(|entry| Some(hash_of(&(what, slot, run, entry.line()?.id)))).collect()
         };
         match event {
-            Event::Line(entry) => Rc::make_mut(&mut self.facts).extend(facts(std::slice::from_ref(entry))),
-            Event::Backlog(entries) => Rc::make_mut(&mut self.facts).extend(facts(entries)),
+            Event::Line(entry) => Rc::make_mut(&mut self.facts).extend(facts("shown", std::slice::from_ref(entry))),
+            Event::Logged(entry) => {
+                Rc::make_mut(&mut self.facts).extend(facts("logged", std::slice::from_ref(entry)));
+            }
+            Event::Backlog { entries, .. } => Rc::make_mut(&mut self.facts).extend(facts("shown", entries)),
             Event::Entered { .. } => self.change(slot, |process| process.entered = true),
             _ => {}
         }
