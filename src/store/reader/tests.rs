@@ -1,6 +1,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 use std::path::PathBuf;
+use std::time::Instant;
 
 use super::*;
 use crate::ring::{AuthorId, Body, Epoch, LineId, Nonce, Note, Record, SessionId, Text};
@@ -380,44 +381,61 @@ fn a_bit_that_flips_is_noticed() {
     assert!(matches!(past.reader().select(&Selection::default(), |_| true), Err(Error::Damaged(_))));
 }
 
-/// `cargo test --release a_million_lines -- --ignored --nocapture` prints how long answers take.
+/// `cargo test --release a_million_lines -- --ignored --nocapture` prints how long answers take: of a log in batches, as
+/// busy rooms write it, and of one line by line.
 #[test]
 #[ignore = "takes minutes"]
+#[expect(clippy::print_stdout, reason = "that is what it is for")]
 fn a_million_lines() {
-    use std::time::Instant;
+    for (what, batch) in [("in batches of 50", 50), ("line by line", 1)] {
+        println!("\n{what}");
+        let past = a_million(batch);
+        let newest = |wanted: Selection| Selection { newest: Some(20), ..wanted };
+        for (what, wanted) in [
+            ("a rare word", words_wanted("zebra")),
+            ("two words", words_wanted("stands zebra")),
+            ("a word that is not there", words_wanted("giraffe")),
+            ("a rare word, newest 20", newest(words_wanted("zebra"))),
+            ("a word of all lines, newest 20", newest(words_wanted("deploy"))),
+            ("newest 20", newest(Selection::default())),
+            ("between timestamps", stamps(5_000_000, 5_000_500)),
+            ("between times", walls(500_000_000, 500_050_000)),
+            ("text without spaces", words_wanted("斑馬")),
+            ("a word of all lines, all", words_wanted("deploy")),
+            ("all", Selection::default()),
+        ] {
+            let begun = Instant::now();
+            let found = past.select(&wanted).len();
+            println!("{what}: {found} lines in {:?}", begun.elapsed());
+        }
+    }
+}
+
+/// A million lines, all of them indexed.
+fn a_million(batch: u64) -> Past {
     const LINES: u64 = 1_000_000;
-    const BATCH: u64 = 50;
     let mut past = Past::new();
-    for batch in 0..LINES / BATCH {
-        let entries = (batch * BATCH..(batch + 1) * BATCH)
-            .map(|i| match i {
-                500_000 => past.entry("ann", "the zebra stands here 斑馬"),
-                i => past.entry("bob", &format!("line {i} about deploy {} and build {} today", i % 977, i % 31)),
+    for _ in 0..LINES / 1000 {
+        let group: Vec<_> = (0..1000 / batch)
+            .flat_map(|_| {
+                let entries: Vec<_> = (0..batch)
+                    .map(|_| match past.next {
+                        500_000 => past.entry("ann", "the zebra stands here 斑馬"),
+                        i => {
+                            past.entry("bob", &format!("line {i} about deploy {} and build {} today", i % 977, i % 31))
+                        }
+                    })
+                    .collect();
+                // What is appended together stands together, unless something comes in between.
+                let between = Record::Promise(entries[0].epoch);
+                [Record::Append(entries), between]
             })
             .collect();
-        past.file.write(&[Record::Append(entries)]).unwrap();
+        past.file.write(&group).unwrap();
     }
-    let begun = Instant::now();
-    while past.file.tail().0 > past.reader().indexed().unwrap().0.0 {
+    while past.file.tail() > past.reader().indexed().unwrap().0 {
         past.index(10_000);
     }
-    println!("indexed in {:?}; {} MiB", begun.elapsed(), past.path().metadata().unwrap().len() >> 20);
-    let newest = |wanted: Selection| Selection { newest: Some(20), ..wanted };
-    for (what, wanted) in [
-        ("a rare word", words_wanted("zebra")),
-        ("two words", words_wanted("deploy zebra")),
-        ("a word that is not there", words_wanted("giraffe")),
-        ("a rare word, newest 20", newest(words_wanted("zebra"))),
-        ("a word of all lines, newest 20", newest(words_wanted("deploy"))),
-        ("newest 20", newest(Selection::default())),
-        ("from a timestamp", newest(stamps(5_000_000, 5_000_500))),
-        ("between times", walls(500_000_000, 500_050_000)),
-        ("text without spaces", words_wanted("斑馬")),
-        ("a word of all lines, all", words_wanted("deploy")),
-        ("all", Selection::default()),
-    ] {
-        let begun = Instant::now();
-        let found = past.select(&wanted).len();
-        println!("{what}: {found} lines in {:?}", begun.elapsed());
-    }
+    past.file.shrink().unwrap();
+    past
 }
