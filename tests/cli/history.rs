@@ -181,18 +181,23 @@ fn a_file_in_a_directory_that_cannot_be_written_is_read() {
         permissions.set_mode(mode);
         std::fs::set_permissions(path, permissions).unwrap();
     };
-    let file = dir.0.join(format!("chat_{port}.db"));
+    // A name that would be something else in a URI.
+    let odd = dir.0.join("odd %41?#");
+    std::fs::create_dir(&odd).unwrap();
+    let file = odd.join(format!("chat_{port}.db"));
+    std::fs::rename(dir.0.join(format!("chat_{port}.db")), &file).unwrap();
     if let Some(uid) = nobody {
         chown(&file, Some(uid), None).unwrap();
     }
     let ask = || {
-        mode(&dir.0, 0o555);
+        mode(&odd, 0o555);
         let mut command = program(&dir.0, &["history", "-p", &port.to_string()]);
+        command.arg("--data-dir").arg(&odd);
         if let Some(uid) = nobody {
             command.uid(uid);
         }
         let ended = run(command, b"");
-        mode(&dir.0, 0o755);
+        mode(&odd, 0o755);
         ended
     };
     let ended = ask();
