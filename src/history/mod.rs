@@ -28,8 +28,8 @@ pub const RECALL_LINES_MAX: usize = 500;
 const RECALL_TRIES: usize = 3;
 
 /// All of `history --help`: it fits a terminal of 24 lines and 80 columns.
-pub const HELP: &str = "  dist-chat history [-p PORT] [--data-dir DIR]     all that was said, oldest first
-  dist-chat history -n 20 --grep deploy            the newest 20 with this word
+pub const HELP: &str = "  dist-chat history [-p PORT] [--data-dir DIR]  all that was said, oldest first
+  dist-chat history -n 20 --grep deploy         the newest 20 with this word
 
   -p, --port PORT      the node's port, while it runs or later  [2428]
       --data-dir DIR   where its chat_PORT.db lives  [.]
@@ -45,7 +45,7 @@ WHEN is one of: 120 (a timestamp, as in [120]), 14:30 (today), 2026-11-20,
 \"2026-11-20 14:30:05\", 2026-11-20T14:30:05+01:00, 2h, \"10 min\", \"3 days\"
 (so long ago).
 
-Times: by the clock of whoever ordered a line, in your time zone (or TZ=UTC).
+Times are by the clock of whoever ordered a line, in your zone (or TZ=UTC).
 Exit: 0 also where nothing was found, 2 usage, 4 no such file, 6 file unusable
 ";
 

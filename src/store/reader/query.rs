@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use memchr::memmem::Finder;
 use rusqlite::{Connection, params};
 
 use super::Error;
@@ -19,7 +20,9 @@ pub(super) struct Query {
     /// Text, in lower case, that must stand in a line.
     texts: Vec<String>,
     /// The longest part of a text that looks the same in the file.
-    needle: Option<memchr::memmem::Finder<'static>>,
+    needle: Option<Finder<'static>>,
+    /// The letters and digits of words in ASCII, in lower case: a line in ASCII that lacks one of them is not found.
+    runs: Vec<Finder<'static>>,
     rules: Rules,
 }
 
@@ -27,19 +30,24 @@ impl Query {
     /// Reads what somebody has typed. `None`: there is nothing in it.
     pub fn new(typed: &str) -> Result<Option<Self>, Error> {
         let rules = Rules::new()?;
-        let (mut words, mut texts) = (Vec::new(), Vec::new());
+        let (mut words, mut texts, mut runs) = (Vec::new(), Vec::new(), Vec::new());
         for term in typed.split(|c: char| c.is_whitespace() || c.is_control()).filter(|term| !term.is_empty()) {
             let word = format!("\"{}\"*", term.replace('"', "\"\""));
             match term.chars().any(is_alone) || !rules.knows(term, &word)? {
                 true => texts.push(term.to_lowercase()),
-                false => words.push(word),
+                false => {
+                    words.push(word);
+                    let lower = term.to_ascii_lowercase();
+                    let parts = lower.split(|c: char| !c.is_ascii_alphanumeric()).filter(|part| !part.is_empty());
+                    runs.extend(parts.filter(|_| term.is_ascii()).map(|part| Finder::new(part).into_owned()));
+                }
             }
         }
         let parts = texts.iter().flat_map(|text| text.split(|c: char| !is_alone(c)));
         let needle = parts.max_by_key(|part| part.len()).filter(|part| !part.is_empty());
-        let needle = needle.map(|part| memchr::memmem::Finder::new(part).into_owned());
+        let needle = needle.map(|part| Finder::new(part).into_owned());
         let expression = (!words.is_empty()).then(|| words.join(" "));
-        Ok((expression.is_some() || !texts.is_empty()).then_some(Self { expression, texts, needle, rules }))
+        Ok((expression.is_some() || !texts.is_empty()).then_some(Self { expression, texts, needle, runs, rules }))
     }
 
     /// What the index is to be asked.
@@ -49,7 +57,16 @@ impl Query {
 
     /// Whether a batch, as it is written, may hold a line that is wanted.
     pub fn may_be_in(&self, body: &[u8]) -> bool {
-        self.needle.as_ref().is_none_or(|needle| needle.find(body).is_some())
+        self.needle.as_ref().is_none_or(|needle| needle.find(body).is_some()) && self.may_have_words(body)
+    }
+
+    /// What is not in ASCII may have accents, which count for nothing.
+    fn may_have_words(&self, said: &[u8]) -> bool {
+        if self.runs.is_empty() || !said.is_ascii() {
+            return true;
+        }
+        let said = said.to_ascii_lowercase();
+        self.runs.iter().all(|run| run.find(&said).is_some())
     }
 
     /// Whether a line has what the index cannot look for.
@@ -63,7 +80,9 @@ impl Query {
 
     /// Keeps the lines that are found, of lines that are not indexed.
     pub fn keep_found(&self, lines: &mut Vec<Arc<Entry>>) -> Result<(), Error> {
-        lines.retain(|entry| self.has_texts(entry));
+        let may_be =
+            |entry: &Entry| entry.line().is_some_and(|line| self.may_have_words(line.text.as_str().as_bytes()));
+        lines.retain(|entry| may_be(entry) && self.has_texts(entry));
         if let Some(expression) = &self.expression
             && !lines.is_empty()
         {
