@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 
-use super::process::Room;
+use super::process::{Keep, Room};
 use super::table::{Aim, Table, time};
 use super::{FULL_NODES, Plan, median};
 
@@ -22,7 +22,7 @@ pub fn measure(plan: &Plan, program: &Path, table: &mut Table) -> anyhow::Result
         // Only the first line after a kill counts; what finds no room is not it.
         let _ = hear.try_send((now, text.to_vec()));
     };
-    let mut room = Room::form(program, FULL_NODES, Arc::new(ear))?;
+    let mut room = Room::form(program, FULL_NODES, Keep::Files, Arc::new(ear))?;
     let mut micros = Vec::new();
     for kill in 0..plan.kills {
         let leader = room.leader()?;

@@ -11,10 +11,10 @@ use anyhow::Context as _;
 use super::baseline::{Payload, Way, text};
 use super::lab::{Lab, wait_until};
 use super::latency::Times;
-use super::process::Room;
+use super::process::{Keep, Room};
 use super::scan::number;
-use super::table::{Aim, Table, rate};
-use super::{FULL_NODES, LATENCY_RATE, Plan, fanout, median};
+use super::table::{Aim, Table, rate, time};
+use super::{FULL_NODES, LATENCY_RATE, Plan, STEADY_RATE, fanout, median, percentile};
 
 /// The longest wait for everything that was typed.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -31,8 +31,8 @@ pub fn measure(lab: &Lab, plan: &Plan, program: &Path, table: &mut Table) -> any
     let frame = Payload::frame()?;
     let (mut all, mut one, mut bare) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..plan.rounds {
-        all.push(typed(plan, program, Typists::Everybody)?);
-        one.push(typed(plan, program, Typists::Leader)?);
+        all.push(typed(plan, program, Typists::Everybody, Keep::Files)?);
+        one.push(typed(plan, program, Typists::Leader, Keep::Files)?);
         bare.push(fanout::bare(lab, plan, &frame, FULL_NODES, Way::Coalesced)?);
     }
     let (all, one, bare) = (median(&all), median(&one), median(&bare));
@@ -45,8 +45,36 @@ pub fn measure(lab: &Lab, plan: &Plan, program: &Path, table: &mut Table) -> any
     Ok(())
 }
 
+/// Fills in what it costs to keep the history.
+pub fn measure_store(plan: &Plan, program: &Path, table: &mut Table) -> anyhow::Result<()> {
+    let both = [Keep::Files, Keep::Nothing];
+    let (mut rates, mut p50, mut p99) =
+        ([const { Vec::new() }; 2], [const { Vec::new() }; 2], [const { Vec::new() }; 2]);
+    let lines = plan.latency_lines * (STEADY_RATE / LATENCY_RATE) as usize;
+    for _ in 0..plan.rounds {
+        // What flat-out rooms leave to the disk is not to fall on the others' latency.
+        for (k, keep) in both.into_iter().enumerate() {
+            let micros = latency(program, keep, STEADY_RATE, lines)?;
+            p50[k].push(median(&micros));
+            p99[k].push(percentile(&micros, 99.0));
+        }
+        for (k, keep) in both.into_iter().enumerate() {
+            rates[k].push(typed(plan, program, Typists::Everybody, keep)?);
+        }
+    }
+    table.part(&format!("the store's cost, {FULL_NODES} whole programs"), &["lines/s", "p50", "p99"]);
+    for (k, label) in ["with log and history", "--ephemeral"].into_iter().enumerate() {
+        let cells = [rate(median(&rates[k])), time(median(&p50[k])), time(median(&p99[k]))];
+        table.row(&format!("{label}; p50, p99 at {STEADY_RATE} lines/s"), &cells);
+    }
+    let ratio = |of: &[Vec<f64>; 2]| median(&of[0]) / median(&of[1]);
+    table.ratio("lines/s with history / --ephemeral", ratio(&rates), Aim::AtLeast(0.5));
+    table.ratio(&format!("p99 at {STEADY_RATE} lines/s, with history / --ephemeral"), ratio(&p99), Aim::AtMost(2.0));
+    Ok(())
+}
+
 /// Lines a second shown at all nodes together, from the first byte typed to the last line shown.
-fn typed(plan: &Plan, program: &Path, typists: Typists) -> anyhow::Result<f64> {
+fn typed(plan: &Plan, program: &Path, typists: Typists, keep: Keep) -> anyhow::Result<f64> {
     let count = match typists {
         Typists::Everybody => FULL_NODES,
         Typists::Leader => 1,
@@ -61,7 +89,7 @@ fn typed(plan: &Plan, program: &Path, typists: Typists) -> anyhow::Result<f64> {
             let _ = finished.try_send(now);
         }
     };
-    let mut room = Room::form(program, FULL_NODES, Arc::new(ear))?;
+    let mut room = Room::form(program, FULL_NODES, keep, Arc::new(ear))?;
     let leader = room.leader()?;
     let mut bytes = Vec::new();
     for n in 0..lines {
@@ -86,8 +114,8 @@ fn typed(plan: &Plan, program: &Path, typists: Typists) -> anyhow::Result<f64> {
 }
 
 /// Microseconds from typing a line into a follower until the last of all nodes has shown it.
-pub fn latency(plan: &Plan, program: &Path) -> anyhow::Result<Vec<f64>> {
-    let times = Times::new(plan.latency_lines);
+pub fn latency(program: &Path, keep: Keep, rate: u32, lines: usize) -> anyhow::Result<Vec<f64>> {
+    let times = Times::new(lines);
     let ear = {
         let times = Arc::clone(&times);
         move |_: usize, _: Instant, text: &[u8]| {
@@ -96,11 +124,11 @@ pub fn latency(plan: &Plan, program: &Path) -> anyhow::Result<Vec<f64>> {
             }
         }
     };
-    let mut room = Room::form(program, FULL_NODES, Arc::new(ear))?;
+    let mut room = Room::form(program, FULL_NODES, keep, Arc::new(ear))?;
     let leader = room.leader()?;
     let speaker = (leader + 1) % room.len();
     times.begin(0);
-    let pace = Duration::from_secs(1) / LATENCY_RATE;
+    let pace = Duration::from_secs(1) / rate;
     let start = Instant::now();
     for n in 1..=times.lines() {
         let mut line = text(n)?.as_str().as_bytes().to_vec();

@@ -11,6 +11,7 @@ use super::baseline::Bare;
 use super::full;
 use super::lab::{Lab, Leader, wait_until};
 use super::member::{Readers, Watch};
+use super::process::Keep;
 use super::table::{Aim, Table, time};
 use super::{FULL_NODES, LATENCY_RATE, LATENCY_READERS, Plan, fanout, median, percentile};
 
@@ -126,7 +127,7 @@ pub fn measure(lab: &Lab, plan: &Plan, program: &Path, table: &mut Table) -> any
         echo.add(&bare(lab, plan, 1)?);
         relay.add(&bare(lab, plan, LATENCY_READERS)?);
         room.add(&thin(lab, plan)?);
-        full.add(&full::latency(plan, program)?);
+        full.add(&full::latency(program, Keep::Files, LATENCY_RATE, plan.latency_lines)?);
     }
     table.part(&format!("latency at {LATENCY_RATE} lines/s, until the last has it"), &["p50", "p99"]);
     room.row(&format!("the room, {LATENCY_READERS} thin readers, one of them speaks"), table);

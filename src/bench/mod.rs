@@ -27,6 +27,8 @@ use table::Table;
 pub const LINE_BYTES: usize = 100;
 /// Lines a second while latency is measured.
 const LATENCY_RATE: u32 = 1_000;
+/// Lines a second while the store's cost is measured.
+const STEADY_RATE: u32 = 5_000;
 /// Nodes in a room of whole programs.
 const FULL_NODES: usize = 5;
 /// Thin readers around one leader while latency is measured: with the leader the room has [`FULL_NODES`].
@@ -58,6 +60,8 @@ pub enum Part {
     Full,
     /// From submission at a member to delivery at the last
     Latency,
+    /// What it costs to keep the history
+    Store,
     /// From the leader's death to the first line of its successor
     Failover,
 }
@@ -141,6 +145,9 @@ fn measure(
     }
     if wanted(Part::Latency) {
         latency::measure(lab, plan, program, table).context("latency")?;
+    }
+    if wanted(Part::Store) {
+        full::measure_store(plan, program, table).context("the store's cost")?;
     }
     if wanted(Part::Failover) {
         failover::measure(plan, program, table).context("failover")?;

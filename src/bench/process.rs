@@ -14,11 +14,21 @@ use super::lab::{LOOPBACK, wait_until};
 /// Told of each chat line that a node shows: which node, when, and the line's text.
 pub type Ear = std::sync::Arc<dyn Fn(usize, Instant, &[u8]) + Send + Sync>;
 
+/// What nodes keep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keep {
+    /// A log and a history, as anybody's.
+    Files,
+    /// Nothing: `--ephemeral`.
+    Nothing,
+}
+
 /// A room of whole nodes on this machine; all of them end with it.
 pub struct Room {
     program: PathBuf,
     /// The nodes' files; removed at the end.
     files: PathBuf,
+    keep: Keep,
     ear: Ear,
     nodes: Vec<Node>,
 }
@@ -50,10 +60,10 @@ impl Room {
     ///
     /// # Errors
     /// A node does not start, or the room does not form.
-    pub fn form(program: &Path, count: usize, ear: Ear) -> anyhow::Result<Self> {
+    pub fn form(program: &Path, count: usize, keep: Keep, ear: Ear) -> anyhow::Result<Self> {
         let files = std::env::temp_dir().join(format!("dist-chat-bench-{}", std::process::id()));
         std::fs::create_dir_all(&files).with_context(|| format!("cannot create {}", files.display()))?;
-        let mut room = Self { program: program.to_path_buf(), files, ear, nodes: Vec::new() };
+        let mut room = Self { program: program.to_path_buf(), files, keep, ear, nodes: Vec::new() };
         // Ports that nobody has at this moment, all held until all are known.
         let held = (0..count).map(|_| TcpListener::bind((LOOPBACK, 0))).collect::<Result<Vec<_>, _>>()?;
         let addresses = held.iter().map(TcpListener::local_addr).collect::<Result<Vec<_>, _>>()?;
@@ -74,6 +84,9 @@ impl Room {
         let mut command = Command::new(&self.program);
         command.arg("-a").arg(address.ip().to_string()).arg("-p").arg(address.port().to_string());
         command.arg("-n").arg(format!("node{k}")).arg("--data-dir").arg(&self.files);
+        if self.keep == Keep::Nothing {
+            command.arg("--ephemeral");
+        }
         match contact {
             None => command.arg("-l"),
             Some(to) => command.arg("-na").arg(to.ip().to_string()).arg("-np").arg(to.port().to_string()),

@@ -226,6 +226,10 @@ impl Store for History {
         Ok(())
     }
 
+    fn is_dirty(&self) -> bool {
+        !self.group.is_empty()
+    }
+
     fn commit(&mut self) -> Result<(), Error> {
         self.write()
     }

@@ -25,11 +25,11 @@ pub const SYNC_EVERY: Duration = Duration::from_millis(500);
 /// Requests that wait for the thread.
 const REQUESTS_MAX: usize = 64;
 /// Bytes of the write-ahead log between two checkpoints, about.
-const CHECKPOINT_BYTES: u64 = 4 * 1024 * 1024;
+const CHECKPOINT_BYTES: u64 = 16 * 1024 * 1024;
 /// Bytes that a transaction adds to the write-ahead log beside what it holds, about: two pages that it has touched.
 pub const COMMIT_BYTES: u64 = 8 * 1024;
 /// Pages of the write-ahead log after which writers wait until it begins anew.
-const WAL_PAGES_MAX: i64 = 4 * 1024;
+const WAL_PAGES_MAX: i64 = 16 * 1024;
 /// Without a new entry for so long, the room is quiet enough to index.
 const QUIET: Duration = Duration::from_millis(300);
 /// Entries that may wait for the index while the room is busy; a search reads those line by line.

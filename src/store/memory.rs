@@ -181,6 +181,10 @@ impl Store for MemoryStore {
         Ok(())
     }
 
+    fn is_dirty(&self) -> bool {
+        false
+    }
+
     fn commit(&mut self) -> Result<(), Infallible> {
         Ok(())
     }

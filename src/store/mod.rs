@@ -71,6 +71,9 @@ pub trait Store {
     /// The store can hold no more.
     fn save(&mut self, record: &Record) -> Result<(), Self::Error>;
 
+    /// Whether something was saved that is not written.
+    fn is_dirty(&self) -> bool;
+
     /// Writes the group, whole or not at all, so that the end of the process cannot take it.
     ///
     /// # Errors

@@ -14,7 +14,7 @@ const APPLICATION_ID: i32 = 0x6463_6874;
 /// How long one connection waits for another's transaction.
 const BUSY: Duration = Duration::from_secs(5);
 /// Bytes of an emptied write-ahead log that stay on the disk.
-const WAL_BYTES_KEPT: i64 = 4 * 1024 * 1024;
+const WAL_BYTES_KEPT: i64 = 64 * 1024 * 1024;
 /// Compiled statements kept by a connection.
 const STATEMENTS: usize = 64;
 
