@@ -179,8 +179,11 @@ fn unusable(path: &Path, error: &Error) -> Failure {
         Error::Newer(_) => (error.to_string(), "try that program".to_owned()),
         Error::Older(_) => (error.to_string(), "start the node once: it makes the file today's".to_owned()),
         Error::Unwritable(_) | Error::Unsynced(_) => (
-            format!("{error}; to read it, files beside it have to be written"),
-            format!("try a copy of {0} and {0}-wal in a directory of your own", path.display()),
+            error.to_string(),
+            format!(
+                "try a copy of {0} and {0}-wal where you can write: to read them, SQLite writes beside",
+                path.display()
+            ),
         ),
     };
     Failure::new(Exit::Files, format!("cannot read {}", path.display()), why, hint)
