@@ -30,7 +30,7 @@ impl Notices {
 
     /// Something happened in the room.
     pub(super) fn event(&mut self, event: Event) {
-        if !matches!(event, Event::Line(_) | Event::Backlog(_)) {
+        if !matches!(event, Event::Line(_) | Event::Logged(_) | Event::Backlog { .. }) {
             self.tell_clock();
         }
         self.batch.push(Notice::Event(event));
@@ -119,7 +119,7 @@ mod tests {
         let mut notices = Notices::new(queue);
         for clock in [3, 3, 4] {
             notices.set_clock(Lamport(clock));
-            notices.event(Event::Backlog(Vec::new()));
+            notices.event(Event::Backlog { entries: Vec::new(), logged: true });
             notices.event(Event::StillElecting);
         }
         notices.deliver().await;

@@ -112,7 +112,7 @@ pub struct Saved {
 /// Which lines a person has been shown, or is not to be shown, where the log alone does not tell.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Shown {
-    /// What stands up to here came before its owner did: it was in a backlog, or is too old.
+    /// What stands up to here was there before its owner came for the first time: it was in a backlog, or is too old.
     pub up_to: Index,
     /// For each session the number of the last line that was shown although it does not stand in the log (yet).
     pub lines: std::collections::BTreeMap<SessionKey, u64>,
@@ -251,8 +251,15 @@ pub enum Wanted {
 pub enum Event {
     /// A line to be shown and logged, once.
     Line(Arc<Entry>),
-    /// The newest lines of a room that I have just joined, to be shown and logged before all others.
-    Backlog(Vec<Arc<Entry>>),
+    /// A line to be logged, but not to be shown: it was already, or is one of many that were missed.
+    Logged(Arc<Entry>),
+    /// The newest lines of a room, ahead of all others, to be shown.
+    Backlog {
+        /// The lines.
+        entries: Vec<Arc<Entry>>,
+        /// To be logged too: I am new, and my log begins with them. Else each of them follows at its place.
+        logged: bool,
+    },
     /// I was here before, and what I missed follows until [`Event::CaughtUp`]. `lines`: so many were missed, of which
     /// the newest follow; `None`: all of them follow.
     CatchUp {

@@ -15,6 +15,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
+use rustix::fs::statvfs;
 
 use super::Done;
 use super::reader::index_some;
@@ -30,6 +31,8 @@ const CHECKPOINT_BYTES: u64 = 16 * 1024 * 1024;
 pub const COMMIT_BYTES: u64 = 8 * 1024;
 /// Pages of the write-ahead log after which writers wait until it begins anew.
 const WAL_PAGES_MAX: i64 = 16 * 1024;
+/// Bytes of a page of the file.
+const PAGE_BYTES: u64 = 4096;
 /// Without a new entry for so long, the room is quiet enough to index.
 const QUIET: Duration = Duration::from_millis(300);
 /// Entries that may wait for the index while the room is busy; a search reads those line by line.
@@ -191,15 +194,18 @@ impl Work {
 
     /// Moves what is in the write-ahead log into the file, without holding anybody up unless it has grown too long.
     fn checkpoint(&mut self, written: u64) {
-        if written - self.checkpointed < CHECKPOINT_BYTES {
+        // On a small disk the write-ahead log must not take what the history needs.
+        let room = statvfs(&self.wal).map_or(u64::MAX, |disk| disk.f_bavail.saturating_mul(disk.f_frsize));
+        if written - self.checkpointed < CHECKPOINT_BYTES.min(room / 8) {
             return;
         }
         self.checkpointed = written;
+        let pages_max = WAL_PAGES_MAX.min(i64::try_from(room / (4 * PAGE_BYTES)).unwrap_or(WAL_PAGES_MAX));
         let checkpoint = |mode: &str| {
             let sql = format!("PRAGMA wal_checkpoint({mode})");
             self.db.query_row(&sql, [], |row| row.get::<_, i64>(1))
         };
-        let done = checkpoint("PASSIVE").and_then(|pages| match pages > WAL_PAGES_MAX {
+        let done = checkpoint("PASSIVE").and_then(|pages| match pages > pages_max {
             true => checkpoint("RESTART"),
             false => Ok(pages),
         });

@@ -76,7 +76,12 @@ pub fn push_screen_event(screen: &mut String, event: &str) {
 /// What an event says; `None` for lines, which have a form of their own, and for what is too frequent to be told.
 pub fn event_text(event: &Event) -> Option<String> {
     Some(match event {
-        Event::Line(_) | Event::Backlog(_) | Event::Sent { .. } | Event::CatchUp { .. } | Event::CaughtUp => {
+        Event::Line(_)
+        | Event::Logged(_)
+        | Event::Backlog { .. }
+        | Event::Sent { .. }
+        | Event::CatchUp { .. }
+        | Event::CaughtUp => {
             return None;
         }
         Event::Entered { name, room } => format!("{name} is in the room {room}"),
@@ -118,7 +123,8 @@ pub const fn is_for_screen(event: &Event) -> bool {
         | Event::NotTaken(_)
         | Event::StillElecting => true,
         Event::Line(_)
-        | Event::Backlog(_)
+        | Event::Logged(_)
+        | Event::Backlog { .. }
         | Event::CatchUp { .. }
         | Event::CaughtUp
         | Event::Sent { .. }

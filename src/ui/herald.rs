@@ -232,6 +232,11 @@ impl Herald {
                 self.last = Some(entry.tail());
                 self.line(entry, lines, log, screen);
             }
+            Event::Logged(entry) => {
+                self.clock.witness(entry.lamport);
+                self.last = Some(entry.tail());
+                self.line(entry, lines, log, &mut String::new());
+            }
             Event::CatchUp { lines } => self.catch_up(*lines, log, screen),
             Event::CaughtUp => self.caught_up(log, screen),
             Event::Rebased { .. } => {
@@ -239,7 +244,12 @@ impl Herald {
                 self.last = None;
                 self.tell_event(event, log, screen);
             }
-            Event::Backlog(entries) => {
+            Event::Backlog { entries, logged: false } => {
+                for entry in entries {
+                    lines.push(entry, &mut String::new(), screen);
+                }
+            }
+            Event::Backlog { entries, logged: true } => {
                 for entry in entries {
                     self.clock.witness(entry.lamport);
                     self.line(entry, lines, log, screen);

@@ -176,7 +176,7 @@ impl Seen {
     fn take(&mut self, notice: Notice) {
         match notice {
             Notice::Event(Event::Line(entry)) => self.line(&entry),
-            Notice::Event(Event::Backlog(entries)) => entries.iter().for_each(|entry| self.line(entry)),
+            Notice::Event(Event::Backlog { entries, .. }) => entries.iter().for_each(|entry| self.line(entry)),
             Notice::Event(Event::Entered { .. }) => self.entered = true,
             Notice::Event(_) | Notice::Clock(_) => {}
             Notice::Health(health) => unreachable!("a store in memory is well: {health:?}"),

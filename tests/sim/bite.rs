@@ -307,7 +307,7 @@ fn invariant_7_a_line_is_shown_twice_or_never() {
     let mut hand = good();
     bites(&hand.tells(1, &Event::Line(says(epoch(1, 0), 2, 0, 1, "one"))), "invariant 7");
     let mut hand = good();
-    fine(&hand.tells(0, &Event::Backlog(vec![says(epoch(1, 0), 2, 0, 1, "one")])));
+    fine(&hand.tells(0, &Event::Backlog { entries: vec![says(epoch(1, 0), 2, 0, 1, "one")], logged: true }));
     bites(&hand.tells(0, &Event::Line(says(epoch(1, 0), 2, 0, 1, "one"))), "invariant 7");
     let mut hand = good();
     fine(&hand.enters(1));

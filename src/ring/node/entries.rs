@@ -1,5 +1,6 @@
 //! Entries and lines: checked, appended, shown, read again.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::phase::{PendingWay, Phase};
@@ -20,7 +21,7 @@ impl Node {
         let newcomer = tail.index == Index(0);
         // The last number of the session of the line before: most lines of a batch are of one session.
         let mut last: Option<(SessionKey, u64)> = None;
-        let mut others = std::collections::BTreeMap::new();
+        let mut others = BTreeMap::new();
         for entry in &batch.entries {
             if entry.index != tail.index.next() || Some(entry.epoch) < tail.epoch {
                 return Err("sends entries out of order");
@@ -59,8 +60,6 @@ impl Node {
                 Body::Line(line) => {
                     let mine = line.id.key() == self.key;
                     let id = line.id;
-                    let shown = entry.index <= self.show_after
-                        || (!self.shown.is_empty() && self.shown.get(&id.key()).is_some_and(|&n| id.n <= n));
                     self.log.push(Arc::clone(&entry));
                     if mine {
                         self.stands(id.n);
@@ -69,9 +68,7 @@ impl Node {
                             self.held = self.held.max(id.n);
                         }
                     }
-                    if !shown {
-                        self.event(Event::Line(entry));
-                    }
+                    self.tell_line(entry);
                 }
                 Body::Note(note) => {
                     let news = entry.index > self.show_after;
@@ -82,6 +79,19 @@ impl Node {
         }
         if self.catching_up.is_some_and(|until| until <= self.log.tail().index) {
             self.caught_up();
+        }
+    }
+
+    /// A line has got its place: is it news?
+    fn tell_line(&mut self, entry: Arc<Entry>) {
+        let Some(id) = entry.line().map(|line| line.id) else { return };
+        let marked =
+            |marks: &BTreeMap<SessionKey, u64>| !marks.is_empty() && marks.get(&id.key()).is_some_and(|&n| id.n <= n);
+        let shown = marked(&self.shown);
+        if entry.index > self.show_after && !shown && !marked(&self.previewed) {
+            self.event(Event::Line(entry));
+        } else if entry.index > self.log_after && !shown {
+            self.event(Event::Logged(entry));
         }
     }
 

@@ -168,6 +168,7 @@ impl Node {
         }
         let members: Vec<Uid> = cut.summary.view.uids().collect();
         self.show_after = self.show_after.min(cut.summary.tail.index);
+        self.log_after = self.log_after.min(cut.summary.tail.index);
         self.pending = cut.pending;
         self.log.cut(cut.summary);
         self.ring_changed = true;
@@ -199,7 +200,7 @@ impl Node {
             uplink,
             acked: common,
             leaving: false,
-            ahead: backlog.then_some(Ahead { tail, seen: common }),
+            ahead: backlog.then_some(Ahead { tail, seen: common, newcomer: self.log.tail().index == Index(0) }),
         }));
         self.event(Event::Leader(epoch));
         if !backlog {
@@ -221,21 +222,27 @@ impl Node {
         for entry in backlog.batch.entries {
             let Some(line) = entry.line() else { continue };
             let seen = entry.index <= ahead.seen || entry.index > ahead.tail;
-            if seen || self.shown.get(&line.id.key()).is_some_and(|&n| line.id.n <= n) {
+            let key = line.id.key();
+            let marks = [&self.shown, &self.previewed];
+            if seen || marks.iter().any(|marks| marks.get(&key).is_some_and(|&n| line.id.n <= n)) {
                 continue;
             }
-            self.shown.insert(line.id.key(), line.id.n);
+            let marks = if ahead.newcomer { &mut self.shown } else { &mut self.previewed };
+            marks.insert(key, line.id.n);
             fresh.push(entry);
         }
         if backlog.last {
             // What else stands up to there is too old to be shown.
             self.show_after = ahead.tail;
         }
-        if !fresh.is_empty() || backlog.last {
+        if ahead.newcomer {
+            if backlog.last {
+                self.log_after = ahead.tail;
+            }
             self.save(Record::Shown(self.shown_beyond_the_log()));
         }
         if !fresh.is_empty() {
-            self.event(Event::Backlog(fresh));
+            self.event(Event::Backlog { entries: fresh, logged: ahead.newcomer });
         }
         if backlog.last {
             self.caught_up();
@@ -244,8 +251,9 @@ impl Node {
 
     /// An earlier backlog went further than my log: what stands there now may be something else.
     pub(super) fn show_from(&mut self, after: Index) {
-        if self.show_after > after {
-            self.show_after = after;
+        self.show_after = self.show_after.min(after);
+        if self.log_after > after {
+            self.log_after = after;
             self.save(Record::Shown(self.shown_beyond_the_log()));
         }
     }
@@ -253,7 +261,7 @@ impl Node {
     fn shown_beyond_the_log(&self) -> Shown {
         let summary = self.log.summary();
         let beyond = self.shown.iter().filter(|(key, n)| **n > summary.watermark(**key));
-        Shown { up_to: self.show_after, lines: beyond.map(|(&key, &n)| (key, n)).collect() }
+        Shown { up_to: self.log_after, lines: beyond.map(|(&key, &n)| (key, n)).collect() }
     }
 
     // ---- what I have missed

@@ -70,8 +70,12 @@ pub struct Node {
     round: u64,
     /// For each session the number of the last line that was shown, where the log alone does not tell.
     shown: BTreeMap<SessionKey, u64>,
-    /// What stands up to here was there before I came: it is in the backlog, or too old to be shown.
+    /// What stands up to here is not shown when it comes: it was in a backlog, or is too old.
     show_after: Index,
+    /// What stands up to here is not logged either: it was there before I came for the first time.
+    log_after: Index,
+    /// For each session the number of the last line that was shown ahead of its place, and is logged when it comes.
+    previewed: BTreeMap<SessionKey, u64>,
     /// How many of the newest lines I want to be shown of what I have missed.
     backlog: u32,
     /// I have not yet had, in this run, all that was there when I came.
@@ -183,6 +187,8 @@ impl Node {
             round: round.max(logged),
             shown: saved.shown.lines,
             show_after: saved.shown.up_to,
+            log_after: saved.shown.up_to,
+            previewed: BTreeMap::new(),
             backlog: backlog.min(limits::BACKLOG_LINES_MAX),
             arriving: true,
             catching_up: None,

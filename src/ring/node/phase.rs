@@ -172,6 +172,8 @@ pub(super) struct Ahead {
     pub tail: Index,
     /// What stands up to here was shown before.
     pub seen: Index,
+    /// I have nothing yet: my log, as people read it, begins with these.
+    pub newcomer: bool,
 }
 
 /// A follower's state.

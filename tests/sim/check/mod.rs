@@ -179,11 +179,18 @@ impl Checks {
             Event::Line(entry) => {
                 let line = self.lines.shown(entry)?;
                 self.history.stands(slot, entry)?;
-                self.screen.shown(slot, line)
+                self.screen.shown(slot, line)?;
+                self.screen.logged(slot, line)
             }
-            Event::Backlog(entries) => entries.iter().try_for_each(|entry| {
+            Event::Logged(entry) => {
                 let line = self.lines.shown(entry)?;
-                self.screen.shown(slot, line)
+                self.history.stands(slot, entry)?;
+                self.screen.logged(slot, line)
+            }
+            Event::Backlog { entries, logged } => entries.iter().try_for_each(|entry| {
+                let line = self.lines.shown(entry)?;
+                self.screen.shown(slot, line)?;
+                if *logged { self.screen.logged(slot, line) } else { Ok(()) }
             }),
             Event::Entered { .. } => {
                 self.screen.entered(slot, self.lines.count());
