@@ -10,10 +10,10 @@ use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{ArgAction, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use crate::bench;
 use crate::failure::{Exit, Failure};
 use crate::ring::Name;
 use crate::ring::limits::{BACKLOG_LINES, BACKLOG_LINES_MAX};
+use crate::{bench, history};
 
 /// The port that is used where none is given: C-H-A-T on a phone.
 pub const PORT_DEFAULT: u16 = 2428;
@@ -56,6 +56,8 @@ pub enum Request {
     Chat(Chat),
     /// Ask a node that runs here.
     Status(StatusQuery),
+    /// Ask what was said.
+    History(history::Args),
     /// Measure.
     Bench(bench::Args),
 }
@@ -186,6 +188,8 @@ struct Line {
 enum Sub {
     #[command(override_help = HELP)]
     Status(StatusQuery),
+    #[command(override_help = history::HELP)]
+    History(history::Args),
     /// Measures what a room costs, beside bare sockets
     Bench(bench::Args),
 }
@@ -204,8 +208,11 @@ impl From<clap::Error> for Quit {
         let text = error.to_string();
         match error.kind() {
             // clap trims what stands at its start.
-            ErrorKind::DisplayHelp if text.trim() == HELP.trim() => Self::Print(HELP.to_owned()),
-            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Self::Print(text),
+            ErrorKind::DisplayHelp => {
+                let own = [HELP, history::HELP].into_iter().find(|help| text.trim() == help.trim());
+                Self::Print(own.map_or(text, str::to_owned))
+            }
+            ErrorKind::DisplayVersion => Self::Print(text),
             _ => Self::Failure(mistake(&text)),
         }
     }
@@ -237,6 +244,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Request, Quit> 
     let line = Line::from_arg_matches_mut(&mut matches)?;
     match line.command {
         Some(Sub::Status(query)) => Ok(Request::Status(query)),
+        Some(Sub::History(args)) => Ok(Request::History(args)),
         Some(Sub::Bench(args)) => Ok(Request::Bench(args)),
         None => Ok(Request::Chat(chat(line, way)?)),
     }
@@ -458,6 +466,22 @@ mod tests {
     fn status_has_flags_of_its_own() {
         let query = StatusQuery { address: Some([127, 0, 0, 1].into()), port: 5001, json: true };
         assert!(matches!(parse_words("status -a 127.0.0.1 -p 5001 --json"), Ok(Request::Status(q)) if q == query));
+    }
+
+    #[test]
+    fn history_has_flags_of_its_own() {
+        let Ok(Request::History(args)) = parse_words("history -p 5001 -n 20 --grep -x --since 2h --json") else {
+            panic!()
+        };
+        assert_eq!((args.port, args.lines, args.json), (5001, Some(20), true));
+        assert_eq!((args.grep.as_deref(), args.since.as_deref()), (Some("-x"), Some("2h")));
+        for words in ["history -n x", "history ann", "history --from"] {
+            assert!(
+                matches!(parse_words(words), Err(Quit::Failure(failure)) if failure.exit == Exit::Usage),
+                "{words}"
+            );
+        }
+        assert_eq!(parse_words("history --help").unwrap_err(), Quit::Print(history::HELP.to_owned()));
     }
 
     #[test]

@@ -16,6 +16,8 @@ pub mod cli;
 #[cfg(feature = "program")]
 pub mod failure;
 #[cfg(feature = "program")]
+pub mod history;
+#[cfg(feature = "program")]
 pub mod net;
 pub mod ring;
 #[cfg(feature = "program")]

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use dist_chat::cli::{self, Quit, Request};
 use dist_chat::failure::{Exit, Failure, complain};
-use dist_chat::{app, bench, status};
+use dist_chat::{app, bench, history, status};
 
 fn main() -> ExitCode {
     let request = match cli::parse(std::env::args_os()) {
@@ -17,6 +17,7 @@ fn main() -> ExitCode {
         // Standard output is not touched after a chat: a reader that takes nothing may still hold its lock.
         Request::Chat(chat) => app::run(&chat).map(|()| Exit::Left.into()),
         Request::Bench(args) => bench::run(args).map(|()| Exit::Left.into()).map_err(Failure::from),
+        Request::History(args) => history::run(&args).map(|()| Exit::Left.into()),
         Request::Status(query) => status::client::ask(&query).map(|answer| print(&answer)),
     };
     outcome.unwrap_or_else(|failure| fail(&failure))

@@ -188,6 +188,7 @@ async fn be_member(chat: &Chat) -> Result<(), Failure> {
         terminal: input::is_terminal(),
         leaving: member.leaving.clone(),
         lines: lines.clone(),
+        past: (!chat.ephemeral).then(|| store::file_in(&chat.data_dir, port)),
     };
     let ended = Box::new(move || drop(news.try_send(News::InputEnded)));
     let hint = (chat.start == Start::Found && room.is_none() && talk.terminal).then(|| invitation(place.uid));

@@ -9,12 +9,12 @@ use super::limits::{BOOK_NODES_MAX, Timing};
 const LEFT_PROBE_TIMES: u64 = 12;
 
 /// The book.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub struct Book {
     nodes: BTreeMap<Uid, Known>,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Hash)]
 struct Known {
     /// It said good-bye: not asked in need, and looked for seldom.
     left: bool,

@@ -8,7 +8,7 @@ use super::id::{Span, Time};
 use super::limits::Timing;
 
 /// Liveness of one connection.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Hash)]
 pub struct Detector {
     heard: Time,
     echoed: Time,

@@ -6,7 +6,7 @@ use super::frame::Token;
 use super::id::{Tail, Uid};
 
 /// One round of the election, as one node sees it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub struct Race {
     round: u64,
     /// The token that I sent last, with the best tail that I know of.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::id::{AuthorId, Epoch, Index, Lamport, LineId, Name, Tail, Text, Uid, WallMs};
 
 /// One place in the log.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Entry {
     /// The reign in which it was ordered.
     pub epoch: Epoch,
@@ -45,7 +45,7 @@ impl Entry {
 }
 
 /// A line of a person or a note of a leader.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Body {
     /// What somebody said: has an id, is counted in a watermark, survives a cut.
@@ -55,7 +55,7 @@ pub enum Body {
 }
 
 /// What somebody said, from the moment it is typed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Line {
     /// Which line.
     pub id: LineId,
@@ -84,7 +84,7 @@ impl Line {
 }
 
 /// What a leader notes of the room. The view is the fold of these.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Note {
     /// The first entry of an epoch; the entry's epoch names the leader.
@@ -101,7 +101,7 @@ pub enum Note {
 }
 
 /// One member of the room.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Member {
     /// Its place in the ring, and its address.
     pub uid: Uid,

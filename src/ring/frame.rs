@@ -15,7 +15,7 @@ use super::limits::{
 };
 
 /// What one node says to another.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Frame {
     /// Who I am: the first frame in each direction of a connection.
@@ -111,7 +111,7 @@ pub enum Frame {
 }
 
 /// Who a node is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Hello {
     /// [`PROTOCOL_VERSION`] of the speaker.
     pub version: u32,
@@ -126,7 +126,7 @@ pub struct Hello {
 }
 
 /// Why a connection or a join is refused.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Refusal {
     /// I speak this version of the protocol.
@@ -144,7 +144,7 @@ pub enum Refusal {
 }
 
 /// The answer to "whom do you follow?".
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Answer {
     /// What I am doing.
     pub standing: Standing,
@@ -155,7 +155,7 @@ pub struct Answer {
 }
 
 /// What a node is doing, as it tells others.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Standing {
     /// I lead.
@@ -183,7 +183,7 @@ pub enum Standing {
 }
 
 /// One epoch in a log's shape.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct EpochSpan {
     /// The epoch.
     #[serde(rename = "e")]
@@ -194,7 +194,7 @@ pub struct EpochSpan {
 }
 
 /// A request to follow.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Join {
     /// Counts my requests; the answer names the one that it answers.
     pub attempt: u64,
@@ -217,7 +217,7 @@ pub struct Join {
 }
 
 /// A leader takes a follower.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Accept {
     /// The request that is answered.
     pub attempt: u64,
@@ -244,14 +244,14 @@ pub struct Accept {
 }
 
 /// Entries of one epoch in a row.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Batch {
     /// At most [`BATCH_ENTRIES_MAX`], of one epoch and with rising indexes (in a backlog: with gaps).
     pub entries: Vec<Arc<Entry>>,
 }
 
 /// The newest lines, ahead of the log.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Backlog {
     /// The lines.
     pub batch: Batch,
@@ -260,7 +260,7 @@ pub struct Backlog {
 }
 
 /// Entries from a leader.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Entries {
     /// What stands before the first of them.
     pub prev: Tail,
@@ -269,7 +269,7 @@ pub struct Entries {
 }
 
 /// How far a follower's log goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Ack {
     /// In this stream.
     pub stream: StreamId,
@@ -278,7 +278,7 @@ pub struct Ack {
 }
 
 /// Ids of lines that came back from a cut.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Offer {
     /// In this stream.
     pub stream: StreamId,
@@ -287,7 +287,7 @@ pub struct Offer {
 }
 
 /// Which lines of an offer the leader lacks.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Want {
     /// In this stream.
     pub stream: StreamId,
@@ -296,7 +296,7 @@ pub struct Want {
 }
 
 /// Lines to be ordered.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Submit {
     /// In this stream.
     pub stream: StreamId,
@@ -305,7 +305,7 @@ pub struct Submit {
 }
 
 /// A candidate on its way round the ring.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Token {
     /// The election's number.
     pub round: u64,
@@ -322,7 +322,7 @@ pub struct Token {
 }
 
 /// The news of a win.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Elected {
     /// The new reign.
     pub epoch: Epoch,
@@ -333,7 +333,7 @@ pub struct Elected {
 }
 
 /// What two leaders are compared by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Weight {
     /// Followers with a live link.
     pub followers: u32,
@@ -344,7 +344,7 @@ pub struct Weight {
 }
 
 /// Two leaders compare.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Meet {
     /// The speaker's weight.
     pub mine: Weight,
@@ -353,7 +353,7 @@ pub struct Meet {
 }
 
 /// A frame carried for two others.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Relay {
     /// Who speaks.
     pub from: Uid,

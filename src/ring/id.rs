@@ -12,11 +12,11 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use super::limits::{NAME_CHARS_MAX, TEXT_BYTES_MAX};
 
 /// Microseconds on the node's own monotonic clock, from an arbitrary start. Never compared between nodes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Time(pub u64);
 
 /// A length of time in microseconds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Span(pub u64);
 
 impl Span {
@@ -47,7 +47,7 @@ impl Sub<Time> for Time {
 }
 
 /// What a node's clocks say when it is stepped.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Now {
     /// The monotonic clock: every deadline is measured on it.
     pub mono: Time,
@@ -56,7 +56,7 @@ pub struct Now {
 }
 
 /// Milliseconds since the Unix epoch on somebody's wall clock.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct WallMs(pub u64);
 
@@ -244,7 +244,7 @@ pub struct Lamport(pub u64);
 /// Where a log ends: the epoch and index of its last entry. `epoch` is `None` for an empty log.
 ///
 /// Ordered by epoch, then index: the order in which the best tail is chosen.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Tail {
     /// The last entry's epoch.
     #[serde(rename = "e")]

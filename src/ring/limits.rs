@@ -55,7 +55,7 @@ pub const BACKLOG_LINES_MAX: u32 = 10_000;
 pub const BACKLOG_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// The protocol's times. [`Default`] is what every node uses; tests may shorten them together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Timing {
     /// Between two heartbeats on one link.
     pub heartbeat: Span,

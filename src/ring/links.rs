@@ -14,7 +14,7 @@ use super::id::{ConnId, RoomId, Span, Time, Uid};
 use super::limits::{CONNS_MAX, DIAL_FRAMES_MAX, DIALLED_MAX, RELAYS_MAX, RELAYS_OVER_ONE_MAX, Timing};
 
 /// All connections of a node.
-#[derive(Debug)]
+#[derive(Clone, Debug, Hash)]
 pub struct Links {
     me: Uid,
     timing: Timing,
@@ -28,7 +28,7 @@ pub struct Links {
 }
 
 /// One connection.
-#[derive(Debug)]
+#[derive(Clone, Debug, Hash)]
 pub struct Conn {
     way: Way,
     state: State,
@@ -39,7 +39,7 @@ pub struct Conn {
 }
 
 /// How a connection runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Way {
     /// I opened it.
     Dialled,
@@ -49,7 +49,7 @@ pub enum Way {
     Through { carrier: ConnId, mine: bool },
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug, Hash)]
 enum State {
     /// Not open yet: what is to be sent waits.
     Opening { until: Time, queue: Vec<Arc<Frame>> },

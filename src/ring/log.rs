@@ -10,7 +10,7 @@ use super::limits::{BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, RECENT_BYTES_MAX, RECENT
 use super::summary::Summary;
 
 /// A log: its fold, and a window of its end.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub struct Log {
     summary: Summary,
     recent: VecDeque<Arc<Entry>>,

@@ -81,7 +81,7 @@ pub struct Config {
 }
 
 /// How a node begins.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Start {
     /// Create a room with this identity and lead it.
     Found(RoomId),
@@ -110,7 +110,7 @@ pub struct Saved {
 }
 
 /// Which lines a person has been shown, or is not to be shown, where the log alone does not tell.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Shown {
     /// What stands up to here was there before its owner came for the first time: it was in a backlog, or is too old.
     pub up_to: Index,
@@ -173,7 +173,7 @@ pub struct Cut {
 }
 
 /// What a node wants done, in this order.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub enum Output {
     /// Write this. Written means that the end of the process cannot take it.
     Save(Record),
@@ -200,7 +200,7 @@ pub enum Output {
 }
 
 /// What a store keeps. A store that loses its newest records holds a consistent earlier state.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Record {
     /// The room that everything else belongs to.
     Room(RoomId),
@@ -219,7 +219,7 @@ pub enum Record {
 }
 
 /// What a core wants to read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Wanted {
     /// Entries from this index on, of at most this weight in all (but at least one) and at most
     /// [`limits::BATCH_ENTRIES_MAX`].
@@ -247,7 +247,7 @@ pub enum Wanted {
 }
 
 /// What people want to know.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Event {
     /// A line to be shown and logged, once.
     Line(Arc<Entry>),
@@ -352,7 +352,7 @@ pub enum Event {
 }
 
 /// Why a node is done.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Stop {
     /// It left.
     Left {

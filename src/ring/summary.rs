@@ -11,7 +11,7 @@ use super::id::{Epoch, Index, Lamport, SessionKey, Tail};
 use super::view::View;
 
 /// The fold of a log up to some index.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Summary {
     /// The last entry's epoch and index.
     pub tail: Tail,

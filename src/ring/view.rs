@@ -7,7 +7,7 @@ use super::entry::{Member, Note};
 use super::id::{Name, Uid};
 
 /// The members of the room: the fold of the log's notes. The ring is these, by ascending uid.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct View {
     members: BTreeMap<Uid, Member>,
 }

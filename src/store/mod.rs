@@ -23,7 +23,7 @@ mod sqlite;
 pub use files::{Aside, Ask, Lock, OpenError, Opened, Peeked, file_in, open, peek, set_aside};
 pub use history::{History, OVERLAY_BYTES_MAX};
 pub use memory::MemoryStore;
-pub use reader::{Moment, Reader, Selection};
+pub use reader::{Answer, Moment, Reader, Selection};
 pub use sqlite::{Error, SCHEMA_VERSION, Sqlite};
 
 use crate::ring::{Cut, Found, Index, Record, Saved, Tail, Wanted};

@@ -1,21 +1,33 @@
-//! Asking the past: entries by place, by time, by words; from a file that a node may be writing.
+//! Asking the past: lines by place, by time, by words; from a file that a node may be writing.
 //!
-//! The full-text index (SQLite's FTS5) follows the log at a distance. A search asks it for what it has, and reads the rest
-//! line by line, so an answer is always whole.
+//! The full-text index (SQLite's FTS5) follows the log at a distance. A search asks it for what it has; what it does not
+//! have yet goes through an index in memory with the same rules, so an answer is always whole.
+//!
+//! The file is read page by page, and nothing is held between two pages: whoever takes the lines may take his time, and
+//! the write-ahead log does not grow behind him. Only a cut moves lines that stand in the log; before each page it is made
+//! sure that none has come.
 
-use std::collections::VecDeque;
+mod query;
+#[cfg(test)]
+mod tests;
+
 use std::path::Path;
 use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
 
-use super::sqlite::{Batches, Error, decode, each, end, index_of, key, open_to_read};
+use super::sqlite::{Error, decode, each, end, index_of, key, open_to_read};
 use crate::ring::{Entry, Index, Lamport, Line, Name, RoomId, WallMs};
+use query::Query;
 
-/// Batches read at once.
-const PAGE_BATCHES: i64 = 64;
-/// Places in the index read at once.
-const PAGE_FOUND: i64 = 1024;
+/// Bytes of batches after which a page is long enough.
+const PAGE_BYTES: usize = 256 * 1024;
+/// Batches looked at for a page.
+const PAGE_BATCHES: i64 = 4096;
+/// Places that the index is asked for at first; for each further page eight times as many, since the index begins anew.
+const FOUND_MIN: usize = 1024;
+/// Places that the index is asked for at most.
+const FOUND_MAX: usize = 64 * 1024;
 
 /// Which lines are wanted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,7 +38,9 @@ pub struct Selection {
     pub until: Option<Moment>,
     /// Only what was said under this name, upper and lower case alike.
     pub from: Option<Name>,
-    /// Only lines with all of these words; each may go on (`deploy` finds `deployed`).
+    /// Only lines with all of these words, parted by white space; each may go on (`deploy` finds `deployed`), upper and
+    /// lower case and accents alike. What the index knows no words in (emoji, signs), and what is written without spaces
+    /// between words (Chinese, Japanese, Thai ...), is found anywhere in a line.
     pub words: Option<String>,
     /// Only the last so many of them.
     pub newest: Option<usize>,
@@ -39,6 +53,17 @@ pub enum Moment {
     Wall(WallMs),
     /// By the Lamport timestamp.
     Stamp(Lamport),
+}
+
+/// How an answer ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// All lines that are wanted were given.
+    Whole,
+    /// Whoever took them wanted no more.
+    Enough,
+    /// The log was cut while it was read: lines that were given may stand elsewhere now, and the rest was not given.
+    Cut,
 }
 
 /// A file that is only read.
@@ -55,7 +80,11 @@ impl Reader {
     /// # Errors
     /// See [`Error`].
     pub fn open(path: &Path) -> Result<Option<Self>, Error> {
-        let db = open_to_read(path)?;
+        let db = match open_to_read(path) {
+            // A node has just made it, and has not written its tables.
+            Err(Error::Older(0)) => return Ok(None),
+            db => db?,
+        };
         let sql = "SELECT no, id FROM room ORDER BY entered DESC, no DESC LIMIT 1";
         let room = db.query_row(sql, [], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?))).optional()?;
         Ok(room.map(|(no, id)| Self { db, no, room: RoomId(id.cast_unsigned()) }))
@@ -78,169 +107,48 @@ impl Reader {
     ///
     /// # Errors
     /// See [`Error`].
-    pub fn select(&self, wanted: &Selection, mut take: impl FnMut(&Arc<Entry>) -> bool) -> Result<(), Error> {
-        let end = end(&self.db, self.no)?;
-        let first = match wanted.since {
-            Some(Moment::Stamp(stamp)) => self.first_at(stamp, end)?,
-            Some(Moment::Wall(_)) | None => Index(1),
-        };
-        let query = wanted.words.as_deref().map(Query::new);
-        let fits = |entry: &Entry| entry.line().is_some_and(|line| wanted.takes(entry, line));
-        match wanted.newest {
-            None => {
-                let indexed = match &query {
-                    Some(Query::Words { expression, .. }) => {
-                        let indexed = Index(indexed(&self.db, self.no)?);
-                        if !self.found(expression, first, indexed, false, |entry| !fits(entry) || take(entry))? {
-                            return Ok(());
-                        }
-                        indexed
-                    }
-                    Some(Query::Text(_)) | None => Index(0),
-                };
-                let matches = |entry: &Entry| fits(entry) && query.as_ref().is_none_or(|query| query.matches(entry));
-                self.forwards(first.max(indexed.next()), end, wanted, |entry| !matches(entry) || take(entry))?;
-            }
-            Some(most) => {
-                let mut newest = VecDeque::new();
-                let indexed = match &query {
-                    Some(Query::Words { .. }) => Index(indexed(&self.db, self.no)?),
-                    Some(Query::Text(_)) | None => Index(0),
-                };
-                let matches = |entry: &Entry| fits(entry) && query.as_ref().is_none_or(|query| query.matches(entry));
-                let from = first.max(indexed.next());
-                self.backwards(from, end, wanted, |entry| {
-                    if newest.len() < most && matches(entry) {
-                        newest.push_front(Arc::clone(entry));
-                    }
-                    newest.len() < most
-                })?;
-                if let (Some(Query::Words { expression, .. }), true) = (&query, newest.len() < most) {
-                    self.found(expression, first, indexed, true, |entry| {
-                        if fits(entry) {
-                            newest.push_front(Arc::clone(entry));
-                        }
-                        newest.len() < most
-                    })?;
-                }
-                let _ = newest.iter().all(take);
+    pub fn select(&self, wanted: &Selection, mut take: impl FnMut(&Arc<Entry>) -> bool) -> Result<Answer, Error> {
+        let mut asked = Asked::new(self, wanted)?;
+        if let Some(most) = wanted.newest {
+            // Where the oldest of the newest stands: from there on they are read as all others.
+            let (mut left, mut oldest) = (most, None);
+            let counted = match most {
+                0 => Answer::Enough,
+                _ => asked.newest_first(|entry| {
+                    oldest = Some(entry.index);
+                    left -= 1;
+                    left > 0
+                })?,
+            };
+            match (counted, oldest) {
+                (Answer::Cut, _) => return Ok(Answer::Cut),
+                (Answer::Whole | Answer::Enough, Some(oldest)) => asked.first = oldest,
+                (Answer::Whole | Answer::Enough, None) => return Ok(Answer::Whole),
             }
         }
-        Ok(())
-    }
-
-    /// Entries from an index to another, by batches whose time may fit. `false` from `take` ends it.
-    fn forwards(
-        &self,
-        from: Index,
-        end: Index,
-        wanted: &Selection,
-        mut take: impl FnMut(&Arc<Entry>) -> bool,
-    ) -> Result<(), Error> {
-        let sql = "SELECT body, crc, at FROM batch
-                   WHERE at BETWEEN ifnull((SELECT max(at) FROM batch WHERE at BETWEEN ?1 AND ?2), ?2) AND ?3
-                   AND wall_max >= ?4 AND wall_min <= ?5 ORDER BY at LIMIT ?6";
-        let (earliest, latest) = wanted.walls();
-        let mut next = from;
-        loop {
-            let ends = params![self.at(Index(0)), self.at(next), self.at(end), earliest, latest, PAGE_BATCHES];
-            let entries = self.page(sql, ends)?;
-            let Some(last) = entries.last().map(|entry| entry.index) else { return Ok(()) };
-            if !entries.iter().filter(|entry| entry.index >= next && entry.index <= end).all(&mut take) || last < next {
-                return Ok(());
-            }
-            next = last.next();
-        }
-    }
-
-    /// As [`forwards`](Self::forwards), from the end.
-    fn backwards(
-        &self,
-        from: Index,
-        end: Index,
-        wanted: &Selection,
-        mut take: impl FnMut(&Arc<Entry>) -> bool,
-    ) -> Result<(), Error> {
-        let sql = "SELECT body, crc, at FROM batch
-                   WHERE at BETWEEN ?1 AND ?2 AND last >= ?3 AND wall_max >= ?4 AND wall_min <= ?5
-                   ORDER BY at DESC LIMIT ?6";
-        let (earliest, latest) = wanted.walls();
-        let mut end = end;
-        loop {
-            let ends = params![self.at(Index(0)), self.at(end), from.0.cast_signed(), earliest, latest, PAGE_BATCHES];
-            let mut entries = self.page(sql, ends)?;
-            entries.sort_by_key(|entry| std::cmp::Reverse(entry.index));
-            let Some(first) = entries.last().map(|entry| entry.index) else { return Ok(()) };
-            if !entries.iter().filter(|entry| entry.index >= from && entry.index <= end).all(&mut take)
-                || first <= Index(1)
-            {
-                return Ok(());
-            }
-            end = Index(first.0 - 1);
-        }
+        asked.oldest_first(&mut take)
     }
 
     fn at(&self, index: Index) -> i64 {
         key(self.no, index)
     }
 
-    /// The entries of some batches. Read at once, so that a reader who takes his time holds nobody up.
-    fn page(&self, sql: &str, params: impl rusqlite::Params) -> Result<Vec<Arc<Entry>>, Error> {
-        let mut statement = self.db.prepare_cached(sql)?;
-        let mut rows = Batches(statement.query(params)?);
-        let mut entries = Vec::new();
-        while let Some(batch) = rows.next()? {
-            entries.extend(batch);
-        }
-        Ok(entries)
+    /// One consistent state of the file, for a short time.
+    fn look(&self) -> Result<Transaction<'_>, Error> {
+        Ok(Transaction::new_unchecked(&self.db, TransactionBehavior::Deferred)?)
     }
 
-    /// What the index finds between two indexes. Whether `take` wanted more to the end.
-    fn found(
-        &self,
-        expression: &str,
-        first: Index,
-        last: Index,
-        newest_first: bool,
-        mut take: impl FnMut(&Arc<Entry>) -> bool,
-    ) -> Result<bool, Error> {
-        let order = if newest_first { "DESC" } else { "ASC" };
-        let sql = format!(
-            "SELECT rowid FROM words WHERE words MATCH ?1 AND rowid BETWEEN ?2 AND ?3 ORDER BY rowid {order} LIMIT ?4"
-        );
-        let (mut first, mut last) = (self.at(first), self.at(last));
-        let mut batch: Vec<Arc<Entry>> = Vec::new();
-        loop {
-            let mut statement = self.db.prepare_cached(&sql)?;
-            let rows = statement.query_map(params![expression, first, last, PAGE_FOUND], |row| row.get(0))?;
-            let found = rows.collect::<Result<Vec<i64>, _>>()?;
-            let Some(&end) = found.last() else { return Ok(true) };
-            for at in found {
-                let index = index_of(at);
-                let here = |batch: &[Arc<Entry>]| batch.iter().find(|entry| entry.index == index).cloned();
-                if here(&batch).is_none() {
-                    batch = self.batch_of(index)?;
-                }
-                if let Some(entry) = here(&batch)
-                    && !take(&entry)
-                {
-                    return Ok(false);
-                }
-            }
-            match newest_first {
-                true => last = end - 1,
-                false => first = end + 1,
-            }
-        }
-    }
-
-    fn batch_of(&self, index: Index) -> Result<Vec<Arc<Entry>>, Error> {
+    /// The entries that stand together with this one, and how many bytes they are.
+    fn batch_of(&self, index: Index) -> Result<(Vec<Arc<Entry>>, usize), Error> {
         let sql = "SELECT body, crc FROM batch WHERE at BETWEEN ?1 AND ?2 ORDER BY at DESC LIMIT 1";
         let mut statement = self.db.prepare_cached(sql)?;
         let row = statement.query_row(params![self.at(Index(0)), self.at(index)], |row| {
             Ok((row.get::<_, Vec<u8>>(0)?, row.get::<_, u32>(1)?))
         });
-        row.optional()?.map_or(Ok(Vec::new()), |(body, crc)| decode(&body, crc))
+        match row.optional()? {
+            Some((body, crc)) => Ok((decode(&body, crc)?, body.len())),
+            None => Ok((Vec::new(), 0)),
+        }
     }
 
     /// The first index with a timestamp that is not below this one: timestamps rise along the log.
@@ -248,33 +156,264 @@ impl Reader {
         let (mut low, mut high) = (1, end.0 + 1);
         while low < high {
             let middle = low + (high - low) / 2;
-            let entries = self.batch_of(Index(middle))?;
+            let (entries, _) = self.batch_of(Index(middle))?;
             match entries.iter().find(|entry| entry.index.0 == middle) {
                 Some(entry) if entry.lamport < stamp => low = middle + 1,
                 Some(_) => high = middle,
-                None => return Ok(Index(1)),
+                None => return Err(Error::Damaged("it holds a log with a hole".to_owned())),
             }
         }
         Ok(Index(low))
     }
+
+    /// Where the log ends.
+    fn mark(&self) -> Result<Mark, Error> {
+        let sql = "SELECT at, last, crc FROM batch WHERE at BETWEEN ?1 AND ?2 ORDER BY at DESC LIMIT 1";
+        let mut statement = self.db.prepare_cached(sql)?;
+        let keys = params![self.at(Index(0)), self.at(Index(u64::MAX))];
+        let row = statement.query_row(keys, |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).optional()?;
+        Ok(Mark(row))
+    }
+
+    /// Whether what stood in the log when it ended there stands in it still: entries stand below one another unchanged.
+    fn has(&self, mark: Mark) -> Result<bool, Error> {
+        let Some((at, last, crc)) = mark.0 else { return Ok(true) };
+        let mut statement = self.db.prepare_cached("SELECT 1 FROM batch WHERE at = ?1 AND last = ?2 AND crc = ?3")?;
+        Ok(statement.exists(params![at, last, crc])?)
+    }
+}
+
+/// The row of a log's last batch: its key, its last index, its checksum.
+#[derive(Clone, Copy, Debug)]
+struct Mark(Option<(i64, i64, u32)>);
+
+impl Mark {
+    fn end(self) -> Index {
+        Index(self.0.map_or(0, |(_, last, _)| last.unsigned_abs()))
+    }
+}
+
+/// A question about the log as it was when it was asked.
+struct Asked<'a> {
+    reader: &'a Reader,
+    wanted: &'a Selection,
+    /// The name, folded.
+    from: Option<String>,
+    query: Option<Query>,
+    /// What may be wanted stands between these.
+    first: Index,
+    last: Index,
+    /// Up to here the index is asked.
+    indexed: Index,
+    mark: Mark,
+}
+
+/// What a page holds.
+struct Page {
+    /// Lines that are wanted, in the order of the log.
+    lines: Vec<Arc<Entry>>,
+    /// Where the page ended.
+    edge: Option<Index>,
+}
+
+impl<'a> Asked<'a> {
+    fn new(reader: &'a Reader, wanted: &'a Selection) -> Result<Self, Error> {
+        let query = wanted.words.as_deref().map_or(Ok(None), Query::new)?;
+        let tx = reader.look()?;
+        let mark = reader.mark()?;
+        let first = match wanted.since {
+            Some(Moment::Stamp(stamp)) => reader.first_at(stamp, mark.end())?,
+            Some(Moment::Wall(_)) | None => Index(1),
+        };
+        let last = match wanted.until {
+            Some(Moment::Stamp(Lamport(u64::MAX)) | Moment::Wall(_)) | None => mark.end(),
+            Some(Moment::Stamp(Lamport(stamp))) => Index(reader.first_at(Lamport(stamp + 1), mark.end())?.0 - 1),
+        };
+        let indexed = match query.as_ref().and_then(Query::expression) {
+            Some(_) => Index(indexed(&tx, reader.no)?.min(last.0)),
+            None => Index(0),
+        };
+        let from = wanted.from.as_ref().map(Name::folded);
+        Ok(Self { reader, wanted, from, query, first, last, indexed, mark })
+    }
+
+    fn oldest_first(&self, take: &mut dyn FnMut(&Arc<Entry>) -> bool) -> Result<Answer, Error> {
+        match self.search(false, take)? {
+            Answer::Whole => self.scan(false, take),
+            other => Ok(other),
+        }
+    }
+
+    fn newest_first(&self, mut take: impl FnMut(&Arc<Entry>) -> bool) -> Result<Answer, Error> {
+        match self.scan(true, &mut take)? {
+            Answer::Whole => self.search(true, &mut take),
+            other => Ok(other),
+        }
+    }
+
+    /// Reads what is not indexed, or all where no index helps.
+    fn scan(&self, newest_first: bool, take: &mut dyn FnMut(&Arc<Entry>) -> bool) -> Result<Answer, Error> {
+        let (mut from, mut to) = (self.first.max(self.indexed.next()), self.last);
+        while from <= to {
+            let Some(page) = self.page(from, to, newest_first)? else { return Ok(Answer::Cut) };
+            let all = match newest_first {
+                true => page.lines.iter().rev().all(&mut *take),
+                false => page.lines.iter().all(&mut *take),
+            };
+            match (all, page.edge) {
+                (false, _) => return Ok(Answer::Enough),
+                (true, None) => break,
+                (true, Some(edge)) if newest_first => to = Index(edge.0.saturating_sub(1)),
+                (true, Some(edge)) => from = edge.next(),
+            }
+        }
+        Ok(Answer::Whole)
+    }
+
+    /// Some batches at one end of a part of the log. `None`: the log was cut.
+    fn page(&self, from: Index, to: Index, newest_first: bool) -> Result<Option<Page>, Error> {
+        let order = if newest_first { "DESC" } else { "ASC" };
+        // The batch that holds `from` may begin before it.
+        let sql = format!(
+            "SELECT at, last, crc, body FROM batch
+             WHERE at BETWEEN ifnull((SELECT max(at) FROM batch WHERE at BETWEEN ?1 AND ?2), ?2) AND ?3
+             AND wall_max >= ?4 AND wall_min <= ?5 ORDER BY at {order} LIMIT ?6"
+        );
+        let reader = self.reader;
+        let (earliest, latest) = self.wanted.walls();
+        let _look = reader.look()?;
+        if !reader.has(self.mark)? {
+            return Ok(None);
+        }
+        let mut statement = reader.db.prepare_cached(&sql)?;
+        let keys = (reader.at(Index(0)), reader.at(from), reader.at(to));
+        let mut rows = statement.query(params![keys.0, keys.1, keys.2, earliest, latest, PAGE_BATCHES])?;
+        let mut page = Page { lines: Vec::new(), edge: None };
+        let mut bytes = 0;
+        while bytes < PAGE_BYTES
+            && let Some(row) = rows.next()?
+        {
+            let (at, last): (i64, i64) = (row.get(0)?, row.get(1)?);
+            page.edge = Some(if newest_first { index_of(at) } else { Index(last.unsigned_abs()) });
+            let body = row.get_ref(3)?.as_blob().map_err(|_| Error::Damaged("it holds no entries".to_owned()))?;
+            if self.query.as_ref().is_some_and(|query| !query.may_be_in(body)) {
+                continue;
+            }
+            bytes += body.len();
+            let mut entries = decode(body, row.get(2)?)?;
+            entries.retain(|entry| (from..=to).contains(&entry.index) && self.takes(entry));
+            if newest_first {
+                entries.reverse();
+            }
+            page.lines.append(&mut entries);
+        }
+        if newest_first {
+            page.lines.reverse();
+        }
+        if let Some(query) = &self.query {
+            query.keep_found(&mut page.lines)?;
+        }
+        Ok(Some(page))
+    }
+
+    /// Asks the index, if it can help.
+    fn search(&self, newest_first: bool, take: &mut dyn FnMut(&Arc<Entry>) -> bool) -> Result<Answer, Error> {
+        let Some(expression) = self.query.as_ref().and_then(Query::expression) else { return Ok(Answer::Whole) };
+        let (mut from, mut to, mut most) = (self.first, self.indexed, FOUND_MIN);
+        while from <= to {
+            let Some(found) = self.found(expression, from, to, newest_first, most)? else { return Ok(Answer::Cut) };
+            match found.last() {
+                Some(edge) if newest_first => to = Index(edge.0.saturating_sub(1)),
+                Some(edge) => from = edge.next(),
+                None => break,
+            }
+            let last = found.len() < most;
+            let mut places = found.into_iter().peekable();
+            while places.peek().is_some() {
+                let Some(lines) = self.fetch(&mut places)? else { return Ok(Answer::Cut) };
+                if !lines.iter().all(&mut *take) {
+                    return Ok(Answer::Enough);
+                }
+            }
+            if last {
+                break;
+            }
+            most = FOUND_MAX.min(8 * most);
+        }
+        Ok(Answer::Whole)
+    }
+
+    /// Where the index finds something, at one end of a part of the log. `None`: the log was cut.
+    fn found(
+        &self,
+        expression: &str,
+        from: Index,
+        to: Index,
+        newest_first: bool,
+        most: usize,
+    ) -> Result<Option<Vec<Index>>, Error> {
+        let order = if newest_first { "DESC" } else { "ASC" };
+        let sql = format!(
+            "SELECT rowid FROM words WHERE words MATCH ?1 AND rowid BETWEEN ?2 AND ?3 ORDER BY rowid {order} LIMIT ?4"
+        );
+        let reader = self.reader;
+        let _look = reader.look()?;
+        if !reader.has(self.mark)? {
+            return Ok(None);
+        }
+        let most = i64::try_from(most).unwrap_or(i64::MAX);
+        let mut statement = reader.db.prepare_cached(&sql)?;
+        let rows = statement
+            .query_map(params![expression, reader.at(from), reader.at(to), most], |row| row.get(0).map(index_of))?;
+        Ok(Some(rows.collect::<Result<_, _>>()?))
+    }
+
+    /// The lines at some of these places, if they are wanted, in this order. `None`: the log was cut.
+    fn fetch(
+        &self,
+        places: &mut std::iter::Peekable<std::vec::IntoIter<Index>>,
+    ) -> Result<Option<Vec<Arc<Entry>>>, Error> {
+        let _look = self.reader.look()?;
+        if !self.reader.has(self.mark)? {
+            return Ok(None);
+        }
+        let (mut batch, mut lines, mut bytes) = (Vec::<Arc<Entry>>::new(), Vec::new(), 0);
+        while let Some(index) = places.next_if(|_| bytes < PAGE_BYTES) {
+            let place = |batch: &[Arc<Entry>]| {
+                let first = batch.first()?.index;
+                usize::try_from(index.0.checked_sub(first.0)?).ok().filter(|place| *place < batch.len())
+            };
+            if place(&batch).is_none() {
+                let read;
+                (batch, read) = self.reader.batch_of(index)?;
+                bytes += read;
+            }
+            if let Some(entry) = place(&batch).and_then(|place| batch.get(place))
+                && self.takes(entry)
+                && self.query.as_ref().is_none_or(|query| query.has_texts(entry))
+            {
+                lines.push(Arc::clone(entry));
+            }
+        }
+        Ok(Some(lines))
+    }
+
+    /// Whether an entry is wanted, but for its words.
+    fn takes(&self, entry: &Entry) -> bool {
+        let named = |line: &Line| self.from.as_ref().is_none_or(|from| *from == line.name.folded());
+        let after = match self.wanted.since {
+            Some(Moment::Wall(wall)) => entry.wall >= wall,
+            Some(Moment::Stamp(_)) | None => true,
+        };
+        let before = match self.wanted.until {
+            Some(Moment::Wall(wall)) => entry.wall <= wall,
+            Some(Moment::Stamp(_)) | None => true,
+        };
+        after && before && entry.line().is_some_and(named)
+    }
 }
 
 impl Selection {
-    fn takes(&self, entry: &Entry, line: &Line) -> bool {
-        let after = match self.since {
-            Some(Moment::Wall(wall)) => entry.wall >= wall,
-            Some(Moment::Stamp(stamp)) => entry.lamport >= stamp,
-            None => true,
-        };
-        let before = match self.until {
-            Some(Moment::Wall(wall)) => entry.wall <= wall,
-            Some(Moment::Stamp(stamp)) => entry.lamport <= stamp,
-            None => true,
-        };
-        let named = |name: &Name| name.as_str().to_lowercase() == line.name.as_str().to_lowercase();
-        after && before && self.from.as_ref().is_none_or(named)
-    }
-
     /// Between which walls a batch may hold something.
     fn walls(&self) -> (i64, i64) {
         let wall = |moment: Option<Moment>, or: i64| match moment {
@@ -283,48 +422,6 @@ impl Selection {
         };
         (wall(self.since, 0), wall(self.until, i64::MAX))
     }
-}
-
-/// What is searched for.
-enum Query {
-    /// Words that the index knows.
-    Words { expression: String, words: Vec<String> },
-    /// Text in a script that does not part its words, or without a word: as it stands, anywhere in a line.
-    Text(String),
-}
-
-impl Query {
-    fn new(text: &str) -> Self {
-        let words: Vec<String> = words_of(text).map(str::to_lowercase).collect();
-        if words.is_empty() || text.chars().any(is_unparted) {
-            return Self::Text(text.trim().to_lowercase());
-        }
-        let quoted: Vec<String> = words.iter().map(|word| format!("\"{word}\"*")).collect();
-        Self::Words { expression: quoted.join(" "), words }
-    }
-
-    /// Whether a line that is not indexed yet would be found.
-    fn matches(&self, entry: &Entry) -> bool {
-        let Some(line) = entry.line() else { return false };
-        let text = line.text.as_str().to_lowercase();
-        match self {
-            Self::Text(wanted) => text.contains(wanted.as_str()),
-            Self::Words { words, .. } => {
-                words.iter().all(|wanted| words_of(&text).any(|word| word.starts_with(wanted.as_str())))
-            }
-        }
-    }
-}
-
-/// Words as the index parts them: runs of letters and digits.
-fn words_of(text: &str) -> impl Iterator<Item = &str> {
-    text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty())
-}
-
-/// Letters of scripts that put no space between words: Thai, Lao, Burmese, Khmer, Chinese, Japanese.
-fn is_unparted(c: char) -> bool {
-    matches!(c, '\u{e00}'..='\u{eff}' | '\u{1000}'..='\u{109f}' | '\u{1780}'..='\u{17ff}' | '\u{2e80}'..='\u{9fff}'
-        | '\u{f900}'..='\u{faff}' | '\u{20000}'..='\u{3ffff}')
 }
 
 fn indexed(db: &Connection, no: i64) -> Result<u64, Error> {

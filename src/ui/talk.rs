@@ -1,24 +1,28 @@
 //! What a typed line means, and its way to the node.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use tokio::sync::{mpsc, oneshot};
 
 use crate::failure::complain;
+use crate::history::{self, Recall};
 use crate::net::Command;
 use crate::ring::limits::TEXT_BYTES_MAX;
 use crate::ring::{Member, Role, Status, Text, TextError};
-use crate::ui::format::Who;
+use crate::ui::format::{self, Who};
 use crate::ui::pipe::Typed;
 use crate::ui::screen::Screen;
 
 /// What there is to type besides lines, on a terminal.
-const HELP: [&str; 5] = [
+const HELP: [&str; 7] = [
     "type a line and press Enter to say it",
-    "/who      who is here",
-    "/status   how this node is doing",
-    "/exit     leave (also /quit, //exit, Ctrl-D, Ctrl-C)",
+    "/who            who is here",
+    "/status         how this node is doing",
+    "/history [N]    the newest N lines, with their time (20)",
+    "/search WORDS   the lines with these words",
+    "/exit           leave (also /quit, //exit, Ctrl-D, Ctrl-C)",
     "a line that is to begin with a slash: put a space before it",
 ];
 
@@ -37,6 +41,8 @@ pub struct Talk {
     pub leaving: Arc<AtomicBool>,
     /// Counts what is said.
     pub lines: OwnLines,
+    /// The file with the history, if one is kept.
+    pub past: Option<PathBuf>,
 }
 
 /// How many lines were typed in this run, and how many of them stand in the log.
@@ -80,6 +86,9 @@ enum Meaning<'a> {
     Help,
     Who,
     Status,
+    Recall(Recall<'a>),
+    /// A command that lacks something, and how it is used.
+    Lacks(&'a str),
     Unknown(&'a str),
 }
 
@@ -92,12 +101,21 @@ fn meaning(line: &str, terminal: bool) -> Meaning<'_> {
     if !terminal || !line.starts_with('/') {
         return Meaning::Say;
     }
-    match line.trim_end() {
-        "/quit" | "//quit" => Meaning::Leave,
-        "/help" | "/?" => Meaning::Help,
-        "/who" => Meaning::Who,
-        "/status" => Meaning::Status,
-        other => Meaning::Unknown(other),
+    let (command, rest) =
+        line.split_once(char::is_whitespace).map_or((line, ""), |(command, rest)| (command, rest.trim()));
+    match (command, rest) {
+        ("/quit" | "//quit", "") => Meaning::Leave,
+        ("/help" | "/?", "") => Meaning::Help,
+        ("/who", "") => Meaning::Who,
+        ("/status", "") => Meaning::Status,
+        ("/history", "") => Meaning::Recall(Recall::Newest(history::RECALL_LINES)),
+        ("/history", number) => match number.parse() {
+            Ok(lines) => Meaning::Recall(Recall::Newest(lines)),
+            Err(_) => Meaning::Lacks("/history takes a number of lines, as in /history 50"),
+        },
+        ("/search", "") => Meaning::Lacks("/search takes words, as in /search deploy"),
+        ("/search", words) => Meaning::Recall(Recall::Words(words)),
+        _ => Meaning::Unknown(line.trim_end()),
     }
 }
 
@@ -122,6 +140,14 @@ impl Talk {
             }
             Meaning::Who => self.answer(who),
             Meaning::Status => self.answer(status),
+            Meaning::Recall(asked) => {
+                self.recall(asked);
+                true
+            }
+            Meaning::Lacks(usage) => {
+                self.screen.event(usage);
+                true
+            }
             Meaning::Unknown(command) => {
                 let command = command.split_whitespace().next().unwrap_or(command);
                 self.screen.event(&format!("{command} is no command, and was not sent; /help lists what there is"));
@@ -141,6 +167,18 @@ impl Talk {
             Err(TextError::Newline) => line.lines().all(|line| self.take(&Typed::Line(line.to_owned()))),
             Err(TextError::TooLong { bytes }) => self.take(&Typed::TooLong { bytes: bytes as u64 }),
         }
+    }
+
+    fn recall(&self, asked: Recall<'_>) {
+        let Some(past) = &self.past else {
+            self.screen.event("nothing is kept here: this node runs with --ephemeral");
+            return;
+        };
+        let (heading, lines) = history::recall(past, asked);
+        let mut answer = String::new();
+        format::push_screen_event(&mut answer, &heading);
+        // In one piece: nothing that arrives comes in between.
+        self.screen.push(&(answer + &lines));
     }
 
     /// A word on standard error, or, where that would tear what is being typed, above it.
@@ -219,8 +257,15 @@ mod tests {
             ("/quit", Meaning::Leave),
             ("//exit", Meaning::Leave),
             ("hello /who", Meaning::Say),
+            ("/who is it", Meaning::Unknown("/who is it")),
+            ("/history", Meaning::Recall(Recall::Newest(20))),
+            ("/history  7 ", Meaning::Recall(Recall::Newest(7))),
+            ("/search  two words ", Meaning::Recall(Recall::Words("two words"))),
         ] {
             assert_eq!(meaning(line, true), expected, "{line}");
+        }
+        for line in ["/history all", "/history -1", "/search", "/search  "] {
+            assert!(matches!(meaning(line, true), Meaning::Lacks(_)), "{line}");
         }
     }
 }

@@ -5,6 +5,7 @@
 
 mod errors;
 mod harness;
+mod history;
 mod log;
 mod screen;
 mod status;

@@ -116,6 +116,58 @@ fn slash_commands_are_answered_and_not_sent() {
 }
 
 #[test]
+fn the_past_is_shown_to_the_asker_only() {
+    let mut bob = Node::found("bob");
+    let Some(terminal) = Terminal::start(&format!("-p 0 -n ann -na 127.0.0.1 -np {}", bob.port)) else { return };
+    bob.wait_for(" joined the ring ///");
+    bob.feed("deploy on monday\nthe zebra\nDEPLOYED\n");
+    terminal.wait_for(|lines| lines.iter().any(|line| line.ends_with("DEPLOYED")));
+    let enter = |line: &str| {
+        terminal.keys(&["-l", line]);
+        terminal.keys(&["Enter"]);
+    };
+    // Without the prompt, which is drawn again after each answer.
+    let ends = |heading: &'static str, ends: &'static [&'static str]| {
+        terminal.wait_for(move |lines| {
+            let Some(at) = lines.iter().rposition(|line| line == heading) else { return false };
+            let (shown, rest) = lines[at + 1..].split_at(ends.len().min(lines.len() - at - 1));
+            shown.len() == ends.len()
+                && shown.iter().zip(ends).all(|(line, end)| line.ends_with(end))
+                && rest.len() == 1
+        })
+    };
+    enter("/search deploy");
+    let lines = ends("/// 2 lines with \"deploy\" ///", &["]: deploy on monday", "]: DEPLOYED"]);
+    let shown = lines.iter().rev().nth(1).unwrap();
+    assert_eq!(shown.find(&format!(" > bob(127.0.0.1:{})[", bob.port)), Some("2026-11-20 15:04:05".len()), "{shown}");
+    enter("/search giraffe");
+    ends("/// no line with \"giraffe\" ///", &[]);
+    enter("/history 1");
+    ends("/// one line ///", &["]: DEPLOYED"]);
+    enter("/history");
+    ends("/// 3 lines ///", &["]: deploy on monday", "]: the zebra", "]: DEPLOYED"]);
+    enter("/history all");
+    ends("/// /history takes a number of lines, as in /history 50 ///", &[]);
+    enter("/exit");
+    terminal.wait_for(ends_well);
+    let (code, seen, _) = bob.leave();
+    assert_eq!(code, 0);
+    assert!(!seen.iter().any(|line| line.contains("/search") || line.contains("giraffe")), "{seen:#?}");
+}
+
+#[test]
+fn what_is_not_kept_cannot_be_asked_for() {
+    let Some(terminal) = Terminal::start("-l -p 0 -n ann --ephemeral") else { return };
+    terminal.wait_for(|lines| lines.last().is_some_and(|line| line.starts_with("> ann(")));
+    terminal.keys(&["-l", "/history"]);
+    terminal.keys(&["Enter"]);
+    let told = "/// nothing is kept here: this node runs with --ephemeral ///";
+    terminal.wait_for(|lines| lines.iter().any(|line| line == told));
+    terminal.keys(&["C-d"]);
+    terminal.wait_for(ends_well);
+}
+
+#[test]
 fn a_signal_leaves_the_terminal_as_it_was() {
     let Some(terminal) = Terminal::start("-l -p 0 -n ann") else { return };
     terminal.wait_for(|lines| lines.last().is_some_and(|line| line.starts_with("> ann(")));

@@ -247,6 +247,22 @@ impl Node {
         Span::ms(heard_ms.min(1 << 32)) <= self.timing.heartbeat.times(2)
     }
 
+    /// How long ago this leader was heard, by the freshest of the answers that are fresh.
+    pub(super) fn fresh_word(&self, seek: &Seek, leader: Uid) -> Option<Span> {
+        let words = seek.answers.iter().filter_map(|(&from, answer)| match answer.standing {
+            Standing::Leading { epoch, .. } if epoch.leader == leader && from == leader => Some(0),
+            Standing::Following { epoch, heard_ms, .. } if epoch.leader == leader && self.fresh_claim(heard_ms) => {
+                Some(heard_ms)
+            }
+            Standing::Leading { .. }
+            | Standing::Following { .. }
+            | Standing::Electing
+            | Standing::Joining
+            | Standing::Knocking => None,
+        });
+        words.min().map(Span::ms)
+    }
+
     /// A connection to somebody whom I have asked has ended: an idle one may have closed under the question.
     pub(super) fn asked_ended(&mut self, ended: &Ended) {
         let Some(uid) = ended.uid else { return };

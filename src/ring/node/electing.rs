@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::ops::Bound;
 
 use super::Node;
-use super::phase::{Crowned, Electing, Fetching, Phase, Seek};
+use super::phase::{Crowned, Electing, Fetching, Joining, Phase, Seek};
 use crate::ring::Event;
 use crate::ring::election::{Race, Verdict};
 use crate::ring::frame::{Elected, Frame, Token};
@@ -196,13 +196,18 @@ impl Node {
                 true
             }
             Phase::Joining(joining) => {
-                // A leader that has greeted me is there: the join goes on.
-                let (epoch, conn) = (joining.epoch, joining.conn);
-                if joining.leader == token.candidate || !self.links.fresh(conn, self.now.mono) {
+                let Some(age) = self.hears_of(joining).filter(|_| joining.leader != token.candidate) else {
                     return self.past(token);
-                }
-                let age = self.links.echo_age(conn, self.now.mono).unwrap_or_default();
-                self.swallowed(token, epoch.map(|epoch| (epoch, age.0 / 1000)));
+                };
+                // A leader that is there: the join goes on.
+                let following = joining.epoch.map(|epoch| (epoch, age.0 / 1000));
+                self.swallowed(token, following);
+                true
+            }
+            // Who comes back from its files asks everybody first, once: others may lead. If nobody does, it elects
+            // with this candidate by itself.
+            Phase::Asking(asking) if asking.reopened && asking.seek.failures == 0 => {
+                self.past(token);
                 true
             }
             Phase::Waiting { .. } | Phase::Asking(_) | Phase::Electing(_) => self.past(token),
@@ -215,6 +220,17 @@ impl Node {
             }
             Phase::Unborn | Phase::Gone => true,
         }
+    }
+
+    /// How fresh the leader is that I am joining, if it is: by its own echo; while its connection is being opened, by
+    /// the word of those who have answered my question. Else whoever has just heard of a leader could help to crown
+    /// another.
+    fn hears_of(&self, joining: &Joining) -> Option<Span> {
+        let (leader, conn) = (joining.leader, joining.conn);
+        if self.links.is_up(conn) {
+            return self.links.echo_age(conn, self.now.mono).filter(|_| self.links.fresh(conn, self.now.mono));
+        }
+        if self.links.contains(conn) { self.fresh_word(&joining.seek, leader) } else { None }
     }
 
     /// A round not above the one obeyed.

@@ -180,7 +180,10 @@ impl Node {
         }
         self.meet(epoch.leader);
         if epoch.leader == self.me {
-            return;
+            // A reign of mine that I lead no more, as a rule one of an earlier run: nobody leads now, and who stayed here
+            // would stay with a leader that serves it nothing.
+            self.close_quietly(conn);
+            return self.seek_leader(Seek::default());
         }
         self.close_quietly(conn);
         self.obey(epoch);

@@ -305,6 +305,12 @@ impl Node {
             self.event(Event::LeaderLost(leader));
             return self.seek_leader(Seek { knock: seek.knock, ..Seek::after(leader, since) });
         }
+        if ended.how == End::Closed && ended.conn.is_direct() && !std::mem::replace(&mut seek.repeated, true) {
+            // It may have closed this connection alone, before it heard that I want to join: it is asked once more.
+            // Who counts it as lost does not wait for its answer, and could crown itself beside it.
+            let epoch = joining.epoch;
+            return self.join(leader, epoch, seek);
+        }
         self.join_abandoned(leader, since, seek);
     }
 
@@ -322,7 +328,7 @@ impl Node {
     fn join_abandoned(&mut self, leader: Uid, since: Time, seek: Seek) {
         let mut seek = seek.again();
         seek.redirects = 0;
-        seek.redialling = false;
+        (seek.redialling, seek.repeated) = (false, false);
         if let Some(knock) = seek.knock.take_if(|_| self.log.tail().index == Index(0)) {
             return self.knock_again(knock, leader);
         }

@@ -37,7 +37,7 @@ use super::log::Log;
 use super::{Config, Event, Input, Output, Record, Start, Stop, Timing};
 
 /// One member of a room; see the [module's contract](super).
-#[derive(Debug)]
+#[derive(Clone, Debug, Hash)]
 pub struct Node {
     // Who I am.
     me: Uid,
@@ -122,7 +122,7 @@ pub struct Node {
 }
 
 /// What a read of the store is for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Hash)]
 enum ReadFor {
     /// Entries for all followers that stand right before this index.
     Stream(Index),
@@ -137,7 +137,7 @@ enum ReadFor {
 }
 
 /// Pseudo-random numbers from a seed (splitmix64: Steele, Lea, Flood 2014).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 struct Rng(u64);
 
 impl Rng {

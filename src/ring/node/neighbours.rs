@@ -15,7 +15,7 @@ use crate::ring::links::{End, Ended};
 use crate::ring::view::between;
 
 /// The standing links of the ring.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub(super) struct Neighbours {
     /// My next, with a link that is up.
     next: Option<(Uid, ConnId)>,

@@ -10,7 +10,7 @@ use crate::ring::frame::{Answer, Join, Offer};
 use crate::ring::id::{ConnId, Epoch, Index, LineId, StreamId, Tail, Time, Uid};
 
 /// What a node is doing.
-#[derive(Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(super) enum Phase {
     /// Nothing yet: the first step begins.
     Unborn,
@@ -35,7 +35,7 @@ pub(super) enum Phase {
 }
 
 /// The search for a room.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(super) struct Knock {
     pub contacts: Vec<Uid>,
     pub at: usize,
@@ -50,7 +50,7 @@ pub(super) struct Knock {
 }
 
 /// What a node knows while it looks for a leader.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub(super) struct Seek {
     /// The leader that was lost.
     pub lost: Option<Lost>,
@@ -68,6 +68,8 @@ pub(super) struct Seek {
     pub reopening: bool,
     /// The leader's connection has closed, and it is asked once more before it is given up.
     pub redialling: bool,
+    /// Whom I join has closed the connection, and is asked once more.
+    pub repeated: bool,
     /// I have let a better placed node ask first, once.
     pub gave_way: bool,
     /// How often I was sent on.
@@ -75,7 +77,7 @@ pub(super) struct Seek {
 }
 
 /// A lost leader.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Hash)]
 pub(super) struct Lost {
     pub uid: Uid,
     /// Claims to have heard it after this are news.
@@ -83,7 +85,7 @@ pub(super) struct Lost {
 }
 
 /// The question "whom do you follow?" is out.
-#[derive(Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(super) struct Asking {
     pub seek: Seek,
     /// Who has not answered.
@@ -94,7 +96,7 @@ pub(super) struct Asking {
 }
 
 /// A token is out, or was passed on.
-#[derive(Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(super) struct Electing {
     pub seek: Seek,
     pub race: Race,
@@ -108,7 +110,7 @@ pub(super) struct Electing {
 }
 
 /// A winner's rebase.
-#[derive(Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(super) struct Crowned {
     pub epoch: Epoch,
     /// Not a lone return from files.
@@ -123,7 +125,7 @@ pub(super) struct Crowned {
 }
 
 /// How far a winner's rebase is.
-#[derive(Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(super) enum Fetching {
     /// Entries come from this holder; `target` is its tail, once it has said so; `described`: the oldest epoch of
     /// my log that it was told of.
@@ -133,7 +135,7 @@ pub(super) enum Fetching {
 }
 
 /// A join is out.
-#[derive(Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(super) struct Joining {
     pub leader: Uid,
     /// Its reign, where somebody has named it.
@@ -150,7 +152,7 @@ pub(super) struct Joining {
 }
 
 /// What a join has led to.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Hash)]
 pub(super) struct Attached {
     pub stream: StreamId,
     pub epoch: Epoch,
@@ -166,7 +168,7 @@ pub(super) struct Attached {
 }
 
 /// The newest lines come ahead of the log.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Hash)]
 pub(super) struct Ahead {
     /// The last index that counts.
     pub tail: Index,
@@ -177,7 +179,7 @@ pub(super) struct Ahead {
 }
 
 /// A follower's state.
-#[derive(Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(super) struct Following {
     pub leader: Uid,
     pub epoch: Epoch,
@@ -193,7 +195,7 @@ pub(super) struct Following {
 }
 
 /// My lines on their way to the leader: pending first, then outbox.
-#[derive(Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(super) struct Uplink {
     pub pending: PendingWay,
     /// The number of the last line of the outbox that was sent (or that the leader said it has).
@@ -201,7 +203,7 @@ pub(super) struct Uplink {
 }
 
 /// How far the pending queue has been offered.
-#[derive(Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(super) enum PendingWay {
     /// A part is being read from the store.
     Reading,
@@ -212,7 +214,7 @@ pub(super) enum PendingWay {
 }
 
 /// A leader's state.
-#[derive(Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(super) struct Leading {
     pub epoch: Epoch,
     /// It was not opened alone by a node that had been down.
@@ -239,7 +241,7 @@ pub(super) struct Leading {
 }
 
 /// A leader on its way out.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Hash)]
 pub(super) struct Retiring {
     pub until: Time,
     /// To whom the room was handed.
@@ -247,7 +249,7 @@ pub(super) struct Retiring {
 }
 
 /// A follower as its leader sees it.
-#[derive(Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(super) struct Follower {
     pub conn: ConnId,
     pub stream: StreamId,

@@ -34,11 +34,11 @@ pub fn decode(body: &[u8], crc: u32) -> Result<Vec<Arc<Entry>>, Error> {
 }
 
 /// Rows of batches, one after the other.
-pub struct Batches<'a>(pub rusqlite::Rows<'a>);
+struct Batches<'a>(rusqlite::Rows<'a>);
 
 impl Batches<'_> {
     /// The entries of the next row.
-    pub fn next(&mut self) -> Result<Option<Vec<Arc<Entry>>>, Error> {
+    fn next(&mut self) -> Result<Option<Vec<Arc<Entry>>>, Error> {
         let Some(row) = self.0.next()? else { return Ok(None) };
         let body = row.get_ref(0)?.as_blob().map_err(|_| damaged("entries that cannot be read"))?;
         decode(body, row.get(1)?).map(Some)

@@ -5,6 +5,8 @@
 //! it. A group of records is one transaction of the write-ahead log. The writing connection never waits for the medium
 //! but in [`Sqlite::cut`]; the [`Keeper`](super::keeper::Keeper) syncs.
 
+#[cfg(test)]
+mod crashes;
 mod log;
 mod queue;
 mod schema;
@@ -18,7 +20,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::types::Value;
 use rusqlite::{Connection, ErrorCode, OptionalExtension as _, Transaction, TransactionBehavior, params};
 
-pub(super) use log::{Batches, decode, each, end, index_of, key};
+pub(super) use log::{decode, each, end, index_of, key};
 pub use schema::SCHEMA_VERSION;
 pub(super) use schema::{open_again, open_to_read};
 

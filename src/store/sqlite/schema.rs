@@ -1,9 +1,11 @@
 //! The file: how it is opened, what its tables are, and how an older one becomes today's.
 
+use std::fmt::Write as _;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::Error;
 
@@ -68,9 +70,16 @@ pub fn open_again(path: &Path) -> Result<Connection, Error> {
 }
 
 /// A connection that only reads.
+///
+/// SQLite makes a file beside the one that it reads. In a directory where it may not, a file that was closed well, and
+/// that nobody can be writing therefore, is read as it stands.
 pub fn open_to_read(path: &Path) -> Result<Connection, Error> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let db = Connection::open_with_flags(path, flags)?;
+    let mut db = Connection::open_with_flags(path, flags)?;
+    let looked = db.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()));
+    if looked.is_err_and(|error| is_cannot_open(&error)) && !path.with_extension("db-wal").exists() {
+        db = Connection::open_with_flags(unchanging(path), flags | OpenFlags::SQLITE_OPEN_URI)?;
+    }
     db.busy_timeout(BUSY)?;
     db.set_prepared_statement_cache_capacity(STATEMENTS);
     check_length(&db, path)?;
@@ -79,6 +88,28 @@ pub fn open_to_read(path: &Path) -> Result<Connection, Error> {
         version if version > SCHEMA_VERSION => Err(Error::Newer(version)),
         version => Err(Error::Older(version)),
     }
+}
+
+fn is_cannot_open(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly))
+}
+
+/// The path as SQLite takes it for a file that nobody changes.
+fn unchanging(path: &Path) -> String {
+    let mut uri = "file:".to_owned();
+    if path.is_absolute() {
+        uri.push_str("//");
+    }
+    for &byte in path.as_os_str().as_bytes() {
+        match byte {
+            b'/' | b'.' | b'-' | b'_' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => uri.push(char::from(byte)),
+            _ => {
+                let _ = write!(uri, "%{byte:02x}");
+            }
+        }
+    }
+    uri.push_str("?immutable=1");
+    uri
 }
 
 fn prepare(db: &Connection) -> Result<(), Error> {

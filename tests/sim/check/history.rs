@@ -15,7 +15,7 @@ pub type Place = u32;
 /// A line, as the checkers count them.
 pub type LineNo = u32;
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Known {
     entry: Arc<Entry>,
     parent: Place,
@@ -23,7 +23,7 @@ struct Known {
 }
 
 /// All entries, and each host's log.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct History {
     places: HashMap<(Epoch, Index), Place>,
     known: Vec<Known>,

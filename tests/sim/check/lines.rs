@@ -8,7 +8,7 @@ use dist_chat::store::MemoryStore;
 use super::Verdict;
 use super::history::{LineNo, Place};
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Typed {
     key: SessionKey,
     n: u64,
@@ -36,7 +36,7 @@ struct Held {
 }
 
 /// All lines, and who holds them.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Lines {
     sessions: HashMap<SessionKey, Vec<LineNo>>,
     typed: Vec<Typed>,

@@ -29,7 +29,7 @@ struct Run {
 }
 
 /// All checkers.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Checks {
     runs: Vec<Option<Run>>,
     history: History,

@@ -8,7 +8,7 @@ use super::Verdict;
 use crate::world::uid;
 
 /// Who leads what, and who has obeyed what.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Reign {
     leaders: HashMap<Epoch, u32>,
     obeyed: Vec<Option<Epoch>>,

@@ -14,7 +14,7 @@ struct Person {
 }
 
 /// What each person has been shown.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Screen {
     people: Vec<Person>,
     typed: usize,

@@ -16,7 +16,7 @@ struct Survivor {
 }
 
 /// Who is up, and whether the promise still holds.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Steady {
     on: bool,
     hosts: Vec<Survivor>,

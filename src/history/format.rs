@@ -1,0 +1,214 @@
+//! What lines of the past look like. Scripts read these: they do not change lightly.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+use jiff::Timestamp;
+use jiff::fmt::temporal::DateTimePrinter;
+use jiff::tz::TimeZone;
+use serde::Serialize;
+
+use crate::ring::{AuthorId, Entry, Name, SessionId, Text, Uid, WallMs};
+use crate::text;
+use crate::ui::format::LineFormat;
+
+/// The zone of the person; UTC where it is not known.
+fn local() -> TimeZone {
+    TimeZone::try_system().unwrap_or(TimeZone::UTC)
+}
+
+/// A foreign clock may say anything; what no calendar has is the nearest that one has.
+fn timestamp(wall: WallMs) -> Timestamp {
+    i64::try_from(wall.0).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok()).unwrap_or(Timestamp::MAX)
+}
+
+/// `2026-11-20 15:04:05 > NAME(IP:PORT)[TS]: text`
+#[derive(Debug)]
+pub struct Plain {
+    zone: TimeZone,
+    line: LineFormat,
+    /// The last second, in words.
+    second: (i64, String),
+    log: String,
+}
+
+impl Default for Plain {
+    fn default() -> Self {
+        Self::in_zone(local())
+    }
+}
+
+impl Plain {
+    fn in_zone(zone: TimeZone) -> Self {
+        Self { zone, line: LineFormat::default(), second: (i64::MIN, String::new()), log: String::new() }
+    }
+
+    /// Appends an entry, if it is a line.
+    pub fn push(&mut self, entry: &Entry, out: &mut String) {
+        let at = timestamp(entry.wall);
+        if self.second.0 != at.as_second() {
+            self.second.0 = at.as_second();
+            let time = self.zone.to_datetime(at);
+            let (date, clock) = (time.date(), time.time());
+            self.second.1.clear();
+            let _ = write!(
+                self.second.1,
+                "{:04}-{:02}-{:02} {:02}:{:02}:{:02} ",
+                date.year(),
+                date.month(),
+                date.day(),
+                clock.hour(),
+                clock.minute(),
+                clock.second()
+            );
+        }
+        let before = out.len();
+        out.push_str(&self.second.1);
+        self.log.clear();
+        if !self.line.push(entry, &mut self.log, out) {
+            out.truncate(before);
+        }
+    }
+}
+
+/// One object a line.
+#[derive(Debug)]
+pub struct Json {
+    zone: TimeZone,
+}
+
+impl Default for Json {
+    fn default() -> Self {
+        Self { zone: local() }
+    }
+}
+
+/// What is told of a line. The keys are stable.
+#[derive(Serialize)]
+struct Told<'a> {
+    index: u64,
+    ts: u64,
+    time: &'a str,
+    epoch: Epoch,
+    name: &'a Name,
+    address: Uid,
+    author: AuthorId,
+    session: SessionId,
+    n: u64,
+    text: &'a Text,
+}
+
+/// The reign in which a line was ordered.
+#[derive(Serialize)]
+struct Epoch {
+    round: u64,
+    leader: Uid,
+}
+
+impl Json {
+    /// Appends an entry, if it is a line.
+    pub fn push(&mut self, entry: &Entry, out: &mut String) {
+        const PRINTER: DateTimePrinter = DateTimePrinter::new().precision(Some(3));
+        let Some(line) = entry.line() else { return };
+        let at = timestamp(entry.wall);
+        let told = Told {
+            index: entry.index.0,
+            ts: entry.lamport.0,
+            time: &PRINTER.timestamp_with_offset_to_string(&at, self.zone.to_offset(at)),
+            epoch: Epoch { round: entry.epoch.round, leader: entry.epoch.leader },
+            name: &line.name,
+            address: line.uid,
+            author: line.id.author,
+            session: line.id.session,
+            n: line.id.n,
+            text: &line.text,
+        };
+        // Numbers and strings always have a form in JSON.
+        if let Ok(json) = serde_json::to_string(&told) {
+            push_escaped(out, &json);
+            out.push('\n');
+        }
+    }
+}
+
+/// Appends JSON with what could harm a terminal escaped: it means the same.
+fn push_escaped(out: &mut String, json: &str) {
+    if let Cow::Borrowed(json) = text::visible(json) {
+        return out.push_str(json);
+    }
+    for c in json.chars() {
+        let mut bytes = [0; 4];
+        match *text::visible(c.encode_utf8(&mut bytes)) == *c.encode_utf8(&mut [0; 4]) {
+            true => out.push(c),
+            false => {
+                let _ = write!(out, "\\u{:04x}", u32::from(c));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
+
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::ring::{Body, Epoch, Index, Lamport, Line, LineId, Nonce};
+
+    fn entry(wall: u64, text: &str) -> Entry {
+        let line = Line {
+            id: LineId { author: AuthorId(1), session: SessionId(2), n: 3 },
+            lamport: Lamport(11),
+            name: Name::parse("ann").unwrap(),
+            uid: "10.0.0.5:2428".parse().unwrap(),
+            text: Text::parse(text).unwrap(),
+        };
+        let epoch = Epoch { round: 4, leader: "10.0.0.7:2428".parse().unwrap(), nonce: Nonce(1) };
+        let (index, lamport) = (Index(9), Lamport(12));
+        Entry { epoch, index, lamport, wall: WallMs(wall), body: Body::Line(Arc::new(line)) }
+    }
+
+    fn plain(wall: u64, text: &str) -> String {
+        let mut out = String::new();
+        Plain::in_zone(TimeZone::fixed(jiff::tz::offset(1))).push(&entry(wall, text), &mut out);
+        out
+    }
+
+    fn json(wall: u64, text: &str) -> String {
+        let mut out = String::new();
+        Json { zone: TimeZone::fixed(jiff::tz::offset(1)) }.push(&entry(wall, text), &mut out);
+        out
+    }
+
+    #[test]
+    fn a_line_has_its_exact_form() {
+        let wall = 1_795_183_445_678;
+        assert_eq!(plain(wall, "hello"), "2026-11-20 15:04:05 > ann(10.0.0.5:2428)[12]: hello\n");
+        let expected = concat!(
+            r#"{"index":9,"ts":12,"time":"2026-11-20T15:04:05.678+01:00","#,
+            r#""epoch":{"round":4,"leader":"10.0.0.7:2428"},"name":"ann","address":"10.0.0.5:2428","#,
+            r#""author":"0000000000000001","session":"0000000000000002","n":3,"text":"hello"}"#,
+            "\n"
+        );
+        assert_eq!(json(wall, "hello"), expected);
+    }
+
+    #[test]
+    fn a_line_harms_no_terminal() {
+        let evil = "a\x1b]0;t\x07\u{9b}2J\u{202e}\r\u{7f} “quoted” \u{1f980}";
+        let text = plain(0, evil);
+        assert!(text.ends_with("a\\x1b]0;t\\x07\\u{9b}2J\\u{202e}\\r\\x7f “quoted” \u{1f980}\n"), "{text}");
+        let line = json(0, evil);
+        assert!(!line.trim_end().chars().any(char::is_control) && !line.contains('\u{202e}'), "{line}");
+        assert!(line.contains("“quoted” \u{1f980}"));
+        let back: serde_json::Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(back["text"], evil);
+    }
+
+    #[test]
+    fn a_clock_that_is_mad_is_shown_all_the_same() {
+        assert!(plain(u64::MAX, "x").starts_with("9999-12-3"));
+        assert!(json(u64::MAX, "x").contains(r#""time":"9999-12-3"#));
+    }
+}

@@ -1,0 +1,292 @@
+//! `dist-chat history`, and its like in the room: what was said, out of the file of a node that runs or does not.
+
+mod format;
+mod when;
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use jiff::Zoned;
+
+use crate::cli::PORT_DEFAULT;
+use crate::failure::{Exit, Failure};
+use crate::ring::{Entry, Name};
+use crate::store::{self, Answer, Error, Moment, Reader, Selection};
+use format::{Json, Plain};
+use when::Edge;
+
+/// Bytes that are gathered for one write.
+const WRITE_BYTES: usize = 64 * 1024;
+/// Lines that `/history` shows where no number is given.
+pub const RECALL_LINES: usize = 20;
+/// Lines that `/history` and `/search` show at most.
+pub const RECALL_LINES_MAX: usize = 500;
+/// How often a question in the room is asked again when the log was cut meanwhile.
+const RECALL_TRIES: usize = 3;
+
+/// All of `history --help`: it fits a terminal of 24 lines and 80 columns.
+pub const HELP: &str = "  dist-chat history [-p PORT] [--data-dir DIR]  all that was said, oldest first
+  dist-chat history -n 20 --grep deploy         the newest 20 with this word
+
+  -p, --port PORT      the node's port, while it runs or later  [2428]
+      --data-dir DIR   where its chat_PORT.db lives  [.]
+      --since WHEN     not before this
+      --until WHEN     not after this: 14:30 is up to 14:30:59.999
+      --from NAME      only what NAME said; upper and lower case alike
+      --grep TEXT      only lines with all these words; each may go on
+                       (deploy finds Deployed); emoji, Chinese: anywhere
+  -n, --lines N        only the newest N of them
+      --json           one JSON object a line
+
+WHEN is one of: 120 (a timestamp, as in [120]), 14:30 (today), 2026-11-20,
+\"2026-11-20 14:30:05\", 2026-11-20T14:30:05+01:00, 2h, \"10 min\", \"3 days\"
+(so long ago).
+
+Times are by the clock of whoever ordered a line, in your zone (or TZ=UTC).
+Exit: 0 also where nothing was found, 2 usage, 4 no such file, 6 file unusable
+";
+
+/// What is asked.
+#[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
+pub struct Args {
+    /// The port of the node.
+    #[arg(short, long, env = "DIST_CHAT_PORT", value_name = "PORT", default_value_t = PORT_DEFAULT)]
+    pub port: u16,
+    /// Where its files live.
+    #[arg(long, env = "DIST_CHAT_DATA_DIR", value_name = "DIR", default_value = ".")]
+    pub data_dir: PathBuf,
+    /// Not before this moment.
+    #[arg(long, value_name = "WHEN")]
+    pub since: Option<String>,
+    /// Not after this moment.
+    #[arg(long, value_name = "WHEN")]
+    pub until: Option<String>,
+    /// Only what was said under this name.
+    #[arg(long, value_name = "NAME")]
+    pub from: Option<String>,
+    /// Only lines with these words.
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    pub grep: Option<String>,
+    /// Only the newest so many.
+    #[arg(short = 'n', long, value_name = "N")]
+    pub lines: Option<usize>,
+    /// As JSON, one object a line.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Prints what is asked for. A reader of standard output that has had enough ends it, and that is well.
+///
+/// # Errors
+/// The question makes no sense, or there is no file to answer it.
+pub fn run(args: &Args) -> Result<(), Failure> {
+    let wanted = selection(args, &Zoned::now())?;
+    let path = store::file_in(&args.data_dir, args.port);
+    let Some(reader) = open(&path)? else { return Ok(()) };
+    let mut out = Out { text: String::new(), stdout: io::stdout().lock(), failed: None };
+    let answer = if args.json {
+        let mut json = Json::default();
+        reader.select(&wanted, |entry| {
+            json.push(entry, &mut out.text);
+            out.goes_on()
+        })
+    } else {
+        let mut plain = Plain::default();
+        reader.select(&wanted, |entry| {
+            plain.push(entry, &mut out.text);
+            out.goes_on()
+        })
+    };
+    // What was found before something went wrong is worth reading.
+    out.write();
+    match out.failed {
+        Some(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
+        Some(error) => return Err(Failure::new(Exit::Files, "cannot write what was found", error.to_string(), "")),
+        None => {}
+    }
+    match answer.map_err(|error| unusable(&path, &error))? {
+        Answer::Whole | Answer::Enough => Ok(()),
+        Answer::Cut => Err(Failure::new(
+            Exit::Files,
+            format!("{} has changed while it was read", path.display()),
+            "two parts of the room have met, and lines have moved",
+            "try it again",
+        )),
+    }
+}
+
+fn selection(args: &Args, now: &Zoned) -> Result<Selection, Failure> {
+    let moment = |text: &Option<String>, edge: Edge| {
+        text.as_ref().map(|text| when::parse(text, edge, now).ok_or_else(|| no_moment(text, edge))).transpose()
+    };
+    let name = |text: &String| {
+        Name::parse(text).map_err(|error| {
+            Failure::new(Exit::Usage, format!("`{text}` cannot be a name"), error.to_string(), "try `--from ann`")
+        })
+    };
+    Ok(Selection {
+        since: moment(&args.since, Edge::Since)?,
+        until: moment(&args.until, Edge::Until)?,
+        from: args.from.as_ref().map(name).transpose()?,
+        words: args.grep.clone(),
+        newest: args.lines,
+    })
+}
+
+fn no_moment(text: &str, edge: Edge) -> Failure {
+    let flag = match edge {
+        Edge::Since => "--since",
+        Edge::Until => "--until",
+    };
+    Failure::new(
+        Exit::Usage,
+        format!("`{text}` is no moment for {flag}"),
+        "a timestamp, a date, a time or a span back from now is needed",
+        format!("try `{flag} 120`, `{flag} 14:30`, `{flag} 2026-11-20`, `{flag} \"2026-11-20 14:30\"` or `{flag} 2h`"),
+    )
+}
+
+/// `None`: a file in which no room is kept yet.
+fn open(path: &Path) -> Result<Option<Reader>, Failure> {
+    match File::open(path) {
+        Ok(_) => Reader::open(path).map_err(|error| unusable(path, &error)),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            Err(Failure::new(
+                Exit::Unreachable,
+                format!("no history at {}", path.display()),
+                "there is no such file: no node has run there with that port, or it ran with --ephemeral",
+                "try -p PORT as the node had it, or --data-dir DIR",
+            ))
+        }
+        Err(error) => Err(Failure::new(
+            Exit::Files,
+            format!("cannot read {}", path.display()),
+            error.to_string(),
+            "try it as the user who runs the node",
+        )),
+    }
+}
+
+fn unusable(path: &Path, error: &Error) -> Failure {
+    let (why, hint) = match error {
+        Error::Damaged(why) => (
+            format!("the file is damaged: {why}"),
+            "start the node: it moves the file aside, and gets its lines from the others".to_owned(),
+        ),
+        Error::Newer(_) => (error.to_string(), "try that program".to_owned()),
+        Error::Older(_) => (error.to_string(), "start the node once: it makes the file today's".to_owned()),
+        Error::Unwritable(_) | Error::Unsynced(_) => (
+            error.to_string(),
+            format!(
+                "try a copy of {0} and {0}-wal where you can write: to read them, SQLite writes beside",
+                path.display()
+            ),
+        ),
+    };
+    Failure::new(Exit::Files, format!("cannot read {}", path.display()), why, hint)
+}
+
+/// Standard output, many lines at once.
+struct Out {
+    text: String,
+    stdout: io::StdoutLock<'static>,
+    failed: Option<io::Error>,
+}
+
+impl Out {
+    /// Writes when there is enough. Whether more can be written.
+    fn goes_on(&mut self) -> bool {
+        if self.text.len() >= WRITE_BYTES {
+            self.write();
+        }
+        self.failed.is_none()
+    }
+
+    fn write(&mut self) {
+        if self.failed.is_none() {
+            let done = self.stdout.write_all(self.text.as_bytes()).and_then(|()| self.stdout.flush());
+            self.failed = done.err();
+        }
+        self.text.clear();
+    }
+}
+
+/// What a person in the room has asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recall<'a> {
+    /// The newest lines.
+    Newest(usize),
+    /// The newest lines with these words.
+    Words(&'a str),
+}
+
+/// The answer to it: what is told before the lines, and the lines as they are printed, of which there are at most
+/// [`RECALL_LINES_MAX`].
+pub fn recall(path: &Path, asked: Recall<'_>) -> (String, String) {
+    let (words, most) = match asked {
+        Recall::Newest(most) => (None, most),
+        Recall::Words(words) => (Some(words), usize::MAX),
+    };
+    let shown = most.min(RECALL_LINES_MAX);
+    // One more tells whether there are more.
+    let newest = if most > shown { shown + 1 } else { shown };
+    let wanted = Selection { words: words.map(str::to_owned), newest: Some(newest), ..Selection::default() };
+    let mut entries = match Reader::open(path).and_then(|reader| find(reader.as_ref(), &wanted)) {
+        Ok(entries) => entries,
+        Err(error) => return (format!("the history cannot be read: {error}"), String::new()),
+    };
+    let cut = entries.len() > shown;
+    if cut {
+        entries.pop_front();
+    }
+    let (mut plain, mut text) = (Plain::default(), String::new());
+    entries.iter().for_each(|entry| plain.push(entry, &mut text));
+    (heading(entries.len(), cut, words), text)
+}
+
+fn find(reader: Option<&Reader>, wanted: &Selection) -> Result<VecDeque<Arc<Entry>>, Error> {
+    let mut found = VecDeque::new();
+    for _ in 0..RECALL_TRIES {
+        found.clear();
+        let take = |entry: &Arc<Entry>| {
+            found.push_back(Arc::clone(entry));
+            true
+        };
+        if reader.map_or(Ok(Answer::Whole), |reader| reader.select(wanted, take))? != Answer::Cut {
+            break;
+        }
+    }
+    Ok(found)
+}
+
+fn heading(lines: usize, cut: bool, words: Option<&str>) -> String {
+    let with = words.map_or_else(String::new, |words| format!(" with \"{words}\""));
+    match (lines, cut) {
+        (0, _) => format!("no line{with}"),
+        (1, false) => format!("one line{with}"),
+        (_, false) => format!("{lines} lines{with}"),
+        (_, true) => format!("the newest {lines} lines{with}; there are more: see `dist-chat history --help`"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn help_fits_a_screen() {
+        assert!(HELP.lines().count() <= 24, "{} lines", HELP.lines().count());
+        assert!(HELP.lines().all(|line| line.chars().count() < 80));
+    }
+
+    #[test]
+    fn what_is_told_before_the_lines() {
+        assert_eq!(heading(0, false, Some("deploy")), "no line with \"deploy\"");
+        assert_eq!(heading(1, false, None), "one line");
+        assert_eq!(heading(3, false, Some("deploy")), "3 lines with \"deploy\"");
+        assert!(heading(500, true, None).starts_with("the newest 500 lines; there are more"));
+    }
+}
