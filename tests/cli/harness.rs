@@ -120,6 +120,28 @@ impl Node {
         self.stdin.as_mut().unwrap().write_all(bytes.as_ref()).unwrap();
     }
 
+    /// The process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What types into it, for another thread.
+    pub fn take_stdin(&mut self) -> ChildStdin {
+        self.stdin.take().unwrap()
+    }
+
+    /// What it shows from now on, for another thread.
+    pub fn take_lines(&mut self) -> impl Iterator<Item = String> + Send + use<> {
+        std::mem::replace(&mut self.out, Lines::none()).lines.into_iter()
+    }
+
+    /// kill -9; its directory stays.
+    pub fn kill(mut self) -> Dir {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        std::mem::replace(&mut self.dir, Dir::new())
+    }
+
     /// Ends the input.
     pub fn end_input(&mut self) {
         self.stdin = None;
@@ -185,6 +207,10 @@ struct Lines {
 }
 
 impl Lines {
+    fn none() -> Self {
+        Self { lines: channel().1, seen: Vec::new() }
+    }
+
     fn of(stream: impl Read + Send + 'static) -> Self {
         let (sender, lines) = channel();
         std::thread::spawn(move || {

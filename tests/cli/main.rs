@@ -7,6 +7,8 @@ mod errors;
 mod harness;
 mod history;
 mod log;
+mod long;
+mod returning;
 mod screen;
 mod status;
 mod talking;
