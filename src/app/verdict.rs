@@ -17,14 +17,14 @@ pub fn of(stop: Stop, unordered: u64, chat: &Chat, contacts: &[SocketAddr], live
     match stop {
         Stop::Left { waiting } => match waiting.max(unordered) {
             0 => Ok(()),
-            lines => Err(waiting_lines(lines)),
+            lines => Err(waiting_lines(lines, chat.ephemeral)),
         },
         Stop::Unreachable => Err(place::unreachable(contacts, lived)),
         Stop::Refused(refusal) => Err(refused(&refusal, chat)),
     }
 }
 
-fn waiting_lines(lines: u64) -> Failure {
+fn waiting_lines(lines: u64, ephemeral: bool) -> Failure {
     let what = match lines {
         1 => "left with one line that nobody else has".to_owned(),
         _ => format!("left with {lines} lines that nobody else has"),
@@ -33,7 +33,10 @@ fn waiting_lines(lines: u64) -> Failure {
         Exit::Waiting,
         what,
         "no leader ordered them, or no other member took them, in time",
-        "try again once the room is back",
+        match ephemeral {
+            true => "they are gone: nothing is kept with --ephemeral",
+            false => "they are kept in the files: start again, and they go out first",
+        },
     )
 }
 

@@ -75,7 +75,7 @@ fn last(node: &Node) -> u64 {
 }
 
 #[test]
-fn proof_03_a_long_past() {
+fn proof_15_a_long_past() {
     let count = lines();
     let dir = Dir::new();
     let port = { std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port() };
@@ -151,7 +151,7 @@ fn proof_03_a_long_past() {
     assert_eq!(heard, said, "eve has heard every line");
     let held = memory(&ann).max(memory(&new));
     println!(
-        "proof  3 (history): {count} entries: prompt after {} ms, {} MiB at most in memory, indexed after {:.1} s, --grep \
+        "proof 15: {count} entries: prompt after {} ms, {} MiB at most in memory, indexed after {:.1} s, --grep \
          {} ms; a joiner talks after {} ms and holds all after {:.1} s; meanwhile {said} lines, the longest gap {} ms",
         prompt.as_millis(),
         held / (1024 * 1024),
