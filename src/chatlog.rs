@@ -77,34 +77,33 @@ impl Shared {
 }
 
 impl ChatLog {
-    /// Opens `chat_<port>.log` in `dir`, locks it, writes what it lacks, and then the line of dashes.
+    /// Opens `chat_<port>.log` in `dir`, locks it, lets it be mended, and writes the line of dashes.
     ///
-    /// `lacks` is given what the file holds, and gives the lines that are missing at its end. `told` is called from the
-    /// writing thread, when the file takes no more, and when it does again.
+    /// `mend` is given the file, and appends what is missing at its end. `told` is called from the writing thread, when
+    /// the file takes no more, and when it does again.
     ///
     /// # Errors
     /// The file cannot be opened for writing, or another node writes to it.
     pub fn open(
         dir: &Path,
         port: u16,
-        lacks: impl FnOnce(&mut File) -> io::Result<String>,
+        mend: impl FnOnce(&mut File) -> io::Result<()>,
         told: impl Fn(LogNews) + Send + 'static,
     ) -> Result<Self, Failure> {
         let path = dir.join(format!("chat_{port}.log"));
         let mut file = open(&path)?;
-        let missing = match file.metadata().is_ok_and(|meta| meta.is_file()) {
-            true => lacks(&mut file).map_err(|error| unusable(&path, error.to_string()))?,
-            false => String::new(),
-        };
-        Ok(Self::start(path, Some(file), &missing, told))
+        if file.metadata().is_ok_and(|meta| meta.is_file()) {
+            mend(&mut file).map_err(|error| unusable(&path, error.to_string()))?;
+        }
+        Ok(Self::start(path, Some(file), told))
     }
 
     /// A log that keeps nothing.
     pub fn none() -> Self {
-        Self::start(PathBuf::new(), None, "", |_| {})
+        Self::start(PathBuf::new(), None, |_| {})
     }
 
-    fn start(path: PathBuf, file: Option<File>, missing: &str, told: impl Fn(LogNews) + Send + 'static) -> Self {
+    fn start(path: PathBuf, file: Option<File>, told: impl Fn(LogNews) + Send + 'static) -> Self {
         let shared = Arc::new(Shared {
             path,
             handed: AtomicU64::new(0),
@@ -121,9 +120,6 @@ impl ChatLog {
             .thread_name("chat-log")
             .finish(sink);
         let mut writer = LogWriter { queue, shared };
-        for piece in missing.split_inclusive('\n') {
-            writer.push(piece);
-        }
         writer.push(DASHES);
         Self { writer, _worker: worker }
     }
@@ -390,7 +386,7 @@ mod tests {
     }
 
     fn open(dir: &Dir) -> ChatLog {
-        ChatLog::open(&dir.0, 1, |_| Ok(String::new()), |news| unreachable!("{news:?}")).unwrap()
+        ChatLog::open(&dir.0, 1, |_| Ok(()), |news| unreachable!("{news:?}")).unwrap()
     }
 
     const PATIENCE: Duration = Duration::from_secs(10);
@@ -419,14 +415,14 @@ mod tests {
     fn a_second_writer_is_refused() {
         let dir = Dir::new("lock");
         let log = open(&dir);
-        let second = ChatLog::open(&dir.0, 1, |_| Ok(String::new()), |_| {}).unwrap_err();
+        let second = ChatLog::open(&dir.0, 1, |_| Ok(()), |_| {}).unwrap_err();
         assert_eq!(second.exit, Exit::Files);
         log.finish(PATIENCE);
     }
 
     #[test]
     fn a_directory_that_is_not_there_is_said() {
-        let failure = ChatLog::open(Path::new("/nonexistent"), 1, |_| Ok(String::new()), |_| {}).unwrap_err();
+        let failure = ChatLog::open(Path::new("/nonexistent"), 1, |_| Ok(()), |_| {}).unwrap_err();
         assert_eq!(failure.exit, Exit::Files);
     }
 

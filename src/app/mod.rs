@@ -106,9 +106,8 @@ async fn be_member(chat: &Chat) -> Result<(), Failure> {
             &chat.data_dir,
             port,
             |file| {
-                let (missing, more) = returning::compare(&opened, file)?;
-                ahead = more;
-                Ok(missing)
+                ahead = returning::mend_log(&opened, file)?;
+                Ok(())
             },
             // Where it finds no room there is other news of it, not yet told.
             move |told| drop(log_news.try_send(News::Log(told))),

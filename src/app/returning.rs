@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::fs::File;
-use std::io::{self, BufRead as _, BufReader, Seek as _, SeekFrom};
+use std::io::{self, BufRead as _, BufReader, BufWriter, Seek as _, SeekFrom, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -150,16 +150,16 @@ pub fn after_damage(chat: &Chat, port: u16, why: &str) -> Failure {
     }
 }
 
-/// What a crash has left of the log that people read: the lines that stand in the store behind what is known to be
-/// logged, but not in the log behind that place; and those that stand in the log alone, which may come once more.
+/// Writes what a crash has kept from the log that people read: the lines that stand in the store behind what is known to
+/// be logged, but not in the log behind that place. Gives those that stand in the log alone, which may come once more.
 ///
 /// # Errors
-/// The log cannot be read.
-pub fn compare(opened: &Opened, log: &mut File) -> io::Result<(String, Ahead)> {
+/// The log cannot be read or written.
+pub fn mend_log(opened: &Opened, log: &mut File) -> io::Result<Ahead> {
     let (logged, bytes) = opened.logged;
     let from = if log.metadata()?.len() >= bytes { bytes } else { 0 };
     log.seek(SeekFrom::Start(from))?;
-    let mut reader = BufReader::new(log);
+    let mut reader = BufReader::new(&*log);
     let (mut seen, mut line) = (HashSet::new(), Vec::new());
     loop {
         line.clear();
@@ -168,18 +168,27 @@ pub fn compare(opened: &Opened, log: &mut File) -> io::Result<(String, Ahead)> {
         }
         seen.insert(line_hash(&line));
     }
-    let (mut format, mut text, mut missing) = (LineFormat::default(), String::new(), String::new());
+    // The file is open for appending.
+    let mut missing = BufWriter::new(&*log);
+    let (mut format, mut text, mut screen) = (LineFormat::default(), String::new(), String::new());
+    let mut written = Ok(());
     let read = opened.history.after(logged, |entry| {
         text.clear();
-        if was_to_be_logged(entry.index, entry.line(), &opened.shown)
-            && format.push(&entry, &mut text, &mut String::new())
+        screen.clear();
+        if written.is_ok()
+            && was_to_be_logged(entry.index, entry.line(), &opened.shown)
+            && format.push(&entry, &mut text, &mut screen)
             && !seen.remove(&line_hash(text.as_bytes()))
         {
-            missing.push_str(&text);
+            written = missing.write_all(text.as_bytes());
         }
     });
     read.map_err(|error| io::Error::other(error.to_string()))?;
-    Ok((missing, seen))
+    // A full disk is told later, and the lines are in the history.
+    if written.and_then(|()| missing.flush()).is_err() {
+        let _ = missing.into_parts();
+    }
+    Ok(seen)
 }
 
 fn was_to_be_logged(index: Index, line: Option<&ring::Line>, shown: &Shown) -> bool {

@@ -319,7 +319,7 @@ mod tests {
     fn told(name: &str, verbose: bool, batches: Vec<Vec<Notice>>) -> (String, String, Place) {
         let dir = std::env::temp_dir().join(format!("dist-chat-herald-{}-{name}", std::process::id()));
         std::fs::create_dir_all(&dir).unwrap();
-        let log = ChatLog::open(&dir, 1, |_| Ok(String::new()), |_| {}).unwrap();
+        let log = ChatLog::open(&dir, 1, |_| Ok(()), |_| {}).unwrap();
         let (mut reader, writer) = std::io::pipe().unwrap();
         let (screen, thread) = Screen::start(writer, log.name(), || {}).unwrap();
         let (place, here) = watch::channel(None);
