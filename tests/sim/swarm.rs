@@ -310,9 +310,12 @@ impl Swarm {
         let named = |slot: usize| self.world.slots[slot].disk.store().room().is_some();
         let rooms = (0..self.begun.len()).any(|other| other != slot && named(other));
         let logs = (0..self.begun.len()).any(|other| other != slot && self.has_room(other));
-        // Where nobody has a log, a room's mere name is enough to go on with.
+        // Where nobody has a log, a room's mere name is enough to go on with; for one alone, since two with no more than
+        // that may not know each other.
+        let alone = !(0..self.begun.len()).any(|other| other != slot && self.world.up(other) && named(other));
         let remembers = remembers
             || !logs
+                && alone
                 && match rewind {
                     Rewind::Not => named(slot),
                     Rewind::To(keep) => self.world.slots[slot].disk.named_at(keep),
