@@ -334,3 +334,112 @@ impl Store for History {
         Ok(std::mem::take(&mut self.news))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
+
+    use super::*;
+    use crate::ring::{AuthorId, Epoch, Lamport, Nonce, Note, RoomId, SessionId, WallMs};
+    use crate::store::{Ask, open};
+
+    fn opened(dir: &tempfile::TempDir, room: Option<RoomId>, session: u64) -> History {
+        let uid = "10.0.0.5:2428".parse().unwrap();
+        let ask = Ask { room, session: SessionId(session), author: AuthorId(1), name: "ann".into(), uid };
+        open(&dir.path().join("chat_1.db"), &ask).unwrap().history
+    }
+
+    fn notes(from: u64, to: u64) -> Record {
+        let uid = "10.0.0.6:2428".parse().unwrap();
+        let epoch = Epoch { round: 1, leader: uid, nonce: Nonce(1) };
+        let note = |n| {
+            let body = crate::ring::Body::Note(Note::Left { uid, lost: true });
+            Arc::new(Entry { epoch, index: Index(n), lamport: Lamport(n), wall: WallMs(n), body })
+        };
+        Record::Append((from..=to).map(note).collect())
+    }
+
+    fn indexes(history: &mut History) -> Vec<u64> {
+        let mut all = Vec::new();
+        loop {
+            let from = Index(all.len() as u64 + 1);
+            let Found::Log(entries) = history.read(&Wanted::Log { from, bytes_max: 1000 }).unwrap() else { panic!() };
+            if entries.is_empty() {
+                return all;
+            }
+            all.extend(entries.iter().map(|entry| entry.index.0));
+        }
+    }
+
+    #[test]
+    fn a_full_disk_is_told_once_and_what_it_missed_is_written_later() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut history = opened(&dir, None, 1);
+        history.save(&Record::Room(RoomId(7))).unwrap();
+        history.save(&notes(1, 10)).unwrap();
+        history.commit().unwrap();
+        history.fall_back(Error::Unwritable("no space".into())).unwrap();
+        history.fall_back(Error::Unwritable("no space".into())).unwrap();
+        assert_eq!(history.tend().unwrap(), [Health::Failing { why: "no space".into(), again: true }]);
+        history.save(&notes(11, 20)).unwrap();
+        assert_eq!(indexes(&mut history), (1..=20).collect::<Vec<_>>());
+        assert_eq!(history.cut(Index(5)).unwrap().summary.tail.index, Index(5));
+        history.save(&notes(6, 30)).unwrap();
+        assert_eq!(indexes(&mut history), (1..=30).collect::<Vec<_>>());
+        history.again = Instant::now();
+        assert_eq!(history.tend().unwrap(), [Health::Well]);
+        assert!(history.memory.is_none());
+        drop(history);
+        assert_eq!(indexes(&mut opened(&dir, Some(RoomId(7)), 2)), (1..=30).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_failed_sync_is_told_and_never_tried_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut history = opened(&dir, None, 1);
+        history.save(&Record::Room(RoomId(7))).unwrap();
+        history.save(&notes(1, 10)).unwrap();
+        history.commit().unwrap();
+        history.fall_back(Error::Unsynced("input/output error".into())).unwrap();
+        assert_eq!(history.tend().unwrap(), [Health::Failing { why: "input/output error".into(), again: false }]);
+        history.save(&notes(11, 20)).unwrap();
+        history.sync().unwrap();
+        history.again = Instant::now();
+        assert_eq!(history.tend().unwrap(), []);
+        assert_eq!(indexes(&mut history), (1..=20).collect::<Vec<_>>());
+        drop(history);
+        assert_eq!(indexes(&mut opened(&dir, Some(RoomId(7)), 2)), (1..=10).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn memory_that_waits_for_the_disk_is_bounded() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut history = opened(&dir, None, 1);
+        history.save(&Record::Room(RoomId(7))).unwrap();
+        history.commit().unwrap();
+        history.fall_back(Error::Unwritable("no space".into())).unwrap();
+        history.held = OVERLAY_BYTES_MAX;
+        // Counted anew before it is believed.
+        history.save(&notes(1, 1)).unwrap();
+        history.commit().unwrap();
+        assert!(history.held < OVERLAY_BYTES_MAX);
+        let each = Line::OVERHEAD as u64;
+        let count = OVERLAY_BYTES_MAX as u64 / each + 1;
+        history.save(&notes(2, count + 1)).unwrap();
+        assert!(matches!(history.commit(), Err(Error::Unwritable(_))));
+    }
+
+    #[test]
+    fn a_file_has_one_owner() {
+        let dir = tempfile::tempdir().unwrap();
+        let history = opened(&dir, None, 1);
+        let uid = "10.0.0.5:2429".parse().unwrap();
+        let ask = Ask { room: None, session: SessionId(2), author: AuthorId(1), name: "bob".into(), uid };
+        let path = dir.path().join("chat_1.db");
+        let held = open(&path, &ask).unwrap_err();
+        let who = format!("ann(10.0.0.5:2428), process {}", std::process::id());
+        assert_eq!(held, crate::store::OpenError::Held(who));
+        drop(history);
+        open(&path, &ask).unwrap();
+    }
+}

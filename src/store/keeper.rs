@@ -55,6 +55,12 @@ struct Shared {
     failed: Mutex<Option<Error>>,
 }
 
+impl Shared {
+    fn fail(&self, error: Error) {
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+    }
+}
+
 /// The thread, seen from the node. Dropping it syncs what was written, and ends it.
 #[derive(Debug)]
 pub struct Keeper {
@@ -91,8 +97,11 @@ impl Keeper {
     pub fn persist(&self, done: Done) {
         match self.requests.as_ref().map(|requests| requests.try_send(done)) {
             Some(Ok(())) | None => {}
-            // The thread has ended: see `failed`.
-            Some(Err(TrySendError::Full(done) | TrySendError::Disconnected(done))) => done(),
+            // The thread has ended, or does not come round: what is on the medium is not known.
+            Some(Err(TrySendError::Full(done) | TrySendError::Disconnected(done))) => {
+                self.shared.fail(Error::Unsynced("nobody syncs it".to_owned()));
+                done();
+            }
         }
     }
 
@@ -176,11 +185,6 @@ impl Work {
         }
     }
 
-    fn fail(&self, error: Error) {
-        let mut failed = self.shared.failed.lock().unwrap_or_else(PoisonError::into_inner);
-        failed.get_or_insert(error);
-    }
-
     fn sync(&mut self) {
         let written = self.shared.written.load(Ordering::Acquire);
         if written == self.synced {
@@ -188,7 +192,7 @@ impl Work {
         }
         self.synced = written;
         if let Err(error) = sync(&mut self.file, &self.wal) {
-            self.fail(error);
+            self.shared.fail(error);
         }
     }
 
@@ -213,7 +217,7 @@ impl Work {
             Ok(_) => {}
             // A full disk, or a reader in the way: what is in the log is safe there.
             Err(Error::Unwritable(_)) => {}
-            Err(error) => self.fail(error),
+            Err(error) => self.shared.fail(error),
         }
     }
 
@@ -230,7 +234,7 @@ impl Work {
                 // The log is written all the same, and a search reads what is not indexed.
                 Err(Error::Unwritable(_)) => return false,
                 Err(error) => {
-                    self.fail(error);
+                    self.shared.fail(error);
                     return false;
                 }
             }
