@@ -3,6 +3,7 @@
 //! [`Node::step`] reads like the protocol's table of contents; each chapter is a file of its own.
 
 mod asking;
+mod beginning;
 mod electing;
 mod entries;
 mod following;
@@ -24,7 +25,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use self::neighbours::Neighbours;
-use self::phase::{Fetching, Knock, Phase, Seek};
+use self::phase::{Fetching, Phase};
 use super::book::Book;
 use super::entry::Line;
 use super::frame::{Frame, Hello};
@@ -34,7 +35,7 @@ use super::id::{
 use super::limits::{self, OUTBOX_BYTES_MAX, OUTBOX_LINES_MAX, PROTOCOL_VERSION};
 use super::links::{End, Links};
 use super::log::Log;
-use super::{Config, Event, Input, Output, Record, Start, Stop, Timing};
+use super::{Config, Event, Input, Output, Record, Start, Timing};
 
 /// One member of a room; see the [module's contract](super).
 #[derive(Clone, Debug, Hash)]
@@ -380,41 +381,6 @@ impl Node {
         }
     }
 
-    // ---- the beginning and the end
-
-    fn begin(&mut self) {
-        self.beat = self.now.mono + self.timing.heartbeat;
-        let members: Vec<Uid> = self.log.summary().view.uids().collect();
-        members.into_iter().for_each(|uid| self.meet(uid));
-        match self.start.clone() {
-            Start::Found(room) => {
-                self.enter_room(room);
-                self.crown(1, BTreeSet::new(), None);
-            }
-            Start::Join(contacts) => self.knock(contacts.into_iter().map(Uid).collect()),
-            Start::Reopen => self.reopen(),
-        }
-    }
-
-    fn enter_room(&mut self, room: RoomId) {
-        if self.room != Some(room) {
-            self.room = Some(room);
-            self.save(Record::Room(room));
-        }
-    }
-
-    fn reopen(&mut self) {
-        let seek = Seek { reopening: true, ..Seek::default() };
-        self.set_phase(Phase::Waiting { seek, until: self.now.mono });
-        self.ask_all();
-    }
-
-    fn stop(&mut self, stop: Stop) {
-        self.set_phase(Phase::Gone);
-        self.leaving = None;
-        self.out.push(Output::Stop(stop));
-    }
-
     // ---- what all chapters share
 
     fn hello(&self) -> Hello {
@@ -552,18 +518,5 @@ impl Node {
         let carried: Vec<ConnId> = held.iter().filter_map(|&conn| self.links.carried_by(conn)).collect();
         held.extend(carried);
         held
-    }
-
-    fn knock(&mut self, contacts: Vec<Uid>) {
-        let knock = Knock {
-            contacts,
-            at: 0,
-            conn: None,
-            sign: self.now.mono,
-            retry: Some(self.now.mono),
-            unreached: BTreeSet::new(),
-        };
-        self.set_phase(Phase::Knocking(knock));
-        self.on_knock_deadline();
     }
 }
