@@ -4,7 +4,8 @@
 #   docker run -d -p 2428:2428 -v chat:/data dist-chat -na 192.168.1.20 -a 0.0.0.0 --advertise 192.168.1.21 -n bot --daemon
 #   docker exec CONTAINER /dist-chat status
 FROM rust:1-alpine AS build
-RUN apk add --no-cache musl-dev
+# A C compiler, for SQLite.
+RUN apk add --no-cache gcc musl-dev
 WORKDIR /src
 COPY Cargo.toml Cargo.lock ./
 COPY src src
@@ -17,7 +18,7 @@ RUN cargo build --release --locked --bin dist-chat --config profile.release.stri
 FROM scratch
 COPY --from=build /rootfs /
 USER 65532:65532
-# Where the log lives, and the socket that `dist-chat status` asks.
+# Where the log and the history live, and the socket that `dist-chat status` asks.
 ENV DIST_CHAT_DATA_DIR=/data XDG_RUNTIME_DIR=/run/dist-chat
 WORKDIR /data
 VOLUME /data
