@@ -210,7 +210,7 @@ async fn be_member(chat: &Chat) -> Result<(), Failure> {
         complain(format_args!("dist-chat: {unseen} lines not shown, since nobody reads them; they are in {log_name}"));
     }
     if let Some(why) = member.log.failed {
-        complain(format_args!("dist-chat: {log_name} lacks its end ({why}); the history has it"));
+        complain(format_args!("dist-chat: {log_name} lacks its end ({why})"));
     }
     if let Err(error) = &outcome
         && let Some(error) = error.downcast_ref::<store::Error>()

@@ -1,6 +1,5 @@
 //! What the files of earlier runs mean for this one: which room, where, under which name, and what the log lacks.
 
-use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, BufWriter, Seek as _, SeekFrom, Write as _};
 use std::net::SocketAddr;
@@ -12,7 +11,7 @@ use crate::failure::{Exit, Failure};
 use crate::ring::{self, AuthorId, Index, Name, RoomId, SessionId, Shown, Uid};
 use crate::store::{self, Ask, OpenError, Opened, Peeked};
 use crate::ui::format::LineFormat;
-use crate::ui::herald::{Ahead, line_hash};
+use crate::ui::herald::{Ahead, line_hash, take_line};
 
 /// Bytes of one line of the log that are compared; no chat line is longer.
 const LINE_BYTES_MAX: u64 = 256 * 1024;
@@ -28,17 +27,37 @@ pub fn remembered(chat: &Chat) -> Result<Option<Peeked>, Failure> {
     let path = store::file_in(&chat.data_dir, chat.port);
     match store::peek(&path) {
         Ok(peeked) => Ok(peeked),
-        // Moved aside when it is opened; what it still says counts already.
-        Err(store::Error::Damaged(why)) if chat.start == Start::Return => {
-            let aside = store::set_aside(&path, &why).map_err(|error| unusable(&path, &error))?;
-            crate::failure::complain(aside_text(&aside));
-            Ok(store::peek(&path).ok().flatten())
+        // Somebody who names a member takes everything from there.
+        Err(store::Error::Damaged(_) | store::Error::Unwritable(_) | store::Error::Older(_))
+            if matches!(chat.start, Start::Join(_)) || chat.new =>
+        {
+            Ok(None)
         }
-        Err(store::Error::Damaged(_) | store::Error::Unwritable(_) | store::Error::Older(_)) => Ok(None),
-        Err(error @ (store::Error::Newer(_) | store::Error::Unsynced(_))) => {
+        Err(store::Error::Damaged(why)) => {
+            let aside = store::set_aside(&path, &why).map_err(|error| unusable(&path, &error))?;
+            // What it still says of its room counts; a room must not be founded beside the one that is forgotten.
+            match store::peek(&path).ok().flatten().filter(|peeked| !peeked.rooms.is_empty()) {
+                Some(peeked) => {
+                    crate::failure::complain(format_args!("dist-chat: {}", aside_text(&aside)));
+                    Ok(Some(peeked))
+                }
+                None => Err(forgotten(&path, &aside)),
+            }
+        }
+        Err(store::Error::Older(_)) => Ok(None),
+        Err(error @ (store::Error::Newer(_) | store::Error::Unsynced(_) | store::Error::Unwritable(_))) => {
             Err(unusable(&path, &OpenError::Unusable(error)))
         }
     }
+}
+
+fn forgotten(path: &Path, aside: &store::Aside) -> Failure {
+    Failure::new(
+        Exit::Files,
+        format!("the history in {} is damaged ({})", path.display(), aside.why),
+        format!("it is now {}, and does not say any more which room it held", aside.path.display()),
+        "join a member of the room with -na, and its lines come from there; or open a new room with -l --new",
+    )
 }
 
 /// What the person has left open, as the last run had it.
@@ -160,13 +179,13 @@ pub fn mend_log(opened: &Opened, log: &mut File) -> io::Result<Ahead> {
     let from = if log.metadata()?.len() >= bytes { bytes } else { 0 };
     log.seek(SeekFrom::Start(from))?;
     let mut reader = BufReader::new(&*log);
-    let (mut seen, mut line) = (HashSet::new(), Vec::new());
+    let (mut seen, mut line) = (Ahead::new(), Vec::new());
     loop {
         line.clear();
         if io::Read::take(&mut reader, LINE_BYTES_MAX).read_until(b'\n', &mut line)? == 0 {
             break;
         }
-        seen.insert(line_hash(&line));
+        *seen.entry(line_hash(&line)).or_insert(0) += 1;
     }
     // The file is open for appending.
     let mut missing = BufWriter::new(&*log);
@@ -178,7 +197,7 @@ pub fn mend_log(opened: &Opened, log: &mut File) -> io::Result<Ahead> {
         if written.is_ok()
             && was_to_be_logged(entry.index, entry.line(), &opened.shown)
             && format.push(&entry, &mut text, &mut screen)
-            && !seen.remove(&line_hash(text.as_bytes()))
+            && !take_line(&mut seen, text.as_bytes())
         {
             written = missing.write_all(text.as_bytes());
         }

@@ -109,6 +109,7 @@ where
             if let Some(stop) = self.stop {
                 drop(door);
                 self.links.finish().await;
+                wrote(self.store.finish())?;
                 return Ok(stop);
             }
             let woken = self.wait().await;

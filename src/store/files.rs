@@ -120,6 +120,7 @@ fn holder(path: &Path) -> String {
 /// # Errors
 /// See [`Error`].
 pub fn peek(path: &Path) -> Result<Option<Peeked>, Error> {
+    check_beginning(path)?;
     if !path.try_exists().unwrap_or(false) || path.metadata().is_ok_and(|meta| meta.len() == 0) {
         return Ok(None);
     }
@@ -154,22 +155,35 @@ fn peek_into(db: &Connection) -> Result<Peeked, Error> {
 /// See [`OpenError`].
 pub fn open(path: &Path, ask: &Ask) -> Result<Opened, OpenError> {
     let lock = Lock::take(path)?;
-    match open_locked(path, ask, lock, None) {
-        Err(OpenError::Unusable(Error::Damaged(why))) => {
+    let opened = match check_beginning(path).and_then(|()| enter(path, ask)) {
+        Err(Error::Damaged(why)) => {
             let (aside, lock, room) = move_aside(path, why)?;
             let ask = Ask { room: ask.room.filter(|&asked| Some(asked) == room), ..ask.clone() };
-            open_locked(path, &ask, lock, Some(aside))
+            (enter(path, &ask)?, lock, Some(aside))
         }
-        other => other,
+        other => (other?, lock, None),
+    };
+    let ((file, author), lock, aside) = opened;
+    let (saved, logged, shown) = (file.saved()?, file.log_mark()?, file.shown()?);
+    let history = History::kept(file, lock)?;
+    Ok(Opened { history, saved, author, logged, shown, aside })
+}
+
+/// A write-ahead log without the file that it belongs to: SQLite would drop it.
+fn check_beginning(path: &Path) -> Result<(), Error> {
+    let length = |path: &Path| path.metadata().map_or(0, |meta| meta.len());
+    match length(path) == 0 && length(&path.with_extension("db-wal")) > 0 {
+        true => Err(Error::Damaged("its beginning is missing".to_owned())),
+        false => Ok(()),
     }
 }
 
-fn open_locked(path: &Path, ask: &Ask, lock: Lock, aside: Option<Aside>) -> Result<Opened, OpenError> {
+fn enter(path: &Path, ask: &Ask) -> Result<(Sqlite, AuthorId), Error> {
     let mut file = Sqlite::open(path)?;
     sync_directory(path);
     let author = match file.fact("author")?.map(|text| u64::from_str_radix(&text, 16)) {
         Some(Ok(bits)) => AuthorId(bits),
-        Some(Err(_)) => return Err(Error::Damaged("it holds an author that is none".to_owned()).into()),
+        Some(Err(_)) => return Err(Error::Damaged("it holds an author that is none".to_owned())),
         None => ask.author,
     };
     // A log that a crash has left long may be all that the disk lacks; where it cannot be emptied, what follows says so.
@@ -179,9 +193,9 @@ fn open_locked(path: &Path, ask: &Ask, lock: Lock, aside: Option<Aside>) -> Resu
     file.set_fact("uid", &ask.uid.to_string())?;
     file.set_fact("pid", &std::process::id().to_string())?;
     file.enter(ask.room, author, ask.session)?;
-    let (saved, logged, shown) = (file.saved()?, file.log_mark()?, file.shown()?);
-    let history = History::kept(file, lock)?;
-    Ok(Opened { history, saved, author, logged, shown, aside })
+    // What cannot be read is found out here, where it can be moved aside.
+    file.saved()?;
+    Ok((file, author))
 }
 
 /// A new file's name must survive the loss of power as its content does.
@@ -196,6 +210,7 @@ fn sync_directory(path: &Path) {
 /// # Errors
 /// See [`OpenError`].
 pub fn set_aside(path: &Path, why: &str) -> Result<Aside, OpenError> {
+    let _lock = Lock::take(path)?;
     move_aside(path, why.to_owned()).map(|(aside, ..)| aside)
 }
 
@@ -221,9 +236,15 @@ fn move_aside(path: &Path, why: String) -> Result<(Aside, Lock, Option<RoomId>),
         }
     }
     let aside = Aside { path: suffixed(&mark), why };
-    fs::rename(path, &aside.path).map_err(unwritable)?;
+    match fs::rename(path, &aside.path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(unwritable(error)),
+        Ok(()) | Err(_) => {}
+    }
     let lock = Lock::take(path)?;
     let mut file = Sqlite::open(path)?;
+    if let Some(name) = left.name {
+        file.set_fact("name", &name)?;
+    }
     if let Some(author) = left.author {
         file.set_fact("author", &format!("{:016x}", author.0))?;
     }
@@ -239,6 +260,7 @@ fn move_aside(path: &Path, why: String) -> Result<(Aside, Lock, Option<RoomId>),
 #[derive(Debug, Default)]
 struct Salvaged {
     author: Option<AuthorId>,
+    name: Option<String>,
     room: Option<RoomId>,
     book: Vec<Uid>,
 }
@@ -250,7 +272,7 @@ fn salvage(path: &Path) -> Salvaged {
     };
     let author = fact(&db, "author").and_then(|text| u64::from_str_radix(&text, 16).ok()).map(AuthorId);
     match peek_into(&db) {
-        Ok(peeked) => Salvaged { author, room: peeked.rooms.first().copied(), book: peeked.book },
+        Ok(peeked) => Salvaged { author, name: peeked.name, room: peeked.rooms.first().copied(), book: peeked.book },
         Err(_) => Salvaged { author, ..Salvaged::default() },
     }
 }

@@ -113,7 +113,10 @@ impl History {
             Error::Unsynced(_) => false,
             Error::Damaged(_) | Error::Newer(_) | Error::Older(_) => return Err(error),
         };
-        disk.hopeless |= !again;
+        if !again {
+            disk.hopeless = true;
+            disk.file.give_up();
+        }
         if self.memory.is_none() {
             let overlay = disk.file.overlay()?;
             self.held = overlay.weight();
@@ -314,6 +317,18 @@ impl Store for History {
         Ok(cut)
     }
 
+    fn finish(&mut self) -> Result<(), Error> {
+        self.write()?;
+        if self.memory.is_some() && self.disk.as_ref().is_some_and(|disk| !disk.hopeless) {
+            self.recover()?;
+        }
+        let (Some(memory), Some(_)) = (&self.memory, &self.disk) else { return Ok(()) };
+        match memory.log.iter().filter(|entry| entry.line().is_some()).count() {
+            0 => Ok(()),
+            lines => Err(Error::Unwritable(format!("{lines} lines of the history could not be written here"))),
+        }
+    }
+
     fn logged(&mut self, mark: LogMark) {
         if let (Some(disk), None) = (&self.disk, &self.memory)
             && disk.file.set_log_mark(mark) == Ok(true)
@@ -389,6 +404,7 @@ mod tests {
         history.again = Instant::now();
         assert_eq!(history.tend().unwrap(), [Health::Well]);
         assert!(history.memory.is_none());
+        assert_eq!(history.finish(), Ok(()));
         drop(history);
         assert_eq!(indexes(&mut opened(&dir, Some(RoomId(7)), 2)), (1..=30).collect::<Vec<_>>());
     }

@@ -15,6 +15,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
+use rusqlite::config::DbConfig;
 use rustix::fs::statvfs;
 
 use super::Done;
@@ -80,7 +81,8 @@ impl Keeper {
         let db = open_again(path)?;
         let (requests, asked) = sync_channel(REQUESTS_MAX);
         let shared = Arc::new(Shared::default());
-        let work = Work { db, wal: wal.clone(), file: None, shared: shared.clone(), synced: 0, checkpointed: 0 };
+        let work =
+            Work { db, wal: wal.clone(), file: None, shared: shared.clone(), synced: 0, checkpointed: 0, dead: false };
         let thread = std::thread::Builder::new().name("store".to_owned()).spawn(move || work.run(&asked));
         let thread = thread.map_err(|error| Error::Unwritable(error.to_string()))?;
         Ok(Self { requests: Some(requests), shared, thread: Some(thread), wal })
@@ -151,6 +153,8 @@ struct Work {
     /// Bytes written, ever, when it was last synced, and when it was last checkpointed.
     synced: u64,
     checkpointed: u64,
+    /// A sync has failed.
+    dead: bool,
 }
 
 impl Work {
@@ -179,19 +183,24 @@ impl Work {
                 moved = (written, Instant::now());
             }
             self.sync();
-            self.checkpoint(written);
-            let more = self.index(moved.1.elapsed() >= QUIET);
+            let more = !self.dead && {
+                self.checkpoint(written);
+                self.index(moved.1.elapsed() >= QUIET)
+            };
             next = Instant::now() + if more { INDEX_PAUSE } else { SYNC_EVERY };
         }
     }
 
     fn sync(&mut self) {
         let written = self.shared.written.load(Ordering::Acquire);
-        if written == self.synced {
+        if written == self.synced || self.dead {
             return;
         }
         self.synced = written;
         if let Err(error) = sync(&mut self.file, &self.wal) {
+            // What is on the medium is not known: nothing more is done to it.
+            self.dead = true;
+            let _ = self.db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
             self.shared.fail(error);
         }
     }

@@ -104,6 +104,14 @@ pub trait Store {
     /// Nothing was cut; the store holds what it held before.
     fn cut(&mut self, keep: Index) -> Result<Cut, Self::Error>;
 
+    /// The run ends: what can be written is written.
+    ///
+    /// # Errors
+    /// Something goes with the process although it was to be kept.
+    fn finish(&mut self) -> Result<(), Self::Error> {
+        Ok(())
+    }
+
     /// Notes how far the log that people read is written. May be forgotten.
     fn logged(&mut self, _: LogMark) {}
 

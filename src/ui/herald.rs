@@ -3,7 +3,7 @@
 //! Runs on a thread of its own, since the log may block on a disk. The node waits while notices are not taken, so this
 //! never waits for anything but the log.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -70,14 +70,27 @@ pub struct Herald {
     pub failing: Arc<AtomicBool>,
 }
 
-/// Lines, by their [`line_hash`], that an earlier run has logged and its store has lost.
-pub type Ahead = HashSet<u64>;
+/// Lines, by their [`line_hash`], that an earlier run has logged and its store has lost, and how often.
+pub type Ahead = HashMap<u64, u32>;
 
-/// A line of the log, its line feed included, in short.
+/// A line of the log, its line feed included, in short and without its timestamp: what is lost and ordered again gets
+/// another one.
 pub fn line_hash(line: &[u8]) -> u64 {
+    let stamp = line.iter().take_while(|byte| byte.is_ascii_digit()).count();
     let mut hasher = DefaultHasher::new();
-    line.hash(&mut hasher);
+    line[stamp..].hash(&mut hasher);
     hasher.finish()
+}
+
+/// Takes one such line out. Whether there was one.
+pub fn take_line(ahead: &mut Ahead, line: &[u8]) -> bool {
+    let hash = line_hash(line);
+    let Some(count) = ahead.get_mut(&hash) else { return false };
+    *count -= 1;
+    if *count == 0 {
+        ahead.remove(&hash);
+    }
+    true
 }
 
 /// Which entry stood last in the log when so many bytes had been handed to it.
@@ -267,7 +280,7 @@ impl Herald {
         let start = log.len();
         if lines.push(entry, log, screen)
             && !self.ahead.is_empty()
-            && self.ahead.remove(&line_hash(&log.as_bytes()[start..]))
+            && take_line(&mut self.ahead, &log.as_bytes()[start..])
         {
             log.truncate(start);
         }

@@ -232,6 +232,42 @@ fn a_file_with_a_flipped_bit_is_moved_aside_and_refilled() {
 }
 
 #[test]
+fn no_room_is_founded_beside_one_that_a_damaged_file_has_forgotten() {
+    let port = free_port();
+    let mut ann = start(Dir::new(), port, &["-l", "-n", "ann"]);
+    ann.feed("hello\n");
+    ann.wait_for("]: hello");
+    let (_, _, dir) = ann.leave();
+    let file = file_in(&dir.0, port);
+    fs::write(&file, b"nothing of the kind".repeat(1000)).unwrap();
+    for args in [&["-l"][..], &[]] {
+        let port = port.to_string();
+        let mut all = vec!["-p", &port];
+        all.extend(args);
+        let ended = run(program(&dir.0, &all), b"");
+        assert_eq!(ended.code, 6, "{}", ended.err);
+        assert!(ended.err.contains("-na") && ended.err.contains(".db.damaged-"), "{}", ended.err);
+        fs::write(&file, b"nothing of the kind".repeat(1000)).unwrap();
+    }
+}
+
+#[test]
+fn a_history_whose_beginning_is_gone_is_not_dropped() {
+    let port = free_port();
+    let mut ann = start(Dir::new(), port, &["-l", "-n", "ann"]);
+    ann.feed("hello\n");
+    ann.wait_for("]: hello");
+    let dir = ann.kill();
+    let file = file_in(&dir.0, port);
+    fs::remove_file(&file).unwrap();
+    let ended = run(program(&dir.0, &["-l", "-p", &port.to_string()]), b"");
+    assert_eq!(ended.code, 6, "{}", ended.err);
+    let kept =
+        fs::read_dir(&dir.0).unwrap().any(|entry| entry.unwrap().file_name().to_string_lossy().ends_with("-wal"));
+    assert!(kept, "the write-ahead log is moved aside");
+}
+
+#[test]
 fn a_directory_that_cannot_be_written_is_said() {
     if rustix::process::geteuid().is_root() {
         eprintln!("SKIPPED: root writes where nobody else may");

@@ -17,6 +17,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use rusqlite::config::DbConfig;
 use rusqlite::types::Value;
 use rusqlite::{Connection, ErrorCode, OptionalExtension as _, Transaction, TransactionBehavior, params};
 
@@ -173,7 +174,9 @@ impl Sqlite {
             self.state.room = Some((no, id));
             self.state.reload(&self.db)?;
             self.in_transaction(|state, tx| {
-                tx.execute("UPDATE room SET entered = ?2 WHERE no = ?1", params![no, wall_ms()])?;
+                // Later than all others, whatever the clock says.
+                let sql = "UPDATE room SET entered = max(?2, (SELECT max(entered) + 1 FROM room)) WHERE no = ?1";
+                tx.execute(sql, params![no, wall_ms()])?;
                 queue::requeue(tx, no, &state.summary)?;
                 state.insert_session(tx, no)
             })?;
@@ -245,7 +248,8 @@ impl Sqlite {
             Ok(done)
         });
         if done.is_err() {
-            self.state.reload(&self.db)?;
+            // Where that cannot be read either, what was known stays: the first error counts.
+            let _ = self.state.reload(&self.db);
         }
         done
     }
@@ -327,6 +331,12 @@ impl Sqlite {
     pub fn shrink(&self) -> Result<(), Error> {
         self.db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
         Ok(())
+    }
+
+    /// From now on nothing that was written is trusted to the file, not even when it is closed.
+    pub fn give_up(&self) {
+        // Where that is refused, the write-ahead log is emptied at the end: no worse than before.
+        let _ = self.db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
     }
 
     /// Becomes what a store in memory holds that began as this one's [`overlay`](Self::overlay).
@@ -417,19 +427,19 @@ impl State {
 
     /// Reads again what is known of the file's content.
     fn reload(&mut self, db: &Connection) -> Result<(), Error> {
-        self.outbox.clear();
-        (self.summary, self.folded, self.front) = Default::default();
         let Some((no, _)) = self.room else { return Ok(()) };
         let known = db.query_row("SELECT 1 FROM room WHERE no = ?1", [no], |_| Ok(())).optional()?;
         if known.is_none() {
             // It was to be made by what has failed.
             self.room = None;
+            (self.summary, self.folded, self.front) = Default::default();
+            self.outbox.clear();
             return Ok(());
         }
         let end = end(db, no)?;
-        (self.summary, self.folded) = log::summary_at(db, no, end)?;
-        self.outbox = queue::own(db, no, self.key())?;
-        self.front = queue::front(db, no)?;
+        let (summary, folded) = log::summary_at(db, no, end)?;
+        let (outbox, front) = (queue::own(db, no, self.key())?, queue::front(db, no)?);
+        (self.summary, self.folded, self.outbox, self.front) = (summary, folded, outbox, front);
         Ok(())
     }
 
@@ -462,7 +472,8 @@ impl State {
         if self.room.is_some_and(|(_, room)| room == id) {
             return Ok(());
         }
-        let sql = "INSERT INTO room (id, entered) VALUES (?1, ?2)";
+        let sql = "INSERT INTO room (id, entered)
+                   VALUES (?1, max(?2, ifnull((SELECT max(entered) + 1 FROM room), 0)))";
         tx.execute(sql, params![id.0.cast_signed(), wall_ms()])?;
         let no = tx.last_insert_rowid();
         self.room = Some((no, id));
@@ -472,7 +483,8 @@ impl State {
     }
 
     fn insert_session(&self, db: &Connection, no: i64) -> Result<(), Error> {
-        let sql = "INSERT OR IGNORE INTO session (room, author, session, started, n) VALUES (?1, ?2, ?3, ?4, 0)";
+        let sql = "INSERT OR IGNORE INTO session (room, author, session, started, n)
+                   VALUES (?1, ?2, ?3, max(?4, ifnull((SELECT max(started) + 1 FROM session), 0)), 0)";
         db.execute(sql, params![no, author(self.key()), session(self.key()), wall_ms()])?;
         Ok(())
     }
