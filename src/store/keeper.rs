@@ -37,7 +37,7 @@ const PAGE_BYTES: u64 = 4096;
 /// Without a new entry for so long, the room is quiet enough to index.
 const QUIET: Duration = Duration::from_millis(300);
 /// Entries that may wait for the index while the room is busy; a search reads those line by line.
-const UNINDEXED_MAX: u64 = 50_000;
+const UNINDEXED_MAX: u64 = 250_000;
 /// Entries indexed in one transaction, for which the node may have to wait.
 const INDEX_ENTRIES: usize = 256;
 /// Between two such transactions in a busy room.
