@@ -163,8 +163,8 @@ pub fn open(path: &Path, ask: &Ask) -> Result<Opened, OpenError> {
         }
         other => (other?, lock, None),
     };
-    let ((file, author), lock, aside) = opened;
-    let (saved, logged, shown) = (file.saved()?, file.log_mark()?, file.shown()?);
+    let ((file, author, saved), lock, aside) = opened;
+    let (logged, shown) = (file.log_mark()?, file.shown()?);
     let history = History::kept(file, lock)?;
     Ok(Opened { history, saved, author, logged, shown, aside })
 }
@@ -178,7 +178,7 @@ fn check_beginning(path: &Path) -> Result<(), Error> {
     }
 }
 
-fn enter(path: &Path, ask: &Ask) -> Result<(Sqlite, AuthorId), Error> {
+fn enter(path: &Path, ask: &Ask) -> Result<(Sqlite, AuthorId, Saved), Error> {
     let mut file = Sqlite::open(path)?;
     sync_directory(path);
     let author = match file.fact("author")?.map(|text| u64::from_str_radix(&text, 16)) {
@@ -194,8 +194,8 @@ fn enter(path: &Path, ask: &Ask) -> Result<(Sqlite, AuthorId), Error> {
     file.set_fact("pid", &std::process::id().to_string())?;
     file.enter(ask.room, author, ask.session)?;
     // What cannot be read is found out here, where it can be moved aside.
-    file.saved()?;
-    Ok((file, author))
+    let saved = file.saved()?;
+    Ok((file, author, saved))
 }
 
 /// A new file's name must survive the loss of power as its content does.
