@@ -22,6 +22,7 @@ mod evidence;
 mod harness;
 mod plan;
 mod proofs;
+mod returns;
 mod tally;
 mod world;
 

@@ -49,8 +49,6 @@ pub struct Place {
     home: PathBuf,
     clock: PathBuf,
     pub state: State,
-    /// Its files are gone, or it was killed before they knew a room: it can only join.
-    pub bare: bool,
     /// The last is the one that lives.
     pub runs: Vec<Run>,
 }
@@ -62,6 +60,14 @@ impl Place {
 
     pub fn node(&self) -> &Node {
         &self.run().node
+    }
+
+    /// Whether its files know a room. `None`: they cannot be read, while their disk is full.
+    ///
+    /// Asked of the files: who has entered a room while its disk was full has told its owner, and no file.
+    fn remembers(&self) -> Option<bool> {
+        let peeked = dist_chat::store::peek(&dist_chat::store::file_in(&self.home, self.addr.port()));
+        peeked.ok().map(|peeked| peeked.is_some_and(|peeked| !peeked.rooms.is_empty()))
     }
 }
 
@@ -123,7 +129,6 @@ impl World {
             home: scratch.0.join(format!("n{i}")),
             clock: scratch.0.join(format!("n{i}.clock")),
             state: State::Dead,
-            bare: true,
             runs: Vec::new(),
         });
         let mut world = Self {
@@ -244,18 +249,32 @@ impl World {
         }
     }
 
-    /// Brings a dead node back. Nothing happens if it could only join, and nobody lives.
+    /// Brings a dead node back, if it must join through whoever lives, even if that one is still at a door itself.
+    /// Nothing happens if it could only join, and nobody lives.
     pub fn back(&mut self, i: usize, back: Back) {
+        let contact = self.living().first().copied();
+        self.back_through(i, back, contact);
+    }
+
+    fn back_through(&mut self, i: usize, back: Back, contact: Option<usize>) {
         if !self.is(i, State::Dead) {
             return;
         }
-        let contact = self.living().first().map(|place| self.places[*place].addr);
-        match (self.places[i].bare, back, contact) {
-            (true, _, None) => {}
-            (true, _, Some(contact)) | (false, Back::Joining, Some(contact)) => self.launch(i, Enter::Join(contact)),
-            (false, Back::Reopening, _) => self.launch(i, Enter::Create),
-            (false, Back::Alone | Back::Joining, _) => self.launch(i, Enter::Return),
-        }
+        let contact = contact.map(|place| Enter::Join(self.places[place].addr));
+        let enter = match (self.places[i].remembers(), back, contact) {
+            (Some(true), Back::Reopening, _) => Enter::Create,
+            (Some(true), Back::Alone, _) | (Some(true), Back::Joining, None) => Enter::Return,
+            (Some(true), Back::Joining, Some(join)) | (Some(false) | None, _, Some(join)) => join,
+            // The room is gone with the last of its files: whoever comes first opens another.
+            (Some(false), _, None) if self.is_forgotten() => Enter::Create,
+            (Some(false) | None, _, None) => return,
+        };
+        self.launch(i, enter);
+    }
+
+    /// Nobody is in the room or at its door, and no files know it.
+    fn is_forgotten(&self) -> bool {
+        self.every().into_iter().all(|i| self.is(i, State::Dead) && self.places[i].remembers() == Some(false))
     }
 
     /// Ends a node's process; returns whether it lived.
@@ -301,8 +320,11 @@ impl World {
     fn buried(&mut self, i: usize) {
         let place = &mut self.places[i];
         place.state = State::Dead;
-        place.bare &= !place.runs.last().unwrap().entered();
         place.runs.last_mut().unwrap().talker.stop();
+        let run = place.run();
+        run.node.wait("has closed its standard output", soon(5), |shown| shown.closed.then_some(()));
+        let lost = run.entered() && !run.blind && place.remembers() != Some(true);
+        assert!(!lost, "{} was in a room that its files do not know", place.name);
     }
 
     /// Takes a dead node's files.
@@ -315,7 +337,6 @@ impl World {
                 std::fs::remove_file(path).unwrap();
             }
         }
-        place.bare = true;
         for run in &mut place.runs {
             run.kept = false;
         }
@@ -413,12 +434,14 @@ impl World {
         }
     }
 
-    /// Brings back whoever is dead.
+    /// Brings back whoever is dead. Who must join is told of somebody who is in the room, and waits until there is one:
+    /// who only know each other find nobody, and give up.
     pub fn revive(&mut self) {
         for i in self.every() {
             self.notice(i);
             if self.is(i, State::Dead) {
-                self.back(i, Back::Alone);
+                let contact = self.living().into_iter().find(|place| self.places[*place].run().entered());
+                self.back_through(i, Back::Alone, contact);
             }
         }
     }
@@ -432,6 +455,10 @@ impl World {
             let fine = match code {
                 Some(0 | 7) => run.left,
                 Some(4 | 5) => !run.left || !run.entered(),
+                // With a full disk nobody can begin, and who leaves says what its files lack.
+                Some(6) if run.left => {
+                    run.blind && run.node.stderr().contains("of the history could not be written here")
+                }
                 Some(6) => run.blind && run.node.screen.look(|shown| shown.chats.is_empty()),
                 _ => false,
             };
