@@ -24,6 +24,9 @@ const QUEUE_WRITES_MAX: usize = 64;
 /// Bytes after which a gatherer of lines should hand them over: see [`LogWriter::push`].
 pub const WRITE_BYTES_MAX: usize = 64 * 1024;
 
+/// Bytes of one line of the log; no chat line is longer, with all its control characters made visible.
+pub const LINE_BYTES_MAX: u64 = 256 * 1024;
+
 /// The open log. Dropping it does not wait: see [`ChatLog::finish`].
 #[derive(Debug)]
 pub struct ChatLog {
@@ -93,7 +96,9 @@ impl ChatLog {
         let path = dir.join(format!("chat_{port}.log"));
         let mut file = open(&path)?;
         if file.metadata().is_ok_and(|meta| meta.is_file()) {
-            mend(&mut file).map_err(|error| unusable(&path, error.to_string()))?;
+            // What was added may have found no room for its end.
+            let mended = mend(&mut file).and_then(|()| drop_torn_line(&mut file));
+            mended.map_err(|error| unusable(&path, error.to_string()))?;
         }
         Ok(Self::start(path, Some(file), told))
     }
@@ -348,19 +353,28 @@ fn open(path: &Path) -> Result<File, Failure> {
         // Somebody else's file, which we may append to, keeps its mode.
         let _ = file.set_permissions(Permissions::from_mode(0o600));
     }
-    end_torn_line(&mut file).map_err(|error| unusable(error.to_string()))?;
+    drop_torn_line(&mut file).map_err(|error| unusable(error.to_string()))?;
     Ok(file)
 }
 
-/// A crash may have torn the last line: what follows begins a line of its own.
-fn end_torn_line(file: &mut File) -> io::Result<()> {
-    if file.seek(SeekFrom::End(0))? == 0 {
-        return Ok(());
+/// A crash or a full disk may have torn the last line. Its beginning would be taken for a line that nobody has said: it
+/// goes. What it was the beginning of comes again, from the history or from the others.
+fn drop_torn_line(file: &mut File) -> io::Result<()> {
+    let length = file.seek(SeekFrom::End(0))?;
+    let from = file.seek(SeekFrom::Start(length.saturating_sub(LINE_BYTES_MAX)))?;
+    let mut end = Vec::new();
+    file.read_to_end(&mut end)?;
+    let whole = match end.iter().rposition(|byte| *byte == b'\n') {
+        Some(last) => Some(from + last as u64 + 1),
+        None if from == 0 => Some(0),
+        // So long a line is none of ours.
+        None => None,
+    };
+    match whole {
+        Some(whole) if whole == length || file.set_len(whole).is_ok() => Ok(()),
+        // Where nothing may be taken from the file, what follows begins a line of its own.
+        Some(_) | None => file.write_all(b"\n"),
     }
-    file.seek(SeekFrom::End(-1))?;
-    let mut last = [0];
-    file.read_exact(&mut last)?;
-    if last != *b"\n" { file.write_all(b"\n") } else { Ok(()) }
 }
 
 #[cfg(test)]
@@ -449,11 +463,29 @@ mod tests {
     }
 
     #[test]
-    fn a_torn_line_is_ended() {
+    fn a_torn_line_goes() {
         let dir = Dir::new("torn");
         let path = dir.0.join("chat_1.log");
-        std::fs::write(&path, "5: ann(127.0.0.1:1): he").unwrap();
-        open(&dir).finish(PATIENCE);
-        assert_eq!(std::fs::read_to_string(path).unwrap(), format!("5: ann(127.0.0.1:1): he\n{DASHES}"));
+        let long = "x".repeat(1 + LINE_BYTES_MAX as usize);
+        for (found, kept) in [
+            ("5: ann(127.0.0.1:1): hello\n6: ann(127.0.0.1:1): he", "5: ann(127.0.0.1:1): hello\n"),
+            ("5: ann(127.0.0.1:1): he", ""),
+            ("5: ann(127.0.0.1:1): hello\n", "5: ann(127.0.0.1:1): hello\n"),
+            // Nobody's line.
+            (&long, &format!("{long}\n")),
+        ] {
+            std::fs::write(&path, found).unwrap();
+            open(&dir).finish(PATIENCE);
+            assert!(std::fs::read_to_string(&path).unwrap() == format!("{kept}{DASHES}"), "{found:.80}");
+        }
+    }
+
+    #[test]
+    fn what_is_mended_by_half_goes_too() {
+        let dir = Dir::new("half");
+        let mend = |file: &mut File| file.write_all(b"5: ann(127.0.0.1:1): hello\n6: ann(127.0.0.1:1): he");
+        ChatLog::open(&dir.0, 1, mend, |_| {}).unwrap().finish(PATIENCE);
+        let logged = std::fs::read_to_string(dir.0.join("chat_1.log")).unwrap();
+        assert_eq!(logged, format!("5: ann(127.0.0.1:1): hello\n{DASHES}"));
     }
 }

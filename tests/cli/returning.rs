@@ -58,6 +58,25 @@ fn a_room_of_one_comes_back_with_its_lines_and_its_name() {
 }
 
 #[test]
+fn half_a_line_in_the_log_is_nobodys_line() {
+    let port = free_port();
+    let mut ann = start(Dir::new(), port, &["-l", "-n", "ann"]);
+    ann.feed("message 1\nmessage 12\n");
+    ann.wait_for("]: message 12");
+    until("logged", || texts(&ann.dir.log(port)).len() == 2);
+    let dir = ann.kill();
+    // As a crash leaves it.
+    let path = dir.0.join(format!("chat_{port}.log"));
+    let whole = fs::read_to_string(&path).unwrap();
+    fs::write(&path, whole.strip_suffix("2\n").unwrap()).unwrap();
+    let mut ann = start(dir, port, &[]);
+    ann.feed("message 3\n");
+    ann.wait_for("]: message 3");
+    let (_, _, dir) = ann.leave();
+    assert_eq!(texts(&dir.log(port)), ["message 1", "message 12", "message 3"]);
+}
+
+#[test]
 fn what_was_missed_is_shown_as_such() {
     let mut ann = Node::found("ann");
     let port = free_port();
