@@ -2,6 +2,7 @@
 
 mod diagnostics;
 mod input;
+mod mending;
 mod place;
 mod returning;
 mod verdict;
@@ -25,8 +26,9 @@ use crate::net::{self, Command};
 use crate::ring::{self, AuthorId, RoomId, SessionId, Stop, Timing, Uid};
 use crate::status::server::Server;
 use crate::store::{self, LogMark, Opened};
+use crate::ui::ahead::AheadIn;
 use crate::ui::format;
-use crate::ui::herald::{Ahead, Clock, Herald, Marks, Place as InRoom};
+use crate::ui::herald::{Clock, Herald, Marks, Place as InRoom};
 use crate::ui::screen::Screen;
 use crate::ui::talk::{OwnLines, Talk};
 use crate::ui::terminal::Restore;
@@ -99,14 +101,14 @@ async fn be_member(chat: &Chat) -> Result<(), Failure> {
     }
     let (news, mut told) = mpsc::channel(NEWS_MAX);
     let log_news = news.clone();
-    let mut ahead = Ahead::default();
+    let mut ahead = AheadIn::default();
     let log = match chat.ephemeral {
         true => ChatLog::none(),
         false => ChatLog::open(
             &chat.data_dir,
             port,
             |file| {
-                ahead = returning::mend_log(&opened, file)?;
+                ahead = mending::mend_log(&opened, file)?;
                 Ok(())
             },
             // Where it finds no room there is other news of it, not yet told.
@@ -126,7 +128,8 @@ async fn be_member(chat: &Chat) -> Result<(), Failure> {
         screen.event(&format!("joining through {contact}"));
     }
     let started = Instant::now();
-    let Opened { history, saved, author, .. } = opened;
+    let Opened { history, saved, author, logged, .. } = opened;
+    let saved_room = saved.room;
     let config = ring::Config {
         uid: place.uid,
         name: chat.name.clone(),
@@ -159,7 +162,9 @@ async fn be_member(chat: &Chat) -> Result<(), Failure> {
         marks,
         away: None,
         last: None,
-        ahead,
+        logged: logged.0,
+        ahead: saved_room.and_then(|room| ahead.remove(&room)).unwrap_or_default(),
+        elsewhere: ahead,
         failing: failing.clone(),
     };
     let notices = running.notices;

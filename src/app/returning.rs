@@ -1,20 +1,13 @@
-//! What the files of earlier runs mean for this one: which room, where, under which name, and what the log lacks.
+//! What the files of earlier runs mean for this one: which room, where, and under which name.
 
-use std::fs::File;
-use std::io::{self, BufRead as _, BufReader, BufWriter, Seek as _, SeekFrom, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use super::place;
 use crate::cli::{self, Chat, Start};
 use crate::failure::{Exit, Failure};
-use crate::ring::{self, AuthorId, Index, Name, RoomId, SessionId, Shown, Uid};
+use crate::ring::{self, AuthorId, Name, RoomId, SessionId, Uid};
 use crate::store::{self, Ask, OpenError, Opened, Peeked};
-use crate::ui::format::LineFormat;
-use crate::ui::herald::{Ahead, line_hash, take_line};
-
-/// Bytes of one line of the log that are compared; no chat line is longer.
-const LINE_BYTES_MAX: u64 = 256 * 1024;
 
 /// What the files of this port remember. Nothing where they are not to be used, or where the port is not known yet.
 ///
@@ -167,51 +160,4 @@ pub fn after_damage(chat: &Chat, port: u16, why: &str) -> Failure {
         ),
         Err(error) => unusable(&path, &error),
     }
-}
-
-/// Writes what a crash has kept from the log that people read: the lines that stand in the store behind what is known to
-/// be logged, but not in the log behind that place. Gives those that stand in the log alone, which may come once more.
-///
-/// # Errors
-/// The log cannot be read or written.
-pub fn mend_log(opened: &Opened, log: &mut File) -> io::Result<Ahead> {
-    let (logged, bytes) = opened.logged;
-    let from = if log.metadata()?.len() >= bytes { bytes } else { 0 };
-    log.seek(SeekFrom::Start(from))?;
-    let mut reader = BufReader::new(&*log);
-    let (mut seen, mut line) = (Ahead::new(), Vec::new());
-    loop {
-        line.clear();
-        if io::Read::take(&mut reader, LINE_BYTES_MAX).read_until(b'\n', &mut line)? == 0 {
-            break;
-        }
-        *seen.entry(line_hash(&line)).or_insert(0) += 1;
-    }
-    // The file is open for appending.
-    let mut missing = BufWriter::new(&*log);
-    let (mut format, mut text, mut screen) = (LineFormat::default(), String::new(), String::new());
-    let mut written = Ok(());
-    let read = opened.history.after(logged, |entry| {
-        text.clear();
-        screen.clear();
-        if written.is_ok()
-            && was_to_be_logged(entry.index, entry.line(), &opened.shown)
-            && format.push(&entry, &mut text, &mut screen)
-            && !take_line(&mut seen, text.as_bytes())
-        {
-            written = missing.write_all(text.as_bytes());
-        }
-    });
-    read.map_err(|error| io::Error::other(error.to_string()))?;
-    // A full disk is told later, and the lines are in the history.
-    if written.and_then(|()| missing.flush()).is_err() {
-        let _ = missing.into_parts();
-    }
-    Ok(seen)
-}
-
-fn was_to_be_logged(index: Index, line: Option<&ring::Line>, shown: &Shown) -> bool {
-    // What was shown out of the log's order was logged then, with the timestamp of then.
-    let before = |line: &ring::Line| shown.lines.get(&line.id.key()).is_some_and(|&n| line.id.n <= n);
-    index > shown.up_to && line.is_some_and(|line| !before(line))
 }

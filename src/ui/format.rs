@@ -172,6 +172,20 @@ pub fn welcome(name: &Name, wanted: &Name, uid: Uid, room: RoomId) -> String {
     }
 }
 
+/// What stands in the log between the lines of another room and lines of this one that a crash had kept from it.
+pub fn resumed(room: RoomId) -> String {
+    format!("what follows was said in room {room}")
+}
+
+/// The room that a line of the log, a [`welcome`] or [`resumed`], says what follows it belongs to.
+pub fn room_of(line: &str) -> Option<RoomId> {
+    let (stamp, event) = line.split_once(": ")?;
+    stamp.parse::<u64>().ok()?;
+    let said = event.strip_prefix("you are ").or_else(|| event.strip_prefix("what follows was said "))?;
+    let digits = said.split_once("in room ")?.1.get(..16)?;
+    u64::from_str_radix(digits, 16).ok().map(RoomId)
+}
+
 /// How a run ended, for the log.
 pub fn stop_text(stop: &Stop) -> String {
     match stop {
@@ -266,6 +280,20 @@ mod tests {
         push_screen_event(&mut screen, "Leader is 10.0.0.7:2428 (epoch 3)");
         assert_eq!(log, "14: Leader is 10.0.0.7:2428 (epoch 3)\n");
         assert_eq!(screen, "/// Leader is 10.0.0.7:2428 (epoch 3) ///\n");
+    }
+
+    #[test]
+    fn the_log_says_which_room_it_tells_of() {
+        let (ann, bob, room) = (Name::parse("ann").unwrap(), Name::parse("bob").unwrap(), RoomId(u64::MAX - 7));
+        for text in [welcome(&ann, &ann, uid(), room), welcome(&ann, &bob, uid(), room), resumed(room)] {
+            let mut log = String::new();
+            push_log_event(&mut log, Lamport(3), &text);
+            assert_eq!(room_of(&log), Some(room), "{log}");
+        }
+        let mut log = String::new();
+        LineFormat::default().push(&entry("you are ann in room 0000000000000007"), &mut log, &mut String::new());
+        push_log_event(&mut log, Lamport(3), "not sent: you are ann in room 0000000000000007");
+        assert!(log.lines().all(|line| room_of(line).is_none()), "{log}");
     }
 
     #[test]

@@ -3,8 +3,7 @@
 //! Runs on a thread of its own, since the log may block on a disk. The node waits while notices are not taken, so this
 //! never waits for anything but the log.
 
-use std::collections::{HashMap, VecDeque};
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -12,8 +11,9 @@ use tokio::sync::{mpsc, watch};
 
 use crate::chatlog::{self, LogWriter};
 use crate::net::Notice;
-use crate::ring::{Entry, Event, Lamport, Name, RoomId, SessionId, Tail, Uid};
+use crate::ring::{Entry, Event, Index, Lamport, Name, RoomId, SessionId, Tail, Uid};
 use crate::store::Health;
+use crate::ui::ahead::{Ahead, AheadIn};
 use crate::ui::format::{self, LineFormat};
 use crate::ui::screen::Screen;
 use crate::ui::talk::OwnLines;
@@ -64,34 +64,19 @@ pub struct Herald {
     pub away: Option<Away>,
     /// The last entry in the log that is not marked yet.
     pub last: Option<Tail>,
+    /// The entry that the last run has marked.
+    pub logged: Index,
     /// Lines that the log holds already.
     pub ahead: Ahead,
+    /// The same, of rooms that this run may turn out to be in.
+    pub elsewhere: AheadIn,
     /// Set while the store fails, which is told of.
     pub failing: Arc<AtomicBool>,
 }
 
-/// Lines, by their [`line_hash`], that an earlier run has logged and its store has lost, and how often.
-pub type Ahead = HashMap<u64, u32>;
-
-/// A line of the log, its line feed included, in short and without its timestamp: what is lost and ordered again gets
-/// another one.
-pub fn line_hash(line: &[u8]) -> u64 {
-    let stamp = line.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    let mut hasher = DefaultHasher::new();
-    line[stamp..].hash(&mut hasher);
-    hasher.finish()
-}
-
-/// Takes one such line out. Whether there was one.
-pub fn take_line(ahead: &mut Ahead, line: &[u8]) -> bool {
-    let hash = line_hash(line);
-    let Some(count) = ahead.get_mut(&hash) else { return false };
-    *count -= 1;
-    if *count == 0 {
-        ahead.remove(&hash);
-    }
-    true
-}
+/// Entries after the last mark for which lines that the log holds ahead of the history are waited for; beyond, whoever had
+/// them is not believed to come back. Each start reads as many at most.
+const AHEAD_ENTRIES_MAX: u64 = 100_000;
 
 /// Which entry stood last in the log when so many bytes had been handed to it.
 #[derive(Clone, Debug, Default)]
@@ -211,15 +196,26 @@ impl Herald {
         if !log.is_empty() {
             self.log.push(log);
             log.clear();
-            if let Some(tail) = self.last.take() {
-                self.marks.push(self.log.handed(), tail);
-            }
+            self.mark();
         }
         match &mut self.away {
             Some(away) => away.keep(screen),
             None => self.screen.push(screen),
         }
         screen.clear();
+    }
+
+    /// Marks how far the log goes. Not while it holds what the history does not: the next run must find that again, behind
+    /// the last mark.
+    fn mark(&mut self) {
+        if self.last.is_some_and(|last| last.index.0 > self.logged.0.saturating_add(AHEAD_ENTRIES_MAX)) {
+            self.ahead = Ahead::default();
+        }
+        if self.ahead.is_empty()
+            && let Some(tail) = self.last.take()
+        {
+            self.marks.push(self.log.handed(), tail);
+        }
     }
 
     /// Somebody who comes back has seen nothing of what follows: it is gathered, then shown as such.
@@ -278,10 +274,7 @@ impl Herald {
 
     fn line(&mut self, entry: &Entry, lines: &mut LineFormat, log: &mut String, screen: &mut String) {
         let start = log.len();
-        if lines.push(entry, log, screen)
-            && !self.ahead.is_empty()
-            && take_line(&mut self.ahead, &log.as_bytes()[start..])
-        {
+        if lines.push(entry, log, screen) && !self.ahead.is_empty() && self.ahead.take(&log[start..]) {
             log.truncate(start);
         }
     }
@@ -296,6 +289,9 @@ impl Herald {
         let place = Some((name.clone(), room));
         if *self.place.borrow() == place {
             return;
+        }
+        if let Some(ahead) = std::mem::take(&mut self.elsewhere).remove(&room) {
+            self.ahead = ahead;
         }
         let welcome = format::welcome(name, &self.wanted, self.uid, room);
         self.push(&welcome, true, log, screen);
@@ -324,18 +320,30 @@ mod tests {
 
     use super::*;
     use crate::chatlog::{ChatLog, DASHES};
-    use crate::ring::{AuthorId, Member};
+    use crate::ring::{AuthorId, Body, Epoch, Line, LineId, Member, Nonce, Text, WallMs};
 
     const PATIENCE: Duration = Duration::from_secs(10);
 
     /// What the log and the screen show of these notices.
     fn told(name: &str, verbose: bool, batches: Vec<Vec<Notice>>) -> (String, String, Place) {
+        let (logged, shown, place, _) = told_behind(Ahead::default(), name, verbose, batches);
+        (logged, shown, place)
+    }
+
+    /// As [`told`], where the log holds these lines already; and the last mark.
+    fn told_behind(
+        ahead: Ahead,
+        name: &str,
+        verbose: bool,
+        batches: Vec<Vec<Notice>>,
+    ) -> (String, String, Place, Option<Index>) {
         let dir = std::env::temp_dir().join(format!("dist-chat-herald-{}-{name}", std::process::id()));
         std::fs::create_dir_all(&dir).unwrap();
         let log = ChatLog::open(&dir, 1, |_| Ok(()), |_| {}).unwrap();
         let (mut reader, writer) = std::io::pipe().unwrap();
         let (screen, thread) = Screen::start(writer, log.name(), || {}).unwrap();
         let (place, here) = watch::channel(None);
+        let marks = Marks::default();
         let herald = Herald {
             log: log.writer(),
             screen: screen.clone(),
@@ -346,10 +354,12 @@ mod tests {
             session: SessionId(1),
             lines: OwnLines::default(),
             place,
-            marks: Marks::default(),
+            marks: marks.clone(),
             away: None,
             last: None,
-            ahead: Ahead::default(),
+            logged: Index(0),
+            ahead,
+            elsewhere: AheadIn::default(),
             failing: Arc::default(),
         };
         let (sender, notices) = mpsc::channel(batches.len().max(1));
@@ -363,7 +373,39 @@ mod tests {
         reader.read_to_string(&mut shown).unwrap();
         let logged = std::fs::read_to_string(dir.join("chat_1.log")).unwrap();
         std::fs::remove_dir_all(dir).unwrap();
-        (logged.strip_prefix(DASHES).unwrap().to_owned(), shown, here.borrow().clone())
+        let marked = marks.reached(u64::MAX).map(|(_, tail)| tail.index);
+        (logged.strip_prefix(DASHES).unwrap().to_owned(), shown, here.borrow().clone(), marked)
+    }
+
+    fn line(index: u64, text: &str) -> Notice {
+        let line = Line {
+            id: LineId { author: AuthorId(1), session: SessionId(9), n: index },
+            lamport: Lamport(index),
+            name: Name::parse("ann").unwrap(),
+            uid: "10.0.0.5:2428".parse().unwrap(),
+            text: Text::parse(text).unwrap(),
+        };
+        let epoch = Epoch { round: 1, leader: line.uid, nonce: Nonce(1) };
+        let (index, lamport, body) = (Index(index), Lamport(10 * index), Body::Line(Arc::new(line)));
+        Notice::Event(Event::Line(Arc::new(Entry { epoch, index, lamport, wall: WallMs(0), body })))
+    }
+
+    #[test]
+    fn the_log_is_not_marked_while_it_is_ahead_of_the_history() {
+        let mut ahead = Ahead::default();
+        assert!(ahead.add("7: ann(10.0.0.5:2428): lost\n"));
+        let tell = |name: &str, batches: Vec<Vec<Notice>>| {
+            let (logged, _, _, marked) = told_behind(ahead.clone(), name, false, batches);
+            (logged, marked)
+        };
+        let other = "10: ann(10.0.0.5:2428): other\n";
+        assert_eq!(tell("ahead-1", vec![vec![line(1, "other")]]), (other.to_owned(), None));
+        let both = vec![vec![line(1, "other")], vec![line(2, "lost")], vec![line(3, "lost")]];
+        let expected = format!("{other}30: ann(10.0.0.5:2428): lost\n");
+        assert_eq!(tell("ahead-2", both), (expected, Some(Index(3))));
+        let late = 2 + AHEAD_ENTRIES_MAX;
+        let (logged, marked) = tell("ahead-3", vec![vec![line(late, "other")], vec![line(late + 1, "lost")]]);
+        assert_eq!((logged.lines().count(), marked), (2, Some(Index(late + 1))), "{logged}");
     }
 
     fn entered(name: &str) -> Notice {

@@ -8,6 +8,7 @@
 //!
 //! Commands go in, notices come out; no frontend speaks to another.
 
+pub mod ahead;
 pub mod format;
 pub mod herald;
 pub mod pipe;

@@ -77,6 +77,19 @@ fn half_a_line_in_the_log_is_nobodys_line() {
 }
 
 #[test]
+fn the_same_words_are_logged_in_a_new_room_too() {
+    let port = free_port();
+    let mut dir = Dir::new();
+    for (args, times) in [(&["-l", "-n", "ann"][..], 1), (&["-l", "-n", "ann", "--new"], 2), (&["-l"], 3)] {
+        let mut ann = start(dir, port, args);
+        ann.feed("hello\n");
+        ann.wait_for("]: hello");
+        dir = ann.leave().2;
+        assert_eq!(texts(&dir.log(port)), vec!["hello"; times]);
+    }
+}
+
+#[test]
 fn what_was_missed_is_shown_as_such() {
     let mut ann = Node::found("ann");
     let port = free_port();

@@ -1,0 +1,232 @@
+//! The log that people read and the history are two files: what a crash or a full disk has kept from the one is added to
+//! it, and what it has kept from the other is remembered.
+
+use std::fs::File;
+use std::io::{self, BufRead as _, BufReader, BufWriter, Read as _, Seek as _, SeekFrom, Write as _};
+
+use crate::chatlog::LINE_BYTES_MAX;
+use crate::ring::{Entry, Index, RoomId, Shown};
+use crate::store::Opened;
+use crate::ui::ahead::AheadIn;
+use crate::ui::format::{self, LineFormat};
+
+/// Adds the lines that stand in the history behind what is known to be logged, but not in the log behind that place.
+/// Gives those that stand in the log alone, by room: they may come once more.
+///
+/// # Errors
+/// The log cannot be read, or the history.
+pub fn mend_log(opened: &Opened, log: &mut File) -> io::Result<AheadIn> {
+    let (logged, bytes) = opened.logged;
+    // A file that is shorter than it was is another one, or has lost its end: all of it is compared.
+    let (from, after) = if log.metadata()?.len() >= bytes { (bytes, logged) } else { (0, Index(0)) };
+    let (mut found, last) = read(log, from, opened.saved.room)?;
+    let Some(room) = opened.saved.room else { return Ok(found) };
+    let mut ahead = found.remove(&room).unwrap_or_default();
+    let is_due = |entry: &Entry| entry.index > logged && was_to_be_logged(entry, &opened.shown);
+
+    // Lines that stand as they are do not stand for others with the same words.
+    let mut stands = Vec::new();
+    each_line(opened, after, |_, _, line| stands.push(ahead.take_same(line)))?;
+    // The file is open for appending.
+    let mut missing = BufWriter::new(&*log);
+    let mut written = Ok(());
+    let mut is_here = last == Some(room);
+    each_line(opened, after, |n, entry, line| {
+        if stands[n] || !is_due(entry) || ahead.take(line) || written.is_err() {
+            return;
+        }
+        if !std::mem::replace(&mut is_here, true) {
+            let mut text = String::new();
+            format::push_log_event(&mut text, entry.lamport, &format::resumed(room));
+            written = missing.write_all(text.as_bytes());
+        }
+        written = std::mem::replace(&mut written, Ok(())).and_then(|()| missing.write_all(line.as_bytes()));
+    })?;
+    if !ahead.is_empty() {
+        // What has moved since it was logged stands where it stood then.
+        each_line(opened, after, |n, entry, line| {
+            if !stands[n] && !is_due(entry) {
+                ahead.take(line);
+            }
+        })?;
+    }
+    // A full disk is told later, and the lines are in the history.
+    if written.and_then(|()| missing.flush()).is_err() {
+        let _ = missing.into_parts();
+    }
+    Ok([(room, ahead)].into())
+}
+
+/// The chat lines of the log from this byte on, where a `room`'s lines stand: that room's, or, if it is none, all. And the
+/// room whose lines stand last.
+fn read(log: &mut File, from: u64, room: Option<RoomId>) -> io::Result<(AheadIn, Option<RoomId>)> {
+    log.seek(SeekFrom::Start(from))?;
+    let mut reader = BufReader::new(&*log);
+    let (mut found, mut here, mut line) = (AheadIn::new(), room, Vec::new());
+    loop {
+        line.clear();
+        if (&mut reader).take(LINE_BYTES_MAX).read_until(b'\n', &mut line)? == 0 {
+            return Ok((found, here));
+        }
+        let line = String::from_utf8_lossy(&line);
+        here = format::room_of(&line).or(here);
+        if let Some(here) = here.filter(|here| room.is_none_or(|room| room == *here)) {
+            found.entry(here).or_default().add(&line);
+        }
+    }
+}
+
+/// Calls `take` with every line of the history after an index: how many came before it, its entry, and how it is logged.
+fn each_line(opened: &Opened, after: Index, mut take: impl FnMut(usize, &Entry, &str)) -> io::Result<()> {
+    let (mut format, mut text, mut screen, mut n) = (LineFormat::default(), String::new(), String::new(), 0);
+    let read = opened.history.after(after, |entry| {
+        text.clear();
+        screen.clear();
+        if format.push(&entry, &mut text, &mut screen) {
+            take(n, &entry, &text);
+            n += 1;
+        }
+    });
+    read.map_err(|error| io::Error::other(error.to_string()))
+}
+
+fn was_to_be_logged(entry: &Entry, shown: &Shown) -> bool {
+    // What was shown out of the log's order was logged then, with the timestamp of then.
+    let before = entry.line().is_some_and(|line| shown.lines.get(&line.id.key()).is_some_and(|&n| line.id.n <= n));
+    entry.index > shown.up_to && !before
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
+
+    use std::path::PathBuf;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::ring::{
+        AuthorId, Body, Epoch, Lamport, Line, LineId, Name, Nonce, Record, SessionId, Text, Uid, WallMs,
+    };
+    use crate::store::{self, Ask, LogMark, Store as _};
+
+    const ROOM: RoomId = RoomId(7);
+
+    /// A history and a log.
+    struct Files(tempfile::TempDir);
+
+    fn uid() -> Uid {
+        "10.0.0.5:2428".parse().unwrap()
+    }
+
+    /// The line at an index, with the timestamp ten times as high.
+    fn entry(index: u64, text: &str) -> Arc<Entry> {
+        let line = Line {
+            id: LineId { author: AuthorId(1), session: SessionId(9), n: index },
+            lamport: Lamport(index),
+            name: Name::parse("ann").unwrap(),
+            uid: uid(),
+            text: Text::parse(text).unwrap(),
+        };
+        let epoch = Epoch { round: 1, leader: uid(), nonce: Nonce(1) };
+        let body = Body::Line(Arc::new(line));
+        Arc::new(Entry { epoch, index: Index(index), lamport: Lamport(10 * index), wall: WallMs(0), body })
+    }
+
+    fn logged(ts: u64, text: &str) -> String {
+        format!("{ts}: ann(10.0.0.5:2428): {text}\n")
+    }
+
+    impl Files {
+        /// A history of these lines, of which so many were marked as logged when the log had so many bytes.
+        fn new(texts: &[&str], marked: u64, bytes: usize) -> Self {
+            let files = Self(tempfile::tempdir().unwrap());
+            let mut history = files.open(None).history;
+            history.save(&Record::Room(ROOM)).unwrap();
+            let entries: Vec<_> = (1..).zip(texts).map(|(index, text)| entry(index, text)).collect();
+            history.save(&Record::Append(entries.clone())).unwrap();
+            history.commit().unwrap();
+            if let Some(last) = entries.iter().find(|entry| entry.index.0 == marked) {
+                history.logged(LogMark { tail: last.tail(), bytes: bytes as u64 });
+            }
+            files
+        }
+
+        fn open(&self, room: Option<RoomId>) -> Opened {
+            let ask = Ask { room, session: SessionId(2), author: AuthorId(1), name: "ann".into(), uid: uid() };
+            store::open(&self.0.path().join("chat_1.db"), &ask).unwrap()
+        }
+
+        fn log(&self) -> PathBuf {
+            self.0.path().join("chat_1.log")
+        }
+
+        /// What becomes of this log when a run in this room begins, and what it holds ahead of that room's history.
+        fn mend(&self, room: Option<RoomId>, log: &str) -> (String, AheadIn) {
+            std::fs::write(self.log(), log).unwrap();
+            let mut file = File::options().read(true).append(true).open(self.log()).unwrap();
+            let mut ahead = mend_log(&self.open(room), &mut file).unwrap();
+            ahead.retain(|_, lines| !lines.is_empty());
+            (std::fs::read_to_string(self.log()).unwrap(), ahead)
+        }
+    }
+
+    #[test]
+    fn what_a_crash_has_kept_from_the_log_is_added() {
+        let log = logged(10, "one") + "10: Alone in the ring\n";
+        let files = Files::new(&["one", "two", "three"], 1, log.len());
+        let (mended, ahead) = files.mend(Some(ROOM), &(log.clone() + &logged(20, "two")));
+        assert_eq!(mended, log + &logged(20, "two") + &logged(30, "three"));
+        assert!(ahead.is_empty(), "{ahead:?}");
+    }
+
+    #[test]
+    fn what_the_log_alone_holds_is_ahead_at_every_start_until_it_comes() {
+        let log = logged(10, "one");
+        let files = Files::new(&["one", "two"], 1, log.len());
+        // Ordered on a full disk, and lost with it; then another run has logged what the history has.
+        let log = log + &logged(25, "lost") + "------\n" + &logged(20, "two");
+        for _ in 0..2 {
+            let (mended, mut ahead) = files.mend(Some(ROOM), &log);
+            assert_eq!(mended, log);
+            assert!(ahead.get_mut(&ROOM).unwrap().take(&logged(99, "lost")));
+        }
+    }
+
+    #[test]
+    fn the_same_words_are_told_apart_by_their_timestamps() {
+        let log = logged(10, "one");
+        let files = Files::new(&["one", "ok", "ok", "ok"], 1, log.len());
+        // The second is the one that was lost with another timestamp; the third is missing.
+        let log = log + &logged(15, "ok") + &logged(20, "ok");
+        let (mended, ahead) = files.mend(Some(ROOM), &log);
+        assert_eq!(mended, log + &logged(40, "ok"));
+        assert!(ahead.is_empty(), "{ahead:?}");
+    }
+
+    #[test]
+    fn a_log_that_is_shorter_than_it_was_is_compared_from_its_beginning() {
+        let files = Files::new(&["one", "two", "three"], 2, 1_000);
+        let (mended, ahead) = files.mend(Some(ROOM), &logged(20, "two"));
+        assert_eq!(mended, logged(20, "two") + &logged(30, "three"), "what a rotation has taken away stays away");
+        assert!(ahead.is_empty(), "{ahead:?}");
+    }
+
+    #[test]
+    fn lines_of_another_room_are_none_of_this_one() {
+        let other = RoomId(8);
+        let here = format!("1: you are ann(10.0.0.5:2428) in room {ROOM}\n") + &logged(10, "one");
+        let there = format!("1: you are ann(10.0.0.5:2428) in room {other}\n") + &logged(10, "two");
+        let files = Files::new(&["one", "two"], 1, here.len());
+        let log = here + &there;
+        let (mended, ahead) = files.mend(Some(ROOM), &log);
+        let resumed = format!("20: what follows was said in room {ROOM}\n");
+        assert_eq!(mended, log.clone() + &resumed + &logged(20, "two"));
+        assert!(ahead.is_empty(), "{ahead:?}");
+        // Once more: it stands there.
+        assert_eq!(files.mend(Some(ROOM), &mended), (mended.clone(), AheadIn::new()));
+        // Whoever does not know the room yet may come to either.
+        let (mended, ahead) = files.mend(None, &log);
+        assert_eq!(mended, log);
+        assert_eq!(ahead.keys().copied().collect::<Vec<_>>(), [ROOM, other]);
+    }
+}
