@@ -235,8 +235,15 @@ pub fn unreachable(contacts: &[SocketAddr], tried: Duration) -> Failure {
     let Some(first) = contacts.first() else {
         return Failure::new(Exit::Unreachable, "nobody answers", "there is nobody to ask", "");
     };
-    let (reason, why) = match TcpStream::connect_timeout(first, LOOK) {
-        Ok(_) => ("connected, but no answer", "something listens there, but it does not speak as a dist-chat does"),
+    let (reason, why) = match TcpStream::connect_timeout(first, LOOK).map(drop) {
+        Ok(()) => match greet(*first) {
+            Ok(Some(Frame::Hello(_))) => {
+                ("it knows of no leader", "a dist-chat listens there that is looking for its room itself")
+            }
+            Ok(_) | Err(_) => {
+                ("connected, but no answer", "something listens there, but it does not speak as a dist-chat does")
+            }
+        },
         Err(error) => match error.kind() {
             io::ErrorKind::ConnectionRefused => {
                 ("connection refused", "nothing listens there, or a firewall refuses it")

@@ -92,6 +92,11 @@ fn a_taken_default_gets_a_number() {
 
 /// A node that answers every hello with this refusal.
 fn refusing(refusal: Refusal) -> u16 {
+    answering(Some(RoomId(7)), Some(refusal))
+}
+
+/// A node of this room that answers every hello with its own, and with a refusal or nothing.
+fn answering(room: Option<RoomId>, refusal: Option<Refusal>) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     std::thread::spawn(move || {
@@ -102,17 +107,29 @@ fn refusing(refusal: Refusal) -> u16 {
             let mut answer = Vec::new();
             Frame::Hello(Hello {
                 version: PROTOCOL_VERSION,
-                room: Some(RoomId(7)),
+                room,
                 uid: Uid(address),
                 author: AuthorId(1),
                 session: SessionId(1),
             })
             .encode(&mut answer);
-            Frame::Refuse(refusal.clone()).encode(&mut answer);
+            if let Some(refusal) = &refusal {
+                Frame::Refuse(refusal.clone()).encode(&mut answer);
+            }
             let _ = stream.write_all(&answer);
         }
     });
     address.port()
+}
+
+#[test]
+fn somebody_who_looks_for_a_room_itself_is_not_taken_for_another_program() {
+    let port = answering(None, None);
+    let ended = join(port, &[]);
+    assert_eq!(ended.code, 4, "{}", ended.err);
+    let expected =
+        format!("cannot reach 127.0.0.1:{port} (it knows of no leader, tried for 5 s)\n  a dist-chat listens there");
+    assert!(ended.err.contains(&expected), "{}", ended.err);
 }
 
 #[test]
