@@ -28,6 +28,11 @@ pub struct Run {
 }
 
 impl Run {
+    /// Waits until everything has been read that a node which has ended had shown.
+    fn read_out(&self) {
+        self.node.wait("has closed its standard output", soon(5), |shown| shown.closed.then_some(()));
+    }
+
     /// It has told its owner who it is in which room: after that its files know that room.
     fn entered(&self) -> bool {
         self.node.screen.look(|shown| shown.events.iter().any(|(_, line)| line.starts_with("/// you are ")))
@@ -60,6 +65,13 @@ impl Place {
 
     pub fn node(&self) -> &Node {
         &self.run().node
+    }
+
+    /// What a dead node's owner was told, with space on its disk and before somebody took its files, they must know.
+    fn check_memory(&self) {
+        let run = self.run();
+        let forgotten = run.entered() && run.kept && !run.blind && self.remembers() != Some(true);
+        assert!(!forgotten, "{} was in a room that its files do not know", self.name);
     }
 
     /// Whether its files know a room. `None`: they cannot be read, while their disk is full.
@@ -260,6 +272,8 @@ impl World {
         if !self.is(i, State::Dead) {
             return;
         }
+        self.places[i].run().read_out();
+        self.places[i].check_memory();
         let contact = contact.map(|place| Enter::Join(self.places[place].addr));
         let enter = match (self.places[i].remembers(), back, contact) {
             (Some(true), Back::Reopening, _) => Enter::Create,
@@ -321,10 +335,6 @@ impl World {
         let place = &mut self.places[i];
         place.state = State::Dead;
         place.runs.last_mut().unwrap().talker.stop();
-        let run = place.run();
-        run.node.wait("has closed its standard output", soon(5), |shown| shown.closed.then_some(()));
-        let lost = run.entered() && !run.blind && place.remembers() != Some(true);
-        assert!(!lost, "{} was in a room that its files do not know", place.name);
     }
 
     /// Takes a dead node's files.
@@ -451,6 +461,7 @@ impl World {
     pub fn notice(&mut self, i: usize) {
         if self.is(i, State::Up) && !self.places[i].node().alive() {
             let code = self.places[i].node().ended(soon(5)).code();
+            self.places[i].run().read_out();
             let run = self.places[i].runs.last_mut().unwrap();
             let fine = match code {
                 Some(0 | 7) => run.left,
