@@ -18,9 +18,9 @@ pub const BATCH_ENTRIES_MAX: usize = 1024;
 /// Bytes sent to one follower and not acknowledged by it.
 pub const WINDOW_BYTES_MAX: usize = 1024 * 1024;
 /// Bytes of the newest entries that the core keeps in memory; older ones are read from the store.
-pub const RECENT_BYTES_MAX: usize = 4 * 1024 * 1024;
+pub const RECENT_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// The newest entries that the core keeps in memory.
-pub const RECENT_ENTRIES_MAX: usize = 32 * 1024;
+pub const RECENT_ENTRIES_MAX: usize = 64 * 1024;
 /// My own lines that are not yet in my log: lines.
 pub const OUTBOX_LINES_MAX: usize = 4096;
 /// My own lines that are not yet in my log: bytes.

@@ -109,7 +109,7 @@ impl Hand {
     }
 
     fn tells(&mut self, slot: usize, event: &Event) -> Verdict {
-        self.checks.event(slot, event)
+        self.checks.event(slot, event, &self.disks[slot])
     }
 
     fn enters(&mut self, slot: usize) -> Verdict {
@@ -171,6 +171,7 @@ fn good() -> Hand {
     fine(&hand.stands(0, Role::Leader, Some(reign)));
     fine(&hand.stands(1, Role::Follower, Some(reign)));
     fine(&hand.tells(1, &Event::Line(says(reign, 2, 0, 1, "one"))));
+    hand.disks[0].sync();
     fine(&hand.tells(0, &Event::Sent { n: 1, alone: false }));
     fine(&hand.sends(1, &Frame::Ack(Ack { stream: StreamId(1), index: Index(3) })));
     fine(&hand.checks.all_sent_stand(0));
@@ -284,7 +285,13 @@ fn invariant_6_what_is_not_written_is_acknowledged_or_submitted_or_called_sent()
     bites(&hand.tells(0, &Event::Sent { n: 2, alone: false }), "invariant 6");
     fine(&hand.append(0, &says(epoch(1, 0), 4, 0, 2, "three")));
     bites(&hand.tells(0, &Event::Sent { n: 2, alone: false }), "invariant 6");
+    bites(&hand.tells(0, &Event::Sent { n: 2, alone: true }), "invariant 6");
+    hand.disks[0].sync();
     fine(&hand.tells(0, &Event::Sent { n: 2, alone: true }));
+    // Who leads gives its own lines their place at once.
+    hand.checks.submitted(0, text("four"));
+    fine(&hand.append(0, &says(epoch(1, 0), 5, 0, 3, "four")));
+    bites(&hand.tells(0, &Event::Sent { n: 3, alone: true }), "invariant 6");
 }
 
 #[test]

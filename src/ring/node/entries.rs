@@ -162,9 +162,10 @@ impl Node {
         }
     }
 
-    /// What was typed must be on the medium before it leaves; one synchronisation at a time serves all that has come.
-    pub(super) fn persist_outbox(&mut self) {
-        if self.syncing.is_none() && !self.outbox.is_empty() && self.durable < self.n {
+    /// What was typed must be on the medium before it counts as sent; one synchronisation at a time serves all that has
+    /// come.
+    pub(super) fn persist_own(&mut self) {
+        if self.syncing.is_none() && self.durable < self.n {
             self.sync += 1;
             let id = SyncId(self.sync);
             self.syncing = Some((id, self.n));
@@ -227,7 +228,7 @@ impl Node {
         self.pending.retain(|&key, last| *last > summary.watermark(key));
     }
 
-    /// Says how far my own lines stand, here and at another member.
+    /// Says how far my own lines are safe: they stand here and at another member, and no loss of power takes them here.
     pub(super) fn tell_sent(&mut self) {
         let mine = self.log.summary().watermark(self.key);
         let (held, alone) = match &self.phase {
@@ -260,9 +261,10 @@ impl Node {
             }
             _ => return,
         };
-        if held > self.sent {
-            self.sent = held;
-            self.event(Event::Sent { n: held, alone });
+        let sent = held.max(self.held).min(self.durable);
+        if sent > self.sent {
+            self.sent = sent;
+            self.event(Event::Sent { n: sent, alone });
         }
     }
 

@@ -132,8 +132,7 @@ impl Node {
         let sent = following.uplink.sent;
         let skip = self.outbox.front().map_or(0, |first| (sent + 1).saturating_sub(first.id.n));
         let skip = usize::try_from(skip).unwrap_or(usize::MAX).min(self.outbox.len());
-        let durable = self.durable;
-        let mut rest = self.outbox.range(skip..).take_while(|line| line.id.n <= durable).cloned().peekable();
+        let mut rest = self.outbox.range(skip..).cloned().peekable();
         let mut frames = Vec::new();
         while rest.peek().is_some() {
             let mut bytes = 0;

@@ -58,7 +58,7 @@ pub struct Node {
     outbox_bytes: usize,
     /// The number of my last line.
     n: u64,
-    /// The number of my last line that was put on the medium: nothing later leaves from the outbox.
+    /// The number of my last line that was put on the medium: nothing later counts as sent.
     durable: u64,
     /// The synchronisation that is under way, and the number up to which it counts.
     syncing: Option<(SyncId, u64)>,
@@ -257,8 +257,19 @@ impl Node {
     /// How many more lines may be submitted now.
     pub fn outbox_room(&self) -> usize {
         let bytes = OUTBOX_BYTES_MAX.saturating_sub(self.outbox_bytes) / (limits::TEXT_BYTES_MAX + Line::OVERHEAD);
-        let lines = OUTBOX_LINES_MAX.saturating_sub(self.outbox.len());
+        let lines = OUTBOX_LINES_MAX.saturating_sub(self.outbox.len().max(self.on_their_way()));
         if self.leaving.is_some() { 0 } else { bytes.min(lines) }
+    }
+
+    /// Own lines that I, leading, have ordered and that none of my followers has: who leads talks no faster than the
+    /// quickest of them reads.
+    fn on_their_way(&self) -> usize {
+        match &self.phase {
+            Phase::Leading(leading) if !leading.followers.is_empty() => {
+                usize::try_from(self.n.saturating_sub(self.held)).unwrap_or(usize::MAX)
+            }
+            _ => 0,
+        }
     }
 
     // ---- time
@@ -315,7 +326,7 @@ impl Node {
     fn flush(&mut self) {
         self.dirty = false;
         self.answer_pulls();
-        self.persist_outbox();
+        self.persist_own();
         match &self.phase {
             Phase::Leading(_) => self.fan_out(),
             Phase::Following(_) => self.acknowledge(),

@@ -355,7 +355,7 @@ impl State {
                 }
             }
             Output::Event(event) => {
-                checks.event(slot, &event)?;
+                checks.event(slot, &event, &self.slots[slot].disk)?;
                 self.note(slot, &event);
             }
             Output::Stop(_) => {

@@ -399,6 +399,6 @@ fn disk_hash(disk: &Disk) -> u64 {
     let mut hasher = DefaultHasher::new();
     (store.log(), store.room(), store.promise(), disk.promise_synced(), saved.book, saved.shown).hash(&mut hasher);
     store.pending().for_each(|line| line.hash(&mut hasher));
-    store.outbox().for_each(|line| (line, disk.is_synced(line.id.n)).hash(&mut hasher));
+    store.outbox().for_each(|line| (line, disk.is_synced(line.id)).hash(&mut hasher));
     hasher.finish()
 }

@@ -9,7 +9,7 @@ mod reign;
 mod screen;
 mod steady;
 
-use dist_chat::ring::{Config, Event, Frame, Index, Record, SessionKey, Status, Text};
+use dist_chat::ring::{Config, Event, Frame, Index, LineId, Record, SessionKey, Status, Text};
 
 use crate::world::disk::{Disk, Op};
 use history::History;
@@ -156,14 +156,9 @@ impl Checks {
             Frame::Ack(ack) if ack.index.0 > self.history.len(slot) => {
                 Err(format!("invariant 6: acknowledges {} and has written {}", ack.index.0, self.history.len(slot)))
             }
-            Frame::Submit(submit) => submit.lines.iter().try_for_each(|line| {
-                self.lines.number(line).map(|line| self.lines.holds(slot, line))??;
-                let own = self.runs[slot].as_ref().is_some_and(|run| run.key == line.id.key());
-                match own && !disk.is_synced(line.id.n) {
-                    true => Err(format!("invariant 6: submits line {} before it is on the medium", line.id.n)),
-                    false => Ok(()),
-                }
-            }),
+            Frame::Submit(submit) => {
+                submit.lines.iter().try_for_each(|line| self.lines.holds(slot, self.lines.number(line)?))
+            }
             Frame::Elected(elected) => self.reign.announcing(slot, elected, disk.promise_synced()),
             Frame::Relay(relay) => match relay.frame.as_deref() {
                 Some(inner) if relay.from == crate::world::uid(slot) => self.sending(slot, inner, disk),
@@ -174,7 +169,7 @@ impl Checks {
     }
 
     /// A node tells its person something.
-    pub fn event(&mut self, slot: usize, event: &Event) -> Verdict {
+    pub fn event(&mut self, slot: usize, event: &Event, disk: &Disk) -> Verdict {
         match event {
             Event::Line(entry) => {
                 let line = self.lines.shown(entry)?;
@@ -199,7 +194,13 @@ impl Checks {
             }
             Event::Leader(epoch) => self.reign.obeys(slot, *epoch),
             Event::Sent { n, alone } => match &self.runs[slot] {
-                Some(run) => self.lines.sent(slot, run.key, *n, *alone),
+                Some(run) => {
+                    let SessionKey { author, session } = run.key;
+                    match disk.is_synced(LineId { author, session, n: *n }) {
+                        true => self.lines.sent(slot, run.key, *n, *alone),
+                        false => Err(format!("invariant 6: calls line {n} sent before it is on the medium")),
+                    }
+                }
                 None => Ok(()),
             },
             _ => Ok(()),

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 
-use dist_chat::ring::{Cut, Epoch, Found, Index, Record, Saved, Wanted};
+use dist_chat::ring::{Cut, Epoch, Found, Index, LineId, Record, Saved, Wanted};
 use dist_chat::store::{MemoryStore, Store};
 
 /// One operation of the journal.
@@ -104,9 +104,16 @@ impl Disk {
         }
     }
 
-    /// Whether a line of this run that was queued is on the medium.
-    pub fn is_synced(&self, n: u64) -> bool {
-        self.queued.get(&n).is_none_or(|&op| op < self.synced)
+    /// Whether a line of this run that was written, to the queue or to the log, is on the medium.
+    pub fn is_synced(&self, id: LineId) -> bool {
+        let appends = |op: &Op| match op {
+            Op::Save(Record::Append(entries)) => entries.iter().any(|entry| entry.line().is_some_and(|l| l.id == id)),
+            Op::Save(_) | Op::Cut(_) | Op::Reopen => false,
+        };
+        match self.queued.get(&id.n) {
+            Some(&op) => op < self.synced,
+            None => !self.ops[self.synced..].iter().any(appends),
+        }
     }
 
     /// Cuts the log; durable at once.

@@ -256,7 +256,7 @@ impl World {
                     process.entered = true;
                 }
                 self.tally.rounds += u64::from(matches!(event, Told::ElectionStarted { .. }));
-                let verdict = self.checks.event(slot, &event);
+                let verdict = self.checks.event(slot, &event, &self.slots[slot].disk);
                 self.verdict(verdict);
             }
             Output::Stop(stop) => {
