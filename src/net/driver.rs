@@ -17,8 +17,6 @@ use super::{Command, Meter};
 use crate::ring::{ConnId, Event, Input, Node, Now, Output, Stop, SyncId, Text, Time, WallMs};
 use crate::store::Store;
 
-/// Between two transactions of the store: a room that is not busy never waits for it.
-const COMMIT_EVERY: Duration = Duration::from_millis(1);
 /// Between two looks at the store.
 const TEND: Duration = Duration::from_millis(200);
 
@@ -44,8 +42,6 @@ pub(super) struct Driver<S> {
     pub(super) meter: Arc<Meter>,
     /// The store says here what it has put on the medium.
     pub(super) persisted: (mpsc::Sender<SyncId>, mpsc::Receiver<SyncId>),
-    /// When the store was last written.
-    pub(super) committed: Instant,
     /// When the store is looked after next.
     pub(super) tend: Instant,
 }
@@ -101,11 +97,9 @@ where
     pub(super) async fn run(mut self, door: Task) -> anyhow::Result<Stop> {
         self.step(Input::Tick)?;
         loop {
-            if !self.is_held() {
-                self.finish_turn()?;
-                self.links.flush();
-                self.notices.deliver().await;
-            }
+            self.finish_turn()?;
+            self.links.flush();
+            self.notices.deliver().await;
             if let Some(stop) = self.stop {
                 drop(door);
                 self.links.finish().await;
@@ -117,18 +111,10 @@ where
         }
     }
 
-    /// Whether what was saved waits for more: in a busy room one transaction serves several turns.
-    fn is_held(&self) -> bool {
-        self.stop.is_none() && self.store.is_dirty() && Instant::now() < self.committed + COMMIT_EVERY
-    }
-
     /// What has been saved is written before anything that came of it is sent or shown.
     fn finish_turn(&mut self) -> anyhow::Result<()> {
+        wrote(self.store.commit())?;
         let now = Instant::now();
-        if self.store.is_dirty() {
-            wrote(self.store.commit())?;
-            self.committed = now;
-        }
         if self.tend <= now {
             self.tend = now + TEND;
             for health in wrote(self.store.tend())? {
@@ -140,10 +126,7 @@ where
 
     /// Waits for something to do.
     async fn wait(&mut self) -> Woken {
-        let mut deadline = self.clock.instant(self.node.deadline());
-        if self.store.is_dirty() {
-            deadline = deadline.min(self.committed + COMMIT_EVERY);
-        }
+        let deadline = self.clock.instant(self.node.deadline());
         let room = self.command_room();
         if deadline <= Instant::now() {
             // The node has gathered something: readers get one chance to hand over what else has arrived.

@@ -128,7 +128,6 @@ where
         stop: None,
         meter: Arc::clone(&meter),
         persisted: mpsc::channel(1),
-        committed: tokio::time::Instant::now(),
         tend: tokio::time::Instant::now(),
     };
     let door = Task::spawn(door.run());

@@ -10,7 +10,7 @@ use rusqlite::{Connection, OpenFlags};
 use rustix::fs::{FlockOperation, flock};
 
 use super::sqlite::{Error, Sqlite, open_to_read};
-use super::{History, Store as _};
+use super::{History, Store as _, journal};
 use crate::ring::{AuthorId, Index, Record, RoomId, Saved, SessionId, Shown, Uid};
 
 /// What a file remembers, read without owning it.
@@ -89,7 +89,7 @@ pub struct Lock {
 }
 
 impl Lock {
-    fn take(path: &Path) -> Result<Self, OpenError> {
+    pub(super) fn take(path: &Path) -> Result<Self, OpenError> {
         let unwritable = |error: io::Error| OpenError::Unusable(Error::Unwritable(error.to_string()));
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
         let file = file.map_err(unwritable)?;
@@ -169,10 +169,11 @@ pub fn open(path: &Path, ask: &Ask) -> Result<Opened, OpenError> {
     Ok(Opened { history, saved, author, logged, shown, aside })
 }
 
-/// A write-ahead log without the file that it belongs to: SQLite would drop it.
+/// A write-ahead log or a journal without the file that it belongs to: it would be dropped.
 fn check_beginning(path: &Path) -> Result<(), Error> {
     let length = |path: &Path| path.metadata().map_or(0, |meta| meta.len());
-    match length(path) == 0 && length(&path.with_extension("db-wal")) > 0 {
+    let rest = length(&path.with_extension("db-wal")) + length(&journal::file_of(path));
+    match length(path) == 0 && rest > 0 {
         true => Err(Error::Damaged("its beginning is missing".to_owned())),
         false => Ok(()),
     }
@@ -180,6 +181,7 @@ fn check_beginning(path: &Path) -> Result<(), Error> {
 
 fn enter(path: &Path, ask: &Ask) -> Result<(Sqlite, AuthorId, Saved), Error> {
     let mut file = Sqlite::open(path)?;
+    file.replay(&journal::file_of(path))?;
     sync_directory(path);
     let author = match file.fact("author")?.map(|text| u64::from_str_radix(&text, 16)) {
         Some(Ok(bits)) => AuthorId(bits),
@@ -229,8 +231,9 @@ fn move_aside(path: &Path, why: String) -> Result<(Aside, Lock, Option<RoomId>),
         n => format!(".damaged-{now}-{n}"),
     });
     let mark = free.into_iter().find(|mark| !suffixed(mark).exists()).unwrap_or_default();
-    for part in ["-wal", "-shm"] {
-        match fs::rename(suffixed(part), suffixed(&format!("{mark}{part}"))) {
+    let parts = ["-wal", "-shm"].map(|part| (suffixed(part), suffixed(&format!("{mark}{part}"))));
+    for (from, to) in parts.into_iter().chain([(journal::file_of(path), suffixed(&format!("{mark}.journal")))]) {
+        match fs::rename(from, to) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(unwritable(error)),
             Ok(()) | Err(_) => {}
         }

@@ -8,11 +8,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::disk::{Disk, weight};
 use super::files::Lock;
-use super::keeper::{COMMIT_BYTES, Keeper};
 use super::sqlite::{Error, Sqlite};
 use super::{Done, Health, LogMark, MemoryStore, Store};
-use crate::ring::{Cut, Entry, Found, Index, Line, Record, Saved, Wanted};
+use crate::ring::{Cut, Entry, Found, Index, Record, Saved, Wanted};
 
 /// Bytes, as [`Entry::weight`] counts them, that are kept in memory while the file takes no more; with more the node ends.
 pub const OVERLAY_BYTES_MAX: usize = 128 * 1024 * 1024;
@@ -33,16 +33,6 @@ pub struct History {
     again: Instant,
 }
 
-#[derive(Debug)]
-struct Disk {
-    /// Ends before the file is closed.
-    keeper: Keeper,
-    file: Sqlite,
-    hopeless: bool,
-    /// Let go last: closing this file in between would take SQLite's own locks along.
-    _lock: Lock,
-}
-
 impl History {
     /// One that ends with the process.
     pub fn ephemeral() -> Self {
@@ -61,18 +51,15 @@ impl History {
     /// # Errors
     /// See [`Error`].
     pub fn kept(file: Sqlite, lock: Lock) -> Result<Self, Error> {
-        let keeper = Keeper::start(file.path())?;
-        keeper.wrote(1, file.room_no(), file.tail().0);
-        let disk = Disk { keeper, file, hopeless: false, _lock: lock };
-        Ok(Self { disk: Some(disk), memory: None, ..Self::ephemeral() })
+        Ok(Self { disk: Some(Disk::start(file, lock)?), memory: None, ..Self::ephemeral() })
     }
 
-    /// Calls `take` with every entry after an index; of a store in memory with none.
+    /// Calls `take` with every entry after an index, before anything is written; of a store in memory with none.
     ///
     /// # Errors
     /// See [`Error`].
     pub fn after(&self, index: Index, take: impl FnMut(Arc<Entry>)) -> Result<(), Error> {
-        self.disk.as_ref().map_or(Ok(()), |disk| disk.file.after(index, take))
+        self.disk.as_ref().map_or(Ok(()), |disk| disk.file().after(index, take))
     }
 
     /// Writes the group.
@@ -84,14 +71,8 @@ impl History {
         if self.memory.is_none()
             && let Some(disk) = &mut self.disk
         {
-            let written = match disk.file.write(&group) {
-                // What is in the write-ahead log twice takes room that it need not.
-                Err(Error::Unwritable(_)) if disk.file.shrink().is_ok() => disk.file.write(&group),
-                done => done,
-            };
-            match written {
+            match disk.write(&group) {
                 Ok(()) => {
-                    disk.told(&group);
                     self.group = group;
                     self.group.clear();
                     return Ok(());
@@ -114,11 +95,10 @@ impl History {
             Error::Damaged(_) | Error::Newer(_) | Error::Older(_) => return Err(error),
         };
         if !again {
-            disk.hopeless = true;
-            disk.file.give_up();
+            disk.give_up();
         }
         if self.memory.is_none() {
-            let overlay = disk.file.overlay()?;
+            let overlay = disk.overlay()?;
             self.held = overlay.weight();
             self.memory = Some(overlay);
             self.again = Instant::now() + AGAIN;
@@ -131,17 +111,11 @@ impl History {
 
     fn remember(&mut self, record: &Record) -> Result<(), Error> {
         let Some(memory) = &mut self.memory else { return Ok(()) };
-        let Ok(()) = memory.save(record);
+        memory.keep(record);
         if self.disk.is_none() {
             return Ok(());
         }
-        self.held += match record {
-            Record::Append(entries) => entries.iter().map(|entry| entry.weight()).sum(),
-            Record::Queue(lines) => lines.iter().map(|line| line.weight()).sum(),
-            Record::Room(_) | Record::Promise(_) | Record::Met(_) | Record::Forget(_) | Record::Shown(_) => {
-                Line::OVERHEAD
-            }
-        };
+        self.held += weight(std::slice::from_ref(record));
         self.check_held()
     }
 
@@ -162,10 +136,8 @@ impl History {
     /// Gives the file what was kept in memory meanwhile.
     fn recover(&mut self) -> Result<(), Error> {
         let (Some(disk), Some(memory)) = (&mut self.disk, &self.memory) else { return Ok(()) };
-        match disk.file.adopt(memory) {
+        match disk.adopt(memory) {
             Ok(()) => {
-                disk.told(&[]);
-                disk.keeper.wrote(self.held as u64, disk.file.room_no(), disk.file.tail().0);
                 self.memory = None;
                 self.held = 0;
                 self.news.push(Health::Well);
@@ -179,7 +151,7 @@ impl History {
     fn reach_back(&mut self, keep: Index) -> Result<(), Error> {
         let (Some(disk), Some(memory)) = (&mut self.disk, &mut self.memory) else { return Ok(()) };
         if keep < memory.base.tail.index {
-            let (base, mut entries) = disk.file.split_at(keep)?;
+            let (base, mut entries) = disk.file().split_at(keep)?;
             let before = usize::try_from(memory.base.tail.index.0 - keep.0).unwrap_or(usize::MAX);
             entries.truncate(before);
             memory.put_before(base, entries);
@@ -187,21 +159,6 @@ impl History {
             return self.check_held();
         }
         Ok(())
-    }
-}
-
-impl Disk {
-    /// The keeper hears what was written.
-    fn told(&self, group: &[Record]) {
-        let bytes: usize = group
-            .iter()
-            .map(|record| match record {
-                Record::Append(entries) => entries.iter().map(|entry| entry.weight()).sum(),
-                Record::Queue(lines) => lines.iter().map(|line| line.weight()).sum(),
-                Record::Room(_) | Record::Promise(_) | Record::Met(_) | Record::Forget(_) | Record::Shown(_) => 1,
-            })
-            .sum();
-        self.keeper.wrote(bytes as u64 + COMMIT_BYTES, self.file.room_no(), self.file.tail().0);
     }
 }
 
@@ -214,7 +171,7 @@ impl Store for History {
                 let Ok(saved) = memory.saved();
                 Ok(saved)
             }
-            (None, Some(disk)) => disk.file.saved(),
+            (None, Some(disk)) => disk.file().saved(),
             (None, None) => Ok(Saved::default()),
         }
     }
@@ -229,10 +186,6 @@ impl Store for History {
         Ok(())
     }
 
-    fn is_dirty(&self) -> bool {
-        !self.group.is_empty()
-    }
-
     fn commit(&mut self) -> Result<(), Error> {
         self.write()
     }
@@ -240,7 +193,7 @@ impl Store for History {
     fn sync(&mut self) -> Result<(), Error> {
         self.write()?;
         if let (Some(disk), None) = (&self.disk, &self.memory)
-            && let Err(error) = disk.keeper.sync_now()
+            && let Err(error) = disk.sync()
         {
             return self.fall_back(error);
         }
@@ -250,7 +203,7 @@ impl Store for History {
     fn persist(&mut self, done: Done) -> Result<(), Error> {
         self.write()?;
         match (&self.disk, &self.memory) {
-            (Some(disk), None) => disk.keeper.persist(done),
+            (Some(disk), None) => disk.persist(done),
             // Nothing better can be had, and the person has been told.
             _ => done(),
         }
@@ -263,13 +216,13 @@ impl Store for History {
             let Ok(found) = memory.read(wanted);
             found
         };
-        match (&mut self.memory, &self.disk) {
+        match (&mut self.memory, &mut self.disk) {
             (Some(memory), None) => Ok(in_memory(memory)),
             (Some(memory), Some(disk)) => match *wanted {
                 Wanted::Log { from, .. } if from > memory.base.tail.index => Ok(in_memory(memory)),
                 Wanted::Log { from, bytes_max } => {
                     // What the file holds beyond was cut in memory.
-                    let found = disk.file.read(&Wanted::Log { from, bytes_max })?;
+                    let found = disk.read(&Wanted::Log { from, bytes_max })?;
                     let Found::Log(mut entries) = found else { return Ok(found) };
                     entries.retain(|entry| entry.index <= memory.base.tail.index);
                     Ok(Found::Log(entries))
@@ -280,14 +233,14 @@ impl Store for History {
                         return Ok(Found::Log(newest));
                     }
                     let to = to.min(memory.base.tail.index);
-                    let older = disk.file.read(&Wanted::Newest { to, lines: lines - newest.len(), bytes_max })?;
+                    let older = disk.read(&Wanted::Newest { to, lines: lines - newest.len(), bytes_max })?;
                     let Found::Log(mut all) = older else { return Ok(older) };
                     all.extend(newest);
                     Ok(Found::Log(all))
                 }
                 Wanted::Pending { .. } => Ok(in_memory(memory)),
             },
-            (None, Some(disk)) => disk.file.read(wanted),
+            (None, Some(disk)) => disk.read(wanted),
             (None, None) => Ok(Found::Log(Vec::new())),
         }
     }
@@ -297,17 +250,14 @@ impl Store for History {
         if self.memory.is_none()
             && let Some(disk) = &mut self.disk
         {
-            match disk.file.cut(keep) {
-                Ok(cut) => {
-                    disk.told(&[]);
-                    match disk.keeper.sync_now() {
-                        Ok(()) => return Ok(cut),
-                        Err(error) => {
-                            self.fall_back(error)?;
-                            return Ok(cut);
-                        }
+            match disk.cut(keep) {
+                Ok(cut) => match disk.sync() {
+                    Ok(()) => return Ok(cut),
+                    Err(error) => {
+                        self.fall_back(error)?;
+                        return Ok(cut);
                     }
-                }
+                },
                 Err(error) => self.fall_back(error)?,
             }
         }
@@ -322,6 +272,15 @@ impl Store for History {
         if self.memory.is_some() && self.disk.as_ref().is_some_and(|disk| !disk.hopeless) {
             self.recover()?;
         }
+        if self.memory.is_none()
+            && let Some(disk) = &mut self.disk
+        {
+            return match disk.finish() {
+                // What the file does not take stays in the journal.
+                Ok(()) | Err(Error::Unwritable(_)) => Ok(()),
+                Err(error) => Err(error),
+            };
+        }
         let (Some(memory), Some(_)) = (&self.memory, &self.disk) else { return Ok(()) };
         match memory.log.iter().filter(|entry| entry.line().is_some()).count() {
             0 => Ok(()),
@@ -330,15 +289,18 @@ impl Store for History {
     }
 
     fn logged(&mut self, mark: LogMark) {
-        if let (Some(disk), None) = (&self.disk, &self.memory)
-            && disk.file.set_log_mark(mark) == Ok(true)
-        {
-            disk.told(&[]);
+        if let (Some(disk), None) = (&mut self.disk, &self.memory) {
+            disk.logged(mark);
         }
     }
 
     fn tend(&mut self) -> Result<Vec<Health>, Error> {
-        if let Some(error) = self.disk.as_ref().and_then(|disk| disk.keeper.failed()) {
+        if let Some(error) = self.disk.as_ref().and_then(Disk::failed) {
+            self.fall_back(error)?;
+        }
+        if self.memory.is_none()
+            && let Some(Err(error)) = self.disk.as_mut().map(Disk::tend)
+        {
             self.fall_back(error)?;
         }
         let hopeful = self.disk.as_ref().is_some_and(|disk| !disk.hopeless);
@@ -355,7 +317,7 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
     use super::*;
-    use crate::ring::{AuthorId, Epoch, Lamport, Nonce, Note, RoomId, SessionId, WallMs};
+    use crate::ring::{AuthorId, Epoch, Lamport, Line, Nonce, Note, RoomId, SessionId, WallMs};
     use crate::store::{Ask, open};
 
     fn opened(dir: &tempfile::TempDir, room: Option<RoomId>, session: u64) -> History {

@@ -89,6 +89,23 @@ impl MemoryStore {
         self.log.splice(0..0, entries);
     }
 
+    /// Takes a record.
+    pub(super) fn keep(&mut self, record: &Record) {
+        match record {
+            Record::Room(room) => self.room = Some(*room),
+            Record::Append(entries) => entries.iter().for_each(|entry| self.append(entry)),
+            Record::Queue(lines) => self.outbox.extend(lines.iter().map(|line| (line.id.n, Arc::clone(line)))),
+            Record::Promise(epoch) => self.promise = Some(*epoch),
+            Record::Met(uid) => {
+                self.book.insert(*uid);
+            }
+            Record::Forget(uid) => {
+                self.book.remove(uid);
+            }
+            Record::Shown(shown) => self.shown = shown.clone(),
+        }
+    }
+
     fn append(&mut self, entry: &Arc<Entry>) {
         self.summary.apply(entry);
         self.log.push(Arc::clone(entry));
@@ -165,24 +182,8 @@ impl Store for MemoryStore {
     }
 
     fn save(&mut self, record: &Record) -> Result<(), Infallible> {
-        match record {
-            Record::Room(room) => self.room = Some(*room),
-            Record::Append(entries) => entries.iter().for_each(|entry| self.append(entry)),
-            Record::Queue(lines) => self.outbox.extend(lines.iter().map(|line| (line.id.n, Arc::clone(line)))),
-            Record::Promise(epoch) => self.promise = Some(*epoch),
-            Record::Met(uid) => {
-                self.book.insert(*uid);
-            }
-            Record::Forget(uid) => {
-                self.book.remove(uid);
-            }
-            Record::Shown(shown) => self.shown = shown.clone(),
-        }
+        self.keep(record);
         Ok(())
-    }
-
-    fn is_dirty(&self) -> bool {
-        false
     }
 
     fn commit(&mut self) -> Result<(), Infallible> {

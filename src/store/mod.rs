@@ -4,17 +4,20 @@
 //! neighbours); a [`Store`] obeys.
 //!
 //! ```text
-//!   records ──▶ History ──one transaction a turn──▶ Sqlite ──▶ chat_<port>.db (write-ahead log)
+//!   records ──▶ History ──▶ Disk ──small groups──▶ Journal ──▶ chat_<port>.journal
+//!                  │          └──many at a time───▶ Sqlite ───▶ chat_<port>.db (write-ahead log)
 //!                  │                                              ▲ sync, checkpoint, index
 //!                  └──while the disk fails──▶ MemoryStore      Keeper, on a thread of its own
 //! ```
 //!
-//! Everything goes through one sequence of records into one file, so a store that loses its newest records holds a
-//! consistent earlier state. *Written* means that the end of the process cannot take it, *synced* that the loss of power
+//! Everything goes through one sequence of records, and the file says how far it holds what the journal does, so a store
+//! that loses its newest records holds a consistent earlier state. *Written* means that the end of the process cannot take it, *synced* that the loss of power
 //! cannot.
 
+mod disk;
 mod files;
 mod history;
+mod journal;
 mod keeper;
 mod memory;
 mod reader;
@@ -70,9 +73,6 @@ pub trait Store {
     /// # Errors
     /// The store can hold no more.
     fn save(&mut self, record: &Record) -> Result<(), Self::Error>;
-
-    /// Whether something was saved that is not written.
-    fn is_dirty(&self) -> bool;
 
     /// Writes the group, whole or not at all, so that the end of the process cannot take it.
     ///

@@ -1,4 +1,4 @@
-//! Asking the past: lines by place, by time, by words; from a file that a node may be writing.
+//! Asking the past: lines by place, by time, by words; from a file that a node may be writing, and the journal before it.
 //!
 //! The full-text index (SQLite's FTS5) follows the log at a distance. A search asks it for what it has; what it does not
 //! have yet goes through an index in memory with the same rules, so an answer is always whole.
@@ -11,13 +11,14 @@ mod query;
 #[cfg(test)]
 mod tests;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
 
-use super::sqlite::{Error, decode, each, end, index_of, key, open_to_read};
-use crate::ring::{Entry, Index, Lamport, Line, Name, RoomId, WallMs};
+use super::journal;
+use super::sqlite::{Error, decode, each, end, index_of, journal_mark, key, open_to_read};
+use crate::ring::{Entry, Index, Lamport, Line, Name, Record, RoomId, WallMs};
 use query::Query;
 
 /// Bytes of batches after which a page is long enough.
@@ -70,6 +71,7 @@ pub enum Answer {
 #[derive(Debug)]
 pub struct Reader {
     db: Connection,
+    journal: PathBuf,
     no: i64,
     room: RoomId,
 }
@@ -87,7 +89,8 @@ impl Reader {
         };
         let sql = "SELECT no, id FROM room ORDER BY entered DESC, no DESC LIMIT 1";
         let room = db.query_row(sql, [], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?))).optional()?;
-        Ok(room.map(|(no, id)| Self { db, no, room: RoomId(id.cast_unsigned()) }))
+        let journal = journal::file_of(path);
+        Ok(room.map(|(no, id)| Self { db, journal, no, room: RoomId(id.cast_unsigned()) }))
     }
 
     /// The room.
@@ -175,6 +178,31 @@ impl Reader {
         Ok(Mark(row))
     }
 
+    /// Where the log ends in the file, and what stands behind that in the journal alone.
+    fn ends(&self) -> Result<(Mark, Vec<Arc<Entry>>), Error> {
+        loop {
+            let (mark, before) = {
+                let _look = self.look()?;
+                (self.mark()?, journal_mark(&self.db)?)
+            };
+            let Some(before) = before else { return Ok((mark, Vec::new())) };
+            let (records, _) = journal::after(&self.journal, before)?;
+            // A journal that has begun anew meanwhile has lost what was to be read here, and the file has it.
+            if journal_mark(&self.db)?.is_some_and(|now| now.at >= before.at) {
+                let entries = records.into_iter().filter_map(|record| match record {
+                    Record::Append(entries) => Some(entries),
+                    Record::Queue(_)
+                    | Record::Room(_)
+                    | Record::Promise(_)
+                    | Record::Met(_)
+                    | Record::Forget(_)
+                    | Record::Shown(_) => None,
+                });
+                return Ok((mark, entries.flatten().collect()));
+            }
+        }
+    }
+
     /// Whether what stood in the log when it ended there stands in it still: entries stand below one another unchanged.
     fn has(&self, mark: Mark) -> Result<bool, Error> {
         let Some((at, last, crc)) = mark.0 else { return Ok(true) };
@@ -206,6 +234,8 @@ struct Asked<'a> {
     /// Up to here the index is asked.
     indexed: Index,
     mark: Mark,
+    /// What stands behind that in the journal alone, as far as it is wanted.
+    rest: Vec<Arc<Entry>>,
 }
 
 /// What a page holds.
@@ -219,8 +249,8 @@ struct Page {
 impl<'a> Asked<'a> {
     fn new(reader: &'a Reader, wanted: &'a Selection) -> Result<Self, Error> {
         let query = wanted.words.as_deref().map_or(Ok(None), Query::new)?;
+        let (mark, rest) = reader.ends()?;
         let tx = reader.look()?;
-        let mark = reader.mark()?;
         let first = match wanted.since {
             Some(Moment::Stamp(stamp)) => reader.first_at(stamp, mark.end())?,
             Some(Moment::Wall(_)) | None => Index(1),
@@ -234,17 +264,32 @@ impl<'a> Asked<'a> {
             None => Index(0),
         };
         let from = wanted.from.as_ref().map(Name::folded);
-        Ok(Self { reader, wanted, from, query, first, last, indexed, mark })
+        let mut asked = Self { reader, wanted, from, query, first, last, indexed, mark, rest };
+        let mut rest = std::mem::take(&mut asked.rest);
+        rest.retain(|entry| asked.takes(entry));
+        if let Some(query) = &asked.query {
+            query.keep_found(&mut rest)?;
+        }
+        Ok(Self { rest, ..asked })
     }
 
     fn oldest_first(&self, take: &mut dyn FnMut(&Arc<Entry>) -> bool) -> Result<Answer, Error> {
-        match self.search(false, take)? {
-            Answer::Whole => self.scan(false, take),
-            other => Ok(other),
+        for part in [Self::search, Self::scan] {
+            match part(self, false, take)? {
+                Answer::Whole => {}
+                other => return Ok(other),
+            }
+        }
+        match self.rest.iter().filter(|entry| entry.index >= self.first).all(take) {
+            true => Ok(Answer::Whole),
+            false => Ok(Answer::Enough),
         }
     }
 
     fn newest_first(&self, mut take: impl FnMut(&Arc<Entry>) -> bool) -> Result<Answer, Error> {
+        if !self.rest.iter().rev().all(&mut take) {
+            return Ok(Answer::Enough);
+        }
         match self.scan(true, &mut take)? {
             Answer::Whole => self.search(true, &mut take),
             other => Ok(other),
@@ -403,11 +448,13 @@ impl<'a> Asked<'a> {
         let named = |line: &Line| self.from.as_ref().is_none_or(|from| *from == line.name.folded());
         let after = match self.wanted.since {
             Some(Moment::Wall(wall)) => entry.wall >= wall,
-            Some(Moment::Stamp(_)) | None => true,
+            Some(Moment::Stamp(stamp)) => entry.lamport >= stamp,
+            None => true,
         };
         let before = match self.wanted.until {
             Some(Moment::Wall(wall)) => entry.wall <= wall,
-            Some(Moment::Stamp(_)) | None => true,
+            Some(Moment::Stamp(stamp)) => entry.lamport <= stamp,
+            None => true,
         };
         after && before && entry.line().is_some_and(named)
     }

@@ -444,3 +444,36 @@ fn a_million(batch: u64) -> Past {
     past.file.shrink().unwrap();
     past
 }
+
+#[test]
+fn what_only_the_journal_holds_is_found_too() {
+    let mut past = Past::new();
+    past.say(&["deploy one", "two"]);
+    past.index(10);
+    past.talk(&[("bob", "deploy three")]);
+    let mark = journal::Mark::anew(0).unwrap();
+    past.file.note(mark);
+    past.file.write(&[]).unwrap();
+    let mut paper = journal::Journal::at(journal::file_of(&past.path()), mark);
+    for (name, text) in [("ann", "deployed four"), ("bob", ""), ("bob", "five \u{1f680}")] {
+        let entry = past.entry(name, text);
+        paper.append(&[Record::Append(vec![entry])]).unwrap();
+    }
+    assert_eq!(past.select(&Selection::default()), [1, 2, 3, 4, 6]);
+    assert_eq!(past.search("deploy"), [1, 3, 4]);
+    assert_eq!(past.search("\u{1f680}"), [6]);
+    assert_eq!(past.select(&stamps(40, 60)), [4, 6]);
+    assert_eq!(past.select(&stamps(20, 40)), [2, 3, 4]);
+    assert_eq!(past.select(&walls(3000, 5000)), [3, 4]);
+    let newest = |most| Selection { newest: Some(most), ..Selection::default() };
+    assert_eq!(past.select(&newest(1)), [6]);
+    assert_eq!(past.select(&newest(3)), [3, 4, 6]);
+    assert_eq!(past.select(&Selection { newest: Some(2), ..words_wanted("deploy") }), [3, 4]);
+    let from = Selection { from: Some(Name::parse("BOB").unwrap()), ..Selection::default() };
+    assert_eq!(past.select(&from), [3, 6]);
+    // The file takes them, and the journal begins anew.
+    let (records, _) = journal::after(&journal::file_of(&past.path()), mark).unwrap();
+    past.file.note(journal::Mark::anew(0).unwrap());
+    past.file.write(&records).unwrap();
+    assert_eq!(past.select(&Selection::default()), [1, 2, 3, 4, 6]);
+}

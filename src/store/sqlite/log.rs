@@ -169,12 +169,12 @@ fn check(summary: &Summary, entry: &Entry) -> Result<(), Error> {
 
 impl State {
     /// Appends entries, if there are any, as few rows of one epoch each.
-    pub(super) fn append(&mut self, tx: &Connection, entries: &mut Vec<Arc<Entry>>) -> Result<(), Error> {
+    pub(super) fn append(&mut self, tx: &Connection, entries: &[Arc<Entry>]) -> Result<(), Error> {
         let (Some((no, _)), false) = (self.room, entries.is_empty()) else { return Ok(()) };
         for entry in entries.iter() {
             self.summary.apply(entry);
         }
-        let mut rest = entries.as_slice();
+        let mut rest = entries;
         while let Some(first) = rest.first() {
             let mut bytes = 0;
             let fits = rest.iter().take(BATCH_ENTRIES_MAX).take_while(|entry| {
@@ -185,7 +185,6 @@ impl State {
             insert(tx, no, batch)?;
             rest = later;
         }
-        entries.clear();
         if self.summary.tail.index.0 - self.folded.0 >= SUMMARY_EVERY {
             let body = serde_json::to_vec(&Fold::from(&self.summary)).map_err(|error| unwritable(&error))?;
             let sql = "REPLACE INTO summary (at, crc, body) VALUES (?1, ?2, ?3)";
@@ -247,7 +246,8 @@ fn insert(tx: &Connection, no: i64, entries: &[Arc<Entry>]) -> Result<(), Error>
     let (Some(first), Some(last)) = (entries.first(), entries.last()) else { return Ok(()) };
     let walls = || entries.iter().map(|entry| wall(entry.wall));
     let (earliest, latest) = (walls().min().unwrap_or(0), walls().max().unwrap_or(0));
-    let body = serde_json::to_vec(&Batch { entries: entries.to_vec() }).map_err(|error| unwritable(&error))?;
+    let mut body = Vec::with_capacity(entries.iter().map(|entry| entry.weight()).sum());
+    serde_json::to_writer(&mut body, &Batch { entries: entries.to_vec() }).map_err(|error| unwritable(&error))?;
     let sql = "REPLACE INTO batch (at, last, wall_min, wall_max, crc, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
     let crc = crc32fast::hash(&body);
     let values = params![key(no, first.index), last.index.0.cast_signed(), earliest, latest, crc, body];

@@ -6,12 +6,12 @@
 //! but in [`Sqlite::cut`]; the [`Keeper`](super::keeper::Keeper) syncs.
 
 #[cfg(test)]
-mod crashes;
+pub(super) mod crashes;
 mod log;
 mod queue;
 mod schema;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -23,8 +23,9 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension as _, Transaction, Trans
 
 pub(super) use log::{decode, each, end, index_of, key};
 pub use schema::SCHEMA_VERSION;
-pub(super) use schema::{open_again, open_to_read};
+pub(super) use schema::{PAGE_BYTES, open_again, open_to_read};
 
+use super::journal::{self, Mark};
 use super::{LogMark, MemoryStore};
 use crate::ring::{
     AuthorId, Cut, Epoch, Found, Index, Record, RoomId, Saved, SessionId, SessionKey, Summary, Uid, Wanted,
@@ -87,6 +88,8 @@ pub struct Sqlite {
     db: Connection,
     path: PathBuf,
     state: State,
+    /// What the next transaction notes of the journal.
+    mark: Option<Mark>,
 }
 
 /// What is known of the file's content, and of the run that writes it.
@@ -114,6 +117,7 @@ impl Sqlite {
         Ok(Self {
             db: schema::open(path)?,
             path: path.to_owned(),
+            mark: None,
             state: State {
                 author: AuthorId(0),
                 session: SessionId(0),
@@ -149,6 +153,31 @@ impl Sqlite {
             self.db.execute("REPLACE INTO node (key, value) VALUES (?1, ?2)", [key, value])?;
         }
         Ok(())
+    }
+
+    /// With the next transaction the file holds everything that the journal holds before this place.
+    pub fn note(&mut self, mark: Mark) {
+        self.mark = Some(mark);
+    }
+
+    /// Takes what a crash has left in the journal: it belongs to the last run, and to the room of that run.
+    ///
+    /// # Errors
+    /// See [`Error`]; nothing has changed.
+    pub fn replay(&mut self, journal: &Path) -> Result<(), Error> {
+        let Some(mark) = journal_mark(&self.db)? else { return Ok(()) };
+        let (records, end) = journal::after(journal, mark)?;
+        let sql = "SELECT room.no, id, author, session FROM room JOIN session ON room = room.no
+                   ORDER BY entered DESC, room.no DESC, started DESC LIMIT 1";
+        let last = self.db.query_row(sql, [], |row| {
+            let bits = |column| row.get::<_, i64>(column).map(i64::cast_unsigned);
+            Ok(((row.get(0)?, RoomId(bits(1)?)), AuthorId(bits(2)?), SessionId(bits(3)?)))
+        });
+        let (false, Some((room, author, session))) = (records.is_empty(), last.optional()?) else { return Ok(()) };
+        (self.state.room, self.state.author, self.state.session) = (Some(room), author, session);
+        self.state.reload(&self.db)?;
+        self.note(end);
+        self.write(&records)
     }
 
     /// The rooms that are kept here, the one of the last run first.
@@ -223,16 +252,20 @@ impl Sqlite {
     pub fn write(&mut self, group: &[Record]) -> Result<(), Error> {
         self.in_transaction(|state, tx| {
             let mut entries = Vec::new();
-            for record in group {
+            for (i, record) in group.iter().enumerate() {
                 match record {
-                    Record::Append(more) => entries.extend(more.iter().cloned()),
+                    // What was appended together stands together.
+                    Record::Append(more) if entries.is_empty() && !group[i + 1..].iter().any(is_append) => {
+                        state.append(tx, more)?;
+                    }
+                    Record::Append(more) => entries.extend_from_slice(more),
                     other => {
-                        state.append(tx, &mut entries)?;
+                        state.append(tx, &std::mem::take(&mut entries))?;
                         state.write_one(tx, other)?;
                     }
                 }
             }
-            state.append(tx, &mut entries)
+            state.append(tx, &entries)
         })
     }
 
@@ -244,9 +277,14 @@ impl Sqlite {
         let begun = Transaction::new_unchecked(&self.db, TransactionBehavior::Immediate);
         let done = begun.map_err(Error::from).and_then(|tx| {
             let done = work(&mut self.state, &tx)?;
+            if let Some(mark) = self.mark {
+                let sql = "REPLACE INTO node (key, value) VALUES ('journal', ?1)";
+                tx.prepare_cached(sql)?.execute([mark.to_string()])?;
+            }
             tx.commit()?;
             Ok(done)
         });
+        self.mark = None;
         if done.is_err() {
             // Where that cannot be read either, what was known stays: the first error counts.
             let _ = self.state.reload(&self.db);
@@ -350,7 +388,7 @@ impl Sqlite {
             let Some((no, _)) = state.room else { return Ok(()) };
             state.truncate(tx, no, memory.base.tail.index)?;
             (state.summary, state.folded) = log::summary_at(tx, no, memory.base.tail.index)?;
-            state.append(tx, &mut memory.log.clone())?;
+            state.append(tx, &memory.log)?;
             state.replace_queues(tx, no, memory)?;
             tx.execute("DELETE FROM book WHERE room = ?1", [no])?;
             for uid in &memory.book {
@@ -488,6 +526,17 @@ impl State {
         db.execute(sql, params![no, author(self.key()), session(self.key()), wall_ms()])?;
         Ok(())
     }
+}
+
+fn is_append(record: &Record) -> bool {
+    matches!(record, Record::Append(_))
+}
+
+/// Up to which place of the journal a file holds everything, if it has ever had one.
+pub(super) fn journal_mark(db: &Connection) -> Result<Option<Mark>, Error> {
+    let mut statement = db.prepare_cached("SELECT value FROM node WHERE key = 'journal'")?;
+    let mark: Option<String> = statement.query_row([], |row| row.get(0)).optional()?;
+    mark.map(|text| text.parse()).transpose()
 }
 
 fn damaged(what: &str) -> Error {

@@ -11,6 +11,8 @@ use super::Error;
 
 /// Marks the file as ours in its header ("dcht").
 const APPLICATION_ID: i32 = 0x6463_6874;
+/// Bytes of a page of a new file: batches of lines fill larger ones, and what is small goes through the journal.
+pub const PAGE_BYTES: u32 = 16 * 1024;
 /// How long one connection waits for another's transaction.
 const BUSY: Duration = Duration::from_secs(5);
 /// Bytes of an emptied write-ahead log that stay on the disk.
@@ -19,7 +21,7 @@ const WAL_BYTES_KEPT: i64 = 64 * 1024 * 1024;
 const STATEMENTS: usize = 64;
 
 /// What brings a file from one version to the next: the first makes version 1 of an empty file.
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     // Numbers of 64 random bits are kept as the signed number of the same bits. `at` is room.no << 40 | index.
     "CREATE TABLE node (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
      CREATE TABLE room (
@@ -47,6 +49,8 @@ const MIGRATIONS: [&str; 2] = [
     "CREATE VIRTUAL TABLE words USING fts5(
          text, content='', contentless_delete=1, tokenize='unicode61 remove_diacritics 2');
      CREATE TABLE indexed (room INTEGER PRIMARY KEY, last INTEGER NOT NULL);",
+    // A journal belongs to the file: a program that knows none must not go on without it.
+    "DELETE FROM node WHERE key = 'journal';",
 ];
 
 /// The version of the file's tables that this program writes.
@@ -115,6 +119,7 @@ fn unchanging(path: &Path) -> String {
 fn prepare(db: &Connection) -> Result<(), Error> {
     db.busy_timeout(BUSY)?;
     db.set_prepared_statement_cache_capacity(STATEMENTS);
+    db.pragma_update(None, "page_size", PAGE_BYTES)?;
     db.pragma_update(None, "journal_mode", "wal")?;
     // The keeper syncs and checkpoints; a checkpoint syncs the log first and the file after.
     db.pragma_update(None, "synchronous", "normal")?;

@@ -14,7 +14,7 @@ fn uid(n: u16) -> Uid {
     format!("10.0.0.{n}:2428").parse().unwrap()
 }
 
-pub(super) fn session_key(k: usize) -> SessionKey {
+pub(in crate::store) fn session_key(k: usize) -> SessionKey {
     SessionKey { author: AuthorId(u64::MAX - k as u64), session: SessionId(SESSIONS[k]) }
 }
 
@@ -30,7 +30,7 @@ fn line(k: usize, n: u64) -> Arc<Line> {
 }
 
 /// A seeded history of what a core may want: the same for the file and for memory.
-pub(super) struct Story {
+pub(in crate::store) struct Story {
     rng: u64,
     epoch: Epoch,
     index: Index,
@@ -40,14 +40,14 @@ pub(super) struct Story {
     queued: u64,
 }
 
-pub(super) enum Deed {
+pub(in crate::store) enum Deed {
     Write(Vec<Record>),
     Cut(Index),
     Reopen,
 }
 
 impl Story {
-    pub(super) fn new(seed: u64) -> Self {
+    pub(in crate::store) fn new(seed: u64) -> Self {
         let epoch = Epoch { round: 1, leader: uid(1), nonce: Nonce(seed) };
         Self { rng: seed, epoch, index: Index(0), lamport: 0, marks: vec![0; SESSIONS.len()], queued: 0 }
     }
@@ -81,7 +81,7 @@ impl Story {
         Arc::new(Entry { epoch, index, lamport: Lamport(self.lamport), wall: WallMs(self.lamport), body })
     }
 
-    pub(super) fn next(&mut self, memory: &MemoryStore) -> Deed {
+    pub(in crate::store) fn next(&mut self, memory: &MemoryStore) -> Deed {
         match self.below(12) {
             0 => {
                 let keep = Index(self.below(self.index.0 + 1));
@@ -112,7 +112,7 @@ impl Story {
     }
 
     /// The log is what this store says.
-    pub(super) fn follow(&mut self, summary: &Summary) {
+    pub(in crate::store) fn follow(&mut self, summary: &Summary) {
         self.index = summary.tail.index;
         self.marks = (0..SESSIONS.len()).map(|k| summary.watermark(session_key(k))).collect();
     }

@@ -1,0 +1,220 @@
+//! The process goes after any write to the journal or the file, or in the middle of one; the power goes, and each file is
+//! back at a moment of its own. What is there then is a state that really was, and no older than what was synced.
+
+#![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
+#![expect(clippy::print_stdout, reason = "how many places were tried is worth a word")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::*;
+use crate::ring::{AuthorId, RoomId, SessionId};
+use crate::store::files::{Ask, Lock};
+use crate::store::sqlite::crashes::Held;
+use crate::store::sqlite::tests::{Deed, Story, session_key};
+
+/// The files as they were after a write.
+#[derive(Clone, Default)]
+struct Files {
+    db: Vec<u8>,
+    log: Vec<u8>,
+    journal: Vec<u8>,
+    /// Where the journal went on.
+    end: u64,
+}
+
+/// A store at work, what it held after each of its deeds, and what its files were then.
+struct Run {
+    dir: tempfile::TempDir,
+    disk: Disk,
+    states: Vec<MemoryStore>,
+    files: Vec<Files>,
+    story: Story,
+    /// The last state that was synced, with all before it, when the journal began anew.
+    anew: usize,
+}
+
+fn path_in(dir: &tempfile::TempDir) -> PathBuf {
+    dir.path().join("chat_1.db")
+}
+
+impl Files {
+    fn read(db: &Path, end: u64) -> Self {
+        let bytes = |path: &Path| fs::read(path).unwrap_or_default();
+        Self { db: bytes(db), log: bytes(&db.with_extension("db-wal")), journal: bytes(&journal::file_of(db)), end }
+    }
+}
+
+impl Run {
+    fn new(seed: u64) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let path = path_in(&dir);
+        let lock = Lock::take(&path).unwrap();
+        let mut file = Sqlite::open(&path).unwrap();
+        let key = session_key(0);
+        file.enter(None, key.author, key.session).unwrap();
+        let disk = Disk::start(file, lock).unwrap();
+        let mut run = Self { dir, disk, states: vec![], files: vec![], story: Story::new(seed), anew: 0 };
+        let mut memory = MemoryStore::new();
+        run.disk.write(&[Record::Room(RoomId(9))]).unwrap();
+        memory.keep(&Record::Room(RoomId(9)));
+        run.was(memory);
+        run
+    }
+
+    fn was(&mut self, state: MemoryStore) {
+        self.states.push(state);
+        self.files.push(Files::read(&path_in(&self.dir), self.disk.journal.end().at));
+    }
+
+    fn now(&self) -> usize {
+        self.states.len() - 1
+    }
+
+    /// The next deed of the story, and now and then what the node's clock would do.
+    fn go_on(&mut self, turn: usize) {
+        let mut memory = self.states[self.now()].clone();
+        match self.story.next(&memory) {
+            Deed::Write(group) => {
+                self.disk.write(&group).unwrap();
+                group.iter().for_each(|record| memory.keep(record));
+            }
+            Deed::Cut(keep) => {
+                self.disk.cut(keep).unwrap();
+                let Ok(cut) = crate::store::Store::cut(&mut memory, keep);
+                self.story.follow(&cut.summary);
+            }
+            Deed::Reopen => {}
+        }
+        self.was(memory);
+        match turn % 12 {
+            5 => {
+                self.disk.since = Instant::now().checked_sub(HELD_FOR).unwrap();
+                self.disk.tend().unwrap();
+                self.was(self.states[self.now()].clone());
+            }
+            11 if turn % 24 == 23 => {
+                self.disk.begin_anew().unwrap();
+                self.was(self.states[self.now()].clone());
+                self.anew = self.now();
+            }
+            _ => {}
+        }
+    }
+
+    /// Between which states these files hold one, with all that is in it.
+    fn states_of(&self, files: &Files) -> (usize, usize) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = path_in(&dir);
+        fs::write(&path, &files.db).unwrap();
+        fs::write(path.with_extension("db-wal"), &files.log).unwrap();
+        fs::write(journal::file_of(&path), &files.journal).unwrap();
+        let held = Held::of(&path);
+        let same = |state: &MemoryStore| Held::expected(state) == held;
+        let first = self.states.iter().position(same);
+        let last = self.states.iter().rposition(same);
+        first.zip(last).unwrap_or_else(|| panic!("what the files hold never was: {held:?}"))
+    }
+}
+
+/// What was written before with the first so many bytes of what is written now.
+fn torn(before: &[u8], now: &[u8], bytes: usize) -> Vec<u8> {
+    let mut torn = now[..bytes.min(now.len())].to_vec();
+    torn.extend_from_slice(before.get(torn.len()..).unwrap_or_default());
+    torn
+}
+
+#[test]
+fn a_crash_at_any_write_leaves_what_was_written_before_it() {
+    let mut points = 0;
+    for seed in 11..=13 {
+        let mut run = Run::new(seed);
+        for turn in 0..120 {
+            let was = run.now();
+            run.go_on(turn);
+            for step in was + 1..=run.now() {
+                let (before, now) = (run.files[step - 1].clone(), run.files[step].clone());
+                let (_, last) = run.states_of(&now);
+                assert!(last >= step, "{seed}: state {last} after write {step}");
+                points += 1;
+                // A write to the journal alone, torn.
+                let [first, end] = [before.end, now.end].map(|at| usize::try_from(at).unwrap());
+                if (&before.db, &before.log) != (&now.db, &now.log) || first == end {
+                    continue;
+                }
+                for bytes in [first + 1, first + 4, first + (end - first) / 2, end - 1] {
+                    let journal = torn(&before.journal, &now.journal, bytes);
+                    if journal == now.journal {
+                        // What stood there before happened to be the same.
+                        continue;
+                    }
+                    let (from, to) = run.states_of(&Files { journal, ..now.clone() });
+                    assert!((from..=to).contains(&(step - 1)), "{seed}: states {from} to {to} in write {step}");
+                    points += 1;
+                }
+            }
+        }
+    }
+    println!("{points} places at which a crash may strike the journal or the file");
+    assert!(points >= 1_000, "{points}");
+}
+
+#[test]
+fn a_loss_of_power_leaves_a_state_that_really_was() {
+    let mut points = 0;
+    for seed in 21..=23 {
+        let mut run = Run::new(seed);
+        let mut rng = seed;
+        for turn in 0..96 {
+            run.go_on(turn);
+            // The file is back at any moment since the journal began anew, the journal at any other.
+            let mut any = || {
+                rng = rng.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                run.anew + usize::try_from(rng >> 33).unwrap() % (run.now() - run.anew + 1)
+            };
+            let (file, journal) = (any(), any());
+            let Files { db, log, .. } = run.files[file].clone();
+            let files = Files { db, log, ..run.files[journal].clone() };
+            let (_, last) = run.states_of(&files);
+            let synced = file.min(journal);
+            assert!(last >= synced, "{seed}: state {last} where {synced} was synced ({file}, {journal})");
+            points += 1;
+        }
+    }
+    println!("{points} pairs of moments to which a loss of power takes the file and the journal back");
+}
+
+#[test]
+fn what_the_journal_holds_goes_to_the_room_it_is_of() {
+    let mut run = Run::new(31);
+    (0..10).for_each(|turn| run.go_on(turn));
+    let expected = Held::expected(&run.states[run.now()]);
+    let path = path_in(&run.dir);
+    let copy = tempfile::tempdir().unwrap();
+    let files = Files::read(&path, 0);
+    fs::write(path_in(&copy), files.db).unwrap();
+    fs::write(path_in(&copy).with_extension("db-wal"), files.log).unwrap();
+    fs::write(journal::file_of(&path_in(&copy)), files.journal).unwrap();
+    // The next run is in no room yet.
+    let ask = Ask {
+        room: None,
+        session: SessionId(5),
+        author: AuthorId(5),
+        name: "ann".into(),
+        uid: "10.0.0.5:2428".parse().unwrap(),
+    };
+    drop(crate::store::open(&path_in(&copy), &ask).unwrap());
+    assert_eq!(Held::of(&path_in(&copy)), expected);
+}
+
+#[test]
+fn a_run_that_ends_well_leaves_one_file() {
+    let mut run = Run::new(41);
+    (0..30).for_each(|turn| run.go_on(turn));
+    assert!(journal::file_of(&path_in(&run.dir)).exists());
+    run.disk.finish().unwrap();
+    assert!(!journal::file_of(&path_in(&run.dir)).exists());
+    let Run { dir, disk, states, .. } = run;
+    drop(disk);
+    assert_eq!(Held::of(&path_in(&dir)), Held::expected(&states[states.len() - 1]));
+}

@@ -1,0 +1,352 @@
+//! The last moments of a history, on their way into the file.
+//!
+//! A transaction of SQLite writes whole pages, a line is a twentieth of one. So a small group of records goes to the end
+//! of `chat_<port>.journal` first, as it is: one write, which the end of the process cannot take. The file takes many such
+//! groups in one transaction, which also notes up to which place of the journal it holds everything (a [`Mark`]). What a
+//! crash has left behind that mark is written to the file before anything else.
+//!
+//! ```text
+//!   length (4 bytes) | checksum (4 bytes) | [{"queue":[line, ..]}, {"append":batch}, ..]     and so on, then zeros
+//! ```
+//!
+//! Each checksum (CRC-32, lengths and numbers in little endian) goes on from the one before, the first from the mark's. So
+//! a group counts only after all that were written before it, and what an earlier use of the same bytes has left never
+//! does. Whatever changes the file in another way draws a new seal: what is journalled after it counts only where that
+//! change has reached the medium too.
+
+use std::fmt;
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufReader, Read as _, Seek as _, SeekFrom};
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::Arc;
+
+use crc32fast::Hasher;
+use serde::{Deserialize, Serialize};
+
+use super::sqlite::Error;
+use crate::ring::{Batch, Line, Record};
+
+/// Bytes by which the file grows: what is written over bytes that are there is synced faster.
+const GROW_BYTES: u64 = 64 * 1024;
+/// Bytes before a group.
+const HEADER_BYTES: usize = 8;
+/// Bytes of a group that is believed to be one; those that are written are far shorter.
+const PAYLOAD_BYTES_MAX: u64 = 4 * 1024 * 1024;
+
+/// A place in the journal: everything before it is in the file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Mark {
+    /// Where the next group begins.
+    pub at: u64,
+    /// What the next group's checksum goes on from.
+    pub seal: u32,
+}
+
+impl Mark {
+    /// A place at which something new begins.
+    ///
+    /// # Errors
+    /// The system has no random numbers.
+    pub fn anew(at: u64) -> Result<Self, Error> {
+        let seal = getrandom::u32().map_err(|error| Error::Unwritable(format!("no random numbers: {error}")))?;
+        Ok(Self { at, seal })
+    }
+}
+
+impl fmt::Display for Mark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {:08x}", self.at, self.seal)
+    }
+}
+
+impl FromStr for Mark {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let mark = text
+            .split_once(' ')
+            .and_then(|(at, seal)| Some(Self { at: at.parse().ok()?, seal: u32::from_str_radix(seal, 16).ok()? }));
+        mark.ok_or_else(|| Error::Damaged("it holds a place in the journal that is none".to_owned()))
+    }
+}
+
+/// A part of a group.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Piece {
+    Queue(Vec<Arc<Line>>),
+    Append(Batch),
+}
+
+/// The journal's file.
+pub fn file_of(db: &Path) -> PathBuf {
+    db.with_extension("journal")
+}
+
+/// The journal of a running node.
+#[derive(Debug)]
+pub struct Journal {
+    path: PathBuf,
+    file: Option<File>,
+    end: Mark,
+    /// Bytes of the file.
+    length: u64,
+    /// What is written next.
+    group: Vec<u8>,
+}
+
+impl Journal {
+    /// One that goes on at a place. The file is made with the first group.
+    pub fn at(path: PathBuf, end: Mark) -> Self {
+        Self { path, file: None, end, length: 0, group: Vec::new() }
+    }
+
+    /// Where it goes on.
+    pub fn end(&self) -> Mark {
+        self.end
+    }
+
+    /// Goes on there: whoever wants this has noted the place in the file.
+    pub fn go_on(&mut self, mark: Mark) {
+        self.end = mark;
+    }
+
+    /// Writes a group of [`Record::Append`] and [`Record::Queue`] at the end.
+    ///
+    /// # Errors
+    /// See [`Error`]; the group does not count.
+    pub fn append(&mut self, group: &[Record]) -> Result<(), Error> {
+        let next = self.encode(group)?;
+        let file = match self.file.take() {
+            Some(file) => file,
+            None => {
+                let file = open(&self.path).map_err(|error| unwritable(&error))?;
+                self.length = file.metadata().map_or(0, |meta| meta.len());
+                file
+            }
+        };
+        if next.at > self.length {
+            let grown = next.at.next_multiple_of(GROW_BYTES) - self.end.at;
+            self.group.resize(usize::try_from(grown).unwrap_or(self.group.len()), 0);
+        }
+        let written = file.write_all_at(&self.group, self.end.at);
+        self.file = Some(file);
+        written.map_err(|error| unwritable(&error))?;
+        self.length = self.length.max(self.end.at + self.group.len() as u64);
+        self.end = next;
+        Ok(())
+    }
+
+    /// Removes the file, which holds nothing that is not elsewhere.
+    pub fn remove(&mut self) {
+        self.file = None;
+        // Where it stays, it does not count.
+        let _ = std::fs::remove_file(&self.path);
+    }
+
+    /// Makes the group's bytes; gives where it will end.
+    fn encode(&mut self, group: &[Record]) -> Result<Mark, Error> {
+        let mut pieces = Vec::with_capacity(group.len());
+        for record in group {
+            match record {
+                Record::Queue(lines) => pieces.push(Piece::Queue(lines.clone())),
+                Record::Append(entries) => {
+                    let reigns = entries.chunk_by(|a, b| a.epoch == b.epoch);
+                    pieces.extend(reigns.map(|entries| Piece::Append(Batch { entries: entries.to_vec() })));
+                }
+                Record::Room(_) | Record::Promise(_) | Record::Met(_) | Record::Forget(_) | Record::Shown(_) => {
+                    return Err(Error::Unwritable("the journal takes lines alone".to_owned()));
+                }
+            }
+        }
+        self.group.clear();
+        self.group.resize(HEADER_BYTES, 0);
+        serde_json::to_writer(&mut self.group, &pieces).map_err(|error| Error::Unwritable(error.to_string()))?;
+        let length = u32::try_from(self.group.len() - HEADER_BYTES).unwrap_or(u32::MAX).to_le_bytes();
+        let seal = checksum(self.end.seal, length, &self.group[HEADER_BYTES..]);
+        self.group[..4].copy_from_slice(&length);
+        self.group[4..HEADER_BYTES].copy_from_slice(&seal.to_le_bytes());
+        Ok(Mark { at: self.end.at + self.group.len() as u64, seal })
+    }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)
+}
+
+/// What a journal holds behind a place, and where that ends. Nothing where there is no journal.
+///
+/// # Errors
+/// See [`Error`].
+pub fn after(path: &Path, mark: Mark) -> Result<(Vec<Record>, Mark), Error> {
+    let (mut records, mut end) = (Vec::new(), mark);
+    let mut file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((records, end)),
+        Err(error) => return Err(unwritable(&error)),
+    };
+    file.seek(SeekFrom::Start(mark.at)).map_err(|error| unwritable(&error))?;
+    let mut reader = BufReader::with_capacity(64 * 1024, file);
+    let mut payload = Vec::new();
+    while let Some(seal) = read_group(&mut reader, end.seal, &mut payload).map_err(|error| unwritable(&error))? {
+        let pieces: Vec<Piece> = serde_json::from_slice(&payload)
+            .map_err(|_| Error::Damaged("its journal holds what cannot be read".to_owned()))?;
+        records.extend(pieces.into_iter().map(|piece| match piece {
+            Piece::Queue(lines) => Record::Queue(lines),
+            Piece::Append(batch) => Record::Append(batch.entries),
+        }));
+        end = Mark { at: end.at + (HEADER_BYTES + payload.len()) as u64, seal };
+    }
+    Ok((records, end))
+}
+
+/// Reads the next group, if there is one that counts; gives its checksum.
+fn read_group(reader: &mut BufReader<File>, seal: u32, payload: &mut Vec<u8>) -> io::Result<Option<u32>> {
+    let mut header = [0; HEADER_BYTES];
+    match reader.read_exact(&mut header) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+        Err(error) => return Err(error),
+    }
+    let [l0, l1, l2, l3, c0, c1, c2, c3] = header;
+    let (length, said) = ([l0, l1, l2, l3], u32::from_le_bytes([c0, c1, c2, c3]));
+    let bytes = u64::from(u32::from_le_bytes(length));
+    if bytes == 0 || bytes > PAYLOAD_BYTES_MAX {
+        return Ok(None);
+    }
+    payload.clear();
+    reader.take(bytes).read_to_end(payload)?;
+    let whole = payload.len() as u64 == bytes && checksum(seal, length, payload) == said;
+    Ok(whole.then_some(said))
+}
+
+fn checksum(seal: u32, length: [u8; 4], payload: &[u8]) -> u32 {
+    let mut hasher = Hasher::new_with_initial(seal);
+    hasher.update(&length);
+    hasher.update(payload);
+    hasher.finalize()
+}
+
+fn unwritable(error: &io::Error) -> Error {
+    match error.kind() {
+        io::ErrorKind::StorageFull => Error::Unwritable("no space left on the disk".to_owned()),
+        _ => Error::Unwritable(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
+
+    use super::*;
+    use crate::ring::{AuthorId, Lamport, LineId, Name, SessionId, Text};
+
+    fn queue(n: u64, text: &str) -> Record {
+        Record::Queue(vec![Arc::new(Line {
+            id: LineId { author: AuthorId(1), session: SessionId(2), n },
+            lamport: Lamport(n),
+            name: Name::parse("ann").unwrap(),
+            uid: "10.0.0.5:2428".parse().unwrap(),
+            text: Text::parse(text).unwrap(),
+        })])
+    }
+
+    struct Paper {
+        _dir: tempfile::TempDir,
+        path: PathBuf,
+    }
+
+    impl Paper {
+        fn new() -> Self {
+            let dir = tempfile::tempdir().unwrap();
+            let path = file_of(&dir.path().join("chat_1.db"));
+            Self { _dir: dir, path }
+        }
+
+        fn held(&self, mark: Mark) -> Vec<Record> {
+            after(&self.path, mark).unwrap().0
+        }
+    }
+
+    #[test]
+    fn what_was_written_is_read_from_any_mark_on() {
+        let paper = Paper::new();
+        let start = Mark::anew(0).unwrap();
+        assert_eq!(paper.held(start), []);
+        let mut journal = Journal::at(paper.path.clone(), start);
+        let mut marks = vec![start];
+        for n in 1..=400 {
+            journal.append(&[queue(n, "so long a line that the file grows more than once")]).unwrap();
+            marks.push(journal.end());
+        }
+        for (n, mark) in (1..).zip(&marks) {
+            let (records, end) = after(&paper.path, *mark).unwrap();
+            assert_eq!((records.len(), end), (401 - n, journal.end()));
+            assert_eq!(
+                records.first(),
+                (n <= 400).then(|| queue(n as u64, "so long a line that the file grows more than once")).as_ref()
+            );
+            assert_eq!(mark.to_string().parse(), Ok(*mark));
+        }
+        assert!(paper.path.metadata().unwrap().len().is_multiple_of(GROW_BYTES));
+        journal.remove();
+        assert_eq!(paper.held(start), []);
+    }
+
+    #[test]
+    fn what_an_earlier_use_has_left_never_counts() {
+        let paper = Paper::new();
+        let start = Mark::anew(0).unwrap();
+        let mut journal = Journal::at(paper.path.clone(), start);
+        (1..=9).for_each(|n| journal.append(&[queue(n, "old")]).unwrap());
+        let old = journal.end();
+        // As long as the old ones: what follows them begins where a group begins.
+        journal.go_on(Mark { at: 0, seal: start.seal ^ 1 });
+        let new = journal.end();
+        (1..=3).for_each(|n| journal.append(&[queue(n, "new")]).unwrap());
+        assert_eq!(paper.held(new), [queue(1, "new"), queue(2, "new"), queue(3, "new")]);
+        assert_eq!(paper.held(start), []);
+        assert_eq!(paper.held(old), []);
+        // A change of the file that has not reached the medium takes what was written after it along.
+        let before = journal.end();
+        journal.go_on(Mark { at: before.at, seal: before.seal ^ 1 });
+        journal.append(&[queue(4, "new")]).unwrap();
+        assert_eq!(paper.held(before), []);
+    }
+
+    #[test]
+    fn what_is_torn_or_no_group_ends_it() {
+        let paper = Paper::new();
+        let start = Mark::anew(0).unwrap();
+        let mut journal = Journal::at(paper.path.clone(), start);
+        journal.append(&[queue(1, "whole")]).unwrap();
+        let whole = journal.end();
+        journal.append(&[queue(2, "torn")]).unwrap();
+        let bytes = std::fs::read(&paper.path).unwrap();
+        let (from, to) = (usize::try_from(whole.at).unwrap(), usize::try_from(journal.end().at).unwrap());
+        for end in from..to {
+            std::fs::write(&paper.path, &bytes[..end]).unwrap();
+            assert_eq!(after(&paper.path, start).unwrap(), (vec![queue(1, "whole")], whole), "{end} bytes");
+        }
+        for flipped in from..to {
+            let mut bytes = bytes.clone();
+            bytes[flipped] ^= 0x10;
+            std::fs::write(&paper.path, &bytes).unwrap();
+            assert_eq!(paper.held(start), [queue(1, "whole")], "byte {flipped}");
+        }
+        // A length is never believed before the bytes are there.
+        std::fs::write(&paper.path, [0xff; 64]).unwrap();
+        assert_eq!(paper.held(start), []);
+        assert!("12".parse::<Mark>().is_err() && "x 0".parse::<Mark>().is_err() && "1 g".parse::<Mark>().is_err());
+    }
+
+    #[test]
+    fn other_records_are_not_for_it() {
+        let paper = Paper::new();
+        let mut journal = Journal::at(paper.path.clone(), Mark::anew(0).unwrap());
+        assert!(journal.append(&[Record::Met("10.0.0.6:1".parse().unwrap())]).is_err());
+        assert!(!paper.path.exists());
+    }
+}
