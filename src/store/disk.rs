@@ -10,7 +10,7 @@ use super::journal::{self, Journal, Mark};
 use super::keeper::{COMMIT_BYTES, Keeper};
 use super::sqlite::{Error, Sqlite};
 use super::{Done, LogMark, MemoryStore};
-use crate::ring::{Cut, Found, Index, Line, Record, Wanted};
+use crate::ring::{Cut, Index, Line, Record};
 
 /// Bytes of a group, as [`Entry::weight`](crate::ring::Entry::weight) counts them, that goes through the journal; a longer
 /// one is worth a transaction of its own.
@@ -70,7 +70,7 @@ impl Disk {
         Ok(disk)
     }
 
-    /// The file, which holds everything as long as nothing was written.
+    /// The file. It holds everything after [`settle`](Self::settle), as long as nothing is written.
     pub fn file(&self) -> &Sqlite {
         &self.file
     }
@@ -170,13 +170,12 @@ impl Disk {
         self.keeper.persist(done);
     }
 
-    /// Reads.
+    /// Takes everything to the file: what is read there then is all there is.
     ///
     /// # Errors
-    /// See [`Error`].
-    pub fn read(&mut self, wanted: &Wanted) -> Result<Found, Error> {
-        self.fold(&[])?;
-        self.file.read(wanted)
+    /// See [`Error`]; the journal holds what it held.
+    pub fn settle(&mut self) -> Result<(), Error> {
+        self.fold(&[])
     }
 
     /// Cuts the log. It is not synced.

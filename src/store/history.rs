@@ -212,17 +212,22 @@ impl Store for History {
 
     fn read(&mut self, wanted: &Wanted) -> Result<Found, Error> {
         self.write()?;
+        if self.memory.is_none()
+            && let Some(Err(error)) = self.disk.as_mut().map(Disk::settle)
+        {
+            self.fall_back(error)?;
+        }
         let in_memory = |memory: &mut MemoryStore| {
             let Ok(found) = memory.read(wanted);
             found
         };
-        match (&mut self.memory, &mut self.disk) {
+        match (&mut self.memory, &self.disk) {
             (Some(memory), None) => Ok(in_memory(memory)),
             (Some(memory), Some(disk)) => match *wanted {
                 Wanted::Log { from, .. } if from > memory.base.tail.index => Ok(in_memory(memory)),
                 Wanted::Log { from, bytes_max } => {
                     // What the file holds beyond was cut in memory.
-                    let found = disk.read(&Wanted::Log { from, bytes_max })?;
+                    let found = disk.file().read(&Wanted::Log { from, bytes_max })?;
                     let Found::Log(mut entries) = found else { return Ok(found) };
                     entries.retain(|entry| entry.index <= memory.base.tail.index);
                     Ok(Found::Log(entries))
@@ -233,14 +238,14 @@ impl Store for History {
                         return Ok(Found::Log(newest));
                     }
                     let to = to.min(memory.base.tail.index);
-                    let older = disk.read(&Wanted::Newest { to, lines: lines - newest.len(), bytes_max })?;
+                    let older = disk.file().read(&Wanted::Newest { to, lines: lines - newest.len(), bytes_max })?;
                     let Found::Log(mut all) = older else { return Ok(older) };
                     all.extend(newest);
                     Ok(Found::Log(all))
                 }
                 Wanted::Pending { .. } => Ok(in_memory(memory)),
             },
-            (None, Some(disk)) => disk.read(wanted),
+            (None, Some(disk)) => disk.file().read(wanted),
             (None, None) => Ok(Found::Log(Vec::new())),
         }
     }
@@ -369,6 +374,29 @@ mod tests {
         assert_eq!(history.finish(), Ok(()));
         drop(history);
         assert_eq!(indexes(&mut opened(&dir, Some(RoomId(7)), 2)), (1..=30).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_file_that_takes_no_more_when_it_is_to_be_read_ends_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut history = opened(&dir, None, 1);
+        history.save(&Record::Room(RoomId(7))).unwrap();
+        history.commit().unwrap();
+        // What only the journal holds goes to the file before it is read there.
+        history.save(&notes(1, 10)).unwrap();
+        history.commit().unwrap();
+        let refuse = |history: &History, on| history.disk.as_ref().unwrap().file().refuse(on);
+        refuse(&history, true);
+        assert_eq!(indexes(&mut history), (1..=10).collect::<Vec<_>>());
+        assert!(matches!(history.tend().unwrap()[..], [Health::Failing { again: true, .. }]));
+        history.save(&notes(11, 12)).unwrap();
+        assert_eq!(history.cut(Index(11)).unwrap().summary.tail.index, Index(11));
+        refuse(&history, false);
+        history.again = Instant::now();
+        assert_eq!(history.tend().unwrap(), [Health::Well]);
+        assert_eq!(indexes(&mut history), (1..=11).collect::<Vec<_>>());
+        drop(history);
+        assert_eq!(indexes(&mut opened(&dir, Some(RoomId(7)), 2)), (1..=11).collect::<Vec<_>>());
     }
 
     #[test]

@@ -129,7 +129,7 @@ fn a_crash_at_any_write_leaves_what_was_written_before_it() {
     let mut points = 0;
     for seed in 11..=13 {
         let mut run = Run::new(seed);
-        for turn in 0..120 {
+        for turn in 0..90 {
             let was = run.now();
             run.go_on(turn);
             for step in was + 1..=run.now() {

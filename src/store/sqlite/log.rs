@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{Error, SUMMARY_EVERY, State, damaged, queue};
 use crate::ring::limits::{BATCH_BYTES_MAX, BATCH_ENTRIES_MAX};
-use crate::ring::{Batch, Entry, EpochSpan, Index, Lamport, Member, Note, SessionKey, Summary, Tail, View, WallMs};
+use crate::ring::{
+    Batch, Entry, EpochSpan, Index, Lamport, Member, Note, Record, SessionKey, Summary, Tail, View, WallMs,
+};
 use crate::store::memory::cut_line;
 
 /// Bits of an index in a row's key; the room's number is above them.
@@ -165,6 +167,19 @@ fn check(summary: &Summary, entry: &Entry) -> Result<(), Error> {
         true => Ok(()),
         false => Err(damaged("entries out of order")),
     }
+}
+
+/// Whether the entries of these records follow a log with this fold.
+pub fn check_all(mut summary: Summary, records: &[Record]) -> Result<(), Error> {
+    for record in records {
+        if let Record::Append(entries) = record {
+            for entry in entries {
+                check(&summary, entry)?;
+                summary.apply(entry);
+            }
+        }
+    }
+    Ok(())
 }
 
 impl State {

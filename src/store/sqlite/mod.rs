@@ -176,8 +176,15 @@ impl Sqlite {
         let (false, Some((room, author, session))) = (records.is_empty(), last.optional()?) else { return Ok(()) };
         (self.state.room, self.state.author, self.state.session) = (Some(room), author, session);
         self.state.reload(&self.db)?;
+        log::check_all(self.state.summary.clone(), &records)?;
         self.note(end);
         self.write(&records)
+    }
+
+    /// Takes nothing more, or does again.
+    #[cfg(test)]
+    pub(super) fn refuse(&self, on: bool) {
+        assert!(self.db.pragma_update(None, "query_only", on).is_ok(), "a connection can be made to read only");
     }
 
     /// The rooms that are kept here, the one of the last run first.
