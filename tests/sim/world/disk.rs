@@ -112,7 +112,11 @@ impl Disk {
         };
         match self.queued.get(&id.n) {
             Some(&op) => op < self.synced,
-            None => !self.ops[self.synced..].iter().any(appends),
+            // What was cut and comes again is on the medium if it was there before: a cut takes nothing away.
+            None => {
+                let (synced, later) = self.ops.split_at(self.synced);
+                !later.iter().any(appends) || synced.iter().any(appends)
+            }
         }
     }
 
