@@ -185,6 +185,8 @@ impl LogWriter {
 
 /// Bytes kept in memory while the file takes no more; what comes then is missing in the log, but not in the history.
 const HELD_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// How long what comes gathers after a write: a thread that is woken for each line costs the room more than the line.
+const GATHER: Duration = Duration::from_millis(5);
 /// Between two tries to write to a file that took no more.
 const AGAIN: Duration = Duration::from_millis(500);
 
@@ -309,6 +311,7 @@ impl<F: Fn(LogNews)> Write for Sink<F> {
         };
         match done {
             Ok(()) => {
+                let wrote = self.file.is_some() && !self.held.is_empty();
                 self.held.clear();
                 self.lost = 0;
                 self.length = self.file.as_ref().map_or(0, |file| length(file.get_ref()));
@@ -316,6 +319,9 @@ impl<F: Fn(LogNews)> Write for Sink<F> {
                 (progress.flushed, progress.length) = (self.taken, self.length);
                 drop(progress);
                 self.shared.moved.notify_all();
+                if wrote {
+                    std::thread::sleep(GATHER);
+                }
             }
             Err(error) => self.fail(&error),
         }
