@@ -5,7 +5,7 @@ use dist_chat::ring::{Role, Start, Status};
 use crate::settle::{settle, whole_within};
 use crate::world::actions::Rewind;
 use crate::world::disk::{Disk, Op};
-use crate::world::{MS, SECOND, World, slot_at};
+use crate::world::{MS, SECOND, SlowStore, World, slot_at};
 
 /// A room of so many, whole, led by its first host, on links of 100 microseconds.
 fn room(hosts: usize) -> World {
@@ -112,6 +112,26 @@ fn a_line_that_only_a_dead_leader_claimed_to_have_is_sent_again() {
     world.checks.gone(0);
     assert_settles(&mut world);
     assert_everywhere(&world, "claimed");
+}
+
+/// The power goes everywhere at once, and takes whatever was not synced, the moment a line is called sent.
+#[test]
+fn what_is_called_sent_outlives_the_power_of_all() {
+    for author in [0, 2] {
+        let mut world = room(3);
+        // Stores that take their time: what is only written is not synced by chance.
+        world.slow_store = SlowStore { percent: 100, delay_max: 20 * MS };
+        assert!(world.say(author, "sent"));
+        assert!(world.run_until_told("tells Sent { n: 1, alone: false }", 5 * SECOND), "it is called sent");
+        assert_well(&world);
+        (0..3).for_each(|slot| world.power_off(slot));
+        for slot in [1, 2, 0] {
+            let synced = world.slots[slot].disk.synced();
+            world.start(slot, Rewind::To(synced), Start::Reopen);
+        }
+        assert_settles(&mut world);
+        assert_everywhere(&world, "sent");
+    }
 }
 
 #[test]

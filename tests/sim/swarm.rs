@@ -8,7 +8,7 @@ use crate::settle;
 use crate::world::actions::Rewind;
 use crate::world::rng::Rng;
 use crate::world::trace::host;
-use crate::world::{MS, SECOND, SlowStore, Tally, World, address, slot_at};
+use crate::world::{MS, SECOND, SlowStore, Tally, World, address, slot_at, uid};
 
 /// What can strike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,6 +100,7 @@ struct Swarm {
     begun: Vec<bool>,
     /// Hosts that lost their power since their last start.
     dark: Vec<bool>,
+    /// Whom each host was told of at its last start.
     contacts: Vec<Vec<usize>>,
     founder: usize,
 }
@@ -250,13 +251,18 @@ impl Swarm {
         store.room().is_some() && !store.log().is_empty()
     }
 
-    /// Whether those who stay could find each other: each knows some other, directly or through others that stay. Who is
-    /// gone for good may have been the only one who knew both sides; nobody can ask it.
+    /// Whether those who stay are of one room, and could find each other: each knows some other, directly or through others
+    /// that stay. Who is gone for good may have been the only one who knew both sides; nobody can ask it. Two rooms there
+    /// are where the first one's only host has lost its disk and opened another, and somebody was let in just before.
     fn connected(&self, stay: &[usize]) -> bool {
         let knows = |slot: usize| {
             let disk = &self.world.slots[slot].disk;
             let saved = disk.saved();
             let mut all: BTreeSet<Uid> = saved.book.into_iter().collect();
+            if !self.has_room(slot) {
+                // With no more than a room's name it asks its contacts, and in the end it goes on alone.
+                all.extend(self.contacts[slot].iter().map(|&contact| uid(contact)));
+            }
             all.extend(saved.summary.epochs.keys().map(|epoch| epoch.leader));
             // Who said good-bye is not looked for.
             for entry in disk.store().log() {
@@ -270,8 +276,12 @@ impl Swarm {
         };
         let known: Vec<Vec<usize>> = (0..self.begun.len()).map(knows).collect();
         // Who remembers no room is let in by its contacts, or is not; it introduces nobody.
+        let room = |slot: usize| self.world.slots[slot].disk.store().room();
         let leaving = |slot: usize| self.world.slots[slot].process.as_ref().is_some_and(|process| process.leaving);
-        let stay: Vec<usize> = stay.iter().copied().filter(|&slot| self.has_room(slot) && !leaving(slot)).collect();
+        let stay: Vec<usize> = stay.iter().copied().filter(|&slot| room(slot).is_some() && !leaving(slot)).collect();
+        if stay.iter().any(|&slot| room(slot) != room(stay[0])) {
+            return false;
+        }
         let mut reached: Vec<usize> = stay.first().copied().into_iter().collect();
         let mut at = 0;
         while let Some(&slot) = reached.get(at) {
@@ -330,6 +340,9 @@ impl Swarm {
         } else {
             Start::Found(RoomId(self.rng.bits()))
         };
+        if !matches!(start, Start::Join(_)) {
+            self.contacts[slot].clear();
+        }
         self.world.start(slot, rewind, start);
     }
 
