@@ -245,7 +245,12 @@ fn files_failed(chat: &Chat, port: u16, error: &store::Error) -> Failure {
                 store::file_in(&chat.data_dir, port).display()
             ),
             error.to_string(),
-            "make room on the disk and start again: what is missing comes from the others",
+            match error {
+                store::Error::Unsynced(_) => {
+                    "look at the disk before you start again: what is missing comes from the others"
+                }
+                _ => "make room on the disk and start again: what is missing comes from the others",
+            },
         ),
     }
 }

@@ -18,7 +18,15 @@ pub fn remembered(chat: &Chat) -> Result<Option<Peeked>, Failure> {
         return Ok(None);
     }
     let path = store::file_in(&chat.data_dir, chat.port);
-    match store::peek(&path) {
+    let mut peeked = store::peek(&path);
+    if let Err(store::Error::Older(1..)) = peeked {
+        peeked = match store::upgrade(&path) {
+            Ok(()) => store::peek(&path),
+            Err(OpenError::Unusable(error)) => Err(error),
+            Err(held @ OpenError::Held(_)) => return Err(unusable(&path, &held)),
+        };
+    }
+    match peeked {
         Ok(peeked) => Ok(peeked),
         // Somebody who names a member takes everything from there.
         Err(store::Error::Damaged(_) | store::Error::Unwritable(_) | store::Error::Older(_))

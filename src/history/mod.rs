@@ -181,8 +181,9 @@ fn unusable(path: &Path, error: &Error) -> Failure {
         Error::Unwritable(_) | Error::Unsynced(_) => (
             error.to_string(),
             format!(
-                "try a copy of {0} and {0}-wal where you can write: to read them, SQLite writes beside",
-                path.display()
+                "try a copy of {0}, {0}-wal and {1} where you can write: to read them, SQLite writes beside",
+                path.display(),
+                path.with_extension("journal").display()
             ),
         ),
     };

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod crashes;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::files::Lock;
@@ -37,10 +39,23 @@ pub struct Disk {
     held_bytes: usize,
     /// When the first of it came.
     since: Instant,
+    turn: Turn,
     /// The medium has failed.
     pub hopeless: bool,
     /// Let go last: closing this file in between would take SQLite's own locks along.
     _lock: Lock,
+}
+
+/// How a journal that is long enough begins anew, without waiting for the medium: what it holds goes to the file; once that
+/// is synced the journal goes on at its beginning, up to where the file was synced; once that change is synced, beyond.
+#[derive(Debug)]
+enum Turn {
+    /// It is not long enough.
+    None,
+    /// The file holds everything before this place. Set: it is synced.
+    Syncing(u64, Arc<AtomicBool>),
+    /// It has begun anew. Set: that is synced.
+    Begun(Arc<AtomicBool>),
 }
 
 /// Bytes that records count for.
@@ -63,10 +78,21 @@ impl Disk {
         let keeper = Keeper::start(file.path(), &path)?;
         let journal = Journal::at(path, Mark::default());
         let since = Instant::now();
-        let mut disk =
-            Self { keeper, file, journal, held: Vec::new(), held_bytes: 0, since, hopeless: false, _lock: lock };
+        let mut disk = Self {
+            keeper,
+            file,
+            journal,
+            held: Vec::new(),
+            held_bytes: 0,
+            since,
+            turn: Turn::None,
+            hopeless: false,
+            _lock: lock,
+        };
         disk.told(0);
-        disk.begin_anew()?;
+        // What an earlier run has left there is in the file, and synced there before it is written over.
+        disk.sync()?;
+        disk.change(Mark::anew(0)?, |file| file.write(&[]))?;
         Ok(disk)
     }
 
@@ -140,11 +166,35 @@ impl Disk {
         self.keeper.wrote(bytes as u64 + COMMIT_BYTES, self.file.room_no(), self.file.tail().0);
     }
 
-    /// Lets the journal begin anew. Everything in it is in the file, and on the medium there before it is written over.
-    fn begin_anew(&mut self) -> Result<(), Error> {
-        self.fold(&[])?;
-        self.sync()?;
-        self.change(Mark::anew(0)?, |file| file.write(&[]))
+    /// Takes the next step of letting the journal begin anew, if it can be taken.
+    fn turn(&mut self) -> Result<(), Error> {
+        match &self.turn {
+            Turn::None => {
+                self.fold(&[])?;
+                self.turn = Turn::Syncing(self.journal.end().at, self.synced());
+            }
+            Turn::Syncing(at, synced) if synced.load(Ordering::Acquire) => {
+                let limit = *at;
+                self.fold(&[])?;
+                self.change(Mark::anew(0)?, |file| file.write(&[]))?;
+                self.journal.limit = limit;
+                self.turn = Turn::Begun(self.synced());
+            }
+            Turn::Begun(synced) if synced.load(Ordering::Acquire) => {
+                self.journal.limit = u64::MAX;
+                self.turn = Turn::None;
+            }
+            Turn::Syncing(..) | Turn::Begun(_) => {}
+        }
+        Ok(())
+    }
+
+    /// Set once everything written so far is on the medium.
+    fn synced(&self) -> Arc<AtomicBool> {
+        let synced = Arc::new(AtomicBool::new(false));
+        let done = Arc::clone(&synced);
+        self.keeper.persist(Box::new(move || done.store(true, Ordering::Release)));
+        synced
     }
 
     /// Changes the file past the journal: what is journalled from now on counts only where that is done.
@@ -238,8 +288,8 @@ impl Disk {
         if !self.held.is_empty() && self.since.elapsed() >= HELD_FOR {
             self.fold(&[])?;
         }
-        match self.journal.end().at > JOURNAL_BYTES {
-            true => self.begin_anew(),
+        match self.journal.end().at > JOURNAL_BYTES || !matches!(self.turn, Turn::None) {
+            true => self.turn(),
             false => Ok(()),
         }
     }
@@ -249,7 +299,9 @@ impl Disk {
     /// # Errors
     /// See [`Error`]. What the file does not take stays in the journal.
     pub fn finish(&mut self) -> Result<(), Error> {
-        self.begin_anew()?;
+        self.fold(&[])?;
+        // Empties the write-ahead log too, and syncs both.
+        self.file.shrink()?;
         self.journal.remove();
         Ok(())
     }

@@ -148,6 +148,16 @@ fn peek_into(db: &Connection) -> Result<Peeked, Error> {
     Ok(Peeked { name: fact(db, "name"), uid, rooms, book })
 }
 
+/// Makes an older file today's.
+///
+/// # Errors
+/// See [`OpenError`].
+pub fn upgrade(path: &Path) -> Result<(), OpenError> {
+    let _lock = Lock::take(path)?;
+    Sqlite::open(path)?;
+    Ok(())
+}
+
 /// Opens the file for a run. A damaged one is moved aside, and what it still says of the room, its members and its owner
 /// goes into a new one: the log comes from the others again.
 ///

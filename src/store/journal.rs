@@ -93,6 +93,8 @@ pub struct Journal {
     end: Mark,
     /// Bytes of the file.
     length: u64,
+    /// What stands from here on may still be needed.
+    pub limit: u64,
     /// What is written next.
     group: Vec<u8>,
 }
@@ -100,7 +102,7 @@ pub struct Journal {
 impl Journal {
     /// One that goes on at a place. The file is made with the first group.
     pub fn at(path: PathBuf, end: Mark) -> Self {
-        Self { path, file: None, end, length: 0, group: Vec::new() }
+        Self { path, file: None, end, length: 0, limit: u64::MAX, group: Vec::new() }
     }
 
     /// Where it goes on.
@@ -119,6 +121,9 @@ impl Journal {
     /// See [`Error`]; the group does not count.
     pub fn append(&mut self, group: &[Record]) -> Result<(), Error> {
         let next = self.encode(group)?;
+        if next.at > self.limit {
+            return Err(Error::Unwritable("it would write over what is still needed".to_owned()));
+        }
         let file = match self.file.take() {
             Some(file) => file,
             None => {

@@ -188,7 +188,7 @@ impl Reader {
             let Some(before) = before else { return Ok((mark, Vec::new())) };
             let (records, _) = journal::after(&self.journal, before)?;
             // A journal that has begun anew meanwhile has lost what was to be read here, and the file has it.
-            if journal_mark(&self.db)?.is_some_and(|now| now.at >= before.at) {
+            if journal_mark(&self.db)?.is_some_and(|now| now.at > before.at || now == before) {
                 let entries = records.into_iter().filter_map(|record| match record {
                     Record::Append(entries) => Some(entries),
                     Record::Queue(_)

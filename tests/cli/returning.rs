@@ -58,6 +58,58 @@ fn a_room_of_one_comes_back_with_its_lines_and_its_name() {
 }
 
 #[test]
+fn a_file_of_the_version_before_is_made_todays_and_its_room_comes_back() {
+    let port = free_port();
+    let mut ann = start(Dir::new(), port, &["-l", "-n", "ann"]);
+    ann.feed("one\n");
+    ann.wait_for("]: one");
+    let (code, _, mut dir) = ann.leave();
+    assert_eq!(code, 0);
+    for args in [&[][..], &["-l"]] {
+        // The version before knows no journal; its tables are the same.
+        let db = rusqlite::Connection::open(file_in(&dir.0, port)).unwrap();
+        db.execute_batch("PRAGMA user_version = 2; DELETE FROM node WHERE key = 'journal'").unwrap();
+        drop(db);
+        let mut ann = start(dir, port, args);
+        ann.feed("two\n");
+        ann.wait_for("]: two");
+        let (code, _, left) = ann.leave();
+        assert_eq!(code, 0);
+        dir = left;
+        let said = run(program(&dir.0, &["history", "-p", &port.to_string()]), b"");
+        assert!(said.out.contains("): one"), "{} {}", said.out, said.err);
+    }
+}
+
+#[test]
+fn what_a_kill_leaves_in_the_journal_stays_with_its_room() {
+    let (port, other) = (free_port(), free_port());
+    let mut bea = start(Dir::new(), other, &["-l", "-n", "bea"]);
+    bea.feed("elsewhere\n");
+    bea.wait_for("]: elsewhere");
+    let mut dir = Dir::new();
+    for args in [vec!["-l", "--new", "-n", "cid"], vec!["-n", "cid", "-na", "127.0.0.1", "-np", &other.to_string()]] {
+        let mut cid = start(dir, port, &["-l", "--new", "-n", "cid"]);
+        cid.feed("one\ntwo\n");
+        cid.wait_for("]: two");
+        // At once: what was said last is in the journal alone.
+        let killed = cid.kill();
+        let mut cid = start(killed, port, &args);
+        cid.feed("three\n");
+        cid.wait_for("]: three");
+        let (code, _, left) = cid.leave();
+        assert_eq!(code, 0);
+        dir = left;
+        let db = rusqlite::Connection::open(file_in(&dir.0, port)).unwrap();
+        let two = "SELECT count(*) FROM batch WHERE cast(body AS text) LIKE '%\"say\":\"two\"%'";
+        assert_eq!(db.query_row(two, [], |row| row.get::<_, i64>(0)).unwrap(), 1, "it stands in its room");
+        drop(db);
+        fs::remove_file(file_in(&dir.0, port)).unwrap();
+        fs::remove_file(dir.0.join(format!("chat_{port}.log"))).unwrap();
+    }
+}
+
+#[test]
 fn half_a_line_in_the_log_is_nobodys_line() {
     let port = free_port();
     let mut ann = start(Dir::new(), port, &["-l", "-n", "ann"]);

@@ -30,8 +30,8 @@ struct Run {
     states: Vec<MemoryStore>,
     files: Vec<Files>,
     story: Story,
-    /// The last state that was synced, with all before it, when the journal began anew.
-    anew: usize,
+    /// The last state that was synced, with all before it.
+    synced: usize,
 }
 
 fn path_in(dir: &tempfile::TempDir) -> PathBuf {
@@ -54,7 +54,7 @@ impl Run {
         let key = session_key(0);
         file.enter(None, key.author, key.session).unwrap();
         let disk = Disk::start(file, lock).unwrap();
-        let mut run = Self { dir, disk, states: vec![], files: vec![], story: Story::new(seed), anew: 0 };
+        let mut run = Self { dir, disk, states: vec![], files: vec![], story: Story::new(seed), synced: 0 };
         let mut memory = MemoryStore::new();
         run.disk.write(&[Record::Room(RoomId(9))]).unwrap();
         memory.keep(&Record::Room(RoomId(9)));
@@ -89,17 +89,24 @@ impl Run {
         self.was(memory);
         match turn % 12 {
             5 => {
+                self.sync();
                 self.disk.since = Instant::now().checked_sub(HELD_FOR).unwrap();
                 self.disk.tend().unwrap();
                 self.was(self.states[self.now()].clone());
             }
-            11 if turn % 24 == 23 => {
-                self.disk.begin_anew().unwrap();
+            8 => {
+                self.sync();
+                self.disk.turn().unwrap();
                 self.was(self.states[self.now()].clone());
-                self.anew = self.now();
             }
             _ => {}
         }
+    }
+
+    /// What the keeper has been asked to sync is synced, and all the rest.
+    fn sync(&mut self) {
+        self.disk.sync().unwrap();
+        self.synced = self.now();
     }
 
     /// Between which states these files hold one, with all that is in it.
@@ -167,10 +174,10 @@ fn a_loss_of_power_leaves_a_state_that_really_was() {
         let mut rng = seed;
         for turn in 0..96 {
             run.go_on(turn);
-            // The file is back at any moment since the journal began anew, the journal at any other.
+            // The file is back at any moment since the last sync, the journal at any other.
             let mut any = || {
                 rng = rng.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-                run.anew + usize::try_from(rng >> 33).unwrap() % (run.now() - run.anew + 1)
+                run.synced + usize::try_from(rng >> 33).unwrap() % (run.now() - run.synced + 1)
             };
             let (file, journal) = (any(), any());
             let Files { db, log, .. } = run.files[file].clone();
@@ -203,8 +210,47 @@ fn what_the_journal_holds_goes_to_the_room_it_is_of() {
         name: "ann".into(),
         uid: "10.0.0.5:2428".parse().unwrap(),
     };
-    drop(crate::store::open(&path_in(&copy), &ask).unwrap());
+    let opened = crate::store::open(&path_in(&copy), &ask).unwrap();
+    assert_eq!(opened.saved, crate::ring::Saved::default());
+    drop(opened);
     assert_eq!(Held::of(&path_in(&copy)), expected);
+    // It opens another one, which begins with its own first entry.
+    let mut history = crate::store::open(&path_in(&copy), &ask).unwrap().history;
+    let mut other = MemoryStore::new();
+    let begins = |seed| match Story::new(seed).next(&other) {
+        Deed::Write(group) if matches!(group[..], [Record::Append(_)]) => Some(group),
+        Deed::Write(_) | Deed::Cut(_) | Deed::Reopen => None,
+    };
+    let group = (1..100).find_map(begins).unwrap();
+    for record in [vec![Record::Room(RoomId(10))], group].into_iter().flatten() {
+        crate::store::Store::save(&mut history, &record).unwrap();
+        crate::store::Store::commit(&mut history).unwrap();
+        other.keep(&record);
+    }
+    drop(history);
+    assert_eq!(Held::of(&path_in(&copy)).log(), Held::expected(&other).log());
+}
+
+#[test]
+fn a_journal_whose_file_has_lost_its_write_ahead_log_is_kept() {
+    let mut run = Run::new(51);
+    (0..10).for_each(|turn| run.go_on(turn));
+    let copy = tempfile::tempdir().unwrap();
+    // Everything of a young file is in its write-ahead log, but its tables.
+    drop(Sqlite::open(&path_in(&copy)).unwrap());
+    fs::copy(journal::file_of(&path_in(&run.dir)), journal::file_of(&path_in(&copy))).unwrap();
+    let ask = Ask {
+        room: None,
+        session: SessionId(5),
+        author: AuthorId(5),
+        name: "ann".into(),
+        uid: "10.0.0.5:2428".parse().unwrap(),
+    };
+    let aside = crate::store::open(&path_in(&copy), &ask).unwrap().aside.unwrap();
+    assert!(aside.why.contains("journal"), "{}", aside.why);
+    let mut kept = aside.path.into_os_string();
+    kept.push(".journal");
+    assert!(PathBuf::from(kept).metadata().unwrap().len() > 0);
 }
 
 #[test]

@@ -108,6 +108,10 @@ impl Held {
         Self { saved: file.saved().unwrap(), log, pending }
     }
 
+    pub(in crate::store) fn log(&self) -> &Found {
+        &self.log
+    }
+
     pub(in crate::store) fn expected(state: &MemoryStore) -> Self {
         let mut state = state.clone();
         state.reopen();

@@ -114,20 +114,7 @@ impl Sqlite {
     /// # Errors
     /// See [`Error`].
     pub fn open(path: &Path) -> Result<Self, Error> {
-        Ok(Self {
-            db: schema::open(path)?,
-            path: path.to_owned(),
-            mark: None,
-            state: State {
-                author: AuthorId(0),
-                session: SessionId(0),
-                room: None,
-                summary: Summary::default(),
-                folded: Index(0),
-                outbox: VecDeque::new(),
-                front: None,
-            },
-        })
+        Ok(Self { db: schema::open(path)?, path: path.to_owned(), mark: None, state: State::new() })
     }
 
     /// The file.
@@ -165,7 +152,13 @@ impl Sqlite {
     /// # Errors
     /// See [`Error`]; nothing has changed.
     pub fn replay(&mut self, journal: &Path) -> Result<(), Error> {
-        let Some(mark) = journal_mark(&self.db)? else { return Ok(()) };
+        let Some(mark) = journal_mark(&self.db)? else {
+            // Both were written before the file itself was: what names the journal's place was in the write-ahead log.
+            return match journal.metadata().is_ok_and(|meta| meta.len() > 0) {
+                true => Err(damaged("no word of the journal that is there")),
+                false => Ok(()),
+            };
+        };
         let (records, end) = journal::after(journal, mark)?;
         let sql = "SELECT room.no, id, author, session FROM room JOIN session ON room = room.no
                    ORDER BY entered DESC, room.no DESC, started DESC LIMIT 1";
@@ -176,9 +169,13 @@ impl Sqlite {
         let (false, Some((room, author, session))) = (records.is_empty(), last.optional()?) else { return Ok(()) };
         (self.state.room, self.state.author, self.state.session) = (Some(room), author, session);
         self.state.reload(&self.db)?;
-        log::check_all(self.state.summary.clone(), &records)?;
-        self.note(end);
-        self.write(&records)
+        let taken = log::check_all(self.state.summary.clone(), &records).and_then(|()| {
+            self.note(end);
+            self.write(&records)
+        });
+        // The next run may be in another room.
+        self.state = State::new();
+        taken
     }
 
     /// Takes nothing more, or does again.
@@ -374,8 +371,10 @@ impl Sqlite {
     /// # Errors
     /// See [`Error`].
     pub fn shrink(&self) -> Result<(), Error> {
-        self.db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
-        Ok(())
+        match self.db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))? {
+            0 => Ok(()),
+            1.. | ..0i64 => Err(Error::Unwritable("somebody else is at work on it".to_owned())),
+        }
     }
 
     /// From now on nothing that was written is trusted to the file, not even when it is closed.
@@ -462,6 +461,19 @@ impl Sqlite {
 }
 
 impl State {
+    /// Of a file that is in no room yet.
+    fn new() -> Self {
+        Self {
+            author: AuthorId(0),
+            session: SessionId(0),
+            room: None,
+            summary: Summary::default(),
+            folded: Index(0),
+            outbox: VecDeque::new(),
+            front: None,
+        }
+    }
+
     fn key(&self) -> SessionKey {
         SessionKey { author: self.author, session: self.session }
     }
