@@ -44,6 +44,11 @@ impl Ahead {
         true
     }
 
+    /// Adds all of these.
+    pub fn join(&mut self, mut others: Self) {
+        self.lines.append(&mut others.lines);
+    }
+
     /// Takes out this very line. Whether it was there.
     pub fn take_same(&mut self, line: &str) -> bool {
         parse(line).is_some_and(|(stamp, rest)| self.lines.remove(&(short(rest), stamp)))
