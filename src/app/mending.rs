@@ -27,18 +27,34 @@ pub struct Mended {
 pub fn mend_log(opened: &Opened, log: &mut File) -> io::Result<Mended> {
     let (logged, bytes) = opened.logged;
     // A file that is shorter than it was is another one, or has lost its end: all of it is compared.
-    let (from, after) = if log.metadata()?.len() >= bytes { (bytes, logged) } else { (0, Index(0)) };
+    let goes_on = log.metadata()?.len() >= bytes;
+    let (from, after) = if goes_on { (bytes, logged) } else { (0, Index(0)) };
     let (mut found, last) = read(log, from, opened.saved.room)?;
     let Some(room) = opened.saved.room else { return Ok(Mended { ahead: found, ..Mended::default() }) };
     let mut ahead = found.remove(&room).unwrap_or_default();
-    let is_due = |entry: &Entry| entry.index > logged && was_to_be_logged(entry, &opened.shown);
 
     // Lines that stand as they are do not stand for others with the same words.
-    let mut stands = Vec::new();
-    each_line(opened, after, |_, _, line| stands.push(ahead.take_same(line)))?;
+    let (mut stands, mut moved) = (Vec::new(), Ahead::default());
+    each_line(opened, after, |_, entry, line| {
+        let stood = ahead.take_same(line);
+        if goes_on && !stood && entry.index > opened.shown.up_to && was_shown(entry, &opened.shown) {
+            moved.add(line);
+        }
+        stands.push(stood);
+    })?;
+    if !moved.is_empty() {
+        // It stands where it was logged first; or it never was, since its process ended right after the cut.
+        each_logged(log, 0, |line| {
+            moved.take(line);
+        })?;
+    }
+    let is_due = |entry: &Entry, line: &str| {
+        let told = entry.index > opened.shown.up_to && !was_shown(entry, &opened.shown);
+        entry.index > logged && (told || moved.has_same(line))
+    };
     let mut added = Added::to(log, (last != Some(room)).then_some(room))?;
     each_line(opened, after, |n, entry, line| {
-        if !is_due(entry) {
+        if !is_due(entry, line) {
             return;
         }
         match stands[n] || ahead.take(line) {
@@ -50,7 +66,7 @@ pub fn mend_log(opened: &Opened, log: &mut File) -> io::Result<Mended> {
     if !ahead.is_empty() {
         // What has moved since it was logged stands where it stood then.
         each_line(opened, after, |n, entry, line| {
-            if !stands[n] && !is_due(entry) {
+            if !stands[n] && !is_due(entry, line) {
                 ahead.take(line);
             }
         })?;
@@ -141,19 +157,26 @@ impl<'a> Added<'a> {
 /// The chat lines of the log from this byte on, where a `room`'s lines stand: that room's, or, if it is none, all. And the
 /// room whose lines stand last.
 fn read(log: &mut File, from: u64, room: Option<RoomId>) -> io::Result<(AheadIn, Option<RoomId>)> {
+    let (mut found, mut here) = (AheadIn::new(), room);
+    each_logged(log, from, |line| {
+        here = format::room_of(line).or(here);
+        if let Some(here) = here.filter(|here| room.is_none_or(|room| room == *here)) {
+            found.entry(here).or_default().add(line);
+        }
+    })?;
+    Ok((found, here))
+}
+
+/// Calls `take` with every line of the log from this byte on.
+fn each_logged(log: &mut File, from: u64, mut take: impl FnMut(&str)) -> io::Result<()> {
     log.seek(SeekFrom::Start(from))?;
-    let mut reader = BufReader::new(&*log);
-    let (mut found, mut here, mut line) = (AheadIn::new(), room, Vec::new());
+    let (mut reader, mut line) = (BufReader::new(&*log), Vec::new());
     loop {
         line.clear();
         if (&mut reader).take(LINE_BYTES_MAX).read_until(b'\n', &mut line)? == 0 {
-            return Ok((found, here));
+            return Ok(());
         }
-        let line = String::from_utf8_lossy(&line);
-        here = format::room_of(&line).or(here);
-        if let Some(here) = here.filter(|here| room.is_none_or(|room| room == *here)) {
-            found.entry(here).or_default().add(&line);
-        }
+        take(&String::from_utf8_lossy(&line));
     }
 }
 
@@ -171,10 +194,9 @@ fn each_line(opened: &Opened, after: Index, mut take: impl FnMut(usize, &Entry, 
     read.map_err(|error| io::Error::other(error.to_string()))
 }
 
-fn was_to_be_logged(entry: &Entry, shown: &Shown) -> bool {
-    // What was shown out of the log's order was logged then, with the timestamp of then.
-    let before = entry.line().is_some_and(|line| shown.lines.get(&line.id.key()).is_some_and(|&n| line.id.n <= n));
-    entry.index > shown.up_to && !before
+/// Whether a line was shown out of the log's order: then it was to be logged at that moment, with the timestamp of then.
+fn was_shown(entry: &Entry, shown: &Shown) -> bool {
+    entry.line().is_some_and(|line| shown.lines.get(&line.id.key()).is_some_and(|&n| line.id.n <= n))
 }
 
 #[cfg(test)]
@@ -259,6 +281,21 @@ mod tests {
         let (mended, ahead) = files.mend(Some(ROOM), &(log.clone() + &logged(20, "two")));
         assert_eq!(mended, log + &logged(20, "two") + &logged(30, "three"));
         assert!(ahead.is_empty(), "{ahead:?}");
+    }
+
+    #[test]
+    fn what_was_cut_before_it_was_logged_is_added() {
+        let log = logged(10, "one") + &logged(15, "two");
+        let files = Files::new(&["one", "two", "three"], 1, log.len());
+        // All of them stood elsewhere when the log was cut.
+        let key = entry(1, "one").line().unwrap().id.key();
+        let mut history = files.open(Some(ROOM)).history;
+        history.save(&Record::Shown(Shown { up_to: Index(0), lines: [(key, 3)].into() })).unwrap();
+        history.commit().unwrap();
+        drop(history);
+        let expected = log.clone() + &logged(30, "three");
+        assert_eq!(files.mend(Some(ROOM), &log), (expected.clone(), AheadIn::new()));
+        assert_eq!(files.mend(Some(ROOM), &expected), (expected, AheadIn::new()));
     }
 
     #[test]

@@ -54,6 +54,11 @@ impl Ahead {
         parse(line).is_some_and(|(stamp, rest)| self.lines.remove(&(short(rest), stamp)))
     }
 
+    /// Whether this very line is there.
+    pub fn has_same(&self, line: &str) -> bool {
+        parse(line).is_some_and(|(stamp, rest)| self.lines.contains(&(short(rest), stamp)))
+    }
+
     /// Takes out this line, or the oldest that differs in nothing but the timestamp: what was lost and is ordered again
     /// has another. Whether there was one.
     pub fn take(&mut self, line: &str) -> bool {
