@@ -8,7 +8,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{mpsc, watch};
 
 use crate::chatlog::{self, LogWriter};
@@ -208,14 +207,24 @@ impl Herald {
 
     /// The next notices; meanwhile what is missing is written.
     fn next(&mut self, notices: &mut mpsc::Receiver<Vec<Notice>>, lines: &mut LineFormat) -> Option<Vec<Notice>> {
+        if !self.missing.holds_back() {
+            return notices.blocking_recv();
+        }
+        // A channel alone cannot be waited for until a time. Without a timer, what is missing is written as notices come.
+        let Ok(timer) = tokio::runtime::Builder::new_current_thread().enable_time().build() else {
+            self.catch_up_log(lines);
+            return notices.blocking_recv();
+        };
         while self.missing.holds_back() {
             let moves = self.catch_up_log(lines);
-            match notices.try_recv() {
-                Ok(batch) => return Some(batch),
-                Err(TryRecvError::Disconnected) => return None,
-                Err(TryRecvError::Empty) if moves => {}
-                // Nothing tells when the file takes something again, or when an entry is appended that nobody is told of.
-                Err(TryRecvError::Empty) => std::thread::sleep(if self.past.is_asked() { ANSWER } else { LOOK_AGAIN }),
+            // Nothing tells when the file takes something again, or when an entry is appended that nobody is told of.
+            let pause = match self.past.is_asked() {
+                _ if moves => Duration::ZERO,
+                true => ANSWER,
+                false => LOOK_AGAIN,
+            };
+            if let Ok(came) = timer.block_on(async { tokio::time::timeout(pause, notices.recv()).await }) {
+                return came;
             }
         }
         notices.blocking_recv()
