@@ -34,9 +34,12 @@ pub fn mend_log(opened: &Opened, log: &mut File) -> io::Result<Mended> {
     let mut ahead = found.remove(&room).unwrap_or_default();
 
     // Lines that stand as they are do not stand for others with the same words.
-    let (mut stands, mut moved) = (Vec::new(), Ahead::default());
+    let (mut stands, mut moved, mut end) = (Vec::new(), Ahead::default(), None);
     each_line(opened, after, |_, entry, line| {
         let stood = ahead.take_same(line);
+        if stood && entry.index <= logged {
+            end = Some(entry.index);
+        }
         if goes_on && !stood && entry.index > opened.shown.up_to && was_shown(entry, &opened.shown) {
             moved.add(line);
         }
@@ -48,6 +51,8 @@ pub fn mend_log(opened: &Opened, log: &mut File) -> io::Result<Mended> {
             moved.take(line);
         })?;
     }
+    // What was logged and stands no more: a rotation has taken all of it, but an end that was lost is due.
+    let logged = end.unwrap_or(logged);
     let is_due = |entry: &Entry, line: &str| {
         let told = entry.index > opened.shown.up_to && !was_shown(entry, &opened.shown);
         entry.index > logged && (told || moved.has_same(line))
@@ -344,6 +349,14 @@ mod tests {
         let (mended, ahead) = files.mend(Some(ROOM), &logged(20, "two"));
         assert_eq!(mended, logged(20, "two") + &logged(30, "three"), "what a rotation has taken away stays away");
         assert!(ahead.is_empty(), "{ahead:?}");
+    }
+
+    #[test]
+    fn a_log_that_has_lost_its_end_gets_it_again() {
+        let files = Files::new(&["one", "two", "three", "four"], 3, 1_000);
+        let expected = logged(10, "one") + &logged(20, "two") + &logged(30, "three") + &logged(40, "four");
+        assert_eq!(files.mend(Some(ROOM), &logged(10, "one")).0, expected);
+        assert_eq!(files.mend(Some(ROOM), "").0, logged(40, "four"), "a new file");
     }
 
     #[test]
