@@ -68,7 +68,7 @@ pub enum LogNews {
     Failing(String),
     /// It has taken what was kept; so many bytes of it had found no room in memory.
     Well {
-        /// Bytes that are missing in the log.
+        /// Bytes that are missing in the log: no chat lines.
         lost: u64,
     },
 }
@@ -168,9 +168,24 @@ impl LogWriter {
         (progress.flushed, progress.length)
     }
 
+    /// Whether the file takes no more, and so much waits for it that no more lines should.
+    pub fn is_full(&self) -> bool {
+        self.waits() > LINES_BYTES_MAX && self.is_failing()
+    }
+
+    /// Whether the file takes no more.
+    pub fn is_failing(&self) -> bool {
+        self.shared.progress().failed.is_some()
+    }
+
+    /// Bytes that were handed over, and that the file has not taken.
+    pub fn waits(&self) -> u64 {
+        self.handed().saturating_sub(self.flushed().0)
+    }
+
     /// Wakes the writing thread, if it has something to try again.
     pub fn poke(&mut self) {
-        if self.shared.progress().failed.is_some() {
+        if self.is_failing() {
             let _ = self.queue.write(&[]);
         }
     }
@@ -183,8 +198,13 @@ impl LogWriter {
     }
 }
 
-/// Bytes kept in memory while the file takes no more; what comes then is missing in the log, but not in the history.
-const HELD_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Bytes kept in memory while the file takes no more. Only events find no room there: see [`LINES_BYTES_MAX`].
+const HELD_BYTES_MAX: usize = 20 * 1024 * 1024;
+/// Bytes that the file has not taken, after which it is given no chat lines while it takes no more: see
+/// [`LogWriter::is_full`].
+const LINES_BYTES_MAX: u64 = 16 * 1024 * 1024;
+/// Bytes after which the file is to take what it was given, however much is waiting.
+const FLUSH_BYTES: usize = 1024 * 1024;
 /// How long what comes gathers after a write: a thread that is woken for each line costs the room more than the line.
 const GATHER: Duration = Duration::from_millis(5);
 /// Between two tries to write to a file that took no more.
@@ -292,6 +312,9 @@ impl<F: Fn(LogNews)> Write for Sink<F> {
             && let Err(error) = file.write_all(bytes)
         {
             self.fail(&error);
+        }
+        if self.held.len() >= FLUSH_BYTES {
+            self.flush()?;
         }
         Ok(bytes.len())
     }

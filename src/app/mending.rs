@@ -2,77 +2,186 @@
 //! it, and what it has kept from the other is remembered.
 
 use std::fs::File;
-use std::io::{self, BufRead as _, BufReader, BufWriter, Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
 
-use crate::chatlog::LINE_BYTES_MAX;
+use crate::chatlog::{LINE_BYTES_MAX, WRITE_BYTES_MAX};
 use crate::ring::{Entry, Index, RoomId, Shown};
 use crate::store::Opened;
-use crate::ui::ahead::AheadIn;
+use crate::ui::ahead::{Ahead, AheadIn};
 use crate::ui::format::{self, LineFormat};
+use crate::ui::missing::Missing;
+
+/// What is left to do when a log was compared with the history.
+#[derive(Debug, Default)]
+pub struct Mended {
+    /// Lines that stand in the log, and that may come once more, by room.
+    pub ahead: AheadIn,
+    /// Lines of the history that the log lacks, since its disk takes no more.
+    pub missing: Missing,
+}
 
 /// Adds the lines that stand in the history behind what is known to be logged, but not in the log behind that place.
-/// Gives those that stand in the log alone, by room: they may come once more.
 ///
 /// # Errors
 /// The log cannot be read, or the history.
-pub fn mend_log(opened: &Opened, log: &mut File) -> io::Result<AheadIn> {
+pub fn mend_log(opened: &Opened, log: &mut File) -> io::Result<Mended> {
     let (logged, bytes) = opened.logged;
     // A file that is shorter than it was is another one, or has lost its end: all of it is compared.
-    let (from, after) = if log.metadata()?.len() >= bytes { (bytes, logged) } else { (0, Index(0)) };
+    let goes_on = log.metadata()?.len() >= bytes;
+    let (from, after) = if goes_on { (bytes, logged) } else { (0, Index(0)) };
     let (mut found, last) = read(log, from, opened.saved.room)?;
-    let Some(room) = opened.saved.room else { return Ok(found) };
+    let Some(room) = opened.saved.room else { return Ok(Mended { ahead: found, ..Mended::default() }) };
     let mut ahead = found.remove(&room).unwrap_or_default();
-    let is_due = |entry: &Entry| entry.index > logged && was_to_be_logged(entry, &opened.shown);
 
     // Lines that stand as they are do not stand for others with the same words.
-    let mut stands = Vec::new();
-    each_line(opened, after, |_, _, line| stands.push(ahead.take_same(line)))?;
-    // The file is open for appending.
-    let mut missing = BufWriter::new(&*log);
-    let mut written = Ok(());
-    let mut is_here = last == Some(room);
+    let (mut stands, mut moved, mut end) = (Vec::new(), Ahead::default(), None);
+    each_line(opened, after, |_, entry, line| {
+        let stood = ahead.take_same(line);
+        if stood && entry.index <= logged {
+            end = Some(entry.index);
+        }
+        if goes_on && !stood && entry.index > opened.shown.up_to && was_shown(entry, &opened.shown) {
+            moved.add(line);
+        }
+        stands.push(stood);
+    })?;
+    if !moved.is_empty() {
+        // It stands where it was logged first; or it never was, since its process ended right after the cut.
+        each_logged(log, 0, |line| {
+            moved.take(line);
+        })?;
+    }
+    // What was logged and stands no more: a rotation has taken all of it, but an end that was lost is due.
+    let logged = end.unwrap_or(logged);
+    let is_due = |entry: &Entry, line: &str| {
+        let told = entry.index > opened.shown.up_to && !was_shown(entry, &opened.shown);
+        entry.index > logged && (told || moved.has_same(line))
+    };
+    let mut added = Added::to(log, (last != Some(room)).then_some(room))?;
     each_line(opened, after, |n, entry, line| {
-        if stands[n] || !is_due(entry) || ahead.take(line) || written.is_err() {
+        if !is_due(entry, line) {
             return;
         }
-        if !std::mem::replace(&mut is_here, true) {
-            let mut text = String::new();
-            format::push_log_event(&mut text, entry.lamport, &format::resumed(room));
-            written = missing.write_all(text.as_bytes());
+        match stands[n] || ahead.take(line) {
+            true => added.stands(entry, line),
+            false => added.add(entry, line),
         }
-        written = std::mem::replace(&mut written, Ok(())).and_then(|()| missing.write_all(line.as_bytes()));
     })?;
+    added.write();
     if !ahead.is_empty() {
         // What has moved since it was logged stands where it stood then.
         each_line(opened, after, |n, entry, line| {
-            if !stands[n] && !is_due(entry) {
+            if !stands[n] && !is_due(entry, line) {
                 ahead.take(line);
             }
         })?;
     }
-    // A full disk is told later, and the lines are in the history.
-    if written.and_then(|()| missing.flush()).is_err() {
-        let _ = missing.into_parts();
+    let Added { missing, stood, .. } = added;
+    if missing.holds_back() {
+        ahead.join(stood);
     }
-    Ok([(room, ahead)].into())
+    Ok(Mended { ahead: [(room, ahead)].into(), missing })
+}
+
+/// What is added to the log, some lines at a time, until its disk is full.
+struct Added<'a> {
+    /// Open for appending.
+    log: &'a File,
+    /// How long it is, all of it whole.
+    length: u64,
+    /// To be said before the first line.
+    resumes: Option<RoomId>,
+    /// The next to be written, and which lines these are.
+    text: String,
+    lines: Missing,
+    /// Lines that stand in the log, but after the first of those in the history.
+    stood: Ahead,
+    /// What was not taken.
+    missing: Missing,
+}
+
+impl<'a> Added<'a> {
+    fn to(log: &'a File, resumes: Option<RoomId>) -> io::Result<Self> {
+        let (length, text, stood) = (log.metadata()?.len(), String::new(), Ahead::default());
+        Ok(Self { log, length, resumes, text, lines: Missing::default(), stood, missing: Missing::default() })
+    }
+
+    /// This line comes next.
+    fn add(&mut self, entry: &Entry, line: &str) {
+        if self.missing.holds_back() {
+            return self.missing.add(entry);
+        }
+        if let Some(room) = self.resumes.take() {
+            format::push_log_event(&mut self.text, entry.lamport, &format::resumed(room));
+        }
+        self.lines.add(entry);
+        self.text.push_str(line);
+        if self.text.len() >= WRITE_BYTES_MAX {
+            self.write();
+        }
+    }
+
+    /// This line comes next, and is there: whoever reads the history for those around it meets it again.
+    fn stands(&mut self, entry: &Entry, line: &str) {
+        let missing = if self.missing.holds_back() { &mut self.missing } else { &mut self.lines };
+        if missing.holds_back() {
+            missing.add(entry);
+            self.stood.add(line);
+        }
+    }
+
+    fn write(&mut self) {
+        if self.text.is_empty() {
+            return;
+        }
+        match self.log.write_all(self.text.as_bytes()) {
+            Ok(()) => {
+                self.length += self.text.len() as u64;
+                self.lines = Missing::default();
+                self.stood = Ahead::default();
+            }
+            Err(_) => {
+                self.missing = std::mem::take(&mut self.lines);
+                // Where nothing may be taken from the file, whole lines before the torn one stand.
+                if self.log.set_len(self.length).is_err() {
+                    let taken = self.log.metadata().map_or(0, |meta| meta.len().saturating_sub(self.length));
+                    let whole = self.text.split_inclusive('\n').scan(0, |end, line| {
+                        *end += line.len() as u64;
+                        (*end <= taken).then_some(line)
+                    });
+                    for line in whole {
+                        self.stood.add(line);
+                    }
+                }
+            }
+        }
+        self.text.clear();
+    }
 }
 
 /// The chat lines of the log from this byte on, where a `room`'s lines stand: that room's, or, if it is none, all. And the
 /// room whose lines stand last.
 fn read(log: &mut File, from: u64, room: Option<RoomId>) -> io::Result<(AheadIn, Option<RoomId>)> {
+    let (mut found, mut here) = (AheadIn::new(), room);
+    each_logged(log, from, |line| {
+        here = format::room_of(line).or(here);
+        if let Some(here) = here.filter(|here| room.is_none_or(|room| room == *here)) {
+            found.entry(here).or_default().add(line);
+        }
+    })?;
+    Ok((found, here))
+}
+
+/// Calls `take` with every line of the log from this byte on.
+fn each_logged(log: &mut File, from: u64, mut take: impl FnMut(&str)) -> io::Result<()> {
     log.seek(SeekFrom::Start(from))?;
-    let mut reader = BufReader::new(&*log);
-    let (mut found, mut here, mut line) = (AheadIn::new(), room, Vec::new());
+    let (mut reader, mut line) = (BufReader::new(&*log), Vec::new());
     loop {
         line.clear();
         if (&mut reader).take(LINE_BYTES_MAX).read_until(b'\n', &mut line)? == 0 {
-            return Ok((found, here));
+            return Ok(());
         }
-        let line = String::from_utf8_lossy(&line);
-        here = format::room_of(&line).or(here);
-        if let Some(here) = here.filter(|here| room.is_none_or(|room| room == *here)) {
-            found.entry(here).or_default().add(&line);
-        }
+        take(&String::from_utf8_lossy(&line));
     }
 }
 
@@ -90,10 +199,9 @@ fn each_line(opened: &Opened, after: Index, mut take: impl FnMut(usize, &Entry, 
     read.map_err(|error| io::Error::other(error.to_string()))
 }
 
-fn was_to_be_logged(entry: &Entry, shown: &Shown) -> bool {
-    // What was shown out of the log's order was logged then, with the timestamp of then.
-    let before = entry.line().is_some_and(|line| shown.lines.get(&line.id.key()).is_some_and(|&n| line.id.n <= n));
-    entry.index > shown.up_to && !before
+/// Whether a line was shown out of the log's order: then it was to be logged at that moment, with the timestamp of then.
+fn was_shown(entry: &Entry, shown: &Shown) -> bool {
+    entry.line().is_some_and(|line| shown.lines.get(&line.id.key()).is_some_and(|&n| line.id.n <= n))
 }
 
 #[cfg(test)]
@@ -164,7 +272,8 @@ mod tests {
         fn mend(&self, room: Option<RoomId>, log: &str) -> (String, AheadIn) {
             std::fs::write(self.log(), log).unwrap();
             let mut file = File::options().read(true).append(true).open(self.log()).unwrap();
-            let mut ahead = mend_log(&self.open(room), &mut file).unwrap();
+            let Mended { mut ahead, missing } = mend_log(&self.open(room), &mut file).unwrap();
+            assert!(missing.is_empty());
             ahead.retain(|_, lines| !lines.is_empty());
             (std::fs::read_to_string(self.log()).unwrap(), ahead)
         }
@@ -177,6 +286,37 @@ mod tests {
         let (mended, ahead) = files.mend(Some(ROOM), &(log.clone() + &logged(20, "two")));
         assert_eq!(mended, log + &logged(20, "two") + &logged(30, "three"));
         assert!(ahead.is_empty(), "{ahead:?}");
+    }
+
+    #[test]
+    fn what_was_cut_before_it_was_logged_is_added() {
+        let log = logged(10, "one") + &logged(15, "two");
+        let files = Files::new(&["one", "two", "three"], 1, log.len());
+        // All of them stood elsewhere when the log was cut.
+        let key = entry(1, "one").line().unwrap().id.key();
+        let mut history = files.open(Some(ROOM)).history;
+        history.save(&Record::Shown(Shown { up_to: Index(0), lines: [(key, 3)].into() })).unwrap();
+        history.commit().unwrap();
+        drop(history);
+        let expected = log.clone() + &logged(30, "three");
+        assert_eq!(files.mend(Some(ROOM), &log), (expected.clone(), AheadIn::new()));
+        assert_eq!(files.mend(Some(ROOM), &expected), (expected, AheadIn::new()));
+    }
+
+    #[test]
+    fn what_a_full_disk_does_not_take_is_missing() {
+        let log = logged(10, "one");
+        let files = Files::new(&["one", "two", "ok", "four"], 1, log.len());
+        let log = log + &logged(30, "ok");
+        std::fs::write(files.log(), &log).unwrap();
+        // Whatever is written to it fails.
+        let mut full = File::open(files.log()).unwrap();
+        let Mended { mut ahead, missing } = mend_log(&files.open(Some(ROOM)), &mut full).unwrap();
+        assert_eq!(std::fs::read_to_string(files.log()).unwrap(), log);
+        assert!(missing.holds_back());
+        // What stands between those that are missing is met again where they are read.
+        assert!(ahead.get_mut(&ROOM).unwrap().take(&logged(30, "ok")) && ahead[&ROOM].is_empty());
+        assert_eq!(files.mend(Some(ROOM), &log).0, log + &logged(20, "two") + &logged(40, "four"));
     }
 
     #[test]
@@ -209,6 +349,14 @@ mod tests {
         let (mended, ahead) = files.mend(Some(ROOM), &logged(20, "two"));
         assert_eq!(mended, logged(20, "two") + &logged(30, "three"), "what a rotation has taken away stays away");
         assert!(ahead.is_empty(), "{ahead:?}");
+    }
+
+    #[test]
+    fn a_log_that_has_lost_its_end_gets_it_again() {
+        let files = Files::new(&["one", "two", "three", "four"], 3, 1_000);
+        let expected = logged(10, "one") + &logged(20, "two") + &logged(30, "three") + &logged(40, "four");
+        assert_eq!(files.mend(Some(ROOM), &logged(10, "one")).0, expected);
+        assert_eq!(files.mend(Some(ROOM), "").0, logged(40, "four"), "a new file");
     }
 
     #[test]

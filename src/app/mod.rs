@@ -26,14 +26,15 @@ use crate::net::{self, Command};
 use crate::ring::{self, AuthorId, RoomId, SessionId, Stop, Timing, Uid};
 use crate::status::server::Server;
 use crate::store::{self, LogMark, Opened};
-use crate::ui::ahead::AheadIn;
 use crate::ui::format;
 use crate::ui::herald::{Clock, Herald, Marks, Place as InRoom};
+use crate::ui::missing::Past;
 use crate::ui::screen::Screen;
 use crate::ui::talk::{OwnLines, Talk};
 use crate::ui::terminal::Restore;
 use crate::ui::waiting;
 use input::Input;
+use mending::Mended;
 
 /// What threads tell the loop; each of them tells at most one thing.
 const NEWS_MAX: usize = 8;
@@ -101,14 +102,14 @@ async fn be_member(chat: &Chat) -> Result<(), Failure> {
     }
     let (news, mut told) = mpsc::channel(NEWS_MAX);
     let log_news = news.clone();
-    let mut ahead = AheadIn::default();
+    let mut mended = Mended::default();
     let log = match chat.ephemeral {
         true => ChatLog::none(),
         false => ChatLog::open(
             &chat.data_dir,
             port,
             |file| {
-                ahead = mending::mend_log(&opened, file)?;
+                mended = mending::mend_log(&opened, file)?;
                 Ok(())
             },
             // Where it finds no room there is other news of it, not yet told.
@@ -149,6 +150,7 @@ async fn be_member(chat: &Chat) -> Result<(), Failure> {
     tokio::spawn(mark_log(marks.clone(), log.writer(), running.urgent.clone()));
     answer_status(place.listens, running.urgent.clone());
     let (in_room, entered) = watch::channel(InRoom::None);
+    let Mended { mut ahead, missing } = mended;
     let herald = Herald {
         log: log.writer(),
         screen: screen.clone(),
@@ -165,6 +167,8 @@ async fn be_member(chat: &Chat) -> Result<(), Failure> {
         logged: logged.0,
         ahead: saved_room.and_then(|room| ahead.remove(&room)).unwrap_or_default(),
         elsewhere: ahead,
+        missing,
+        past: Past::of(running.urgent.clone()),
         failing: failing.clone(),
     };
     let notices = running.notices;
@@ -396,10 +400,7 @@ impl Member {
                 self.log.tell = None;
                 let name = &self.log_name;
                 match (std::mem::take(&mut self.log.told), lost) {
-                    (_, 1..) => {
-                        self.screen
-                            .event(&format!("{name} lacks {lost} bytes that found no room; the history has them"));
-                    }
+                    (_, 1..) => self.screen.event(&format!("{name} is written again, but for {lost} bytes of events")),
                     (true, 0) => self.screen.event(&format!("{name} is written again, and whole")),
                     (false, 0) => {}
                 }

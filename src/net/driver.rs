@@ -14,7 +14,8 @@ use super::links::{Links, overflowed};
 use super::notices::Notices;
 use super::task::Task;
 use super::{Command, Meter};
-use crate::ring::{ConnId, Event, Input, Node, Now, Output, Stop, SyncId, Text, Time, WallMs};
+use crate::ring::limits::BATCH_BYTES_MAX;
+use crate::ring::{ConnId, Event, Found, Input, Node, Now, Output, Stop, SyncId, Text, Time, WallMs, Wanted};
 use crate::store::Store;
 
 /// Between two looks at the store.
@@ -232,6 +233,12 @@ where
                 let _ = answer.send(self.node.status());
                 Ok(())
             }
+            Command::Past { from, answer } => {
+                if let Found::Log(entries) = self.read(&Wanted::Log { from, bytes_max: BATCH_BYTES_MAX })? {
+                    let _ = answer.send(entries);
+                }
+                Ok(())
+            }
         }
     }
 
@@ -307,8 +314,7 @@ where
                 })))?;
             }
             Output::Read(id, wanted) => {
-                let found =
-                    self.store.read(&wanted).map_err(|error| error.into().context("cannot read the history"))?;
+                let found = self.read(&wanted)?;
                 self.answer(Input::Read(id, found));
             }
             Output::Cut(keep) => {
@@ -337,6 +343,10 @@ where
             Output::Stop(stop) => self.stop = Some(stop),
         }
         Ok(())
+    }
+
+    fn read(&mut self, wanted: &Wanted) -> anyhow::Result<Found> {
+        self.store.read(wanted).map_err(|error| error.into().context("cannot read the history"))
     }
 
     /// Puts what was read behind the earlier answers, before the ends of connections.

@@ -41,7 +41,7 @@ use links::Links;
 use notices::Notices;
 use task::Task;
 
-use crate::ring::{Config, Event, Lamport, Node, Status, Stop, Text};
+use crate::ring::{Config, Entry, Event, Index, Lamport, Node, Status, Stop, Text};
 use crate::store::{Health, LogMark, Store};
 
 /// What a frontend wants of the node.
@@ -55,6 +55,13 @@ pub enum Command {
     Logged(LogMark),
     /// Answer with the node's state at this moment.
     Status(oneshot::Sender<Status>),
+    /// Answer with entries of the history.
+    Past {
+        /// The first.
+        from: Index,
+        /// As many as fit into [`BATCH_BYTES_MAX`](crate::ring::limits::BATCH_BYTES_MAX), at least one if there is one.
+        answer: oneshot::Sender<Vec<Arc<Entry>>>,
+    },
 }
 
 /// What a frontend is told.

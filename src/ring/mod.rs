@@ -329,6 +329,8 @@ pub enum Event {
     Rebased {
         /// Lines.
         lines: u64,
+        /// The last entry that stands.
+        keep: Index,
     },
     /// Everything that I wrote up to this number of my session stands in my log and at another member
     /// (alone: in my log).

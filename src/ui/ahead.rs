@@ -44,9 +44,19 @@ impl Ahead {
         true
     }
 
+    /// Adds all of these.
+    pub fn join(&mut self, mut others: Self) {
+        self.lines.append(&mut others.lines);
+    }
+
     /// Takes out this very line. Whether it was there.
     pub fn take_same(&mut self, line: &str) -> bool {
         parse(line).is_some_and(|(stamp, rest)| self.lines.remove(&(short(rest), stamp)))
+    }
+
+    /// Whether this very line is there.
+    pub fn has_same(&self, line: &str) -> bool {
+        parse(line).is_some_and(|(stamp, rest)| self.lines.contains(&(short(rest), stamp)))
     }
 
     /// Takes out this line, or the oldest that differs in nothing but the timestamp: what was lost and is ordered again

@@ -104,8 +104,8 @@ pub fn event_text(event: &Event) -> Option<String> {
         }
         Event::Relayed { through, leader } => format!("The leader {leader} is reached through {through}"),
         Event::OtherRoom(uid) => format!("another room is now at {uid}"),
-        Event::Rebased { lines: 1 } => "One line goes back into the queue, to be ordered again".to_owned(),
-        Event::Rebased { lines } => format!("{lines} lines go back into the queue, to be ordered again"),
+        Event::Rebased { lines: 1, keep: _ } => "One line goes back into the queue, to be ordered again".to_owned(),
+        Event::Rebased { lines, keep: _ } => format!("{lines} lines go back into the queue, to be ordered again"),
         Event::Misbehaved { conn: _, why } => format!("A peer broke the protocol and lost its link: {why}"),
         Event::NotTaken(text) => format!("not sent: {}", text.as_str()),
         Event::StillElecting => "The room is choosing a leader; waiting".to_owned(),

@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 
@@ -15,6 +16,7 @@ use crate::ring::{Entry, Event, Index, Lamport, Name, RoomId, SessionId, Tail, U
 use crate::store::Health;
 use crate::ui::ahead::{Ahead, AheadIn};
 use crate::ui::format::{self, LineFormat};
+use crate::ui::missing::{Missing, Past};
 use crate::ui::screen::Screen;
 use crate::ui::talk::OwnLines;
 
@@ -70,9 +72,20 @@ pub struct Herald {
     pub ahead: Ahead,
     /// The same, of rooms that this run may turn out to be in.
     pub elsewhere: AheadIn,
+    /// Lines that the log lacks.
+    pub missing: Missing,
+    /// Where they stand.
+    pub past: Past,
     /// Set while the store fails, which is told of.
     pub failing: Arc<AtomicBool>,
 }
+
+/// While lines are missing: between two looks whether the log or the history has moved.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+/// Between two looks whether the history has answered.
+const ANSWER: Duration = Duration::from_millis(2);
+/// Bytes that wait for the file, after which no missing lines are read for it.
+const WAITING_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
 /// Entries after the last mark for which lines that the log holds ahead of the history are waited for; beyond, whoever had
 /// them is not believed to come back. Each start reads as many at most.
@@ -169,7 +182,7 @@ impl Herald {
     pub fn run(mut self, mut notices: mpsc::Receiver<Vec<Notice>>) {
         let mut lines = LineFormat::default();
         let (mut log, mut screen) = (String::new(), String::new());
-        while let Some(batch) = notices.blocking_recv() {
+        while let Some(batch) = self.next(&mut notices, &mut lines) {
             for notice in batch {
                 match notice {
                     Notice::Clock(at) => self.clock.witness(at),
@@ -192,12 +205,54 @@ impl Herald {
         self.caught_up(&mut log, &mut screen);
     }
 
+    /// The next notices; meanwhile what is missing is written.
+    fn next(&mut self, notices: &mut mpsc::Receiver<Vec<Notice>>, lines: &mut LineFormat) -> Option<Vec<Notice>> {
+        if !self.missing.holds_back() {
+            return notices.blocking_recv();
+        }
+        // A channel alone cannot be waited for until a time. Without a timer, what is missing is written as notices come.
+        let Ok(timer) = tokio::runtime::Builder::new_current_thread().enable_time().build() else {
+            self.catch_up_log(lines);
+            return notices.blocking_recv();
+        };
+        while self.missing.holds_back() {
+            let moves = self.catch_up_log(lines);
+            // Nothing tells when the file takes something again, or when an entry is appended that nobody is told of.
+            let pause = match self.past.is_asked() {
+                _ if moves => Duration::ZERO,
+                true => ANSWER,
+                false => LOOK_AGAIN,
+            };
+            if let Ok(came) = timer.block_on(async { tokio::time::timeout(pause, notices.recv()).await }) {
+                return came;
+            }
+        }
+        notices.blocking_recv()
+    }
+
+    /// One step of writing what is missing. Whether the next can be made at once.
+    fn catch_up_log(&mut self, lines: &mut LineFormat) -> bool {
+        // Before it is in its room, the log does not say whose lines they are.
+        let is_in = self.place.borrow().is_some();
+        if !is_in || self.log.is_failing() || self.log.waits() > WAITING_BYTES_MAX {
+            return false;
+        }
+        let (mut log, ahead) = (String::new(), &mut self.ahead);
+        let moves =
+            self.past.read(&mut self.missing, |entry| push_line(entry, lines, ahead, &mut log, &mut String::new()));
+        self.hand_over(&mut log, &mut String::new());
+        moves
+    }
+
     fn hand_over(&mut self, log: &mut String, screen: &mut String) {
         if !log.is_empty() {
             self.log.push(log);
             log.clear();
-            self.mark();
+            if self.log.is_full() {
+                self.missing.hold_back();
+            }
         }
+        self.mark();
         match &mut self.away {
             Some(away) => away.keep(screen),
             None => self.screen.push(screen),
@@ -205,13 +260,14 @@ impl Herald {
         screen.clear();
     }
 
-    /// Marks how far the log goes. Not while it holds what the history does not: the next run must find that again, behind
-    /// the last mark.
+    /// Marks how far the log goes. Not while it holds what the history does not, or lacks what the history holds: the next
+    /// run must find that again, behind the last mark.
     fn mark(&mut self) {
         if self.last.is_some_and(|last| last.index.0 > self.logged.0.saturating_add(AHEAD_ENTRIES_MAX)) {
             self.ahead = Ahead::default();
         }
         if self.ahead.is_empty()
+            && self.missing.is_empty()
             && let Some(tail) = self.last.take()
         {
             self.marks.push(self.log.handed(), tail);
@@ -248,7 +304,8 @@ impl Herald {
             }
             Event::CatchUp { lines } => self.catch_up(*lines, log, screen),
             Event::CaughtUp => self.caught_up(log, screen),
-            Event::Rebased { .. } => {
+            Event::Rebased { lines: _, keep } => {
+                self.missing.cut(*keep);
                 // What was logged may stand no more.
                 self.last = None;
                 self.tell_event(event, log, screen);
@@ -273,9 +330,11 @@ impl Herald {
     }
 
     fn line(&mut self, entry: &Entry, lines: &mut LineFormat, log: &mut String, screen: &mut String) {
-        let start = log.len();
-        if lines.push(entry, log, screen) && !self.ahead.is_empty() && self.ahead.take(&log[start..]) {
-            log.truncate(start);
+        if self.missing.holds_back() {
+            self.missing.add(entry);
+            lines.push(entry, &mut String::new(), screen);
+        } else {
+            push_line(entry, lines, &mut self.ahead, log, screen);
         }
     }
 
@@ -311,12 +370,19 @@ impl Herald {
     }
 }
 
+/// Appends a line to both; not to a log that has it already.
+fn push_line(entry: &Entry, lines: &mut LineFormat, ahead: &mut Ahead, log: &mut String, screen: &mut String) {
+    let start = log.len();
+    if lines.push(entry, log, screen) && !ahead.is_empty() && ahead.take(&log[start..]) {
+        log.truncate(start);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
     use std::io::Read as _;
-    use std::time::Duration;
 
     use super::*;
     use crate::chatlog::{ChatLog, DASHES};
@@ -360,6 +426,8 @@ mod tests {
             logged: Index(0),
             ahead,
             elsewhere: AheadIn::default(),
+            missing: Missing::default(),
+            past: Past::of(mpsc::channel(1).0),
             failing: Arc::default(),
         };
         let (sender, notices) = mpsc::channel(batches.len().max(1));

@@ -11,6 +11,7 @@
 pub mod ahead;
 pub mod format;
 pub mod herald;
+pub mod missing;
 pub mod pipe;
 pub mod screen;
 pub mod talk;

@@ -3,7 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, and its name says what it shows")]
 #![expect(clippy::print_stderr, reason = "a test says when it is skipped")]
 
+#[path = "../faults/disk.rs"]
+#[allow(dead_code, reason = "shared: some of it is for tests/faults")]
+mod disk;
 mod errors;
+mod full;
 mod harness;
 mod history;
 mod log;

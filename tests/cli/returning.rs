@@ -77,7 +77,7 @@ fn a_file_of_the_version_before_is_made_todays_and_its_room_comes_back() {
         assert_eq!(code, 0);
         dir = left;
         let said = run(program(&dir.0, &["history", "-p", &port.to_string()]), b"");
-        assert!(said.out.contains("): one"), "{} {}", said.out, said.err);
+        assert!(said.out.contains("]: one"), "{} {}", said.out, said.err);
     }
 }
 

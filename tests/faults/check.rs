@@ -1,6 +1,7 @@
 //! What must hold once everything is healed: the simulator's invariants, seen from outside.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::time::Instant;
 
 use serde_json::Value;
 
@@ -58,6 +59,11 @@ impl Verdict {
         self.diverged += 1;
         self.say(what);
     }
+
+    fn unlogged(&mut self, what: impl FnOnce() -> String) {
+        self.unlogged += 1;
+        self.say(what);
+    }
 }
 
 /// A line of the history.
@@ -100,8 +106,9 @@ pub fn judge(evidence: &Evidence, nobody_moves: bool) -> Verdict {
         screen(run, &book, nobody_moves, &mut verdict);
         causes(run, &book, &mut verdict);
     }
+    let typed_at = evidence.runs.iter().map(|run| (run.tag.as_str(), run.typed.as_slice())).collect();
     for log in &evidence.logs {
-        chat_log(log, &book, &mut verdict);
+        chat_log(log, &book, &typed_at, &mut verdict);
     }
     verdict
 }
@@ -206,8 +213,8 @@ fn causes(run: &Seen, book: &Book, verdict: &mut Verdict) {
     }
 }
 
-/// No line stands twice in a chat log; counts what is not there.
-fn chat_log(log: &Log, book: &Book, verdict: &mut Verdict) {
+/// No line stands twice in a chat log, and none is missing that was typed since its owner has been in the room.
+fn chat_log(log: &Log, book: &Book, typed_at: &HashMap<&str, &[Instant]>, verdict: &mut Verdict) {
     let mut seen = HashMap::new();
     for chat in &log.chats {
         if let Some(before) = seen.insert(chat.text.as_str(), chat.ts) {
@@ -216,9 +223,11 @@ fn chat_log(log: &Log, book: &Book, verdict: &mut Verdict) {
             });
         }
     }
-    let from = match log.whole {
-        true => 0,
-        false => log.chats.iter().filter_map(|chat| book.places.get(chat.text.as_str())).min().copied().unwrap_or(0),
-    };
-    verdict.unlogged += book.lines[from..].iter().filter(|line| !seen.contains_key(line.text)).count() as u64;
+    let Some(since) = log.since else { return };
+    for line in book.lines.iter().filter(|line| !seen.contains_key(line.text)) {
+        let at = Chat::number(line.text).and_then(|(tag, n)| typed_at.get(tag)?.get(usize::try_from(n).ok()?));
+        if at.is_some_and(|at| *at > since) {
+            verdict.unlogged(|| format!("{}: {:?} ({}) is missing in its chat log", log.name, line.text, line.ts));
+        }
+    }
 }

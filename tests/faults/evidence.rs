@@ -6,7 +6,7 @@ use std::time::Instant;
 use serde_json::Value;
 
 use crate::harness::{Chat, Node, pause, soon};
-use crate::world::World;
+use crate::world::{Run, World};
 
 /// One life of a node, as its owner saw it.
 pub struct Seen {
@@ -31,8 +31,8 @@ pub struct Seen {
 pub struct Log {
     pub name: String,
     pub chats: Vec<Chat>,
-    /// It begins with the room.
-    pub whole: bool,
+    /// Its owner was in the room since.
+    pub since: Option<Instant>,
 }
 
 /// Everything that can be looked at from outside.
@@ -66,8 +66,8 @@ impl Evidence {
                     left: run.left,
                 });
             }
-            let whole = place.runs.iter().all(|run| run.kept);
-            logs.push(Log { name: place.name.clone(), chats: log(place.node(), end), whole });
+            let since = place.runs.iter().filter(|run| run.kept).find_map(Run::entered_at);
+            logs.push(Log { name: place.name.clone(), chats: log(place.node(), end), since });
         }
         Self { histories, runs, logs, by_hand: world.by_hand.clone() }
     }
@@ -90,9 +90,10 @@ fn histories(nodes: &[&Node]) -> Vec<(String, Vec<Value>)> {
     }
 }
 
-/// The chat log, once it holds this line, or when it has had time enough.
+/// The chat log, once it holds this line, or when it has had time enough: a disk that was full takes what is missing a
+/// while later.
 fn log(node: &Node, end: Option<&str>) -> Vec<Chat> {
-    let until = soon(5);
+    let until = soon(20);
     loop {
         let log = node.log_chats();
         if end.is_none_or(|end| log.iter().any(|chat| chat.text == end)) || Instant::now() > until {

@@ -26,7 +26,7 @@ pub struct Tally {
     pub diverged: u64,
     /// Lines that a person was shown at a place that they have left since: the price of partitions.
     pub moved: u64,
-    /// Lines of the history that a chat log lacks: written in the moment of a kill, or while its disk was full.
+    /// Lines of the history that a chat log lacks, typed since its owner was in the room.
     pub unlogged: u64,
     /// Epochs after the first of each room.
     pub elections: u64,
@@ -50,7 +50,7 @@ impl Tally {
     }
 
     pub fn wrong(&self) -> bool {
-        !self.failed.is_empty() || self.lost + self.doubled + self.diverged > 0
+        !self.failed.is_empty() || self.lost + self.doubled + self.diverged + self.unlogged > 0
     }
 }
 

@@ -35,7 +35,13 @@ impl Run {
 
     /// It has told its owner who it is in which room: after that its files know that room.
     fn entered(&self) -> bool {
-        self.node.screen.look(|shown| shown.events.iter().any(|(_, line)| line.starts_with("/// you are ")))
+        self.entered_at().is_some()
+    }
+
+    /// When it has.
+    pub fn entered_at(&self) -> Option<Instant> {
+        let told = |(_, line): &&(Instant, String)| line.starts_with("/// you are ");
+        self.node.screen.look(|shown| shown.events.iter().find(told).map(|(at, _)| *at))
     }
 }
 

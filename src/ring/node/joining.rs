@@ -174,7 +174,7 @@ impl Node {
         self.ring_changed = true;
         members.into_iter().for_each(|uid| self.meet(uid));
         if lines > 0 {
-            self.event(Event::Rebased { lines });
+            self.event(Event::Rebased { lines, keep: self.log.tail().index });
         }
         match &self.phase {
             Phase::Joining(joining) if joining.accepted.is_some() => self.attach(),

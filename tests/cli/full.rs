@@ -1,0 +1,96 @@
+//! A chat log on a disk that is full for a while, beside a history that is not.
+
+use std::net::TcpListener;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+use crate::disk::Disk;
+use crate::harness::{Dir, Node, chat_lines, program, until};
+
+/// Two directories: of a node, whose chat log stands in the other, on a disk of its own. `None`, and why: not here.
+fn apart(mebibytes: u32) -> Option<(Disk, Dir, Dir, u16)> {
+    let (dir, small) = (Dir::new(), Dir::new());
+    let disk = match Disk::mount(&small.0, mebibytes) {
+        Ok(disk) => disk,
+        Err(why) => {
+            eprintln!("SKIPPED: {why}");
+            return None;
+        }
+    };
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    symlink(small.0.join("log"), dir.0.join(format!("chat_{port}.log"))).unwrap();
+    Some((disk, small, dir, port))
+}
+
+fn start(dir: Dir, port: u16) -> Node {
+    let command = program(&dir.0, &["-l", "-p", &port.to_string(), "-n", "ann"]);
+    Node::spawn(dir, command)
+}
+
+/// Line `n` of this many bytes; the last 8 tell which.
+fn line(n: usize, bytes: usize) -> String {
+    format!("{}{n:08}", "x".repeat(bytes - 8))
+}
+
+/// Which lines stand in a log, in its order.
+fn numbers(log: &Path) -> Vec<usize> {
+    let log = std::fs::read_to_string(log).unwrap();
+    // The last line may be on its way.
+    let whole = &log[..log.rfind('\n').map_or(0, |end| end + 1)];
+    chat_lines(whole).iter().map(|line| line[line.len() - 8..].parse().unwrap()).collect()
+}
+
+#[test]
+fn what_a_full_disk_takes_no_more_of_is_written_when_there_is_space_however_much_it_is() {
+    const BYTES: usize = 16 * 1024;
+    // More than is kept in memory.
+    const LINES: usize = 1_600;
+    let Some((disk, small, dir, port)) = apart(40) else { return };
+    let mut ann = start(dir, port);
+    ann.feed(line(0, BYTES) + "\n");
+    ann.wait_for("00000000");
+    disk.fill();
+    for n in 1..LINES {
+        ann.feed(line(n, BYTES) + "\n");
+    }
+    ann.wait_for(&format!("{:08}", LINES - 1));
+    disk.free();
+    let log = small.0.join("log");
+    until("the log is whole", || numbers(&log).last() == Some(&(LINES - 1)));
+    ann.feed(line(LINES, BYTES) + "\n");
+    until("the next line follows", || numbers(&log).last() == Some(&LINES));
+    assert_eq!(numbers(&log), (0..=LINES).collect::<Vec<_>>());
+    // The next start finds it so.
+    let (code, _, dir) = ann.leave();
+    assert_eq!(code, 0);
+    let (_, _, _dir) = start(dir, port).leave();
+    assert_eq!(numbers(&log), (0..=LINES).collect::<Vec<_>>());
+}
+
+#[test]
+fn what_a_full_disk_does_not_take_at_the_start_is_written_when_there_is_space() {
+    const BYTES: usize = 1024;
+    let Some((disk, small, dir, port)) = apart(1) else { return };
+    let log = small.0.join("log");
+    let mut ann = start(dir, port);
+    ann.feed(line(0, BYTES) + "\n");
+    until("it stands there", || numbers(&log) == [0]);
+    disk.fill();
+    for n in 1..100 {
+        ann.feed(line(n, BYTES) + "\n");
+    }
+    ann.wait_for("00000099");
+    let mut ann = start(ann.kill(), port);
+    ann.feed(line(100, BYTES) + "\n");
+    ann.wait_for("00000100");
+    disk.free();
+    until("the log is whole", || numbers(&log).last() == Some(&100));
+    assert_eq!(numbers(&log), (0..=100).collect::<Vec<_>>());
+    // What is said later stands behind, and the next start adds nothing.
+    ann.feed(line(101, BYTES) + "\n");
+    until("the next line follows", || numbers(&log).last() == Some(&101));
+    let (code, _, dir) = ann.leave();
+    assert_eq!(code, 0);
+    let (_, _, _dir) = start(dir, port).leave();
+    assert_eq!(numbers(&log), (0..=101).collect::<Vec<_>>());
+}
