@@ -183,6 +183,14 @@ impl LogWriter {
         self.handed().saturating_sub(self.flushed().0)
     }
 
+    /// Puts what the file has taken on the medium; blocks for as long as that takes.
+    ///
+    /// # Errors
+    /// It is not known to be there.
+    pub fn sync(&self) -> io::Result<()> {
+        File::open(&self.shared.path)?.sync_data()
+    }
+
     /// Wakes the writing thread, if it has something to try again.
     pub fn poke(&mut self) {
         if self.is_failing() {

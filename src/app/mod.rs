@@ -269,6 +269,11 @@ async fn mark_log(marks: Marks, mut log: LogWriter, node: mpsc::Sender<Command>)
         let Some((handed, tail)) = marks.reached(flushed) else { continue };
         // What was flushed behind the mark stands at the file's end.
         let bytes = length.saturating_sub(flushed - handed);
+        // The mark must not outlive what it marks. Where the log cannot be synced, a later start compares more of it.
+        let synced = log.clone();
+        if !tokio::task::spawn_blocking(move || synced.sync()).await.is_ok_and(|done| done.is_ok()) {
+            continue;
+        }
         if node.send(Command::Logged(LogMark { tail, bytes })).await.is_err() {
             return;
         }
