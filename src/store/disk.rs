@@ -132,6 +132,7 @@ impl Disk {
         if self.held.is_empty() && group.is_empty() {
             return Ok(());
         }
+        let _way = self.keeper.give_way();
         let mark = match group {
             [] => self.journal.end(),
             _ => Mark::anew(self.journal.end().at)?,
@@ -200,6 +201,7 @@ impl Disk {
     /// Changes the file past the journal: what is journalled from now on counts only where that is done.
     fn change<T>(&mut self, mark: Mark, work: impl FnOnce(&mut Sqlite) -> Result<T, Error>) -> Result<T, Error> {
         debug_assert!(self.held.is_empty(), "what was journalled before is in the file");
+        let _way = self.keeper.give_way();
         self.file.note(mark);
         let done = work(&mut self.file)?;
         self.journal.go_on(mark);
@@ -270,7 +272,11 @@ impl Disk {
 
     /// Notes how far the log that people read is written. May be forgotten.
     pub fn logged(&mut self, mark: LogMark) {
-        if self.fold(&[]).is_ok() && self.file.set_log_mark(mark) == Ok(true) {
+        if self.fold(&[]).is_err() {
+            return;
+        }
+        let _way = self.keeper.give_way();
+        if self.file.set_log_mark(mark) == Ok(true) {
             self.told(0);
         }
     }
@@ -285,7 +291,8 @@ impl Disk {
     /// # Errors
     /// See [`Error`].
     pub fn tend(&mut self) -> Result<(), Error> {
-        if !self.held.is_empty() && self.since.elapsed() >= HELD_FOR {
+        // Who waits for the keeper holds the room up; the journal waits as well.
+        if !self.held.is_empty() && self.since.elapsed() >= HELD_FOR && !self.keeper.is_busy() {
             self.fold(&[])?;
         }
         match self.journal.end().at > JOURNAL_BYTES || !matches!(self.turn, Turn::None) {

@@ -56,6 +56,8 @@ struct Shared {
     tail: AtomicU64,
     /// The thread is at work on the file itself.
     busy: AtomicBool,
+    /// The node wants to write to the file, and may be waiting for it.
+    wanted: AtomicBool,
     stop: AtomicBool,
     failed: Mutex<Option<Error>>,
 }
@@ -111,6 +113,12 @@ impl Keeper {
         self.shared.busy.load(Ordering::Acquire)
     }
 
+    /// The node wants to write to the file, until what is returned is dropped: the thread gives way.
+    pub fn give_way(&self) -> GiveWay {
+        self.shared.wanted.store(true, Ordering::Release);
+        GiveWay(Arc::clone(&self.shared))
+    }
+
     /// A group was written to the journal.
     pub fn journalled(&self) {
         self.shared.journalled.fetch_add(1, Ordering::Release);
@@ -141,6 +149,16 @@ impl Keeper {
     /// What has gone wrong, once.
     pub fn failed(&self) -> Option<Error> {
         self.shared.failed.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+/// See [`Keeper::give_way`].
+#[derive(Debug)]
+pub struct GiveWay(Arc<Shared>);
+
+impl Drop for GiveWay {
+    fn drop(&mut self) {
+        self.0.wanted.store(false, Ordering::Release);
     }
 }
 
@@ -233,8 +251,9 @@ impl Work {
                 continue;
             }
             let written = self.shared.written.load(Ordering::Acquire);
-            if written != moved.0 {
-                moved = (written, Instant::now());
+            let said = written + self.shared.journalled.load(Ordering::Acquire);
+            if said != moved.0 {
+                moved = (said, Instant::now());
             }
             let more = !self.dead && {
                 self.shared.busy.store(true, Ordering::Release);
@@ -305,9 +324,10 @@ impl Work {
                     return false;
                 }
             }
-            let written = self.shared.written.load(Ordering::Acquire);
-            if written != self.log.up_to || self.shared.stop.load(Ordering::Acquire) {
-                // Somebody speaks.
+            let spoken = self.shared.written.load(Ordering::Acquire) != self.log.up_to
+                || self.shared.journalled.load(Ordering::Acquire) != self.journal.up_to;
+            let wanted = self.shared.wanted.load(Ordering::Acquire);
+            if spoken || wanted || self.shared.stop.load(Ordering::Acquire) {
                 return true;
             }
         }

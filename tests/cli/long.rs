@@ -168,5 +168,7 @@ fn proof_15_a_long_past() {
     if held_to_time() {
         assert!(prompt < Duration::from_secs(1) && talks < Duration::from_secs(1), "{prompt:?} {talks:?}");
         assert!(holds < Duration::from_secs(30) && grep < Duration::from_millis(200), "{holds:?} {grep:?}");
+        // Who is held up for longer than a silence is lost to the others.
+        assert!(longest < Duration::from_millis(1500), "a gap of {longest:?} in what others say");
     }
 }
