@@ -124,6 +124,12 @@ impl Run {
     }
 }
 
+/// How a run begins that knows no room.
+fn in_no_room() -> Ask {
+    let uid = "10.0.0.5:2428".parse().unwrap();
+    Ask { room: None, session: SessionId(5), author: AuthorId(5), name: "ann".into(), uid }
+}
+
 /// What was written before with the first so many bytes of what is written now.
 fn torn(before: &[u8], now: &[u8], bytes: usize) -> Vec<u8> {
     let mut torn = now[..bytes.min(now.len())].to_vec();
@@ -203,13 +209,7 @@ fn what_the_journal_holds_goes_to_the_room_it_is_of() {
     fs::write(path_in(&copy).with_extension("db-wal"), files.log).unwrap();
     fs::write(journal::file_of(&path_in(&copy)), files.journal).unwrap();
     // The next run is in no room yet.
-    let ask = Ask {
-        room: None,
-        session: SessionId(5),
-        author: AuthorId(5),
-        name: "ann".into(),
-        uid: "10.0.0.5:2428".parse().unwrap(),
-    };
+    let ask = in_no_room();
     let opened = crate::store::open(&path_in(&copy), &ask).unwrap();
     assert_eq!(opened.saved, crate::ring::Saved::default());
     drop(opened);
@@ -239,13 +239,7 @@ fn a_journal_whose_file_has_lost_its_write_ahead_log_is_kept() {
     // Everything of a young file is in its write-ahead log, but its tables.
     drop(Sqlite::open(&path_in(&copy)).unwrap());
     fs::copy(journal::file_of(&path_in(&run.dir)), journal::file_of(&path_in(&copy))).unwrap();
-    let ask = Ask {
-        room: None,
-        session: SessionId(5),
-        author: AuthorId(5),
-        name: "ann".into(),
-        uid: "10.0.0.5:2428".parse().unwrap(),
-    };
+    let ask = in_no_room();
     let aside = crate::store::open(&path_in(&copy), &ask).unwrap().aside.unwrap();
     assert!(aside.why.contains("journal"), "{}", aside.why);
     let mut kept = aside.path.into_os_string();
