@@ -333,7 +333,7 @@ pub enum Event {
         keep: Index,
     },
     /// Everything that I wrote up to this number of my session stands in my log and at another member
-    /// (alone: in my log).
+    /// (alone: in my log), and is on my medium: no loss of power takes it.
     Sent {
         /// The number of the last line.
         n: u64,
