@@ -18,6 +18,8 @@ pub mod failure;
 #[cfg(feature = "program")]
 pub mod history;
 #[cfg(feature = "program")]
+pub mod identity;
+#[cfg(feature = "program")]
 pub mod net;
 pub mod ring;
 #[cfg(feature = "program")]

@@ -212,6 +212,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::identity::Identity;
     use crate::ring::{
         AuthorId, Body, Epoch, Lamport, Line, LineId, Name, Nonce, Record, SessionId, Text, Uid, WallMs,
     };
@@ -229,7 +230,7 @@ mod tests {
     /// The line at an index, with the timestamp ten times as high.
     fn entry(index: u64, text: &str) -> Arc<Entry> {
         let line = Line {
-            id: LineId { author: AuthorId(1), session: SessionId(9), n: index },
+            id: LineId { author: AuthorId::of_bits(1), session: SessionId(9), n: index },
             lamport: Lamport(index),
             name: Name::parse("ann").unwrap(),
             uid: uid(),
@@ -260,7 +261,13 @@ mod tests {
         }
 
         fn open(&self, room: Option<RoomId>) -> Opened {
-            let ask = Ask { room, session: SessionId(2), author: AuthorId(1), name: "ann".into(), uid: uid() };
+            let ask = Ask {
+                room,
+                session: SessionId(2),
+                identity: Identity::of_seed([1; 32]),
+                name: "ann".into(),
+                uid: uid(),
+            };
             store::open(&self.0.path().join("chat_1.db"), &ask).unwrap()
         }
 

@@ -22,8 +22,9 @@ use tokio::task::JoinHandle;
 use crate::chatlog::{ChatLog, LogNews, LogWriter};
 use crate::cli::{Chat, Start};
 use crate::failure::{Exit, Failure, complain};
+use crate::identity::Identity;
 use crate::net::{self, Command};
-use crate::ring::{self, AuthorId, RoomId, SessionId, Stop, Timing, Uid};
+use crate::ring::{self, RoomId, SessionId, Stop, Timing, Uid};
 use crate::status::server::Server;
 use crate::store::{self, LogMark, Opened};
 use crate::ui::format;
@@ -96,7 +97,7 @@ async fn be_member(chat: &Chat) -> Result<(), Failure> {
     let session = SessionId(random()?);
     let (room, start) = returning::begin(chat, remembered.as_ref(), &place.contacts, RoomId(random()?));
     let port = place.listens.port();
-    let opened = returning::open(chat, port, room, place.uid, (AuthorId(random()?), session))?;
+    let opened = returning::open(chat, port, room, place.uid, (Identity::fresh()?, session))?;
     if let Some(aside) = &opened.aside {
         complain(format_args!("dist-chat: {}", returning::aside_text(aside)));
     }
@@ -129,13 +130,13 @@ async fn be_member(chat: &Chat) -> Result<(), Failure> {
         screen.event(&format!("joining through {contact}"));
     }
     let started = Instant::now();
-    let Opened { history, saved, author, logged, .. } = opened;
+    let Opened { history, saved, identity, logged, .. } = opened;
     let saved_room = saved.room;
     let config = ring::Config {
         uid: place.uid,
         name: chat.name.clone(),
         rename: chat.rename,
-        author,
+        author: identity.author(),
         session,
         seed: random()?,
         start,

@@ -218,7 +218,7 @@ fn greet(there: SocketAddr) -> anyhow::Result<Option<Frame>> {
         version: PROTOCOL_VERSION,
         room: None,
         uid: Uid(stream.local_addr()?),
-        author: AuthorId(getrandom::u64()?),
+        author: AuthorId::of_bits(getrandom::u64()?),
         session: SessionId(getrandom::u64()?),
     };
     let mut line = Vec::new();

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use super::place;
 use crate::cli::{self, Chat, Start};
 use crate::failure::{Exit, Failure};
-use crate::ring::{self, AuthorId, Name, RoomId, SessionId, Uid};
+use crate::identity::Identity;
+use crate::ring::{self, Name, RoomId, SessionId, Uid};
 use crate::store::{self, Ask, OpenError, Opened, Peeked};
 
 /// What the files of this port remember. Nothing where they are not to be used, or where the port is not known yet.
@@ -46,9 +47,12 @@ pub fn remembered(chat: &Chat) -> Result<Option<Peeked>, Failure> {
             }
         }
         Err(store::Error::Older(_)) => Ok(None),
-        Err(error @ (store::Error::Newer(_) | store::Error::Unsynced(_) | store::Error::Unwritable(_))) => {
-            Err(unusable(&path, &OpenError::Unusable(error)))
-        }
+        Err(
+            error @ (store::Error::Newer(_)
+            | store::Error::Unsigned
+            | store::Error::Unsynced(_)
+            | store::Error::Unwritable(_)),
+        ) => Err(unusable(&path, &OpenError::Unusable(error))),
     }
 }
 
@@ -123,13 +127,13 @@ pub fn open(
     port: u16,
     room: Option<RoomId>,
     uid: Uid,
-    (author, session): (AuthorId, SessionId),
+    (identity, session): (Identity, SessionId),
 ) -> Result<Opened, Failure> {
     if chat.ephemeral {
-        return Ok(Opened::ephemeral(author));
+        return Ok(Opened::ephemeral(identity));
     }
     let path = store::file_in(&chat.data_dir, port);
-    let ask = Ask { room, session, author, name: chat.name.to_string(), uid };
+    let ask = Ask { room, session, identity, name: chat.name.to_string(), uid };
     store::open(&path, &ask).map_err(|error| unusable(&path, &error))
 }
 
@@ -146,6 +150,9 @@ fn unusable(path: &Path, error: &OpenError) -> Failure {
             format!("it is in use by {who}"),
             "try another port with -p PORT, or another directory with --data-dir DIR",
         ),
+        OpenError::Unusable(error @ store::Error::Unsigned) => {
+            (error.to_string(), "move it away and start again; the older program still reads it")
+        }
         OpenError::Unusable(error @ store::Error::Newer(_)) => {
             (error.to_string(), "try that program, or --data-dir DIR")
         }

@@ -111,7 +111,7 @@ pub fn entries(first: u64, count: u64, text: &Text) -> anyhow::Result<Frame> {
     let epoch = Epoch { round: 1, leader: uid, nonce: Nonce(u64::MAX / 3) };
     let name = Name::parse("leader")?;
     let entry = |index: u64| {
-        let id = LineId { author: AuthorId(u64::MAX / 5), session: SessionId(u64::MAX / 7), n: index };
+        let id = LineId { author: AuthorId::of_bits(u64::MAX / 5), session: SessionId(u64::MAX / 7), n: index };
         let lamport = Lamport(index);
         let line = Line { id, lamport, name: name.clone(), uid, text: text.clone() };
         let wall = WallMs(1_800_000_000_000);

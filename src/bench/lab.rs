@@ -86,7 +86,7 @@ impl Leader {
             uid: Uid(address),
             name: Name::parse("leader")?,
             rename: false,
-            author: AuthorId(getrandom::u64()?),
+            author: AuthorId::of_bits(getrandom::u64()?),
             session: SessionId(getrandom::u64()?),
             seed: getrandom::u64()?,
             start: Start::Found(RoomId(getrandom::u64()?)),

@@ -135,7 +135,7 @@ struct Me {
 
 impl Me {
     fn new(uid: Uid, k: usize) -> anyhow::Result<Self> {
-        let author = AuthorId(getrandom::u64()?);
+        let author = AuthorId::of_bits(getrandom::u64()?);
         let session = SessionId(getrandom::u64()?);
         let hello = Hello { version: PROTOCOL_VERSION, room: None, uid, author, session };
         Ok(Self { hello, name: Name::parse(&format!("thin{k}"))? })

@@ -158,7 +158,7 @@ mod tests {
 
     fn entry(wall: u64, text: &str) -> Entry {
         let line = Line {
-            id: LineId { author: AuthorId(1), session: SessionId(2), n: 3 },
+            id: LineId { author: AuthorId::of_bits(1), session: SessionId(2), n: 3 },
             lamport: Lamport(11),
             name: Name::parse("ann").unwrap(),
             uid: "10.0.0.5:2428".parse().unwrap(),
@@ -188,7 +188,7 @@ mod tests {
         let expected = concat!(
             r#"{"index":9,"ts":12,"time":"2026-11-20T15:04:05.678+01:00","#,
             r#""epoch":{"round":4,"leader":"10.0.0.7:2428"},"name":"ann","address":"10.0.0.5:2428","#,
-            r#""author":"0000000000000001","session":"0000000000000002","n":3,"text":"hello"}"#,
+            r#""author":"0000000000000001000000000000000000000000000000000000000000000000","session":"0000000000000002","n":3,"text":"hello"}"#,
             "\n"
         );
         assert_eq!(json(wall, "hello"), expected);

@@ -177,7 +177,10 @@ fn unusable(path: &Path, error: &Error) -> Failure {
             "start the node: it moves the file aside, and gets its lines from the others".to_owned(),
         ),
         Error::Newer(_) => (error.to_string(), "try that program".to_owned()),
-        Error::Older(_) => (error.to_string(), "start the node once: it makes the file today's".to_owned()),
+        Error::Older(_) => {
+            (error.to_string(), "start the node once: it makes the file today's, or says why it cannot".to_owned())
+        }
+        Error::Unsigned => (error.to_string(), "try that program".to_owned()),
         Error::Unwritable(_) | Error::Unsynced(_) => (
             error.to_string(),
             format!(

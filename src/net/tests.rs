@@ -69,7 +69,7 @@ fn hello() -> Frame {
         version: PROTOCOL_VERSION,
         room: None,
         uid: Uid(SocketAddr::from(([127, 0, 0, 1], 1))),
-        author: AuthorId(1),
+        author: AuthorId::of_bits(1),
         session: SessionId(2),
     })
 }

@@ -34,6 +34,7 @@ pub mod limits;
 mod links;
 mod log;
 mod node;
+mod seal;
 mod summary;
 mod view;
 mod wire;
@@ -48,10 +49,11 @@ pub use frame::{
 };
 pub use id::{
     AuthorId, ConnId, Epoch, Index, Lamport, LineId, Name, NameError, Nonce, Now, ReadId, RoomId, SessionId,
-    SessionKey, Span, StreamId, SyncId, Tail, Text, TextError, Time, Uid, WallMs,
+    SessionKey, Signature, Span, StreamId, SyncId, Tail, Text, TextError, Time, Uid, WallMs,
 };
 pub use limits::Timing;
 pub use node::Node;
+pub use seal::Sign;
 pub use summary::Summary;
 pub use view::{View, between};
 

@@ -239,7 +239,7 @@ mod tests {
 
     fn line(author: u64, n: u64, text: &str) -> Arc<Line> {
         Arc::new(Line {
-            id: LineId { author: AuthorId(author), session: SessionId(author), n },
+            id: LineId { author: AuthorId::of_bits(author), session: SessionId(author), n },
             lamport: Lamport(n),
             name: Name::parse("ann").unwrap(),
             uid: "127.0.0.1:5001".parse().unwrap(),

@@ -11,7 +11,12 @@ use rustix::fs::{FlockOperation, flock};
 
 use super::sqlite::{Error, Sqlite, open_to_read};
 use super::{History, Store as _, journal};
-use crate::ring::{AuthorId, Index, Record, RoomId, Saved, SessionId, Shown, Uid};
+use crate::identity::Identity;
+use crate::ring::{Index, Record, RoomId, Saved, SessionId, Shown, Uid};
+use crate::text;
+
+/// The fact that holds what the owner's identity grows from. The file is its owner's alone to read.
+const IDENTITY: &str = "identity";
 
 /// What a file remembers, read without owning it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,7 +39,7 @@ pub struct Ask {
     /// This run.
     pub session: SessionId,
     /// The identity to take where the file has none.
-    pub author: AuthorId,
+    pub identity: Identity,
     /// The run's name, to be remembered.
     pub name: String,
     /// The address that others dial, to be remembered.
@@ -49,7 +54,7 @@ pub struct Opened {
     /// What it holds.
     pub saved: Saved,
     /// The owner.
-    pub author: AuthorId,
+    pub identity: Identity,
     /// The log that people read is complete up to this index and this many bytes.
     pub logged: (Index, u64),
     /// What was shown beyond the log.
@@ -173,10 +178,10 @@ pub fn open(path: &Path, ask: &Ask) -> Result<Opened, OpenError> {
         }
         other => (other?, lock, None),
     };
-    let ((file, author, saved), lock, aside) = opened;
+    let ((file, identity, saved), lock, aside) = opened;
     let (logged, shown) = (file.log_mark()?, file.shown()?);
     let history = History::kept(file, lock)?;
-    Ok(Opened { history, saved, author, logged, shown, aside })
+    Ok(Opened { history, saved, identity, logged, shown, aside })
 }
 
 /// A write-ahead log or a journal without the file that it belongs to: it would be dropped.
@@ -189,25 +194,25 @@ fn check_beginning(path: &Path) -> Result<(), Error> {
     }
 }
 
-fn enter(path: &Path, ask: &Ask) -> Result<(Sqlite, AuthorId, Saved), Error> {
+fn enter(path: &Path, ask: &Ask) -> Result<(Sqlite, Identity, Saved), Error> {
     let mut file = Sqlite::open(path)?;
     file.replay(&journal::file_of(path))?;
     sync_directory(path);
-    let author = match file.fact("author")?.map(|text| u64::from_str_radix(&text, 16)) {
-        Some(Ok(bits)) => AuthorId(bits),
-        Some(Err(_)) => return Err(Error::Damaged("it holds an author that is none".to_owned())),
-        None => ask.author,
+    let identity = match file.fact(IDENTITY)?.map(|digits| identity_of(&digits)) {
+        Some(Some(identity)) => identity,
+        Some(None) => return Err(Error::Damaged("it holds an identity that is none".to_owned())),
+        None => ask.identity.clone(),
     };
     // A log that a crash has left long may be all that the disk lacks; where it cannot be emptied, what follows says so.
     let _ = file.shrink();
-    file.set_fact("author", &format!("{:016x}", author.0))?;
+    file.set_fact(IDENTITY, &digits_of(&identity))?;
     file.set_fact("name", &ask.name)?;
     file.set_fact("uid", &ask.uid.to_string())?;
     file.set_fact("pid", &std::process::id().to_string())?;
-    file.enter(ask.room, author, ask.session)?;
+    file.enter(ask.room, identity.author(), ask.session)?;
     // What cannot be read is found out here, where it can be moved aside.
     let saved = file.saved()?;
-    Ok((file, author, saved))
+    Ok((file, identity, saved))
 }
 
 /// A new file's name must survive the loss of power as its content does.
@@ -258,8 +263,8 @@ fn move_aside(path: &Path, why: String) -> Result<(Aside, Lock, Option<RoomId>),
     if let Some(name) = left.name {
         file.set_fact("name", &name)?;
     }
-    if let Some(author) = left.author {
-        file.set_fact("author", &format!("{:016x}", author.0))?;
+    if let Some(identity) = left.identity {
+        file.set_fact(IDENTITY, &digits_of(&identity))?;
     }
     if let Some(room) = left.room {
         let mut group = vec![Record::Room(room)];
@@ -272,7 +277,7 @@ fn move_aside(path: &Path, why: String) -> Result<(Aside, Lock, Option<RoomId>),
 /// What a damaged file still says.
 #[derive(Debug, Default)]
 struct Salvaged {
-    author: Option<AuthorId>,
+    identity: Option<Identity>,
     name: Option<String>,
     room: Option<RoomId>,
     book: Vec<Uid>,
@@ -283,18 +288,26 @@ fn salvage(path: &Path) -> Salvaged {
     let Ok(db) = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY) else {
         return Salvaged::default();
     };
-    let author = fact(&db, "author").and_then(|text| u64::from_str_radix(&text, 16).ok()).map(AuthorId);
+    let identity = fact(&db, IDENTITY).and_then(|digits| identity_of(&digits));
     match peek_into(&db) {
-        Ok(peeked) => Salvaged { author, name: peeked.name, room: peeked.rooms.first().copied(), book: peeked.book },
-        Err(_) => Salvaged { author, ..Salvaged::default() },
+        Ok(peeked) => Salvaged { identity, name: peeked.name, room: peeked.rooms.first().copied(), book: peeked.book },
+        Err(_) => Salvaged { identity, ..Salvaged::default() },
     }
+}
+
+fn digits_of(identity: &Identity) -> String {
+    text::hex(&identity.seed())
+}
+
+fn identity_of(digits: &str) -> Option<Identity> {
+    text::unhex(digits).map(Identity::of_seed)
 }
 
 impl Opened {
     /// A history that ends with the process.
-    pub fn ephemeral(author: AuthorId) -> Self {
+    pub fn ephemeral(identity: Identity) -> Self {
         let history = History::ephemeral();
         let saved = history.saved().unwrap_or_default();
-        Self { history, saved, author, logged: (Index(0), 0), shown: Shown::default(), aside: None }
+        Self { history, saved, identity, logged: (Index(0), 0), shown: Shown::default(), aside: None }
     }
 }

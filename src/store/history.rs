@@ -92,7 +92,7 @@ impl History {
         let again = match &error {
             Error::Unwritable(_) => true,
             Error::Unsynced(_) => false,
-            Error::Damaged(_) | Error::Newer(_) | Error::Older(_) => return Err(error),
+            Error::Damaged(_) | Error::Newer(_) | Error::Older(_) | Error::Unsigned => return Err(error),
         };
         if !again {
             disk.give_up();
@@ -322,12 +322,14 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
     use super::*;
-    use crate::ring::{AuthorId, Epoch, Lamport, Line, Nonce, Note, RoomId, SessionId, WallMs};
+    use crate::identity::Identity;
+    use crate::ring::{Epoch, Lamport, Line, Nonce, Note, RoomId, SessionId, WallMs};
     use crate::store::{Ask, open};
 
     fn opened(dir: &tempfile::TempDir, room: Option<RoomId>, session: u64) -> History {
         let uid = "10.0.0.5:2428".parse().unwrap();
-        let ask = Ask { room, session: SessionId(session), author: AuthorId(1), name: "ann".into(), uid };
+        let ask =
+            Ask { room, session: SessionId(session), identity: Identity::of_seed([1; 32]), name: "ann".into(), uid };
         open(&dir.path().join("chat_1.db"), &ask).unwrap().history
     }
 
@@ -440,7 +442,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let history = opened(&dir, None, 1);
         let uid = "10.0.0.5:2429".parse().unwrap();
-        let ask = Ask { room: None, session: SessionId(2), author: AuthorId(1), name: "bob".into(), uid };
+        let ask =
+            Ask { room: None, session: SessionId(2), identity: Identity::of_seed([1; 32]), name: "bob".into(), uid };
         let path = dir.path().join("chat_1.db");
         let held = open(&path, &ask).unwrap_err();
         let who = format!("ann(10.0.0.5:2428), process {}", std::process::id());

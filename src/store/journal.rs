@@ -250,7 +250,7 @@ mod tests {
 
     fn queue(n: u64, text: &str) -> Record {
         Record::Queue(vec![Arc::new(Line {
-            id: LineId { author: AuthorId(1), session: SessionId(2), n },
+            id: LineId { author: AuthorId::of_bits(1), session: SessionId(2), n },
             lamport: Lamport(n),
             name: Name::parse("ann").unwrap(),
             uid: "10.0.0.5:2428".parse().unwrap(),

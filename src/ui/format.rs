@@ -211,7 +211,7 @@ mod tests {
     }
 
     fn member() -> Member {
-        Member { uid: uid(), name: Name::parse("ann").unwrap(), author: AuthorId(1) }
+        Member { uid: uid(), name: Name::parse("ann").unwrap(), author: AuthorId::of_bits(1) }
     }
 
     fn epoch() -> Epoch {
@@ -220,7 +220,7 @@ mod tests {
 
     fn entry(text: &str) -> Entry {
         let line = Line {
-            id: LineId { author: AuthorId(1), session: SessionId(1), n: 1 },
+            id: LineId { author: AuthorId::of_bits(1), session: SessionId(1), n: 1 },
             lamport: Lamport(11),
             name: member().name,
             uid: uid(),

@@ -447,7 +447,7 @@ mod tests {
 
     fn line(index: u64, text: &str) -> Notice {
         let line = Line {
-            id: LineId { author: AuthorId(1), session: SessionId(9), n: index },
+            id: LineId { author: AuthorId::of_bits(1), session: SessionId(9), n: index },
             lamport: Lamport(index),
             name: Name::parse("ann").unwrap(),
             uid: "10.0.0.5:2428".parse().unwrap(),
@@ -495,8 +495,11 @@ mod tests {
 
     #[test]
     fn events_go_to_the_log_with_the_clock_and_some_to_the_screen() {
-        let member =
-            Member { uid: "10.0.0.6:1".parse().unwrap(), name: Name::parse("bob").unwrap(), author: AuthorId(2) };
+        let member = Member {
+            uid: "10.0.0.6:1".parse().unwrap(),
+            name: Name::parse("bob").unwrap(),
+            author: AuthorId::of_bits(2),
+        };
         let batch = || {
             vec![vec![
                 Notice::Clock(Lamport(12)),

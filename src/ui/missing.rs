@@ -161,7 +161,7 @@ mod tests {
     /// The line `n` of a session at an index.
     fn entry(index: u64, session: u64, n: u64) -> Arc<Entry> {
         let uid: Uid = "10.0.0.5:2428".parse().unwrap();
-        let id = LineId { author: AuthorId(1), session: SessionId(session), n };
+        let id = LineId { author: AuthorId::of_bits(1), session: SessionId(session), n };
         let (name, text) = (Name::parse("ann").unwrap(), Text::parse("hello").unwrap());
         let body = Body::Line(Arc::new(Line { id, lamport: Lamport(index), name, uid, text }));
         let epoch = Epoch { round: 1, leader: uid, nonce: Nonce(1) };

@@ -109,7 +109,7 @@ fn answering(room: Option<RoomId>, refusal: Option<Refusal>) -> u16 {
                 version: PROTOCOL_VERSION,
                 room,
                 uid: Uid(address),
-                author: AuthorId(1),
+                author: AuthorId::of_bits(1),
                 session: SessionId(1),
             })
             .encode(&mut answer);

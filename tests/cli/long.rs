@@ -31,7 +31,7 @@ fn held_to_time() -> bool {
 /// The file of a node that has led a room of its own for a long time.
 fn fill(path: &Path, uid: Uid, count: u64) {
     let mut file = Sqlite::open(path).unwrap();
-    let (author, session) = (AuthorId(1), SessionId(2));
+    let (author, session) = (AuthorId::of_bits(1), SessionId(2));
     file.set_fact("author", "0000000000000001").unwrap();
     file.enter(None, author, session).unwrap();
     let epoch = Epoch { round: 1, leader: uid, nonce: Nonce(3) };

@@ -58,26 +58,23 @@ fn a_room_of_one_comes_back_with_its_lines_and_its_name() {
 }
 
 #[test]
-fn a_file_of_the_version_before_is_made_todays_and_its_room_comes_back() {
+fn a_file_from_before_lines_were_signed_is_left_alone_and_said() {
     let port = free_port();
     let mut ann = start(Dir::new(), port, &["-l", "-n", "ann"]);
     ann.feed("one\n");
     ann.wait_for("]: one");
-    let (code, _, mut dir) = ann.leave();
+    let (code, _, dir) = ann.leave();
     assert_eq!(code, 0);
-    for args in [&[][..], &["-l"]] {
-        // The version before knows no journal; its tables are the same.
-        let db = rusqlite::Connection::open(file_in(&dir.0, port)).unwrap();
-        db.execute_batch("PRAGMA user_version = 2; DELETE FROM node WHERE key = 'journal'").unwrap();
-        drop(db);
-        let mut ann = start(dir, port, args);
-        ann.feed("two\n");
-        ann.wait_for("]: two");
-        let (code, _, left) = ann.leave();
-        assert_eq!(code, 0);
-        dir = left;
-        let said = run(program(&dir.0, &["history", "-p", &port.to_string()]), b"");
-        assert!(said.out.contains("]: one"), "{} {}", said.out, said.err);
+    let db = rusqlite::Connection::open(file_in(&dir.0, port)).unwrap();
+    db.execute_batch("PRAGMA user_version = 3").unwrap();
+    drop(db);
+    for args in [vec![], vec!["-l"], vec!["-l", "--new"]] {
+        let mut all = vec!["-p".to_owned(), port.to_string()];
+        all.extend(args.iter().map(|arg: &&str| (*arg).to_owned()));
+        let all: Vec<&str> = all.iter().map(String::as_str).collect();
+        let said = run(program(&dir.0, &all), b"");
+        assert_eq!(said.code, 6, "{args:?}: {}", said.err);
+        assert!(said.err.contains("its lines are not signed"), "{}", said.err);
     }
 }
 

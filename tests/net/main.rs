@@ -189,7 +189,7 @@ async fn flood(to: SocketAddr, chunk: &[u8], bytes: usize) {
 async fn introduced(to: SocketAddr) -> TcpStream {
     let mut hello = Vec::new();
     let uid = Uid(SocketAddr::from(([127, 0, 0, 9], 9)));
-    let (author, session) = (AuthorId(99), SessionId(99));
+    let (author, session) = (AuthorId::of_bits(99), SessionId(99));
     Frame::Hello(Hello { version: PROTOCOL_VERSION, room: Some(RoomId(7)), uid, author, session }).encode(&mut hello);
     let mut peer = TcpStream::connect(to).await.unwrap();
     peer.write_all(&hello).await.unwrap();

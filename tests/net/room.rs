@@ -46,7 +46,7 @@ impl Member {
             uid: Uid(address),
             name: Name::parse(&format!("node{n}")).unwrap(),
             rename: false,
-            author: AuthorId(n),
+            author: AuthorId::of_bits(n),
             session: SessionId(n),
             seed: n,
             start,

@@ -26,7 +26,7 @@ fn text(words: &str) -> Text {
 }
 
 fn key(slot: usize) -> SessionKey {
-    SessionKey { author: AuthorId(slot as u64), session: SessionId(slot as u64) }
+    SessionKey { author: AuthorId::of_bits(slot as u64), session: SessionId(slot as u64) }
 }
 
 fn epoch(round: u64, leader: usize) -> Epoch {
@@ -34,7 +34,7 @@ fn epoch(round: u64, leader: usize) -> Epoch {
 }
 
 fn member(slot: usize) -> Member {
-    Member { uid: uid(slot), name: member_name(slot), author: AuthorId(slot as u64) }
+    Member { uid: uid(slot), name: member_name(slot), author: AuthorId::of_bits(slot as u64) }
 }
 
 fn member_name(slot: usize) -> Name {

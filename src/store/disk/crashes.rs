@@ -8,7 +8,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::*;
-use crate::ring::{AuthorId, RoomId, SessionId};
+use crate::identity::Identity;
+use crate::ring::{RoomId, SessionId};
 use crate::store::files::{Ask, Lock};
 use crate::store::sqlite::crashes::Held;
 use crate::store::sqlite::tests::{Deed, Story, session_key};
@@ -127,7 +128,7 @@ impl Run {
 /// How a run begins that knows no room.
 fn in_no_room() -> Ask {
     let uid = "10.0.0.5:2428".parse().unwrap();
-    Ask { room: None, session: SessionId(5), author: AuthorId(5), name: "ann".into(), uid }
+    Ask { room: None, session: SessionId(5), identity: Identity::of_seed([5; 32]), name: "ann".into(), uid }
 }
 
 /// What was written before with the first so many bytes of what is written now.

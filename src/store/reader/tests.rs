@@ -22,7 +22,7 @@ impl Past {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let mut file = Sqlite::open(&dir.path().join("chat_1.db")).unwrap();
-        file.enter(None, AuthorId(1), SessionId(1)).unwrap();
+        file.enter(None, AuthorId::of_bits(1), SessionId(1)).unwrap();
         file.write(&[Record::Room(RoomId(u64::MAX))]).unwrap();
         Self { dir, file, round: 1, next: 1 }
     }
@@ -38,7 +38,7 @@ impl Past {
         let body = match text {
             "" => Body::Note(Note::Left { uid, lost: true }),
             text => Body::Line(Arc::new(Line {
-                id: LineId { author: AuthorId(1), session: SessionId(self.round), n: i },
+                id: LineId { author: AuthorId::of_bits(1), session: SessionId(self.round), n: i },
                 lamport: Lamport(10 * i),
                 name: Name::parse(name).unwrap(),
                 uid,
@@ -344,7 +344,7 @@ fn two_rooms_in_one_file_do_not_mix() {
     past.index(100);
     let first = past.file.room_no();
     past.file = Sqlite::open(&past.path()).unwrap();
-    past.file.enter(None, AuthorId(1), SessionId(2)).unwrap();
+    past.file.enter(None, AuthorId::of_bits(1), SessionId(2)).unwrap();
     past.file.write(&[Record::Room(RoomId(2))]).unwrap();
     assert_ne!(past.file.room_no(), first);
     past.next = 1;

@@ -99,7 +99,7 @@ impl Held {
         let mut file = Sqlite::open(path).unwrap();
         file.replay(&journal::file_of(path)).unwrap();
         let room = file.rooms().unwrap().first().copied();
-        file.enter(room, AuthorId(LATER), SessionId(LATER)).unwrap();
+        file.enter(room, AuthorId::of_bits(LATER), SessionId(LATER)).unwrap();
         let pending = match file.read(&Wanted::Pending { after: None }).unwrap() {
             Found::Pending(lines) => lines.into_iter().map(|(_, line)| Line::clone(&line)).collect(),
             Found::Log(_) => panic!("the store answers what it was asked"),

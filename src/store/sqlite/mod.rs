@@ -47,6 +47,8 @@ pub enum Error {
     Newer(usize),
     /// The file has tables of an older version, and cannot be changed here.
     Older(usize),
+    /// The file holds rooms of an older program, whose lines nobody has signed: no member would take them.
+    Unsigned,
 }
 
 impl fmt::Display for Error {
@@ -55,6 +57,9 @@ impl fmt::Display for Error {
             Self::Unwritable(why) | Self::Unsynced(why) | Self::Damaged(why) => f.write_str(why),
             Self::Newer(version) => write!(f, "a newer program wrote it (version {version} of its tables)"),
             Self::Older(version) => write!(f, "an older program wrote it (version {version} of its tables)"),
+            Self::Unsigned => {
+                f.write_str("an older program wrote it, and its lines are not signed: no member would take them")
+            }
         }
     }
 }
@@ -164,7 +169,7 @@ impl Sqlite {
                    ORDER BY entered DESC, room.no DESC, started DESC LIMIT 1";
         let last = self.db.query_row(sql, [], |row| {
             let bits = |column| row.get::<_, i64>(column).map(i64::cast_unsigned);
-            Ok(((row.get(0)?, RoomId(bits(1)?)), AuthorId(bits(2)?), SessionId(bits(3)?)))
+            Ok(((row.get(0)?, RoomId(bits(1)?)), queue::author_at(row, 2)?, SessionId(bits(3)?)))
         });
         let (false, Some((room, author, session))) = (records.is_empty(), last.optional()?) else { return Ok(()) };
         (self.state.room, self.state.author, self.state.session) = (Some(room), author, session);
@@ -464,7 +469,7 @@ impl State {
     /// Of a file that is in no room yet.
     fn new() -> Self {
         Self {
-            author: AuthorId(0),
+            author: AuthorId::of_bits(0),
             session: SessionId(0),
             room: None,
             summary: Summary::default(),
@@ -568,7 +573,7 @@ fn json<T: serde::Serialize>(value: &T) -> Result<String, Error> {
 }
 
 fn author(key: SessionKey) -> Value {
-    Value::Integer(key.author.0.cast_signed())
+    Value::Blob(key.author.0.to_vec())
 }
 
 fn session(key: SessionKey) -> Value {

@@ -12,8 +12,13 @@ use crate::store::MemoryStore;
 use crate::store::memory::fitting;
 
 fn key_at(row: &Row<'_>, column: usize) -> rusqlite::Result<SessionKey> {
-    let bits = |column| row.get::<_, i64>(column).map(i64::cast_unsigned);
-    Ok(SessionKey { author: AuthorId(bits(column)?), session: SessionId(bits(column + 1)?) })
+    let session = row.get::<_, i64>(column + 1).map(i64::cast_unsigned)?;
+    Ok(SessionKey { author: author_at(row, column)?, session: SessionId(session) })
+}
+
+/// The author in a column.
+pub fn author_at(row: &Row<'_>, column: usize) -> rusqlite::Result<AuthorId> {
+    row.get(column).map(AuthorId)
 }
 
 fn line_of(text: &str) -> Result<Arc<Line>, Error> {

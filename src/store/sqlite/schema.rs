@@ -21,8 +21,8 @@ const WAL_BYTES_KEPT: i64 = 64 * 1024 * 1024;
 const STATEMENTS: usize = 64;
 
 /// What brings a file from one version to the next: the first makes version 1 of an empty file.
-const MIGRATIONS: [&str; 3] = [
-    // Numbers of 64 random bits are kept as the signed number of the same bits. `at` is room.no << 40 | index.
+const MIGRATIONS: [&str; 4] = [
+    // Numbers of 64 random bits are kept as the signed number of the same bits, authors as their 32 bytes. `at` is room.no << 40 | index.
     "CREATE TABLE node (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
      CREATE TABLE room (
          no INTEGER PRIMARY KEY, id INTEGER NOT NULL UNIQUE, entered INTEGER NOT NULL,
@@ -51,10 +51,15 @@ const MIGRATIONS: [&str; 3] = [
      CREATE TABLE indexed (room INTEGER PRIMARY KEY, last INTEGER NOT NULL);",
     // A journal belongs to the file: a program that knows none must not go on without it.
     "DELETE FROM node WHERE key = 'journal';",
+    // An author is a public key (32 bytes), and its lines are signed: what was written before is no one's.
+    "DELETE FROM node WHERE key IN ('author', 'journal');",
 ];
 
 /// The version of the file's tables that this program writes.
 pub const SCHEMA_VERSION: usize = MIGRATIONS.len();
+
+/// The first version whose lines are signed.
+const SIGNED_VERSION: usize = 4;
 
 /// Opens the file to write, and makes it today's.
 pub fn open(path: &Path) -> Result<Connection, Error> {
@@ -158,10 +163,17 @@ fn is_empty(db: &Connection) -> Result<bool, Error> {
     Ok(tables == 0)
 }
 
+fn holds_rooms(db: &Connection) -> Result<bool, Error> {
+    Ok(db.query_row("SELECT count(*) > 0 FROM room", [], |row| row.get(0))?)
+}
+
 fn migrate(db: &mut Connection) -> Result<(), Error> {
     let version = version(db)?;
     if version > SCHEMA_VERSION {
         return Err(Error::Newer(version));
+    }
+    if (1..SIGNED_VERSION).contains(&version) && holds_rooms(db)? {
+        return Err(Error::Unsigned);
     }
     for (step, sql) in MIGRATIONS.iter().enumerate().skip(version) {
         let tx = db.transaction()?;

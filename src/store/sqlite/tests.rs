@@ -15,7 +15,7 @@ fn uid(n: u16) -> Uid {
 }
 
 pub(in crate::store) fn session_key(k: usize) -> SessionKey {
-    SessionKey { author: AuthorId(u64::MAX - k as u64), session: SessionId(SESSIONS[k]) }
+    SessionKey { author: AuthorId::of_bits(u64::MAX - k as u64), session: SessionId(SESSIONS[k]) }
 }
 
 fn line(k: usize, n: u64) -> Arc<Line> {
@@ -64,7 +64,7 @@ impl Story {
             0 => Body::Note(Note::Joined(Member {
                 uid: uid(2 + self.index.0 as u16 % 5),
                 name: Name::parse("bob").unwrap(),
-                author: AuthorId(7),
+                author: AuthorId::of_bits(7),
             })),
             1 => Body::Note(Note::Left { uid: uid(2 + self.index.0 as u16 % 5), lost: true }),
             _ => {
@@ -277,13 +277,26 @@ fn an_older_file_becomes_todays() {
         let path = dir.path().join(format!("chat_{version}.db"));
         schema::make_older(&path, version).unwrap();
         let mut file = Sqlite::open(&path).unwrap();
-        file.enter(None, AuthorId(1), SessionId(2)).unwrap();
+        file.enter(None, AuthorId::of_bits(1), SessionId(2)).unwrap();
         let mut story = Story::new(1);
         let entries = (0..10).map(|_| story.entry()).collect();
         file.write(&[Record::Room(RoomId(5)), Record::Append(entries)]).unwrap();
         file.cut(Index(4)).unwrap();
         assert_eq!(file.tail(), Index(4));
     }
+}
+
+#[test]
+fn a_room_from_before_lines_were_signed_is_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("chat_1.db");
+    schema::make_older(&path, 3).unwrap();
+    let db = Connection::open(&path).unwrap();
+    db.execute("INSERT INTO room (id, entered) VALUES (1, 1)", []).unwrap();
+    drop(db);
+    let before = std::fs::read(&path).unwrap();
+    assert_eq!(Sqlite::open(&path).unwrap_err(), Error::Unsigned);
+    assert!(std::fs::read(&path).unwrap() == before, "nothing of it has changed");
 }
 
 #[test]

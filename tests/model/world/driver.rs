@@ -120,7 +120,7 @@ impl State {
             uid: uid(slot),
             name: parsed(Name::parse(&host(slot).to_string())),
             rename: true,
-            author: AuthorId(slot as u64 + 1),
+            author: AuthorId::of_bits(slot as u64 + 1),
             session: SessionId(session),
             seed: session,
             start,

@@ -27,7 +27,7 @@ impl World {
             Rewind::To(keep) => self.slots[slot].disk.rewind(keep),
             Rewind::Erase => {
                 self.slots[slot].disk.rewind(0);
-                self.slots[slot].author = AuthorId(self.rng.bits());
+                self.slots[slot].author = AuthorId::of_bits(self.rng.bits());
             }
         }
         self.tell(|short| short.text(&format!("=== {} starts: {start:?}, disk {rewind:?}", host(slot))));

@@ -249,7 +249,7 @@ impl World {
                 Slot {
                     uid: Uid(address(slot)),
                     name: name(&trace::host(slot)),
-                    author: AuthorId(rng.bits()),
+                    author: AuthorId::of_bits(rng.bits()),
                     host_up: true,
                     process: None,
                     disk: Disk::default(),

@@ -16,7 +16,7 @@ pub fn host(slot: usize) -> String {
 /// Shortens what a trace shows.
 #[derive(Debug, Default)]
 pub struct Short {
-    ids: HashMap<u64, usize>,
+    ids: HashMap<String, usize>,
     hosts: HashMap<String, String>,
 }
 
@@ -57,9 +57,9 @@ impl Short {
             };
             if let Some(name) = self.hosts.get(core) {
                 short.push_str(name);
-            } else if core.len() == 16 && core.bytes().all(|b| b.is_ascii_hexdigit()) {
+            } else if matches!(core.len(), 16 | 64 | 128) && core.bytes().all(|b| b.is_ascii_hexdigit()) {
                 let known = self.ids.len() + 1;
-                let id = *self.ids.entry(u64::from_str_radix(core, 16).unwrap_or(0)).or_insert(known);
+                let id = *self.ids.entry(core.to_owned()).or_insert(known);
                 let _ = write!(short, "#{id}");
             } else {
                 short.push_str(core);
