@@ -235,6 +235,8 @@ mod tests {
             name: Name::parse("ann").unwrap(),
             uid: uid(),
             text: Text::parse(text).unwrap(),
+            act: None,
+            seal: None,
         };
         let epoch = Epoch { round: 1, leader: uid(), nonce: Nonce(1) };
         let body = Body::Line(Arc::new(line));

@@ -137,6 +137,7 @@ async fn be_member(chat: &Chat) -> Result<(), Failure> {
         name: chat.name.clone(),
         rename: chat.rename,
         author: identity.author(),
+        signer: Arc::new(identity),
         session,
         seed: random()?,
         start,

@@ -1,6 +1,7 @@
 //! Where things run: the measured side and the readers each on threads of their own.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -9,9 +10,10 @@ use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::baseline::text;
+use crate::identity::Identity;
 use crate::net::{self, Command};
 use crate::ring::limits::BACKLOG_LINES;
-use crate::ring::{AuthorId, Config, Name, RoomId, Saved, SessionId, Start, Stop, Timing, Uid};
+use crate::ring::{Config, Name, RoomId, Saved, SessionId, Start, Stop, Timing, Uid};
 use crate::store::MemoryStore;
 
 /// Where everything listens.
@@ -82,11 +84,13 @@ impl Leader {
     pub fn start(lab: &Lab) -> anyhow::Result<Self> {
         let listener = TcpListener::bind((LOOPBACK, 0)).context("cannot listen on the loopback interface")?;
         let address = listener.local_addr()?;
+        let identity = Identity::fresh()?;
         let config = Config {
             uid: Uid(address),
             name: Name::parse("leader")?,
             rename: false,
-            author: AuthorId::of_bits(getrandom::u64()?),
+            author: identity.author(),
+            signer: Arc::new(identity),
             session: SessionId(getrandom::u64()?),
             seed: getrandom::u64()?,
             start: Start::Found(RoomId(getrandom::u64()?)),

@@ -13,9 +13,10 @@ use super::limits::{TURN_COMMANDS_MAX, TURN_FRAMES_MAX};
 use super::links::{Links, overflowed};
 use super::notices::Notices;
 use super::task::Task;
+use super::witness::Entered;
 use super::{Command, Meter};
 use crate::ring::limits::BATCH_BYTES_MAX;
-use crate::ring::{ConnId, Event, Found, Input, Node, Now, Output, Stop, SyncId, Text, Time, WallMs, Wanted};
+use crate::ring::{ConnId, Event, Found, Input, Node, Now, Output, Record, Stop, SyncId, Text, Time, WallMs, Wanted};
 use crate::store::Store;
 
 /// Between two looks at the store.
@@ -45,6 +46,8 @@ pub(super) struct Driver<S> {
     pub(super) persisted: (mpsc::Sender<SyncId>, mpsc::Receiver<SyncId>),
     /// When the store is looked after next.
     pub(super) tend: Instant,
+    /// The room, for those who check what was said in it.
+    pub(super) entered: Entered,
 }
 
 /// Where commands come from.
@@ -257,6 +260,11 @@ where
                 return Ok(count);
             }
             Arrival::Gone { conn, why } => self.gone(conn, why)?,
+            Arrival::Forged { conn, forged } => {
+                if self.links.peer(conn).is_some() {
+                    self.step(Input::Forged(conn, forged))?;
+                }
+            }
             Arrival::Dialled { conn, result: Ok(socket) } => {
                 if self.links.dialled(conn, socket) {
                     self.step(Input::Dialled(conn))?;
@@ -304,7 +312,12 @@ where
 
     fn obey(&mut self, output: Output) -> anyhow::Result<()> {
         match output {
-            Output::Save(record) => wrote(self.store.save(&record))?,
+            Output::Save(record) => {
+                if let Record::Room(room) = record {
+                    let _ = self.entered.set(room);
+                }
+                wrote(self.store.save(&record))?;
+            }
             Output::Sync => wrote(self.store.sync())?,
             Output::Persist(id) => {
                 let done = self.persisted.0.clone();

@@ -15,7 +15,8 @@ use super::frames::Unframed;
 use super::inbox::{Arrival, Budget, Ended, Inbox};
 use super::limits::{DIRECT_BYTES_MAX, FLUSH, READ_BYTES_MAX, WRITE_BYTES_MAX, WRITE_FRAMES, WRITE_FRAMES_MAX};
 use super::task::{Task, end_within};
-use crate::ring::ConnId;
+use super::witness::Witness;
+use crate::ring::{ConnId, Forged, Frame};
 
 /// A connection, open or being dialled. Dropping it cuts it.
 #[derive(Debug)]
@@ -172,6 +173,7 @@ async fn read(conn: ConnId, socket: Arc<TcpStream>, rest: BytesMut, inbox: Inbox
 async fn receive(conn: ConnId, socket: &TcpStream, rest: BytesMut, inbox: &Inbox) -> Result<Option<String>, Ended> {
     let budget = Budget::new();
     let mut unframed = Unframed::with(rest);
+    let mut witness = inbox.witness();
     loop {
         loop {
             let bytes = match unframed.find() {
@@ -183,8 +185,13 @@ async fn receive(conn: ConnId, socket: &TcpStream, rest: BytesMut, inbox: &Inbox
             let cost = inbox.afford(&budget, bytes).await?;
             let mut frames = Vec::new();
             let decoded = unframed.decode(&mut frames);
+            let forged = look_through(&mut witness, &mut frames).await;
             if !frames.is_empty() {
                 inbox.put(Arrival::Frames { conn, frames, cost }).await?;
+            }
+            if let Some(forged) = forged {
+                inbox.put(Arrival::Forged { conn, forged }).await?;
+                return std::future::pending().await;
             }
             if let Err(error) = decoded {
                 return Ok(Some(error.to_string()));
@@ -195,6 +202,22 @@ async fn receive(conn: ConnId, socket: &TcpStream, rest: BytesMut, inbox: &Inbox
             Ok(_) => {}
         }
     }
+}
+
+/// Checks who said what, up to the first frame with something that nobody has said; that one and what follows are taken
+/// out.
+async fn look_through(witness: &mut Witness, frames: &mut Vec<Frame>) -> Option<Forged> {
+    for at in 0..frames.len() {
+        if let Err(forged) = witness.check(&frames[at]) {
+            frames.truncate(at);
+            return Some(forged);
+        }
+        // A frame may hold hundreds of signatures: others have their turn.
+        if frames[at].lines().next().is_some() {
+            tokio::task::yield_now().await;
+        }
+    }
+    None
 }
 
 /// Reads to nowhere until the peer has closed too: a socket closed with unread bytes resets the connection, and takes

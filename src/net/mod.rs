@@ -23,6 +23,7 @@ mod notices;
 mod task;
 #[cfg(test)]
 mod tests;
+mod witness;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -41,7 +42,7 @@ use links::Links;
 use notices::Notices;
 use task::Task;
 
-use crate::ring::{Config, Entry, Event, Index, Lamport, Node, Status, Stop, Text};
+use crate::ring::{Config, Entry, Event, Index, Lamport, Node, Start, Status, Stop, Text};
 use crate::store::{Health, LogMark, Store};
 
 /// What a frontend wants of the node.
@@ -113,7 +114,15 @@ where
 {
     let listeners = listeners.into_iter().map(listen).collect::<anyhow::Result<Vec<_>>>()?;
     let meter = Arc::new(Meter::default());
-    let (inbox, arrivals) = Inbox::new();
+    let entered = witness::Entered::default();
+    let (inbox, arrivals) = Inbox::new(entered.clone());
+    // A founder, and whoever comes back, is in its room from the start.
+    if let Some(room) = config.saved.room.or(match config.start {
+        Start::Found(room) => Some(room),
+        Start::Join(_) | Start::Reopen => None,
+    }) {
+        let _ = entered.set(room);
+    }
     let (command_sender, ordered) = mpsc::channel(COMMANDS_MAX);
     let (urgent_sender, urgent) = mpsc::channel(COMMANDS_MAX);
     let (notice_sender, notices) = mpsc::channel(NOTICE_BATCHES_MAX);
@@ -135,6 +144,7 @@ where
         stop: None,
         meter: Arc::clone(&meter),
         persisted: mpsc::channel(1),
+        entered,
         tend: tokio::time::Instant::now(),
     };
     let door = Task::spawn(door.run());

@@ -42,18 +42,18 @@ mod wire;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-pub use entry::{Body, Entry, Line, Member, Note};
+pub use entry::{Act, Body, Entry, Line, Member, Note, Subject};
 pub use frame::{
     Accept, Ack, Answer, Backlog, Batch, DecodeError, Elected, Entries, EpochSpan, Frame, Hello, Join, Meet, Offer,
-    Refusal, Relay, Standing, Submit, Token, Want, Weight,
+    Refusal, Relay, Standing, Submit, Token, Verdict, Want, Weight,
 };
 pub use id::{
-    AuthorId, ConnId, Epoch, Index, Lamport, LineId, Name, NameError, Nonce, Now, ReadId, RoomId, SessionId,
+    AuthorId, ConnId, Digest, Epoch, Index, Lamport, LineId, Name, NameError, Nonce, Now, ReadId, RoomId, SessionId,
     SessionKey, Signature, Span, StreamId, SyncId, Tail, Text, TextError, Time, Uid, WallMs,
 };
 pub use limits::Timing;
 pub use node::Node;
-pub use seal::Sign;
+pub use seal::{Forged, Seal, Sign, seal};
 pub use summary::Summary;
 pub use view::{View, between};
 
@@ -68,6 +68,8 @@ pub struct Config {
     pub rename: bool,
     /// Its owner's lasting identity.
     pub author: AuthorId,
+    /// Signs for it.
+    pub signer: Arc<dyn Sign>,
     /// 64 random bits for this run. Two runs never share one.
     pub session: SessionId,
     /// Where its own pseudo-random numbers (nonces, jitter) start: 64 bits from the system's generator.
@@ -138,6 +140,9 @@ pub enum Input {
     Accepted(ConnId),
     /// A frame has arrived.
     Frame(ConnId, Frame),
+    /// On this connection lines have come that their author has not said ([`Frame::verify`]): its peer has forged them, or
+    /// handed them on without looking. Nothing more comes over it.
+    Forged(ConnId, Forged),
     /// The connection is gone, by the peer's will or by an error. Never follows an [`Output::Close`] of the same.
     Closed(ConnId),
     /// What [`Output::Read`] asked for.
@@ -348,6 +353,13 @@ pub enum Event {
         conn: ConnId,
         /// What was wrong.
         why: &'static str,
+    },
+    /// Somebody has handed on lines that nobody has said. They are refused, and so is it from now on.
+    Forged {
+        /// Who has.
+        by: Member,
+        /// In whose name; `None`: in nobody's who could be named.
+        of: Option<Name>,
     },
     /// A line was submitted although the outbox had no room, or after the good-bye.
     NotTaken(Text),

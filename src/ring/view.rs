@@ -19,7 +19,7 @@ impl View {
             Note::Elected(member) | Note::Joined(member) => {
                 self.members.insert(member.uid, member.clone());
             }
-            Note::Left { uid, .. } => {
+            Note::Left { uid, .. } | Note::Forged { uid, .. } => {
                 self.members.remove(uid);
             }
         }

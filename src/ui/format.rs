@@ -107,6 +107,13 @@ pub fn event_text(event: &Event) -> Option<String> {
         Event::Rebased { lines: 1, keep: _ } => "One line goes back into the queue, to be ordered again".to_owned(),
         Event::Rebased { lines, keep: _ } => format!("{lines} lines go back into the queue, to be ordered again"),
         Event::Misbehaved { conn: _, why } => format!("A peer broke the protocol and lost its link: {why}"),
+        Event::Forged { by, of: Some(of) } => format!(
+            "{0} has handed on a line as of {of} that {of} has not said: it is refused, and so is {0}",
+            Who::from(by)
+        ),
+        Event::Forged { by, of: None } => {
+            format!("{0} has handed on lines that nobody has signed: they are refused, and so is {0}", Who::from(by))
+        }
         Event::NotTaken(text) => format!("not sent: {}", text.as_str()),
         Event::StillElecting => "The room is choosing a leader; waiting".to_owned(),
     })
@@ -120,6 +127,7 @@ pub const fn is_for_screen(event: &Event) -> bool {
         | Event::Leader(_)
         | Event::OtherRoom(_)
         | Event::Rebased { .. }
+        | Event::Forged { .. }
         | Event::NotTaken(_)
         | Event::StillElecting => true,
         Event::Line(_)
@@ -225,6 +233,8 @@ mod tests {
             name: member().name,
             uid: uid(),
             text: Text::parse(text).unwrap(),
+            act: None,
+            seal: None,
         };
         Entry {
             epoch: epoch(),

@@ -136,7 +136,7 @@ fn somebody_who_looks_for_a_room_itself_is_not_taken_for_another_program() {
 fn a_room_of_another_version_refuses() {
     let ended = join(refusing(Refusal::Version(99)), &[]);
     assert_eq!(ended.code, 5, "{}", ended.err);
-    assert!(ended.err.contains("speaks version 99 of the protocol, this program version 1"), "{}", ended.err);
+    assert!(ended.err.contains("speaks version 99 of the protocol, this program version 2"), "{}", ended.err);
 }
 
 #[test]

@@ -4,10 +4,9 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
+use dist_chat::identity::Identity;
 use dist_chat::net::{self, Command, Meter, Notice};
-use dist_chat::ring::{
-    AuthorId, Config, Entry, Event, Name, RoomId, SessionId, Start, Status, Stop, Text, Timing, Uid,
-};
+use dist_chat::ring::{Config, Entry, Event, Name, RoomId, SessionId, Start, Status, Stop, Text, Timing, Uid};
 use dist_chat::store::{MemoryStore, Store as _};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
@@ -42,11 +41,13 @@ impl Member {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let store = MemoryStore::new();
+        let identity = Identity::of_seed([u8::try_from(n).unwrap(); 32]);
         let config = Config {
             uid: Uid(address),
             name: Name::parse(&format!("node{n}")).unwrap(),
             rename: false,
-            author: AuthorId::of_bits(n),
+            author: identity.author(),
+            signer: Arc::new(identity),
             session: SessionId(n),
             seed: n,
             start,

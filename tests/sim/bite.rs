@@ -10,6 +10,7 @@ use dist_chat::ring::{
 
 use crate::check::{Checks, Verdict};
 use crate::world::disk::Disk;
+use crate::world::hand;
 use crate::world::{name, uid};
 
 /// Hosts that obey by hand.
@@ -49,6 +50,8 @@ fn line(author: usize, n: u64, words: &str) -> Line {
         name: member_name(author),
         uid: uid(author),
         text: text(words),
+        act: None,
+        seal: None,
     }
 }
 
@@ -78,6 +81,7 @@ impl Hand {
             name: member_name(slot),
             rename: true,
             author,
+            signer: Arc::new(hand::Hand(author)),
             session,
             seed: 0,
             start: Start::Found(RoomId(1)),

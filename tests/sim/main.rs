@@ -7,6 +7,7 @@
 mod bite;
 mod check;
 mod elections;
+mod forging;
 mod settle;
 mod stories;
 mod swarm;

@@ -91,6 +91,13 @@ impl Node {
             self.other_room(hello.uid);
             return self.refuse(conn, Refusal::Room(mine), "is of another room");
         }
+        if let Some(refusal) = self.shut_out(&hello) {
+            return self.refuse(conn, refusal, "is shut out");
+        }
+        if self.is_shunned(hello.uid) {
+            // Somebody else is there now.
+            self.convicts.values_mut().filter(|at| **at == Some(hello.uid)).for_each(|at| *at = None);
+        }
         let relayed = self.links.carried_by(conn).is_some();
         if relayed && self.links.uid(conn) != Some(hello.uid) {
             return self.misbehaved(conn, "speaks for another");

@@ -219,7 +219,7 @@ impl Node {
             following.ahead = None;
         }
         let mut fresh = Vec::with_capacity(backlog.batch.entries.len());
-        for entry in backlog.batch.entries {
+        for entry in backlog.batch.entries.into_iter().skip(backlog.skip as usize) {
             let Some(line) = entry.line() else { continue };
             let seen = entry.index <= ahead.seen || entry.index > ahead.tail;
             let key = line.id.key();

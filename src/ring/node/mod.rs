@@ -7,6 +7,7 @@ mod beginning;
 mod electing;
 mod entries;
 mod following;
+mod forging;
 mod frames;
 mod joining;
 mod leading;
@@ -22,6 +23,7 @@ mod streaming;
 mod submitting;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use self::neighbours::Neighbours;
@@ -30,11 +32,13 @@ use super::book::Book;
 use super::entry::Line;
 use super::frame::{Frame, Hello};
 use super::id::{
-    ConnId, Epoch, Index, Lamport, LineId, Name, Now, ReadId, RoomId, SessionKey, Span, StreamId, SyncId, Time, Uid,
+    AuthorId, ConnId, Epoch, Index, Lamport, LineId, Name, Now, ReadId, RoomId, SessionKey, Span, StreamId, SyncId,
+    Time, Uid,
 };
-use super::limits::{self, OUTBOX_BYTES_MAX, OUTBOX_LINES_MAX, PROTOCOL_VERSION};
+use super::limits::{self, OUTBOX_BYTES_MAX, OUTBOX_LINE_BYTES_MAX, OUTBOX_LINES_MAX, PROTOCOL_VERSION};
 use super::links::{End, Links};
 use super::log::Log;
+use super::seal::Sign;
 use super::{Config, Event, Input, Output, Record, Start, Timing};
 
 /// One member of a room; see the [module's contract](super).
@@ -43,6 +47,7 @@ pub struct Node {
     // Who I am.
     me: Uid,
     key: SessionKey,
+    hand: Hand,
     name: Name,
     rename: bool,
     start: Start,
@@ -91,6 +96,8 @@ pub struct Node {
     held: u64,
     /// My lines that nobody has acknowledged: where they stand, and the last number there.
     unsent: VecDeque<(Index, u64)>,
+    /// Authors that have handed on lines which nobody has said, and where they were, unless somebody else is there now.
+    convicts: BTreeMap<AuthorId, Option<Uid>>,
     /// The last announcement that I passed on.
     announced: Option<Epoch>,
 
@@ -129,12 +136,20 @@ enum ReadFor {
     Stream(Index),
     /// Entries for somebody who rebases onto this log.
     Pull(ConnId),
-    /// The newest lines for somebody new.
-    Backlog(ConnId, StreamId),
+    /// So many of the newest lines for somebody new.
+    Backlog(ConnId, StreamId, u32),
     /// My pending lines, to offer them to a leader.
     Offer(StreamId),
     /// My pending lines, to order them myself.
     Order,
+}
+
+/// Who signs. Two nodes that differ in this alone are the same: it is a function of the author.
+#[derive(Clone, Debug)]
+struct Hand(Arc<dyn Sign>);
+
+impl Hash for Hand {
+    fn hash<H: Hasher>(&self, _: &mut H) {}
 }
 
 /// Pseudo-random numbers from a seed (splitmix64: Steele, Lea, Flood 2014).
@@ -158,7 +173,7 @@ impl Rng {
 impl Node {
     /// A node that has not begun: its first [`step`](Self::step) begins.
     pub fn new(config: Config) -> Self {
-        let Config { uid, name, rename, author, session, seed, start, saved, backlog, timing } = config;
+        let Config { uid, name, rename, author, signer, session, seed, start, saved, backlog, timing } = config;
         let mut book = Book::default();
         for uid in saved.book.into_iter().filter(|&known| known != uid) {
             book.meet(uid);
@@ -168,6 +183,7 @@ impl Node {
         Self {
             me: uid,
             key: SessionKey { author, session },
+            hand: Hand(signer),
             name,
             rename,
             start,
@@ -198,6 +214,7 @@ impl Node {
             sent: 0,
             held: 0,
             unsent: VecDeque::new(),
+            convicts: BTreeMap::new(),
             announced: None,
             phase: Phase::Unborn,
             links: Links::new(uid, timing),
@@ -238,6 +255,7 @@ impl Node {
             Input::DialFailed { conn, refused: true } => self.end(conn, End::Refused),
             Input::DialFailed { conn, refused: false } => self.end(conn, End::Unreachable),
             Input::Closed(conn) => self.end(conn, End::Closed),
+            Input::Forged(conn, forged) => self.on_forged(conn, &forged),
             Input::Frame(conn, frame) => self.on_frame(conn, frame),
             Input::Read(id, found) => self.on_read(id, found),
             Input::Cut(cut) => self.on_cut(cut),
@@ -256,9 +274,9 @@ impl Node {
 
     /// How many more lines may be submitted now.
     pub fn outbox_room(&self) -> usize {
-        let bytes = OUTBOX_BYTES_MAX.saturating_sub(self.outbox_bytes) / (limits::TEXT_BYTES_MAX + Line::OVERHEAD);
+        let bytes = OUTBOX_BYTES_MAX.saturating_sub(self.outbox_bytes) / OUTBOX_LINE_BYTES_MAX;
         let lines = OUTBOX_LINES_MAX.saturating_sub(self.outbox.len().max(self.on_their_way()));
-        if self.leaving.is_some() { 0 } else { bytes.min(lines) }
+        if self.leaving.is_some() || self.room.is_none() { 0 } else { bytes.min(lines) }
     }
 
     /// Own lines that I, leading, have ordered and that none of my followers has: who leads talks no faster than the
@@ -426,7 +444,7 @@ impl Node {
     /// A direct connection to `uid`, opened if need be.
     fn reach(&mut self, uid: Uid) -> Option<ConnId> {
         self.rearm = true;
-        if uid == self.me { None } else { self.links.reach(self.now.mono, uid, &mut self.out) }
+        if uid == self.me || self.is_shunned(uid) { None } else { self.links.reach(self.now.mono, uid, &mut self.out) }
     }
 
     /// Sends a frame to a uid, over a connection that is opened if need be.

@@ -60,7 +60,7 @@ impl Node {
             ("recent entries", self.log.recent_len(), RECENT_ENTRIES_MAX),
             ("recent bytes", self.log.recent_bytes(), RECENT_BYTES_MAX + limits::TEXT_BYTES_MAX + Line::OVERHEAD),
             ("outbox lines", self.outbox.len(), OUTBOX_LINES_MAX),
-            ("outbox bytes", self.outbox_bytes, OUTBOX_BYTES_MAX + limits::TEXT_BYTES_MAX + Line::OVERHEAD),
+            ("outbox bytes", self.outbox_bytes, OUTBOX_BYTES_MAX + limits::OUTBOX_LINE_BYTES_MAX),
             ("followers", followers, BOOK_NODES_MAX),
             ("offers that wait", offers, BOOK_NODES_MAX),
             ("joins that wait", joins, WAITING_JOINS_MAX),

@@ -1,8 +1,11 @@
 //! What the outside does to nodes, hosts and links.
 
+use std::sync::Arc;
+
 use dist_chat::ring::limits::BACKLOG_LINES;
 use dist_chat::ring::{AuthorId, Config, Input, Node, RoomId, SessionId, Start, Text};
 
+use super::hand::Hand;
 use super::net::Item;
 use super::trace::host;
 use super::{Clock, Happening, Process, World, address};
@@ -43,6 +46,7 @@ impl World {
             name: here.name.clone(),
             rename: true,
             author: here.author,
+            signer: Arc::new(Hand(here.author)),
             session,
             seed: self.rng.bits(),
             start,

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use dist_chat::ring::{ConnId, Event as Told, Frame, Input, Now, Output, Record, Time, WallMs};
+use dist_chat::ring::{
+    Batch, ConnId, DecodeError, Event as Told, Forged, Frame, Input, Now, Output, Record, Time, WallMs,
+};
 
 use super::net::Item;
 use super::trace::{Short, host};
-use super::{Arrival, Happening, MS, World, slot_at};
+use super::{Arrival, Happening, MS, World, hand, slot_at};
 
 /// So many ticks at one instant mean that a node spins.
 const SPINS_MAX: u32 = 1_000;
@@ -61,8 +63,11 @@ impl World {
                     (end.id, end.open) = (Some(id), true);
                     Input::Accepted(id)
                 }
-                Item::Frame(bytes) => match (self.end_id(conn, side), Frame::decode(&bytes)) {
-                    (Some(id), Ok(frame)) => Input::Frame(id, frame),
+                Item::Frame(bytes) => match (self.end_id(conn, side), self.on_the_wire(conn, side, &bytes)) {
+                    (Some(id), Ok(frame)) => match self.looked_through(slot, &frame) {
+                        Ok(()) => Input::Frame(id, frame),
+                        Err(forged) => Input::Forged(id, forged),
+                    },
                     (Some(_), Err(error)) => {
                         return self.fail(format!("a node sent what is no frame: {error}"));
                     }
@@ -78,6 +83,23 @@ impl World {
             },
         };
         self.step(slot, input);
+    }
+
+    /// What arrives of a frame: a forger has sent another.
+    fn on_the_wire(&self, conn: usize, side: usize, bytes: &[u8]) -> Result<Frame, DecodeError> {
+        let mut frame = Frame::decode(bytes)?;
+        if let Some((_, forge)) = self.forger.filter(|(slot, _)| *slot == self.net.conns[conn].ends[1 - side].slot) {
+            forge(&mut frame);
+        }
+        Ok(frame)
+    }
+
+    /// Whether everything in a frame was said by those in whose name it stands there; a newcomer has not looked yet.
+    fn looked_through(&self, slot: usize, frame: &Frame) -> Result<(), Forged> {
+        match self.slots[slot].disk.store().room() {
+            Some(room) => frame.verify(room, hand::signed),
+            None => Ok(()),
+        }
     }
 
     /// The process's name for this end, while it holds it.
@@ -221,6 +243,16 @@ impl World {
             Output::Save(record) => {
                 let verdict = self.checks.saved(slot, &record);
                 self.verdict(verdict);
+                let forged = match &record {
+                    Record::Append(entries) => {
+                        let batch = Batch { entries: entries.clone() };
+                        self.looked_through(slot, &Frame::Pulled(batch)).err()
+                    }
+                    _ => None,
+                };
+                if let Some(forged) = forged {
+                    self.fail(format!("{} writes what nobody has said: {forged:?}", host(slot)));
+                }
                 if self.failure.is_none() {
                     self.slots[slot].disk.save(&record);
                 }
@@ -439,6 +471,7 @@ impl World {
                 format!("{who} could not dial {conn:?}: {}", if *refused { "refused" } else { "silence" })
             }
             Input::Accepted(id) => format!("{who} accepted {}", from(id, self)),
+            Input::Forged(id, forged) => format!("{who} <- {} forged {forged:?}", from(id, self)),
             Input::Closed(id) => format!("{who} lost connection {id:?}"),
             Input::Read(id, found) => match found {
                 dist_chat::ring::Found::Log(entries) => format!("{who} read {} entries ({id:?})", entries.len()),
@@ -527,5 +560,6 @@ fn input_kind(input: &Input) -> u64 {
         Input::Submit(_) => 9,
         Input::Leave => 10,
         Input::Persisted(_) => 11,
+        Input::Forged(..) => 12,
     }
 }
