@@ -142,6 +142,7 @@ async fn be_member(chat: &Chat) -> Result<(), Failure> {
         seed: random()?,
         start,
         saved,
+        moderators: Vec::new(),
         backlog: chat.backlog,
         timing: Timing::default(),
     };

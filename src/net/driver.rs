@@ -223,6 +223,13 @@ where
     fn command(&mut self, command: Command) -> anyhow::Result<()> {
         match command {
             Command::Say(text) => self.step(Input::Submit(vec![text])),
+            Command::Order(order, taken) => {
+                let before = self.node.said();
+                self.step(Input::Order(order))?;
+                // Who does not wait for the answer does not need it.
+                let _ = taken.send(self.node.said() > before);
+                Ok(())
+            }
             Command::Leave => {
                 self.leaving = true;
                 self.step(Input::Leave)

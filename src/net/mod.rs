@@ -42,7 +42,7 @@ use links::Links;
 use notices::Notices;
 use task::Task;
 
-use crate::ring::{Config, Entry, Event, Index, Lamport, Node, Start, Status, Stop, Text};
+use crate::ring::{Config, Entry, Event, Index, Lamport, Node, Order, Start, Status, Stop, Text};
 use crate::store::{Health, LogMark, Store};
 
 /// What a frontend wants of the node.
@@ -50,6 +50,8 @@ use crate::store::{Health, LogMark, Store};
 pub enum Command {
     /// Submit a line.
     Say(Text),
+    /// Have something done to somebody; answered with whether a line says so now. In order, as [`Self::Say`].
+    Order(Order, oneshot::Sender<bool>),
     /// Leave the room; a second time: at once.
     Leave,
     /// So far the log that people read is written.

@@ -19,6 +19,8 @@ pub const RUN_LINES_MAX: usize = 256;
 pub const RUN_BYTES_MAX: usize = BATCH_BYTES_MAX / 2;
 /// Authors that one run remembers as forgers.
 pub const CONVICTS_MAX: usize = 256;
+/// Characters of what is told to somebody who was put out.
+pub const VERDICT_CHARS_MAX: usize = 200;
 /// Authors that may moderate a room.
 pub const MODERATORS_MAX: usize = 64;
 /// Authors that are banned from a room; while there are so many, nobody else can be.

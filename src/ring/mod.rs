@@ -34,6 +34,7 @@ pub mod limits;
 mod links;
 mod log;
 mod node;
+mod rules;
 mod seal;
 mod summary;
 mod view;
@@ -53,6 +54,7 @@ pub use id::{
 };
 pub use limits::Timing;
 pub use node::Node;
+pub use rules::{Effect, Rules};
 pub use seal::{Forged, Seal, Sign, seal};
 pub use summary::Summary;
 pub use view::{View, between};
@@ -78,6 +80,8 @@ pub struct Config {
     pub start: Start,
     /// What its store holds.
     pub saved: Saved,
+    /// Who may moderate a room that it founds, besides its owner; nobody in particular: everybody.
+    pub moderators: Vec<AuthorId>,
     /// The newest lines that it wants to be shown of what it missed: at most [`limits::BACKLOG_LINES_MAX`].
     pub backlog: u32,
     /// The protocol's times.
@@ -153,8 +157,43 @@ pub enum Input {
     Cut(Cut),
     /// Somebody typed these lines. No more than [`Node::outbox_room`] says; the rest is dropped with an event each.
     Submit(Vec<Text>),
+    /// Somebody wants something done to another.
+    Order(Order),
+    /// The room is to have the key with this hash; the line that says so.
+    Rekey(Digest, Text),
     /// The person wants to leave; again: at once.
     Leave,
+}
+
+/// What somebody wants done to another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Order {
+    /// What.
+    pub verb: Verb,
+    /// To whom: a name, or an author's id or enough of its first digits.
+    pub whom: String,
+    /// The line that says so.
+    pub text: Text,
+}
+
+/// What can be done to somebody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verb {
+    /// Out of the room.
+    Kick,
+    /// Out for good.
+    Ban,
+    /// In again.
+    Unban,
+}
+
+/// Why something cannot be done.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Unable {
+    /// Only some may do that.
+    NotModerator,
+    /// Nobody is known by this name or id, or several are.
+    Nobody(String),
 }
 
 /// What a read found.
@@ -361,6 +400,29 @@ pub enum Event {
         /// In whose name; `None`: in nobody's who could be named.
         of: Option<Name>,
     },
+    /// Somebody was put out by a member's line.
+    Out {
+        /// Who.
+        member: Member,
+        /// By whom.
+        by: Name,
+        /// For good.
+        banned: bool,
+    },
+    /// A line was to do something that its author may not do: nothing has happened.
+    NotAllowed {
+        /// Whose line.
+        by: Name,
+    },
+    /// The room has another key.
+    Rekeyed {
+        /// Who has changed it.
+        by: Name,
+        /// Its hash.
+        key: Digest,
+    },
+    /// What was wanted cannot be done, and nothing was said.
+    Unable(Unable),
     /// A line was submitted although the outbox had no room, or after the good-bye.
     NotTaken(Text),
     /// A contact answers, but cannot let me in yet.
@@ -401,6 +463,8 @@ pub struct Status {
     pub room: Option<RoomId>,
     /// The name.
     pub name: Name,
+    /// Its owner.
+    pub author: AuthorId,
     /// The address.
     pub uid: Uid,
     /// The role.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt::{self, Write as _};
 
-use crate::ring::{Entry, Event, Lamport, Member, Name, RoomId, Stop, Uid};
+use crate::ring::{Entry, Event, Lamport, Member, Name, RoomId, Stop, Uid, Unable};
 use crate::store::Health;
 use crate::text;
 
@@ -114,6 +114,14 @@ pub fn event_text(event: &Event) -> Option<String> {
         Event::Forged { by, of: None } => {
             format!("{0} has handed on lines that nobody has signed: they are refused, and so is {0}", Who::from(by))
         }
+        Event::Out { member, by, banned: false } => format!("{} was put out by {by}", Who::from(member)),
+        Event::Out { member, by, banned: true } => format!("{} was banned by {by}", Who::from(member)),
+        Event::NotAllowed { by } => format!("{by} may not do that: nothing has happened"),
+        Event::Rekeyed { by, key: _ } => format!("{by} has changed the room's key"),
+        Event::Unable(Unable::NotModerator) => "only the moderators of this room may do that".to_owned(),
+        Event::Unable(Unable::Nobody(whom)) => {
+            format!("{whom} is no member's name, and no author's id that is known here; /who lists who is here")
+        }
         Event::NotTaken(text) => format!("not sent: {}", text.as_str()),
         Event::StillElecting => "The room is choosing a leader; waiting".to_owned(),
     })
@@ -128,6 +136,10 @@ pub const fn is_for_screen(event: &Event) -> bool {
         | Event::OtherRoom(_)
         | Event::Rebased { .. }
         | Event::Forged { .. }
+        | Event::Out { .. }
+        | Event::NotAllowed { .. }
+        | Event::Rekeyed { .. }
+        | Event::Unable(_)
         | Event::NotTaken(_)
         | Event::StillElecting => true,
         Event::Line(_)

@@ -52,6 +52,7 @@ impl Member {
             seed: n,
             start,
             saved: store.saved().unwrap(),
+            moderators: Vec::new(),
             backlog: dist_chat::ring::limits::BACKLOG_LINES,
             timing: Timing::default(),
         };

@@ -86,6 +86,7 @@ impl Hand {
             seed: 0,
             start: Start::Found(RoomId(1)),
             saved: Saved::default(),
+            moderators: Vec::new(),
             backlog: 1000,
             timing: Timing::default(),
         };
@@ -128,6 +129,7 @@ impl Hand {
         let log = self.disks[slot].store().log();
         let tail = log.last().map_or_else(Tail::default, |last| last.tail());
         let status = Status {
+            author: AuthorId::of_bits(0),
             room: Some(RoomId(1)),
             name: member_name(slot),
             uid: uid(slot),

@@ -8,6 +8,7 @@ mod bite;
 mod check;
 mod elections;
 mod forging;
+mod moderating;
 mod settle;
 mod stories;
 mod swarm;

@@ -61,6 +61,7 @@ impl Node {
                 Body::Line(line) => {
                     let mine = line.id.key() == self.key;
                     let id = line.id;
+                    let effect = self.effect_of(line);
                     self.log.push(Arc::clone(&entry));
                     if mine {
                         self.stands(id.n);
@@ -69,7 +70,10 @@ impl Node {
                             self.held = self.held.max(id.n);
                         }
                     }
-                    self.tell_line(entry);
+                    self.tell_line(Arc::clone(&entry));
+                    if let Some((effect, concerned)) = effect {
+                        self.take_effect(&entry, effect, concerned);
+                    }
                 }
                 Body::Note(note) => {
                     let news = entry.index > self.show_after;
@@ -158,7 +162,7 @@ impl Node {
     }
 
     /// A line of mine, not sealed yet.
-    fn line(&mut self, text: Text, act: Option<Act>) -> Line {
+    pub(super) fn line(&mut self, text: Text, act: Option<Act>) -> Line {
         self.clock = Lamport(self.clock.0.saturating_add(1));
         self.n += 1;
         let (id, name) = (self.line_id(self.n), self.name.clone());
@@ -166,7 +170,7 @@ impl Node {
     }
 
     /// My lines are sealed, and get their place or wait for it.
-    fn submit(&mut self, mut lines: Vec<Line>) {
+    pub(super) fn submit(&mut self, mut lines: Vec<Line>) {
         let Some(room) = self.room else { return };
         let orders = self.orders_own() && self.outbox.is_empty();
         seal(room, &mut lines, &*self.hand.0);

@@ -52,6 +52,9 @@ impl Node {
 
     /// Why this one may not speak here.
     pub(super) fn shut_out(&self, hello: &Hello) -> Option<Refusal> {
-        self.convicts.contains_key(&hello.author).then_some(Refusal::Forger)
+        if self.convicts.contains_key(&hello.author) {
+            return Some(Refusal::Forger);
+        }
+        self.log.summary().rules.banned(hello.author).cloned().map(Refusal::Banned)
     }
 }

@@ -169,7 +169,15 @@ impl Node {
             Phase::Joining(joining) => joining.conn == conn && joining.seek.knock.is_some(),
             _ => false,
         };
-        if at_the_door && refusal != Refusal::Protocol {
+        let mine = match &self.phase {
+            Phase::Following(following) => following.conn == conn,
+            Phase::Joining(joining) => joining.conn == conn,
+            // Who comes back to a room is told so by any of its members.
+            Phase::Asking(_) => !self.greeted,
+            _ => false,
+        };
+        let out = mine && matches!(refusal, Refusal::Kicked(_) | Refusal::Banned(_));
+        if out || at_the_door && refusal != Refusal::Protocol {
             return self.stop(Stop::Refused(refusal));
         }
         if let Refusal::Room(_) = refusal {

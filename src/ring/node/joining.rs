@@ -189,6 +189,7 @@ impl Node {
         let Some(Attached { stream, epoch, common, yours, tail, lines, backlog }) = joining.accepted else { return };
         let (leader, conn) = (joining.leader, joining.conn);
         self.obey(epoch);
+        self.judged_after = tail;
         self.drop_pending_that_stand();
         let pending = PendingWay::Done;
         let uplink = Uplink { pending, sent: yours };

@@ -60,7 +60,9 @@ impl Node {
         // What I order is news, even where another log had other entries before I came.
         self.show_from(self.log.tail().index);
         self.drop_pending_that_stand();
+        self.judged_after = self.log.tail().index;
         self.note_elected();
+        self.found_moderated();
         self.event(Event::Leader(epoch));
         if !self.greeted
             && let Some(room) = self.room
@@ -83,7 +85,7 @@ impl Node {
 
     fn note_elected(&mut self) {
         let author = self.key.author;
-        let name = self.log.summary().view.free_name(&self.name, self.me);
+        let name = self.log.summary().view.free_name(&self.name, self.me, author);
         if name != self.name {
             self.name = name.clone();
             if let Some(room) = self.room {
@@ -180,7 +182,7 @@ impl Node {
         if common > join.tail {
             return self.misbehaved(conn, "describes a log that cannot be");
         }
-        let name = self.log.summary().view.free_name(&join.name, from);
+        let name = self.log.summary().view.free_name(&join.name, from, peer.author);
         if name != join.name && !join.rename {
             return self.refuse(conn, Refusal::Name(name), "asks for a name that is taken");
         }

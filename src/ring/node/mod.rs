@@ -14,6 +14,7 @@ mod leading;
 mod leaving;
 mod looking;
 mod meeting;
+mod moderating;
 mod neighbours;
 mod phase;
 mod rebasing;
@@ -98,6 +99,12 @@ pub struct Node {
     unsent: VecDeque<(Index, u64)>,
     /// Authors that have handed on lines which nobody has said, and where they were, unless somebody else is there now.
     convicts: BTreeMap<AuthorId, Option<Uid>>,
+    /// Who may moderate a room that I found.
+    moderators: Vec<AuthorId>,
+    /// What stands up to here and puts me out is past.
+    judged_after: Index,
+    /// I was put out.
+    sentence: Option<super::Refusal>,
     /// The last announcement that I passed on.
     announced: Option<Epoch>,
 
@@ -173,7 +180,8 @@ impl Rng {
 impl Node {
     /// A node that has not begun: its first [`step`](Self::step) begins.
     pub fn new(config: Config) -> Self {
-        let Config { uid, name, rename, author, signer, session, seed, start, saved, backlog, timing } = config;
+        let Config { uid, name, rename, author, signer, session, seed, start, saved, moderators, backlog, timing } =
+            config;
         let mut book = Book::default();
         for uid in saved.book.into_iter().filter(|&known| known != uid) {
             book.meet(uid);
@@ -215,6 +223,9 @@ impl Node {
             held: 0,
             unsent: VecDeque::new(),
             convicts: BTreeMap::new(),
+            moderators,
+            judged_after: Index(0),
+            sentence: None,
             announced: None,
             phase: Phase::Unborn,
             links: Links::new(uid, timing),
@@ -261,6 +272,8 @@ impl Node {
             Input::Cut(cut) => self.on_cut(cut),
             Input::Persisted(id) => self.on_persisted(id),
             Input::Submit(texts) => self.on_submit(texts),
+            Input::Order(order) => self.on_order(order),
+            Input::Rekey(key, text) => self.on_rekey(key, text),
             Input::Leave => self.on_leave(),
         }
         self.settle();
@@ -359,6 +372,7 @@ impl Node {
             self.ring_changed = false;
             self.link_next();
         }
+        self.serve_sentence();
         if self.leaving.is_some() {
             self.go_on_leaving();
         }

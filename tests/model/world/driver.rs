@@ -127,6 +127,7 @@ impl State {
             seed: session,
             start,
             saved: here.disk.saved(),
+            moderators: Vec::new(),
             backlog: BACKLOG_LINES,
             timing: self.rules.timing,
         };

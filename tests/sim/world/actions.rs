@@ -22,6 +22,11 @@ pub enum Rewind {
 }
 
 impl World {
+    /// Something happens to a process that runs.
+    pub fn input(&mut self, slot: usize, input: Input) {
+        self.step(slot, input);
+    }
+
     /// Starts a process on a host, which gets power if it had none.
     pub fn start(&mut self, slot: usize, rewind: Rewind, start: Start) {
         self.power_on(slot);
@@ -51,6 +56,7 @@ impl World {
             seed: self.rng.bits(),
             start,
             saved: here.disk.saved(),
+            moderators: self.moderators.clone(),
             backlog: BACKLOG_LINES,
             timing: self.timing,
         };

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use dist_chat::ring::{
-    Batch, ConnId, DecodeError, Event as Told, Forged, Frame, Input, Now, Output, Record, Time, WallMs,
+    Batch, ConnId, DecodeError, Event as Told, Forged, Frame, Input, Now, Order, Output, Record, Time, WallMs,
 };
 
 use super::net::Item;
@@ -40,7 +40,7 @@ impl World {
                 if let Some(process) = &mut self.slots[slot].process {
                     process.cutting = false;
                 }
-                Input::Cut(cut)
+                Input::Cut(*cut)
             }
             Arrival::Dialled(conn) => match self.end_id(conn, 0) {
                 Some(id) => Input::Dialled(id),
@@ -168,14 +168,24 @@ impl World {
         let steps = process.steps;
         let submitted = match &input {
             Input::Submit(texts) if process.node.outbox_room() > 0 => texts.first().cloned(),
+            Input::Order(Order { text, .. }) | Input::Rekey(_, text) => Some(text.clone()),
             _ => None,
         };
+        let said = process.node.said();
         // A panic of the core is a finding like any other, and wants its trace.
         let node = &mut process.node;
         let stepped = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| node.step(now, input)));
         let Ok(mut outputs) = stepped else { return self.fail(format!("{} panics", host(slot))) };
         self.tally.steps += 1;
-        if let Some(text) = submitted {
+        // What a founder says of itself was typed by nobody.
+        let founding = || {
+            let mut saved = outputs.iter().filter_map(|output| match output {
+                Output::Save(Record::Append(entries)) => entries.iter().find_map(|entry| entry.line()),
+                _ => None,
+            });
+            saved.next().map(|line| line.text.clone())
+        };
+        if let Some(text) = submitted.or_else(founding).filter(|_| process.node.said() > said) {
             self.checks.submitted(slot, text);
         }
         if let Some(tamper) = self.tamper {
@@ -273,7 +283,7 @@ impl World {
                 if let Some(process) = &mut self.slots[slot].process {
                     process.cutting = true;
                 }
-                self.answer(slot, run, Arrival::Cut(cut), answers);
+                self.answer(slot, run, Arrival::Cut(Box::new(cut)), answers);
             }
             Output::Dial(id, address) => self.dial(slot, run, id, address),
             Output::Send(conns, frame) => self.send(slot, &conns, &frame),
@@ -483,6 +493,8 @@ impl World {
                 let words: Vec<&str> = texts.iter().map(|text| text.as_str()).collect();
                 format!("{who} types {}", words.join(" / "))
             }
+            Input::Order(order) => format!("{who} orders {:?} {}", order.verb, order.whom),
+            Input::Rekey(key, _) => format!("{who} wants the key {key:?}"),
             Input::Leave => format!("{who} wants to leave"),
         };
         self.tell(|short| short.text(&line));
@@ -561,5 +573,7 @@ fn input_kind(input: &Input) -> u64 {
         Input::Leave => 10,
         Input::Persisted(_) => 11,
         Input::Forged(..) => 12,
+        Input::Order(_) => 13,
+        Input::Rekey(..) => 14,
     }
 }

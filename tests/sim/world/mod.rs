@@ -70,7 +70,7 @@ enum Arrival {
     DialFailed { conn: usize, refused: bool },
     Read(ReadId, Found),
     Persisted(SyncId, usize),
-    Cut(Cut),
+    Cut(Box<Cut>),
 }
 
 /// A running dist-chat.
@@ -216,6 +216,8 @@ pub struct World {
     pub tamper: Option<Tamper>,
     /// This host's frames are changed on their way, as if it had meant to.
     pub forger: Option<(usize, Forge)>,
+    /// Who may moderate a room that is founded.
+    pub moderators: Vec<AuthorId>,
     /// Whether since the last look an election stirred anywhere.
     pub unrest: Option<String>,
     short: Short,
@@ -280,6 +282,7 @@ impl World {
             trace: None,
             tamper: None,
             forger: None,
+            moderators: Vec::new(),
             unrest: None,
             short,
             heap: BinaryHeap::new(),
