@@ -6,10 +6,11 @@ use std::path::PathBuf;
 
 use clap::builder::FalseyValueParser;
 use clap::parser::ValueSource;
-use clap::{ArgAction, ArgMatches, Parser, Subcommand};
+use clap::{ArgAction, ArgMatches, Args, Parser, Subcommand};
 
-use super::{Advertise, Chat, Contact, PORT_DEFAULT, Start, StatusQuery, nothing_to_do};
+use super::{Advertise, Chat, Contact, KeyFrom, PORT_DEFAULT, Start, StatusQuery, nothing_to_do};
 use crate::failure::{Exit, Failure};
+use crate::key::{self, tool};
 use crate::ring::Name;
 use crate::ring::limits::{BACKLOG_LINES, BACKLOG_LINES_MAX};
 use crate::{bench, history};
@@ -21,7 +22,9 @@ pub const COMMANDS: &str = "  dist-chat -l -a IP -p PORT -n NAME                
 /// All of `--help`: it fits a terminal of 24 lines and 80 columns.
 pub(super) const HELP: &str = "  dist-chat -l -a IP -p PORT -n NAME                 create a room
   dist-chat -a IP -p PORT -n NAME -na IP -np PORT    join through any member
-
+  dist-chat join -n NAME      join with an invite, which is asked for
+  dist-chat [-p PORT]         back into the room that the files hold
+  dist-chat key, invite, status, history, bench --help    more; also -h, -V
   -l,  --leader               start the room here
   -a,  --address IP           listen here      [127.0.0.1; joining: what fits]
        --advertise IP[:PORT]  what others dial [where we listen]
@@ -29,20 +32,33 @@ pub(super) const HELP: &str = "  dist-chat -l -a IP -p PORT -n NAME             
   -n,  --name NAME            1 to 32 letters, digits, _ - .  [$USER]
   -na, --neighbor-address IP  a member's IP or host name; repeat it for more
   -np, --neighbor-port PORT   its port         [2428]
+       --key-file FILE        the room's key, in a file of mode 0600
+       --ask-key              ask for the room's key at the terminal
   -v,  --verbose              log lines on stdout too
        --data-dir DIR         where chat_PORT.log and .db live  [.]
        --ephemeral            keep nothing on disk
        --backlog N            show so many old lines  [1000]
        --daemon               no terminal: ignore stdin, stay until a signal
        --new                  with -l: a new room, whatever the files hold
-
-  dist-chat [-p PORT]                    back into the room that the files hold
-  dist-chat history, status, bench --help    more;  -h, --help, -V, --version
-
 Type a line to say it, //exit to leave. Each flag has a variable of its own in
 the environment: DIST_CHAT_NAME=ann is --name ann; a flag beats it.
 Exit: 0 left, 2 usage, 3 cannot listen, 4 nobody there, 5 refused, 6 files,
       7 left with lines that nobody has ordered
+";
+
+/// All of `join --help`.
+pub(super) const JOIN_HELP: &str = "  dist-chat join -n NAME          the invite is asked for at the terminal
+  dist-chat join FILE -n NAME     or read from a file that only you can read
+  ... | dist-chat join -n NAME    or from the first line of standard input; the
+                                  other lines are said
+
+`dist-chat invite` makes an invite where a member runs. It holds the room's key,
+so it is never an argument: process lists and shell histories are read by others.
+-n, -p, -a, --advertise, -v, --data-dir, --ephemeral, --backlog, --daemon are
+those of `dist-chat --help`.
+
+The key is kept in chat_PORT.key beside the history, mode 0600, so that
+`dist-chat -p PORT` comes back without it being typed (with --ephemeral: not).
 ";
 
 #[derive(Parser)]
@@ -52,6 +68,23 @@ pub(super) struct Line {
     pub(super) command: Option<Sub>,
     #[arg(short, long, env = "DIST_CHAT_LEADER", action = ArgAction::SetTrue, value_parser = FalseyValueParser::new())]
     leader: bool,
+    #[arg(long, env = "DIST_CHAT_NEIGHBOR_ADDRESS", value_name = "IP", value_delimiter = ',')]
+    neighbor_address: Vec<String>,
+    #[arg(long, env = "DIST_CHAT_NEIGHBOR_PORT", value_name = "PORT", value_delimiter = ',')]
+    neighbor_port: Vec<u16>,
+    #[arg(long, env = "DIST_CHAT_KEY_FILE", value_name = "FILE")]
+    key_file: Option<PathBuf>,
+    #[arg(long, env = "DIST_CHAT_ASK_KEY", action = ArgAction::SetTrue, value_parser = FalseyValueParser::new())]
+    ask_key: bool,
+    #[arg(long, env = "DIST_CHAT_NEW", action = ArgAction::SetTrue, value_parser = FalseyValueParser::new())]
+    new: bool,
+    #[command(flatten)]
+    member: Member,
+}
+
+/// What a member can be told however it begins.
+#[derive(Args)]
+struct Member {
     #[arg(short, long, env = "DIST_CHAT_ADDRESS", value_name = "IP")]
     address: Option<IpAddr>,
     #[arg(long, env = "DIST_CHAT_ADVERTISE", value_name = "IP[:PORT]")]
@@ -60,23 +93,27 @@ pub(super) struct Line {
     port: u16,
     #[arg(short, long, env = "DIST_CHAT_NAME", value_name = "NAME")]
     name: Option<String>,
-    #[arg(long, env = "DIST_CHAT_NEIGHBOR_ADDRESS", value_name = "IP", value_delimiter = ',')]
-    neighbor_address: Vec<String>,
-    #[arg(long, env = "DIST_CHAT_NEIGHBOR_PORT", value_name = "PORT", value_delimiter = ',')]
-    neighbor_port: Vec<u16>,
     #[arg(short, long, env = "DIST_CHAT_VERBOSE", action = ArgAction::SetTrue, value_parser = FalseyValueParser::new())]
     verbose: bool,
     #[arg(long, env = "DIST_CHAT_DATA_DIR", value_name = "DIR", default_value = ".")]
     data_dir: PathBuf,
     #[arg(long, env = "DIST_CHAT_DAEMON", action = ArgAction::SetTrue, value_parser = FalseyValueParser::new())]
     daemon: bool,
-    #[arg(long, env = "DIST_CHAT_NEW", action = ArgAction::SetTrue, value_parser = FalseyValueParser::new())]
-    new: bool,
     #[arg(long, env = "DIST_CHAT_EPHEMERAL", action = ArgAction::SetTrue, value_parser = FalseyValueParser::new())]
     ephemeral: bool,
     #[arg(long, env = "DIST_CHAT_BACKLOG", value_name = "N", default_value_t = BACKLOG_LINES,
           value_parser = clap::value_parser!(u32).range(..=i64::from(BACKLOG_LINES_MAX)))]
     backlog: u32,
+}
+
+/// Joins with an invite.
+#[derive(Args)]
+pub(super) struct JoinArgs {
+    /// The file that holds the invite.
+    #[arg(value_name = "FILE")]
+    file: Option<PathBuf>,
+    #[command(flatten)]
+    member: Member,
 }
 
 #[derive(Subcommand)]
@@ -85,8 +122,52 @@ pub(super) enum Sub {
     Status(StatusQuery),
     #[command(override_help = history::HELP)]
     History(history::Args),
+    #[command(override_help = tool::KEY_HELP)]
+    Key(tool::KeyArgs),
+    #[command(override_help = tool::INVITE_HELP)]
+    Invite(tool::InviteArgs),
+    #[command(override_help = JOIN_HELP)]
+    Join(JoinArgs),
     /// Measures what a room costs, beside bare sockets
     Bench(bench::Args),
+}
+
+/// The helps that are shown as they stand here.
+pub(super) const HELPS: [&str; 5] = [HELP, history::HELP, tool::KEY_HELP, tool::INVITE_HELP, JOIN_HELP];
+
+/// Variables that nobody reads here, and that people may take for the place of a key.
+const NO_PLACE_FOR_A_KEY: [&str; 6] = ["KEY", "ROOM_KEY", "PASSPHRASE", "PASSWORD", "INVITE", "TOKEN"];
+
+/// A key in the environment, or on the command line, can be read in the process list: such a start is refused. What
+/// stands there is not repeated.
+pub(super) fn refuse_secrets(args: &[OsString], variable: impl Fn(&str) -> bool) -> Result<(), Failure> {
+    let refuse = |what: &str, why: &str, hint: &str| Err(Failure::new(Exit::Usage, what, why, hint));
+    for arg in args.iter().filter_map(|arg| arg.to_str()) {
+        let (flag, value) = arg.split_once('=').unwrap_or((arg, arg));
+        if key::invite::is_one(value) {
+            return refuse(
+                "an invite is never an argument",
+                "process lists show arguments to others, and it is in this shell's history now\n\
+                 where others can read those, the room needs another key",
+                "try `dist-chat join`, which asks for it, or `dist-chat join FILE`",
+            );
+        }
+        if key::is_secret(value) || ["--key", "--passphrase", "--password"].contains(&flag) {
+            return refuse(
+                "a key is never an argument",
+                "process lists show arguments to others, and shells keep them in their history",
+                "try --key-file FILE, or --ask-key to type it",
+            );
+        }
+    }
+    match NO_PLACE_FOR_A_KEY.iter().map(|name| format!("DIST_CHAT_{name}")).find(|name| variable(name)) {
+        Some(name) => refuse(
+            &format!("{name} is no place for a key"),
+            "the environment of a process can be read in /proc, and goes to all of its children",
+            "try DIST_CHAT_KEY_FILE=FILE with a file of mode 0600, and unset that variable",
+        ),
+        None => Ok(()),
+    }
 }
 
 /// `-na` and `-np` are whole tokens. Any other token that begins with `-n` would be read as a name by clap, `-na10.0.0.5`
@@ -145,11 +226,7 @@ pub(super) enum Way {
     Join,
 }
 
-pub(super) fn chat(line: Line, way: Way) -> Result<Chat, Failure> {
-    let (name, rename) = match line.name {
-        Some(name) => (parse_name(&name)?, false),
-        None => (default_name(), true),
-    };
+pub(super) fn chat(line: Line, way: Way, key: KeyFrom) -> Result<Chat, Failure> {
     let start = match way {
         Way::Return => Start::Return,
         Way::Found => Start::Found,
@@ -163,23 +240,60 @@ pub(super) fn chat(line: Line, way: Way) -> Result<Chat, Failure> {
             "try it without --new",
         ));
     }
-    if line.ephemeral && start == Start::Return {
+    if line.member.ephemeral && start == Start::Return {
         return Err(nothing_to_do());
     }
+    member(line.member, start, key, line.new)
+}
+
+/// Whom to join, and with which key, the invite says.
+pub(super) fn join(args: JoinArgs) -> Result<Chat, Failure> {
+    member(args.member, Start::Join(Vec::new()), KeyFrom::Invite(args.file), false)
+}
+
+fn member(told: Member, start: Start, key: KeyFrom, new: bool) -> Result<Chat, Failure> {
+    let (name, rename) = match told.name {
+        Some(name) => (parse_name(&name)?, false),
+        None => (default_name(), true),
+    };
     Ok(Chat {
         start,
-        address: line.address,
-        advertise: line.advertise,
-        port: line.port,
+        key,
+        address: told.address,
+        advertise: told.advertise,
+        port: told.port,
         name,
         rename,
-        verbose: line.verbose,
-        data_dir: line.data_dir,
-        daemon: line.daemon,
-        new: line.new,
-        ephemeral: line.ephemeral,
-        backlog: line.backlog,
+        verbose: told.verbose,
+        data_dir: told.data_dir,
+        daemon: told.daemon,
+        new,
+        ephemeral: told.ephemeral,
+        backlog: told.backlog,
     })
+}
+
+/// Where the key comes from. A flag beats the environment; both flags contradict each other.
+pub(super) fn key_from(matches: &ArgMatches) -> Result<KeyFrom, Failure> {
+    if matches.subcommand_name().is_some() {
+        return Ok(KeyFrom::Unsaid);
+    }
+    let file = matches.get_one::<PathBuf>("key_file").filter(|file| !file.as_os_str().is_empty());
+    let asked = matches.get_flag("ask_key");
+    let typed = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
+    match (file, asked) {
+        (None, false) => Ok(KeyFrom::Unsaid),
+        (None, true) => Ok(KeyFrom::Asked),
+        (Some(file), false) => Ok(KeyFrom::File(file.clone())),
+        (Some(_), true) if typed("key_file") && typed("ask_key") => Err(Failure::new(
+            Exit::Usage,
+            "--key-file and --ask-key contradict each other",
+            "the key is read from a file or typed",
+            "try one of them",
+        )),
+        (Some(_), true) if typed("ask_key") => Ok(KeyFrom::Asked),
+        (Some(file), true) => Ok(KeyFrom::File(file.clone())),
+    }
 }
 
 fn parse_name(text: &str) -> Result<Name, Failure> {

@@ -13,10 +13,11 @@ use clap::error::ErrorKind;
 use clap::{Args, CommandFactory as _, FromArgMatches as _};
 
 use crate::failure::{Exit, Failure};
+use crate::key::{RoomKey, tool};
 use crate::ring::Name;
 use crate::{bench, history};
 pub use line::COMMANDS;
-use line::{HELP, Line, Sub};
+use line::{HELPS, Line, Sub};
 
 /// The port that is used where none is given: C-H-A-T on a phone.
 pub const PORT_DEFAULT: u16 = 2428;
@@ -30,6 +31,10 @@ pub enum Request {
     Status(StatusQuery),
     /// Ask what was said.
     History(history::Args),
+    /// Make a key.
+    Key(tool::KeyArgs),
+    /// Make an invite to the room of a node that runs here.
+    Invite(tool::InviteArgs),
     /// Measure.
     Bench(bench::Args),
 }
@@ -39,6 +44,8 @@ pub enum Request {
 pub struct Chat {
     /// How it begins.
     pub start: Start,
+    /// Where the room's key comes from.
+    pub key: KeyFrom,
     /// Where to listen, if that was said.
     pub address: Option<IpAddr>,
     /// What others are told to dial, if that was said.
@@ -72,6 +79,22 @@ pub enum Start {
     Found,
     /// It joins through one of these, tried in turn.
     Join(Vec<Contact>),
+}
+
+/// Where the room's key comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeyFrom {
+    /// Nothing was said: from the files of earlier runs, or there is none.
+    Unsaid,
+    /// From this file.
+    File(PathBuf),
+    /// It is asked for at the terminal.
+    Asked,
+    /// It is in an invite, and so are the members to join through: in this file, or, where none is named, typed or on
+    /// the first line of standard input.
+    Invite(Option<PathBuf>),
+    /// It was in an invite; `None`: the room is open.
+    Invited(Option<RoomKey>),
 }
 
 /// Where a member is said to be.
@@ -137,7 +160,7 @@ impl From<clap::Error> for Quit {
         match error.kind() {
             // clap trims what stands at its start.
             ErrorKind::DisplayHelp => {
-                let own = [HELP, history::HELP].into_iter().find(|help| text.trim() == help.trim());
+                let own = HELPS.into_iter().find(|help| text.trim() == help.trim());
                 Self::Print(own.map_or(text, str::to_owned))
             }
             ErrorKind::DisplayVersion => Self::Print(text),
@@ -166,15 +189,20 @@ impl From<Failure> for Quit {
 /// # Errors
 /// [`Quit`]: there is nothing to run, and why.
 pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Request, Quit> {
+    let args: Vec<OsString> = args.into_iter().collect();
+    line::refuse_secrets(&args, |name| std::env::var_os(name).is_some())?;
     let args = args.into_iter().map(line::whole_token).collect::<Result<Vec<_>, _>>()?;
     let mut matches = Line::command().try_get_matches_from(args)?;
-    let way = line::way(&matches)?;
+    let (way, key) = (line::way(&matches)?, line::key_from(&matches)?);
     let line = Line::from_arg_matches_mut(&mut matches)?;
     match line.command {
         Some(Sub::Status(query)) => Ok(Request::Status(query)),
         Some(Sub::History(args)) => Ok(Request::History(args)),
         Some(Sub::Bench(args)) => Ok(Request::Bench(args)),
-        None => Ok(Request::Chat(line::chat(line, way)?)),
+        Some(Sub::Key(args)) => Ok(Request::Key(args)),
+        Some(Sub::Invite(args)) => Ok(Request::Invite(args)),
+        Some(Sub::Join(args)) => Ok(Request::Chat(line::join(args)?)),
+        None => Ok(Request::Chat(line::chat(line, way, key)?)),
     }
 }
 
@@ -189,116 +217,4 @@ pub fn nothing_to_do() -> Failure {
 }
 
 #[cfg(test)]
-mod tests {
-    #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may fail by panicking")]
-
-    use super::*;
-
-    fn parse_words(words: &str) -> Result<Request, Quit> {
-        parse(std::iter::once("dist-chat").chain(words.split_whitespace()).map(OsString::from))
-    }
-
-    fn chat_of(words: &str) -> Chat {
-        match parse_words(words) {
-            Ok(Request::Chat(chat)) => chat,
-            other => panic!("{words}: {other:?}"),
-        }
-    }
-
-    fn contact(host: &str, port: u16) -> Contact {
-        Contact { host: host.to_owned(), port }
-    }
-
-    #[test]
-    fn a_room_is_created() {
-        let chat = chat_of("-l -a 10.0.0.5 -p 5001 -n ann");
-        assert_eq!(chat.start, Start::Found);
-        assert_eq!((chat.address, chat.port), (Some([10, 0, 0, 5].into()), 5001));
-        assert_eq!((chat.name.as_str(), chat.rename), ("ann", false));
-        assert_eq!(chat_of("-l -n ann").port, PORT_DEFAULT);
-    }
-
-    #[test]
-    fn neighbours_are_whole_tokens() {
-        let one = Start::Join(vec![contact("10.0.0.5", 5001)]);
-        assert_eq!(chat_of("-n ann -na 10.0.0.5 -np 5001").start, one);
-        assert_eq!(chat_of("-n=ann -na=10.0.0.5 -np=5001").start, one);
-        assert_eq!(chat_of("--name ann --neighbor-address 10.0.0.5 --neighbor-port 5001").start, one);
-        assert_eq!(chat_of("-n ann -na 10.0.0.5:5001").start, one);
-        assert_eq!(chat_of("-na host").start, Start::Join(vec![contact("host", PORT_DEFAULT)]));
-        assert_eq!(chat_of("-na ::1 -np 7").start, Start::Join(vec![contact("::1", 7)]));
-        assert_eq!(chat_of("-na [::1]:8").start, Start::Join(vec![contact("::1", 8)]));
-    }
-
-    #[test]
-    fn neighbours_may_be_several() {
-        let both = vec![contact("a", 1), contact("b", 2), contact("c", 2)];
-        assert_eq!(chat_of("-na a -np 1 -na b -np 2 -na c").start, Start::Join(both));
-    }
-
-    #[test]
-    fn glued_names_are_refused() {
-        for words in ["-na10.0.0.5", "-nann", "-l -npeter", "-l -n= ", "-na= ", "-na a:b", "-na x -np 0", "-l -n a/b"] {
-            assert!(parse_words(words).is_err(), "{words}");
-        }
-    }
-
-    #[test]
-    fn one_of_the_two_commands_is_needed() {
-        assert_eq!(chat_of("-n ann").start, Start::Return);
-        for (words, what) in
-            [("-n ann --ephemeral", "start a room"), ("-l -na 10.0.0.5", "contradict"), ("--new -na x", "--new")]
-        {
-            match parse_words(words) {
-                Err(Quit::Failure(failure)) => {
-                    assert_eq!(failure.exit, Exit::Usage);
-                    assert!(failure.what.contains(what), "{failure}");
-                }
-                other => panic!("{words}: {other:?}"),
-            }
-        }
-    }
-
-    #[test]
-    fn status_has_flags_of_its_own() {
-        let query = StatusQuery { address: Some([127, 0, 0, 1].into()), port: 5001, json: true };
-        assert!(matches!(parse_words("status -a 127.0.0.1 -p 5001 --json"), Ok(Request::Status(q)) if q == query));
-    }
-
-    #[test]
-    fn history_has_flags_of_its_own() {
-        let Ok(Request::History(args)) = parse_words("history -p 5001 -n 20 --grep -x --since 2h --json") else {
-            panic!()
-        };
-        assert_eq!((args.port, args.lines, args.json), (5001, Some(20), true));
-        assert_eq!((args.grep.as_deref(), args.since.as_deref()), (Some("-x"), Some("2h")));
-        for words in ["history -n x", "history ann", "history --from"] {
-            assert!(
-                matches!(parse_words(words), Err(Quit::Failure(failure)) if failure.exit == Exit::Usage),
-                "{words}"
-            );
-        }
-        assert_eq!(parse_words("history --help").unwrap_err(), Quit::Print(history::HELP.to_owned()));
-    }
-
-    #[test]
-    fn advertised_addresses() {
-        let of = |text: &str| text.parse::<Advertise>();
-        assert_eq!(of("1.2.3.4:5").unwrap(), Advertise { ip: [1, 2, 3, 4].into(), port: Some(5) });
-        assert_eq!(of("::1").unwrap().port, None);
-        for bad in ["0.0.0.0", "::", "1.2.3.4:0", "host", "1.2.3.4:"] {
-            assert!(of(bad).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn help_fits_a_screen_and_names_every_flag() {
-        assert!(HELP.starts_with(COMMANDS));
-        assert!(HELP.lines().count() <= 24, "{} lines", HELP.lines().count());
-        assert!(HELP.lines().all(|line| line.chars().count() < 80));
-        for arg in Line::command().get_arguments() {
-            let long = arg.get_long().unwrap();
-            assert!(HELP.contains(&format!("--{long}")), "{long}");
-        }
-    }
-}
+mod tests;

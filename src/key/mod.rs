@@ -11,6 +11,7 @@ pub mod generated;
 pub mod invite;
 pub mod passphrase;
 pub mod salt;
+pub mod tool;
 
 use std::fmt;
 use std::str::FromStr;

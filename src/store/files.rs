@@ -9,9 +9,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use rusqlite::{Connection, OpenFlags};
 use rustix::fs::{FlockOperation, flock};
 
-use super::sqlite::{Error, Sqlite, open_to_read};
+use super::sqlite::{Error, Sqlite, key_fact, open_to_read};
 use super::{History, Store as _, journal};
 use crate::identity::Identity;
+use crate::key::KeyMark;
 use crate::ring::{Index, Record, RoomId, Saved, SessionId, Shown, Uid};
 use crate::text;
 
@@ -29,6 +30,8 @@ pub struct Peeked {
     pub rooms: Vec<RoomId>,
     /// Who was met in the room of the last run.
     pub book: Vec<Uid>,
+    /// What is remembered of the key of that room; `None`: it was open.
+    pub key: Option<KeyMark>,
 }
 
 /// How a run begins.
@@ -44,6 +47,8 @@ pub struct Ask {
     pub name: String,
     /// The address that others dial, to be remembered.
     pub uid: Uid,
+    /// What is to be remembered of the key of the run's room; `None`: it has none.
+    pub key: Option<KeyMark>,
 }
 
 /// A file in use.
@@ -150,7 +155,12 @@ fn peek_into(db: &Connection) -> Result<Peeked, Error> {
         book.filter_map(|uid| uid.ok()?.parse().ok()).collect()
     };
     let uid = fact(db, "uid").and_then(|uid| uid.parse().ok());
-    Ok(Peeked { name: fact(db, "name"), uid, rooms, book })
+    let key = rooms.first().and_then(|room| fact(db, &key_fact(*room)));
+    // A mark that cannot be read does not make the room an open one.
+    let key =
+        key.map(|mark| mark.parse().map_err(|()| Error::Damaged("it holds a key's mark that is none".to_owned())));
+    let key = key.transpose()?;
+    Ok(Peeked { name: fact(db, "name"), uid, rooms, book, key })
 }
 
 /// Makes an older file today's.
@@ -209,6 +219,7 @@ fn enter(path: &Path, ask: &Ask) -> Result<(Sqlite, Identity, Saved), Error> {
     file.set_fact("name", &ask.name)?;
     file.set_fact("uid", &ask.uid.to_string())?;
     file.set_fact("pid", &std::process::id().to_string())?;
+    file.keep_key(ask.key.as_ref().map(KeyMark::to_string));
     file.enter(ask.room, identity.author(), ask.session)?;
     // What cannot be read is found out here, where it can be moved aside.
     let saved = file.saved()?;
@@ -269,6 +280,7 @@ fn move_aside(path: &Path, why: String) -> Result<(Aside, Lock, Option<RoomId>),
     if let Some(room) = left.room {
         let mut group = vec![Record::Room(room)];
         group.extend(left.book.into_iter().map(Record::Met));
+        file.keep_key(left.key.map(|mark| mark.to_string()));
         file.write(&group)?;
     }
     Ok((aside, lock, left.room))
@@ -281,6 +293,7 @@ struct Salvaged {
     name: Option<String>,
     room: Option<RoomId>,
     book: Vec<Uid>,
+    key: Option<KeyMark>,
 }
 
 fn salvage(path: &Path) -> Salvaged {
@@ -290,7 +303,9 @@ fn salvage(path: &Path) -> Salvaged {
     };
     let identity = fact(&db, IDENTITY).and_then(|digits| identity_of(&digits));
     match peek_into(&db) {
-        Ok(peeked) => Salvaged { identity, name: peeked.name, room: peeked.rooms.first().copied(), book: peeked.book },
+        Ok(Peeked { name, rooms, book, key, .. }) => {
+            Salvaged { identity, name, room: rooms.first().copied(), book, key }
+        }
         Err(_) => Salvaged { identity, ..Salvaged::default() },
     }
 }

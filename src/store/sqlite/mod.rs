@@ -111,6 +111,13 @@ struct State {
     outbox: VecDeque<u64>,
     /// The first pending line: nothing else of the queue can stand before it does.
     front: Option<(SessionKey, u64)>,
+    /// What the file is to remember of the key of the run's room.
+    mark_of_key: Option<String>,
+}
+
+/// The fact that a room has a key. It is never taken back: a room that had a key is not opened without one.
+pub(super) fn key_fact(room: RoomId) -> String {
+    format!("key of {room}")
 }
 
 impl Sqlite {
@@ -145,6 +152,11 @@ impl Sqlite {
             self.db.execute("REPLACE INTO node (key, value) VALUES (?1, ?2)", [key, value])?;
         }
         Ok(())
+    }
+
+    /// What is remembered of the key of the room that this run enters; `None`: it has none.
+    pub fn keep_key(&mut self, mark: Option<String>) {
+        self.state.mark_of_key = mark;
     }
 
     /// With the next transaction the file holds everything that the journal holds before this place.
@@ -216,6 +228,7 @@ impl Sqlite {
                 let sql = "UPDATE room SET entered = max(?2, (SELECT max(entered) + 1 FROM room)) WHERE no = ?1";
                 tx.execute(sql, params![no, wall_ms()])?;
                 queue::requeue(tx, no, &state.summary)?;
+                state.set_mark_of_key(tx, id)?;
                 state.insert_session(tx, no)
             })?;
         }
@@ -476,6 +489,7 @@ impl State {
             folded: Index(0),
             outbox: VecDeque::new(),
             front: None,
+            mark_of_key: None,
         }
     }
 
@@ -541,7 +555,14 @@ impl State {
         self.room = Some((no, id));
         (self.summary, self.folded, self.front) = Default::default();
         self.outbox.clear();
+        self.set_mark_of_key(tx, id)?;
         self.insert_session(tx, no)
+    }
+
+    fn set_mark_of_key(&self, db: &Connection, room: RoomId) -> Result<(), Error> {
+        let Some(mark) = &self.mark_of_key else { return Ok(()) };
+        db.execute("REPLACE INTO node (key, value) VALUES (?1, ?2)", [&key_fact(room), mark])?;
+        Ok(())
     }
 
     fn insert_session(&self, db: &Connection, no: i64) -> Result<(), Error> {
