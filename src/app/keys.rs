@@ -15,7 +15,8 @@ use crate::cli::{Chat, Contact, KeyFrom, Start};
 use crate::failure::{Exit, Failure, complain};
 use crate::key::invite::Invite;
 use crate::key::{self, Given, KeyMark, Mistake, RoomKey, TEXT_BYTES_MAX, ask, file, passphrase, salt};
-use crate::store::Peeked;
+use crate::ring::RoomId;
+use crate::store::{self, Peeked};
 
 /// The key of a run.
 #[derive(Debug, Default)]
@@ -117,10 +118,11 @@ pub async fn take(
     signals: &mut Signals,
 ) -> Result<Keyed, Failure> {
     let own = (!chat.ephemeral).then(|| file::kept_in(&chat.data_dir, port));
+    let known = remembered.filter(|peeked| !peeked.rooms.is_empty() && !chat.new);
     // The room that this run goes back to, if it is clear which one that is.
-    let back = remembered
-        .filter(|peeked| !peeked.rooms.is_empty() && !chat.new && matches!(chat.start, Start::Found | Start::Return));
+    let back = known.filter(|_| matches!(chat.start, Start::Found | Start::Return));
     let mark = back.and_then(|peeked| peeked.key.as_ref());
+    let had_a_key = known.is_some_and(|peeked| peeked.key.is_some());
     let (text, source) = match &chat.key {
         KeyFrom::Invited(key) => {
             let keep = own.filter(|_| key.is_some());
@@ -137,7 +139,7 @@ pub async fn take(
                     complain(format_args!("dist-chat: the room's key is that of {}", own.display()));
                     (text, Source::File(own))
                 }
-                None if mark.is_none() => return Ok(Keyed::default()),
+                None if !had_a_key => return Ok(Keyed::default()),
                 None if ask::is_somebody_there() => {
                     (typed("this room has a key (it is not shown): ", signals).await?, Source::Person)
                 }
@@ -200,7 +202,7 @@ fn no_key_given() -> Failure {
         Exit::Refused,
         "the room of these files has a key, and none was given",
         "it is not opened to everybody by accident",
-        "try --key-file FILE, or --ask-key at a terminal; or a new room with -l --new",
+        "try --key-file FILE, or --ask-key at a terminal\nfor another room: -l --new, or another -p PORT or --data-dir DIR",
     )
 }
 
@@ -252,6 +254,13 @@ async fn salt_of(contacts: &[SocketAddr]) -> Result<[u8; key::SALT_BYTES], Failu
         why,
         "try another member's address, or an invite and `dist-chat join`",
     ))
+}
+
+/// Remembers that a room has a key.
+pub fn remember(key: &RoomKey, path: &Path, room: RoomId) {
+    if let Err(error) = store::remember_key(path, room, &KeyMark::of(key)) {
+        complain(format_args!("dist-chat: {} does not remember that the room has a key: {error}", path.display()));
+    }
 }
 
 /// Keeps a key that has let us in.

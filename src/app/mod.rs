@@ -161,9 +161,10 @@ async fn be_member(chat: &Chat) -> Result<(), Failure> {
     tokio::spawn(mark_log(marks.clone(), log.writer(), running.urgent.clone()));
     answer_status(place.listens, running.urgent.clone(), key.clone());
     let (in_room, entered) = watch::channel(InRoom::None);
-    if let (Some(key), Some(path)) = (&key, keep) {
-        tokio::spawn(keep_key(entered.clone(), key.clone(), path));
-    }
+    let kept = key.as_ref().map(|key| {
+        let file = (!chat.ephemeral).then(|| store::file_in(&chat.data_dir, port));
+        tokio::spawn(keep_key(entered.clone(), key.clone(), file, keep))
+    });
     let Mended { mut ahead, missing } = mended;
     let herald = Herald {
         log: log.writer(),
@@ -221,6 +222,9 @@ async fn be_member(chat: &Chat) -> Result<(), Failure> {
 
     // The node has ended and told everything: the herald ends, then the log and the screen have it all.
     let _ = tokio::task::spawn_blocking(move || herald.join()).await;
+    if let Some(kept) = kept {
+        let _ = kept.await;
+    }
     if let Ok(stop) = &outcome {
         let mut line = String::new();
         format::push_log_event(&mut line, clock.now(), &format::stop_text(stop));
@@ -296,11 +300,21 @@ async fn mark_log(marks: Marks, mut log: LogWriter, node: mpsc::Sender<Command>)
     }
 }
 
-/// A key that has opened the room is the right one.
-async fn keep_key(mut entered: watch::Receiver<InRoom>, key: RoomKey, path: PathBuf) {
-    if entered.wait_for(Option::is_some).await.is_ok() {
-        let _ = tokio::task::spawn_blocking(move || keys::keep(&key, &path)).await;
-    }
+/// A key that has let us in is the room's: only then it is kept, and remembered that the room has it.
+async fn keep_key(mut entered: watch::Receiver<InRoom>, key: RoomKey, file: Option<PathBuf>, keep: Option<PathBuf>) {
+    let room = match entered.wait_for(Option::is_some).await.as_deref() {
+        Ok(Some((_, room))) => *room,
+        Ok(None) | Err(_) => return,
+    };
+    let kept = tokio::task::spawn_blocking(move || {
+        if let Some(file) = file {
+            keys::remember(&key, &file, room);
+        }
+        if let Some(keep) = keep {
+            keys::keep(&key, &keep);
+        }
+    });
+    let _ = kept.await;
 }
 
 /// A node that cannot be asked is still a node: it says why in its log.

@@ -49,8 +49,8 @@ impl RoomKey {
     }
 
     /// What makes the secret of the passphrase; `None`: the key is no passphrase. It is no secret.
-    pub fn salt(&self) -> Option<&[u8; SALT_BYTES]> {
-        self.salt.as_ref()
+    pub fn salt(&self) -> Option<[u8; SALT_BYTES]> {
+        self.salt
     }
 
     /// As the program keeps it in a file of its own: one line, without its end.

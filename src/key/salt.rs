@@ -44,7 +44,7 @@ impl Answer {
     pub fn of(key: Option<&RoomKey>) -> Self {
         match key {
             None => Self::Open,
-            Some(key) => key.salt().map_or(Self::Generated, |salt| Self::Salt(*salt)),
+            Some(key) => key.salt().map_or(Self::Generated, Self::Salt),
         }
     }
 }

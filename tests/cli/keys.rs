@@ -8,6 +8,7 @@ use dist_chat::key::generated;
 use dist_chat::key::invite::Invite;
 
 use crate::harness::{Dir, Ended, Node, chat_lines, program, run, run_args, until};
+use crate::screen::{Terminal, ends_well};
 
 fn mode(path: &Path) -> u32 {
     path.metadata().unwrap().permissions().mode() & 0o7777
@@ -310,4 +311,111 @@ fn an_open_room_that_others_can_reach_says_so_in_one_line() {
     let dir = Dir::new();
     let (_, path) = key_file(&dir, 0o600);
     assert!(!open(&["-a", "0.0.0.0", "--key-file", &path]).err.contains("anybody"));
+}
+
+#[test]
+fn an_invite_with_a_key_lets_in_and_the_key_is_kept() {
+    let dir = Dir::new();
+    let (key, path) = key_file(&dir, 0o600);
+    let command = program(&dir.0, &["-l", "-p", "0", "-n", "ann", "--key-file", &path]);
+    let ann = Node::spawn(dir, command);
+    let token = invite(&ann, &[]).out;
+    let dir = Dir::new();
+    fs::write(dir.0.join("invite"), &token).unwrap();
+    fs::set_permissions(dir.0.join("invite"), Permissions::from_mode(0o600)).unwrap();
+    let command = program(&dir.0, &["join", "invite", "-p", "0", "-n", "bob"]);
+    let mut bob = Node::spawn(dir, command);
+    let port = bob.port.to_string();
+    let own = bob.dir.0.join(format!("chat_{port}.key"));
+    bob.wait_for_error(&format!("the room's key is now in ./chat_{port}.key"));
+    assert_eq!(mode(&own), 0o600);
+    let key_in = |token: &str| Invite::parse(token).unwrap().key.unwrap();
+    assert_eq!(key_in(&invite(&bob, &[]).out), key_in(&token));
+    let seen = in_sight(&bob);
+    assert!(!seen.contains(&key) && !seen.contains(token.trim()), "{seen}");
+    let (code, _, dir) = bob.leave();
+    assert_eq!(code, 0);
+    // It comes back by itself, and says why it can.
+    let command = program(&dir.0, &["-p", &port]);
+    let mut bob = Node::spawn(dir, command);
+    bob.wait_for_error("the room's key is that of ./chat_");
+    bob.feed("back\n");
+    bob.wait_for("]: back");
+    let (code, _, dir) = bob.leave();
+    assert_eq!(code, 0);
+    // Without that file it has no key, and does not go on as if the room had none.
+    fs::remove_file(own_key(&dir, &port)).unwrap();
+    let contact = ann.port.to_string();
+    for args in [&["-p", &port][..], &["-p", &port, "-na", "127.0.0.1", "-np", &contact]] {
+        let ended = run(program(&dir.0, args), b"");
+        assert!(ended.code == 5 && ended.err.contains("has a key, and none was given"), "{}", ended.err);
+    }
+}
+
+fn own_key(dir: &Dir, port: &str) -> std::path::PathBuf {
+    dir.0.join(format!("chat_{port}.key"))
+}
+
+#[test]
+fn an_invite_is_typed_and_not_shown() {
+    let mut ann = Node::found("ann");
+    let token = invite(&ann, &[]).out;
+    let Some(terminal) = Terminal::start("join -p 0 -n bob") else { return };
+    terminal.wait_for(|lines| lines.iter().any(|line| line.starts_with("invite (it is not shown):")));
+    terminal.keys(&["-l", token.trim()]);
+    terminal.keys(&["Enter"]);
+    ann.wait_for(" joined the ring ///");
+    let lines = terminal.wait_for(|lines| lines.last().is_some_and(|line| line.starts_with("> bob(")));
+    assert!(!lines.iter().any(|line| line.contains(&token[..12])), "{lines:#?}");
+    terminal.keys(&["C-d"]);
+    terminal.wait_for(ends_well);
+}
+
+#[test]
+fn a_typed_passphrase_is_not_shown_and_a_new_rooms_is_typed_twice() {
+    let Some(terminal) = Terminal::start("-l -p 0 -n ann --ask-key") else { return };
+    terminal.wait_for(|lines| lines.iter().any(|line| line.starts_with("room key (it is not shown):")));
+    terminal.keys(&["-l", "correct horse battery staple"]);
+    terminal.keys(&["Enter"]);
+    terminal.wait_for(|lines| lines.iter().any(|line| line.contains("once more:")));
+    terminal.keys(&["-l", "correct horse battery staple"]);
+    terminal.keys(&["Enter"]);
+    let lines = terminal.wait_for(|lines| lines.last().is_some_and(|line| line.starts_with("> ann(")));
+    assert!(!lines.iter().any(|line| line.contains("horse")), "{lines:#?}");
+    assert!(lines.iter().any(|line| line.starts_with("/// invite others: dist-chat invite -p ")), "{lines:#?}");
+    terminal.keys(&["C-d"]);
+    terminal.wait_for(ends_well);
+}
+
+#[test]
+fn two_passphrases_that_differ_open_no_room() {
+    let Some(terminal) = Terminal::start("-l -p 0 -n ann --ask-key") else { return };
+    terminal.wait_for(|lines| lines.iter().any(|line| line.starts_with("room key (it is not shown):")));
+    terminal.keys(&["-l", "correct horse battery staple"]);
+    terminal.keys(&["Enter"]);
+    terminal.wait_for(|lines| lines.iter().any(|line| line.contains("once more:")));
+    terminal.keys(&["-l", "correct horse battery stable"]);
+    terminal.keys(&["Enter"]);
+    let lines = terminal.wait_for(|lines| lines.ends_with(&["code 2".to_owned(), "0".to_owned()]));
+    assert!(lines.iter().any(|line| line.contains("the two passphrases differ")), "{lines:#?}");
+    assert!(!lines.iter().any(|line| line.contains("horse")), "{lines:#?}");
+}
+
+/// However the question ends, the terminal is as it was.
+#[test]
+fn a_question_that_is_broken_off_leaves_the_terminal_as_it_was() {
+    let end = ["code 2".to_owned(), "0".to_owned()];
+    for how in ["C-c", "C-d", "signal"] {
+        let Some(terminal) = Terminal::start("-l -p 0 -n ann --ask-key") else { return };
+        terminal.wait_for(|lines| lines.iter().any(|line| line.starts_with("room key (it is not shown):")));
+        match how {
+            "signal" => terminal.terminate(),
+            key => terminal.keys(&[key]),
+        }
+        let lines = terminal.wait_for(|lines| lines.ends_with(&end));
+        assert!(lines.iter().any(|line| line.contains("nothing was typed")), "{how}: {lines:#?}");
+        // What is typed is seen again.
+        terminal.keys(&["-l", "visible"]);
+        terminal.wait_for(|lines| lines.iter().any(|line| line.contains("visible")));
+    }
 }

@@ -7,6 +7,7 @@
 
 #[cfg(test)]
 pub(super) mod crashes;
+pub(super) mod facts;
 mod log;
 mod queue;
 mod schema;
@@ -111,13 +112,8 @@ struct State {
     outbox: VecDeque<u64>,
     /// The first pending line: nothing else of the queue can stand before it does.
     front: Option<(SessionKey, u64)>,
-    /// What the file is to remember of the key of the run's room.
+    /// What the file is to remember of the key of a room that is new to it.
     mark_of_key: Option<String>,
-}
-
-/// The fact that a room has a key. It is never taken back: a room that had a key is not opened without one.
-pub(super) fn key_fact(room: RoomId) -> String {
-    format!("key of {room}")
 }
 
 impl Sqlite {
@@ -139,8 +135,7 @@ impl Sqlite {
     /// # Errors
     /// See [`Error`].
     pub fn fact(&self, key: &str) -> Result<Option<String>, Error> {
-        let sql = "SELECT value FROM node WHERE key = ?1";
-        Ok(self.db.query_row(sql, [key], |row| row.get(0)).optional()?)
+        facts::read(&self.db, key)
     }
 
     /// Writes one of the node's own facts.
@@ -148,13 +143,10 @@ impl Sqlite {
     /// # Errors
     /// See [`Error`].
     pub fn set_fact(&self, key: &str, value: &str) -> Result<(), Error> {
-        if self.fact(key)?.as_deref() != Some(value) {
-            self.db.execute("REPLACE INTO node (key, value) VALUES (?1, ?2)", [key, value])?;
-        }
-        Ok(())
+        facts::write(&self.db, key, value)
     }
 
-    /// What is remembered of the key of the room that this run enters; `None`: it has none.
+    /// What is remembered of the key of a room that is new to the file; `None`: it has none.
     pub fn keep_key(&mut self, mark: Option<String>) {
         self.state.mark_of_key = mark;
     }
@@ -228,7 +220,6 @@ impl Sqlite {
                 let sql = "UPDATE room SET entered = max(?2, (SELECT max(entered) + 1 FROM room)) WHERE no = ?1";
                 tx.execute(sql, params![no, wall_ms()])?;
                 queue::requeue(tx, no, &state.summary)?;
-                state.set_mark_of_key(tx, id)?;
                 state.insert_session(tx, no)
             })?;
         }
@@ -555,14 +546,10 @@ impl State {
         self.room = Some((no, id));
         (self.summary, self.folded, self.front) = Default::default();
         self.outbox.clear();
-        self.set_mark_of_key(tx, id)?;
+        if let Some(mark) = &self.mark_of_key {
+            facts::write(tx, &facts::key_of(id), mark)?;
+        }
         self.insert_session(tx, no)
-    }
-
-    fn set_mark_of_key(&self, db: &Connection, room: RoomId) -> Result<(), Error> {
-        let Some(mark) = &self.mark_of_key else { return Ok(()) };
-        db.execute("REPLACE INTO node (key, value) VALUES (?1, ?2)", [&key_fact(room), mark])?;
-        Ok(())
     }
 
     fn insert_session(&self, db: &Connection, no: i64) -> Result<(), Error> {
