@@ -275,7 +275,7 @@ pub fn keep(key: &RoomKey, path: &Path) {
 }
 
 /// What the owner of a node without a key should know, if anything.
-pub fn remark(key: Option<&RoomKey>, listens: SocketAddr) -> Option<String> {
+pub fn open_remark(key: Option<&RoomKey>, listens: SocketAddr) -> Option<String> {
     (key.is_none() && !listens.ip().is_loopback()).then(|| {
         format!("no key: anybody who reaches {listens} can read and write here (`dist-chat key --help` sets one)")
     })

@@ -100,7 +100,9 @@ async fn be_member(chat: &Chat) -> Result<(), Failure> {
     }
     let port = place.listens.port();
     let Keyed { key, keep } = keys::take(chat, remembered.as_ref(), &place.contacts, port, &mut signals).await?;
-    if let Some(remark) = keys::remark(key.as_ref(), place.listens) {
+    let is_open = keys::open_remark(key.as_ref(), place.listens);
+    let joins = matches!(chat.start, Start::Join(_));
+    if let Some(remark) = is_open.as_ref().filter(|_| !joins) {
         complain(format_args!("dist-chat: {remark}"));
     }
     let random = || getrandom::u64().map_err(|error| anyhow::anyhow!("no random numbers: {error}"));
@@ -161,10 +163,11 @@ async fn be_member(chat: &Chat) -> Result<(), Failure> {
     tokio::spawn(mark_log(marks.clone(), log.writer(), running.urgent.clone()));
     answer_status(place.listens, running.urgent.clone(), key.clone());
     let (in_room, entered) = watch::channel(InRoom::None);
-    let kept = key.as_ref().map(|key| {
-        let file = (!chat.ephemeral).then(|| store::file_in(&chat.data_dir, port));
-        tokio::spawn(keep_key(entered.clone(), key.clone(), file, keep))
-    });
+    let file = (!chat.ephemeral).then(|| store::file_in(&chat.data_dir, port));
+    let kept = key.as_ref().map(|key| tokio::spawn(keep_key(entered.clone(), key.clone(), file, keep)));
+    if let Some(remark) = is_open.filter(|_| joins) {
+        tokio::spawn(tell_inside(entered.clone(), screen.clone(), remark));
+    }
     let Mended { mut ahead, missing } = mended;
     let herald = Herald {
         log: log.writer(),
@@ -315,6 +318,13 @@ async fn keep_key(mut entered: watch::Receiver<InRoom>, key: RoomKey, file: Opti
         }
     });
     let _ = kept.await;
+}
+
+/// Whether a room is open is known by who is in it.
+async fn tell_inside(mut entered: watch::Receiver<InRoom>, screen: Screen, remark: String) {
+    if entered.wait_for(Option::is_some).await.is_ok() {
+        screen.event(&remark);
+    }
 }
 
 /// A node that cannot be asked is still a node: it says why in its log.

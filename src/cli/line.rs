@@ -52,8 +52,8 @@ pub(super) const JOIN_HELP: &str = "  dist-chat join -n NAME          the invite
   ... | dist-chat join -n NAME    or from the first line of standard input; the
                                   other lines are said
 
-`dist-chat invite` makes an invite where a member runs. It holds the room's key,
-so it is never an argument: process lists and shell histories are read by others.
+`dist-chat invite` makes one where a member runs. It holds the room's key, so
+it is never an argument: others read process lists and shell histories.
 -n, -p, -a, --advertise, -v, --data-dir, --ephemeral, --backlog, --daemon are
 those of `dist-chat --help`.
 

@@ -1,11 +1,13 @@
 //! The room's key as people handle it: made, kept, passed on, and shown nowhere.
 
 use std::fs::{self, Permissions};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use dist_chat::key::generated;
 use dist_chat::key::invite::Invite;
+use dist_chat::key::{generated, salt};
 
 use crate::harness::{Dir, Ended, Node, chat_lines, program, run, run_args, until};
 use crate::screen::{Terminal, ends_well};
@@ -299,6 +301,46 @@ fn a_passphrase_opens_its_room_again_and_another_does_not() {
     assert_ne!(key_of(&ann), first);
 }
 
+/// Who joins with a passphrase asks for the salt first.
+#[test]
+fn a_passphrase_is_no_use_where_the_room_has_another_kind_of_key() {
+    let dir = Dir::new();
+    let path = dir.0.join("phrase");
+    fs::write(&path, "correct horse battery staple").unwrap();
+    fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+    for (answer, code, part) in [
+        (salt::Answer::Generated.to_string(), 5, "has another kind of key"),
+        (salt::Answer::Open.to_string(), 5, "is open"),
+        ("HTTP/1.1 400 Bad Request".to_owned(), 4, "does not answer as a dist-chat"),
+    ] {
+        let door = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = door.local_addr().unwrap().port().to_string();
+        let asked = std::thread::spawn(move || {
+            let (stream, _) = door.accept().unwrap();
+            let mut asked = String::new();
+            BufReader::new(&stream).read_line(&mut asked).unwrap();
+            writeln!(&stream, "{answer}").unwrap();
+            asked
+        });
+        let args = ["-p", "0", "-na", "127.0.0.1", "-np", &port, "--key-file", path.to_str().unwrap()];
+        let ended = run(program(&dir.0, &args), b"");
+        assert_eq!((ended.code, ended.out.as_str()), (code, ""), "{}", ended.err);
+        assert!(ended.err.contains(part) && !ended.err.contains("horse"), "{}", ended.err);
+        assert_eq!(asked.join().unwrap(), salt::question());
+    }
+}
+
+#[test]
+fn an_invite_beats_what_the_environment_says() {
+    let ann = Node::found("ann");
+    let dir = Dir::new();
+    let mut command = program(&dir.0, &["join", "-p", "0", "-n", "bob"]);
+    command.env("DIST_CHAT_LEADER", "1").env("DIST_CHAT_NEW", "1").env("DIST_CHAT_KEY_FILE", "/nowhere");
+    command.env("DIST_CHAT_NEIGHBOR_ADDRESS", "192.0.2.1").env("DIST_CHAT_ASK_KEY", "1");
+    let ended = run(command, format!("{}hello\n", invite(&ann, &[]).out).as_bytes());
+    assert!(ended.code == 0 && ended.out.contains("]: hello\n"), "{}{}", ended.out, ended.err);
+}
+
 #[test]
 fn an_open_room_that_others_can_reach_says_so_in_one_line() {
     let word = "anybody who reaches 0.0.0.0:";
@@ -311,6 +353,13 @@ fn an_open_room_that_others_can_reach_says_so_in_one_line() {
     let dir = Dir::new();
     let (_, path) = key_file(&dir, 0o600);
     assert!(!open(&["-a", "0.0.0.0", "--key-file", &path]).err.contains("anybody"));
+    // Who joins is told when it is in.
+    let room = Node::found("ann");
+    let port = room.port.to_string();
+    let ended = run_args(&["-p", "0", "-a", "0.0.0.0", "-n", "bob", "-na", "127.0.0.1", "-np", &port]);
+    assert!(ended.code == 0 && !ended.err.contains("anybody"), "{}", ended.err);
+    let told: Vec<&str> = ended.out.lines().filter(|line| line.contains(word)).collect();
+    assert!(told.len() == 1 && told[0].starts_with("/// no key: ") && told[0].ends_with(" ///"), "{}", ended.out);
 }
 
 #[test]
