@@ -330,7 +330,7 @@ async fn tell_inside(mut entered: watch::Receiver<InRoom>, screen: Screen, remar
 /// A node that cannot be asked is still a node: it says why in its log.
 fn answer_status(listens: SocketAddr, node: mpsc::Sender<Command>, key: Option<RoomKey>) {
     match Server::bind(listens) {
-        Ok(server) => drop(tokio::spawn(server.serve(node, key))),
+        Ok(server) => drop(tokio::spawn(server.serve(node, move || key.clone()))),
         Err(error) => tracing::warn!("`dist-chat status` will not find this node: {error}"),
     }
 }

@@ -71,8 +71,8 @@ impl Server {
         Ok(Self { listener: UnixListener::from_std(listener)?, file })
     }
 
-    /// Answers until the node has ended.
-    pub async fn serve(self, node: mpsc::Sender<Command>, key: Option<RoomKey>) {
+    /// Answers until the node has ended. `key`: that of the room, when it is asked for.
+    pub async fn serve(self, node: mpsc::Sender<Command>, key: impl Fn() -> Option<RoomKey>) {
         let Self { listener, file } = self;
         let user = rustix::process::geteuid().as_raw();
         loop {
@@ -83,7 +83,7 @@ impl Server {
             match asker {
                 // One asker after the other: whoever dawdles is cut off.
                 Ok((stream, _)) if stream.peer_cred().is_ok_and(|peer| peer.uid() == user || peer.uid() == 0) => {
-                    let _ = tokio::time::timeout(ANSWER, answer(stream, &node, key.as_ref())).await;
+                    let _ = tokio::time::timeout(ANSWER, answer(stream, &node, &key)).await;
                 }
                 Ok(_) => {}
                 // Out of descriptors, perhaps; there is no event to wait for.
@@ -94,7 +94,11 @@ impl Server {
     }
 }
 
-async fn answer(mut stream: UnixStream, node: &mpsc::Sender<Command>, key: Option<&RoomKey>) -> anyhow::Result<()> {
+async fn answer(
+    mut stream: UnixStream,
+    node: &mpsc::Sender<Command>,
+    key: impl Fn() -> Option<RoomKey>,
+) -> anyhow::Result<()> {
     let mut asked = String::new();
     BufReader::new((&mut stream).take(QUESTION_BYTES_MAX)).read_line(&mut asked).await?;
     let Some(question) = Question::ALL.into_iter().find(|question| question.line() == asked) else { return Ok(()) };
@@ -104,7 +108,7 @@ async fn answer(mut stream: UnixStream, node: &mpsc::Sender<Command>, key: Optio
             node.send(Command::Status(ask)).await?;
             serde_json::to_vec(&Report::from(told.await?))?
         }
-        Question::Key => key.map_or_else(|| OPEN.into(), |key| key.kept().as_bytes().to_vec()),
+        Question::Key => key().map_or_else(|| OPEN.into(), |key| key.kept().as_bytes().to_vec()),
     });
     line.push(b'\n');
     stream.write_all(&line).await?;
