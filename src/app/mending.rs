@@ -269,6 +269,7 @@ mod tests {
                 identity: Identity::of_seed([1; 32]),
                 name: "ann".into(),
                 uid: uid(),
+                key: None,
             };
             store::open(&self.0.path().join("chat_1.db"), &ask).unwrap()
         }
