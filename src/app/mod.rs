@@ -108,6 +108,12 @@ async fn be_member(chat: &Chat) -> Result<(), Failure> {
     let random = || getrandom::u64().map_err(|error| anyhow::anyhow!("no random numbers: {error}"));
     let session = SessionId(random()?);
     let (room, start) = returning::begin(chat, remembered.as_ref(), &place.contacts, RoomId(random()?));
+    let founds = chat.start == Start::Found && room.is_none();
+    if !founds && !chat.moderators.is_empty() {
+        complain(
+            "dist-chat: who moderates this room was said when it was created; --moderators changes nothing (try --new)",
+        );
+    }
     let about_room = (room, key.as_ref().map(KeyMark::of));
     let opened = returning::open(chat, port, about_room, place.uid, (Identity::fresh()?, session))?;
     if let Some(aside) = &opened.aside {
@@ -154,11 +160,16 @@ async fn be_member(chat: &Chat) -> Result<(), Failure> {
         seed: random()?,
         start,
         saved,
-        moderators: Vec::new(),
+        rate: chat.rate,
+        moderators: if founds { chat.moderators.clone() } else { Vec::new() },
         backlog: chat.backlog,
         timing: Timing::default(),
     };
     let lines = OwnLines::default();
+    if founds && !chat.moderators.is_empty() {
+        // The first line of the room says who moderates it.
+        lines.say();
+    }
     let running = net::start(config, history, vec![place.listener]).context("the node does not start")?;
     let marks = Marks::default();
     let failing = Arc::new(AtomicBool::new(false));

@@ -13,7 +13,7 @@ use super::baseline::text;
 use crate::identity::Identity;
 use crate::net::{self, Command};
 use crate::ring::limits::BACKLOG_LINES;
-use crate::ring::{Config, Name, RoomId, Saved, SessionId, Start, Stop, Timing, Uid};
+use crate::ring::{Config, Name, Rate, RoomId, Saved, SessionId, Start, Stop, Timing, Uid};
 use crate::store::MemoryStore;
 
 /// Where everything listens.
@@ -95,6 +95,7 @@ impl Leader {
             seed: getrandom::u64()?,
             start: Start::Found(RoomId(getrandom::u64()?)),
             saved: Saved::default(),
+            rate: Rate::UNLIMITED,
             moderators: Vec::new(),
             backlog: BACKLOG_LINES,
             timing: Timing::default(),

@@ -11,8 +11,8 @@ use clap::{ArgAction, ArgMatches, Args, Parser, Subcommand};
 use super::{Advertise, Chat, Contact, KeyFrom, PORT_DEFAULT, Start, StatusQuery, nothing_to_do};
 use crate::failure::{Exit, Failure};
 use crate::key::{self, tool};
-use crate::ring::Name;
-use crate::ring::limits::{BACKLOG_LINES, BACKLOG_LINES_MAX};
+use crate::ring::limits::{BACKLOG_LINES, BACKLOG_LINES_MAX, MODERATORS_MAX};
+use crate::ring::{AuthorId, Name, Rate};
 use crate::{bench, history};
 
 /// The two commands that everything begins with.
@@ -32,14 +32,14 @@ pub(super) const HELP: &str = "  dist-chat -l -a IP -p PORT -n NAME             
   -n,  --name NAME            1 to 32 letters, digits, _ - .  [$USER]
   -na, --neighbor-address IP  a member's IP or host name; repeat it for more
   -np, --neighbor-port PORT   its port         [2428]
-       --key-file FILE        the room's key, in a file of mode 0600
-       --ask-key              ask for the room's key at the terminal
+       --key-file FILE        the room's key, mode 0600; --ask-key: to be typed
   -v,  --verbose              log lines on stdout too
        --data-dir DIR         where chat_PORT.log and .db live  [.]
        --ephemeral            keep nothing on disk
        --backlog N            show so many old lines  [1000]
+       --rate-limit N         take so many lines/s of one author [2000; 0: all]
        --daemon               no terminal: ignore stdin, stay until a signal
-       --new                  with -l: a new room, whatever the files hold
+       --new, --moderators A,B..    with -l: whatever the files hold; who may kick
 Type a line to say it, //exit to leave. Each flag has a variable of its own in
 the environment: DIST_CHAT_NAME=ann is --name ann; a flag beats it.
 Exit: 0 left, 2 usage, 3 cannot listen, 4 nobody there, 5 refused, 6 files,
@@ -54,8 +54,8 @@ pub(super) const JOIN_HELP: &str = "  dist-chat join -n NAME          the invite
 
 `dist-chat invite` makes one where a member runs. It holds the room's key, so
 it is never an argument: others read process lists and shell histories.
--n, -p, -a, --advertise, -v, --data-dir, --ephemeral, --backlog, --daemon are
-those of `dist-chat --help`.
+-n, -p, -a, --advertise, -v, --data-dir, --ephemeral, --backlog, --daemon and
+--rate-limit are those of `dist-chat --help`.
 
 The key is kept in chat_PORT.key beside the history, mode 0600, so that
 `dist-chat -p PORT` comes back without it being typed (with --ephemeral: not).
@@ -78,6 +78,9 @@ pub(super) struct Line {
     ask_key: bool,
     #[arg(long, env = "DIST_CHAT_NEW", action = ArgAction::SetTrue, value_parser = FalseyValueParser::new())]
     new: bool,
+    /// Whoever founds the room is one of them.
+    #[arg(long, env = "DIST_CHAT_MODERATORS", value_name = "AUTHOR", value_delimiter = ',', value_parser = author)]
+    moderators: Vec<AuthorId>,
     #[command(flatten)]
     member: Member,
 }
@@ -104,6 +107,13 @@ struct Member {
     #[arg(long, env = "DIST_CHAT_BACKLOG", value_name = "N", default_value_t = BACKLOG_LINES,
           value_parser = clap::value_parser!(u32).range(..=i64::from(BACKLOG_LINES_MAX)))]
     backlog: u32,
+    #[arg(long, env = "DIST_CHAT_RATE_LIMIT", value_name = "N", default_value_t = Rate::DEFAULT.lines,
+          value_parser = clap::value_parser!(u64).range(..=1_000_000))]
+    rate_limit: u64,
+}
+
+fn author(digits: &str) -> Result<AuthorId, String> {
+    AuthorId::parse(digits).ok_or_else(|| "an author has 64 hexadecimal digits; `/status` says one's own".to_owned())
 }
 
 /// Joins with an invite.
@@ -240,10 +250,26 @@ pub(super) fn chat(line: Line, way: Way, key: KeyFrom) -> Result<Chat, Failure> 
             "try it without --new",
         ));
     }
+    if !line.moderators.is_empty() && start != Start::Found {
+        return Err(Failure::new(
+            Exit::Usage,
+            "--moderators goes with -l",
+            "who may moderate is said when a room is created",
+            "try it without --moderators",
+        ));
+    }
+    if line.moderators.len() >= MODERATORS_MAX {
+        return Err(Failure::new(
+            Exit::Usage,
+            format!("{} moderators are too many", line.moderators.len()),
+            format!("a room has at most {MODERATORS_MAX}, its founder among them"),
+            "try fewer",
+        ));
+    }
     if line.member.ephemeral && start == Start::Return {
         return Err(nothing_to_do());
     }
-    member(line.member, start, key, line.new)
+    Ok(Chat { moderators: line.moderators, ..member(line.member, start, key, line.new)? })
 }
 
 /// Whom to join, and with which key, the invite says.
@@ -269,6 +295,8 @@ fn member(told: Member, start: Start, key: KeyFrom, new: bool) -> Result<Chat, F
         daemon: told.daemon,
         new,
         ephemeral: told.ephemeral,
+        moderators: Vec::new(),
+        rate: Rate::of(told.rate_limit),
         backlog: told.backlog,
     })
 }

@@ -14,7 +14,7 @@ use clap::{Args, CommandFactory as _, FromArgMatches as _};
 
 use crate::failure::{Exit, Failure};
 use crate::key::{RoomKey, tool};
-use crate::ring::Name;
+use crate::ring::{AuthorId, Name, Rate};
 use crate::{bench, history};
 pub use line::COMMANDS;
 use line::{HELPS, Line, Sub};
@@ -66,6 +66,10 @@ pub struct Chat {
     pub new: bool,
     /// Nothing is kept on disk.
     pub ephemeral: bool,
+    /// Who may moderate a room that is founded, besides its founder; nobody in particular: everybody.
+    pub moderators: Vec<AuthorId>,
+    /// What is taken from one author when this node leads.
+    pub rate: Rate,
     /// How many old lines are shown at most to somebody who comes.
     pub backlog: u32,
 }

@@ -151,3 +151,16 @@ fn a_secret_in_the_environment_is_refused() {
     }
     assert_eq!(refused("DIST_CHAT_KEY_FILE"), Ok(()));
 }
+
+#[test]
+fn who_moderates_is_said_with_dash_l() {
+    let author = "ab".repeat(32);
+    let chat = chat_of(&format!("-l -n ann --moderators {author},{}", "cd".repeat(32)));
+    assert_eq!(chat.moderators.len(), 2);
+    assert_eq!(chat.moderators[0].to_string(), author);
+    for words in [format!("-na 10.0.0.5 --moderators {author}"), "-l --moderators bob".to_owned()] {
+        assert!(parse_words(&words).is_err(), "{words}");
+    }
+    assert_eq!(chat_of("-l -n ann").rate, Rate::DEFAULT);
+    assert_eq!(chat_of("-l -n ann --rate-limit 0").rate.lines, 0);
+}

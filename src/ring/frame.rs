@@ -65,6 +65,8 @@ pub enum Frame {
     Want(Want),
     /// Lines to be ordered.
     Submit(Submit),
+    /// You say more than I take from one author: go on later, and from where I am.
+    Slow(Slow),
     /// I leave the room.
     Leave(StreamId),
 
@@ -325,6 +327,17 @@ pub struct Submit {
     pub lines: Vec<Arc<Line>>,
 }
 
+/// A leader asks a follower to wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Slow {
+    /// In this stream.
+    pub stream: StreamId,
+    /// The number of the last line of your session that I hold: what came after it was dropped.
+    pub after: u64,
+    /// For so many milliseconds.
+    pub wait_ms: u64,
+}
+
 /// A candidate on its way round the ring.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Token {
@@ -515,6 +528,7 @@ impl Frame {
             | Self::NoLeader
             | Self::Ack(_)
             | Self::Floor(_)
+            | Self::Slow(_)
             | Self::Leave(_)
             | Self::TokenAck { .. }
             | Self::Swallowed { .. }

@@ -34,6 +34,7 @@ pub mod limits;
 mod links;
 mod log;
 mod node;
+mod rate;
 mod rules;
 mod seal;
 mod summary;
@@ -46,7 +47,7 @@ use std::sync::Arc;
 pub use entry::{Act, Body, Entry, Line, Member, Note, Subject};
 pub use frame::{
     Accept, Ack, Answer, Backlog, Batch, DecodeError, Elected, Entries, EpochSpan, Frame, Hello, Join, Meet, Offer,
-    Refusal, Relay, Standing, Submit, Token, Verdict, Want, Weight,
+    Refusal, Relay, Slow, Standing, Submit, Token, Verdict, Want, Weight,
 };
 pub use id::{
     AuthorId, ConnId, Digest, Epoch, Index, Lamport, LineId, Name, NameError, Nonce, Now, ReadId, RoomId, SessionId,
@@ -54,6 +55,7 @@ pub use id::{
 };
 pub use limits::Timing;
 pub use node::Node;
+pub use rate::Rate;
 pub use rules::{Effect, Rules};
 pub use seal::{Forged, Seal, Sign, seal};
 pub use summary::Summary;
@@ -80,6 +82,8 @@ pub struct Config {
     pub start: Start,
     /// What its store holds.
     pub saved: Saved,
+    /// What it takes from one author when it leads.
+    pub rate: Rate,
     /// Who may moderate a room that it founds, besides its owner; nobody in particular: everybody.
     pub moderators: Vec<AuthorId>,
     /// The newest lines that it wants to be shown of what it missed: at most [`limits::BACKLOG_LINES_MAX`].
@@ -400,6 +404,9 @@ pub enum Event {
         /// In whose name; `None`: in nobody's who could be named.
         of: Option<Name>,
     },
+    /// I say more than the leader takes from one author: what is left goes out as it can, and none of it is lost. Told
+    /// once in a while.
+    Slowed,
     /// Somebody was put out by a member's line.
     Out {
         /// Who.

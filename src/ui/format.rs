@@ -116,6 +116,7 @@ pub fn event_text(event: &Event) -> Option<String> {
         }
         Event::Out { member, by, banned: false } => format!("{} was put out by {by}", Who::from(member)),
         Event::Out { member, by, banned: true } => format!("{} was banned by {by}", Who::from(member)),
+        Event::Slowed => "you say more than the room takes at once: what is left goes out as it can".to_owned(),
         Event::NotAllowed { by } => format!("{by} may not do that: nothing has happened"),
         Event::Rekeyed { by, key: _ } => format!("{by} has changed the room's key"),
         Event::Unable(Unable::NotModerator) => "only the moderators of this room may do that".to_owned(),
@@ -138,6 +139,7 @@ pub const fn is_for_screen(event: &Event) -> bool {
         | Event::Forged { .. }
         | Event::Out { .. }
         | Event::NotAllowed { .. }
+        | Event::Slowed
         | Event::Rekeyed { .. }
         | Event::Unable(_)
         | Event::NotTaken(_)

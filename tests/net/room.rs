@@ -52,6 +52,7 @@ impl Member {
             seed: n,
             start,
             saved: store.saved().unwrap(),
+            rate: dist_chat::ring::Rate::DEFAULT,
             moderators: Vec::new(),
             backlog: dist_chat::ring::limits::BACKLOG_LINES,
             timing: Timing::default(),

@@ -1,6 +1,6 @@
 //! A room defends itself: who is put out goes, who is banned stays out, and all agree since it stands in the log.
 
-use dist_chat::ring::{AuthorId, Event, Input, Order, Refusal, Role, Start, Stop, Text, Unable, Verb};
+use dist_chat::ring::{AuthorId, Event, Input, Order, Rate, Refusal, Role, Start, Stop, Text, Unable, Verb};
 
 use crate::settle::{settle, whole_within};
 use crate::world::actions::Rewind;
@@ -159,4 +159,60 @@ fn a_name_waits_for_whom_a_crash_has_taken() {
     let leads =
         |slot: &usize| world.slots[*slot].process.as_ref().is_some_and(|p| p.node.status().role == Role::Leader);
     assert_eq!((0..4).filter(leads).count(), 1);
+}
+
+#[test]
+fn who_says_too_much_is_told_to_wait_and_loses_nothing() {
+    let mut world = World::new(17, 3, 100, 0);
+    world.trace = Some(Vec::new());
+    world.rate = Rate { lines: 100, lines_burst: 200, bytes: 1 << 30, bytes_burst: 1 << 30 };
+    world.found(0);
+    world.run_to(MS);
+    (1..3).for_each(|slot| world.join(slot, &[0]));
+    whole_within(&mut world, 10 * SECOND);
+    let flood = |slot: usize| (0..600).map(move |k| format!("{slot} says {k}"));
+    let mut left = [flood(0), flood(1)];
+    let begin = world.now;
+    let mut quiet = 0;
+    while left
+        .iter_mut()
+        .zip(0..)
+        .map(|(lines, slot)| {
+            // As a driver does: no more than there is room for.
+            let room = world.slots[slot].process.as_ref().map_or(0, |process| process.node.outbox_room());
+            let some: Vec<Text> =
+                lines.by_ref().take(room.min(50)).filter_map(|line| Text::parse(&line).ok()).collect();
+            let said = some.len();
+            if said > 0 {
+                world.input(slot, Input::Submit(some));
+            }
+            said
+        })
+        .sum::<usize>()
+        > 0
+        || quiet < 700
+    {
+        quiet += 1;
+        if quiet % 50 == 0 {
+            assert!(world.say(2, &format!("a calm word {quiet}")));
+        }
+        world.run_to(world.now + 10 * MS);
+        well(&world);
+    }
+    assert!(told(&world, &Event::Slowed));
+    settle(&mut world, SECOND);
+    well(&world);
+    assert!(world.now - begin >= 3 * SECOND, "400 lines more than the burst, at 100 a second");
+    for slot in 0..3 {
+        let log = world.slots[slot].disk.store().log();
+        let count = |who: &str| {
+            log.iter().filter_map(|entry| entry.line()).filter(|line| line.text.as_str().starts_with(who)).count()
+        };
+        assert_eq!((count("0 says"), count("1 says")), (600, 600));
+        // Who says little waits for nobody.
+        let calm = log.iter().filter(|entry| entry.line().is_some_and(|line| line.text.as_str().starts_with("a calm")));
+        assert!(
+            calm.clone().all(|entry| entry.line().is_some_and(|line| line.lamport < entry.lamport)) && calm.count() > 5
+        );
+    }
 }

@@ -217,9 +217,13 @@ impl Swarm {
         if let Some(slot) = self.rng.pick(&live)
             && self.world.checks.typed() < self.lines_max
         {
-            for _ in 0..if self.rng.percent(5) { self.rng.range(2, 30) } else { 1 } {
-                let words = format!("line {}", self.world.checks.typed());
-                self.world.say(slot, &words);
+            // One line, or many: one by one, or pasted.
+            let lines = if self.rng.percent(5) { self.rng.range(2, 30) } else { 1 };
+            let at_once = if lines % 2 == 0 { lines } else { 1 };
+            for _ in 0..lines / at_once {
+                let typed = self.world.checks.typed() as u64;
+                let words: Vec<String> = (typed..typed + at_once).map(|n| format!("line {n}")).collect();
+                self.world.say_all(slot, &words);
             }
         }
         let gap = self.rng.range(1, 2 * self.talk);

@@ -7,7 +7,7 @@ use super::phase::{PendingWay, Phase};
 use super::{Node, ReadFor};
 use crate::ring::entry::{Act, Body, Entry, Line, Note};
 use crate::ring::frame::{Batch, Frame};
-use crate::ring::id::{ConnId, Index, Lamport, ReadId, SessionKey, SyncId, Text};
+use crate::ring::id::{ConnId, Index, Lamport, ReadId, SessionKey, Span, SyncId, Text};
 use crate::ring::limits::{BATCH_BYTES_MAX, OUTBOX_BYTES_MAX, OUTBOX_LINES_MAX, UNSENT_MARKS_MAX};
 use crate::ring::log::one_batch;
 use crate::ring::seal::{Seal, seal};
@@ -177,6 +177,10 @@ impl Node {
         let lines: Vec<Arc<Line>> = lines.into_iter().map(Arc::new).collect();
         self.dirty = true;
         if orders {
+            self.charge(self.key.author, &lines);
+            if self.own_wait() > Span(0) {
+                self.tell_slowed();
+            }
             return self.order(lines);
         }
         self.outbox_bytes += lines.iter().map(|line| line.weight()).sum::<usize>();
@@ -206,7 +210,7 @@ impl Node {
     }
 
     /// I lead, and none of my own earlier lines waits.
-    fn orders_own(&self) -> bool {
+    pub(super) fn orders_own(&self) -> bool {
         match &self.phase {
             Phase::Leading(leading) => leading.retiring.is_none() && matches!(leading.pending, PendingWay::Done),
             _ => false,

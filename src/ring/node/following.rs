@@ -5,12 +5,17 @@ use std::sync::Arc;
 use super::phase::{Following, PendingWay, Phase, Seek, Uplink};
 use super::{Node, ReadFor};
 use crate::ring::entry::Line;
-use crate::ring::frame::{Ack, Entries, Frame, Offer, Submit, Want};
-use crate::ring::id::{ConnId, Epoch, Index, StreamId};
+use crate::ring::frame::{Ack, Entries, Frame, Offer, Slow, Submit, Want};
+use crate::ring::id::{ConnId, Epoch, Index, Span, StreamId};
 use crate::ring::limits::{BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, OFFER_LINES_MAX};
 use crate::ring::links::{End, Ended};
 use crate::ring::seal::whole;
 use crate::ring::{Event, PendingPlace, Wanted};
+
+/// The longest wait that a leader can ask for at once.
+const SLOW_MS_MAX: u64 = 10_000;
+/// Between two words about it.
+const SLOW_TOLD_EVERY: Span = Span::ms(60_000);
 
 impl Node {
     pub(super) fn following(&self) -> Option<&Following> {
@@ -128,7 +133,7 @@ impl Node {
     /// Sends what was typed and has not been sent over this stream.
     fn send_outbox(&mut self) {
         let Phase::Following(following) = &mut self.phase else { return };
-        if !matches!(following.uplink.pending, PendingWay::Done) {
+        if !matches!(following.uplink.pending, PendingWay::Done) || following.uplink.until.is_some() {
             return;
         }
         let (conn, stream) = (following.conn, following.stream);
@@ -152,6 +157,34 @@ impl Node {
             from = to;
         }
         frames.into_iter().for_each(|frame| self.send(conn, frame));
+    }
+
+    /// The leader takes no more of me for now, and has dropped what it did not take.
+    pub(super) fn on_slow(&mut self, conn: ConnId, slow: Slow) {
+        let until = self.now.mono + Span::ms(slow.wait_ms.min(SLOW_MS_MAX));
+        let Phase::Following(following) = &mut self.phase else { return };
+        if following.conn == conn && following.stream == slow.stream && slow.after <= following.uplink.sent {
+            following.uplink.sent = slow.after;
+            following.uplink.until = Some(until);
+            self.rearm = true;
+            self.tell_slowed();
+        }
+    }
+
+    /// I have waited long enough.
+    pub(super) fn go_on_sending(&mut self) {
+        if let Phase::Following(following) = &mut self.phase {
+            following.uplink.until = None;
+            self.dirty = true;
+        }
+    }
+
+    /// Tells people that what they say goes out slowly, once in a while.
+    pub(super) fn tell_slowed(&mut self) {
+        if self.slow_told <= self.now.mono {
+            self.slow_told = self.now.mono + SLOW_TOLD_EVERY;
+            self.event(Event::Slowed);
+        }
     }
 
     // ---- the end of a leader

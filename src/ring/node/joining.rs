@@ -192,7 +192,7 @@ impl Node {
         self.judged_after = tail;
         self.drop_pending_that_stand();
         let pending = PendingWay::Done;
-        let uplink = Uplink { pending, sent: yours };
+        let uplink = Uplink { pending, sent: yours, until: None };
         self.set_phase(Phase::Following(Following {
             leader,
             epoch,

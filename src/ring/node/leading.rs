@@ -22,7 +22,7 @@ impl Leading {
         let meeting = self.meeting.map(|(_, since)| since + timing.connect);
         let retiring = self.retiring.map(|retiring| retiring.until);
         let held = self.followers.values().filter_map(|follower| follower.held).map(|(_, until)| until).min();
-        [absent, turn, meeting, retiring, held].into_iter().flatten().min()
+        [absent, turn, meeting, retiring, held, self.offers_at].into_iter().flatten().min()
     }
 }
 
@@ -49,6 +49,7 @@ impl Node {
             absent,
             turn: None,
             offers: VecDeque::new(),
+            offers_at: None,
             pending: PendingWay::Done,
             meeting: None,
             unmet: Default::default(),
@@ -217,6 +218,7 @@ impl Node {
             sent: in_place.then(|| self.log.summary().tail_at(common)),
             flight: VecDeque::new(),
             flight_bytes: 0,
+            dropped: 0,
             reading: false,
             held,
         };
@@ -366,8 +368,9 @@ impl Node {
         let connect = self.timing.connect;
         let Phase::Leading(leading) = &mut self.phase else { return };
         self.dirty |= leading.followers.values().any(|follower| follower.held.is_some_and(|(_, until)| until <= now));
-        if leading.turn.is_some_and(|(_, until)| until <= now) {
-            leading.turn = None;
+        let waited = leading.offers_at.take_if(|at| *at <= now).is_some();
+        let late = leading.turn.take_if(|(_, until)| *until <= now).is_some();
+        if waited || late {
             self.next_turn();
         }
         let Phase::Leading(leading) = &mut self.phase else { return };

@@ -39,6 +39,7 @@ use super::id::{
 use super::limits::{self, OUTBOX_BYTES_MAX, OUTBOX_LINE_BYTES_MAX, OUTBOX_LINES_MAX, PROTOCOL_VERSION};
 use super::links::{End, Links};
 use super::log::Log;
+use super::rate::{Bucket, Rate};
 use super::seal::Sign;
 use super::{Config, Event, Input, Output, Record, Start, Timing};
 
@@ -99,6 +100,11 @@ pub struct Node {
     unsent: VecDeque<(Index, u64)>,
     /// Authors that have handed on lines which nobody has said, and where they were, unless somebody else is there now.
     convicts: BTreeMap<AuthorId, Option<Uid>>,
+    /// What I take from one author when I lead, and what was taken.
+    rate: Rate,
+    buckets: BTreeMap<AuthorId, Bucket>,
+    /// When I was last told that I say too much.
+    slow_told: Time,
     /// Who may moderate a room that I found.
     moderators: Vec<AuthorId>,
     /// What stands up to here and puts me out is past.
@@ -180,8 +186,21 @@ impl Rng {
 impl Node {
     /// A node that has not begun: its first [`step`](Self::step) begins.
     pub fn new(config: Config) -> Self {
-        let Config { uid, name, rename, author, signer, session, seed, start, saved, moderators, backlog, timing } =
-            config;
+        let Config {
+            uid,
+            name,
+            rename,
+            author,
+            signer,
+            session,
+            seed,
+            start,
+            saved,
+            rate,
+            moderators,
+            backlog,
+            timing,
+        } = config;
         let mut book = Book::default();
         for uid in saved.book.into_iter().filter(|&known| known != uid) {
             book.meet(uid);
@@ -223,6 +242,9 @@ impl Node {
             held: 0,
             unsent: VecDeque::new(),
             convicts: BTreeMap::new(),
+            rate,
+            buckets: BTreeMap::new(),
+            slow_told: Time(0),
             moderators,
             judged_after: Index(0),
             sentence: None,
@@ -289,7 +311,8 @@ impl Node {
     pub fn outbox_room(&self) -> usize {
         let bytes = OUTBOX_BYTES_MAX.saturating_sub(self.outbox_bytes) / OUTBOX_LINE_BYTES_MAX;
         let lines = OUTBOX_LINES_MAX.saturating_sub(self.outbox.len().max(self.on_their_way()));
-        if self.leaving.is_some() || self.room.is_none() { 0 } else { bytes.min(lines) }
+        let slowed = self.orders_own() && self.own_wait() > Span(0);
+        if self.leaving.is_some() || self.room.is_none() || slowed { 0 } else { bytes.min(lines) }
     }
 
     /// Own lines that I, leading, have ordered and that none of my followers has: who leads talks no faster than the
@@ -393,8 +416,11 @@ impl Node {
             }
             Phase::Crowned(crowned) => Some(crowned.deadline),
             Phase::Joining(joining) => Some(joining.deadline),
-            Phase::Following(_) => None,
-            Phase::Leading(leading) => leading.deadline(&self.timing),
+            Phase::Following(following) => following.uplink.until,
+            Phase::Leading(leading) => {
+                let own = Some(self.own_wait()).filter(|wait| *wait > Span(0)).map(|wait| self.now.mono + wait);
+                leading.deadline(&self.timing).into_iter().chain(own).min()
+            }
             Phase::Gone => None,
         };
         let leaving = self.leaving.map(|since| since + self.timing.leave);
@@ -412,6 +438,9 @@ impl Node {
             Phase::Electing(electing) if electing.ack_by.is_some_and(|by| by <= now) => self.token_unanswered(),
             Phase::Crowned(crowned) if crowned.deadline <= now => self.fetch_failed(),
             Phase::Joining(joining) if joining.deadline <= now => self.join_timed_out(),
+            Phase::Following(following) if following.uplink.until.is_some_and(|until| until <= now) => {
+                self.go_on_sending()
+            }
             Phase::Leading(_) => self.on_leading_deadline(),
             Phase::Unborn
             | Phase::Waiting { .. }

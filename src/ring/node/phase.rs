@@ -200,6 +200,8 @@ pub(super) struct Uplink {
     pub pending: PendingWay,
     /// The number of the last line of the outbox that was sent (or that the leader said it has).
     pub sent: u64,
+    /// The leader has asked me to wait.
+    pub until: Option<Time>,
 }
 
 /// How far the pending queue has been offered.
@@ -228,6 +230,8 @@ pub(super) struct Leading {
     pub turn: Option<(Uid, Time)>,
     /// Whose offers wait for their turn.
     pub offers: VecDeque<(Uid, Offer)>,
+    /// All of these are of authors from whom nothing is taken until then.
+    pub offers_at: Option<Time>,
     /// My own pending lines come first.
     pub pending: PendingWay,
     /// Another leader that was asked for its weight, and when.
@@ -259,6 +263,8 @@ pub(super) struct Follower {
     /// Batches on the way: last index and weight.
     pub flight: VecDeque<(Index, usize)>,
     pub flight_bytes: usize,
+    /// Frames with lines that were dropped since it was told to wait.
+    pub dropped: u32,
     /// Older entries are being read from the store for it.
     pub reading: bool,
     /// A newcomer gets no entry before everybody else has its `joined`, at this index, or until this time: whoever

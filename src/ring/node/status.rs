@@ -60,6 +60,7 @@ impl Node {
         vec![
             ("book nodes", self.book.len(), BOOK_NODES_MAX),
             ("connections", self.links.len(), CONNS_MAX),
+            ("authors counted", self.buckets.len(), limits::BUCKETS_MAX),
             ("convicts", self.convicts.len(), limits::CONVICTS_MAX),
             ("bans", self.log.summary().rules.bans(), limits::BANS_MAX),
             ("lost members", self.log.summary().view.all_lost().len(), BOOK_NODES_MAX),

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use super::phase::{PendingWay, Phase};
 use super::{Node, ReadFor};
 use crate::ring::entry::Line;
-use crate::ring::frame::{Frame, Offer, Submit, Want};
-use crate::ring::id::{ConnId, Uid};
-use crate::ring::limits::OFFER_LINES_MAX;
+use crate::ring::frame::{Frame, Offer, Slow, Submit, Want};
+use crate::ring::id::{AuthorId, ConnId, SessionKey, Span, Uid};
+use crate::ring::limits::{BUCKETS_MAX, OFFER_LINES_MAX, SLOWED_FRAMES_MAX};
+use crate::ring::rate::Rate;
 use crate::ring::seal::whole;
 use crate::ring::{PendingPlace, Wanted};
 
@@ -19,8 +20,13 @@ impl Node {
         if !known || leading.retiring.is_some() {
             return;
         }
+        let offered = leading.turn.is_some_and(|(whose, _)| whose == from);
         leading.release_turn(from);
-        let mut ahead: Option<(crate::ring::SessionKey, u64)> = None;
+        let Some((author, session)) = self.links.peer(conn).map(|peer| (peer.author, peer.session)) else { return };
+        if !offered && !self.takes_from(conn, from, SessionKey { author, session }, &submit) {
+            return;
+        }
+        let mut ahead: Option<(SessionKey, u64)> = None;
         let mut others = BTreeMap::new();
         let mut lines = Vec::with_capacity(submit.lines.len());
         for line in submit.lines {
@@ -45,6 +51,7 @@ impl Node {
             lines.push(line);
         }
         if !lines.is_empty() {
+            self.charge(author, &lines);
             self.order(lines);
         }
         self.next_turn();
@@ -62,16 +69,84 @@ impl Node {
         self.next_turn();
     }
 
-    /// Takes the next offers until one of them holds something that is missing here.
+    /// Whether more is taken of this author now; if not it is told how long to wait, and what it has sent meanwhile is
+    /// dropped until it has begun again from where it is.
+    fn takes_from(&mut self, conn: ConnId, from: Uid, key: SessionKey, submit: &Submit) -> bool {
+        let wait = self.wait_for(key.author);
+        let stands = self.log.summary().watermark(key);
+        let Phase::Leading(leading) = &mut self.phase else { return false };
+        let Some(follower) = leading.followers.get_mut(&from) else { return false };
+        let skips = submit.lines.iter().find(|line| line.id.key() == key).is_some_and(|line| line.id.n > stands + 1);
+        if wait == Span(0) && !(follower.dropped > 0 && skips) {
+            follower.dropped = 0;
+            return true;
+        }
+        let first = follower.dropped == 0;
+        follower.dropped += 1;
+        if follower.dropped > SLOWED_FRAMES_MAX {
+            self.misbehaved(conn, "goes on although it is told to wait");
+        } else if first {
+            let wait_ms = wait.0.div_ceil(1000);
+            self.send(conn, Frame::Slow(Slow { stream: submit.stream, after: stands, wait_ms }));
+        }
+        false
+    }
+
+    /// How long nothing is taken of this author.
+    fn wait_for(&self, author: AuthorId) -> Span {
+        self.buckets.get(&author).map_or(Span(0), |bucket| bucket.wait(self.now.mono, &self.rate))
+    }
+
+    /// How long I order nothing of my own.
+    pub(super) fn own_wait(&self) -> Span {
+        self.wait_for(self.key.author)
+    }
+
+    /// Counts what was taken of an author; what others resubmit of it is not its doing.
+    pub(super) fn charge(&mut self, author: AuthorId, lines: &[Arc<Line>]) {
+        let own = || lines.iter().filter(|line| line.id.author == author);
+        let (count, bytes) = (own().count(), own().map(|line| line.weight()).sum());
+        if self.rate == Rate::UNLIMITED || count == 0 {
+            return;
+        }
+        let now = self.now.mono;
+        if self.buckets.len() >= BUCKETS_MAX {
+            self.buckets.retain(|_, bucket| !bucket.is_empty(now));
+        }
+        if self.buckets.len() < BUCKETS_MAX || self.buckets.contains_key(&author) {
+            self.buckets.entry(author).or_default().charge(now, &self.rate, count, bytes);
+        }
+    }
+
+    /// Takes the next offers until one of them holds something that is missing here. Authors of whom nothing is taken for
+    /// now wait, and hold nobody up.
     pub(super) fn next_turn(&mut self) {
+        let mut waits = Span(u64::MAX);
+        let mut waiting = 0;
         loop {
             let deadline = self.now.mono + self.timing.fetch;
             let Phase::Leading(leading) = &mut self.phase else { return };
             if leading.turn.is_some() {
                 return;
             }
+            if waiting > 0 && waiting == leading.offers.len() {
+                leading.offers_at = Some(self.now.mono + waits);
+                self.rearm = true;
+                return;
+            }
             let Some((from, offer)) = leading.offers.pop_front() else { return };
             let Some(conn) = leading.followers.get(&from).map(|follower| follower.conn) else { continue };
+            let author = self.links.peer(conn).map(|peer| peer.author);
+            let wait = author.map_or(Span(0), |author| self.wait_for(author));
+            if wait > Span(0) && offer.lines.iter().any(|id| Some(id.author) == author) {
+                waiting += 1;
+                waits = waits.min(wait);
+                if let Phase::Leading(leading) = &mut self.phase {
+                    leading.offers.push_back((from, offer));
+                }
+                continue;
+            }
+            let Phase::Leading(leading) = &mut self.phase else { return };
             let summary = self.log.summary();
             match offer.missing(|id| summary.watermark(id.key())) {
                 Some(places) => {

@@ -127,6 +127,7 @@ impl State {
             seed: session,
             start,
             saved: here.disk.saved(),
+            rate: dist_chat::ring::Rate::DEFAULT,
             moderators: Vec::new(),
             backlog: BACKLOG_LINES,
             timing: self.rules.timing,

@@ -56,6 +56,7 @@ impl World {
             seed: self.rng.bits(),
             start,
             saved: here.disk.saved(),
+            rate: self.rate,
             moderators: self.moderators.clone(),
             backlog: BACKLOG_LINES,
             timing: self.timing,
@@ -243,12 +244,17 @@ impl World {
 
     /// Somebody types, if the node can take a line.
     pub fn say(&mut self, slot: usize, words: &str) -> bool {
+        self.say_all(slot, &[words.to_owned()])
+    }
+
+    /// Somebody pastes lines, if the node can take any.
+    pub fn say_all(&mut self, slot: usize, lines: &[String]) -> bool {
         let Some(process) = &self.slots[slot].process else { return false };
         if process.paused || process.node.outbox_room() == 0 {
             return false;
         }
-        let Ok(text) = Text::parse(words) else { return false };
-        self.step(slot, Input::Submit(vec![text]));
+        let texts: Vec<Text> = lines.iter().filter_map(|words| Text::parse(words).ok()).collect();
+        self.step(slot, Input::Submit(texts));
         true
     }
 

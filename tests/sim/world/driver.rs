@@ -167,9 +167,9 @@ impl World {
         let run = process.run;
         let steps = process.steps;
         let submitted = match &input {
-            Input::Submit(texts) if process.node.outbox_room() > 0 => texts.first().cloned(),
-            Input::Order(Order { text, .. }) | Input::Rekey(_, text) => Some(text.clone()),
-            _ => None,
+            Input::Submit(texts) => texts.clone(),
+            Input::Order(Order { text, .. }) | Input::Rekey(_, text) => vec![text.clone()],
+            _ => Vec::new(),
         };
         let said = process.node.said();
         // A panic of the core is a finding like any other, and wants its trace.
@@ -185,7 +185,8 @@ impl World {
             });
             saved.next().map(|line| line.text.clone())
         };
-        if let Some(text) = submitted.or_else(founding).filter(|_| process.node.said() > said) {
+        let taken = usize::try_from(process.node.said() - said).unwrap_or(usize::MAX);
+        for text in submitted.into_iter().chain(founding()).take(taken) {
             self.checks.submitted(slot, text);
         }
         if let Some(tamper) = self.tamper {

@@ -15,7 +15,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use dist_chat::ring::{AuthorId, ConnId, Cut, Found, Frame, Name, Node, ReadId, Stop, SyncId, Timing, Uid};
+use dist_chat::ring::{AuthorId, ConnId, Cut, Found, Frame, Name, Node, Rate, ReadId, Stop, SyncId, Timing, Uid};
 
 use crate::check::Checks;
 use disk::Disk;
@@ -216,6 +216,8 @@ pub struct World {
     pub tamper: Option<Tamper>,
     /// This host's frames are changed on their way, as if it had meant to.
     pub forger: Option<(usize, Forge)>,
+    /// What a leader takes from one author.
+    pub rate: Rate,
     /// Who may moderate a room that is founded.
     pub moderators: Vec<AuthorId>,
     /// Whether since the last look an election stirred anywhere.
@@ -283,6 +285,7 @@ impl World {
             tamper: None,
             forger: None,
             moderators: Vec::new(),
+            rate: Rate::DEFAULT,
             unrest: None,
             short,
             heap: BinaryHeap::new(),
