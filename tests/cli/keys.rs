@@ -437,6 +437,27 @@ fn a_typed_passphrase_is_not_shown_and_a_new_rooms_is_typed_twice() {
 }
 
 #[test]
+fn the_key_of_a_room_that_had_one_is_asked_for_where_somebody_is_there() {
+    let dir = Dir::new();
+    let (key, path) = key_file(&dir, 0o600);
+    let command = program(&dir.0, &["-l", "-p", "0", "-n", "ann", "--key-file", &path]);
+    let ann = Node::spawn(dir, command);
+    let port = ann.port;
+    let (code, _, dir) = ann.leave();
+    assert_eq!(code, 0);
+    let Some(terminal) = Terminal::start(&format!("-p {port} --data-dir {}", dir.0.display())) else { return };
+    terminal.wait_for(|lines| lines.iter().any(|line| line.starts_with("this room has a key (it is not shown):")));
+    terminal.keys(&["-l", &key]);
+    terminal.keys(&["Enter"]);
+    let lines = terminal.wait_for(|lines| lines.last().is_some_and(|line| line.starts_with("> ann(")));
+    assert!(!lines.iter().any(|line| line.contains(&key[..9])), "{lines:#?}");
+    // What was typed is not kept.
+    assert!(!own_key(&dir, &port.to_string()).exists());
+    terminal.keys(&["C-d"]);
+    terminal.wait_for(ends_well);
+}
+
+#[test]
 fn two_passphrases_that_differ_open_no_room() {
     let Some(terminal) = Terminal::start("-l -p 0 -n ann --ask-key") else { return };
     terminal.wait_for(|lines| lines.iter().any(|line| line.starts_with("room key (it is not shown):")));
