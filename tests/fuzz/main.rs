@@ -6,11 +6,13 @@
 #![expect(clippy::expect_used, clippy::print_stdout, reason = "a test may fail by panicking, and says at which file")]
 
 mod bite;
+mod numbers;
 mod targets;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use dist_chat::ring::Frame;
 use targets::{ALL, Target};
 
 fn corpus(target: &str) -> PathBuf {
@@ -42,23 +44,17 @@ fn seeds(target: &str) -> Vec<(String, Vec<u8>)> {
     }
 }
 
-/// One frame of each kind that members say to each other.
+/// One frame of each kind: the manual shows them all.
 fn frames() -> Vec<(String, Vec<u8>)> {
+    let manual = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/protocol.rst");
+    let manual = std::fs::read_to_string(manual).expect("the manual");
+    let shown = manual.lines().filter(|line| line.starts_with("   {\"") || line.starts_with("   \"")).map(str::trim);
     let mut kinds = BTreeSet::new();
-    let mut frames = Vec::new();
-    for (_, bytes) in targets::step::recorded() {
-        for line in bytes.split(|byte| *byte == b'\n') {
-            let Some(at) = line.iter().position(|byte| matches!(byte, b'{' | b'"')) else { continue };
-            let frame = &line[at..];
-            let kind: String =
-                frame.iter().map(|&byte| char::from(byte)).filter(|c| c.is_alphabetic() || "_:".contains(*c)).collect();
-            let kind = kind.split(':').next().unwrap_or_default().to_owned();
-            if line[..at].len() == 1 && kinds.insert(kind.clone()) {
-                frames.push((kind, frame.to_vec()));
-            }
-        }
-    }
-    frames
+    let first = shown.filter(|line| Frame::decode(line.as_bytes()).is_ok()).filter_map(|line| {
+        let kind = line.split('"').nth(1)?.to_owned();
+        kinds.insert(kind.clone()).then(|| (kind, line.as_bytes().to_vec()))
+    });
+    first.collect()
 }
 
 fn replay(target: &str) {

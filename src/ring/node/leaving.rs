@@ -108,7 +108,7 @@ impl Node {
         if following.conn != conn || following.leader != from || self.leaving.is_some() {
             return;
         }
-        if !self.saw_round(round) {
+        if !self.saw_round(conn, round) {
             return self.misbehaved(conn, "names an absurd round");
         }
         let ring = self.log.summary().view.uids().filter(|&uid| uid != self.me).collect();

@@ -139,8 +139,8 @@ pub fn run(bytes: &[u8]) {
     let Some((&first, lines)) = bytes.split_first() else { return };
     let all = scenes();
     let mut scene = all[usize::from(first & 0x0f) % all.len()].clone();
-    scene.refuses = first & 0x80 != 0;
-    scene.host.begin();
+    scene.refuses(first & 0x80 != 0);
+    scene.begin();
     for line in lines.split(|byte| *byte == b'\n').take(LINES_MAX) {
         scene.play(line);
     }
@@ -158,6 +158,37 @@ impl Scene {
         &self.host
     }
 
+    /// From here on it is told what somebody likes.
+    pub fn begin(&mut self) {
+        self.host.begin();
+    }
+
+    /// Whether nobody takes its calls.
+    pub fn refuses(&mut self, refuses: bool) {
+        self.refuses = refuses;
+    }
+
+    /// Somebody who is known connects.
+    pub fn connect_as(&mut self, uid: Uid) -> ConnId {
+        let id = self.host.accept(Some(uid));
+        self.step(Input::Accepted(id));
+        id
+    }
+
+    /// Every connection closes.
+    pub fn close_all(&mut self) {
+        for id in std::mem::take(&mut self.host.conns).into_keys() {
+            self.step(Input::Closed(id));
+        }
+    }
+
+    /// Its person says something.
+    pub fn say(&mut self, text: &str) {
+        if let Ok(text) = Text::parse(text) {
+            self.step(Input::Submit(vec![text]));
+        }
+    }
+
     fn play(&mut self, line: &[u8]) {
         let Some((&first, rest)) = line.split_first() else { return };
         let word = || std::str::from_utf8(rest).ok();
@@ -168,8 +199,8 @@ impl Scene {
                 }
             }
             b'+' => {
-                if let Some(text) = word().and_then(|word| Text::parse(word).ok()) {
-                    self.step(Input::Submit(vec![text]));
+                if let Some(text) = word() {
+                    self.say(text);
                 }
             }
             b'!' => self.step(Input::Leave),
@@ -196,7 +227,8 @@ impl Scene {
         self.host.conns.keys().nth(place).copied()
     }
 
-    fn frame(&mut self, id: ConnId, frame: Frame) {
+    /// A frame arrives, after a greeting.
+    pub fn frame(&mut self, id: ConnId, frame: Frame) {
         if self.host.opening.contains(&id) {
             self.step(Input::Dialled(id));
         }
@@ -241,7 +273,8 @@ impl Scene {
         panic!("the node dials without end");
     }
 
-    fn pass(&mut self, ms: u64) {
+    /// So many milliseconds pass.
+    pub fn pass(&mut self, ms: u64) {
         let ms = ms.min(MS_MAX.saturating_sub(self.ms));
         self.ms += ms;
         let until = self.host.now + 1000 * ms;

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use dist_chat::ring::limits::JUMP_MAX;
+use dist_chat::ring::limits::{JUMP_MAX, NUMBER_MAX, SUBMITTED_PUSH_MAX};
 use dist_chat::ring::{
     Body, Entry, Epoch, Event, Frame, Hello, Index, Lamport, Node, Output, Record, Role, SessionKey, Uid,
 };
@@ -96,6 +96,7 @@ impl Watch {
             assert!(entry.epoch >= last.epoch, "invariant 2: epochs rise along a log");
             assert!(entry.lamport > last.lamport, "invariant 5: timestamps rise along a log");
         }
+        assert!(entry.lamport.0.max(entry.epoch.round) <= NUMBER_MAX, "a number above the ceiling");
         let key = match &entry.body {
             Body::Line(line) => {
                 let (key, n) = (line.id.key(), line.id.n);
@@ -150,11 +151,12 @@ impl Watch {
         let Some(start) = self.start else { return };
         let round = self.obeyed.map_or(0, |epoch| epoch.round);
         let clock = status.lamport.0;
+        assert!(clock.max(round) <= NUMBER_MAX, "a number above the ceiling");
         if start.empty {
             // Who knows nothing believes whom it joins.
             return;
         }
-        let pushed = JUMP_MAX * self.authors.len() as u64 + self.natural;
+        let pushed = SUBMITTED_PUSH_MAX + JUMP_MAX * self.authors.len() as u64 + self.natural;
         assert!(clock - start.clock <= pushed, "the clock was pushed by {}", clock - start.clock);
         assert!(round - start.round <= pushed, "the round was pushed by {}", round - start.round);
     }
