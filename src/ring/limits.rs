@@ -31,6 +31,9 @@ pub const OFFER_LINES_MAX: usize = 512;
 pub const SHAPE_EPOCHS_MAX: usize = 256;
 /// Nodes that the book remembers, and that a room can have.
 pub const BOOK_NODES_MAX: usize = 2048;
+/// Members that a log may name at once, whoever wrote it: more than any leader takes in, which counts to
+/// [`BOOK_NODES_MAX`].
+pub const MEMBERS_MAX: usize = 2 * BOOK_NODES_MAX;
 /// Connections that the core keeps at once.
 pub const CONNS_MAX: usize = 4096;
 /// Of these, connections that it has dialled: what others name cannot take the room of those who come.

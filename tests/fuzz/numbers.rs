@@ -1,6 +1,6 @@
 //! Numbers near their ends, lists beyond their limits, and what lies within itself.
 
-use dist_chat::ring::limits::{FRAME_BYTES_MAX, JUMP_MAX, NUMBER_MAX, SUBMITTED_PUSH_MAX};
+use dist_chat::ring::limits::{FRAME_BYTES_MAX, JUMP_MAX, MEMBERS_MAX, NUMBER_MAX, SUBMITTED_PUSH_MAX};
 use dist_chat::ring::{ConnId, Frame, Role};
 use serde_json::{Value, json};
 
@@ -55,6 +55,33 @@ fn a_leader_pushes_the_clock_no_further_by_many_jumps_than_by_one() {
     let frame = entries(&scene, 7);
     assert!(!tell(&mut scene, leader, &frame), "the budget is spent");
     assert_eq!(clock(&scene), start + 1 + JUMP_MAX + 4);
+}
+
+#[test]
+fn a_leader_names_no_more_members_than_a_room_can_have() {
+    let mut scene = scene("follows");
+    let leader = to(&scene, 2);
+    let mut there = true;
+    for many in 0..20 {
+        let frame = joins(&scene, many);
+        there = there && tell(&mut scene, leader, &frame);
+    }
+    assert!(!there, "20 000 members");
+    assert!(scene.host().node.status().members.len() <= MEMBERS_MAX);
+}
+
+/// A thousand who join, each batch others.
+fn joins(scene: &Scene, many: u64) -> Value {
+    let status = scene.host().node.status();
+    let tail = serde_json::to_value(status.tail).expect("a tail");
+    let author = author();
+    let note = |k: u64| {
+        let uid = format!("10.{}.{}.{}:1", 1 + many, k / 250, 1 + k % 250);
+        json!({"i": status.tail.index.0 + 1 + k, "l": status.lamport.0 + 1 + k, "w": 1,
+            "note": {"joined": {"uid": uid, "name": "m", "author": author}}})
+    };
+    let notes: Vec<Value> = (0..1000).map(note).collect();
+    json!({"entries": {"prev": tail, "batch": {"epoch": tail["e"], "who": [], "entries": notes}}})
 }
 
 #[test]
@@ -142,7 +169,7 @@ fn a_newcomer_believes_its_leader_up_to_the_ceiling_and_lives_on_there() {
     assert!(tell(&mut scene, leader, &accept(1, 0)));
     let epoch = accept(1, 0)["accept"]["epoch"].clone();
     let note = json!({"i": 1, "l": NUMBER_MAX, "w": 1,
-        "note": {"elected": {"uid": "10.0.0.3:2428", "name": "n2", "author": author(&scene)}}});
+        "note": {"elected": {"uid": "10.0.0.3:2428", "name": "n2", "author": author()}}});
     let first =
         json!({"entries": {"prev": {"e": null, "i": 0}, "batch": {"epoch": epoch, "who": [], "entries": [note]}}});
     assert!(tell(&mut scene, leader, &first));
@@ -174,10 +201,9 @@ fn where_rounds_end_nobody_is_elected() {
     assert_eq!(scene.host().node.status().role, Role::Electing);
 }
 
-fn author(scene: &Scene) -> Value {
+fn author() -> Value {
     let log = crate::targets::room::Room::of(2, 0);
     let member = log.host(0).node.status().members.first().cloned().expect("a member");
-    let _ = scene;
     serde_json::to_value(member.author).expect("an author")
 }
 

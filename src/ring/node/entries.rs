@@ -9,7 +9,7 @@ use crate::ring::entry::{Body, Entry, Line, Note};
 use crate::ring::frame::{Batch, Frame};
 use crate::ring::id::{ConnId, Index, Lamport, ReadId, SessionKey, SyncId, Text};
 use crate::ring::limits::{
-    BATCH_BYTES_MAX, NUMBER_MAX, OUTBOX_BYTES_MAX, OUTBOX_LINES_MAX, SUBMITTED_PUSH_MAX, TICKS_PER_LINE,
+    BATCH_BYTES_MAX, MEMBERS_MAX, NUMBER_MAX, OUTBOX_BYTES_MAX, OUTBOX_LINES_MAX, SUBMITTED_PUSH_MAX, TICKS_PER_LINE,
     UNSENT_MARKS_MAX,
 };
 use crate::ring::log::one_batch;
@@ -32,6 +32,7 @@ impl Node {
         let mut tail = summary.tail;
         let mut lamport = summary.lamport;
         let (mut clock, mut far) = (self.clock, 0_u64);
+        let mut members = summary.view.len();
         // The last number of the session of the line before: most lines of a batch are of one session.
         let mut last: Option<(SessionKey, u64)> = None;
         let mut others = BTreeMap::new();
@@ -44,6 +45,12 @@ impl Node {
             }
             far = far.saturating_add(entry.lamport.0.saturating_sub(clock.0.saturating_add(TICKS_PER_LINE)));
             clock = clock.max(entry.lamport);
+            if let Body::Note(Note::Elected(member) | Note::Joined(member)) = &entry.body {
+                members += usize::from(!summary.view.contains(member.uid));
+                if members > MEMBERS_MAX {
+                    return Err("names more members than a room can have");
+                }
+            }
             if let Body::Line(line) = &entry.body {
                 let key = line.id.key();
                 if last.is_none_or(|(of, _)| of != key) {
@@ -333,7 +340,10 @@ impl Node {
         for (conn, from) in std::mem::take(&mut self.pulls) {
             match self.log.batch(from) {
                 Some(batch) => self.send(conn, Frame::Pulled(batch)),
-                None => self.read(Wanted::Log { from, bytes_max: BATCH_BYTES_MAX }, ReadFor::Pull(conn)),
+                None => {
+                    self.reads.retain(|_, what| !matches!(what, ReadFor::Pull(over) if *over == conn));
+                    self.read(Wanted::Log { from, bytes_max: BATCH_BYTES_MAX }, ReadFor::Pull(conn));
+                }
             }
         }
     }

@@ -244,6 +244,8 @@ impl Node {
             backlog: backlog.is_some(),
         };
         self.send(conn, Frame::Accept(accept));
+        // Who joins again over the same connection wants nothing more of what it asked before.
+        self.reads.retain(|_, what| !matches!(what, ReadFor::Backlog(over, _) if *over == conn));
         if let Some(lines) = backlog {
             let wanted = Wanted::Newest { to: tail.index, lines: lines as usize, bytes_max: BACKLOG_BYTES_MAX };
             self.read(wanted, ReadFor::Backlog(conn, stream));
