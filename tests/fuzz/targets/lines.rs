@@ -63,12 +63,14 @@ fn simply(input: &[u8]) -> Vec<Typed> {
     // What follows the last line feed is a line only if there is something.
     lines.pop_if(|last| last.is_empty());
     let line = |line: &&[u8]| {
-        // A line of more than the limit is too long with its carriage return, which nobody has looked for there.
-        let text = line.strip_suffix(b"\r").filter(|text| text.len() <= TEXT_BYTES_MAX).unwrap_or(line);
-        let text = String::from_utf8_lossy(text);
+        // A carriage return may be one byte more. What is longer than that counts as it came.
+        if line.len() > TEXT_BYTES_MAX + 1 {
+            return Typed::TooLong { bytes: line.len() as u64 };
+        }
+        let text = String::from_utf8_lossy(line.strip_suffix(b"\r").unwrap_or(line));
         match text.len() <= TEXT_BYTES_MAX {
             true => Typed::Line(text.into_owned()),
-            false => Typed::TooLong { bytes: line.len().max(text.len()) as u64 },
+            false => Typed::TooLong { bytes: text.len() as u64 },
         }
     };
     lines.iter().map(line).collect()
