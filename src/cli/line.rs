@@ -37,7 +37,7 @@ pub(super) const HELP: &str = "  dist-chat -l -a IP -p PORT -n NAME             
        --data-dir DIR         where chat_PORT.log and .db live  [.]
        --ephemeral            keep nothing on disk
        --backlog N            show so many old lines  [1000]
-       --rate-limit N         take so many lines/s of one author [2000; 0: all]
+       --rate-limit N         lines/s taken of one author  [2000; 0: all]
        --daemon               no terminal: ignore stdin, stay until a signal
        --new, --moderators A,B..    with -l: whatever the files hold; who may kick
 Type a line to say it, //exit to leave. Each flag has a variable of its own in

@@ -1,16 +1,17 @@
 //! What nodes say to each other: one JSON object a line.
 //!
-//! Every list that a frame carries is bounded by a constant of [`limits`](super::limits) and checked here, so that
-//! nobody behind this door sees a longer one.
+//! Every list that a frame carries is bounded by a constant of [`limits`](super::limits), and every number by
+//! [`NUMBER_MAX`](super::limits::NUMBER_MAX); both are checked here, so that nobody behind this door sees a longer or a
+//! larger one.
 
 use std::fmt;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::entry::{Entry, Line};
 use super::id::{
-    AuthorId, Epoch, Index, Lamport, LineId, Name, RoomId, SessionId, Signature, StreamId, Tail, Text, Uid,
+    AuthorId, Epoch, Index, Lamport, LineId, Name, RoomId, SessionId, Signature, StreamId, Tail, Text, Uid, number,
 };
 use super::limits::{
     BATCH_ENTRIES_MAX, BOOK_NODES_MAX, FRAME_BYTES_MAX, OFFER_LINES_MAX, PROTOCOL_VERSION, SHAPE_EPOCHS_MAX,
@@ -26,9 +27,9 @@ pub enum Frame {
     /// Why I close this connection: the last frame.
     Refuse(Refusal),
     /// Are you there? To be echoed as [`Frame::Pong`] at once.
-    Ping(u64),
+    Ping(#[serde(deserialize_with = "number")] u64),
     /// The echo of [`Frame::Ping`].
-    Pong(u64),
+    Pong(#[serde(deserialize_with = "number")] u64),
     /// You are (or are no longer) my next in the ring.
     Adjacent(bool),
     /// I am not your next; this one stands between us.
@@ -75,6 +76,7 @@ pub enum Frame {
     /// I have this candidate's token of this round.
     TokenAck {
         /// The token's round.
+        #[serde(deserialize_with = "number")]
         round: u64,
         /// The token's candidate.
         candidate: Uid,
@@ -82,10 +84,13 @@ pub enum Frame {
     /// Your token of this round goes no further.
     Swallowed {
         /// The round that goes no further.
+        #[serde(deserialize_with = "number")]
         round: u64,
         /// The highest round I know.
+        #[serde(deserialize_with = "number")]
         known: u64,
         /// Whom I follow, and how many milliseconds ago it echoed me.
+        #[serde(deserialize_with = "following")]
         following: Option<(Epoch, u64)>,
     },
     /// This leader has won.
@@ -109,10 +114,17 @@ pub enum Frame {
     /// To my leader: this one leads too.
     Hint(Epoch),
     /// Lead from here with at least this round; I leave.
-    Handover(u64),
+    Handover(#[serde(deserialize_with = "number")] u64),
 
     /// A frame between two nodes that cannot reach each other, through a third.
     Relay(Relay),
+}
+
+/// A leader and an age, or nobody.
+fn following<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<(Epoch, u64)>, D::Error> {
+    #[derive(Deserialize)]
+    struct Aged(Epoch, #[serde(deserialize_with = "number")] u64);
+    Ok(Option::<Aged>::deserialize(deserializer)?.map(|Aged(epoch, age)| (epoch, age)))
 }
 
 /// Who a node is.
@@ -171,6 +183,7 @@ pub struct Answer {
     /// The end of my log.
     pub tail: Tail,
     /// The highest round I know.
+    #[serde(deserialize_with = "number")]
     pub round: u64,
 }
 
@@ -190,6 +203,7 @@ pub enum Standing {
         /// Whom.
         epoch: Epoch,
         /// Milliseconds since it echoed me.
+        #[serde(deserialize_with = "number")]
         heard_ms: u64,
         /// I can carry frames between it and you.
         relay: bool,
@@ -217,6 +231,7 @@ pub struct EpochSpan {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Join {
     /// Counts my requests; the answer names the one that it answers.
+    #[serde(deserialize_with = "number")]
     pub attempt: u64,
     /// The name I want.
     pub name: Name,
@@ -240,6 +255,7 @@ pub struct Join {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Accept {
     /// The request that is answered.
+    #[serde(deserialize_with = "number")]
     pub attempt: u64,
     /// The room.
     pub room: RoomId,
@@ -254,10 +270,12 @@ pub struct Accept {
     /// The name you have.
     pub name: Name,
     /// The number of the last line of your session that the leader holds.
+    #[serde(deserialize_with = "number")]
     pub yours: u64,
     /// Who is here, and who was here and is lost: at most [`BOOK_NODES_MAX`].
     pub members: Vec<Uid>,
     /// How many lines the leader's log holds.
+    #[serde(deserialize_with = "number")]
     pub lines: u64,
     /// The newest of them are sent ahead of the log.
     pub backlog: bool,
@@ -333,8 +351,10 @@ pub struct Slow {
     /// In this stream.
     pub stream: StreamId,
     /// The number of the last line of your session that I hold: what came after it was dropped.
+    #[serde(deserialize_with = "number")]
     pub after: u64,
     /// For so many milliseconds.
+    #[serde(deserialize_with = "number")]
     pub wait_ms: u64,
 }
 
@@ -342,6 +362,7 @@ pub struct Slow {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Token {
     /// The election's number.
+    #[serde(deserialize_with = "number")]
     pub round: u64,
     /// The largest uid so far.
     pub candidate: Uid,

@@ -9,7 +9,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use super::limits::{NAME_CHARS_MAX, TEXT_BYTES_MAX};
+use super::limits::{NAME_CHARS_MAX, NUMBER_MAX, TEXT_BYTES_MAX};
 
 /// Microseconds on the node's own monotonic clock, from an arbitrary start. Never compared between nodes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -55,10 +55,26 @@ pub struct Now {
     pub wall: WallMs,
 }
 
+/// Reads a number that is not above [`NUMBER_MAX`].
+pub(super) fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    let number = u64::deserialize(deserializer)?;
+    match number <= NUMBER_MAX {
+        true => Ok(number),
+        false => Err(de::Error::invalid_value(de::Unexpected::Unsigned(number), &"a number below 2^53")),
+    }
+}
+
+/// Reads a [`number`], or `null`.
+pub(super) fn number_if_any<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    #[derive(Deserialize)]
+    struct Number(#[serde(deserialize_with = "number")] u64);
+    Ok(Option::<Number>::deserialize(deserializer)?.map(|Number(number)| number))
+}
+
 /// Milliseconds since the Unix epoch on somebody's wall clock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct WallMs(pub u64);
+pub struct WallMs(#[serde(deserialize_with = "number")] pub u64);
 
 /// A node's place in the ring: its advertised address, compared as numbers (IPv4 before IPv6, then IP, then port).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -315,6 +331,7 @@ pub struct LineId {
     #[serde(rename = "s")]
     pub session: SessionId,
     /// The number in it, from 1.
+    #[serde(deserialize_with = "number")]
     pub n: u64,
 }
 
@@ -329,7 +346,7 @@ impl LineId {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Epoch {
     /// The election's number.
-    #[serde(rename = "r")]
+    #[serde(rename = "r", deserialize_with = "number")]
     pub round: u64,
     /// Who leads.
     #[serde(rename = "l")]
@@ -354,7 +371,7 @@ impl fmt::Display for Epoch {
 /// A position in the log, from 1. Zero stands before the first entry.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Index(pub u64);
+pub struct Index(#[serde(deserialize_with = "number")] pub u64);
 
 impl Index {
     /// The position after this one.
@@ -367,7 +384,7 @@ impl Index {
 /// A Lamport timestamp: strictly rises along a log, the same at every member (Lamport 1978).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Lamport(pub u64);
+pub struct Lamport(#[serde(deserialize_with = "number")] pub u64);
 
 /// Where a log ends: the epoch and index of its last entry. `epoch` is `None` for an empty log.
 ///
@@ -419,7 +436,7 @@ pub struct ReadId(pub u64);
 /// One stream of entries from a leader to a follower, tied to one connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct StreamId(pub u64);
+pub struct StreamId(#[serde(deserialize_with = "number")] pub u64);
 
 /// A person's name in the room: 1 to 32 letters, digits, `_`, `-`, `.`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]

@@ -49,6 +49,9 @@ pub const OFFER_LINES_MAX: usize = 512;
 pub const SHAPE_EPOCHS_MAX: usize = 256;
 /// Nodes that the book remembers, and that a room can have.
 pub const BOOK_NODES_MAX: usize = 2048;
+/// Members that a log may name at once, whoever wrote it: more than any leader takes in, which counts to
+/// [`BOOK_NODES_MAX`].
+pub const MEMBERS_MAX: usize = 2 * BOOK_NODES_MAX;
 /// Connections that the core keeps at once.
 pub const CONNS_MAX: usize = 4096;
 /// Of these, connections that it has dialled: what others name cannot take the room of those who come.
@@ -63,8 +66,18 @@ pub const DIAL_FRAMES_MAX: usize = 64;
 pub const WAITING_JOINS_MAX: usize = BOOK_NODES_MAX;
 /// Marks of own lines that nobody has acknowledged; beyond, the last one stands for several.
 pub const UNSENT_MARKS_MAX: usize = 64;
-/// How far a peer's round, Lamport timestamp or line number may be ahead of mine before its link is cut.
+/// The largest number of any kind that a frame or a file may hold: every reader of JSON holds it exactly.
+pub const NUMBER_MAX: u64 = (1 << 53) - 1;
+/// How far one author's peers may push my clock or my rounds in one run, beyond what the room itself does; a peer that
+/// goes further loses its link.
 pub const JUMP_MAX: u64 = 1 << 32;
+/// Authors of whom it is known how far they have pushed something.
+pub const PUSHERS_MAX: usize = 1024;
+/// How far a line or an entry may move the clock without pushing it: its author has typed, its leader has ordered.
+pub const TICKS_PER_LINE: u64 = 2;
+/// How far all submitted lines together may push a leader's clock in one run. Far below [`JUMP_MAX`]: who follows an
+/// honest leader must never have to hold against it what others have submitted.
+pub const SUBMITTED_PUSH_MAX: u64 = 1 << 24;
 /// The newest lines that a newcomer is shown, where it does not say otherwise.
 pub const BACKLOG_LINES: u32 = 1000;
 /// The newest lines that a newcomer is shown at most.

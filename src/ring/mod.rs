@@ -25,6 +25,7 @@
 //! The invariants that hold after every step are those of `docs/protocol.rst`; the simulator under `tests/sim` checks them.
 
 mod book;
+mod budget;
 mod detector;
 mod election;
 mod entry;

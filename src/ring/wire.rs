@@ -18,7 +18,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::entry::{Act, Body, Entry, Line, Note};
 use super::frame::{Batch, Submit};
-use super::id::{AuthorId, Epoch, Index, Lamport, LineId, Name, SessionId, StreamId, Text, Uid, WallMs};
+use super::id::{
+    AuthorId, Epoch, Index, Lamport, LineId, Name, SessionId, StreamId, Text, Uid, WallMs, number, number_if_any,
+};
 use super::seal::Seal;
 
 /// Who speaks, as the table of a batch says it.
@@ -160,6 +162,7 @@ struct EntryIn {
     l: Lamport,
     w: WallMs,
     f: Option<u32>,
+    #[serde(default, deserialize_with = "number_if_any")]
     n: Option<u64>,
     t: Option<Lamport>,
     say: Option<Text>,
@@ -172,6 +175,7 @@ struct EntryIn {
 impl<'de> Deserialize<'de> for Batch {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let BatchIn { epoch, who, entries } = BatchIn::deserialize(deserializer)?;
+        at_most(&who, entries.len())?;
         let mut batch = Vec::with_capacity(entries.len());
         for EntryIn { i, l, w, f, n, t, say, act, seal, note } in entries {
             let epoch = epoch.ok_or_else(|| D::Error::custom("entries without an epoch"))?;
@@ -186,6 +190,11 @@ impl<'de> Deserialize<'de> for Batch {
         }
         Ok(Self { entries: batch })
     }
+}
+
+/// Everybody in a table has something to say.
+fn at_most<E: Error>(who: &[Speaker], lines: usize) -> Result<(), E> {
+    if who.len() <= lines { Ok(()) } else { Err(E::custom("more speakers than lines")) }
 }
 
 fn speaker<E: Error>(who: &[Speaker], place: u32) -> Result<&Speaker, E> {
@@ -241,6 +250,7 @@ struct SubmitIn {
 #[derive(Deserialize)]
 struct LineIn {
     f: u32,
+    #[serde(deserialize_with = "number")]
     n: u64,
     t: Lamport,
     say: Text,
@@ -252,6 +262,7 @@ struct LineIn {
 impl<'de> Deserialize<'de> for Submit {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let SubmitIn { stream, who, lines } = SubmitIn::deserialize(deserializer)?;
+        at_most(&who, lines.len())?;
         let lines = lines.into_iter().map(|line| Ok(speaker(&who, line.f)?.line(line)));
         Ok(Self { stream, lines: lines.collect::<Result<_, D::Error>>()? })
     }
@@ -313,6 +324,7 @@ mod tests {
             r#"{"submit":{"stream":1,"who":[],"lines":[{"f":0,"n":1,"t":1,"say":"x"}]}}"#,
             r#"{"pulled":{"epoch":null,"who":[],"entries":[{"i":1,"l":1,"w":1,"note":{"left":{"uid":"1.2.3.4:5","lost":true}}}]}}"#,
             r#"{"pulled":{"epoch":{"r":1,"l":"1.2.3.4:5","o":"0000000000000001"},"who":[],"entries":[{"i":1,"l":1,"w":1}]}}"#,
+            r#"{"submit":{"stream":1,"who":[{"a":"0000000000000001","s":"0000000000000001","by":"n","at":"1.2.3.4:5"}],"lines":[]}}"#,
         ] {
             assert!(Frame::decode(bad.as_bytes()).is_err(), "{bad}");
         }

@@ -309,7 +309,9 @@ impl<'a> Asked<'a> {
                 (false, _) => return Ok(Answer::Enough),
                 (true, None) => break,
                 (true, Some(edge)) if newest_first => to = Index(edge.0.saturating_sub(1)),
-                (true, Some(edge)) => from = edge.next(),
+                (true, Some(edge)) if edge >= from => from = edge.next(),
+                // The last batch before a hole is found again and again.
+                (true, Some(_)) => return Err(Error::Damaged("it holds a log with a hole".to_owned())),
             }
         }
         Ok(Answer::Whole)

@@ -72,9 +72,11 @@ impl Gathered {
         let whole = bytes == self.kept.len() as u64;
         let line = self.kept.strip_suffix(b"\r").filter(|_| whole).unwrap_or(&self.kept);
         let text = String::from_utf8_lossy(line);
-        let typed = match whole && text.len() <= TEXT_BYTES_MAX {
-            true => Typed::Line(text.into_owned()),
-            false => Typed::TooLong { bytes: bytes.max(text.len() as u64) },
+        // Of a line that was not kept whole nobody knows what its bytes would have become: they count as they came.
+        let typed = match whole {
+            true if text.len() <= TEXT_BYTES_MAX => Typed::Line(text.into_owned()),
+            true => Typed::TooLong { bytes: text.len() as u64 },
+            false => Typed::TooLong { bytes },
         };
         self.kept.clear();
         typed

@@ -6,6 +6,7 @@ use super::Node;
 use super::phase::{Asking, Fetching, Knock, Lost, Phase, Seek};
 use crate::ring::frame::{Answer, Frame, Standing};
 use crate::ring::id::{ConnId, Epoch, Span, Time, Uid};
+use crate::ring::limits::BOOK_NODES_MAX;
 use crate::ring::links::{End, Ended};
 use crate::ring::{Event, Stop};
 
@@ -105,7 +106,9 @@ impl Node {
 
     /// A newcomer's join has failed: back to its contacts.
     pub(super) fn knock_again(&mut self, mut knock: Knock, unreached: Uid) {
-        knock.unreached.insert(unreached);
+        if knock.unreached.len() < BOOK_NODES_MAX {
+            knock.unreached.insert(unreached);
+        }
         knock.conn = None;
         knock.retry = Some(self.now.mono + KNOCK_AGAIN);
         self.set_phase(Phase::Knocking(knock));
@@ -184,7 +187,7 @@ impl Node {
     }
 
     pub(super) fn on_answer(&mut self, conn: ConnId, from: Uid, answer: Answer) {
-        if self.room.is_some() && !self.saw_round(answer.round) {
+        if self.room.is_some() && !self.saw_round(conn, answer.round) {
             return self.misbehaved(conn, "names an absurd round");
         }
         match &mut self.phase {
@@ -210,7 +213,9 @@ impl Node {
         let Phase::Asking(asking) = &mut self.phase else { return };
         asking.open.remove(&from);
         let standing = answer.standing;
-        asking.seek.answers.insert(from, answer);
+        if asking.seek.answers.len() < BOOK_NODES_MAX {
+            asking.seek.answers.insert(from, answer);
+        }
         match standing {
             Standing::Leading { epoch, .. } if epoch.leader == from => {
                 let seek = std::mem::take(&mut asking.seek);

@@ -9,7 +9,7 @@ use crate::ring::Event;
 use crate::ring::election::{Race, Verdict};
 use crate::ring::frame::{Elected, Frame, Token};
 use crate::ring::id::{ConnId, Epoch, Nonce, Span, Tail, Uid};
-use crate::ring::limits::BOOK_NODES_MAX;
+use crate::ring::limits::{BOOK_NODES_MAX, NUMBER_MAX};
 use crate::ring::links::{End, Ended};
 
 /// What a hop is thought to take before any round trip was measured.
@@ -20,7 +20,7 @@ impl Node {
 
     /// Starts a round: my token goes to the next of those who are there.
     pub(super) fn start_election(&mut self, seek: Seek) {
-        let round = self.round.saturating_add(1);
+        let Some(round) = Self::round_after(self.round) else { return self.no_round_left() };
         self.round = round;
         let mut ring = seek.alive();
         ring.insert(self.me);
@@ -130,7 +130,7 @@ impl Node {
         if self.room.is_none() {
             return;
         }
-        if !self.saw_round(token.round) {
+        if !self.saw_round(conn, token.round) {
             return self.misbehaved(conn, "names an absurd round");
         }
         self.send(conn, Frame::TokenAck { round: token.round, candidate: token.candidate });
@@ -256,7 +256,7 @@ impl Node {
 
     /// My token went no further.
     pub(super) fn on_swallowed(&mut self, conn: ConnId, round: u64, known: u64, following: Option<(Epoch, u64)>) {
-        if !self.saw_round(known) {
+        if !self.saw_round(conn, known) {
             return self.misbehaved(conn, "names an absurd round");
         }
         let me = self.me;
@@ -284,7 +284,7 @@ impl Node {
 
     /// Takes the crown: promises the epoch, announces it, fetches the best log, and leads.
     pub(super) fn crown(&mut self, round: u64, ring: BTreeSet<Uid>, best: Option<(Tail, Uid)>) {
-        let epoch = self.new_epoch(round);
+        let Some(epoch) = self.new_epoch(round) else { return self.no_round_left() };
         let reopened = matches!(&self.phase, Phase::Asking(asking) if asking.reopened);
         let crowned = Crowned {
             epoch,
@@ -303,16 +303,25 @@ impl Node {
         }
     }
 
-    /// A reign above every round that is known, promised before anybody hears of it.
-    pub(super) fn new_epoch(&mut self, round: u64) -> Epoch {
+    /// Rounds have come to their end: nobody is elected any more, but somebody may lead.
+    pub(super) fn no_round_left(&mut self) {
+        self.seek_leader(Seek::default().again());
+    }
+
+    /// A reign above every round that is known, promised before anybody hears of it. `None`: numbers end there.
+    pub(super) fn new_epoch(&mut self, round: u64) -> Option<Epoch> {
         let logged = self.log.summary().epochs.last_key_value().map_or(0, |(epoch, _)| epoch.round);
         let promised = self.promise.map_or(0, |epoch| epoch.round);
         let past = logged.max(promised).saturating_add(1);
         // A higher round that others are still voting in is passed as well.
         let known = if self.round > round { self.round.saturating_add(1) } else { round };
-        let epoch = Epoch { round: round.max(past).max(known), leader: self.me, nonce: Nonce(self.rng.next()) };
+        let round = round.max(past).max(known);
+        if round > NUMBER_MAX {
+            return None;
+        }
+        let epoch = Epoch { round, leader: self.me, nonce: Nonce(self.rng.next()) };
         self.obey(epoch);
-        epoch
+        Some(epoch)
     }
 
     /// Tells everybody: straight, and round the ring for those whom I cannot reach.
@@ -346,7 +355,7 @@ impl Node {
         if self.room.is_none() || epoch.leader == self.me {
             return;
         }
-        if !self.saw_round(epoch.round) {
+        if !self.saw_round(conn, epoch.round) {
             return self.misbehaved(conn, "names an absurd round");
         }
         elected.ring.iter().for_each(|&uid| self.meet(uid));
@@ -358,7 +367,7 @@ impl Node {
         match &self.phase {
             Phase::Leading(_) | Phase::Crowned(_) => {
                 if !self.handed_over(epoch) {
-                    self.consider(epoch);
+                    self.consider(conn, epoch);
                 }
             }
             Phase::Following(following) => {

@@ -8,18 +8,32 @@ use super::{Node, ReadFor};
 use crate::ring::entry::{Act, Body, Entry, Line, Note};
 use crate::ring::frame::{Batch, Frame};
 use crate::ring::id::{ConnId, Index, Lamport, ReadId, SessionKey, Span, SyncId, Text};
-use crate::ring::limits::{BATCH_BYTES_MAX, OUTBOX_BYTES_MAX, OUTBOX_LINES_MAX, UNSENT_MARKS_MAX};
+use crate::ring::limits::{
+    BATCH_BYTES_MAX, MEMBERS_MAX, NUMBER_MAX, OUTBOX_BYTES_MAX, OUTBOX_LINES_MAX, SUBMITTED_PUSH_MAX, TICKS_PER_LINE,
+    UNSENT_MARKS_MAX,
+};
 use crate::ring::log::one_batch;
 use crate::ring::seal::{Seal, seal};
 use crate::ring::{Event, Found, Output, Record, Wanted};
 
 impl Node {
-    /// Whether these entries can stand right after my tail.
-    pub(super) fn check_entries(&self, batch: &Batch) -> Result<(), &'static str> {
+    /// Whether these entries of the peer of this connection can stand right after my tail.
+    pub(super) fn check_entries(&mut self, conn: ConnId, batch: &Batch) -> Result<(), &'static str> {
+        let far = self.check_order(batch)?;
+        let round = batch.entries.last().map_or(0, |entry| entry.epoch.round);
+        if self.believing.is_none() && !self.pushes_clock(conn, far) {
+            return Err("sends a timestamp that cannot be");
+        }
+        if self.saw_round(conn, round) { Ok(()) } else { Err("names an absurd round") }
+    }
+
+    /// Whether these entries follow my tail, and how far they push my clock.
+    fn check_order(&self, batch: &Batch) -> Result<u64, &'static str> {
         let summary = self.log.summary();
         let mut tail = summary.tail;
         let mut lamport = summary.lamport;
-        let newcomer = tail.index == Index(0);
+        let (mut clock, mut far) = (self.clock, 0_u64);
+        let mut members = summary.view.len();
         // The last number of the session of the line before: most lines of a batch are of one session.
         let mut last: Option<(SessionKey, u64)> = None;
         let mut others = BTreeMap::new();
@@ -27,8 +41,16 @@ impl Node {
             if entry.index != tail.index.next() || Some(entry.epoch) < tail.epoch {
                 return Err("sends entries out of order");
             }
-            if entry.lamport <= lamport || (!newcomer && Self::jumps(self.clock.0, entry.lamport.0)) {
+            if entry.lamport <= lamport {
                 return Err("sends a timestamp that cannot be");
+            }
+            far = far.saturating_add(entry.lamport.0.saturating_sub(clock.0.saturating_add(TICKS_PER_LINE)));
+            clock = clock.max(entry.lamport);
+            if let Body::Note(Note::Elected(member) | Note::Joined(member)) = &entry.body {
+                members += usize::from(!summary.view.contains(member.uid));
+                if members > MEMBERS_MAX {
+                    return Err("names more members than a room can have");
+                }
             }
             if let Body::Line(line) = &entry.body {
                 let key = line.id.key();
@@ -48,7 +70,7 @@ impl Node {
             tail = entry.tail();
             lamport = entry.lamport;
         }
-        Ok(())
+        Ok(far)
     }
 
     /// Writes entries behind my tail, and shows them.
@@ -82,6 +104,7 @@ impl Node {
                 }
             }
         }
+        self.believing.take_if(|until| *until <= self.log.tail().index);
         if self.catching_up.is_some_and(|until| until <= self.log.tail().index) {
             self.caught_up();
         }
@@ -150,7 +173,7 @@ impl Node {
         let mut bytes = self.outbox_bytes;
         for text in texts {
             let full = self.outbox.len() + lines.len() >= OUTBOX_LINES_MAX || bytes >= OUTBOX_BYTES_MAX;
-            if full || self.leaving.is_some() || self.room.is_none() {
+            if full || self.is_spent() || self.leaving.is_some() || self.room.is_none() {
                 self.event(Event::NotTaken(text));
                 continue;
             }
@@ -159,6 +182,11 @@ impl Node {
             lines.push(line);
         }
         self.submit(lines);
+    }
+
+    /// The room's clock is so near the end of its range that nothing more can be said: each line is to be ordered as well.
+    pub(super) fn is_spent(&self) -> bool {
+        self.clock.0 > NUMBER_MAX - 2 * OUTBOX_LINES_MAX as u64
     }
 
     /// A line of mine, not sealed yet.
@@ -228,18 +256,29 @@ impl Node {
         self.order_bodies(vec![(Lamport(0), Body::Note(note))]);
     }
 
+    /// Where timestamps end, nothing is ordered any more.
     fn order_bodies(&mut self, bodies: Vec<(Lamport, Body)>) {
         let Phase::Leading(leading) = &self.phase else { return };
         let epoch = leading.epoch;
         let mut index = self.log.tail().index;
         let mut entries = Vec::with_capacity(bodies.len());
         for (submitted, body) in bodies {
+            let Some(clock) = self.clock_after(submitted).filter(|clock| clock.0 <= NUMBER_MAX) else { break };
             index = index.next();
-            self.clock = Lamport(self.clock.max(submitted).0.saturating_add(1));
+            self.clock = clock;
             entries.push(Arc::new(Entry { epoch, index, lamport: self.clock, wall: self.now.wall, body }));
         }
         self.append(entries);
         self.dirty = true;
+    }
+
+    /// The timestamp of what is ordered next: above all that I know, and above the submitted one, as far as that can be
+    /// believed. A line that says more stands where it stands, and not later.
+    fn clock_after(&mut self, submitted: Lamport) -> Option<Lamport> {
+        let ahead = submitted.0.saturating_sub(self.clock.0);
+        let far = ahead.saturating_sub(TICKS_PER_LINE).min(SUBMITTED_PUSH_MAX - self.submitted_pushed);
+        self.submitted_pushed += far;
+        self.clock.0.checked_add(ahead.min(TICKS_PER_LINE) + far + 1).map(Lamport)
     }
 
     /// Orders what waits in my own outbox, once nothing is pending.
@@ -334,7 +373,10 @@ impl Node {
         for (conn, from) in std::mem::take(&mut self.pulls) {
             match self.log.batch(from) {
                 Some(batch) => self.send(conn, Frame::Pulled(batch)),
-                None => self.read(Wanted::Log { from, bytes_max: BATCH_BYTES_MAX }, ReadFor::Pull(conn)),
+                None => {
+                    self.reads.retain(|_, what| !matches!(what, ReadFor::Pull(over) if *over == conn));
+                    self.read(Wanted::Log { from, bytes_max: BATCH_BYTES_MAX }, ReadFor::Pull(conn));
+                }
             }
         }
     }

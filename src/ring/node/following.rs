@@ -38,16 +38,13 @@ impl Node {
         if entries.prev != self.log.tail() {
             return self.misbehaved(conn, "sends what does not follow my log");
         }
-        if let Err(why) = self.check_entries(&entries.batch) {
+        if newest > epoch && newest.leader != leader {
+            return self.misbehaved(conn, "sends another leader's reign");
+        }
+        if let Err(why) = self.check_entries(conn, &entries.batch) {
             return self.misbehaved(conn, why);
         }
         if newest > epoch {
-            if newest.leader != leader {
-                return self.misbehaved(conn, "sends another leader's reign");
-            }
-            if !self.saw_round(newest.round) {
-                return self.misbehaved(conn, "names an absurd round");
-            }
             self.obey(newest);
             if let Phase::Following(following) = &mut self.phase {
                 following.epoch = newest;
@@ -212,7 +209,7 @@ impl Node {
         if self.followed(conn).is_none() {
             return;
         }
-        if !self.saw_round(epoch.round) {
+        if !self.saw_round(conn, epoch.round) {
             return self.misbehaved(conn, "names an absurd round");
         }
         self.meet(epoch.leader);

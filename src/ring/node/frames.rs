@@ -57,9 +57,9 @@ impl Node {
             Frame::Pulled(batch) => self.on_pulled(conn, batch),
 
             Frame::Meet(meet) => self.on_meet(conn, from, meet),
-            Frame::Yielded(pair) => self.on_yielded(from, pair),
+            Frame::Yielded(pair) => self.on_yielded(conn, from, pair),
             Frame::Yield(epoch) => self.on_yield(conn, epoch),
-            Frame::Hint(epoch) => self.on_hint(from, epoch),
+            Frame::Hint(epoch) => self.on_hint(conn, from, epoch),
             Frame::Handover(round) => self.on_handover(conn, from, round),
         }
     }
@@ -163,6 +163,21 @@ impl Node {
         }
     }
 
+    pub(super) fn seek(&self) -> Option<&Seek> {
+        match &self.phase {
+            Phase::Waiting { seek, .. } => Some(seek),
+            Phase::Asking(asking) => Some(&asking.seek),
+            Phase::Electing(electing) => Some(&electing.seek),
+            Phase::Joining(joining) => Some(&joining.seek),
+            Phase::Unborn
+            | Phase::Knocking(_)
+            | Phase::Crowned(_)
+            | Phase::Following(_)
+            | Phase::Leading(_)
+            | Phase::Gone => None,
+        }
+    }
+
     /// The other end will not have me.
     fn on_refused(&mut self, conn: ConnId, from: Uid, refusal: Refusal) {
         let at_the_door = match &self.phase {
@@ -199,7 +214,7 @@ impl Node {
             self.other_room_told = self.now.mono + self.timing.probe_max;
             self.event(Event::OtherRoom(uid));
         }
-        if let Some(seek) = self.seek_mut() {
+        if let Some(seek) = self.seek_mut().filter(|seek| seek.gone.len() < BOOK_NODES_MAX) {
             seek.gone.insert(uid);
         }
     }

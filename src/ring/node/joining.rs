@@ -4,7 +4,7 @@ use super::Node;
 use super::phase::{Ahead, Attached, Following, Joining, PendingWay, Phase, Seek, Uplink};
 use crate::ring::frame::{Accept, Ack, Backlog, Frame, Join};
 use crate::ring::id::{ConnId, Epoch, Index, Time, Uid};
-use crate::ring::limits::SHAPE_EPOCHS_MAX;
+use crate::ring::limits::{RUN_LINES_MAX, SHAPE_EPOCHS_MAX};
 use crate::ring::links::{End, Ended};
 use crate::ring::{Cut, Event, Output, Record, Shown};
 
@@ -121,11 +121,14 @@ impl Node {
         }
         let Accept { attempt: _, room, stream, epoch, common, tail, name, yours, members, lines, backlog } = accept;
         let tail_mine = self.log.tail().index;
-        let absurd = !newcomer && Self::jumps(self.round, epoch.round);
-        let wrong = epoch.leader != joining.leader || common > tail_mine || self.room.is_some_and(|mine| mine != room);
-        if absurd || wrong {
+        let wrong = epoch.leader != joining.leader
+            || common > tail_mine
+            || yours > self.n
+            || self.room.is_some_and(|mine| mine != room);
+        if wrong || (self.believing.is_none() && !self.saw_round(conn, epoch.round)) {
             return self.misbehaved(conn, "accepts with what cannot be");
         }
+        let Phase::Joining(joining) = &mut self.phase else { return };
         if self.promise > Some(epoch) {
             // It was crowned before the one whom I have promised to obey.
             let leader = joining.leader;
@@ -190,6 +193,7 @@ impl Node {
         let (leader, conn) = (joining.leader, joining.conn);
         self.obey(epoch);
         self.judged_after = tail;
+        self.believing = self.believing.map(|until| until.min(tail)).filter(|until| *until > self.log.tail().index);
         self.drop_pending_that_stand();
         let pending = PendingWay::Done;
         let uplink = Uplink { pending, sent: yours, until: None };
@@ -201,7 +205,12 @@ impl Node {
             uplink,
             acked: common,
             leaving: false,
-            ahead: backlog.then_some(Ahead { tail, seen: common, newcomer: self.log.tail().index == Index(0) }),
+            ahead: backlog.then_some(Ahead {
+                tail,
+                seen: common,
+                newcomer: self.log.tail().index == Index(0),
+                lines: 0,
+            }),
         }));
         self.event(Event::Leader(epoch));
         if !backlog {
@@ -215,10 +224,12 @@ impl Node {
     /// The newest lines of a room that I have entered, or come back to after long.
     pub(super) fn on_backlog(&mut self, conn: ConnId, backlog: Backlog) {
         let Phase::Following(following) = &mut self.phase else { return };
-        let Some(ahead) = following.ahead.filter(|_| following.conn == conn) else { return };
-        if backlog.last {
-            following.ahead = None;
+        let Some(mut ahead) = following.ahead.filter(|_| following.conn == conn) else { return };
+        ahead.lines = ahead.lines.saturating_add(u32::try_from(backlog.batch.entries.len()).unwrap_or(u32::MAX));
+        if ahead.lines > self.backlog.saturating_add(RUN_LINES_MAX as u32) {
+            return self.misbehaved(conn, "shows more lines than I asked for");
         }
+        following.ahead = Some(ahead).filter(|_| !backlog.last);
         let mut fresh = Vec::with_capacity(backlog.batch.entries.len());
         for entry in backlog.batch.entries.into_iter().skip(backlog.skip as usize) {
             let Some(line) = entry.line() else { continue };

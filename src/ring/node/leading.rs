@@ -35,7 +35,8 @@ impl Node {
         let logged = self.log.summary().epochs.last_key_value().map_or(0, |(epoch, _)| epoch.round);
         if logged >= epoch.round {
             // The fetched log has entries of a later reign: mine must stand after them.
-            epoch = self.new_epoch(logged.saturating_add(1));
+            let Some(above) = self.new_epoch(logged.saturating_add(1)) else { return self.no_round_left() };
+            epoch = above;
             self.announce(epoch, &ring);
         }
         let grace = self.now.mono + self.timing.join_grace;
@@ -57,6 +58,7 @@ impl Node {
             floor: Index(0),
         }));
         self.unsent.clear();
+        self.believing = None;
         self.caught_up();
         // What I order is news, even where another log had other entries before I came.
         self.show_from(self.log.tail().index);
@@ -105,7 +107,7 @@ impl Node {
             Phase::Crowned(crowned) => (false, crowned.ring.clone()),
             _ => return,
         };
-        let epoch = self.new_epoch(round.saturating_add(1));
+        let Some(epoch) = self.new_epoch(round.saturating_add(1)) else { return };
         match &mut self.phase {
             Phase::Leading(leading) => leading.epoch = epoch,
             Phase::Crowned(crowned) => crowned.epoch = epoch,
@@ -169,9 +171,8 @@ impl Node {
     }
 
     fn take_follower(&mut self, conn: ConnId, from: Uid, join: Join) {
-        let Phase::Leading(leading) = &self.phase else { return };
         let promised = join.promise.map_or(0, |epoch| epoch.round);
-        if Self::jumps(self.round, promised) || Self::jumps(self.clock.0, join.lamport.0) {
+        if Self::jumps(self.clock.0, join.lamport.0) || !self.saw_round(conn, promised) {
             return self.misbehaved(conn, "names an absurd round or timestamp");
         }
         let Some(peer) = self.links.peer(conn).cloned() else { return };
@@ -191,6 +192,7 @@ impl Node {
         if full {
             return self.refuse(conn, Refusal::Full, "finds the room full");
         }
+        let Phase::Leading(leading) = &self.phase else { return };
         if join.promise > Some(leading.epoch) {
             // It obeys nothing below its promise: the reign is renewed above it.
             self.crown_again(promised);
@@ -248,6 +250,8 @@ impl Node {
             backlog: backlog.is_some(),
         };
         self.send(conn, Frame::Accept(accept));
+        // Who joins again over the same connection wants nothing more of what it asked before.
+        self.reads.retain(|_, what| !matches!(what, ReadFor::Backlog(over, ..) if *over == conn));
         if let Some(lines) = backlog {
             // The first of them may stand in the middle of a run.
             let read = lines as usize + RUN_LINES_MAX - 1;

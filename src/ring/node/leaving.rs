@@ -108,7 +108,7 @@ impl Node {
         if following.conn != conn || following.leader != from || self.leaving.is_some() {
             return;
         }
-        if !self.saw_round(round) {
+        if !self.saw_round(conn, round) {
             return self.misbehaved(conn, "names an absurd round");
         }
         // Who hands over is told too, even where the room has put it out.

@@ -52,7 +52,7 @@ impl Node {
                 match answer.standing {
                     Standing::Leading { epoch: theirs, .. } | Standing::Following { epoch: theirs, .. } => {
                         if theirs.leader != self.me {
-                            self.consider(theirs);
+                            self.consider(conn, theirs);
                         }
                     }
                     Standing::Electing | Standing::Joining | Standing::Knocking => {

@@ -19,8 +19,8 @@ impl Node {
     }
 
     /// I have heard of another leader: over a straight link we compare.
-    pub(super) fn consider(&mut self, theirs: Epoch) {
-        if theirs.leader == self.me || !self.saw_round(theirs.round) {
+    pub(super) fn consider(&mut self, conn: ConnId, theirs: Epoch) {
+        if theirs.leader == self.me || !self.saw_round(conn, theirs.round) {
             return;
         }
         self.meet(theirs.leader);
@@ -45,9 +45,9 @@ impl Node {
     }
 
     /// A member names another leader. One that does not answer me is met through that member.
-    pub(super) fn on_hint(&mut self, from: Uid, theirs: Epoch) {
+    pub(super) fn on_hint(&mut self, conn: ConnId, from: Uid, theirs: Epoch) {
         let Some(mine) = self.weight() else { return };
-        if theirs.leader == self.me || !self.saw_round(theirs.round) {
+        if theirs.leader == self.me || !self.saw_round(conn, theirs.round) {
             return;
         }
         let Phase::Leading(leading) = &self.phase else { return };
@@ -55,7 +55,7 @@ impl Node {
             return;
         }
         if !leading.unmet.contains(&theirs.leader) || self.links.up(theirs.leader).is_some() {
-            return self.consider(theirs);
+            return self.consider(conn, theirs);
         }
         let Some(carrier) = self.links.up(from) else { return };
         let hello = self.hello();
@@ -70,7 +70,7 @@ impl Node {
         if theirs.epoch.leader != from {
             return self.misbehaved(conn, "speaks for another leader");
         }
-        if !self.saw_round(theirs.epoch.round) {
+        if !self.saw_round(conn, theirs.epoch.round) {
             return self.misbehaved(conn, "names an absurd round");
         }
         let Some(now) = self.weight() else {
@@ -106,8 +106,8 @@ impl Node {
     }
 
     /// The other has yielded by that pair. If its reign is the higher one, mine is renewed above it.
-    pub(super) fn on_yielded(&mut self, from: Uid, pair: Meet) {
-        if pair.mine.epoch.leader != from || !self.saw_round(pair.mine.epoch.round) {
+    pub(super) fn on_yielded(&mut self, conn: ConnId, from: Uid, pair: Meet) {
+        if pair.mine.epoch.leader != from || !self.saw_round(conn, pair.mine.epoch.round) {
             return;
         }
         self.meeting_over(from);

@@ -30,13 +30,14 @@ use std::sync::Arc;
 use self::neighbours::Neighbours;
 use self::phase::{Fetching, Phase};
 use super::book::Book;
+use super::budget::Budget;
 use super::entry::Line;
 use super::frame::{Frame, Hello};
 use super::id::{
     AuthorId, ConnId, Epoch, Index, Lamport, LineId, Name, Now, ReadId, RoomId, SessionKey, Span, StreamId, SyncId,
     Time, Uid,
 };
-use super::limits::{self, OUTBOX_BYTES_MAX, OUTBOX_LINE_BYTES_MAX, OUTBOX_LINES_MAX, PROTOCOL_VERSION};
+use super::limits::{self, NUMBER_MAX, OUTBOX_BYTES_MAX, OUTBOX_LINE_BYTES_MAX, OUTBOX_LINES_MAX, PROTOCOL_VERSION};
 use super::links::{End, Links};
 use super::log::Log;
 use super::rate::{Bucket, Rate};
@@ -76,6 +77,15 @@ pub struct Node {
     clock: Lamport,
     /// The highest round that anybody has named.
     round: u64,
+    /// How far each author's peers have pushed the clock.
+    clock_pushed: Budget,
+    /// How far each author's peers have pushed the round.
+    round_pushed: Budget,
+    /// How far submitted lines have pushed the clock while I led.
+    submitted_pushed: u64,
+    /// I began with nothing, and what stands in the room's log up to here was there before: of that I believe all
+    /// numbers, since I know no other.
+    believing: Option<Index>,
     /// For each session the number of the last line that was shown, where the log alone does not tell.
     shown: BTreeMap<SessionKey, u64>,
     /// What stands up to here is not shown when it comes: it was in a backlog, or is too old.
@@ -205,6 +215,7 @@ impl Node {
         for uid in saved.book.into_iter().filter(|&known| known != uid) {
             book.meet(uid);
         }
+        let believing = (saved.summary.tail.index == Index(0)).then_some(Index(NUMBER_MAX));
         let round = saved.promise.map_or(0, |epoch| epoch.round);
         let logged = saved.summary.epochs.last_key_value().map_or(0, |(epoch, _)| epoch.round);
         Self {
@@ -229,6 +240,10 @@ impl Node {
             promise: saved.promise,
             book,
             round: round.max(logged),
+            clock_pushed: Budget::default(),
+            round_pushed: Budget::default(),
+            submitted_pushed: 0,
+            believing,
             shown: saved.shown.lines,
             show_after: saved.shown.up_to,
             log_after: saved.shown.up_to,
@@ -522,13 +537,26 @@ impl Node {
         theirs > mine.saturating_add(limits::JUMP_MAX)
     }
 
-    /// Takes note of a round. `false`: it is absurd.
-    fn saw_round(&mut self, round: u64) -> bool {
-        if Self::jumps(self.round, round) {
-            return false;
+    /// Takes note of a round that the peer of this connection names. `false`: it is absurd.
+    fn saw_round(&mut self, conn: ConnId, round: u64) -> bool {
+        let ahead = round.saturating_sub(self.round);
+        let Some(author) = self.links.peer(conn).map(|peer| peer.author) else { return ahead == 0 };
+        let seen = self.round_pushed.spend(author, ahead);
+        if seen {
+            self.round = self.round.max(round);
         }
-        self.round = self.round.max(round);
-        true
+        seen
+    }
+
+    /// Takes note of entries or lines that move the clock so far beyond what they count for. `false`: it is absurd.
+    fn pushes_clock(&mut self, conn: ConnId, far: u64) -> bool {
+        let author = self.links.peer(conn).map(|peer| peer.author);
+        author.map_or(far == 0, |author| self.clock_pushed.spend(author, far))
+    }
+
+    /// The round after this one, unless numbers end there.
+    fn round_after(round: u64) -> Option<u64> {
+        round.checked_add(1).filter(|next| *next <= NUMBER_MAX)
     }
 
     /// Obeys an epoch: nothing lower is obeyed from now on.

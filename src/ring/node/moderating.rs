@@ -18,7 +18,7 @@ impl Node {
     /// Somebody wants something done to another.
     pub(super) fn on_order(&mut self, order: Order) {
         let Order { verb, whom, text } = order;
-        if self.leaving.is_some() || self.room.is_none() || self.outbox_room() == 0 {
+        if self.leaving.is_some() || self.outbox_room() == 0 || self.is_spent() {
             return self.event(Event::NotTaken(text));
         }
         if !self.log.summary().rules.may(self.key.author) {
@@ -40,7 +40,7 @@ impl Node {
 
     /// The room is to have another key: this is its hash.
     pub(super) fn on_rekey(&mut self, key: Digest, text: crate::ring::Text) {
-        if self.leaving.is_some() || self.room.is_none() || self.outbox_room() == 0 {
+        if self.leaving.is_some() || self.outbox_room() == 0 || self.is_spent() {
             return self.event(Event::NotTaken(text));
         }
         if !self.log.summary().rules.may(self.key.author) {

@@ -176,6 +176,8 @@ pub(super) struct Ahead {
     pub seen: Index,
     /// I have nothing yet: my log, as people read it, begins with these.
     pub newcomer: bool,
+    /// How many have come.
+    pub lines: u32,
 }
 
 /// A follower's state.

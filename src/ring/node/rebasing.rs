@@ -149,7 +149,7 @@ impl Node {
         *deadline = self.now.mono + self.timing.fetch;
         self.rearm = true;
         let ended = batch.entries.is_empty();
-        if let Err(why) = self.check_entries(&batch) {
+        if let Err(why) = self.check_entries(conn, &batch) {
             return self.misbehaved(conn, why);
         }
         self.append(batch.entries);

@@ -5,8 +5,8 @@ use super::phase::Phase;
 use crate::ring::entry::Line;
 use crate::ring::id::{Lamport, SessionKey};
 use crate::ring::limits::{
-    self, BOOK_NODES_MAX, CONNS_MAX, DIAL_FRAMES_MAX, DIALLED_MAX, OUTBOX_BYTES_MAX, OUTBOX_LINES_MAX,
-    RECENT_BYTES_MAX, RECENT_ENTRIES_MAX, RELAYS_MAX, UNSENT_MARKS_MAX, WAITING_JOINS_MAX,
+    self, BOOK_NODES_MAX, CONNS_MAX, DIAL_FRAMES_MAX, DIALLED_MAX, MEMBERS_MAX, OUTBOX_BYTES_MAX, OUTBOX_LINES_MAX,
+    PUSHERS_MAX, RECENT_BYTES_MAX, RECENT_ENTRIES_MAX, RELAYS_MAX, UNSENT_MARKS_MAX, WAITING_JOINS_MAX,
 };
 use crate::ring::{Role, Status};
 
@@ -57,7 +57,14 @@ impl Node {
             Phase::Crowned(crowned) => (0, 0, crowned.joins.len(), 0),
             _ => (0, 0, 0, 0),
         };
+        let seek = self.seek();
         vec![
+            ("members", self.log.summary().view.len(), MEMBERS_MAX),
+            ("authors that push the clock", self.clock_pushed.len(), PUSHERS_MAX),
+            ("authors that push the round", self.round_pushed.len(), PUSHERS_MAX),
+            ("nodes heard", seek.map_or(0, |seek| seek.heard.len()), BOOK_NODES_MAX),
+            ("nodes gone", seek.map_or(0, |seek| seek.gone.len()), 2 * BOOK_NODES_MAX),
+            ("answers", seek.map_or(0, |seek| seek.answers.len()), BOOK_NODES_MAX),
             ("book nodes", self.book.len(), BOOK_NODES_MAX),
             ("connections", self.links.len(), CONNS_MAX),
             ("authors counted", self.buckets.len(), limits::BUCKETS_MAX),

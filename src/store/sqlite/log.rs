@@ -142,7 +142,8 @@ pub fn summary_at(db: &Connection, no: i64, index: Index) -> Result<(Summary, In
     let written = db.query_row(sql, keys, |row| Ok((row.get::<_, Vec<u8>>(0)?, row.get::<_, u32>(1)?))).optional()?;
     let mut summary = match written {
         Some((body, crc)) if crc32fast::hash(&body) == crc => {
-            serde_json::from_slice::<Fold>(&body).map_err(|_| damaged("a summary that cannot be read"))?.into()
+            let fold = serde_json::from_slice::<Fold>(&body).ok().filter(Fold::can_be);
+            fold.ok_or_else(|| damaged("a summary that cannot be read"))?.into()
         }
         Some(_) => return Err(damaged("a summary that is not as it was written")),
         None => Summary::default(),
@@ -289,6 +290,13 @@ struct Fold {
     members: Vec<Member>,
     lost: Vec<Member>,
     rules: Rules,
+}
+
+impl Fold {
+    /// There are no more lines than entries, and no session has said more than there are lines.
+    fn can_be(&self) -> bool {
+        self.lines <= self.tail.index.0 && self.marks.iter().all(|(_, _, n)| *n <= self.lines)
+    }
 }
 
 impl From<&Summary> for Fold {

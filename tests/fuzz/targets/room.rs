@@ -1,0 +1,429 @@
+//! A small room of real nodes, without time and chance of its own: everything arrives at once and in order.
+//!
+//! It makes the states that the `step` target begins with, and records what members say to each other there.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use dist_chat::ring::{
+    AuthorId, Config, ConnId, Frame, Hello, Input, Name, Node, Now, Output, Rate, RoomId, Saved, SessionId, Sign,
+    Signature, Start, Time, Timing, Uid, WallMs,
+};
+use dist_chat::store::{MemoryStore, Store as _};
+
+use super::watch::Watch;
+
+/// Ticks at one moment that mean that a node spins.
+const SPINS_MAX: u32 = 1_000;
+
+/// The address of the `slot`-th host; addresses ascend.
+pub fn uid(slot: usize) -> Uid {
+    Uid(([10, 0, 0, u8::try_from(slot + 1).expect("a small room")], 2428).into())
+}
+
+/// Signs with nothing: whoever steps a node has looked through what it is told.
+#[derive(Debug)]
+struct Mute;
+
+impl Sign for Mute {
+    fn sign(&self, _: &[u8]) -> Signature {
+        Signature([0; 64])
+    }
+}
+
+/// How the `slot`-th host begins.
+pub fn config(slot: usize, start: Start, saved: Saved) -> Config {
+    let number = slot as u64 + 1;
+    Config {
+        uid: uid(slot),
+        name: Name::parse(&format!("n{slot}")).expect("a name"),
+        rename: true,
+        author: AuthorId::of_bits(number),
+        signer: Arc::new(Mute),
+        session: SessionId(number),
+        seed: number,
+        start,
+        saved,
+        rate: Rate::UNLIMITED,
+        moderators: Vec::new(),
+        backlog: 10,
+        timing: Timing::default(),
+    }
+}
+
+/// A node, its store, and who watches it.
+#[derive(Clone, Debug)]
+pub struct Host {
+    /// The core.
+    pub node: Node,
+    /// What it has written.
+    pub store: MemoryStore,
+    /// Who is at the other end of each connection, where somebody is.
+    pub conns: BTreeMap<ConnId, Option<Uid>>,
+    /// Those that it dials.
+    pub opening: BTreeSet<ConnId>,
+    /// Those on which somebody has greeted it.
+    pub greeted: BTreeSet<ConnId>,
+    /// The moment.
+    pub now: u64,
+    /// It is done.
+    pub stopped: bool,
+    watch: Watch,
+    accepted: u64,
+}
+
+impl Host {
+    /// A node that has not begun.
+    pub fn new(slot: usize, start: Start, store: MemoryStore, now: u64) -> Self {
+        let saved = store.saved().unwrap_or_default();
+        // Two runs never share a session.
+        let session = SessionId(now + slot as u64 + 1);
+        let node = Node::new(Config { session, ..config(slot, start, saved) });
+        let mut watch = Watch::default();
+        store.log().iter().for_each(|entry| watch.output(uid(slot), &Output::Save(append(entry))));
+        Self {
+            node,
+            store,
+            conns: BTreeMap::new(),
+            opening: BTreeSet::new(),
+            greeted: BTreeSet::new(),
+            now,
+            stopped: false,
+            watch,
+            accepted: 0,
+        }
+    }
+
+    /// From here on it is told what a fuzzer likes.
+    pub fn begin(&mut self) {
+        self.watch.begin(&self.node);
+    }
+
+    /// Somebody connects.
+    pub fn accept(&mut self, from: Option<Uid>) -> ConnId {
+        self.accepted += 1;
+        let id = ConnId::accepted(self.accepted);
+        self.conns.insert(id, from);
+        id
+    }
+
+    /// Gives an input, obeys what concerns the node alone, and gives the rest.
+    pub fn step(&mut self, input: Input) -> Vec<Output> {
+        let mut inputs = VecDeque::from([input]);
+        let mut rest = Vec::new();
+        let mut cut_after = None;
+        while let Some(input) = inputs.pop_front() {
+            if self.stopped {
+                break;
+            }
+            self.before(&input);
+            if matches!(input, Input::Cut(_))
+                && let Some(keep) = cut_after.take()
+            {
+                self.watch.cut(keep);
+            }
+            let now = Now { mono: Time(self.now), wall: WallMs(1_700_000_000_000 + self.now / 1000) };
+            let me = self.node.status().uid;
+            for output in self.node.step(now, input) {
+                self.watch.output(me, &output);
+                match output {
+                    Output::Save(record) => self.store.save(&record).unwrap_or_else(|never| match never {}),
+                    Output::Persist(id) => inputs.push_back(Input::Persisted(id)),
+                    Output::Read(id, wanted) => {
+                        let found = self.store.read(&wanted).unwrap_or_else(|never| match never {});
+                        inputs.push_back(Input::Read(id, found));
+                    }
+                    Output::Cut(keep) => {
+                        let cut = self.store.cut(keep).unwrap_or_else(|never| match never {});
+                        cut_after = Some(keep);
+                        inputs.push_front(Input::Cut(cut));
+                    }
+                    Output::Stop(_) => self.stopped = true,
+                    Output::Sync => {}
+                    Output::Dial(..) | Output::Send(..) | Output::Close(_) | Output::Event(_) => rest.push(output),
+                }
+            }
+            self.watch.after(&self.node);
+        }
+        for output in &rest {
+            match output {
+                Output::Dial(id, address) => {
+                    self.conns.insert(*id, Some(Uid(*address)));
+                    self.opening.insert(*id);
+                }
+                Output::Close(id) => {
+                    self.conns.remove(id);
+                }
+                _ => {}
+            }
+        }
+        rest
+    }
+
+    fn before(&mut self, input: &Input) {
+        match input {
+            Input::Frame(id, Frame::Hello(hello)) => {
+                self.greeted.insert(*id);
+                self.watch.greeted(hello);
+            }
+            Input::Frame(_, Frame::Relay(relay)) => {
+                if let Some(Frame::Hello(hello)) = relay.frame.as_deref() {
+                    self.watch.greeted(hello);
+                }
+            }
+            Input::Dialled(id) | Input::DialFailed { conn: id, .. } => {
+                self.opening.remove(id);
+            }
+            _ => {}
+        }
+        self.watch.stepped();
+    }
+
+    /// What is due by now happens.
+    pub fn tick(&mut self) -> Vec<Output> {
+        let mut rest = Vec::new();
+        for _ in 0..SPINS_MAX {
+            if self.stopped || self.node.deadline().0 > self.now {
+                return rest;
+            }
+            rest.extend(self.step(Input::Tick));
+        }
+        panic!("the node spins at {}", self.now);
+    }
+}
+
+fn append(entry: &Arc<dist_chat::ring::Entry>) -> dist_chat::ring::Record {
+    dist_chat::ring::Record::Append(vec![Arc::clone(entry)])
+}
+
+/// Something on its way to a connection's end.
+#[derive(Debug)]
+enum Item {
+    Opened,
+    Refused,
+    Accepted,
+    Frame(Arc<Frame>),
+    Closed,
+}
+
+/// Hosts, and what is on its way between them.
+#[derive(Debug, Default)]
+pub struct Room {
+    hosts: BTreeMap<usize, Host>,
+    ends: BTreeMap<(usize, ConnId), (usize, ConnId)>,
+    way: VecDeque<(usize, ConnId, Item)>,
+    /// Nothing that these say arrives, but that they are there.
+    mute: Vec<(usize, usize)>,
+    now: u64,
+    /// Who has greeted.
+    pub hellos: BTreeMap<Uid, Hello>,
+    /// What reaches this host is written down, as the `step` target reads it.
+    pub record: Option<(usize, Vec<String>)>,
+}
+
+impl Room {
+    /// A room of `n`, founded by that host, in which everybody has said something.
+    pub fn of(n: usize, founder: usize) -> Self {
+        let mut room = Self { now: 1_000_000, ..Self::default() };
+        room.start(founder, Start::Found(RoomId(7)));
+        for slot in (0..n).filter(|slot| *slot != founder) {
+            room.start(slot, Start::Join(vec![uid(founder).0]));
+            room.pass(50);
+        }
+        room.pass(2_000);
+        for slot in 0..n {
+            room.say(slot, &format!("line of n{slot}"));
+            room.pass(20);
+        }
+        room.pass(500);
+        room
+    }
+
+    /// A host begins, with what it has written if it was there before.
+    pub fn start(&mut self, slot: usize, start: Start) {
+        let store = self.hosts.remove(&slot).map(|host| host.store).unwrap_or_default();
+        let mut host = Host::new(slot, start, store, self.now);
+        let outputs = host.step(Input::Tick);
+        self.hosts.insert(slot, host);
+        self.obey(slot, outputs);
+    }
+
+    /// A host dies; its connections close.
+    pub fn crash(&mut self, slot: usize) {
+        let ids: Vec<ConnId> = self.host(slot).conns.keys().copied().collect();
+        ids.into_iter().for_each(|id| self.close(slot, id));
+        self.host_mut(slot).stopped = true;
+    }
+
+    /// What one host says reaches another no more.
+    pub fn mute(&mut self, from: usize, to: usize) {
+        self.mute.push((from, to));
+    }
+
+    /// Somebody says something.
+    pub fn say(&mut self, slot: usize, text: &str) {
+        let text = dist_chat::ring::Text::parse(text).expect("a line");
+        self.note(slot, || format!("+{}", text.as_str()));
+        self.input(slot, Input::Submit(vec![text]));
+    }
+
+    /// Somebody wants to leave.
+    pub fn leave(&mut self, slot: usize) {
+        self.note(slot, || "!".to_owned());
+        self.input(slot, Input::Leave);
+    }
+
+    /// A host as it is.
+    pub fn host(&self, slot: usize) -> &Host {
+        &self.hosts[&slot]
+    }
+
+    fn host_mut(&mut self, slot: usize) -> &mut Host {
+        self.hosts.get_mut(&slot).expect("a host")
+    }
+
+    /// So many milliseconds pass.
+    pub fn pass(&mut self, ms: u64) {
+        self.pass_until(ms, |_, _| false);
+    }
+
+    /// Time passes until one host sends a frame like that, at most so many milliseconds. `true`: it has.
+    pub fn pass_until(&mut self, ms: u64, mut sends: impl FnMut(usize, &Frame) -> bool) -> bool {
+        let until = self.now + 1000 * ms;
+        loop {
+            while let Some((slot, id, item)) = self.way.pop_front() {
+                if let Item::Frame(frame) = &item
+                    && let Some(&(from, _)) = self.ends.get(&(slot, id))
+                    && sends(from, frame)
+                {
+                    self.way.push_front((slot, id, item));
+                    return true;
+                }
+                self.deliver(slot, id, item);
+            }
+            let live = self.hosts.values().filter(|host| !host.stopped);
+            let next = live.map(|host| host.node.deadline().0).min().unwrap_or(u64::MAX).max(self.now);
+            if next > until {
+                self.time(until);
+                return false;
+            }
+            self.time(next);
+            let slots: Vec<usize> = self.hosts.keys().copied().collect();
+            for slot in slots {
+                if self.host(slot).node.deadline().0 <= self.now {
+                    self.note(slot, || "~0".to_owned());
+                }
+                let outputs = self.host_mut(slot).tick();
+                self.obey(slot, outputs);
+            }
+        }
+    }
+
+    fn time(&mut self, now: u64) {
+        let passed = (now - self.now) / 1000;
+        if let Some((slot, _)) = self.record
+            && passed > 0
+        {
+            self.note(slot, || format!("~{passed}"));
+        }
+        self.now = now;
+        self.hosts.values_mut().for_each(|host| host.now = now);
+    }
+
+    fn note(&mut self, at: usize, line: impl FnOnce() -> String) {
+        if let Some((slot, lines)) = &mut self.record
+            && *slot == at
+        {
+            lines.push(line());
+        }
+    }
+
+    fn deliver(&mut self, slot: usize, id: ConnId, item: Item) {
+        let Some(host) = self.hosts.get(&slot).filter(|host| !host.stopped) else { return };
+        let Some(place) = host.conns.keys().position(|conn| *conn == id) else { return };
+        let place = super::step::letter(place);
+        let input = match item {
+            Item::Opened => Input::Dialled(id),
+            Item::Accepted => {
+                self.note(slot, || "@".to_owned());
+                Input::Accepted(id)
+            }
+            Item::Refused => {
+                self.host_mut(slot).conns.remove(&id);
+                self.note(slot, || format!("-{place}"));
+                Input::DialFailed { conn: id, refused: true }
+            }
+            Item::Closed => {
+                self.host_mut(slot).conns.remove(&id);
+                self.note(slot, || format!("-{place}"));
+                Input::Closed(id)
+            }
+            Item::Frame(frame) => {
+                if let Frame::Hello(hello) = &*frame {
+                    self.hellos.insert(hello.uid, hello.clone());
+                }
+                let mut bytes = Vec::new();
+                frame.encode(&mut bytes);
+                self.note(slot, || format!("{place}{}", String::from_utf8_lossy(&bytes).trim_end()));
+                Input::Frame(id, Frame::clone(&frame))
+            }
+        };
+        self.input(slot, input);
+    }
+
+    fn input(&mut self, slot: usize, input: Input) {
+        let outputs = self.host_mut(slot).step(input);
+        self.obey(slot, outputs);
+    }
+
+    fn obey(&mut self, slot: usize, outputs: Vec<Output>) {
+        for output in outputs {
+            match output {
+                Output::Dial(id, address) => self.dial(slot, id, Uid(address)),
+                Output::Send(ids, frame) => {
+                    for id in ids {
+                        if let Some(&(to, other)) = self.ends.get(&(slot, id))
+                            && !self.mute.contains(&(slot, to))
+                        {
+                            self.way.push_back((to, other, Item::Frame(Arc::clone(&frame))));
+                        }
+                    }
+                }
+                Output::Close(id) => self.close(slot, id),
+                _ => {}
+            }
+        }
+    }
+
+    fn dial(&mut self, slot: usize, id: ConnId, target: Uid) {
+        let to = self.hosts.iter().find(|(to, host)| uid(**to) == target && !host.stopped).map(|(&to, _)| to);
+        let Some(to) = to else { return self.way.push_back((slot, id, Item::Refused)) };
+        let other = self.host_mut(to).accept(Some(uid(slot)));
+        self.ends.insert((slot, id), (to, other));
+        self.ends.insert((to, other), (slot, id));
+        self.way.push_back((slot, id, Item::Opened));
+        self.way.push_back((to, other, Item::Accepted));
+    }
+
+    fn close(&mut self, slot: usize, id: ConnId) {
+        if let Some((to, other)) = self.ends.remove(&(slot, id)) {
+            self.way.push_back((to, other, Item::Closed));
+        }
+    }
+}
+
+/// What somebody says first who is nobody's: it is taken from a node that is asked to join.
+pub fn stranger(slot: usize, room: Option<RoomId>) -> Hello {
+    let mut host = Host::new(slot, Start::Join(vec![uid(0).0]), MemoryStore::new(), 0);
+    let mut dialled = host.step(Input::Tick).into_iter().chain(host.tick());
+    let id = dialled.find_map(|output| if let Output::Dial(id, _) = output { Some(id) } else { None });
+    let outputs = host.step(Input::Dialled(id.expect("a node that joins dials")));
+    let hello = outputs.into_iter().find_map(|output| match output {
+        Output::Send(_, frame) => match &*frame {
+            Frame::Hello(hello) => Some(hello.clone()),
+            _ => None,
+        },
+        _ => None,
+    });
+    Hello { room, ..hello.expect("who dials greets") }
+}
