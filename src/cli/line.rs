@@ -32,14 +32,14 @@ pub(super) const HELP: &str = "  dist-chat -l -a IP -p PORT -n NAME             
   -n,  --name NAME            1 to 32 letters, digits, _ - .  [$USER]
   -na, --neighbor-address IP  a member's IP or host name; repeat it for more
   -np, --neighbor-port PORT   its port         [2428]
-       --key-file FILE        the room's key, mode 0600; --ask-key: to be typed
+       --key-file FILE        the room's key, mode 0600; --ask-key: typed
   -v,  --verbose              log lines on stdout too
        --data-dir DIR         where chat_PORT.log and .db live  [.]
        --ephemeral            keep nothing on disk
        --backlog N            show so many old lines  [1000]
        --rate-limit N         lines/s taken of one author  [2000; 0: all]
        --daemon               no terminal: ignore stdin, stay until a signal
-       --new, --moderators A,B..    with -l: whatever the files hold; who may kick
+       --new, --moderators A  with -l: whatever the files hold; who may kick
 Type a line to say it, //exit to leave. Each flag has a variable of its own in
 the environment: DIST_CHAT_NAME=ann is --name ann; a flag beats it.
 Exit: 0 left, 2 usage, 3 cannot listen, 4 nobody there, 5 refused, 6 files,
