@@ -20,6 +20,8 @@ pub mod history;
 #[cfg(feature = "program")]
 pub mod identity;
 #[cfg(feature = "program")]
+pub mod key;
+#[cfg(feature = "program")]
 pub mod net;
 pub mod ring;
 #[cfg(feature = "program")]

@@ -23,7 +23,7 @@ use crate::chatlog::{ChatLog, LogNews, LogWriter};
 use crate::cli::{Chat, Start};
 use crate::failure::{Exit, Failure, complain};
 use crate::identity::Identity;
-use crate::net::{self, Command};
+use crate::net::{self, Command, Secrets};
 use crate::ring::{self, RoomId, SessionId, Stop, Timing, Uid};
 use crate::status::server::Server;
 use crate::store::{self, LogMark, Opened};
@@ -145,7 +145,8 @@ async fn be_member(chat: &Chat) -> Result<(), Failure> {
         timing: Timing::default(),
     };
     let lines = OwnLines::default();
-    let running = net::start(config, history, vec![place.listener]).context("the node does not start")?;
+    let secrets = Secrets::open(identity);
+    let running = net::start(config, history, vec![place.listener], secrets).context("the node does not start")?;
     let marks = Marks::default();
     let failing = Arc::new(AtomicBool::new(false));
     tokio::spawn(mark_log(marks.clone(), log.writer(), running.urgent.clone()));

@@ -9,9 +9,10 @@ use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::baseline::text;
-use crate::net::{self, Command};
+use crate::identity::Identity;
+use crate::net::{self, Command, Secrets};
 use crate::ring::limits::BACKLOG_LINES;
-use crate::ring::{AuthorId, Config, Name, RoomId, Saved, SessionId, Start, Stop, Timing, Uid};
+use crate::ring::{Config, Name, RoomId, Saved, SessionId, Start, Stop, Timing, Uid};
 use crate::store::MemoryStore;
 
 /// Where everything listens.
@@ -82,11 +83,12 @@ impl Leader {
     pub fn start(lab: &Lab) -> anyhow::Result<Self> {
         let listener = TcpListener::bind((LOOPBACK, 0)).context("cannot listen on the loopback interface")?;
         let address = listener.local_addr()?;
+        let identity = Identity::fresh()?;
         let config = Config {
             uid: Uid(address),
             name: Name::parse("leader")?,
             rename: false,
-            author: AuthorId::of_bits(getrandom::u64()?),
+            author: identity.author(),
             session: SessionId(getrandom::u64()?),
             seed: getrandom::u64()?,
             start: Start::Found(RoomId(getrandom::u64()?)),
@@ -95,7 +97,7 @@ impl Leader {
             timing: Timing::default(),
         };
         let _within = lab.room.enter();
-        let running = net::start(config, MemoryStore::new(), vec![listener])?;
+        let running = net::start(config, MemoryStore::new(), vec![listener], Secrets::open(identity))?;
         let mut tasks = JoinSet::new();
         let mut notices = running.notices;
         // Nobody looks at what is shown, but the node waits while it is not taken.

@@ -3,11 +3,11 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use bytes::BytesMut;
-use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
+use super::dial::Failed;
 use super::limits::{ARRIVALS_MAX, HANDOVER_BYTES_MIN, READ_CONN_BYTES_MAX, READ_TOTAL_BYTES_MAX};
+use super::link::Connected;
 use crate::ring::{ConnId, Frame};
 
 /// What readers, diallers and the door hand over.
@@ -29,23 +29,21 @@ pub(super) enum Arrival {
         /// What was wrong.
         why: Option<String>,
     },
-    /// A dial has ended; an error says whether it was refused.
+    /// A dial has ended.
     Dialled {
         /// Which.
         conn: ConnId,
         /// The connection.
-        result: Result<TcpStream, Refused>,
+        result: Result<Box<Connected>, Failed>,
     },
     /// Somebody has connected and introduced itself.
     Greeted {
         /// The connection.
-        socket: TcpStream,
+        connected: Box<Connected>,
         /// Its other end.
         peer: SocketAddr,
         /// Its hello.
         hello: Box<Frame>,
-        /// What was read behind it.
-        rest: BytesMut,
     },
     /// Somebody has connected and said nothing sensible, or a listener (then `peer` is its address) cannot accept.
     TurnedAway {
@@ -55,10 +53,6 @@ pub(super) enum Arrival {
         why: String,
     },
 }
-
-/// Whether a failed dial was answered by the host that nobody listens there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Refused(pub(super) bool);
 
 /// What a hand-over takes of the budgets of its connection and of all.
 #[derive(Debug)]

@@ -141,6 +141,12 @@ pub enum Refusal {
     SameAddress,
     /// A newer connection of yours took this one's place, or you broke the protocol.
     Protocol,
+    /// My room has a key, and you have shown none.
+    KeyNeeded,
+    /// My room has another key.
+    WrongKey,
+    /// My room has no key.
+    NoKey,
 }
 
 /// The answer to "whom do you follow?".

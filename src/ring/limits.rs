@@ -3,7 +3,7 @@
 use super::id::Span;
 
 /// The version of the protocol that this program speaks; a peer with another is refused.
-pub const PROTOCOL_VERSION: u32 = 1;
+pub const PROTOCOL_VERSION: u32 = 2;
 
 /// Characters of a name.
 pub const NAME_CHARS_MAX: usize = 32;

@@ -4,10 +4,9 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use dist_chat::net::{self, Command, Meter, Notice};
-use dist_chat::ring::{
-    AuthorId, Config, Entry, Event, Name, RoomId, SessionId, Start, Status, Stop, Text, Timing, Uid,
-};
+use dist_chat::identity::Identity;
+use dist_chat::net::{self, Command, Meter, Notice, Secrets};
+use dist_chat::ring::{Config, Entry, Event, Name, RoomId, SessionId, Start, Status, Stop, Text, Timing, Uid};
 use dist_chat::store::{MemoryStore, Store as _};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
@@ -26,6 +25,11 @@ pub struct Seen {
     pub dropped: Vec<(String, String)>,
 }
 
+/// The owner of the `n`-th node.
+pub fn identity(n: u64) -> Identity {
+    Identity::of_seed(std::array::from_fn(|at| n.to_le_bytes()[at % 8]))
+}
+
 /// A node at work.
 pub struct Member {
     pub address: SocketAddr,
@@ -42,11 +46,12 @@ impl Member {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let store = MemoryStore::new();
+        let identity = identity(n);
         let config = Config {
             uid: Uid(address),
             name: Name::parse(&format!("node{n}")).unwrap(),
             rename: false,
-            author: AuthorId::of_bits(n),
+            author: identity.author(),
             session: SessionId(n),
             seed: n,
             start,
@@ -54,7 +59,7 @@ impl Member {
             backlog: dist_chat::ring::limits::BACKLOG_LINES,
             timing: Timing::default(),
         };
-        let running = net::start(config, store, vec![listener]).unwrap();
+        let running = net::start(config, store, vec![listener], Secrets::open(identity)).unwrap();
         let seen = collect(running.notices);
         Self {
             address,

@@ -438,6 +438,7 @@ impl World {
             Input::DialFailed { conn, refused } => {
                 format!("{who} could not dial {conn:?}: {}", if *refused { "refused" } else { "silence" })
             }
+            Input::TurnedAway(id, refusal) => format!("{who} was turned away on {id:?}: {refusal:?}"),
             Input::Accepted(id) => format!("{who} accepted {}", from(id, self)),
             Input::Closed(id) => format!("{who} lost connection {id:?}"),
             Input::Read(id, found) => match found {
@@ -527,5 +528,6 @@ fn input_kind(input: &Input) -> u64 {
         Input::Submit(_) => 9,
         Input::Leave => 10,
         Input::Persisted(_) => 11,
+        Input::TurnedAway(..) => 12,
     }
 }
