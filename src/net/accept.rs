@@ -82,11 +82,11 @@ impl Door {
                 (at, accepted) = accept(&self.listeners), if backoff.until.is_none() => match accepted {
                     Ok((socket, peer)) => {
                         backoff = Backoff::default();
-                        self.knocked(socket, peer).await
+                        self.knocked(socket, peer)
                     }
                     Err(error) if concerns_peer(&error) => Ok(()),
                     Err(error) => match backoff.failed() {
-                        true => self.cannot_accept(at, &error).await,
+                        true => self.cannot_accept(at, &error),
                         false => Ok(()),
                     },
                 },
@@ -103,10 +103,10 @@ impl Door {
     }
 
     /// Takes a stranger in, at the cost of the oldest where there are too many.
-    async fn knocked(&mut self, socket: TcpStream, peer: SocketAddr) -> Result<(), Ended> {
+    fn knocked(&mut self, socket: TcpStream, peer: SocketAddr) -> Result<(), Ended> {
         if let Some(stranger) = self.ungreeted.make_room(peer.ip()) {
             stranger.greeting.abort();
-            self.turned_away(stranger.peer, "did not say hello, and others wait").await?;
+            self.turned_away(stranger.peer, "did not say hello, and others wait".to_owned())?;
         }
         self.came += 1;
         let knows_key = Arc::new(AtomicBool::new(false));
@@ -123,20 +123,22 @@ impl Door {
     async fn greeted(&mut self, outcome: Outcome) -> Result<(), Ended> {
         self.ungreeted.remove(outcome.who);
         match outcome.arrival {
+            Some(Arrival::TurnedAway { peer, why }) => self.turned_away(peer, why),
             Some(arrival) => self.inbox.put(arrival).await,
             None => Ok(()),
         }
     }
 
-    async fn cannot_accept(&self, listener: usize, error: &io::Error) -> Result<(), Ended> {
+    fn cannot_accept(&self, listener: usize, error: &io::Error) -> Result<(), Ended> {
         let unspecified = SocketAddr::from((IpAddr::from([0; 4]), 0));
         let address = self.listeners.get(listener).and_then(|listener| listener.local_addr().ok());
         let why = format!("cannot accept connections, and tries on: {error}");
-        self.turned_away(address.unwrap_or(unspecified), &why).await
+        self.turned_away(address.unwrap_or(unspecified), why)
     }
 
-    async fn turned_away(&self, peer: SocketAddr, why: &str) -> Result<(), Ended> {
-        self.inbox.put(Arrival::TurnedAway { peer, why: why.to_owned() }).await
+    /// A flood of such news is not to hold the door up; most of it would not be told anyway.
+    fn turned_away(&self, peer: SocketAddr, why: String) -> Result<(), Ended> {
+        self.inbox.mention(Arrival::TurnedAway { peer, why })
     }
 }
 

@@ -268,7 +268,9 @@ impl Calling {
 fn shut(fault: Fault) -> Shut {
     match fault {
         Fault::Reflected => Shut::Refused(Refusal::SameAddress),
-        Fault::Length | Fault::Seal | Fault::Author | Fault::Unable => Shut::Broken(fault.to_string()),
+        Fault::Length | Fault::Seal | Fault::Repeated | Fault::Author | Fault::Unable => {
+            Shut::Broken(fault.to_string())
+        }
     }
 }
 

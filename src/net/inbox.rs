@@ -99,6 +99,14 @@ impl Inbox {
         Ok(Cost { _own: own, _all: all })
     }
 
+    /// Puts it at the queue's end if there is a place: for what can be left out.
+    pub(super) fn mention(&self, arrival: Arrival) -> Result<(), Ended> {
+        match self.queue.try_send(arrival) {
+            Err(mpsc::error::TrySendError::Closed(_)) => Err(Ended),
+            Ok(()) | Err(mpsc::error::TrySendError::Full(_)) => Ok(()),
+        }
+    }
+
     /// Puts it at the queue's end, when there is a place.
     pub(super) async fn put(&self, arrival: Arrival) -> Result<(), Ended> {
         self.queue.send(arrival).await.map_err(|_| Ended)

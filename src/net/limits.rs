@@ -69,6 +69,8 @@ pub const HELLO_CONNECTS: u64 = 2;
 /// Strangers whose handshakes are computed at the same time, a fraction of a millisecond each; others wait their turn,
 /// so that a flood of them leaves the other processors to the room.
 pub const HANDSHAKES_MAX: usize = 1;
+/// First messages of handshakes that the door remembers, by their 32 random bytes: one that is repeated was recorded.
+pub const FIRST_MESSAGES_MAX: usize = 4096;
 /// The first pause after a failed accept; it doubles up to [`ACCEPT_PAUSE_MAX`].
 pub const ACCEPT_PAUSE_MIN: Duration = Duration::from_millis(10);
 /// The longest pause after a failed accept.

@@ -149,7 +149,7 @@ impl Link {
     /// writer has nothing, so it writes nothing meanwhile.
     fn write_now(&mut self) {
         let Stage::Open { outlet, .. } = &self.stage else { return };
-        if self.said.len() > WRITE_FRAMES {
+        if self.said.is_empty() || self.said.len() > WRITE_FRAMES {
             return;
         }
         match &outlet.sealer {

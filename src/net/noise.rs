@@ -10,15 +10,16 @@
 //! The static key (`s`) is new in every process; its author's signature binds it to the author. Bytes in, bytes out:
 //! nothing here touches a socket.
 
+use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use bytes::{Buf as _, BytesMut};
 use ed25519_dalek::VerifyingKey;
 use snow::{Builder, HandshakeState, StatelessTransportState};
 use zeroize::Zeroizing;
 
-use super::limits::REKEY_BYTES;
+use super::limits::{FIRST_MESSAGES_MAX, REKEY_BYTES};
 use super::preamble::Word;
 use crate::identity::Identity;
 use crate::key::{PSK_BYTES, RoomKey};
@@ -53,6 +54,8 @@ pub enum Fault {
     Seal,
     /// The peer has this process's own static key: it sends back what it is sent.
     Reflected,
+    /// It has been said before: somebody has recorded it.
+    Repeated,
     /// The author has not signed the peer's static key.
     Author,
     /// This end cannot seal: the system gives no random numbers, or 2^64 records were sealed.
@@ -65,6 +68,7 @@ impl fmt::Display for Fault {
             Self::Length => "sends a sealed part of a wrong length",
             Self::Seal => "sends what was not sealed for this link",
             Self::Reflected => "sends back what it is sent",
+            Self::Repeated => "repeats what it has recorded",
             Self::Author => "speaks for an author that has not signed its key",
             Self::Unable => "cannot be answered: nothing can be sealed here",
         })
@@ -78,6 +82,30 @@ pub struct Own {
     proof: [u8; PROOF_BYTES],
     author: AuthorId,
     rekey_bytes: u64,
+    met: Mutex<Met>,
+}
+
+/// The ephemeral keys of the newest first messages that have opened.
+#[derive(Default)]
+struct Met {
+    keys: BTreeSet<[u8; KEY_BYTES]>,
+    order: VecDeque<[u8; KEY_BYTES]>,
+}
+
+impl Met {
+    /// False: it is there already.
+    fn insert(&mut self, key: [u8; KEY_BYTES]) -> bool {
+        let new = self.keys.insert(key);
+        if new {
+            self.order.push_back(key);
+        }
+        if self.order.len() > FIRST_MESSAGES_MAX
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.keys.remove(&oldest);
+        }
+        new
+    }
 }
 
 impl Own {
@@ -98,7 +126,8 @@ impl Own {
         let (name, signature) = proof.split_at_mut(AUTHOR_BYTES);
         name.copy_from_slice(&author.0);
         signature.copy_from_slice(&identity.sign(&[BINDING, &pair.public].concat()).0);
-        Ok(Self { secret: Zeroizing::new(pair.private), public: pair.public, proof, author, rekey_bytes })
+        let (secret, met) = (Zeroizing::new(pair.private), Mutex::default());
+        Ok(Self { secret, public: pair.public, proof, author, rekey_bytes, met })
     }
 
     /// Whose process this is.
@@ -158,7 +187,7 @@ pub(super) struct Responder {
 }
 
 impl Responder {
-    /// Takes the first message, which opens under one of the keys; the bytes are the second.
+    /// Takes the first message, which opens under one of the keys and is new; the bytes are the second.
     ///
     /// Costs little before it has opened: nothing depends on the peer's key yet.
     pub(super) fn begin<'k>(
@@ -173,6 +202,10 @@ impl Responder {
             let mut state = state.map_err(|_| Fault::Unable)?;
             match take_message::<FIRST_BYTES>(&mut state, first, &mut [0; FIRST_BYTES]) {
                 Ok(()) => {
+                    let ephemeral = first.first_chunk::<KEY_BYTES>().ok_or(Fault::Length)?;
+                    if !own.met.lock().unwrap_or_else(PoisonError::into_inner).insert(*ephemeral) {
+                        return Err(Fault::Repeated);
+                    }
                     let mut bytes = Vec::new();
                     put_message::<SECOND_BYTES>(&mut state, &own.proof, &mut bytes)?;
                     return Ok((Self { own: Arc::clone(own), state }, bytes));

@@ -56,16 +56,22 @@ impl Strangers {
     }
 
     /// Before somebody from this address comes in: gives who must go, if there are too many, of this address or in all.
-    /// The oldest goes, and who knows the key only where all do: a flood does not push out members on their way in, even
-    /// if it comes from their address.
+    /// The oldest goes, and who knows the key only where such have more than half of the places: a flood does not push
+    /// out members on their way in, even if it comes from their address, and a flood of those who have recorded members
+    /// leaves room for newcomers to show the key.
     pub(super) fn make_room(&mut self, ip: IpAddr) -> Option<Stranger> {
         let ip = ip.to_canonical();
-        let too_many_alike = self.unknown.alike(ip) + self.known.alike(ip) >= UNGREETED_PER_IP_MAX;
+        let too_many_alike = self.unknown.count(Some(ip)) + self.known.count(Some(ip)) >= UNGREETED_PER_IP_MAX;
         if !too_many_alike && self.all.len() < UNGREETED_MAX {
             return None;
         }
-        let of = too_many_alike.then_some(ip);
-        while let Some(oldest) = self.unknown.oldest(of) {
+        let (of, places) = match too_many_alike {
+            true => (Some(ip), UNGREETED_PER_IP_MAX),
+            false => (None, UNGREETED_MAX),
+        };
+        while self.known.count(of) <= places / 2
+            && let Some(oldest) = self.unknown.oldest(of)
+        {
             match self.all.get(&oldest) {
                 Some(stranger) if stranger.knows_key.load(Ordering::Relaxed) => {
                     let ip = address(stranger);
@@ -99,8 +105,11 @@ impl Ages {
         }
     }
 
-    fn alike(&self, ip: IpAddr) -> usize {
-        self.by_ip.get(&ip).map_or(0, BTreeSet::len)
+    fn count(&self, of: Option<IpAddr>) -> usize {
+        match of {
+            Some(ip) => self.by_ip.get(&ip).map_or(0, BTreeSet::len),
+            None => self.all.len(),
+        }
     }
 
     fn oldest(&self, of: Option<IpAddr>) -> Option<u64> {
@@ -165,5 +174,12 @@ mod tests {
         }
         assert_eq!(gone[..3], [1, 3, 4]);
         assert_eq!(gone[gone.len() - 2..], [0, 2], "where all know it, the oldest goes");
+        // They take no more than half: whoever comes now stays for a while.
+        strangers.make_room(ip.into()).unwrap();
+        strangers.insert(5000, stranger(ip, 5000));
+        for who in 5001..5000 + UNGREETED_PER_IP_MAX as u64 / 2 {
+            assert!(strangers.make_room(ip.into()).unwrap().peer.port() < 5000);
+            strangers.insert(who, stranger(ip, who as u16));
+        }
     }
 }

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod keyed;
+
 use std::io::{Read as _, Write as _};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -273,11 +275,15 @@ fn locks(owner: u8, key: Option<u8>) -> Locks {
 }
 
 fn door(bench: &Bench, timing: Timing) -> (Task, SocketAddr) {
+    door_of(bench, timing, locks(1, None))
+}
+
+fn door_of(bench: &Bench, timing: Timing, locks: Locks) -> (Task, SocketAddr) {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
     let address = listener.local_addr().unwrap();
     let listeners = vec![TcpListener::from_std(listener).unwrap()];
-    let door = Door::new(listeners, bench.inbox.clone(), timing, locks(1, None), Arc::clone(&bench.meter));
+    let door = Door::new(listeners, bench.inbox.clone(), timing, locks, Arc::clone(&bench.meter));
     (Task::spawn(door.run()), address)
 }
 

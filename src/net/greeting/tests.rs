@@ -218,6 +218,15 @@ fn a_recording_of_a_good_start_gets_nowhere() {
 }
 
 #[test]
+fn a_door_answers_a_first_message_once() {
+    let own = own(1);
+    let first = Calling::begin(&self::own(2), &key(5)).unwrap().1;
+    let (mut once, mut again) = (Greeting::new(Arc::clone(&own), keyed(5)), Greeting::new(own, keyed(5)));
+    assert_eq!(hear(&mut once, &first, &mut Vec::new()), Fate::Waits);
+    assert_eq!(hear(&mut again, &first, &mut Vec::new()), away("", &Fault::Repeated.to_string()));
+}
+
+#[test]
 fn a_mirror_gets_nowhere() {
     let (calling, first) = Calling::begin(&own(2), &key(5)).unwrap();
     let line = Word::Keyed.line().len();

@@ -139,3 +139,15 @@ fn after_the_volume_the_old_key_opens_nothing() {
     assert!(opened(&mut here.opener, sealed(&mut there.sealer, &[0; 1])).is_ok(), "the last under the first key");
     assert_eq!(opened(&mut here.opener, sealed(&mut there.sealer, &[0; 1])), Err(Fault::Seal));
 }
+
+#[test]
+fn the_first_messages_remembered_are_bounded() {
+    let mut met = Met::default();
+    let key = |n: usize| std::array::from_fn(|at| n.to_le_bytes()[at % 8]);
+    for n in 0..FIRST_MESSAGES_MAX + 10 {
+        assert!(met.insert(key(n)));
+        assert!(!met.insert(key(n)), "again");
+    }
+    assert_eq!((met.keys.len(), met.order.len()), (FIRST_MESSAGES_MAX, FIRST_MESSAGES_MAX));
+    assert!(met.insert(key(0)), "long ago");
+}
