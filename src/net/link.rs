@@ -184,14 +184,17 @@ fn write_plain_now(socket: &TcpStream, said: &mut Vec<Piece>, meter: &Meter) {
     meter.wrote(before - said.len(), 1);
 }
 
-/// Makes one record of all, and leaves of it what the socket does not take.
+/// Makes one record of all (the hello has one of its own), and leaves of it what the socket does not take.
 fn write_sealed_now(socket: &TcpStream, sealer: &Mutex<Sealer>, said: &mut Vec<Piece>, meter: &Meter) {
-    let mut plain = Vec::with_capacity(said.iter().map(|piece| piece.bytes.len()).sum());
-    said.iter().for_each(|piece| plain.extend_from_slice(&piece.bytes));
-    let mut sealed = Vec::new();
-    // What cannot be sealed here cannot be sealed by the writer either, which then ends the connection.
-    if seal(sealer, &plain, &mut sealed).is_err() {
-        return;
+    let (mut plain, mut sealed) = (Vec::new(), Vec::new());
+    let (hello, others) = said.split_at(usize::from(is_new(sealer)));
+    for pieces in [hello, others].into_iter().filter(|pieces| !pieces.is_empty()) {
+        plain.clear();
+        pieces.iter().for_each(|piece| plain.extend_from_slice(&piece.bytes));
+        // What cannot be sealed here cannot be sealed by the writer either, which then ends the connection.
+        if seal(sealer, &plain, &mut sealed).is_err() {
+            return;
+        }
     }
     let written = socket.try_write(&sealed).unwrap_or(0);
     meter.wrote(said.len(), usize::from(written > 0));
@@ -201,6 +204,11 @@ fn write_sealed_now(socket: &TcpStream, sealer: &Mutex<Sealer>, said: &mut Vec<P
         bytes.advance(written);
         said.push(Piece { bytes, sealed: true });
     }
+}
+
+/// Whether the first frame is still to come: it goes in a record of its own, since the door reads no long ones.
+fn is_new(sealer: &Mutex<Sealer>) -> bool {
+    sealer.lock().unwrap_or_else(PoisonError::into_inner).is_new()
 }
 
 fn seal(sealer: &Mutex<Sealer>, plain: &[u8], into: &mut Vec<u8>) -> Result<(), Fault> {
@@ -344,14 +352,16 @@ async fn write_sealed(socket: &TcpStream, sealer: &Mutex<Sealer>, pieces: &[Piec
     for piece in rests {
         writes += write_all(socket, &mut [IoSlice::new(&piece.bytes)]).await?;
     }
-    let (mut plain, mut sealed) = (Vec::new(), Vec::new());
+    let bytes = frames.iter().map(|piece| piece.bytes.len()).sum::<usize>().min(RECORD_BYTES_MAX);
+    let (mut plain, mut sealed) = (Vec::with_capacity(bytes), Vec::with_capacity(Sealer::record_bytes(bytes)));
+    let hello = is_new(sealer);
     for (at, piece) in frames.iter().enumerate() {
         let mut frame = &piece.bytes[..];
         while !frame.is_empty() {
             let part;
             (part, frame) = frame.split_at(frame.len().min(RECORD_BYTES_MAX - plain.len()));
             plain.extend_from_slice(part);
-            let last = frame.is_empty() && at + 1 == frames.len();
+            let last = frame.is_empty() && (at + 1 == frames.len() || hello && at == 0);
             if plain.len() == RECORD_BYTES_MAX || last {
                 seal(sealer, &plain, &mut sealed).map_err(|fault| io::Error::other(fault.to_string()))?;
                 writes += write_all(socket, &mut [IoSlice::new(&sealed)]).await?;

@@ -321,11 +321,21 @@ impl Session {
 }
 
 impl Sealer {
+    /// Bytes of a record that holds so many.
+    pub(super) const fn record_bytes(plain: usize) -> usize {
+        LENGTH_BYTES + plain + TAG_BYTES
+    }
+
+    /// Nothing was sealed yet.
+    pub(super) fn is_new(&self) -> bool {
+        self.count.records == 0
+    }
+
     /// Appends a record that holds these bytes: at least one, at most [`RECORD_BYTES_MAX`].
     pub(super) fn seal(&mut self, plain: &[u8], into: &mut Vec<u8>) -> Result<(), Fault> {
         debug_assert!((1..=RECORD_BYTES_MAX).contains(&plain.len()), "{} bytes in a record", plain.len());
         let start = into.len();
-        into.resize(start + LENGTH_BYTES + plain.len() + TAG_BYTES, 0);
+        into.resize(start + Self::record_bytes(plain.len()), 0);
         let (length, sealed) = into[start..].split_at_mut(LENGTH_BYTES);
         let bytes = {
             let ciphers = self.ciphers.read().unwrap_or_else(PoisonError::into_inner);

@@ -131,6 +131,24 @@ async fn what_a_full_socket_leaves_of_a_record_goes_before_the_next() {
 }
 
 #[tokio::test]
+async fn much_that_follows_a_hello_at_once_does_not_keep_its_speaker_out() {
+    // Little enough for the driver to write itself, and too much for that.
+    for bytes in [6_000, 60_000, 300_000] {
+        let (mine, mut theirs) = (Bench::new(), Bench::new());
+        let (_door, address) = door_of(&theirs, Timing::default(), locks(2, KEY));
+        let connected = dial(address, Timing::default(), &locks(1, KEY)).await.unwrap();
+        let mut link = Link::accepted(HERE, address, connected, &mine.inbox, &mine.meter);
+        link.say(encoded(&hello_of(1))).unwrap();
+        link.say(ping(1, bytes)).unwrap();
+        link.say(ping(2, 10)).unwrap();
+        link.flush();
+        let Arrival::Greeted { connected, peer, .. } = theirs.next().await else { panic!("not let in") };
+        let _back = Link::accepted(ConnId::accepted(1), peer, *connected, &theirs.inbox, &theirs.meter);
+        assert_eq!(numbers(&mut theirs, 2).await, [1, 2]);
+    }
+}
+
+#[tokio::test]
 async fn what_is_queued_is_sealed_at_once() {
     let two = Two::meet(locks(1, KEY), locks(2, KEY)).await;
     let ((mut link, mine), (_back, mut theirs)) = (two.here, two.there);
