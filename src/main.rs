@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use dist_chat::cli::{self, Quit, Request};
 use dist_chat::failure::{Exit, Failure, complain};
+use dist_chat::key::tool;
 use dist_chat::{app, bench, history, status};
 
 fn main() -> ExitCode {
@@ -18,6 +19,8 @@ fn main() -> ExitCode {
         Request::Chat(chat) => app::run(&chat).map(|()| Exit::Left.into()),
         Request::Bench(args) => bench::run(args).map(|()| Exit::Left.into()).map_err(Failure::from),
         Request::History(args) => history::run(&args).map(|()| Exit::Left.into()),
+        Request::Key(args) => tool::key(&args).map(|key| print(&key)),
+        Request::Invite(args) => tool::invite(&args).map(|invite| print(&invite)),
         Request::Status(query) => status::client::ask(&query).map(|answer| print(&answer)),
     };
     outcome.unwrap_or_else(|failure| fail(&failure))

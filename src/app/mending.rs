@@ -235,6 +235,8 @@ mod tests {
             name: Name::parse("ann").unwrap(),
             uid: uid(),
             text: Text::parse(text).unwrap(),
+            act: None,
+            seal: None,
         };
         let epoch = Epoch { round: 1, leader: uid(), nonce: Nonce(1) };
         let body = Body::Line(Arc::new(line));
@@ -267,6 +269,7 @@ mod tests {
                 identity: Identity::of_seed([1; 32]),
                 name: "ann".into(),
                 uid: uid(),
+                key: None,
             };
             store::open(&self.0.path().join("chat_1.db"), &ask).unwrap()
         }

@@ -2,6 +2,7 @@
 
 mod diagnostics;
 mod input;
+mod keys;
 mod mending;
 mod place;
 mod returning;
@@ -9,6 +10,7 @@ mod verdict;
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -23,7 +25,8 @@ use crate::chatlog::{ChatLog, LogNews, LogWriter};
 use crate::cli::{Chat, Start};
 use crate::failure::{Exit, Failure, complain};
 use crate::identity::Identity;
-use crate::net::{self, Command, Secrets};
+use crate::key::{KeyMark, RoomKey};
+use crate::net::{self, Command, Keyring, Secrets};
 use crate::ring::{self, RoomId, SessionId, Stop, Timing, Uid};
 use crate::status::server::Server;
 use crate::store::{self, LogMark, Opened};
@@ -35,6 +38,7 @@ use crate::ui::talk::{OwnLines, Talk};
 use crate::ui::terminal::Restore;
 use crate::ui::waiting;
 use input::Input;
+use keys::Keyed;
 use mending::Mended;
 
 /// What threads tell the loop; each of them tells at most one thing.
@@ -86,6 +90,7 @@ fn allow_many_connections() {
 async fn be_member(chat: &Chat) -> Result<(), Failure> {
     let mut signals = Signals::new().context("no signals")?;
     let mut chat = chat.clone();
+    keys::accept_invite(&mut chat, &mut signals).await?;
     let remembered = returning::remembered(&chat)?;
     returning::fill_in(&mut chat, remembered.as_ref())?;
     let chat = &chat;
@@ -93,11 +98,18 @@ async fn be_member(chat: &Chat) -> Result<(), Failure> {
     if let Some(remark) = &place.remark {
         complain(format_args!("dist-chat: {remark}"));
     }
+    let port = place.listens.port();
+    let Keyed { key, keep } = keys::take(chat, remembered.as_ref(), &place.contacts, port, &mut signals).await?;
+    let is_open = keys::open_remark(key.as_ref(), place.listens);
+    let joins = matches!(chat.start, Start::Join(_));
+    if let Some(remark) = is_open.as_ref().filter(|_| !joins) {
+        complain(format_args!("dist-chat: {remark}"));
+    }
     let random = || getrandom::u64().map_err(|error| anyhow::anyhow!("no random numbers: {error}"));
     let session = SessionId(random()?);
     let (room, start) = returning::begin(chat, remembered.as_ref(), &place.contacts, RoomId(random()?));
-    let port = place.listens.port();
-    let opened = returning::open(chat, port, room, place.uid, (Identity::fresh()?, session))?;
+    let about_room = (room, key.as_ref().map(KeyMark::of));
+    let opened = returning::open(chat, port, about_room, place.uid, (Identity::fresh()?, session))?;
     if let Some(aside) = &opened.aside {
         complain(format_args!("dist-chat: {}", returning::aside_text(aside)));
     }
@@ -132,26 +144,33 @@ async fn be_member(chat: &Chat) -> Result<(), Failure> {
     let started = Instant::now();
     let Opened { history, saved, identity, logged, .. } = opened;
     let saved_room = saved.room;
+    let secrets = Secrets { identity: identity.clone(), key: key.clone() };
     let config = ring::Config {
         uid: place.uid,
         name: chat.name.clone(),
         rename: chat.rename,
         author: identity.author(),
+        signer: Arc::new(identity),
         session,
         seed: random()?,
         start,
         saved,
+        moderators: Vec::new(),
         backlog: chat.backlog,
         timing: Timing::default(),
     };
     let lines = OwnLines::default();
-    let secrets = Secrets::open(identity);
     let running = net::start(config, history, vec![place.listener], secrets).context("the node does not start")?;
     let marks = Marks::default();
     let failing = Arc::new(AtomicBool::new(false));
     tokio::spawn(mark_log(marks.clone(), log.writer(), running.urgent.clone()));
-    answer_status(place.listens, running.urgent.clone());
+    answer_status(place.listens, running.urgent.clone(), running.keyring.clone());
     let (in_room, entered) = watch::channel(InRoom::None);
+    let file = (!chat.ephemeral).then(|| store::file_in(&chat.data_dir, port));
+    let kept = key.as_ref().map(|key| tokio::spawn(keep_key(entered.clone(), key.clone(), file, keep)));
+    if let Some(remark) = is_open.filter(|_| joins) {
+        tokio::spawn(tell_inside(entered.clone(), screen.clone(), remark));
+    }
     let Mended { mut ahead, missing } = mended;
     let herald = Herald {
         log: log.writer(),
@@ -201,13 +220,17 @@ async fn be_member(chat: &Chat) -> Result<(), Failure> {
         past: (!chat.ephemeral).then(|| store::file_in(&chat.data_dir, port)),
     };
     let ended = Box::new(move || drop(news.try_send(News::InputEnded)));
-    let hint = (chat.start == Start::Found && room.is_none() && talk.terminal).then(|| invitation(place.uid));
+    let hint =
+        (chat.start == Start::Found && room.is_none() && talk.terminal).then(|| invitation(place.uid, key.is_some()));
     let input = Input { talk, place: entered, uid: place.uid, screen: screen.clone(), hint, ended };
     tokio::spawn(waiting::tell(lines.clone(), screen.clone()));
     let outcome = member.live(&mut signals, &mut told, log.writer(), input).await;
 
     // The node has ended and told everything: the herald ends, then the log and the screen have it all.
     let _ = tokio::task::spawn_blocking(move || herald.join()).await;
+    if let Some(kept) = kept {
+        let _ = kept.await;
+    }
     if let Ok(stop) = &outcome {
         let mut line = String::new();
         format::push_log_event(&mut line, clock.now(), &format::stop_text(stop));
@@ -232,9 +255,10 @@ async fn be_member(chat: &Chat) -> Result<(), Failure> {
 }
 
 /// What a person who has just opened a room wants to know next.
-fn invitation(uid: Uid) -> String {
+fn invitation(uid: Uid, keyed: bool) -> String {
     let (ip, port) = (uid.0.ip(), uid.0.port());
     match ip.is_loopback() {
+        _ if keyed => format!("invite others: dist-chat invite -p {port}"),
         true => format!("join here: dist-chat -p PORT -n NAME -na {ip} -np {port}"),
         false => format!("join with: dist-chat -n NAME -na {ip} -np {port}"),
     }
@@ -282,10 +306,35 @@ async fn mark_log(marks: Marks, mut log: LogWriter, node: mpsc::Sender<Command>)
     }
 }
 
+/// A key that has let us in is the room's: only then it is kept, and remembered that the room has it.
+async fn keep_key(mut entered: watch::Receiver<InRoom>, key: RoomKey, file: Option<PathBuf>, keep: Option<PathBuf>) {
+    let room = match entered.wait_for(Option::is_some).await.as_deref() {
+        Ok(Some((_, room))) => *room,
+        Ok(None) | Err(_) => return,
+    };
+    let kept = tokio::task::spawn_blocking(move || {
+        if let Some(file) = file {
+            keys::remember(&key, &file, room);
+        }
+        if let Some(keep) = keep {
+            keys::keep(&key, &keep);
+        }
+    });
+    let _ = kept.await;
+}
+
+/// Whether a room is open is known by who is in it.
+async fn tell_inside(mut entered: watch::Receiver<InRoom>, screen: Screen, remark: String) {
+    if entered.wait_for(Option::is_some).await.is_ok() {
+        screen.event(&remark);
+    }
+}
+
 /// A node that cannot be asked is still a node: it says why in its log.
-fn answer_status(listens: SocketAddr, node: mpsc::Sender<Command>) {
+fn answer_status(listens: SocketAddr, node: mpsc::Sender<Command>, keyring: Keyring) {
+    let key = move || keyring.keys().current.map(|key| RoomKey::clone(&key));
     match Server::bind(listens) {
-        Ok(server) => drop(tokio::spawn(server.serve(node))),
+        Ok(server) => drop(tokio::spawn(server.serve(node, key))),
         Err(error) => tracing::warn!("`dist-chat status` will not find this node: {error}"),
     }
 }

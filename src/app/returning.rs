@@ -7,6 +7,7 @@ use super::place;
 use crate::cli::{self, Chat, Start};
 use crate::failure::{Exit, Failure};
 use crate::identity::Identity;
+use crate::key::KeyMark;
 use crate::ring::{self, Name, RoomId, SessionId, Uid};
 use crate::store::{self, Ask, OpenError, Opened, Peeked};
 
@@ -125,7 +126,7 @@ pub fn begin(
 pub fn open(
     chat: &Chat,
     port: u16,
-    room: Option<RoomId>,
+    (room, key): (Option<RoomId>, Option<KeyMark>),
     uid: Uid,
     (identity, session): (Identity, SessionId),
 ) -> Result<Opened, Failure> {
@@ -133,7 +134,7 @@ pub fn open(
         return Ok(Opened::ephemeral(identity));
     }
     let path = store::file_in(&chat.data_dir, port);
-    let ask = Ask { room, session, identity, name: chat.name.to_string(), uid };
+    let ask = Ask { room, session, identity, name: chat.name.to_string(), uid, key };
     store::open(&path, &ask).map_err(|error| unusable(&path, &error))
 }
 

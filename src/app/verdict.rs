@@ -84,6 +84,22 @@ fn refused(refusal: &Refusal, chat: &Chat) -> Failure {
             "what is said there can be read by anybody on the way",
             "try again without the key, if that is what you want; or another member with -na".to_owned(),
         ),
+        Refusal::Forger => new(
+            "the room has put this node out".to_owned(),
+            "it has handed on lines that their authors have not signed",
+            "look for damage on this machine's disk; the chat log of the other node says whose lines they were"
+                .to_owned(),
+        ),
+        Refusal::Kicked(verdict) => new(
+            format!("{} has put this node out of the room", verdict.by),
+            verdict.say.as_str(),
+            "start again to come back".to_owned(),
+        ),
+        Refusal::Banned(verdict) => new(
+            format!("{} has banned this node from the room", verdict.by),
+            verdict.say.as_str(),
+            "ask a member for an `/unban`".to_owned(),
+        ),
         Refusal::Protocol => new(
             "the room has cut the connection".to_owned(),
             "it found a mistake in what this program said, or a newer node has this address",

@@ -14,10 +14,10 @@ use tokio::task::JoinSet;
 
 use super::LINE_BYTES;
 use super::lab::LOOPBACK;
-use crate::ring::limits::{BATCH_BYTES_MAX, BATCH_ENTRIES_MAX};
+use crate::ring::limits::{BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, RUN_LINES_MAX};
 use crate::ring::{
-    AuthorId, Batch, Body, Entries, Entry, Epoch, Frame, Index, Lamport, Line, LineId, Name, Nonce, SessionId, Tail,
-    Text, Uid, WallMs,
+    AuthorId, Batch, Body, Entries, Entry, Epoch, Frame, Index, Lamport, Line, LineId, Name, Nonce, Seal, SessionId,
+    Signature, Tail, Text, Uid, WallMs,
 };
 
 /// Lines that wait for a bare loop: as many as commands wait for a node.
@@ -110,10 +110,15 @@ pub fn entries(first: u64, count: u64, text: &Text) -> anyhow::Result<Frame> {
     let uid = Uid(SocketAddr::from((LOOPBACK, 50_000)));
     let epoch = Epoch { round: 1, leader: uid, nonce: Nonce(u64::MAX / 3) };
     let name = Name::parse("leader")?;
+    let last = first + count.saturating_sub(1);
     let entry = |index: u64| {
         let id = LineId { author: AuthorId::of_bits(u64::MAX / 5), session: SessionId(u64::MAX / 7), n: index };
         let lamport = Lamport(index);
-        let line = Line { id, lamport, name: name.clone(), uid, text: text.clone() };
+        // Runs as long as they can be. Nobody here looks at the signatures.
+        let of = (index - first) % RUN_LINES_MAX as u64 + 1;
+        let ends = of == RUN_LINES_MAX as u64 || index == last;
+        let seal = ends.then_some(Seal { of: of as u32, by: Signature([7; 64]) });
+        let line = Line { id, lamport, name: name.clone(), uid, text: text.clone(), act: None, seal };
         let wall = WallMs(1_800_000_000_000);
         Arc::new(Entry { epoch, index: Index(index), lamport, wall, body: Body::Line(Arc::new(line)) })
     };

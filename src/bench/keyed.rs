@@ -75,6 +75,7 @@ impl Room {
             name: Name::parse(&format!("node{k}"))?,
             rename: false,
             author: identity.author(),
+            signer: Arc::new(identity.clone()),
             session: SessionId(getrandom::u64()?),
             seed: getrandom::u64()?,
             start: match contact {
@@ -82,6 +83,7 @@ impl Room {
                 None => Start::Found(RoomId(getrandom::u64()?)),
             },
             saved: Saved::default(),
+            moderators: Vec::new(),
             backlog: BACKLOG_LINES,
             timing: Timing::default(),
         };

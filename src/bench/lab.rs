@@ -1,6 +1,7 @@
 //! Where things run: the measured side and the readers each on threads of their own.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -89,10 +90,12 @@ impl Leader {
             name: Name::parse("leader")?,
             rename: false,
             author: identity.author(),
+            signer: Arc::new(identity.clone()),
             session: SessionId(getrandom::u64()?),
             seed: getrandom::u64()?,
             start: Start::Found(RoomId(getrandom::u64()?)),
             saved: Saved::default(),
+            moderators: Vec::new(),
             backlog: BACKLOG_LINES,
             timing: Timing::default(),
         };

@@ -19,9 +19,10 @@ use super::baseline::{entries, text};
 use super::lab::LOOPBACK;
 use super::latency::Times;
 use super::scan::{Scanner, Seen, look};
+use crate::identity::Identity;
 use crate::ring::limits::PROTOCOL_VERSION;
 use crate::ring::{
-    Accept, Ack, AuthorId, Frame, Hello, Index, Join, Lamport, Line, LineId, Name, SessionId, StreamId, Submit, Uid,
+    Accept, Ack, Frame, Hello, Index, Join, Lamport, Line, LineId, Name, RoomId, SessionId, StreamId, Submit, Uid, seal,
 };
 
 /// What readers are for.
@@ -88,7 +89,7 @@ impl Readers {
             reader.watch = watch.clone();
             reader.talk = match watch {
                 Watch::Times(times) if k == 0 => {
-                    let voice = Voice::Member { me, stream: accept.stream };
+                    let voice = Voice::Member { me: Box::new(me), room: accept.room, stream: accept.stream };
                     Some(Talk { times: Arc::clone(times), voice })
                 }
                 Watch::Times(_) | Watch::Count | Watch::Text => None,
@@ -129,16 +130,18 @@ impl Readers {
 
 /// Who a thin member is.
 struct Me {
+    identity: Identity,
     hello: Hello,
     name: Name,
 }
 
 impl Me {
     fn new(uid: Uid, k: usize) -> anyhow::Result<Self> {
-        let author = AuthorId::of_bits(getrandom::u64()?);
+        let identity = Identity::fresh()?;
+        let author = identity.author();
         let session = SessionId(getrandom::u64()?);
         let hello = Hello { version: PROTOCOL_VERSION, room: None, uid, author, session };
-        Ok(Self { hello, name: Name::parse(&format!("thin{k}"))? })
+        Ok(Self { identity, hello, name: Name::parse(&format!("thin{k}"))? })
     }
 
     async fn join(&self, leader: SocketAddr) -> anyhow::Result<(Reader, Accept)> {
@@ -181,9 +184,11 @@ impl Me {
         }
     }
 
-    fn submit(&self, stream: StreamId, n: u64) -> anyhow::Result<Frame> {
+    fn submit(&self, room: RoomId, stream: StreamId, n: u64) -> anyhow::Result<Frame> {
         let id = LineId { author: self.hello.author, session: self.hello.session, n };
-        let line = Line { id, lamport: Lamport(0), name: self.name.clone(), uid: self.hello.uid, text: text(n)? };
+        let (name, uid, text) = (self.name.clone(), self.hello.uid, text(n)?);
+        let mut line = Line { id, lamport: Lamport(0), name, uid, text, act: None, seal: None };
+        seal(room, std::slice::from_mut(&mut line), &self.identity);
         Ok(Frame::Submit(Submit { stream, lines: vec![Arc::new(line)] }))
     }
 }
@@ -226,7 +231,7 @@ enum Voice {
     /// What a bare loop passes on: an entry, as readers expect it.
     Bare,
     /// What a leader orders.
-    Member { me: Me, stream: StreamId },
+    Member { me: Box<Me>, room: RoomId, stream: StreamId },
 }
 
 impl Talk {
@@ -234,7 +239,7 @@ impl Talk {
     fn say(&self, n: u64, out: &mut Vec<u8>) -> anyhow::Result<()> {
         match &self.voice {
             Voice::Bare => entries(self.times.index(n), 1, &text(n)?)?.encode(out),
-            Voice::Member { me, stream } => me.submit(*stream, n)?.encode(out),
+            Voice::Member { me, room, stream } => me.submit(*room, *stream, n)?.encode(out),
         }
         Ok(())
     }

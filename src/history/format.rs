@@ -163,6 +163,8 @@ mod tests {
             name: Name::parse("ann").unwrap(),
             uid: "10.0.0.5:2428".parse().unwrap(),
             text: Text::parse(text).unwrap(),
+            act: None,
+            seal: None,
         };
         let epoch = Epoch { round: 4, leader: "10.0.0.7:2428".parse().unwrap(), nonce: Nonce(1) };
         let (index, lamport) = (Index(9), Lamport(12));

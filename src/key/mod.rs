@@ -1,34 +1,80 @@
-//! The room key: what every member of a keyed room shares, and nobody else.
+//! A room's key: what it is, how people write it, and where it may be kept.
+//!
+//! A room is open, or it has one key, of which every member has the same 32 bytes. They come from a key that the program
+//! has drawn ([`generated`]) or from a passphrase of people's own ([`passphrase`]); an [`invite`] carries them. A key is
+//! never an argument, never in the environment, and nothing here shows it: not `Debug`, not an error.
+
+pub mod ask;
+mod base32;
+pub mod file;
+pub mod generated;
+pub mod invite;
+pub mod passphrase;
+pub mod salt;
+pub mod tool;
 
 use std::fmt;
+use std::str::FromStr;
 
+use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
-/// Bytes of the secret.
-pub const PSK_BYTES: usize = 32;
-/// Bytes of the salt with which a passphrase becomes the secret.
-pub const SALT_BYTES: usize = 16;
+use crate::text;
 
-/// A room's secret, and the salt of its passphrase if it came from one. Nothing shows it, and its memory is cleared.
+/// Bytes of what the members of a room share.
+pub const PSK_BYTES: usize = 32;
+/// Bytes of the salt of a room whose key is a passphrase.
+pub const SALT_BYTES: usize = 16;
+/// Bytes of a key, passphrase or invite as people write it.
+pub const TEXT_BYTES_MAX: usize = 4096;
+/// What a key begins with in the form in which the program keeps it.
+const KEPT: &str = "dckey1";
+
+/// What the members of a room share. It is wiped when it is dropped.
+#[derive(Clone, PartialEq, Eq)]
 pub struct RoomKey {
     psk: Zeroizing<[u8; PSK_BYTES]>,
     salt: Option<[u8; SALT_BYTES]>,
 }
 
 impl RoomKey {
-    /// This secret.
+    /// `salt`: where it comes from a passphrase.
     pub fn new(psk: [u8; PSK_BYTES], salt: Option<[u8; SALT_BYTES]>) -> Self {
         Self { psk: Zeroizing::new(psk), salt }
     }
 
-    /// The secret.
+    /// The shared secret.
     pub fn psk(&self) -> &[u8; PSK_BYTES] {
         &self.psk
     }
 
-    /// The salt; no secret.
+    /// What makes the secret of the passphrase; `None`: the key is no passphrase. It is no secret.
     pub fn salt(&self) -> Option<[u8; SALT_BYTES]> {
         self.salt
+    }
+
+    /// As the program keeps it in a file of its own: one line, without its end.
+    pub fn kept(&self) -> Zeroizing<String> {
+        sealed(KEPT, &self.bytes())
+    }
+
+    /// Kind, secret, salt.
+    fn bytes(&self) -> Zeroizing<Vec<u8>> {
+        let mut bytes = Zeroizing::new(Vec::with_capacity(1 + PSK_BYTES + SALT_BYTES));
+        bytes.push(u8::from(self.salt.is_some()));
+        bytes.extend_from_slice(&*self.psk);
+        bytes.extend(self.salt.iter().flatten());
+        bytes
+    }
+
+    fn of_bytes(bytes: &[u8]) -> Option<Self> {
+        let (kind, rest) = bytes.split_first()?;
+        let (psk, salt) = rest.split_first_chunk()?;
+        match (kind, salt) {
+            (0, []) => Some(Self::new(*psk, None)),
+            (1, salt) => Some(Self::new(*psk, Some(salt.try_into().ok()?))),
+            _ => None,
+        }
     }
 }
 
@@ -38,12 +84,194 @@ impl fmt::Debug for RoomKey {
     }
 }
 
+/// What a person gave as a key.
+pub enum Given {
+    /// A key.
+    Key(RoomKey),
+    /// A passphrase; the key is made of it with the room's salt.
+    Passphrase(Zeroizing<String>),
+}
+
+impl fmt::Debug for Given {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Key(_) => "Key(..)",
+            Self::Passphrase(_) => "Passphrase(..)",
+        })
+    }
+}
+
+/// Why a text is no key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mistake {
+    /// It has the shape of a key, but its check is wrong.
+    Mistyped,
+    /// It is too short for a passphrase.
+    Short,
+    /// It is an invite.
+    Invite,
+}
+
+/// Reads what a person gave as a key: one that the program has drawn or kept, or else a passphrase.
+///
+/// # Errors
+/// See [`Mistake`].
+pub fn read(text: &str) -> Result<Given, Mistake> {
+    let text = text.trim();
+    if invite::is_one(text) {
+        return Err(Mistake::Invite);
+    }
+    if begins_with(text, KEPT) {
+        let key = unsealed(KEPT, text).and_then(|bytes| RoomKey::of_bytes(&bytes));
+        return key.map(Given::Key).ok_or(Mistake::Mistyped);
+    }
+    match generated::parse(text) {
+        Some(key) => key.map(Given::Key).ok_or(Mistake::Mistyped),
+        None if text.chars().count() < passphrase::CHARS_MIN => Err(Mistake::Short),
+        None => Ok(Given::Passphrase(Zeroizing::new(text.to_owned()))),
+    }
+}
+
+/// Whether a text is a key or an invite beyond doubt, wherever it stands.
+pub fn is_secret(text: &str) -> bool {
+    let text = text.trim();
+    invite::is_one(text) || begins_with(text, KEPT) || generated::has_shape(text)
+}
+
+/// What files remember of a room's key: enough to know it again, not enough to find it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyMark {
+    /// The salt, where the key is a passphrase.
+    pub salt: Option<[u8; SALT_BYTES]>,
+    /// 16 bits of the key's hash: a mistyped passphrase is found out here, one in 65536 excepted.
+    check: [u8; 2],
+}
+
+impl KeyMark {
+    /// Of this key.
+    pub fn of(key: &RoomKey) -> Self {
+        Self { salt: key.salt, check: hash("dist-chat room key mark", &*key.psk) }
+    }
+}
+
+/// `generated CHECK` or `passphrase SALT CHECK`, in hexadecimal digits.
+impl fmt::Display for KeyMark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.salt {
+            Some(salt) => write!(f, "passphrase {} {}", text::hex(salt), text::hex(&self.check)),
+            None => write!(f, "generated {}", text::hex(&self.check)),
+        }
+    }
+}
+
+impl FromStr for KeyMark {
+    type Err = ();
+
+    fn from_str(s: &str) -> Result<Self, ()> {
+        let words: Vec<&str> = s.split(' ').collect();
+        let (salt, check) = match words[..] {
+            ["generated", check] => (None, check),
+            ["passphrase", salt, check] => (Some(text::unhex(salt).ok_or(())?), check),
+            _ => return Err(()),
+        };
+        Ok(Self { salt, check: text::unhex(check).ok_or(())? })
+    }
+}
+
+/// The first `N` bytes of a hash that is of this purpose only.
+fn hash<const N: usize>(purpose: &str, bytes: &[u8]) -> [u8; N] {
+    const { assert!(N <= 32) };
+    let mut hash = Sha256::new();
+    hash.update(purpose.as_bytes());
+    // No purpose is the beginning of another with some bytes.
+    hash.update([0]);
+    hash.update(bytes);
+    std::array::from_fn({
+        let hash = hash.finalize();
+        move |at| hash[at]
+    })
+}
+
+/// Bytes of the check in a [`sealed`] text.
+const SEAL_BYTES: usize = 4;
+
+/// Bytes as people can pass them on: what they are, then themselves and a check.
+fn sealed(prefix: &str, bytes: &[u8]) -> Zeroizing<String> {
+    // With room for all of it: what grows leaves a copy behind that nobody wipes.
+    let mut all = Zeroizing::new(Vec::with_capacity(bytes.len() + SEAL_BYTES));
+    all.extend_from_slice(bytes);
+    all.extend(hash::<SEAL_BYTES>(prefix, bytes));
+    let mut text = Zeroizing::new(String::with_capacity(prefix.len() + 2 * all.len()));
+    text.push_str(prefix);
+    base32::push(&mut text, &all);
+    text
+}
+
+/// What [`sealed`] was given. `None`: something is wrong with it.
+fn unsealed(prefix: &str, text: &str) -> Option<Zeroizing<Vec<u8>>> {
+    if !begins_with(text, prefix) {
+        return None;
+    }
+    let mut all = base32::bytes(text.get(prefix.len()..)?)?;
+    let bytes = all.len().checked_sub(SEAL_BYTES)?;
+    if hash::<SEAL_BYTES>(prefix, &all[..bytes]) != all[bytes..] {
+        return None;
+    }
+    all.truncate(bytes);
+    Some(all)
+}
+
+/// Upper and lower case alike.
+fn begins_with(text: &str, prefix: &str) -> bool {
+    text.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+}
+
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
+
     use super::*;
 
     #[test]
-    fn a_key_does_not_show_itself() {
-        assert_eq!(format!("{:?}", RoomKey::new([7; PSK_BYTES], Some([9; SALT_BYTES]))), "RoomKey(..)");
+    fn nothing_of_a_key_is_shown() {
+        let key = RoomKey::new([0xab; PSK_BYTES], Some([0xcd; SALT_BYTES]));
+        assert_eq!(format!("{key:?} {:?}", Given::Key(key.clone())), "RoomKey(..) Key(..)");
+        assert_eq!(format!("{:?}", read("correct horse battery").unwrap()), "Passphrase(..)");
+    }
+
+    #[test]
+    fn what_is_kept_is_the_same_key_again() {
+        for salt in [None, Some([7; SALT_BYTES])] {
+            let key = RoomKey::new([9; PSK_BYTES], salt);
+            let kept = key.kept();
+            assert!(matches!(read(&kept), Ok(Given::Key(again)) if again == key));
+            for at in KEPT.len()..kept.len() {
+                let mut damaged = kept.as_bytes().to_vec();
+                damaged[at] = if damaged[at] == b'0' { b'1' } else { b'0' };
+                assert_eq!(read(std::str::from_utf8(&damaged).unwrap()).unwrap_err(), Mistake::Mistyped, "{at}");
+            }
+            assert_eq!(read(&kept[..kept.len() - 1]).unwrap_err(), Mistake::Mistyped);
+        }
+    }
+
+    #[test]
+    fn what_is_no_key_is_a_passphrase_if_it_is_long_enough() {
+        assert_eq!(read("too short 1").unwrap_err(), Mistake::Short);
+        assert_eq!(read("").unwrap_err(), Mistake::Short);
+        assert!(matches!(read("  twelve chars \n"), Ok(Given::Passphrase(text)) if *text == "twelve chars"));
+        assert!(matches!(read("äöüäöüäöüäöü"), Ok(Given::Passphrase(_))));
+    }
+
+    #[test]
+    fn a_mark_knows_its_key_again_and_does_not_hold_it() {
+        for salt in [None, Some([7; SALT_BYTES])] {
+            let mark = KeyMark::of(&RoomKey::new([9; PSK_BYTES], salt));
+            assert_eq!(mark.to_string().parse(), Ok(mark.clone()));
+            assert_ne!(mark, KeyMark::of(&RoomKey::new([8; PSK_BYTES], salt)));
+            assert!(!mark.to_string().contains("0909"));
+        }
+        for damaged in ["", "generated", "generated 12345", "passphrase 00 1234", "other 1234"] {
+            assert_eq!(damaged.parse::<KeyMark>(), Err(()), "{damaged}");
+        }
     }
 }

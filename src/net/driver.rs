@@ -14,9 +14,12 @@ use super::limits::{TURN_COMMANDS_MAX, TURN_FRAMES_MAX};
 use super::links::{Links, overflowed};
 use super::notices::Notices;
 use super::task::Task;
+use super::witness::Entered;
 use super::{Command, Meter};
 use crate::ring::limits::BATCH_BYTES_MAX;
-use crate::ring::{ConnId, Event, Found, Input, Node, Now, Output, Refusal, Stop, SyncId, Text, Time, WallMs, Wanted};
+use crate::ring::{
+    ConnId, Event, Found, Input, Node, Now, Output, Record, Refusal, Stop, SyncId, Text, Time, WallMs, Wanted,
+};
 use crate::store::Store;
 
 /// Between two looks at the store.
@@ -46,6 +49,8 @@ pub(super) struct Driver<S> {
     pub(super) persisted: (mpsc::Sender<SyncId>, mpsc::Receiver<SyncId>),
     /// When the store is looked after next.
     pub(super) tend: Instant,
+    /// The room, for those who check what was said in it.
+    pub(super) entered: Entered,
 }
 
 /// Where commands come from.
@@ -221,6 +226,13 @@ where
     fn command(&mut self, command: Command) -> anyhow::Result<()> {
         match command {
             Command::Say(text) => self.step(Input::Submit(vec![text])),
+            Command::Order(order, taken) => {
+                let before = self.node.said();
+                self.step(Input::Order(order))?;
+                // Who does not wait for the answer does not need it.
+                let _ = taken.send(self.node.said() > before);
+                Ok(())
+            }
             Command::Leave => {
                 self.leaving = true;
                 self.step(Input::Leave)
@@ -258,6 +270,11 @@ where
                 return Ok(count);
             }
             Arrival::Gone { conn, why } => self.gone(conn, why)?,
+            Arrival::Forged { conn, forged } => {
+                if self.links.peer(conn).is_some() {
+                    self.step(Input::Forged(conn, forged))?;
+                }
+            }
             Arrival::Dialled { conn, result: Ok(connected) } => {
                 if self.links.dialled(conn, *connected) {
                     self.step(Input::Dialled(conn))?;
@@ -320,7 +337,12 @@ where
 
     fn obey(&mut self, output: Output) -> anyhow::Result<()> {
         match output {
-            Output::Save(record) => wrote(self.store.save(&record))?,
+            Output::Save(record) => {
+                if let Record::Room(room) = record {
+                    let _ = self.entered.set(room);
+                }
+                wrote(self.store.save(&record))?;
+            }
             Output::Sync => wrote(self.store.sync())?,
             Output::Persist(id) => {
                 let done = self.persisted.0.clone();
@@ -386,7 +408,13 @@ fn answered(refusal: &Refusal) -> String {
         Refusal::KeyNeeded => "says that its room has a key".to_owned(),
         Refusal::Version(theirs) => format!("speaks version {theirs} of the protocol"),
         Refusal::SameAddress => "is this node itself, or sends back what it is sent".to_owned(),
-        Refusal::Room(_) | Refusal::Name(_) | Refusal::Full | Refusal::Protocol => "refuses this node".to_owned(),
+        Refusal::Room(_)
+        | Refusal::Name(_)
+        | Refusal::Full
+        | Refusal::Forger
+        | Refusal::Kicked(_)
+        | Refusal::Banned(_)
+        | Refusal::Protocol => "refuses this node".to_owned(),
     }
 }
 

@@ -98,7 +98,7 @@ impl Greeting {
         let Some(current) = &self.keys.current else {
             return Err(match word {
                 Word::Version => told_off(&Word::Version, format!("speaks version {version} of the protocol")),
-                Word::AskSalt => Step::TurnedAway { word: Word::Salt(None).line(), why: None },
+                Word::AskSalt => Step::TurnedAway { word: Word::Open.line(), why: None },
                 Word::Keyed => told_off(&Word::Open, "has a room key, and this room has none".to_owned()),
                 Word::Salt(_) | Word::Open | Word::WrongKey => away("its first line is an answer"),
             });

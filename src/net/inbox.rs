@@ -8,7 +8,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use super::dial::Failed;
 use super::limits::{ARRIVALS_MAX, HANDOVER_BYTES_MIN, READ_CONN_BYTES_MAX, READ_TOTAL_BYTES_MAX};
 use super::link::Connected;
-use crate::ring::{ConnId, Frame};
+use super::witness::{Entered, Witness};
+use crate::ring::{ConnId, Forged, Frame};
 
 /// What readers, diallers and the door hand over.
 #[derive(Debug)]
@@ -28,6 +29,13 @@ pub(super) enum Arrival {
         conn: ConnId,
         /// What was wrong.
         why: Option<String>,
+    },
+    /// A peer has handed on lines that nobody has said. The last of its connection.
+    Forged {
+        /// Which.
+        conn: ConnId,
+        /// In whose name.
+        forged: Forged,
     },
     /// A dial has ended.
     Dialled {
@@ -81,13 +89,14 @@ pub(super) struct Ended;
 pub(super) struct Inbox {
     queue: mpsc::Sender<Arrival>,
     total: Arc<Semaphore>,
+    entered: Entered,
 }
 
 impl Inbox {
-    /// An empty queue.
-    pub(super) fn new() -> (Self, mpsc::Receiver<Arrival>) {
+    /// An empty queue into a node of this room.
+    pub(super) fn new(entered: Entered) -> (Self, mpsc::Receiver<Arrival>) {
         let (queue, arrivals) = mpsc::channel(ARRIVALS_MAX);
-        (Self { queue, total: Arc::new(Semaphore::new(READ_TOTAL_BYTES_MAX)) }, arrivals)
+        (Self { queue, total: Arc::new(Semaphore::new(READ_TOTAL_BYTES_MAX)), entered }, arrivals)
     }
 
     /// Waits until the budgets have room for a hand-over of this size.
@@ -97,6 +106,11 @@ impl Inbox {
         let own = Arc::clone(&budget.0).acquire_many_owned(own).await.map_err(|_| Ended)?;
         let all = Arc::clone(&self.total).acquire_many_owned(all).await.map_err(|_| Ended)?;
         Ok(Cost { _own: own, _all: all })
+    }
+
+    /// Somebody who looks through what comes over one connection.
+    pub(super) fn witness(&self) -> Witness {
+        Witness::new(Arc::clone(&self.entered))
     }
 
     /// Puts it at the queue's end if there is a place: for what can be left out.

@@ -19,7 +19,8 @@ use super::limits::{
 };
 use super::noise::{Fault, RECORD_BYTES_MAX, Sealer, Session};
 use super::task::{Task, end_within};
-use crate::ring::{AuthorId, ConnId, Frame};
+use super::witness::Witness;
+use crate::ring::{AuthorId, ConnId, Forged, Frame};
 
 /// A connection, open or being dialled. Dropping it cuts it.
 #[derive(Debug)]
@@ -266,6 +267,7 @@ async fn receive(
     inbox: &Inbox,
 ) -> Result<Option<String>, Ended> {
     let budget = Budget::new();
+    let mut witness = inbox.witness();
     loop {
         // What came before a record that does not open counts, as what comes before a frame that is none.
         let opened = unframed.open();
@@ -279,12 +281,17 @@ async fn receive(
             let cost = inbox.afford(&budget, bytes).await?;
             let mut frames = Vec::new();
             let decoded = unframed.decode(&mut frames);
-            let forged = frames.iter().position(|frame| speaks_for_another(frame, proven));
-            frames.truncate(forged.unwrap_or(frames.len()));
+            let impostor = frames.iter().position(|frame| speaks_for_another(frame, proven));
+            frames.truncate(impostor.unwrap_or(frames.len()));
+            let forged = look_through(&mut witness, &mut frames).await;
             if !frames.is_empty() {
                 inbox.put(Arrival::Frames { conn, frames, cost }).await?;
             }
-            if forged.is_some() {
+            if let Some(forged) = forged {
+                inbox.put(Arrival::Forged { conn, forged }).await?;
+                return std::future::pending().await;
+            }
+            if impostor.is_some() {
                 return Ok(Some(SPEAKS_FOR_ANOTHER.to_owned()));
             }
             if let Err(error) = decoded {
@@ -307,6 +314,22 @@ fn speaks_for_another(frame: &Frame, proven: Option<AuthorId>) -> bool {
         (Frame::Hello(hello), Some(author)) => hello.author != author,
         _ => false,
     }
+}
+
+/// Checks who said what, up to the first frame with something that nobody has said; that one and what follows are taken
+/// out.
+async fn look_through(witness: &mut Witness, frames: &mut Vec<Frame>) -> Option<Forged> {
+    for at in 0..frames.len() {
+        if let Err(forged) = witness.check(&frames[at]) {
+            frames.truncate(at);
+            return Some(forged);
+        }
+        // A frame may hold hundreds of signatures: others have their turn.
+        if frames[at].lines().next().is_some() {
+            tokio::task::yield_now().await;
+        }
+    }
+    None
 }
 
 /// Reads to nowhere until the peer has closed too: a socket closed with unread bytes resets the connection, and takes

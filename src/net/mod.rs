@@ -31,6 +31,7 @@ mod strangers;
 mod task;
 #[cfg(test)]
 mod tests;
+mod witness;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -51,7 +52,7 @@ use noise::Own;
 use notices::Notices;
 use task::Task;
 
-use crate::ring::{Config, Entry, Event, Index, Lamport, Node, Status, Stop, Text};
+use crate::ring::{Config, Entry, Event, Index, Lamport, Node, Order, Start, Status, Stop, Text};
 use crate::store::{Health, LogMark, Store};
 
 /// What a frontend wants of the node.
@@ -59,6 +60,8 @@ use crate::store::{Health, LogMark, Store};
 pub enum Command {
     /// Submit a line.
     Say(Text),
+    /// Have something done to somebody; answered with whether a line says so now. In order, as [`Self::Say`].
+    Order(Order, oneshot::Sender<bool>),
     /// Leave the room; a second time: at once.
     Leave,
     /// So far the log that people read is written.
@@ -143,7 +146,15 @@ where
     let keyring = locks.keyring.clone();
     let listeners = listeners.into_iter().map(listen).collect::<anyhow::Result<Vec<_>>>()?;
     let meter = Arc::new(Meter::default());
-    let (inbox, arrivals) = Inbox::new();
+    let entered = witness::Entered::default();
+    let (inbox, arrivals) = Inbox::new(entered.clone());
+    // A founder, and whoever comes back, is in its room from the start.
+    if let Some(room) = config.saved.room.or(match config.start {
+        Start::Found(room) => Some(room),
+        Start::Join(_) | Start::Reopen => None,
+    }) {
+        let _ = entered.set(room);
+    }
     let (command_sender, ordered) = mpsc::channel(COMMANDS_MAX);
     let (urgent_sender, urgent) = mpsc::channel(COMMANDS_MAX);
     let (notice_sender, notices) = mpsc::channel(NOTICE_BATCHES_MAX);
@@ -165,6 +176,7 @@ where
         stop: None,
         meter: Arc::clone(&meter),
         persisted: mpsc::channel(1),
+        entered,
         tend: tokio::time::Instant::now(),
     };
     let door = Task::spawn(door.run());

@@ -49,7 +49,7 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
-        let (inbox, arrivals) = Inbox::new();
+        let (inbox, arrivals) = Inbox::new(Arc::default());
         Self { inbox, arrivals, meter: Arc::default() }
     }
 

@@ -12,6 +12,8 @@ use super::limits::Timing;
 pub struct Detector {
     heard: Time,
     echoed: Time,
+    /// As `echoed`, whatever was forgiven since.
+    proved: Time,
     round_trip: Span,
     deviation: Span,
 }
@@ -19,7 +21,7 @@ pub struct Detector {
 impl Detector {
     /// A connection that has just come up.
     pub fn new(now: Time) -> Self {
-        Self { heard: now, echoed: now, round_trip: Span(0), deviation: Span(0) }
+        Self { heard: now, echoed: now, proved: now, round_trip: Span(0), deviation: Span(0) }
     }
 
     /// Something has arrived.
@@ -33,7 +35,7 @@ impl Detector {
         if sent > now || now - sent > timing.silence.times(4) {
             return;
         }
-        self.echoed = now;
+        (self.echoed, self.proved) = (now, now);
         // Jacobson 1988, as in RFC 6298: smoothed round trip and mean deviation.
         let sample = (now - sent).0;
         if self.round_trip.0 == 0 {
@@ -45,7 +47,8 @@ impl Detector {
         }
     }
 
-    /// This node was stalled: what its peers sent meanwhile may still be on the way.
+    /// This node was stalled: what its peers sent meanwhile may still be on the way. They are not given up for it; that
+    /// they are there must be proved anew.
     pub fn forgive(&mut self, now: Time, stalled: Span) {
         self.heard = now.min(self.heard + stalled);
         self.echoed = now.min(self.echoed + stalled);
@@ -63,7 +66,7 @@ impl Detector {
 
     /// How long ago the last echo came.
     pub fn echo_age(&self, now: Time) -> Span {
-        now - self.echoed
+        now - self.proved
     }
 
     /// Whether an echo came within two heartbeats.
@@ -77,5 +80,26 @@ impl Detector {
         let slack = self.round_trip.0.saturating_add(self.deviation.0.saturating_mul(4));
         let patience = Span(timing.silence.0 + slack.min(timing.silence.0));
         (self.heard + patience).min(self.echoed + patience.times(2))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stalled_node_gives_its_peers_up_later_and_takes_none_for_fresh() {
+        let timing = Timing::default();
+        let at = |ms: u64| Time(1000 * ms);
+        let mut detector = Detector::new(at(0));
+        detector.heard(at(100));
+        detector.echoed(at(100), at(99), &timing);
+        assert!(detector.fresh(at(200), &timing));
+        // Ten seconds later: what has come meanwhile is not read yet.
+        detector.forgive(at(10_100), Span::ms(10_000));
+        assert!(detector.dead_at(&timing) > at(11_000));
+        assert!(!detector.fresh(at(10_101), &timing));
+        detector.echoed(at(10_102), at(10_101), &timing);
+        assert!(detector.fresh(at(10_103), &timing));
     }
 }

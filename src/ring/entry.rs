@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::id::{AuthorId, Epoch, Index, Lamport, LineId, Name, Tail, Text, Uid, WallMs};
+use super::id::{AuthorId, Digest, Epoch, Index, Lamport, LineId, Name, Tail, Text, Uid, WallMs};
+use super::limits::NAME_CHARS_MAX;
+use super::seal::Seal;
 
 /// One place in the log.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -71,6 +73,38 @@ pub struct Line {
     /// The words.
     #[serde(rename = "say")]
     pub text: Text,
+    /// What it does, beside being said.
+    #[serde(rename = "do", default, skip_serializing_if = "Option::is_none")]
+    pub act: Option<Act>,
+    /// It ends a run: its author's signature.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seal: Option<Seal>,
+}
+
+/// What a line does to the room. Where its author may not do it, it is said and does nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Act {
+    /// Only these may moderate. Counts as the first line of a room alone.
+    Moderators(Vec<AuthorId>),
+    /// This member is out; it may come again.
+    Kick(Subject),
+    /// This author is out, and may not come again.
+    Ban(Subject),
+    /// This author may come again.
+    Unban(Subject),
+    /// The room's key is another from here on: this is its hash.
+    Rekey(Digest),
+}
+
+/// Whom an act is about.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Subject {
+    /// Who.
+    pub author: AuthorId,
+    /// Under which name it was known; for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<Name>,
 }
 
 impl Line {
@@ -79,7 +113,15 @@ impl Line {
 
     /// Bytes that this line counts for where memory and windows are bounded.
     pub fn weight(&self) -> usize {
-        Self::OVERHEAD + self.text.as_str().len()
+        let act = match &self.act {
+            Some(Act::Moderators(authors)) => 2 * size_of::<AuthorId>() * authors.len(),
+            Some(Act::Kick(_) | Act::Ban(_) | Act::Unban(_) | Act::Rekey(_)) => {
+                2 * size_of::<AuthorId>() + 4 * NAME_CHARS_MAX
+            }
+            None => 0,
+        };
+        let seal = if self.seal.is_some() { Seal::OVERHEAD } else { 0 };
+        Self::OVERHEAD + self.text.as_str().len() + act + seal
     }
 }
 
@@ -97,6 +139,13 @@ pub enum Note {
         uid: Uid,
         /// It did not say good-bye.
         lost: bool,
+    },
+    /// The member at this uid has handed on lines that nobody has said, and is out.
+    Forged {
+        /// Who.
+        uid: Uid,
+        /// In whose name.
+        of: Option<Name>,
     },
 }
 

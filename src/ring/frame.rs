@@ -9,10 +9,13 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::entry::{Entry, Line};
-use super::id::{AuthorId, Epoch, Index, Lamport, LineId, Name, RoomId, SessionId, StreamId, Tail, Uid};
+use super::id::{
+    AuthorId, Epoch, Index, Lamport, LineId, Name, RoomId, SessionId, Signature, StreamId, Tail, Text, Uid,
+};
 use super::limits::{
     BATCH_ENTRIES_MAX, BOOK_NODES_MAX, FRAME_BYTES_MAX, OFFER_LINES_MAX, PROTOCOL_VERSION, SHAPE_EPOCHS_MAX,
 };
+use super::seal::{Forged, Torn, each_run, message};
 
 /// What one node says to another.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -139,6 +142,12 @@ pub enum Refusal {
     Full,
     /// You are me: the same address.
     SameAddress,
+    /// You have handed on lines that nobody has said.
+    Forger,
+    /// You were put out.
+    Kicked(Verdict),
+    /// You may not come in.
+    Banned(Verdict),
     /// A newer connection of yours took this one's place, or you broke the protocol.
     Protocol,
     /// My room has a key, and you have shown none.
@@ -147,6 +156,15 @@ pub enum Refusal {
     WrongKey,
     /// My room has no key.
     NoKey,
+}
+
+/// Who has put somebody out, and what they have said.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Verdict {
+    /// Whose line it was.
+    pub by: Name,
+    /// The line.
+    pub say: Text,
 }
 
 /// The answer to "whom do you follow?".
@@ -261,6 +279,9 @@ pub struct Batch {
 pub struct Backlog {
     /// The lines.
     pub batch: Batch,
+    /// The first so many lines of this batch are older than what is to be shown: they are here so that their runs are
+    /// whole.
+    pub skip: u32,
     /// No more follow.
     pub last: bool,
 }
@@ -382,6 +403,14 @@ pub enum DecodeError {
     List(&'static str),
     /// A relay within a relay.
     Nested,
+    /// Lines that are no whole runs: nobody could say who said them.
+    Torn,
+}
+
+impl From<Torn> for DecodeError {
+    fn from(Torn: Torn) -> Self {
+        Self::Torn
+    }
 }
 
 impl fmt::Display for DecodeError {
@@ -391,6 +420,7 @@ impl fmt::Display for DecodeError {
             Self::Json(error) => write!(f, "not a frame: {error}"),
             Self::List(what) => write!(f, "too many {what} in a frame"),
             Self::Nested => write!(f, "a relayed frame within a relayed frame"),
+            Self::Torn => write!(f, "lines without their author's signature"),
         }
     }
 }
@@ -421,8 +451,43 @@ impl Frame {
         Ok(frame)
     }
 
-    /// Refuses lists that are too long, and relays within relays.
+    /// The lines that the frame carries, in order.
+    pub fn lines(&self) -> impl Iterator<Item = &Line> {
+        let (entries, lines) = self.said();
+        entries.iter().filter_map(|entry| entry.line()).chain(lines.iter().map(|line| &**line))
+    }
+
+    fn said(&self) -> (&[Arc<Entry>], &[Arc<Line>]) {
+        match self {
+            Self::Entries(Entries { batch, .. }) | Self::Backlog(Backlog { batch, .. }) | Self::Pulled(batch) => {
+                (&batch.entries, &[])
+            }
+            Self::Submit(submit) => (&[], &submit.lines),
+            Self::Relay(relay) => relay.frame.as_deref().map_or((&[], &[]), Self::said),
+            _ => (&[], &[]),
+        }
+    }
+
+    /// Whether all lines that the frame carries are whole runs whose authors have signed them, in this room.
+    ///
+    /// # Errors
+    /// In whose name something stands here that it has not said.
+    pub fn verify(&self, room: RoomId, signed: impl Fn(AuthorId, &[u8], &Signature) -> bool) -> Result<(), Forged> {
+        each_run(self.lines(), |run, seal| match run.first() {
+            Some(first) if !signed(first.id.author, &message(room, run), &seal.by) => {
+                Err(Forged { author: first.id.author, name: Some(first.name.clone()) })
+            }
+            Some(_) | None => Ok(()),
+        })
+    }
+
+    /// Refuses lists that are too long, torn runs, and relays within relays.
     fn check(&self) -> Result<(), DecodeError> {
+        self.check_lists()?;
+        each_run(self.lines(), |_, _| Ok(()))
+    }
+
+    fn check_lists(&self) -> Result<(), DecodeError> {
         let within = |len: usize, max: usize, what| if len <= max { Ok(()) } else { Err(DecodeError::List(what)) };
         match self {
             Self::Join(join) => within(join.shape.len(), SHAPE_EPOCHS_MAX, "epochs"),
@@ -439,7 +504,7 @@ impl Frame {
             Self::Elected(elected) => within(elected.ring.len(), BOOK_NODES_MAX, "nodes"),
             Self::Relay(relay) => match relay.frame.as_deref() {
                 Some(Self::Relay(_)) => Err(DecodeError::Nested),
-                Some(frame) => frame.check(),
+                Some(frame) => frame.check_lists(),
                 None => Ok(()),
             },
             Self::Hello(_)

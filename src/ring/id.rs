@@ -206,6 +206,30 @@ impl<'de> Deserialize<'de> for AuthorId {
     }
 }
 
+/// A SHA-256 hash (FIPS 180-4). In JSON it is a string of 64 hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Digest(#[serde(with = "hex_32")] pub [u8; 32]);
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", AuthorId(self.0))
+    }
+}
+
+/// 32 bytes as hexadecimal digits.
+mod hex_32 {
+    use super::{AuthorId, Deserialize, Deserializer, Serialize, Serializer};
+
+    pub fn serialize<S: Serializer>(bytes: &[u8; 32], serializer: S) -> Result<S::Ok, S::Error> {
+        AuthorId(*bytes).serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<[u8; 32], D::Error> {
+        AuthorId::deserialize(deserializer).map(|id| id.0)
+    }
+}
+
 /// An Ed25519 signature (RFC 8032). In JSON it is a string of 128 hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Signature(pub [u8; 64]);
@@ -443,6 +467,11 @@ impl Name {
             Some(c) => Err(NameError::Character(c)),
             None => Ok(Self(text.into())),
         }
+    }
+
+    /// What somebody is called whose name is not known.
+    pub fn unknown() -> Self {
+        Self("unknown".into())
     }
 
     /// The name as text.

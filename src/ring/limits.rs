@@ -13,6 +13,18 @@ pub const TEXT_BYTES_MAX: usize = 16 * 1024;
 pub const FRAME_BYTES_MAX: usize = 1024 * 1024;
 /// Bytes of text, as [`Entry::weight`](super::Entry::weight) counts them, in one batch of entries or lines.
 pub const BATCH_BYTES_MAX: usize = 128 * 1024;
+/// Lines that an author signs together: a run.
+pub const RUN_LINES_MAX: usize = 256;
+/// Bytes of a run, as [`Line::weight`](super::Line::weight) counts them.
+pub const RUN_BYTES_MAX: usize = BATCH_BYTES_MAX / 2;
+/// Authors that one run remembers as forgers.
+pub const CONVICTS_MAX: usize = 256;
+/// Characters of what is told to somebody who was put out.
+pub const VERDICT_CHARS_MAX: usize = 200;
+/// Authors that may moderate a room.
+pub const MODERATORS_MAX: usize = 64;
+/// Authors that are banned from a room; while there are so many, nobody else can be.
+pub const BANS_MAX: usize = 1024;
 /// Entries or lines in one batch.
 pub const BATCH_ENTRIES_MAX: usize = 1024;
 /// Bytes sent to one follower and not acknowledged by it.
@@ -25,6 +37,8 @@ pub const RECENT_ENTRIES_MAX: usize = 64 * 1024;
 pub const OUTBOX_LINES_MAX: usize = 4096;
 /// My own lines that are not yet in my log: bytes.
 pub const OUTBOX_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// The most that one of them may weigh, its share of a signature included.
+pub const OUTBOX_LINE_BYTES_MAX: usize = TEXT_BYTES_MAX + super::Line::OVERHEAD + super::Seal::OVERHEAD;
 /// Line ids in one offer of lines that came back from a cut.
 pub const OFFER_LINES_MAX: usize = 512;
 /// Epochs in one description of a log's shape.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::Output;
 use super::detector::Detector;
 use super::frame::{Frame, Hello, Relay};
-use super::id::{ConnId, RoomId, Span, Time, Uid};
+use super::id::{AuthorId, ConnId, RoomId, Span, Time, Uid};
 use super::limits::{CONNS_MAX, DIAL_FRAMES_MAX, DIALLED_MAX, RELAYS_MAX, RELAYS_OVER_ONE_MAX, Timing};
 
 /// All connections of a node.
@@ -138,6 +138,12 @@ impl Links {
     /// The peer has greeted and has not been silent for too long.
     pub fn is_up(&self, conn: ConnId) -> bool {
         self.conns.get(&conn).is_some_and(|conn| matches!(conn.state, State::Up(_)))
+    }
+
+    /// All connections to this author.
+    pub fn of_author(&self, author: AuthorId) -> Vec<ConnId> {
+        let of = |conn: &Conn| conn.peer.as_ref().is_some_and(|peer| peer.author == author);
+        self.conns.iter().filter(|(_, conn)| of(conn)).map(|(&id, _)| id).collect()
     }
 
     /// Whether the connection exists.

@@ -75,7 +75,7 @@ impl Log {
     }
 }
 
-/// The longest batch at the start of `entries`: of one epoch, within the limits.
+/// The longest batch at the start of `entries`: of one epoch, of whole runs, within the limits.
 pub fn one_batch<'a>(entries: impl Iterator<Item = &'a Arc<Entry>>) -> Batch {
     let mut bytes = 0;
     let mut batch: Vec<Arc<Entry>> = Vec::new();
@@ -85,6 +85,9 @@ pub fn one_batch<'a>(entries: impl Iterator<Item = &'a Arc<Entry>>) -> Batch {
             break;
         }
         batch.push(Arc::clone(entry));
+    }
+    while batch.last().is_some_and(|entry| entry.line().is_some_and(|line| line.seal.is_none())) {
+        batch.pop();
     }
     Batch { entries: batch }
 }

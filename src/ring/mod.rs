@@ -34,6 +34,7 @@ pub mod limits;
 mod links;
 mod log;
 mod node;
+mod rules;
 mod seal;
 mod summary;
 mod view;
@@ -42,18 +43,19 @@ mod wire;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-pub use entry::{Body, Entry, Line, Member, Note};
+pub use entry::{Act, Body, Entry, Line, Member, Note, Subject};
 pub use frame::{
     Accept, Ack, Answer, Backlog, Batch, DecodeError, Elected, Entries, EpochSpan, Frame, Hello, Join, Meet, Offer,
-    Refusal, Relay, Standing, Submit, Token, Want, Weight,
+    Refusal, Relay, Standing, Submit, Token, Verdict, Want, Weight,
 };
 pub use id::{
-    AuthorId, ConnId, Epoch, Index, Lamport, LineId, Name, NameError, Nonce, Now, ReadId, RoomId, SessionId,
+    AuthorId, ConnId, Digest, Epoch, Index, Lamport, LineId, Name, NameError, Nonce, Now, ReadId, RoomId, SessionId,
     SessionKey, Signature, Span, StreamId, SyncId, Tail, Text, TextError, Time, Uid, WallMs,
 };
 pub use limits::Timing;
 pub use node::Node;
-pub use seal::Sign;
+pub use rules::{Effect, Rules};
+pub use seal::{Forged, Seal, Sign, seal};
 pub use summary::Summary;
 pub use view::{View, between};
 
@@ -68,6 +70,8 @@ pub struct Config {
     pub rename: bool,
     /// Its owner's lasting identity.
     pub author: AuthorId,
+    /// Signs for it.
+    pub signer: Arc<dyn Sign>,
     /// 64 random bits for this run. Two runs never share one.
     pub session: SessionId,
     /// Where its own pseudo-random numbers (nonces, jitter) start: 64 bits from the system's generator.
@@ -76,6 +80,8 @@ pub struct Config {
     pub start: Start,
     /// What its store holds.
     pub saved: Saved,
+    /// Who may moderate a room that it founds, besides its owner; nobody in particular: everybody.
+    pub moderators: Vec<AuthorId>,
     /// The newest lines that it wants to be shown of what it missed: at most [`limits::BACKLOG_LINES_MAX`].
     pub backlog: u32,
     /// The protocol's times.
@@ -140,6 +146,9 @@ pub enum Input {
     Accepted(ConnId),
     /// A frame has arrived.
     Frame(ConnId, Frame),
+    /// On this connection lines have come that their author has not said ([`Frame::verify`]): its peer has forged them, or
+    /// handed them on without looking. Nothing more comes over it.
+    Forged(ConnId, Forged),
     /// The connection is gone, by the peer's will or by an error. Never follows an [`Output::Close`] of the same.
     Closed(ConnId),
     /// What [`Output::Read`] asked for.
@@ -150,8 +159,43 @@ pub enum Input {
     Cut(Cut),
     /// Somebody typed these lines. No more than [`Node::outbox_room`] says; the rest is dropped with an event each.
     Submit(Vec<Text>),
+    /// Somebody wants something done to another.
+    Order(Order),
+    /// The room is to have the key with this hash; the line that says so.
+    Rekey(Digest, Text),
     /// The person wants to leave; again: at once.
     Leave,
+}
+
+/// What somebody wants done to another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Order {
+    /// What.
+    pub verb: Verb,
+    /// To whom: a name, or an author's id or enough of its first digits.
+    pub whom: String,
+    /// The line that says so.
+    pub text: Text,
+}
+
+/// What can be done to somebody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verb {
+    /// Out of the room.
+    Kick,
+    /// Out for good.
+    Ban,
+    /// In again.
+    Unban,
+}
+
+/// Why something cannot be done.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Unable {
+    /// Only some may do that.
+    NotModerator,
+    /// Nobody is known by this name or id, or several are.
+    Nobody(String),
 }
 
 /// What a read found.
@@ -351,6 +395,36 @@ pub enum Event {
         /// What was wrong.
         why: &'static str,
     },
+    /// Somebody has handed on lines that nobody has said. They are refused, and so is it from now on.
+    Forged {
+        /// Who has.
+        by: Member,
+        /// In whose name; `None`: in nobody's who could be named.
+        of: Option<Name>,
+    },
+    /// Somebody was put out by a member's line.
+    Out {
+        /// Who.
+        member: Member,
+        /// By whom.
+        by: Name,
+        /// For good.
+        banned: bool,
+    },
+    /// A line was to do something that its author may not do: nothing has happened.
+    NotAllowed {
+        /// Whose line.
+        by: Name,
+    },
+    /// The room has another key.
+    Rekeyed {
+        /// Who has changed it.
+        by: Name,
+        /// Its hash.
+        key: Digest,
+    },
+    /// What was wanted cannot be done, and nothing was said.
+    Unable(Unable),
     /// A line was submitted although the outbox had no room, or after the good-bye.
     NotTaken(Text),
     /// A contact answers, but cannot let me in yet.
@@ -391,6 +465,8 @@ pub struct Status {
     pub room: Option<RoomId>,
     /// The name.
     pub name: Name,
+    /// Its owner.
+    pub author: AuthorId,
     /// The address.
     pub uid: Uid,
     /// The role.

@@ -1,12 +1,285 @@
-//! Who said it: what an author signs.
+//! Who said it: an author signs its lines, run by run.
+//!
+//! What an author types at one time is a *run*: up to [`RUN_LINES_MAX`] of its lines in a row, the last of which bears a
+//! [`Seal`], the signature over all of them. A run is never torn: a frame carries whole runs, a log ends with one, a
+//! leader orders one in a row. So whoever gets a frame can check every line in it by itself, without knowing what came
+//! before. What a line's place is (its index, its timestamp) is the leader's to say, and is not signed; that its
+//! number follows the last one of its session is checked against the log.
 
 use std::fmt;
 
-use super::id::Signature;
+use serde::{Deserialize, Serialize};
+
+use super::entry::{Act, Line, Subject};
+use super::id::{AuthorId, Name, RoomId, Signature};
+use super::limits::{RUN_BYTES_MAX, RUN_LINES_MAX};
 
 /// Signs for the node's owner. The same message gets the same signature (as Ed25519 does, RFC 8032), so that a node
 /// stays a function of what it is told.
 pub trait Sign: fmt::Debug + Send + Sync {
     /// The owner's signature of this message.
     fn sign(&self, message: &[u8]) -> Signature;
+}
+
+/// The end of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Seal {
+    /// How many lines the run has: this one and those right before it.
+    pub of: u32,
+    /// The author's signature of the run.
+    pub by: Signature,
+}
+
+impl Seal {
+    /// The flat rate in bytes for a seal where memory and windows are bounded.
+    pub const OVERHEAD: usize = 160;
+}
+
+/// Lines that are no runs: one is torn, too long, or of several sessions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Torn;
+
+/// Calls `take` with every run of these lines, in order, until it fails.
+///
+/// # Errors
+/// What `take` fails with, or [`Torn`].
+pub fn each_run<'a, E: From<Torn>>(
+    lines: impl Iterator<Item = &'a Line>,
+    mut take: impl FnMut(&[&'a Line], &Seal) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut run: Vec<&Line> = Vec::new();
+    let mut bytes = 0;
+    for line in lines {
+        let follows =
+            |before: &&Line| before.id.key() == line.id.key() && before.id.n.checked_add(1) == Some(line.id.n);
+        bytes += line.weight();
+        if !run.last().is_none_or(follows) || run.len() >= RUN_LINES_MAX || (bytes > RUN_BYTES_MAX && !run.is_empty()) {
+            return Err(Torn.into());
+        }
+        run.push(line);
+        let Some(seal) = &line.seal else { continue };
+        if usize::try_from(seal.of) != Ok(run.len()) {
+            return Err(Torn.into());
+        }
+        take(&run, seal)?;
+        run.clear();
+        bytes = 0;
+    }
+    if run.is_empty() { Ok(()) } else { Err(Torn.into()) }
+}
+
+/// Seals lines that follow each other, in as many runs as they need.
+pub fn seal(room: RoomId, lines: &mut [Line], signer: &dyn Sign) {
+    let mut rest = lines;
+    while !rest.is_empty() {
+        let mut bytes = Seal::OVERHEAD;
+        let fits = rest.iter().take(RUN_LINES_MAX).take_while(|line| {
+            bytes += line.weight();
+            bytes <= RUN_BYTES_MAX
+        });
+        let (run, after) = rest.split_at_mut(fits.count().max(1));
+        let whole: Vec<&Line> = run.iter().collect();
+        let by = signer.sign(&message(room, &whole));
+        let of = u32::try_from(run.len()).unwrap_or(u32::MAX);
+        if let Some(last) = run.last_mut() {
+            last.seal = Some(Seal { of, by });
+        }
+        rest = after;
+    }
+}
+
+/// The first so many of these lines are whole runs.
+pub fn whole<'a>(lines: impl DoubleEndedIterator<Item = &'a Line> + ExactSizeIterator) -> usize {
+    let all = lines.len();
+    all - lines.rev().take_while(|line| line.seal.is_none()).count()
+}
+
+/// What an author signs of a run: in which room, which lines, and everything in them but the timestamp, which a
+/// cut may change. Numbers are big-endian; what has no fixed length has its length before it.
+pub fn message(room: RoomId, run: &[&Line]) -> Vec<u8> {
+    let mut message = Vec::with_capacity(128 + run.iter().map(|line| 64 + line.text.as_str().len()).sum::<usize>());
+    message.extend_from_slice(b"dist-chat lines 1\0");
+    message.extend_from_slice(&room.0.to_be_bytes());
+    if let Some(first) = run.first() {
+        message.extend_from_slice(&first.id.author.0);
+        message.extend_from_slice(&first.id.session.0.to_be_bytes());
+        message.extend_from_slice(&first.id.n.to_be_bytes());
+    }
+    push_count(&mut message, run.len());
+    for line in run {
+        push_text(&mut message, line.name.as_str());
+        match line.uid.0.ip() {
+            std::net::IpAddr::V4(ip) => message.extend_from_slice(&ip.to_ipv6_mapped().octets()),
+            std::net::IpAddr::V6(ip) => message.extend_from_slice(&ip.octets()),
+        }
+        message.extend_from_slice(&line.uid.0.port().to_be_bytes());
+        push_text(&mut message, line.text.as_str());
+        push_act(&mut message, line.act.as_ref());
+    }
+    message
+}
+
+fn push_count(message: &mut Vec<u8>, count: usize) {
+    message.extend_from_slice(&u64::try_from(count).unwrap_or(u64::MAX).to_be_bytes());
+}
+
+fn push_text(message: &mut Vec<u8>, text: &str) {
+    push_count(message, text.len());
+    message.extend_from_slice(text.as_bytes());
+}
+
+fn push_act(message: &mut Vec<u8>, act: Option<&Act>) {
+    match act {
+        None => message.push(0),
+        Some(Act::Moderators(authors)) => {
+            message.push(1);
+            push_count(message, authors.len());
+            authors.iter().for_each(|author| message.extend_from_slice(&author.0));
+        }
+        Some(Act::Kick(subject)) => push_subject(message, 2, subject),
+        Some(Act::Ban(subject)) => push_subject(message, 3, subject),
+        Some(Act::Unban(subject)) => push_subject(message, 4, subject),
+        Some(Act::Rekey(key)) => {
+            message.push(5);
+            message.extend_from_slice(&key.0);
+        }
+    }
+}
+
+fn push_subject(message: &mut Vec<u8>, kind: u8, Subject { author, name }: &Subject) {
+    message.push(kind);
+    message.extend_from_slice(&author.0);
+    push_text(message, name.as_ref().map_or("", Name::as_str));
+}
+
+/// A line that nobody has said: its author has not signed it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Forged {
+    /// In whose name.
+    pub author: AuthorId,
+    /// Under which name; `None`: the runs are torn, so that nothing can be checked.
+    pub name: Option<Name>,
+}
+
+impl From<Torn> for Forged {
+    fn from(_: Torn) -> Self {
+        Self { author: AuthorId::of_bits(0), name: None }
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may fail")]
+mod tests {
+    use super::*;
+    use crate::ring::id::{Digest, Lamport, LineId, SessionId, Text};
+
+    /// The message itself, shortened: what differs anywhere has another signature.
+    #[derive(Debug)]
+    struct Plain;
+
+    impl Sign for Plain {
+        fn sign(&self, message: &[u8]) -> Signature {
+            let mut signature = [0_u8; 64];
+            for (at, byte) in message.iter().enumerate() {
+                signature[at % 64] = byte.wrapping_add(signature[at % 64].wrapping_mul(31));
+            }
+            Signature(signature)
+        }
+    }
+
+    const ROOM: RoomId = RoomId(4);
+
+    fn line(session: u64, n: u64, text: &str) -> Line {
+        Line {
+            id: LineId { author: AuthorId::of_bits(1), session: SessionId(session), n },
+            lamport: Lamport(n),
+            name: Name::parse("ann").unwrap(),
+            uid: "10.0.0.5:2428".parse().unwrap(),
+            text: Text::parse(text).unwrap(),
+            act: None,
+            seal: None,
+        }
+    }
+
+    fn sealed(lines: &mut [Line]) -> Vec<usize> {
+        seal(ROOM, lines, &Plain);
+        let mut runs = Vec::new();
+        let counted = each_run(lines.iter(), |run, _| {
+            runs.push(run.len());
+            Ok::<(), Torn>(())
+        });
+        counted.unwrap();
+        runs
+    }
+
+    fn torn(lines: &[Line]) -> bool {
+        each_run(lines.iter(), |_, _| Ok::<(), Torn>(())).is_err()
+    }
+
+    #[test]
+    fn lines_are_sealed_in_as_few_runs_as_the_limits_allow() {
+        let mut lines: Vec<Line> = (1..=600).map(|n| line(1, n, "hello")).collect();
+        assert_eq!(sealed(&mut lines), [RUN_LINES_MAX, RUN_LINES_MAX, 600 - 2 * RUN_LINES_MAX]);
+        let long = "x".repeat(super::super::limits::TEXT_BYTES_MAX);
+        let mut lines: Vec<Line> = (1..=8).map(|n| line(1, n, &long)).collect();
+        assert_eq!(sealed(&mut lines), [3, 3, 2], "a run has at most {RUN_BYTES_MAX} bytes");
+        assert_eq!(sealed(&mut [line(1, 1, "alone")]), [1]);
+        assert_eq!(sealed(&mut []), [0; 0]);
+    }
+
+    #[test]
+    fn what_is_torn_long_or_of_two_sessions_is_no_run() {
+        let mut lines: Vec<Line> = (1..=5).map(|n| line(1, n, "hello")).collect();
+        sealed(&mut lines);
+        assert!(!torn(&lines));
+        assert!(torn(&lines[..4]), "its end is missing");
+        assert!(torn(&lines[1..]), "its beginning is missing");
+        let mut other = lines.clone();
+        other[2].id.session = SessionId(2);
+        assert!(torn(&other));
+        let mut gap = lines.clone();
+        gap[4].id.n = 9;
+        assert!(torn(&gap));
+        let mut many: Vec<Line> = (1..=RUN_LINES_MAX as u64 + 1).map(|n| line(1, n, "hello")).collect();
+        let of = many.len() as u32;
+        many.last_mut().unwrap().seal = Some(Seal { of, by: Signature([0; 64]) });
+        assert!(torn(&many));
+        assert_eq!(whole(lines.iter()), 5);
+        assert_eq!(whole(lines[..4].iter()), 0);
+        let mut two = lines.clone();
+        two.push(line(1, 6, "next"));
+        assert_eq!(whole(two.iter()), 5);
+    }
+
+    #[test]
+    fn every_part_of_a_line_but_its_timestamp_is_signed() {
+        let who = Subject { author: AuthorId::of_bits(2), name: Some(Name::parse("bob").unwrap()) };
+        let original = line(1, 1, "hello");
+        let changes: [fn(&mut Line, &Subject); 12] = [
+            |line, _| line.id.author = AuthorId::of_bits(9),
+            |line, _| line.id.session = SessionId(9),
+            |line, _| line.id.n = 9,
+            |line, _| line.name = Name::unknown(),
+            |line, _| line.uid = "10.0.0.5:2429".parse().unwrap(),
+            |line, _| line.uid = "[::1]:2428".parse().unwrap(),
+            |line, _| line.text = Text::parse("hullo").unwrap(),
+            |line, who| line.act = Some(Act::Kick(who.clone())),
+            |line, who| line.act = Some(Act::Ban(who.clone())),
+            |line, who| line.act = Some(Act::Unban(Subject { name: None, ..who.clone() })),
+            |line, _| line.act = Some(Act::Moderators(vec![AuthorId::of_bits(1)])),
+            |line, _| line.act = Some(Act::Rekey(Digest([1; 32]))),
+        ];
+        let mut messages = vec![message(ROOM, &[&original]), message(RoomId(5), &[&original])];
+        for change in changes {
+            let mut line = original.clone();
+            change(&mut line, &who);
+            messages.push(message(ROOM, &[&line]));
+        }
+        let stamped = Line { lamport: Lamport(99), ..original };
+        assert_eq!(message(ROOM, &[&stamped]), messages[0]);
+        let count = messages.len();
+        messages.sort();
+        messages.dedup();
+        assert_eq!(messages.len(), count, "no two say the same");
+    }
 }

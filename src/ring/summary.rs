@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use super::entry::{Body, Entry};
 use super::frame::EpochSpan;
 use super::id::{Epoch, Index, Lamport, SessionKey, Tail};
+use super::rules::{Effect, Rules};
 use super::view::View;
 
 /// The fold of a log up to some index.
@@ -23,6 +24,8 @@ pub struct Summary {
     pub watermarks: BTreeMap<SessionKey, u64>,
     /// The members, as the notes say.
     pub view: View,
+    /// What the members have decided.
+    pub rules: Rules,
     /// How many lines there are.
     pub lines: u64,
 }
@@ -41,6 +44,9 @@ impl Summary {
         }
         match &entry.body {
             Body::Line(line) => {
+                if let Effect::Out { subject, .. } = self.rules.apply(line, self.lines == 0) {
+                    self.view.expel(subject.author);
+                }
                 self.lines += 1;
                 self.watermarks.insert(line.id.key(), line.id.n);
             }

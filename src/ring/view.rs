@@ -4,12 +4,15 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use super::entry::{Member, Note};
-use super::id::{Name, Uid};
+use super::id::{AuthorId, Name, Uid};
+use super::limits::BOOK_NODES_MAX;
 
 /// The members of the room: the fold of the log's notes. The ring is these, by ascending uid.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct View {
     members: BTreeMap<Uid, Member>,
+    /// Who was lost, in that order: their names wait for them.
+    lost: Vec<Member>,
 }
 
 impl View {
@@ -17,12 +20,52 @@ impl View {
     pub fn apply(&mut self, note: &Note) {
         match note {
             Note::Elected(member) | Note::Joined(member) => {
-                self.members.insert(member.uid, member.clone());
+                if let Some(before) = self.members.insert(member.uid, member.clone())
+                    && before.author != member.author
+                {
+                    self.lose(before);
+                }
+                let folded = member.name.folded();
+                self.lost.retain(|lost| lost.author != member.author && lost.name.folded() != folded);
             }
-            Note::Left { uid, .. } => {
+            Note::Left { uid, lost: true } => {
+                if let Some(member) = self.members.remove(uid) {
+                    self.lose(member);
+                }
+            }
+            Note::Left { uid, lost: false } | Note::Forged { uid, .. } => {
                 self.members.remove(uid);
             }
         }
+    }
+
+    fn lose(&mut self, member: Member) {
+        self.lost.retain(|lost| lost.author != member.author);
+        if self.lost.len() >= BOOK_NODES_MAX {
+            self.lost.remove(0);
+        }
+        self.lost.push(member);
+    }
+
+    /// Everybody of this author is out, and no name waits for it.
+    pub fn expel(&mut self, author: AuthorId) {
+        self.members.retain(|_, member| member.author != author);
+        self.lost.retain(|lost| lost.author != author);
+    }
+
+    /// Who was lost, and under which name: the first one first.
+    pub fn lost(&self) -> impl Iterator<Item = (&Name, AuthorId)> {
+        self.lost.iter().map(|lost| (&lost.name, lost.author))
+    }
+
+    /// The members, and those who were lost, of a view that was written down.
+    pub fn restored(members: Vec<Member>, lost: Vec<Member>) -> Self {
+        Self { members: members.into_iter().map(|member| (member.uid, member)).collect(), lost }
+    }
+
+    /// Those who were lost, to be written down.
+    pub fn all_lost(&self) -> &[Member] {
+        &self.lost
     }
 
     /// The members by ascending uid.
@@ -66,10 +109,12 @@ impl View {
         after.chain(self.members.range(..uid)).map(|(&uid, _)| uid)
     }
 
-    /// The name, or the first numbered form of it, that nobody but `uid` has. Upper and lower case are alike.
-    pub fn free_name(&self, name: &Name, uid: Uid) -> Name {
-        let taken: std::collections::BTreeSet<String> =
-            self.members().filter(|member| member.uid != uid).map(|member| member.name.folded()).collect();
+    /// The name, or the first numbered form of it, that this author can have at `uid`: a name belongs to the author that
+    /// had it last as long as that one is a member, and waits for it when it was lost; who takes its address takes over
+    /// that too. Upper and lower case are alike.
+    pub fn free_name(&self, name: &Name, uid: Uid, author: AuthorId) -> Name {
+        let others = self.members().chain(&self.lost).filter(|other| other.uid != uid && other.author != author);
+        let taken: std::collections::BTreeSet<String> = others.map(|other| other.name.folded()).collect();
         let mut free = name.clone();
         let mut k = 1;
         while taken.contains(&free.folded()) {

@@ -16,9 +16,10 @@ use serde::de::Error;
 use serde::ser::SerializeSeq;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::entry::{Body, Entry, Line, Note};
+use super::entry::{Act, Body, Entry, Line, Note};
 use super::frame::{Batch, Submit};
 use super::id::{AuthorId, Epoch, Index, Lamport, LineId, Name, SessionId, StreamId, Text, Uid, WallMs};
+use super::seal::Seal;
 
 /// Who speaks, as the table of a batch says it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,9 +77,9 @@ impl Speaker {
             && self.name == line.name
     }
 
-    fn line(&self, n: u64, lamport: Lamport, text: Text) -> Arc<Line> {
+    fn line(&self, LineIn { f: _, n, t, say, act, seal }: LineIn) -> Arc<Line> {
         let id = LineId { author: self.author, session: self.session, n };
-        Arc::new(Line { id, lamport, name: self.name.clone(), uid: self.uid, text })
+        Arc::new(Line { id, lamport: t, name: self.name.clone(), uid: self.uid, text: say, act, seal })
     }
 }
 
@@ -102,6 +103,10 @@ struct LineEntryOut<'a> {
     n: u64,
     t: Lamport,
     say: &'a Text,
+    #[serde(rename = "do", skip_serializing_if = "Option::is_none")]
+    act: Option<&'a Act>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seal: Option<&'a Seal>,
 }
 
 #[derive(Serialize)]
@@ -122,7 +127,8 @@ impl Serialize for EntriesOut<'_> {
                 Body::Line(line) => {
                     let f = places.next().copied().unwrap_or_default();
                     let (n, t, say) = (line.id.n, line.lamport, &line.text);
-                    seq.serialize_element(&LineEntryOut { i, l, w, f, n, t, say })?;
+                    let (act, seal) = (line.act.as_ref(), line.seal.as_ref());
+                    seq.serialize_element(&LineEntryOut { i, l, w, f, n, t, say, act, seal })?;
                 }
                 Body::Note(note) => seq.serialize_element(&NoteEntryOut { i, l, w, note })?,
             }
@@ -157,6 +163,9 @@ struct EntryIn {
     n: Option<u64>,
     t: Option<Lamport>,
     say: Option<Text>,
+    #[serde(rename = "do")]
+    act: Option<Act>,
+    seal: Option<Seal>,
     note: Option<Note>,
 }
 
@@ -164,11 +173,13 @@ impl<'de> Deserialize<'de> for Batch {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let BatchIn { epoch, who, entries } = BatchIn::deserialize(deserializer)?;
         let mut batch = Vec::with_capacity(entries.len());
-        for EntryIn { i, l, w, f, n, t, say, note } in entries {
+        for EntryIn { i, l, w, f, n, t, say, act, seal, note } in entries {
             let epoch = epoch.ok_or_else(|| D::Error::custom("entries without an epoch"))?;
             let body = match (f, n, t, say, note) {
-                (Some(f), Some(n), Some(t), Some(say), None) => Body::Line(speaker(&who, f)?.line(n, t, say)),
-                (None, None, None, None, Some(note)) => Body::Note(note),
+                (Some(f), Some(n), Some(t), Some(say), None) => {
+                    Body::Line(speaker(&who, f)?.line(LineIn { f, n, t, say, act, seal }))
+                }
+                (None, None, None, None, Some(note)) if act.is_none() && seal.is_none() => Body::Note(note),
                 _ => return Err(D::Error::custom("an entry that is neither a line nor a note")),
             };
             batch.push(Arc::new(Entry { epoch, index: i, lamport: l, wall: w, body }));
@@ -196,13 +207,26 @@ struct LineOut<'a> {
     n: u64,
     t: Lamport,
     say: &'a Text,
+    #[serde(rename = "do", skip_serializing_if = "Option::is_none")]
+    act: Option<&'a Act>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seal: Option<&'a Seal>,
 }
 
 impl Serialize for Submit {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let speakers = Speakers::of(self.lines.iter().map(|line| &**line));
         let lines = self.lines.iter().zip(&speakers.places);
-        let lines = lines.map(|(line, &f)| LineOut { f, n: line.id.n, t: line.lamport, say: &line.text }).collect();
+        let lines = lines
+            .map(|(line, &f)| LineOut {
+                f,
+                n: line.id.n,
+                t: line.lamport,
+                say: &line.text,
+                act: line.act.as_ref(),
+                seal: line.seal.as_ref(),
+            })
+            .collect();
         SubmitOut { stream: self.stream, who: &speakers.table, lines }.serialize(serializer)
     }
 }
@@ -220,12 +244,15 @@ struct LineIn {
     n: u64,
     t: Lamport,
     say: Text,
+    #[serde(rename = "do")]
+    act: Option<Act>,
+    seal: Option<Seal>,
 }
 
 impl<'de> Deserialize<'de> for Submit {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let SubmitIn { stream, who, lines } = SubmitIn::deserialize(deserializer)?;
-        let lines = lines.into_iter().map(|LineIn { f, n, t, say }| Ok(speaker(&who, f)?.line(n, t, say)));
+        let lines = lines.into_iter().map(|line| Ok(speaker(&who, line.f)?.line(line)));
         Ok(Self { stream, lines: lines.collect::<Result<_, D::Error>>()? })
     }
 }
@@ -235,7 +262,7 @@ impl<'de> Deserialize<'de> for Submit {
 mod tests {
     use super::*;
     use crate::ring::frame::Frame;
-    use crate::ring::id::Nonce;
+    use crate::ring::id::{Nonce, Signature};
 
     fn line(author: u64, n: u64, text: &str) -> Arc<Line> {
         Arc::new(Line {
@@ -244,6 +271,8 @@ mod tests {
             name: Name::parse("ann").unwrap(),
             uid: "127.0.0.1:5001".parse().unwrap(),
             text: Text::parse(text).unwrap(),
+            act: None,
+            seal: Some(Seal { of: 1, by: Signature([n as u8; 64]) }),
         })
     }
 
@@ -268,7 +297,7 @@ mod tests {
         let frame = Frame::Pulled(Batch { entries: entries.collect() });
         let (back, json) = there_and_back(&frame);
         assert_eq!(back, frame);
-        assert_eq!(json.matches("\"by\"").count(), 2, "each speaker stands once: {json}");
+        assert_eq!(json.matches("\"at\"").count(), 2, "each speaker stands once: {json}");
     }
 
     #[test]

@@ -1,14 +1,18 @@
-//! The asker's side: `dist-chat status`.
+//! The asker's side: `dist-chat status` and its like.
 
-use std::io::{self, Read as _};
+use std::io::{self, Read as _, Write as _};
 use std::net::{IpAddr, SocketAddr};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
+use zeroize::Zeroizing;
+
 use super::report::Report;
+use super::{OPEN, Question};
 use crate::cli::StatusQuery;
 use crate::failure::{Exit, Failure};
+use crate::key::{self, Given, RoomKey};
 
 /// How long a node may take to answer.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -20,7 +24,7 @@ const ANSWER_BYTES_MAX: u64 = 1024 * 1024;
 /// # Errors
 /// No such node answers, or more than one is meant.
 pub fn ask(query: &StatusQuery) -> Result<String, Failure> {
-    let report = find(query)?;
+    let Node { report, .. } = find(query.address, query.port)?;
     match query.json {
         true => serde_json::to_string(&report)
             .map(|line| line + "\n")
@@ -39,16 +43,43 @@ pub fn ask_listener(listens: SocketAddr) -> Option<Report> {
     super::listed(&dir).ok()?.iter().filter(|there| fits(there)).find_map(|there| ask_socket(&dir, *there).ok())
 }
 
-fn find(query: &StatusQuery) -> Result<Report, Failure> {
+/// The key of the room of a node that listens there; `None`: the room is open.
+///
+/// # Errors
+/// It does not answer this, or in time.
+pub fn ask_key(listens: SocketAddr) -> io::Result<Option<RoomKey>> {
+    let answer = ask_socket_for(Question::Key, &super::directory()?, listens)?;
+    let line = std::str::from_utf8(&answer).map_err(|_| io::ErrorKind::InvalidData)?.trim();
+    match key::read(line) {
+        _ if line == OPEN => Ok(None),
+        Ok(Given::Key(key)) => Ok(Some(key)),
+        Ok(Given::Passphrase(_)) | Err(_) => Err(io::ErrorKind::InvalidData.into()),
+    }
+}
+
+/// A node that runs here.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// Where it really listens: its name among the nodes of this user.
+    pub listens: SocketAddr,
+    /// How it is doing.
+    pub report: Report,
+}
+
+/// The one node that is meant by an address, of those that it listens on or advertises, and a port.
+///
+/// # Errors
+/// No such node answers, or more than one is meant.
+pub fn find(address: Option<IpAddr>, port: u16) -> Result<Node, Failure> {
     let cannot = |why: &io::Error| Failure::new(Exit::Files, "cannot look for nodes", why.to_string(), "");
     let dir = super::directory().map_err(|error| cannot(&error))?;
     let listed = super::listed(&dir).map_err(|error| cannot(&error))?;
     // What is advertised may differ from what is listened on: both name the node.
-    let meant = query.address.map(|ip| SocketAddr::new(ip, query.port));
+    let meant = address.map(|ip| SocketAddr::new(ip, port));
     let near: Vec<SocketAddr> = match meant {
         Some(meant) if listed.contains(&meant) => vec![meant],
         Some(_) => listed.clone(),
-        None => listed.iter().copied().filter(|listens| listens.port() == query.port).collect(),
+        None => listed.iter().copied().filter(|listens| listens.port() == port).collect(),
     };
     let mut silent = None;
     let mut living = Vec::new();
@@ -59,28 +90,33 @@ fn find(query: &StatusQuery) -> Result<Report, Failure> {
             Err(error) => silent = Some((listens, error)),
         }
     }
-    let everywhere = |listens: &SocketAddr| listens.ip().is_unspecified() && listens.port() == query.port;
+    let everywhere = |listens: &SocketAddr| listens.ip().is_unspecified() && listens.port() == port;
     living.retain(|(listens, report)| {
         meant.is_none_or(|meant| [*listens, report.address.0].contains(&meant) || everywhere(listens))
     });
     let all: Vec<String> = living.iter().map(|(listens, _)| listens.to_string()).collect();
     let mut living = living.into_iter();
     match (living.next(), living.next()) {
-        (Some((_, report)), None) => Ok(report),
+        (Some((listens, report)), None) => Ok(Node { listens, report }),
         (Some(_), Some(_)) => Err(Failure::new(
             Exit::Usage,
-            format!("more than one node has port {}", query.port),
+            format!("more than one node has port {}", port),
             all.join("\n"),
-            "try `dist-chat status -a IP`",
+            "try it with -a IP",
         )),
-        (None, _) => Err(nobody(query, &listed, &dir, silent)),
+        (None, _) => Err(nobody((address, port), &listed, &dir, silent)),
     }
 }
 
-fn nobody(query: &StatusQuery, listed: &[SocketAddr], dir: &Path, silent: Option<(SocketAddr, io::Error)>) -> Failure {
-    let place = match query.address {
-        Some(ip) => format!("at {}", SocketAddr::new(ip, query.port)),
-        None => format!("with port {}", query.port),
+fn nobody(
+    (address, port): (Option<IpAddr>, u16),
+    listed: &[SocketAddr],
+    dir: &Path,
+    silent: Option<(SocketAddr, io::Error)>,
+) -> Failure {
+    let place = match address {
+        Some(ip) => format!("at {}", SocketAddr::new(ip, port)),
+        None => format!("with port {port}"),
     };
     if let Some((listens, error)) = silent {
         return Failure::new(
@@ -104,9 +140,15 @@ fn nobody(query: &StatusQuery, listed: &[SocketAddr], dir: &Path, silent: Option
 }
 
 fn ask_socket(dir: &Path, listens: SocketAddr) -> io::Result<Report> {
-    let stream = UnixStream::connect(super::socket_path(dir, listens))?;
+    Ok(serde_json::from_slice(&ask_socket_for(Question::Status, dir, listens)?)?)
+}
+
+fn ask_socket_for(question: Question, dir: &Path, listens: SocketAddr) -> io::Result<Zeroizing<Vec<u8>>> {
+    let mut stream = UnixStream::connect(super::socket_path(dir, listens))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
     stream.set_read_timeout(Some(PATIENCE))?;
-    let mut answer = Vec::new();
+    stream.write_all(question.line().as_bytes())?;
+    let mut answer = Zeroizing::new(Vec::new());
     stream.take(ANSWER_BYTES_MAX).read_to_end(&mut answer)?;
-    Ok(serde_json::from_slice(&answer)?)
+    Ok(answer)
 }

@@ -1,4 +1,7 @@
-//! How a node is doing: asked over a Unix socket that only the same user can open.
+//! How a node is doing, and what its room's key is: asked over a Unix socket that only the same user can open.
+//!
+//! The asker writes one word on a line, the node answers with one line: to `status` with a [`Report`](report::Report) in
+//! JSON, to `key` with the key as it is kept in files, or `open`.
 
 pub mod client;
 pub mod report;
@@ -14,6 +17,29 @@ use std::path::{Path, PathBuf};
 const SOCKET_PATH_BYTES_MAX: usize = 107;
 /// Bytes of the longest file name of a socket.
 const SOCKET_NAME_BYTES_MAX: usize = 65;
+
+/// What a node is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Question {
+    /// How it is doing.
+    Status,
+    /// What the key of its room is.
+    Key,
+}
+
+impl Question {
+    const ALL: [Self; 2] = [Self::Status, Self::Key];
+
+    fn line(self) -> &'static str {
+        match self {
+            Self::Status => "status\n",
+            Self::Key => "key\n",
+        }
+    }
+}
+
+/// What is answered where the room has no key.
+const OPEN: &str = "open";
 
 /// The directory in which this user's nodes can be found. Nobody else can look into it.
 ///

@@ -7,15 +7,21 @@ use std::os::unix::net::UnixListener as StdListener;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, oneshot};
 
+use zeroize::Zeroizing;
+
 use super::report::Report;
+use super::{OPEN, Question};
+use crate::key::RoomKey;
 use crate::net::Command;
 
 /// The longest that one asker may take, the node's own time to answer included.
 const ANSWER: Duration = Duration::from_secs(3);
+/// Bytes of the longest question.
+const QUESTION_BYTES_MAX: u64 = 64;
 
 /// A socket that answers. Its file goes when it is dropped.
 #[derive(Debug)]
@@ -65,8 +71,8 @@ impl Server {
         Ok(Self { listener: UnixListener::from_std(listener)?, file })
     }
 
-    /// Answers until the node has ended.
-    pub async fn serve(self, node: mpsc::Sender<Command>) {
+    /// Answers until the node has ended. `key`: that of the room, when it is asked for.
+    pub async fn serve(self, node: mpsc::Sender<Command>, key: impl Fn() -> Option<RoomKey>) {
         let Self { listener, file } = self;
         let user = rustix::process::geteuid().as_raw();
         loop {
@@ -77,7 +83,7 @@ impl Server {
             match asker {
                 // One asker after the other: whoever dawdles is cut off.
                 Ok((stream, _)) if stream.peer_cred().is_ok_and(|peer| peer.uid() == user || peer.uid() == 0) => {
-                    let _ = tokio::time::timeout(ANSWER, answer(stream, &node)).await;
+                    let _ = tokio::time::timeout(ANSWER, answer(stream, &node, &key)).await;
                 }
                 Ok(_) => {}
                 // Out of descriptors, perhaps; there is no event to wait for.
@@ -88,10 +94,22 @@ impl Server {
     }
 }
 
-async fn answer(mut stream: UnixStream, node: &mpsc::Sender<Command>) -> anyhow::Result<()> {
-    let (ask, told) = oneshot::channel();
-    node.send(Command::Status(ask)).await?;
-    let mut line = serde_json::to_vec(&Report::from(told.await?))?;
+async fn answer(
+    mut stream: UnixStream,
+    node: &mpsc::Sender<Command>,
+    key: impl Fn() -> Option<RoomKey>,
+) -> anyhow::Result<()> {
+    let mut asked = String::new();
+    BufReader::new((&mut stream).take(QUESTION_BYTES_MAX)).read_line(&mut asked).await?;
+    let Some(question) = Question::ALL.into_iter().find(|question| question.line() == asked) else { return Ok(()) };
+    let mut line = Zeroizing::new(match question {
+        Question::Status => {
+            let (ask, told) = oneshot::channel();
+            node.send(Command::Status(ask)).await?;
+            serde_json::to_vec(&Report::from(told.await?))?
+        }
+        Question::Key => key().map_or_else(|| OPEN.into(), |key| key.kept().as_bytes().to_vec()),
+    });
     line.push(b'\n');
     stream.write_all(&line).await?;
     Ok(())

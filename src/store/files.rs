@@ -9,9 +9,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use rusqlite::{Connection, OpenFlags};
 use rustix::fs::{FlockOperation, flock};
 
-use super::sqlite::{Error, Sqlite, open_to_read};
+use super::sqlite::{Error, Sqlite, facts, open_again, open_to_read};
 use super::{History, Store as _, journal};
 use crate::identity::Identity;
+use crate::key::KeyMark;
 use crate::ring::{Index, Record, RoomId, Saved, SessionId, Shown, Uid};
 use crate::text;
 
@@ -29,6 +30,8 @@ pub struct Peeked {
     pub rooms: Vec<RoomId>,
     /// Who was met in the room of the last run.
     pub book: Vec<Uid>,
+    /// What is remembered of the key of that room; `None`: it was open.
+    pub key: Option<KeyMark>,
 }
 
 /// How a run begins.
@@ -44,6 +47,9 @@ pub struct Ask {
     pub name: String,
     /// The address that others dial, to be remembered.
     pub uid: Uid,
+    /// What is to be remembered of the key of a room that is new to the file; `None`: it has none. See [`remember_key`]
+    /// for the others: a key that has not let anybody in may be that of another room.
+    pub key: Option<KeyMark>,
 }
 
 /// A file in use.
@@ -150,7 +156,12 @@ fn peek_into(db: &Connection) -> Result<Peeked, Error> {
         book.filter_map(|uid| uid.ok()?.parse().ok()).collect()
     };
     let uid = fact(db, "uid").and_then(|uid| uid.parse().ok());
-    Ok(Peeked { name: fact(db, "name"), uid, rooms, book })
+    let key = rooms.first().and_then(|room| fact(db, &facts::key_of(*room)));
+    // A mark that cannot be read does not make the room an open one.
+    let key =
+        key.map(|mark| mark.parse().map_err(|()| Error::Damaged("it holds a key's mark that is none".to_owned())));
+    let key = key.transpose()?;
+    Ok(Peeked { name: fact(db, "name"), uid, rooms, book, key })
 }
 
 /// Makes an older file today's.
@@ -161,6 +172,14 @@ pub fn upgrade(path: &Path) -> Result<(), OpenError> {
     let _lock = Lock::take(path)?;
     Sqlite::open(path)?;
     Ok(())
+}
+
+/// Remembers, beside a run that has the file open, that a room has this key.
+///
+/// # Errors
+/// See [`Error`].
+pub fn remember_key(path: &Path, room: RoomId, mark: &KeyMark) -> Result<(), Error> {
+    facts::write(&open_again(path)?, &facts::key_of(room), &mark.to_string())
 }
 
 /// Opens the file for a run. A damaged one is moved aside, and what it still says of the room, its members and its owner
@@ -209,6 +228,7 @@ fn enter(path: &Path, ask: &Ask) -> Result<(Sqlite, Identity, Saved), Error> {
     file.set_fact("name", &ask.name)?;
     file.set_fact("uid", &ask.uid.to_string())?;
     file.set_fact("pid", &std::process::id().to_string())?;
+    file.keep_key(ask.key.as_ref().map(KeyMark::to_string));
     file.enter(ask.room, identity.author(), ask.session)?;
     // What cannot be read is found out here, where it can be moved aside.
     let saved = file.saved()?;
@@ -269,6 +289,7 @@ fn move_aside(path: &Path, why: String) -> Result<(Aside, Lock, Option<RoomId>),
     if let Some(room) = left.room {
         let mut group = vec![Record::Room(room)];
         group.extend(left.book.into_iter().map(Record::Met));
+        file.keep_key(left.key.map(|mark| mark.to_string()));
         file.write(&group)?;
     }
     Ok((aside, lock, left.room))
@@ -281,6 +302,7 @@ struct Salvaged {
     name: Option<String>,
     room: Option<RoomId>,
     book: Vec<Uid>,
+    key: Option<KeyMark>,
 }
 
 fn salvage(path: &Path) -> Salvaged {
@@ -290,7 +312,9 @@ fn salvage(path: &Path) -> Salvaged {
     };
     let identity = fact(&db, IDENTITY).and_then(|digits| identity_of(&digits));
     match peek_into(&db) {
-        Ok(peeked) => Salvaged { identity, name: peeked.name, room: peeked.rooms.first().copied(), book: peeked.book },
+        Ok(Peeked { name, rooms, book, key, .. }) => {
+            Salvaged { identity, name, room: rooms.first().copied(), book, key }
+        }
         Err(_) => Salvaged { identity, ..Salvaged::default() },
     }
 }
@@ -309,5 +333,68 @@ impl Opened {
         let history = History::ephemeral();
         let saved = history.saved().unwrap_or_default();
         Self { history, saved, identity, logged: (Index(0), 0), shown: Shown::default(), aside: None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
+
+    use super::*;
+    use crate::key::RoomKey;
+
+    const ROOM: RoomId = RoomId(7);
+
+    fn mark(byte: u8) -> KeyMark {
+        KeyMark::of(&RoomKey::new([byte; 32], Some([9; 16])))
+    }
+
+    /// A run that enters the room, with what it remembers of its key.
+    fn run(path: &Path, known: Option<RoomId>, key: Option<KeyMark>) {
+        let uid = "127.0.0.1:1".parse().unwrap();
+        let identity = Identity::of_seed([1; 32]);
+        let ask = Ask { room: known, session: SessionId(2), identity, name: "ann".into(), uid, key };
+        let mut opened = open(path, &ask).unwrap();
+        if known.is_none() {
+            opened.history.save(&Record::Room(ROOM)).unwrap();
+        }
+        opened.history.commit().unwrap();
+        opened.history.finish().unwrap();
+    }
+
+    fn remembered(path: &Path) -> Option<KeyMark> {
+        peek(path).unwrap().unwrap().key
+    }
+
+    #[test]
+    fn a_room_that_had_a_key_is_remembered_as_such_whatever_becomes_of_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("chat_1.db");
+        run(&path, None, Some(mark(1)));
+        assert_eq!(remembered(&path), Some(mark(1)));
+        run(&path, Some(ROOM), None);
+        assert_eq!(remembered(&path), Some(mark(1)));
+        set_aside(&path, "a test").unwrap();
+        assert_eq!(remembered(&path), Some(mark(1)));
+    }
+
+    #[test]
+    fn a_key_that_has_let_nobody_in_is_not_that_of_a_room_that_is_known() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("chat_1.db");
+        run(&path, None, None);
+        run(&path, Some(ROOM), Some(mark(1)));
+        assert_eq!(remembered(&path), None);
+        remember_key(&path, ROOM, &mark(2)).unwrap();
+        assert_eq!(remembered(&path), Some(mark(2)));
+    }
+
+    #[test]
+    fn a_mark_that_cannot_be_read_does_not_make_a_room_open() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("chat_1.db");
+        run(&path, None, Some(mark(1)));
+        facts::write(&open_again(&path).unwrap(), &facts::key_of(ROOM), "nonsense").unwrap();
+        assert!(matches!(peek(&path), Err(Error::Damaged(_))));
     }
 }

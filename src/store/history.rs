@@ -328,8 +328,14 @@ mod tests {
 
     fn opened(dir: &tempfile::TempDir, room: Option<RoomId>, session: u64) -> History {
         let uid = "10.0.0.5:2428".parse().unwrap();
-        let ask =
-            Ask { room, session: SessionId(session), identity: Identity::of_seed([1; 32]), name: "ann".into(), uid };
+        let ask = Ask {
+            room,
+            session: SessionId(session),
+            identity: Identity::of_seed([1; 32]),
+            name: "ann".into(),
+            uid,
+            key: None,
+        };
         open(&dir.path().join("chat_1.db"), &ask).unwrap().history
     }
 
@@ -442,8 +448,14 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let history = opened(&dir, None, 1);
         let uid = "10.0.0.5:2429".parse().unwrap();
-        let ask =
-            Ask { room: None, session: SessionId(2), identity: Identity::of_seed([1; 32]), name: "bob".into(), uid };
+        let ask = Ask {
+            room: None,
+            session: SessionId(2),
+            identity: Identity::of_seed([1; 32]),
+            name: "bob".into(),
+            uid,
+            key: None,
+        };
         let path = dir.path().join("chat_1.db");
         let held = open(&path, &ask).unwrap_err();
         let who = format!("ann(10.0.0.5:2428), process {}", std::process::id());

@@ -23,7 +23,7 @@ mod memory;
 mod reader;
 mod sqlite;
 
-pub use files::{Aside, Ask, Lock, OpenError, Opened, Peeked, file_in, open, peek, set_aside, upgrade};
+pub use files::{Aside, Ask, Lock, OpenError, Opened, Peeked, file_in, open, peek, remember_key, set_aside, upgrade};
 pub use history::{History, OVERLAY_BYTES_MAX};
 pub use memory::MemoryStore;
 pub use reader::{Answer, Moment, Reader, Selection};

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt::{self, Write as _};
 
-use crate::ring::{Entry, Event, Lamport, Member, Name, RoomId, Stop, Uid};
+use crate::ring::{Entry, Event, Lamport, Member, Name, RoomId, Stop, Uid, Unable};
 use crate::store::Health;
 use crate::text;
 
@@ -107,6 +107,21 @@ pub fn event_text(event: &Event) -> Option<String> {
         Event::Rebased { lines: 1, keep: _ } => "One line goes back into the queue, to be ordered again".to_owned(),
         Event::Rebased { lines, keep: _ } => format!("{lines} lines go back into the queue, to be ordered again"),
         Event::Misbehaved { conn: _, why } => format!("A peer broke the protocol and lost its link: {why}"),
+        Event::Forged { by, of: Some(of) } => format!(
+            "{0} has handed on a line as of {of} that {of} has not said: it is refused, and so is {0}",
+            Who::from(by)
+        ),
+        Event::Forged { by, of: None } => {
+            format!("{0} has handed on lines that nobody has signed: they are refused, and so is {0}", Who::from(by))
+        }
+        Event::Out { member, by, banned: false } => format!("{} was put out by {by}", Who::from(member)),
+        Event::Out { member, by, banned: true } => format!("{} was banned by {by}", Who::from(member)),
+        Event::NotAllowed { by } => format!("{by} may not do that: nothing has happened"),
+        Event::Rekeyed { by, key: _ } => format!("{by} has changed the room's key"),
+        Event::Unable(Unable::NotModerator) => "only the moderators of this room may do that".to_owned(),
+        Event::Unable(Unable::Nobody(whom)) => {
+            format!("{whom} is no member's name, and no author's id that is known here; /who lists who is here")
+        }
         Event::NotTaken(text) => format!("not sent: {}", text.as_str()),
         Event::StillElecting => "The room is choosing a leader; waiting".to_owned(),
     })
@@ -120,6 +135,11 @@ pub const fn is_for_screen(event: &Event) -> bool {
         | Event::Leader(_)
         | Event::OtherRoom(_)
         | Event::Rebased { .. }
+        | Event::Forged { .. }
+        | Event::Out { .. }
+        | Event::NotAllowed { .. }
+        | Event::Rekeyed { .. }
+        | Event::Unable(_)
         | Event::NotTaken(_)
         | Event::StillElecting => true,
         Event::Line(_)
@@ -225,6 +245,8 @@ mod tests {
             name: member().name,
             uid: uid(),
             text: Text::parse(text).unwrap(),
+            act: None,
+            seal: None,
         };
         Entry {
             epoch: epoch(),

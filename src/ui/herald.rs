@@ -452,6 +452,8 @@ mod tests {
             name: Name::parse("ann").unwrap(),
             uid: "10.0.0.5:2428".parse().unwrap(),
             text: Text::parse(text).unwrap(),
+            act: None,
+            seal: None,
         };
         let epoch = Epoch { round: 1, leader: line.uid, nonce: Nonce(1) };
         let (index, lamport, body) = (Index(index), Lamport(10 * index), Body::Line(Arc::new(line)));

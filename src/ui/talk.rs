@@ -10,18 +10,21 @@ use crate::failure::complain;
 use crate::history::{self, Recall};
 use crate::net::Command;
 use crate::ring::limits::TEXT_BYTES_MAX;
-use crate::ring::{Member, Role, Status, Text, TextError};
+use crate::ring::{Member, Order, Role, Status, Text, TextError, Verb};
 use crate::ui::format::{self, Who};
 use crate::ui::pipe::Typed;
 use crate::ui::screen::Screen;
 
 /// What there is to type besides lines, on a terminal.
-const HELP: [&str; 7] = [
+const HELP: [&str; 10] = [
     "type a line and press Enter to say it",
     "/who            who is here",
     "/status         how this node is doing",
     "/history [N]    the newest N lines, with their time (20)",
     "/search WORDS   the lines with these words",
+    "/kick NAME [WHY]     put a member out; it may come again",
+    "/ban NAME [WHY]      put somebody out for good (also by author: /status)",
+    "/unban NAME|AUTHOR   let a banned one in again",
     "/exit           leave (also /quit, //exit, Ctrl-D, Ctrl-C)",
     "a line that is to begin with a slash: put a space before it",
 ];
@@ -87,6 +90,7 @@ enum Meaning<'a> {
     Who,
     Status,
     Recall(Recall<'a>),
+    Order(Verb, &'a str),
     /// A command that lacks something, and how it is used.
     Lacks(&'a str),
     Unknown(&'a str),
@@ -113,10 +117,20 @@ fn meaning(line: &str, terminal: bool) -> Meaning<'_> {
             Ok(lines) => Meaning::Recall(Recall::Newest(lines)),
             Err(_) => Meaning::Lacks("/history takes a number of lines, as in /history 50"),
         },
+        ("/kick", whom) if !whom.is_empty() => Meaning::Order(Verb::Kick, first_word(whom)),
+        ("/ban", whom) if !whom.is_empty() => Meaning::Order(Verb::Ban, first_word(whom)),
+        ("/unban", whom) if !whom.is_empty() => Meaning::Order(Verb::Unban, first_word(whom)),
+        ("/kick", _) => Meaning::Lacks("/kick takes a name, as in /kick bob too many lines"),
+        ("/ban", _) => Meaning::Lacks("/ban takes a name or an author's id, as in /ban bob too many lines"),
+        ("/unban", _) => Meaning::Lacks("/unban takes the name or the author's id of somebody who is banned"),
         ("/search", "") => Meaning::Lacks("/search takes words, as in /search deploy"),
         ("/search", words) => Meaning::Recall(Recall::Words(words)),
         _ => Meaning::Unknown(line.trim_end()),
     }
+}
+
+fn first_word(words: &str) -> &str {
+    words.split_whitespace().next().unwrap_or(words)
 }
 
 impl Talk {
@@ -144,6 +158,7 @@ impl Talk {
                 self.recall(asked);
                 true
             }
+            Meaning::Order(verb, whom) => self.order(verb, whom, line),
             Meaning::Lacks(usage) => {
                 self.screen.event(usage);
                 true
@@ -167,6 +182,20 @@ impl Talk {
             Err(TextError::Newline) => line.lines().all(|line| self.take(&Typed::Line(line.to_owned()))),
             Err(TextError::TooLong { bytes }) => self.take(&Typed::TooLong { bytes: bytes as u64 }),
         }
+    }
+
+    /// Has something done to somebody; the line says so to all.
+    fn order(&self, verb: Verb, whom: &str, line: &str) -> bool {
+        let Ok(text) = Text::parse(line.trim_end()) else { return true };
+        let (taken, answer) = oneshot::channel();
+        let order = Order { verb, whom: whom.to_owned(), text };
+        if self.commands.blocking_send(Command::Order(order, taken)).is_err() {
+            return false;
+        }
+        if let Ok(true) = answer.blocking_recv() {
+            self.lines.say();
+        }
+        true
     }
 
     fn recall(&self, asked: Recall<'_>) {
@@ -204,12 +233,12 @@ impl Talk {
 fn who(status: &Status) -> Vec<String> {
     let leader = status.epoch.map(|epoch| epoch.leader);
     let tell = |member: &Member| {
-        let who = Who::from(member);
+        let who = format!("{}, author {}", Who::from(member), member.author.short());
         match (member.uid == status.uid, Some(member.uid) == leader) {
             (true, true) => format!("{who}, you, the leader"),
             (true, false) => format!("{who}, you"),
             (false, true) => format!("{who}, the leader"),
-            (false, false) => who.to_string(),
+            (false, false) => who,
         }
     };
     status.members.iter().map(tell).collect()
@@ -226,6 +255,7 @@ fn status(status: &Status) -> Vec<String> {
     let members = status.members.len();
     vec![
         format!("{} is {role} in {room}", Who(&status.name, status.uid)),
+        format!("author {}", status.author),
         format!("{members} here, {} entries in the log, {} own lines waiting", status.tail.index.0, status.waiting),
     ]
 }
@@ -261,10 +291,13 @@ mod tests {
             ("/history", Meaning::Recall(Recall::Newest(20))),
             ("/history  7 ", Meaning::Recall(Recall::Newest(7))),
             ("/search  two words ", Meaning::Recall(Recall::Words("two words"))),
+            ("/kick bob", Meaning::Order(Verb::Kick, "bob")),
+            ("/ban  bob he floods ", Meaning::Order(Verb::Ban, "bob")),
+            ("/unban 0123456789", Meaning::Order(Verb::Unban, "0123456789")),
         ] {
             assert_eq!(meaning(line, true), expected, "{line}");
         }
-        for line in ["/history all", "/history -1", "/search", "/search  "] {
+        for line in ["/history all", "/history -1", "/search", "/search  ", "/kick", "/ban ", "/unban"] {
             assert!(matches!(meaning(line, true), Meaning::Lacks(_)), "{line}");
         }
     }

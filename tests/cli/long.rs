@@ -6,9 +6,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use dist_chat::identity::Identity;
 use dist_chat::ring::{
-    AuthorId, Body, Entry, Epoch, Index, Lamport, Line, LineId, Member, Name, Nonce, Note, Record, RoomId, SessionId,
-    Tail, Text, Uid, WallMs,
+    Body, Entry, Epoch, Index, Lamport, Line, LineId, Member, Name, Nonce, Note, Record, RoomId, SessionId, Tail, Text,
+    Uid, WallMs, seal,
 };
 use dist_chat::store::{LogMark, Reader, Sqlite, file_in};
 
@@ -31,8 +32,9 @@ fn held_to_time() -> bool {
 /// The file of a node that has led a room of its own for a long time.
 fn fill(path: &Path, uid: Uid, count: u64) {
     let mut file = Sqlite::open(path).unwrap();
-    let (author, session) = (AuthorId::of_bits(1), SessionId(2));
-    file.set_fact("author", "0000000000000001").unwrap();
+    let identity = Identity::of_seed([1; 32]);
+    let (author, session) = (identity.author(), SessionId(2));
+    file.set_fact("identity", &dist_chat::text::hex(&identity.seed())).unwrap();
     file.enter(None, author, session).unwrap();
     let epoch = Epoch { round: 1, leader: uid, nonce: Nonce(3) };
     let name = Name::parse("ann").unwrap();
@@ -52,9 +54,12 @@ fn fill(path: &Path, uid: Uid, count: u64) {
             let rare = if n == count / 3 { "needle" } else { "hay" };
             let text = Text::parse(&format!("old line {n} of a long past, with some {rare} in it")).unwrap();
             let id = LineId { author, session, n };
-            entry(n + 1, Body::Line(Arc::new(Line { id, lamport: Lamport(n), name: name.clone(), uid, text })))
+            Line { id, lamport: Lamport(n), name: name.clone(), uid, text, act: None, seal: None }
         });
-        file.write(&[Record::Append(batch.collect())]).unwrap();
+        let mut batch: Vec<Line> = batch.collect();
+        seal(RoomId(4), &mut batch, &identity);
+        let entries = batch.into_iter().map(|line| entry(line.id.n + 1, Body::Line(Arc::new(line))));
+        file.write(&[Record::Append(entries.collect())]).unwrap();
     }
     // People have read all of it.
     let tail = Tail { epoch: Some(epoch), index: Index(count + 1) };

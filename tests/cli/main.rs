@@ -10,6 +10,7 @@ mod errors;
 mod full;
 mod harness;
 mod history;
+mod keys;
 mod log;
 mod long;
 mod returning;

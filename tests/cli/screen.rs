@@ -2,16 +2,18 @@
 
 use std::process::Command;
 
+use rustix::process::{Pid, Signal, kill_process};
+
 use crate::harness::{Dir, Node, PROGRAM, until};
 
 /// A program in a terminal of 80 columns and 24 lines.
-struct Terminal {
-    dir: Dir,
+pub struct Terminal {
+    pub dir: Dir,
 }
 
 impl Terminal {
     /// `None`, with a word, where there is no tmux.
-    fn start(args: &str) -> Option<Self> {
+    pub fn start(args: &str) -> Option<Self> {
         if Command::new("tmux").arg("-V").output().is_err() {
             eprintln!("skipped: no tmux here");
             return None;
@@ -31,16 +33,24 @@ impl Terminal {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    fn keys(&self, keys: &[&str]) {
+    pub fn keys(&self, keys: &[&str]) {
         self.tmux(&[&["send-keys"], keys].concat());
     }
 
+    /// Ends the program in it, as `kill` does.
+    pub fn terminate(&self) {
+        let pids = self.tmux(&["list-panes", "-F", "#{pane_pid}"]);
+        let children = Command::new("pgrep").args(["-P", pids.trim(), "dist-chat"]).output().unwrap();
+        let pid = String::from_utf8(children.stdout).unwrap().trim().parse().unwrap();
+        kill_process(Pid::from_raw(pid).unwrap(), Signal::TERM).unwrap();
+    }
+
     /// The lines that are not empty.
-    fn lines(&self) -> Vec<String> {
+    pub fn lines(&self) -> Vec<String> {
         self.tmux(&["capture-pane", "-p"]).lines().filter(|line| !line.is_empty()).map(str::to_owned).collect()
     }
 
-    fn wait_for(&self, what: impl Fn(&[String]) -> bool) -> Vec<String> {
+    pub fn wait_for(&self, what: impl Fn(&[String]) -> bool) -> Vec<String> {
         let mut lines = Vec::new();
         until("the screen shows it", || {
             lines = self.lines();
@@ -61,7 +71,7 @@ fn last_is(text: &str) -> impl Fn(&[String]) -> bool {
 }
 
 /// The exit code is 0, and the terminal no longer in raw mode.
-fn ends_well(lines: &[String]) -> bool {
+pub fn ends_well(lines: &[String]) -> bool {
     lines.ends_with(&["code 0".to_owned(), "0".to_owned()])
 }
 
@@ -173,9 +183,6 @@ fn a_signal_leaves_the_terminal_as_it_was() {
     terminal.wait_for(|lines| lines.last().is_some_and(|line| line.starts_with("> ann(")));
     terminal.keys(&["-l", "unfinished"]);
     terminal.wait_for(|lines| lines.last().is_some_and(|line| line.ends_with("unfinished")));
-    let pids = terminal.tmux(&["list-panes", "-F", "#{pane_pid}"]);
-    let children = Command::new("pgrep").args(["-P", pids.trim(), "dist-chat"]).output().unwrap();
-    let pid = String::from_utf8(children.stdout).unwrap().trim().parse().unwrap();
-    rustix::process::kill_process(rustix::process::Pid::from_raw(pid).unwrap(), rustix::process::Signal::TERM).unwrap();
+    terminal.terminate();
     terminal.wait_for(ends_well);
 }

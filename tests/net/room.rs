@@ -62,10 +62,12 @@ impl Member {
             name: Name::parse(&format!("node{n}")).unwrap(),
             rename: false,
             author: identity.author(),
+            signer: Arc::new(identity.clone()),
             session: SessionId(n),
             seed: n,
             start,
             saved: store.saved().unwrap(),
+            moderators: Vec::new(),
             backlog: dist_chat::ring::limits::BACKLOG_LINES,
             timing: Timing::default(),
         };

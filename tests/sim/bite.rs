@@ -10,6 +10,7 @@ use dist_chat::ring::{
 
 use crate::check::{Checks, Verdict};
 use crate::world::disk::Disk;
+use crate::world::hand;
 use crate::world::{name, uid};
 
 /// Hosts that obey by hand.
@@ -49,6 +50,8 @@ fn line(author: usize, n: u64, words: &str) -> Line {
         name: member_name(author),
         uid: uid(author),
         text: text(words),
+        act: None,
+        seal: None,
     }
 }
 
@@ -78,10 +81,12 @@ impl Hand {
             name: member_name(slot),
             rename: true,
             author,
+            signer: Arc::new(hand::Hand(author)),
             session,
             seed: 0,
             start: Start::Found(RoomId(1)),
             saved: Saved::default(),
+            moderators: Vec::new(),
             backlog: 1000,
             timing: Timing::default(),
         };
@@ -124,6 +129,7 @@ impl Hand {
         let log = self.disks[slot].store().log();
         let tail = log.last().map_or_else(Tail::default, |last| last.tail());
         let status = Status {
+            author: AuthorId::of_bits(0),
             room: Some(RoomId(1)),
             name: member_name(slot),
             uid: uid(slot),

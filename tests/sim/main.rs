@@ -7,6 +7,8 @@
 mod bite;
 mod check;
 mod elections;
+mod forging;
+mod moderating;
 mod settle;
 mod stories;
 mod swarm;

@@ -268,7 +268,7 @@ impl Swarm {
             for entry in disk.store().log() {
                 match &entry.body {
                     Body::Note(Note::Elected(member) | Note::Joined(member)) => all.insert(member.uid),
-                    Body::Note(Note::Left { uid, lost: false }) => all.remove(uid),
+                    Body::Note(Note::Left { uid, lost: false } | Note::Forged { uid, .. }) => all.remove(uid),
                     Body::Note(Note::Left { lost: true, .. }) | Body::Line(_) => false,
                 };
             }

@@ -142,7 +142,7 @@ fn each_mistake_has_its_word() {
 #[test]
 fn the_salt_is_told_to_anybody_and_is_no_trouble() {
     let told = |keys: &Keys| fate(keys, b"dist-chat 2 salt\n");
-    assert_eq!(told(&Keys::default()), Fate::Away("dist-chat 2 salt none\n".to_owned(), None));
+    assert_eq!(told(&Keys::default()), Fate::Away("dist-chat 2 open\n".to_owned(), None));
     assert_eq!(told(&keyed(5)), Fate::Away("dist-chat 2 salt none\n".to_owned(), None));
     let salt = format!("dist-chat 2 salt {}\n", "ab".repeat(16));
     assert_eq!(told(&keyed(9)), Fate::Away(salt, None));

@@ -36,6 +36,7 @@ impl Node {
     }
 
     pub(super) fn stop(&mut self, stop: Stop) {
+        let stop = self.sentence.take().map_or(stop, Stop::Refused);
         self.set_phase(Phase::Gone);
         self.leaving = None;
         self.out.push(Output::Stop(stop));

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use super::phase::{PendingWay, Phase};
 use super::{Node, ReadFor};
-use crate::ring::entry::{Body, Entry, Line, Note};
+use crate::ring::entry::{Act, Body, Entry, Line, Note};
 use crate::ring::frame::{Batch, Frame};
 use crate::ring::id::{ConnId, Index, Lamport, ReadId, SessionKey, SyncId, Text};
 use crate::ring::limits::{BATCH_BYTES_MAX, OUTBOX_BYTES_MAX, OUTBOX_LINES_MAX, UNSENT_MARKS_MAX};
 use crate::ring::log::one_batch;
+use crate::ring::seal::{Seal, seal};
 use crate::ring::{Event, Found, Output, Record, Wanted};
 
 impl Node {
@@ -60,6 +61,7 @@ impl Node {
                 Body::Line(line) => {
                     let mine = line.id.key() == self.key;
                     let id = line.id;
+                    let effect = self.effect_of(line);
                     self.log.push(Arc::clone(&entry));
                     if mine {
                         self.stands(id.n);
@@ -68,7 +70,10 @@ impl Node {
                             self.held = self.held.max(id.n);
                         }
                     }
-                    self.tell_line(entry);
+                    self.tell_line(Arc::clone(&entry));
+                    if let Some((effect, concerned)) = effect {
+                        self.take_effect(&entry, effect, concerned);
+                    }
                 }
                 Body::Note(note) => {
                     let news = entry.index > self.show_after;
@@ -116,6 +121,12 @@ impl Node {
                     self.event(Event::Joined(member.clone()));
                 }
             }
+            Note::Forged { uid, of } => {
+                let member = self.log.summary().view.get(*uid).cloned();
+                if let Some(by) = member.filter(|_| news && *uid != self.me) {
+                    self.event(Event::Forged { by, of: of.clone() });
+                }
+            }
             Note::Left { uid, lost } => {
                 if !lost {
                     self.book.set_left(*uid, true);
@@ -135,27 +146,40 @@ impl Node {
 
     /// Somebody has typed lines.
     pub(super) fn on_submit(&mut self, texts: Vec<Text>) {
-        let orders = self.orders_own() && self.outbox.is_empty();
         let mut lines = Vec::with_capacity(texts.len());
         let mut bytes = self.outbox_bytes;
         for text in texts {
             let full = self.outbox.len() + lines.len() >= OUTBOX_LINES_MAX || bytes >= OUTBOX_BYTES_MAX;
-            if full || self.leaving.is_some() {
+            if full || self.leaving.is_some() || self.room.is_none() {
                 self.event(Event::NotTaken(text));
                 continue;
             }
-            self.clock = Lamport(self.clock.0.saturating_add(1));
-            self.n += 1;
-            let line =
-                Line { id: self.line_id(self.n), lamport: self.clock, name: self.name.clone(), uid: self.me, text };
-            bytes += line.weight();
-            lines.push(Arc::new(line));
+            let line = self.line(text, None);
+            bytes += line.weight() + Seal::OVERHEAD;
+            lines.push(line);
         }
+        self.submit(lines);
+    }
+
+    /// A line of mine, not sealed yet.
+    pub(super) fn line(&mut self, text: Text, act: Option<Act>) -> Line {
+        self.clock = Lamport(self.clock.0.saturating_add(1));
+        self.n += 1;
+        let (id, name) = (self.line_id(self.n), self.name.clone());
+        Line { id, lamport: self.clock, name, uid: self.me, text, act, seal: None }
+    }
+
+    /// My lines are sealed, and get their place or wait for it.
+    pub(super) fn submit(&mut self, mut lines: Vec<Line>) {
+        let Some(room) = self.room else { return };
+        let orders = self.orders_own() && self.outbox.is_empty();
+        seal(room, &mut lines, &*self.hand.0);
+        let lines: Vec<Arc<Line>> = lines.into_iter().map(Arc::new).collect();
         self.dirty = true;
         if orders {
             return self.order(lines);
         }
-        self.outbox_bytes = bytes;
+        self.outbox_bytes += lines.iter().map(|line| line.weight()).sum::<usize>();
         if !lines.is_empty() {
             self.save(Record::Queue(lines.clone()));
             self.outbox.extend(lines);
@@ -277,7 +301,9 @@ impl Node {
             (ReadFor::Pull(conn), Found::Log(entries)) => {
                 self.send(conn, Frame::Pulled(one_batch(entries.iter())));
             }
-            (ReadFor::Backlog(conn, stream), Found::Log(entries)) => self.backlog_read(conn, stream, &entries),
+            (ReadFor::Backlog(conn, stream, wanted), Found::Log(entries)) => {
+                self.backlog_read(conn, stream, wanted, &entries);
+            }
             (ReadFor::Offer(stream), Found::Pending(lines)) => self.offer(stream, lines),
             (ReadFor::Order, Found::Pending(lines)) => self.order_pending(lines),
             (ReadFor::Stream(_) | ReadFor::Pull(_) | ReadFor::Backlog(..), Found::Pending(_))

@@ -9,6 +9,7 @@ use crate::ring::frame::{Ack, Entries, Frame, Offer, Submit, Want};
 use crate::ring::id::{ConnId, Epoch, Index, StreamId};
 use crate::ring::limits::{BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, OFFER_LINES_MAX};
 use crate::ring::links::{End, Ended};
+use crate::ring::seal::whole;
 use crate::ring::{Event, PendingPlace, Wanted};
 
 impl Node {
@@ -93,12 +94,14 @@ impl Node {
             return;
         }
         let conn = following.conn;
+        let mut lines = lines;
+        lines.truncate(whole(lines.iter().map(|(_, line)| &**line)).min(OFFER_LINES_MAX));
         let Some(last) = lines.last().map(|(place, _)| *place) else {
             following.uplink.pending = PendingWay::Done;
             self.dirty = true;
             return;
         };
-        let lines: Vec<Arc<Line>> = lines.into_iter().take(OFFER_LINES_MAX).map(|(_, line)| line).collect();
+        let lines: Vec<Arc<Line>> = lines.into_iter().map(|(_, line)| line).collect();
         let ids = lines.iter().map(|line| line.id).collect();
         following.uplink.pending = PendingWay::Offered { lines, last };
         self.send(conn, Frame::Offer(Offer { stream, lines: ids }));
@@ -132,19 +135,21 @@ impl Node {
         let sent = following.uplink.sent;
         let skip = self.outbox.front().map_or(0, |first| (sent + 1).saturating_sub(first.id.n));
         let skip = usize::try_from(skip).unwrap_or(usize::MAX).min(self.outbox.len());
-        let mut rest = self.outbox.range(skip..).cloned().peekable();
+        let mut from = skip;
         let mut frames = Vec::new();
-        while rest.peek().is_some() {
+        while from < self.outbox.len() {
             let mut bytes = 0;
-            let mut lines: Vec<Arc<Line>> = Vec::new();
-            while let Some(line) = rest.next_if(|line| {
-                lines.len() < BATCH_ENTRIES_MAX && (lines.is_empty() || bytes + line.weight() <= BATCH_BYTES_MAX)
-            }) {
+            let fits = self.outbox.range(from..).take(BATCH_ENTRIES_MAX).take_while(|line| {
                 bytes += line.weight();
-                following.uplink.sent = line.id.n;
-                lines.push(line);
-            }
+                bytes <= BATCH_BYTES_MAX
+            });
+            let fits = from + fits.count();
+            let to = from + whole(self.outbox.range(from..fits).map(|line| &**line));
+            let lines: Vec<Arc<Line>> = self.outbox.range(from..to).cloned().collect();
+            let Some(last) = lines.last() else { break };
+            following.uplink.sent = last.id.n;
             frames.push(Frame::Submit(Submit { stream, lines }));
+            from = to;
         }
         frames.into_iter().for_each(|frame| self.send(conn, frame));
     }

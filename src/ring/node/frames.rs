@@ -91,6 +91,13 @@ impl Node {
             self.other_room(hello.uid);
             return self.refuse(conn, Refusal::Room(mine), "is of another room");
         }
+        if let Some(refusal) = self.shut_out(&hello) {
+            return self.refuse(conn, refusal, "is shut out");
+        }
+        if self.is_shunned(hello.uid) {
+            // Somebody else is there now.
+            self.convicts.values_mut().filter(|at| **at == Some(hello.uid)).for_each(|at| *at = None);
+        }
         let relayed = self.links.carried_by(conn).is_some();
         if relayed && self.links.uid(conn) != Some(hello.uid) {
             return self.misbehaved(conn, "speaks for another");
@@ -157,7 +164,15 @@ impl Node {
 
     /// The other end will not have me.
     fn on_refused(&mut self, conn: ConnId, from: Uid, refusal: Refusal) {
-        if self.at_the_door(conn) && refusal != Refusal::Protocol {
+        let mine = match &self.phase {
+            Phase::Following(following) => following.conn == conn,
+            Phase::Joining(joining) => joining.conn == conn,
+            // Who comes back to a room is told so by any of its members.
+            Phase::Asking(_) => !self.greeted,
+            _ => false,
+        };
+        let out = mine && matches!(refusal, Refusal::Kicked(_) | Refusal::Banned(_));
+        if out || self.at_the_door(conn) && refusal != Refusal::Protocol {
             return self.stop(Stop::Refused(refusal));
         }
         match refusal {
@@ -172,6 +187,9 @@ impl Node {
             | Refusal::Name(_)
             | Refusal::Full
             | Refusal::SameAddress
+            | Refusal::Forger
+            | Refusal::Kicked(_)
+            | Refusal::Banned(_)
             | Refusal::Protocol
             | Refusal::WrongKey
             | Refusal::NoKey => {}

@@ -189,6 +189,7 @@ impl Node {
         let Some(Attached { stream, epoch, common, yours, tail, lines, backlog }) = joining.accepted else { return };
         let (leader, conn) = (joining.leader, joining.conn);
         self.obey(epoch);
+        self.judged_after = tail;
         self.drop_pending_that_stand();
         let pending = PendingWay::Done;
         let uplink = Uplink { pending, sent: yours };
@@ -219,7 +220,7 @@ impl Node {
             following.ahead = None;
         }
         let mut fresh = Vec::with_capacity(backlog.batch.entries.len());
-        for entry in backlog.batch.entries {
+        for entry in backlog.batch.entries.into_iter().skip(backlog.skip as usize) {
             let Some(line) = entry.line() else { continue };
             let seen = entry.index <= ahead.seen || entry.index > ahead.tail;
             let key = line.id.key();

@@ -8,7 +8,9 @@ use super::{Node, ReadFor};
 use crate::ring::entry::{Entry, Member, Note};
 use crate::ring::frame::{Accept, Ack, Backlog, Frame, Join, Refusal, Token};
 use crate::ring::id::{ConnId, Index, StreamId, Time, Uid};
-use crate::ring::limits::{BACKLOG_BYTES_MAX, BACKLOG_LINES_MAX, BOOK_NODES_MAX, Timing, WAITING_JOINS_MAX};
+use crate::ring::limits::{
+    BACKLOG_BYTES_MAX, BACKLOG_LINES_MAX, BOOK_NODES_MAX, RUN_LINES_MAX, Timing, WAITING_JOINS_MAX,
+};
 use crate::ring::links::{End, Ended};
 use crate::ring::log::one_batch;
 use crate::ring::{Event, Wanted};
@@ -58,7 +60,9 @@ impl Node {
         // What I order is news, even where another log had other entries before I came.
         self.show_from(self.log.tail().index);
         self.drop_pending_that_stand();
+        self.judged_after = self.log.tail().index;
         self.note_elected();
+        self.found_moderated();
         self.event(Event::Leader(epoch));
         if !self.greeted
             && let Some(room) = self.room
@@ -81,7 +85,7 @@ impl Node {
 
     fn note_elected(&mut self) {
         let author = self.key.author;
-        let name = self.log.summary().view.free_name(&self.name, self.me);
+        let name = self.log.summary().view.free_name(&self.name, self.me, author);
         if name != self.name {
             self.name = name.clone();
             if let Some(room) = self.room {
@@ -178,7 +182,7 @@ impl Node {
         if common > join.tail {
             return self.misbehaved(conn, "describes a log that cannot be");
         }
-        let name = self.log.summary().view.free_name(&join.name, from);
+        let name = self.log.summary().view.free_name(&join.name, from, peer.author);
         if name != join.name && !join.rename {
             return self.refuse(conn, Refusal::Name(name), "asks for a name that is taken");
         }
@@ -243,8 +247,10 @@ impl Node {
         };
         self.send(conn, Frame::Accept(accept));
         if let Some(lines) = backlog {
-            let wanted = Wanted::Newest { to: tail.index, lines: lines as usize, bytes_max: BACKLOG_BYTES_MAX };
-            self.read(wanted, ReadFor::Backlog(conn, stream));
+            // The first of them may stand in the middle of a run.
+            let read = lines as usize + RUN_LINES_MAX - 1;
+            let wanted = Wanted::Newest { to: tail.index, lines: read, bytes_max: BACKLOG_BYTES_MAX };
+            self.read(wanted, ReadFor::Backlog(conn, stream, lines));
         }
         if let Some(before) = before.filter(|before| before.conn != conn) {
             self.close(before.conn);
@@ -255,13 +261,13 @@ impl Node {
     }
 
     /// The newest lines for a newcomer have been read; the log follows them.
-    pub(super) fn backlog_read(&mut self, conn: ConnId, stream: StreamId, entries: &[Arc<Entry>]) {
-        let mut rest = entries;
+    pub(super) fn backlog_read(&mut self, conn: ConnId, stream: StreamId, wanted: u32, entries: &[Arc<Entry>]) {
+        let (mut rest, mut skip) = newest_runs(entries, wanted);
         loop {
             let batch = one_batch(rest.iter());
             rest = &rest[batch.entries.len()..];
-            let last = rest.is_empty();
-            self.send(conn, Frame::Backlog(Backlog { batch, last }));
+            let last = rest.is_empty() || batch.entries.is_empty();
+            self.send(conn, Frame::Backlog(Backlog { batch, skip: std::mem::take(&mut skip), last }));
             if last {
                 break;
             }
@@ -293,7 +299,7 @@ impl Node {
             follower.flight.pop_front();
             follower.flight_bytes -= bytes;
         }
-        let backlog_read = self.reads.values().any(|what| matches!(what, ReadFor::Backlog(over, _) if *over == conn));
+        let backlog_read = self.reads.values().any(|what| matches!(what, ReadFor::Backlog(over, ..) if *over == conn));
         if follower.sent.is_none() && !backlog_read {
             // It has cut its log: the stream starts.
             follower.sent = Some(self.log.summary().tail_at(ack.index));
@@ -378,6 +384,23 @@ impl Node {
         let live = followers.values().filter(|follower| self.links.fresh(follower.conn, self.now.mono));
         u32::try_from(live.count()).unwrap_or(u32::MAX)
     }
+}
+
+/// The whole runs among the newest lines that hold the last `wanted` of them, and how many lines more.
+fn newest_runs(lines: &[Arc<Entry>], wanted: u32) -> (&[Arc<Entry>], u32) {
+    let wanted = wanted as usize;
+    let mut start = 0;
+    for (place, entry) in lines.iter().enumerate() {
+        let Some(seal) = entry.line().and_then(|line| line.seal) else { continue };
+        let end = place + 1;
+        let torn = seal.of as usize > end - start;
+        if !torn && lines.len() - end < wanted {
+            break;
+        }
+        start = end;
+    }
+    let rest = lines.get(start..).unwrap_or_default();
+    (rest, u32::try_from(rest.len().saturating_sub(wanted)).unwrap_or(u32::MAX))
 }
 
 impl Leading {

@@ -111,7 +111,9 @@ impl Node {
         if !self.saw_round(round) {
             return self.misbehaved(conn, "names an absurd round");
         }
-        let ring = self.log.summary().view.uids().filter(|&uid| uid != self.me).collect();
+        // Who hands over is told too, even where the room has put it out.
+        let view = self.log.summary().view.uids().chain([from]);
+        let ring = view.filter(|&uid| uid != self.me).collect();
         self.crown(round, ring, None);
         if let Phase::Leading(leading) = &mut self.phase {
             leading.absent.remove(&from);

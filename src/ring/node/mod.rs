@@ -7,12 +7,14 @@ mod beginning;
 mod electing;
 mod entries;
 mod following;
+mod forging;
 mod frames;
 mod joining;
 mod leading;
 mod leaving;
 mod looking;
 mod meeting;
+mod moderating;
 mod neighbours;
 mod phase;
 mod rebasing;
@@ -22,6 +24,7 @@ mod streaming;
 mod submitting;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use self::neighbours::Neighbours;
@@ -30,11 +33,13 @@ use super::book::Book;
 use super::entry::Line;
 use super::frame::{Frame, Hello};
 use super::id::{
-    ConnId, Epoch, Index, Lamport, LineId, Name, Now, ReadId, RoomId, SessionKey, Span, StreamId, SyncId, Time, Uid,
+    AuthorId, ConnId, Epoch, Index, Lamport, LineId, Name, Now, ReadId, RoomId, SessionKey, Span, StreamId, SyncId,
+    Time, Uid,
 };
-use super::limits::{self, OUTBOX_BYTES_MAX, OUTBOX_LINES_MAX, PROTOCOL_VERSION};
+use super::limits::{self, OUTBOX_BYTES_MAX, OUTBOX_LINE_BYTES_MAX, OUTBOX_LINES_MAX, PROTOCOL_VERSION};
 use super::links::{End, Links};
 use super::log::Log;
+use super::seal::Sign;
 use super::{Config, Event, Input, Output, Record, Start, Timing};
 
 /// One member of a room; see the [module's contract](super).
@@ -43,6 +48,7 @@ pub struct Node {
     // Who I am.
     me: Uid,
     key: SessionKey,
+    hand: Hand,
     name: Name,
     rename: bool,
     start: Start,
@@ -91,6 +97,14 @@ pub struct Node {
     held: u64,
     /// My lines that nobody has acknowledged: where they stand, and the last number there.
     unsent: VecDeque<(Index, u64)>,
+    /// Authors that have handed on lines which nobody has said, and where they were, unless somebody else is there now.
+    convicts: BTreeMap<AuthorId, Option<Uid>>,
+    /// Who may moderate a room that I found.
+    moderators: Vec<AuthorId>,
+    /// What stands up to here and puts me out is past.
+    judged_after: Index,
+    /// I was put out.
+    sentence: Option<super::Refusal>,
     /// The last announcement that I passed on.
     announced: Option<Epoch>,
 
@@ -129,12 +143,20 @@ enum ReadFor {
     Stream(Index),
     /// Entries for somebody who rebases onto this log.
     Pull(ConnId),
-    /// The newest lines for somebody new.
-    Backlog(ConnId, StreamId),
+    /// So many of the newest lines for somebody new.
+    Backlog(ConnId, StreamId, u32),
     /// My pending lines, to offer them to a leader.
     Offer(StreamId),
     /// My pending lines, to order them myself.
     Order,
+}
+
+/// Who signs. Two nodes that differ in this alone are the same: it is a function of the author.
+#[derive(Clone, Debug)]
+struct Hand(Arc<dyn Sign>);
+
+impl Hash for Hand {
+    fn hash<H: Hasher>(&self, _: &mut H) {}
 }
 
 /// Pseudo-random numbers from a seed (splitmix64: Steele, Lea, Flood 2014).
@@ -158,7 +180,8 @@ impl Rng {
 impl Node {
     /// A node that has not begun: its first [`step`](Self::step) begins.
     pub fn new(config: Config) -> Self {
-        let Config { uid, name, rename, author, session, seed, start, saved, backlog, timing } = config;
+        let Config { uid, name, rename, author, signer, session, seed, start, saved, moderators, backlog, timing } =
+            config;
         let mut book = Book::default();
         for uid in saved.book.into_iter().filter(|&known| known != uid) {
             book.meet(uid);
@@ -168,6 +191,7 @@ impl Node {
         Self {
             me: uid,
             key: SessionKey { author, session },
+            hand: Hand(signer),
             name,
             rename,
             start,
@@ -198,6 +222,10 @@ impl Node {
             sent: 0,
             held: 0,
             unsent: VecDeque::new(),
+            convicts: BTreeMap::new(),
+            moderators,
+            judged_after: Index(0),
+            sentence: None,
             announced: None,
             phase: Phase::Unborn,
             links: Links::new(uid, timing),
@@ -239,11 +267,14 @@ impl Node {
             Input::DialFailed { conn, refused: false } => self.end(conn, End::Unreachable),
             Input::TurnedAway(conn, refusal) => self.on_turned_away(conn, refusal),
             Input::Closed(conn) => self.end(conn, End::Closed),
+            Input::Forged(conn, forged) => self.on_forged(conn, &forged),
             Input::Frame(conn, frame) => self.on_frame(conn, frame),
             Input::Read(id, found) => self.on_read(id, found),
             Input::Cut(cut) => self.on_cut(cut),
             Input::Persisted(id) => self.on_persisted(id),
             Input::Submit(texts) => self.on_submit(texts),
+            Input::Order(order) => self.on_order(order),
+            Input::Rekey(key, text) => self.on_rekey(key, text),
             Input::Leave => self.on_leave(),
         }
         self.settle();
@@ -257,9 +288,9 @@ impl Node {
 
     /// How many more lines may be submitted now.
     pub fn outbox_room(&self) -> usize {
-        let bytes = OUTBOX_BYTES_MAX.saturating_sub(self.outbox_bytes) / (limits::TEXT_BYTES_MAX + Line::OVERHEAD);
+        let bytes = OUTBOX_BYTES_MAX.saturating_sub(self.outbox_bytes) / OUTBOX_LINE_BYTES_MAX;
         let lines = OUTBOX_LINES_MAX.saturating_sub(self.outbox.len().max(self.on_their_way()));
-        if self.leaving.is_some() { 0 } else { bytes.min(lines) }
+        if self.leaving.is_some() || self.room.is_none() { 0 } else { bytes.min(lines) }
     }
 
     /// Own lines that I, leading, have ordered and that none of my followers has: who leads talks no faster than the
@@ -342,6 +373,7 @@ impl Node {
             self.ring_changed = false;
             self.link_next();
         }
+        self.serve_sentence();
         if self.leaving.is_some() {
             self.go_on_leaving();
         }
@@ -427,7 +459,7 @@ impl Node {
     /// A direct connection to `uid`, opened if need be.
     fn reach(&mut self, uid: Uid) -> Option<ConnId> {
         self.rearm = true;
-        if uid == self.me { None } else { self.links.reach(self.now.mono, uid, &mut self.out) }
+        if uid == self.me || self.is_shunned(uid) { None } else { self.links.reach(self.now.mono, uid, &mut self.out) }
     }
 
     /// Sends a frame to a uid, over a connection that is opened if need be.

@@ -22,6 +22,7 @@ impl Node {
         Status {
             room: self.room,
             name: self.name.clone(),
+            author: self.key.author,
             uid: self.me,
             role,
             epoch,
@@ -34,6 +35,11 @@ impl Node {
             floor: self.floor,
             relay: self.following().and_then(|following| self.links.carrier(following.conn)),
         }
+    }
+
+    /// How many lines its owner has said in this run.
+    pub fn said(&self) -> u64 {
+        self.n
     }
 
     /// The node's clock.
@@ -54,13 +60,16 @@ impl Node {
         vec![
             ("book nodes", self.book.len(), BOOK_NODES_MAX),
             ("connections", self.links.len(), CONNS_MAX),
+            ("convicts", self.convicts.len(), limits::CONVICTS_MAX),
+            ("bans", self.log.summary().rules.bans(), limits::BANS_MAX),
+            ("lost members", self.log.summary().view.all_lost().len(), BOOK_NODES_MAX),
             ("dialled connections", self.links.outward(), DIALLED_MAX),
             ("relayed connections", self.links.relays(), RELAYS_MAX),
             ("frames that wait for a dial", self.links.longest_queue(), DIAL_FRAMES_MAX),
             ("recent entries", self.log.recent_len(), RECENT_ENTRIES_MAX),
             ("recent bytes", self.log.recent_bytes(), RECENT_BYTES_MAX + limits::TEXT_BYTES_MAX + Line::OVERHEAD),
             ("outbox lines", self.outbox.len(), OUTBOX_LINES_MAX),
-            ("outbox bytes", self.outbox_bytes, OUTBOX_BYTES_MAX + limits::TEXT_BYTES_MAX + Line::OVERHEAD),
+            ("outbox bytes", self.outbox_bytes, OUTBOX_BYTES_MAX + limits::OUTBOX_LINE_BYTES_MAX),
             ("followers", followers, BOOK_NODES_MAX),
             ("offers that wait", offers, BOOK_NODES_MAX),
             ("joins that wait", joins, WAITING_JOINS_MAX),

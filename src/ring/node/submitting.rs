@@ -9,6 +9,7 @@ use crate::ring::entry::Line;
 use crate::ring::frame::{Frame, Offer, Submit, Want};
 use crate::ring::id::{ConnId, Uid};
 use crate::ring::limits::OFFER_LINES_MAX;
+use crate::ring::seal::whole;
 use crate::ring::{PendingPlace, Wanted};
 
 impl Node {
@@ -97,6 +98,8 @@ impl Node {
         if !matches!(leading.pending, PendingWay::Reading) {
             return;
         }
+        let mut lines = lines;
+        lines.truncate(whole(lines.iter().map(|(_, line)| &**line)));
         let Some(last) = lines.last().map(|(place, _)| *place) else {
             leading.pending = PendingWay::Done;
             self.drop_pending_that_stand();

@@ -128,7 +128,7 @@ impl Run {
 /// How a run begins that knows no room.
 fn in_no_room() -> Ask {
     let uid = "10.0.0.5:2428".parse().unwrap();
-    Ask { room: None, session: SessionId(5), identity: Identity::of_seed([5; 32]), name: "ann".into(), uid }
+    Ask { room: None, session: SessionId(5), identity: Identity::of_seed([5; 32]), name: "ann".into(), uid, key: None }
 }
 
 /// What was written before with the first so many bytes of what is written now.

@@ -43,6 +43,8 @@ impl Past {
                 name: Name::parse(name).unwrap(),
                 uid,
                 text: Text::parse(text).unwrap(),
+                act: None,
+                seal: None,
             })),
         };
         let epoch = Epoch { round: self.round, leader: uid, nonce: Nonce(1) };

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{Error, SUMMARY_EVERY, State, damaged, queue};
 use crate::ring::limits::{BATCH_BYTES_MAX, BATCH_ENTRIES_MAX};
 use crate::ring::{
-    Batch, Entry, EpochSpan, Index, Lamport, Member, Note, Record, SessionKey, Summary, Tail, View, WallMs,
+    Batch, Entry, EpochSpan, Index, Lamport, Member, Record, Rules, SessionKey, Summary, Tail, View, WallMs,
 };
 use crate::store::memory::cut_line;
 
@@ -287,6 +287,8 @@ struct Fold {
     epochs: Vec<EpochSpan>,
     marks: Vec<(crate::ring::AuthorId, crate::ring::SessionId, u64)>,
     members: Vec<Member>,
+    lost: Vec<Member>,
+    rules: Rules,
 }
 
 impl From<&Summary> for Fold {
@@ -298,21 +300,22 @@ impl From<&Summary> for Fold {
             epochs: summary.epochs.iter().map(|(&epoch, &last)| EpochSpan { epoch, last }).collect(),
             marks: summary.watermarks.iter().map(|(key, &n)| (key.author, key.session, n)).collect(),
             members: summary.view.members().cloned().collect(),
+            lost: summary.view.all_lost().to_vec(),
+            rules: summary.rules.clone(),
         }
     }
 }
 
 impl From<Fold> for Summary {
     fn from(fold: Fold) -> Self {
-        let mut view = View::default();
-        fold.members.into_iter().for_each(|member| view.apply(&Note::Joined(member)));
         let marks = fold.marks.into_iter().map(|(author, session, n)| (SessionKey { author, session }, n));
         Self {
             tail: fold.tail,
             lamport: fold.lamport,
             epochs: fold.epochs.into_iter().map(|span| (span.epoch, span.last)).collect(),
             watermarks: marks.collect(),
-            view,
+            view: View::restored(fold.members, fold.lost),
+            rules: fold.rules,
             lines: fold.lines,
         }
     }

@@ -7,6 +7,7 @@
 
 #[cfg(test)]
 pub(super) mod crashes;
+pub(super) mod facts;
 mod log;
 mod queue;
 mod schema;
@@ -111,6 +112,8 @@ struct State {
     outbox: VecDeque<u64>,
     /// The first pending line: nothing else of the queue can stand before it does.
     front: Option<(SessionKey, u64)>,
+    /// What the file is to remember of the key of a room that is new to it.
+    mark_of_key: Option<String>,
 }
 
 impl Sqlite {
@@ -132,8 +135,7 @@ impl Sqlite {
     /// # Errors
     /// See [`Error`].
     pub fn fact(&self, key: &str) -> Result<Option<String>, Error> {
-        let sql = "SELECT value FROM node WHERE key = ?1";
-        Ok(self.db.query_row(sql, [key], |row| row.get(0)).optional()?)
+        facts::read(&self.db, key)
     }
 
     /// Writes one of the node's own facts.
@@ -141,10 +143,12 @@ impl Sqlite {
     /// # Errors
     /// See [`Error`].
     pub fn set_fact(&self, key: &str, value: &str) -> Result<(), Error> {
-        if self.fact(key)?.as_deref() != Some(value) {
-            self.db.execute("REPLACE INTO node (key, value) VALUES (?1, ?2)", [key, value])?;
-        }
-        Ok(())
+        facts::write(&self.db, key, value)
+    }
+
+    /// What is remembered of the key of a room that is new to the file; `None`: it has none.
+    pub fn keep_key(&mut self, mark: Option<String>) {
+        self.state.mark_of_key = mark;
     }
 
     /// With the next transaction the file holds everything that the journal holds before this place.
@@ -476,6 +480,7 @@ impl State {
             folded: Index(0),
             outbox: VecDeque::new(),
             front: None,
+            mark_of_key: None,
         }
     }
 
@@ -541,6 +546,9 @@ impl State {
         self.room = Some((no, id));
         (self.summary, self.folded, self.front) = Default::default();
         self.outbox.clear();
+        if let Some(mark) = &self.mark_of_key {
+            facts::write(tx, &facts::key_of(id), mark)?;
+        }
         self.insert_session(tx, no)
     }
 

@@ -10,6 +10,7 @@ use dist_chat::ring::{
     WallMs,
 };
 
+use super::hand::Hand;
 use super::{Action, Conn, Dir, End, Item, Key, Process, State, What, disk_hash, hash_of, host, slot_at, uid};
 
 fn parsed<T, E: std::fmt::Debug>(result: Result<T, E>) -> T {
@@ -121,10 +122,12 @@ impl State {
             name: parsed(Name::parse(&host(slot).to_string())),
             rename: true,
             author: AuthorId::of_bits(slot as u64 + 1),
+            signer: Arc::new(Hand(AuthorId::of_bits(slot as u64 + 1))),
             session: SessionId(session),
             seed: session,
             start,
             saved: here.disk.saved(),
+            moderators: Vec::new(),
             backlog: BACKLOG_LINES,
             timing: self.rules.timing,
         };

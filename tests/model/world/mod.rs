@@ -7,6 +7,9 @@
 #[expect(dead_code, reason = "the simulator uses the rest")]
 pub mod disk;
 mod driver;
+#[path = "../../sim/world/hand.rs"]
+#[expect(dead_code, reason = "the simulator uses the rest")]
+pub mod hand;
 
 use std::collections::hash_map::DefaultHasher;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};

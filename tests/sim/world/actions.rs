@@ -1,8 +1,11 @@
 //! What the outside does to nodes, hosts and links.
 
+use std::sync::Arc;
+
 use dist_chat::ring::limits::BACKLOG_LINES;
 use dist_chat::ring::{AuthorId, Config, Input, Node, RoomId, SessionId, Start, Text};
 
+use super::hand::Hand;
 use super::net::Item;
 use super::trace::host;
 use super::{Clock, Happening, Process, World, address};
@@ -19,6 +22,11 @@ pub enum Rewind {
 }
 
 impl World {
+    /// Something happens to a process that runs.
+    pub fn input(&mut self, slot: usize, input: Input) {
+        self.step(slot, input);
+    }
+
     /// Starts a process on a host, which gets power if it had none.
     pub fn start(&mut self, slot: usize, rewind: Rewind, start: Start) {
         self.power_on(slot);
@@ -43,10 +51,12 @@ impl World {
             name: here.name.clone(),
             rename: true,
             author: here.author,
+            signer: Arc::new(Hand(here.author)),
             session,
             seed: self.rng.bits(),
             start,
             saved: here.disk.saved(),
+            moderators: self.moderators.clone(),
             backlog: BACKLOG_LINES,
             timing: self.timing,
         };

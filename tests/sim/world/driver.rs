@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use dist_chat::ring::{ConnId, Event as Told, Frame, Input, Now, Output, Record, Time, WallMs};
+use dist_chat::ring::{
+    Batch, ConnId, DecodeError, Event as Told, Forged, Frame, Input, Now, Order, Output, Record, Time, WallMs,
+};
 
 use super::net::Item;
 use super::trace::{Short, host};
-use super::{Arrival, Happening, MS, World, slot_at};
+use super::{Arrival, Happening, MS, World, hand, slot_at};
 
 /// So many ticks at one instant mean that a node spins.
 const SPINS_MAX: u32 = 1_000;
@@ -38,7 +40,7 @@ impl World {
                 if let Some(process) = &mut self.slots[slot].process {
                     process.cutting = false;
                 }
-                Input::Cut(cut)
+                Input::Cut(*cut)
             }
             Arrival::Dialled(conn) => match self.end_id(conn, 0) {
                 Some(id) => Input::Dialled(id),
@@ -61,8 +63,11 @@ impl World {
                     (end.id, end.open) = (Some(id), true);
                     Input::Accepted(id)
                 }
-                Item::Frame(bytes) => match (self.end_id(conn, side), Frame::decode(&bytes)) {
-                    (Some(id), Ok(frame)) => Input::Frame(id, frame),
+                Item::Frame(bytes) => match (self.end_id(conn, side), self.on_the_wire(conn, side, &bytes)) {
+                    (Some(id), Ok(frame)) => match self.looked_through(slot, &frame) {
+                        Ok(()) => Input::Frame(id, frame),
+                        Err(forged) => Input::Forged(id, forged),
+                    },
                     (Some(_), Err(error)) => {
                         return self.fail(format!("a node sent what is no frame: {error}"));
                     }
@@ -78,6 +83,23 @@ impl World {
             },
         };
         self.step(slot, input);
+    }
+
+    /// What arrives of a frame: a forger has sent another.
+    fn on_the_wire(&self, conn: usize, side: usize, bytes: &[u8]) -> Result<Frame, DecodeError> {
+        let mut frame = Frame::decode(bytes)?;
+        if let Some((_, forge)) = self.forger.filter(|(slot, _)| *slot == self.net.conns[conn].ends[1 - side].slot) {
+            forge(&mut frame);
+        }
+        Ok(frame)
+    }
+
+    /// Whether everything in a frame was said by those in whose name it stands there; a newcomer has not looked yet.
+    fn looked_through(&self, slot: usize, frame: &Frame) -> Result<(), Forged> {
+        match self.slots[slot].disk.store().room() {
+            Some(room) => frame.verify(room, hand::signed),
+            None => Ok(()),
+        }
     }
 
     /// The process's name for this end, while it holds it.
@@ -146,14 +168,24 @@ impl World {
         let steps = process.steps;
         let submitted = match &input {
             Input::Submit(texts) if process.node.outbox_room() > 0 => texts.first().cloned(),
+            Input::Order(Order { text, .. }) | Input::Rekey(_, text) => Some(text.clone()),
             _ => None,
         };
+        let said = process.node.said();
         // A panic of the core is a finding like any other, and wants its trace.
         let node = &mut process.node;
         let stepped = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| node.step(now, input)));
         let Ok(mut outputs) = stepped else { return self.fail(format!("{} panics", host(slot))) };
         self.tally.steps += 1;
-        if let Some(text) = submitted {
+        // What a founder says of itself was typed by nobody.
+        let founding = || {
+            let mut saved = outputs.iter().filter_map(|output| match output {
+                Output::Save(Record::Append(entries)) => entries.iter().find_map(|entry| entry.line()),
+                _ => None,
+            });
+            saved.next().map(|line| line.text.clone())
+        };
+        if let Some(text) = submitted.or_else(founding).filter(|_| process.node.said() > said) {
             self.checks.submitted(slot, text);
         }
         if let Some(tamper) = self.tamper {
@@ -221,6 +253,16 @@ impl World {
             Output::Save(record) => {
                 let verdict = self.checks.saved(slot, &record);
                 self.verdict(verdict);
+                let forged = match &record {
+                    Record::Append(entries) => {
+                        let batch = Batch { entries: entries.clone() };
+                        self.looked_through(slot, &Frame::Pulled(batch)).err()
+                    }
+                    _ => None,
+                };
+                if let Some(forged) = forged {
+                    self.fail(format!("{} writes what nobody has said: {forged:?}", host(slot)));
+                }
                 if self.failure.is_none() {
                     self.slots[slot].disk.save(&record);
                 }
@@ -241,7 +283,7 @@ impl World {
                 if let Some(process) = &mut self.slots[slot].process {
                     process.cutting = true;
                 }
-                self.answer(slot, run, Arrival::Cut(cut), answers);
+                self.answer(slot, run, Arrival::Cut(Box::new(cut)), answers);
             }
             Output::Dial(id, address) => self.dial(slot, run, id, address),
             Output::Send(conns, frame) => self.send(slot, &conns, &frame),
@@ -440,6 +482,7 @@ impl World {
             }
             Input::TurnedAway(id, refusal) => format!("{who} was turned away on {id:?}: {refusal:?}"),
             Input::Accepted(id) => format!("{who} accepted {}", from(id, self)),
+            Input::Forged(id, forged) => format!("{who} <- {} forged {forged:?}", from(id, self)),
             Input::Closed(id) => format!("{who} lost connection {id:?}"),
             Input::Read(id, found) => match found {
                 dist_chat::ring::Found::Log(entries) => format!("{who} read {} entries ({id:?})", entries.len()),
@@ -451,6 +494,8 @@ impl World {
                 let words: Vec<&str> = texts.iter().map(|text| text.as_str()).collect();
                 format!("{who} types {}", words.join(" / "))
             }
+            Input::Order(order) => format!("{who} orders {:?} {}", order.verb, order.whom),
+            Input::Rekey(key, _) => format!("{who} wants the key {key:?}"),
             Input::Leave => format!("{who} wants to leave"),
         };
         self.tell(|short| short.text(&line));
@@ -528,6 +573,9 @@ fn input_kind(input: &Input) -> u64 {
         Input::Submit(_) => 9,
         Input::Leave => 10,
         Input::Persisted(_) => 11,
-        Input::TurnedAway(..) => 12,
+        Input::Forged(..) => 12,
+        Input::Order(_) => 13,
+        Input::Rekey(..) => 14,
+        Input::TurnedAway(..) => 15,
     }
 }

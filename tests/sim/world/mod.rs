@@ -6,6 +6,7 @@
 pub mod actions;
 pub mod disk;
 mod driver;
+pub mod hand;
 pub mod net;
 pub mod rng;
 pub mod trace;
@@ -14,7 +15,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use dist_chat::ring::{AuthorId, ConnId, Cut, Found, Name, Node, ReadId, Stop, SyncId, Timing, Uid};
+use dist_chat::ring::{AuthorId, ConnId, Cut, Found, Frame, Name, Node, ReadId, Stop, SyncId, Timing, Uid};
 
 use crate::check::Checks;
 use disk::Disk;
@@ -69,7 +70,7 @@ enum Arrival {
     DialFailed { conn: usize, refused: bool },
     Read(ReadId, Found),
     Persisted(SyncId, usize),
-    Cut(Cut),
+    Cut(Box<Cut>),
 }
 
 /// A running dist-chat.
@@ -213,6 +214,10 @@ pub struct World {
     pub trace: Option<Vec<String>>,
     /// Changes outputs before they are obeyed: for proofs that the checkers bite.
     pub tamper: Option<Tamper>,
+    /// This host's frames are changed on their way, as if it had meant to.
+    pub forger: Option<(usize, Forge)>,
+    /// Who may moderate a room that is founded.
+    pub moderators: Vec<AuthorId>,
     /// Whether since the last look an election stirred anywhere.
     pub unrest: Option<String>,
     short: Short,
@@ -220,6 +225,9 @@ pub struct World {
     events: u64,
     runs: u32,
 }
+
+/// Changes a frame on its way.
+pub type Forge = fn(&mut Frame);
 
 /// A way to spoil a node's outputs.
 pub type Tamper = fn(&mut Vec<dist_chat::ring::Output>, usize, u64);
@@ -273,6 +281,8 @@ impl World {
             hash: 0xcbf2_9ce4_8422_2325,
             trace: None,
             tamper: None,
+            forger: None,
+            moderators: Vec::new(),
             unrest: None,
             short,
             heap: BinaryHeap::new(),

@@ -27,6 +27,7 @@ impl Short {
             Body::Note(Note::Elected(member)) => format!("(elected {})", member.uid),
             Body::Note(Note::Joined(member)) => format!("(joined {})", member.uid),
             Body::Note(Note::Left { uid, lost }) => format!("({} {uid})", if *lost { "lost" } else { "left" }),
+            Body::Note(Note::Forged { uid, .. }) => format!("(forger {uid})"),
             Body::Line(line) => format!("{:?}", line.text.as_str()),
         }
     }

@@ -1,0 +1,282 @@
+//! Which key a run has: said, typed, invited, remembered, or none.
+//!
+//! A room that had a key is never opened without one by accident: the files remember that it had one.
+
+use std::io::{self, Read as _};
+use std::net::SocketAddr;
+use std::os::fd::AsFd as _;
+use std::path::{Path, PathBuf};
+
+use rustix::termios::isatty;
+use zeroize::Zeroizing;
+
+use super::Signals;
+use crate::cli::{Chat, Contact, KeyFrom, Start};
+use crate::failure::{Exit, Failure, complain};
+use crate::key::invite::Invite;
+use crate::key::{self, Given, KeyMark, Mistake, RoomKey, TEXT_BYTES_MAX, ask, file, passphrase, salt};
+use crate::ring::RoomId;
+use crate::store::{self, Peeked};
+
+/// The key of a run.
+#[derive(Debug, Default)]
+pub struct Keyed {
+    /// The key; `None`: the room is open.
+    pub key: Option<RoomKey>,
+    /// Where it is to be kept once it has proved to be right.
+    pub keep: Option<PathBuf>,
+}
+
+/// Reads the invite, if the run begins with one: from then on the run is as if its parts had been given.
+///
+/// # Errors
+/// There is no invite, or it is damaged.
+pub async fn accept_invite(chat: &mut Chat, signals: &mut Signals) -> Result<(), Failure> {
+    let KeyFrom::Invite(from) = &chat.key else { return Ok(()) };
+    let token = match from {
+        Some(path) => file::read(path)?,
+        None if isatty(io::stdin()) => typed("invite (it is not shown): ", signals).await?,
+        None => first_line()?,
+    };
+    let invite = Invite::parse(&token).ok_or_else(|| match key::invite::is_one(&token) {
+        true => Failure::new(
+            Exit::Usage,
+            "that invite is damaged",
+            "its check is wrong: a part is missing, or a newer program made it",
+            "try to copy all of it again",
+        ),
+        false => Failure::new(
+            Exit::Usage,
+            "that is no invite",
+            "an invite begins with dcinvite1",
+            "`dist-chat invite` prints one, where a member of the room runs",
+        ),
+    })?;
+    let contact = |address: &SocketAddr| Contact { host: address.ip().to_string(), port: address.port() };
+    chat.start = Start::Join(invite.addresses.iter().map(contact).collect());
+    chat.key = KeyFrom::Invited(invite.key);
+    Ok(())
+}
+
+/// The first line of standard input. Not a byte more is taken: the others are said in the room.
+fn first_line() -> Result<Zeroizing<String>, Failure> {
+    let nothing = |why: String| {
+        let hint = "try `dist-chat join FILE`, or without a pipe to be asked";
+        Failure::new(Exit::Usage, "no invite on standard input", why, hint)
+    };
+    let mut stdin =
+        io::stdin().as_fd().try_clone_to_owned().map(std::fs::File::from).map_err(|e| nothing(e.to_string()))?;
+    let mut line = Zeroizing::new(Vec::with_capacity(TEXT_BYTES_MAX));
+    let mut byte = [0];
+    while line.len() < TEXT_BYTES_MAX {
+        match stdin.read(&mut byte) {
+            Ok(0) => break,
+            Ok(_) if byte == *b"\n" => break,
+            Ok(_) => line.push(byte[0]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(nothing(error.to_string())),
+        }
+    }
+    match std::str::from_utf8(&line).map(str::trim) {
+        Ok("") => Err(nothing("its first line is empty".to_owned())),
+        Ok(text) => Ok(Zeroizing::new(text.to_owned())),
+        Err(_) => Err(nothing("its first line is no text".to_owned())),
+    }
+}
+
+/// Asks the person, and gives way to signals.
+async fn typed(prompt: &'static str, signals: &mut Signals) -> Result<Zeroizing<String>, Failure> {
+    let unasked = |what: &str, why: String| Failure::new(Exit::Usage, what, why, "try a file that only you can read");
+    if !ask::is_somebody_there() {
+        return Err(unasked("nobody can be asked for a key", "there is no terminal here".to_owned()));
+    }
+    let restore = ask::Restore::new();
+    let answer = tokio::task::spawn_blocking(|| ask::ask(prompt));
+    let answer = tokio::select! {
+        answer = answer => answer.unwrap_or_else(|error| Err(io::Error::other(error))),
+        _ = signals.terminate.recv() => Err(io::ErrorKind::Interrupted.into()),
+        _ = signals.hang_up.recv() => Err(io::ErrorKind::Interrupted.into()),
+    };
+    restore.now();
+    answer.map_err(|error| match error.kind() {
+        io::ErrorKind::Interrupted | io::ErrorKind::UnexpectedEof => {
+            unasked("nothing was typed", "the question was broken off".to_owned())
+        }
+        _ => unasked("nobody can be asked for a key", error.to_string()),
+    })
+}
+
+/// Finds the key of this run. `contacts`: who is asked for the salt of a passphrase.
+///
+/// # Errors
+/// The key cannot be read, or it is not that of the room that the files hold.
+pub async fn take(
+    chat: &Chat,
+    remembered: Option<&Peeked>,
+    contacts: &[SocketAddr],
+    port: u16,
+    signals: &mut Signals,
+) -> Result<Keyed, Failure> {
+    let own = (!chat.ephemeral).then(|| file::kept_in(&chat.data_dir, port));
+    let known = remembered.filter(|peeked| !peeked.rooms.is_empty() && !chat.new);
+    // The room that this run goes back to, if it is clear which one that is.
+    let back = known.filter(|_| matches!(chat.start, Start::Found | Start::Return));
+    let mark = back.and_then(|peeked| peeked.key.as_ref());
+    let had_a_key = known.is_some_and(|peeked| peeked.key.is_some());
+    let (text, source) = match &chat.key {
+        KeyFrom::Invited(key) => {
+            let keep = own.filter(|_| key.is_some());
+            return Ok(Keyed { key: key.clone(), keep });
+        }
+        KeyFrom::Invite(_) => unreachable!("the invite has been read"),
+        KeyFrom::File(path) => (file::read(path)?, Source::File(path.clone())),
+        KeyFrom::Asked => (typed("room key (it is not shown): ", signals).await?, Source::Person),
+        KeyFrom::Unsaid => {
+            let known_open = back.is_some() && mark.is_none();
+            match own.filter(|own| chat.port != 0 && !known_open && own.exists()) {
+                Some(own) => {
+                    let text = file::read(&own)?;
+                    complain(format_args!("dist-chat: the room's key is that of {}", own.display()));
+                    (text, Source::File(own))
+                }
+                None if !had_a_key => return Ok(Keyed::default()),
+                None if ask::is_somebody_there() => {
+                    (typed("this room has a key (it is not shown): ", signals).await?, Source::Person)
+                }
+                None => return Err(no_key_given()),
+            }
+        }
+    };
+    let key = match key::read(&text).map_err(|mistake| no_key(mistake, &source))? {
+        Given::Key(key) => key,
+        Given::Passphrase(phrase) => {
+            let salt = match (mark, &chat.start) {
+                (Some(KeyMark { salt: Some(salt), .. }), _) => *salt,
+                (Some(KeyMark { salt: None, .. }), _) => {
+                    return Err(another_key(Some("the room's key is no passphrase")));
+                }
+                (None, Start::Join(_)) => salt_of(contacts).await?,
+                (None, Start::Found | Start::Return) => {
+                    if matches!(source, Source::Person) && *typed("once more: ", signals).await? != *phrase {
+                        let why = "a room with a key that nobody knows would be of no use";
+                        return Err(Failure::new(Exit::Usage, "the two passphrases differ", why, "try again"));
+                    }
+                    passphrase::fresh_salt()?
+                }
+            };
+            let made = tokio::task::spawn_blocking(move || passphrase::key(&phrase, salt)).await;
+            made.map_err(anyhow::Error::new)??
+        }
+    };
+    match mark {
+        Some(mark) if *mark != KeyMark::of(&key) => Err(another_key(None)),
+        Some(_) | None => Ok(Keyed { key: Some(key), keep: None }),
+    }
+}
+
+/// Where a key was read.
+enum Source {
+    File(PathBuf),
+    Person,
+}
+
+fn no_key(mistake: Mistake, source: &Source) -> Failure {
+    let place = match source {
+        Source::File(path) => format!("in {}", path.display()),
+        Source::Person => "that was typed".to_owned(),
+    };
+    let (what, why, hint) = match mistake {
+        Mistake::Mistyped => ("the key", "is mistyped: its check is wrong", "try it again, digit by digit"),
+        Mistake::Short => (
+            "the passphrase",
+            "is too short: whoever reaches the port could guess it",
+            "try 12 characters or more, several words; or a key of `dist-chat key`",
+        ),
+        Mistake::Invite => ("the key", "is an invite", "try `dist-chat join`"),
+    };
+    Failure::new(Exit::Usage, format!("{what} {place} cannot be used"), format!("it {why}"), hint)
+}
+
+fn no_key_given() -> Failure {
+    Failure::new(
+        Exit::Refused,
+        "the room of these files has a key, and none was given",
+        "it is not opened to everybody by accident",
+        "try --key-file FILE, or --ask-key at a terminal\nfor another room: -l --new, or another -p PORT or --data-dir DIR",
+    )
+}
+
+fn another_key(why: Option<&str>) -> Failure {
+    Failure::new(
+        Exit::Refused,
+        "that is not the key of the room of these files",
+        why.unwrap_or("it is not the one that the room had when this node was in it last"),
+        "try that key; where the room has another one by now, join it through a member with -na",
+    )
+}
+
+/// The salt of the room that these are members of.
+async fn salt_of(contacts: &[SocketAddr]) -> Result<[u8; key::SALT_BYTES], Failure> {
+    let refused = |there: &SocketAddr, what: &str, why: &str, hint: &str| {
+        Err(Failure::new(Exit::Refused, format!("the room at {there} {what}"), why, hint))
+    };
+    let mut last = None;
+    for there in contacts.iter().copied() {
+        let answer = tokio::task::spawn_blocking(move || salt::ask(there)).await;
+        match answer.unwrap_or_else(|error| Err(io::Error::other(error))) {
+            Ok(salt::Answer::Salt(salt)) => return Ok(salt),
+            Ok(salt::Answer::Generated) => {
+                let why = "what you gave is a passphrase, the room has a key that the program has drawn";
+                return refused(
+                    &there,
+                    "has another kind of key",
+                    why,
+                    "try that key, or an invite and `dist-chat join`",
+                );
+            }
+            Ok(salt::Answer::Open) => {
+                let why = "you gave a key, so it cannot be the room that you mean";
+                return refused(&there, "is open", why, "try another address, or without the key");
+            }
+            Err(error) => last = Some((there, error)),
+        }
+    }
+    let (there, error) = last.unwrap_or_else(|| (SocketAddr::from(([0; 4], 0)), io::ErrorKind::NotConnected.into()));
+    let why = match error.kind() {
+        io::ErrorKind::InvalidData => {
+            "what listens there does not answer as a dist-chat of this version does".to_owned()
+        }
+        _ => error.to_string(),
+    };
+    Err(Failure::new(
+        Exit::Unreachable,
+        format!("cannot ask {there} for the salt of the room's passphrase"),
+        why,
+        "try another member's address, or an invite and `dist-chat join`",
+    ))
+}
+
+/// Remembers that a room has a key.
+pub fn remember(key: &RoomKey, path: &Path, room: RoomId) {
+    if let Err(error) = store::remember_key(path, room, &KeyMark::of(key)) {
+        complain(format_args!("dist-chat: {} does not remember that the room has a key: {error}", path.display()));
+    }
+}
+
+/// Keeps a key that has let us in.
+pub fn keep(key: &RoomKey, path: &Path) {
+    match file::replace(path, &key.kept()) {
+        Ok(()) => complain(format_args!(
+            "dist-chat: the room's key is now in {}: whoever reads that file can join",
+            path.display()
+        )),
+        Err(error) => complain(format_args!("dist-chat: the room's key is not kept: {}: {error}", path.display())),
+    }
+}
+
+/// What the owner of a node without a key should know, if anything.
+pub fn open_remark(key: Option<&RoomKey>, listens: SocketAddr) -> Option<String> {
+    (key.is_none() && !listens.ip().is_loopback()).then(|| {
+        format!("no key: anybody who reaches {listens} can read and write here (`dist-chat key --help` sets one)")
+    })
+}

@@ -1,0 +1,335 @@
+//! The words and flags of the command line, and what follows from them together.
+
+use std::ffi::OsString;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+use clap::builder::FalseyValueParser;
+use clap::parser::ValueSource;
+use clap::{ArgAction, ArgMatches, Args, Parser, Subcommand};
+
+use super::{Advertise, Chat, Contact, KeyFrom, PORT_DEFAULT, Start, StatusQuery, nothing_to_do};
+use crate::failure::{Exit, Failure};
+use crate::key::{self, tool};
+use crate::ring::Name;
+use crate::ring::limits::{BACKLOG_LINES, BACKLOG_LINES_MAX};
+use crate::{bench, history};
+
+/// The two commands that everything begins with.
+pub const COMMANDS: &str = "  dist-chat -l -a IP -p PORT -n NAME                 create a room
+  dist-chat -a IP -p PORT -n NAME -na IP -np PORT    join through any member";
+
+/// All of `--help`: it fits a terminal of 24 lines and 80 columns.
+pub(super) const HELP: &str = "  dist-chat -l -a IP -p PORT -n NAME                 create a room
+  dist-chat -a IP -p PORT -n NAME -na IP -np PORT    join through any member
+  dist-chat join -n NAME      join with an invite, which is asked for
+  dist-chat [-p PORT]         back into the room that the files hold
+  dist-chat key, invite, status, history, bench --help    more; also -h, -V
+  -l,  --leader               start the room here
+  -a,  --address IP           listen here      [127.0.0.1; joining: what fits]
+       --advertise IP[:PORT]  what others dial [where we listen]
+  -p,  --port PORT            TCP port         [2428]
+  -n,  --name NAME            1 to 32 letters, digits, _ - .  [$USER]
+  -na, --neighbor-address IP  a member's IP or host name; repeat it for more
+  -np, --neighbor-port PORT   its port         [2428]
+       --key-file FILE        the room's key, in a file of mode 0600
+       --ask-key              ask for the room's key at the terminal
+  -v,  --verbose              log lines on stdout too
+       --data-dir DIR         where chat_PORT.log and .db live  [.]
+       --ephemeral            keep nothing on disk
+       --backlog N            show so many old lines  [1000]
+       --daemon               no terminal: ignore stdin, stay until a signal
+       --new                  with -l: a new room, whatever the files hold
+Type a line to say it, //exit to leave. Each flag has a variable of its own in
+the environment: DIST_CHAT_NAME=ann is --name ann; a flag beats it.
+Exit: 0 left, 2 usage, 3 cannot listen, 4 nobody there, 5 refused, 6 files,
+      7 left with lines that nobody has ordered
+";
+
+/// All of `join --help`.
+pub(super) const JOIN_HELP: &str = "  dist-chat join -n NAME          the invite is asked for at the terminal
+  dist-chat join FILE -n NAME     or read from a file that only you can read
+  ... | dist-chat join -n NAME    or from the first line of standard input; the
+                                  other lines are said
+
+`dist-chat invite` makes one where a member runs. It holds the room's key, so
+it is never an argument: others read process lists and shell histories.
+-n, -p, -a, --advertise, -v, --data-dir, --ephemeral, --backlog, --daemon are
+those of `dist-chat --help`.
+
+The key is kept in chat_PORT.key beside the history, mode 0600, so that
+`dist-chat -p PORT` comes back without it being typed (with --ephemeral: not).
+";
+
+#[derive(Parser)]
+#[command(name = "dist-chat", version, override_help = HELP, args_conflicts_with_subcommands = true)]
+pub(super) struct Line {
+    #[command(subcommand)]
+    pub(super) command: Option<Sub>,
+    #[arg(short, long, env = "DIST_CHAT_LEADER", action = ArgAction::SetTrue, value_parser = FalseyValueParser::new())]
+    leader: bool,
+    #[arg(long, env = "DIST_CHAT_NEIGHBOR_ADDRESS", value_name = "IP", value_delimiter = ',')]
+    neighbor_address: Vec<String>,
+    #[arg(long, env = "DIST_CHAT_NEIGHBOR_PORT", value_name = "PORT", value_delimiter = ',')]
+    neighbor_port: Vec<u16>,
+    #[arg(long, env = "DIST_CHAT_KEY_FILE", value_name = "FILE")]
+    key_file: Option<PathBuf>,
+    #[arg(long, env = "DIST_CHAT_ASK_KEY", action = ArgAction::SetTrue, value_parser = FalseyValueParser::new())]
+    ask_key: bool,
+    #[arg(long, env = "DIST_CHAT_NEW", action = ArgAction::SetTrue, value_parser = FalseyValueParser::new())]
+    new: bool,
+    #[command(flatten)]
+    member: Member,
+}
+
+/// What a member can be told however it begins.
+#[derive(Args)]
+struct Member {
+    #[arg(short, long, env = "DIST_CHAT_ADDRESS", value_name = "IP")]
+    address: Option<IpAddr>,
+    #[arg(long, env = "DIST_CHAT_ADVERTISE", value_name = "IP[:PORT]")]
+    advertise: Option<Advertise>,
+    #[arg(short, long, env = "DIST_CHAT_PORT", value_name = "PORT", default_value_t = PORT_DEFAULT)]
+    port: u16,
+    #[arg(short, long, env = "DIST_CHAT_NAME", value_name = "NAME")]
+    name: Option<String>,
+    #[arg(short, long, env = "DIST_CHAT_VERBOSE", action = ArgAction::SetTrue, value_parser = FalseyValueParser::new())]
+    verbose: bool,
+    #[arg(long, env = "DIST_CHAT_DATA_DIR", value_name = "DIR", default_value = ".")]
+    data_dir: PathBuf,
+    #[arg(long, env = "DIST_CHAT_DAEMON", action = ArgAction::SetTrue, value_parser = FalseyValueParser::new())]
+    daemon: bool,
+    #[arg(long, env = "DIST_CHAT_EPHEMERAL", action = ArgAction::SetTrue, value_parser = FalseyValueParser::new())]
+    ephemeral: bool,
+    #[arg(long, env = "DIST_CHAT_BACKLOG", value_name = "N", default_value_t = BACKLOG_LINES,
+          value_parser = clap::value_parser!(u32).range(..=i64::from(BACKLOG_LINES_MAX)))]
+    backlog: u32,
+}
+
+/// Joins with an invite.
+#[derive(Args)]
+pub(super) struct JoinArgs {
+    /// The file that holds the invite.
+    #[arg(value_name = "FILE")]
+    file: Option<PathBuf>,
+    #[command(flatten)]
+    member: Member,
+}
+
+#[derive(Subcommand)]
+pub(super) enum Sub {
+    #[command(override_help = HELP)]
+    Status(StatusQuery),
+    #[command(override_help = history::HELP)]
+    History(history::Args),
+    #[command(override_help = tool::KEY_HELP)]
+    Key(tool::KeyArgs),
+    #[command(override_help = tool::INVITE_HELP)]
+    Invite(tool::InviteArgs),
+    #[command(override_help = JOIN_HELP)]
+    Join(JoinArgs),
+    /// Measures what a room costs, beside bare sockets
+    Bench(bench::Args),
+}
+
+/// The helps that are shown as they stand here.
+pub(super) const HELPS: [&str; 5] = [HELP, history::HELP, tool::KEY_HELP, tool::INVITE_HELP, JOIN_HELP];
+
+/// Variables that nobody reads here, and that people may take for the place of a key.
+const NO_PLACE_FOR_A_KEY: [&str; 6] = ["KEY", "ROOM_KEY", "PASSPHRASE", "PASSWORD", "INVITE", "TOKEN"];
+
+/// A key in the environment, or on the command line, can be read in the process list: such a start is refused. What
+/// stands there is not repeated.
+pub(super) fn refuse_secrets(args: &[OsString], variable: impl Fn(&str) -> bool) -> Result<(), Failure> {
+    let refuse = |what: &str, why: &str, hint: &str| Err(Failure::new(Exit::Usage, what, why, hint));
+    for arg in args.iter().filter_map(|arg| arg.to_str()) {
+        let (flag, value) = arg.split_once('=').unwrap_or((arg, arg));
+        if key::invite::is_one(value) {
+            return refuse(
+                "an invite is never an argument",
+                "process lists show arguments to others, and it is in this shell's history now\n\
+                 where others can read those, the room needs another key",
+                "try `dist-chat join`, which asks for it, or `dist-chat join FILE`",
+            );
+        }
+        if key::is_secret(value) || ["--key", "--passphrase", "--password"].contains(&flag) {
+            return refuse(
+                "a key is never an argument",
+                "process lists show arguments to others, and shells keep them in their history",
+                "try --key-file FILE, or --ask-key to type it",
+            );
+        }
+    }
+    match NO_PLACE_FOR_A_KEY.iter().map(|name| format!("DIST_CHAT_{name}")).find(|name| variable(name)) {
+        Some(name) => refuse(
+            &format!("{name} is no place for a key"),
+            "the environment of a process can be read in /proc, and goes to all of its children",
+            "try DIST_CHAT_KEY_FILE=FILE with a file of mode 0600, and unset that variable",
+        ),
+        None => Ok(()),
+    }
+}
+
+/// `-na` and `-np` are whole tokens. Any other token that begins with `-n` would be read as a name by clap, `-na10.0.0.5`
+/// among them: only `-n NAME` and `-n=NAME` are names here.
+pub(super) fn whole_token(arg: OsString) -> Result<OsString, Failure> {
+    let Some(text) = arg.to_str() else { return Ok(arg) };
+    let Some(rest) = text.strip_prefix("-n") else { return Ok(arg) };
+    let long = match rest {
+        "a" => "--neighbor-address".into(),
+        "p" => "--neighbor-port".into(),
+        rest => match (rest.strip_prefix("a="), rest.strip_prefix("p=")) {
+            (Some(host), _) => format!("--neighbor-address={host}").into(),
+            (_, Some(port)) => format!("--neighbor-port={port}").into(),
+            _ if rest.is_empty() || rest.starts_with('=') => return Ok(arg),
+            _ => {
+                return Err(Failure::new(
+                    Exit::Usage,
+                    format!("what is `{text}`?"),
+                    "-n, -na and -np stand apart from what follows them",
+                    "try `-n NAME`, `-na IP` or `-np PORT`",
+                ));
+            }
+        },
+    };
+    Ok(long)
+}
+
+/// How the person wants to begin. A flag beats the environment, `-l` what stands there of neighbours and the other way
+/// round; two of the same kind contradict each other.
+pub(super) fn way(matches: &ArgMatches) -> Result<Way, Failure> {
+    if matches.subcommand_name().is_some() {
+        return Ok(Way::Return);
+    }
+    let given = |id: &str| matches.value_source(id).filter(|source| *source != ValueSource::DefaultValue);
+    let leader = matches.get_flag("leader").then(|| given("leader")).flatten();
+    match (leader, given("neighbor_address")) {
+        (None, None) => Ok(Way::Return),
+        (Some(_), None) => Ok(Way::Found),
+        (None, Some(_)) => Ok(Way::Join),
+        (Some(ValueSource::CommandLine), Some(ValueSource::EnvVariable)) => Ok(Way::Found),
+        (Some(ValueSource::EnvVariable), Some(ValueSource::CommandLine)) => Ok(Way::Join),
+        (Some(_), Some(_)) => Err(Failure::new(
+            Exit::Usage,
+            "-l and -na contradict each other",
+            "-l starts a room here, -na joins one that is there",
+            "try one of them",
+        )),
+    }
+}
+
+/// See [`way`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    Return,
+    Found,
+    Join,
+}
+
+pub(super) fn chat(line: Line, way: Way, key: KeyFrom) -> Result<Chat, Failure> {
+    let start = match way {
+        Way::Return => Start::Return,
+        Way::Found => Start::Found,
+        Way::Join => Start::Join(contacts(&line.neighbor_address, &line.neighbor_port)?),
+    };
+    if line.new && start != Start::Found {
+        return Err(Failure::new(
+            Exit::Usage,
+            "--new goes with -l",
+            "who joins a room takes that room's history",
+            "try it without --new",
+        ));
+    }
+    if line.member.ephemeral && start == Start::Return {
+        return Err(nothing_to_do());
+    }
+    member(line.member, start, key, line.new)
+}
+
+/// Whom to join, and with which key, the invite says.
+pub(super) fn join(args: JoinArgs) -> Result<Chat, Failure> {
+    member(args.member, Start::Join(Vec::new()), KeyFrom::Invite(args.file), false)
+}
+
+fn member(told: Member, start: Start, key: KeyFrom, new: bool) -> Result<Chat, Failure> {
+    let (name, rename) = match told.name {
+        Some(name) => (parse_name(&name)?, false),
+        None => (default_name(), true),
+    };
+    Ok(Chat {
+        start,
+        key,
+        address: told.address,
+        advertise: told.advertise,
+        port: told.port,
+        name,
+        rename,
+        verbose: told.verbose,
+        data_dir: told.data_dir,
+        daemon: told.daemon,
+        new,
+        ephemeral: told.ephemeral,
+        backlog: told.backlog,
+    })
+}
+
+/// Where the key comes from. A flag beats the environment; both flags contradict each other.
+pub(super) fn key_from(matches: &ArgMatches) -> Result<KeyFrom, Failure> {
+    if matches.subcommand_name().is_some() {
+        return Ok(KeyFrom::Unsaid);
+    }
+    let file = matches.get_one::<PathBuf>("key_file").filter(|file| !file.as_os_str().is_empty());
+    let asked = matches.get_flag("ask_key");
+    let typed = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
+    match (file, asked) {
+        (None, false) => Ok(KeyFrom::Unsaid),
+        (None, true) => Ok(KeyFrom::Asked),
+        (Some(file), false) => Ok(KeyFrom::File(file.clone())),
+        (Some(_), true) if typed("key_file") && typed("ask_key") => Err(Failure::new(
+            Exit::Usage,
+            "--key-file and --ask-key contradict each other",
+            "the key is read from a file or typed",
+            "try one of them",
+        )),
+        (Some(_), true) if typed("ask_key") => Ok(KeyFrom::Asked),
+        (Some(file), true) => Ok(KeyFrom::File(file.clone())),
+    }
+}
+
+fn parse_name(text: &str) -> Result<Name, Failure> {
+    Name::parse(text).map_err(|error| {
+        Failure::new(Exit::Usage, format!("`{text}` cannot be a name"), error.to_string(), "try `-n ann`")
+    })
+}
+
+/// The login name with everything that no name may hold left out; `guest` where nothing is left.
+fn default_name() -> Name {
+    let user = ["USER", "LOGNAME"].into_iter().find_map(|key| std::env::var(key).ok()).unwrap_or_default();
+    let fit: String = user.chars().filter(|c| Name::parse(c.encode_utf8(&mut [0; 4])).is_ok()).take(32).collect();
+    Name::parse(&fit).or_else(|_| Name::parse("guest")).unwrap_or_else(|_| unreachable!("guest is a name"))
+}
+
+/// Pairs each host with the port at its place; the last port serves the hosts that are left. `HOST:PORT` is taken too.
+fn contacts(hosts: &[String], ports: &[u16]) -> Result<Vec<Contact>, Failure> {
+    let mut contacts = Vec::with_capacity(hosts.len());
+    for (place, host) in hosts.iter().enumerate() {
+        let port = ports.get(place).or(ports.last()).copied().unwrap_or(PORT_DEFAULT);
+        let host = host.trim();
+        contacts.push(match (host.parse::<SocketAddr>(), host.parse::<IpAddr>(), host.split_once(':')) {
+            (Ok(address), ..) => Contact { host: address.ip().to_string(), port: address.port() },
+            (_, Ok(_), _) | (.., None) => Contact { host: host.to_owned(), port },
+            (.., Some((name, digits))) => match digits.parse() {
+                Ok(port) => Contact { host: name.to_owned(), port },
+                Err(_) => return Err(bad_contact(host, "what follows the colon is no port")),
+            },
+        });
+    }
+    match contacts.iter().find(|contact| contact.host.is_empty() || contact.port == 0) {
+        Some(contact) => Err(bad_contact(&contact.host, "a host and a port from 1 to 65535 are needed")),
+        None => Ok(contacts),
+    }
+}
+
+fn bad_contact(host: &str, why: &str) -> Failure {
+    Failure::new(Exit::Usage, format!("`{host}` is no neighbor's address"), why, "try `-na 10.0.0.5 -np 2428`")
+}

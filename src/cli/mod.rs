@@ -1,0 +1,220 @@
+//! The command line, and the environment behind it, made into something that can be run.
+//!
+//! [`parse`] gives a [`Request`]; the words and flags themselves are in `line`.
+
+mod line;
+
+use std::ffi::OsString;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory as _, FromArgMatches as _};
+
+use crate::failure::{Exit, Failure};
+use crate::key::{RoomKey, tool};
+use crate::ring::Name;
+use crate::{bench, history};
+pub use line::COMMANDS;
+use line::{HELPS, Line, Sub};
+
+/// The port that is used where none is given: C-H-A-T on a phone.
+pub const PORT_DEFAULT: u16 = 2428;
+
+/// What the person wants.
+#[derive(Clone, Debug)]
+pub enum Request {
+    /// Be a member of a room.
+    Chat(Chat),
+    /// Ask a node that runs here.
+    Status(StatusQuery),
+    /// Ask what was said.
+    History(history::Args),
+    /// Make a key.
+    Key(tool::KeyArgs),
+    /// Make an invite to the room of a node that runs here.
+    Invite(tool::InviteArgs),
+    /// Measure.
+    Bench(bench::Args),
+}
+
+/// Everything that a member's run depends on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chat {
+    /// How it begins.
+    pub start: Start,
+    /// Where the room's key comes from.
+    pub key: KeyFrom,
+    /// Where to listen, if that was said.
+    pub address: Option<IpAddr>,
+    /// What others are told to dial, if that was said.
+    pub advertise: Option<Advertise>,
+    /// The TCP port; zero: any that is free.
+    pub port: u16,
+    /// The name.
+    pub name: Name,
+    /// The name is only a default: another will do where it is taken.
+    pub rename: bool,
+    /// Log lines on standard output too.
+    pub verbose: bool,
+    /// Where the files live.
+    pub data_dir: PathBuf,
+    /// Standard input is not read.
+    pub daemon: bool,
+    /// A new room, whatever the files hold.
+    pub new: bool,
+    /// Nothing is kept on disk.
+    pub ephemeral: bool,
+    /// How many old lines are shown at most to somebody who comes.
+    pub backlog: u32,
+}
+
+/// How a member begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// It goes back to the room that the files remember, through any member of it.
+    Return,
+    /// It creates a room, or reopens the one that the files remember.
+    Found,
+    /// It joins through one of these, tried in turn.
+    Join(Vec<Contact>),
+}
+
+/// Where the room's key comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeyFrom {
+    /// Nothing was said: from the files of earlier runs, or there is none.
+    Unsaid,
+    /// From this file.
+    File(PathBuf),
+    /// It is asked for at the terminal.
+    Asked,
+    /// It is in an invite, and so are the members to join through: in this file, or, where none is named, typed or on
+    /// the first line of standard input.
+    Invite(Option<PathBuf>),
+    /// It was in an invite; `None`: the room is open.
+    Invited(Option<RoomKey>),
+}
+
+/// Where a member is said to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Contact {
+    /// Its IP or host name.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+}
+
+/// What others dial.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Advertise {
+    /// The IP.
+    pub ip: IpAddr,
+    /// The port, where it is not the one we listen on.
+    pub port: Option<u16>,
+}
+
+impl FromStr for Advertise {
+    type Err = String;
+
+    fn from_str(s: &str) -> Result<Self, String> {
+        let (ip, port) = match (s.parse::<SocketAddr>(), s.parse::<IpAddr>()) {
+            (Ok(address), _) => (address.ip(), Some(address.port())),
+            (_, Ok(ip)) => (ip, None),
+            _ => return Err("an IP or IP:PORT is needed, [IP]:PORT for IPv6".to_owned()),
+        };
+        match ip.is_unspecified() || port == Some(0) {
+            true => Err("nobody can dial that".to_owned()),
+            false => Ok(Self { ip, port }),
+        }
+    }
+}
+
+/// Which node is asked, and how its answer is shown.
+#[derive(Clone, Debug, PartialEq, Eq, Args)]
+pub struct StatusQuery {
+    /// Where it listens, or what it advertises.
+    #[arg(short, long, env = "DIST_CHAT_ADDRESS", value_name = "IP")]
+    pub address: Option<IpAddr>,
+    /// Its port.
+    #[arg(short, long, env = "DIST_CHAT_PORT", value_name = "PORT", default_value_t = PORT_DEFAULT)]
+    pub port: u16,
+    /// As one line of JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Why there is nothing to run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Quit {
+    /// This was asked for: to be printed.
+    Print(String),
+    /// The command line makes no sense.
+    Failure(Failure),
+}
+
+impl From<clap::Error> for Quit {
+    fn from(error: clap::Error) -> Self {
+        let text = error.to_string();
+        match error.kind() {
+            // clap trims what stands at its start.
+            ErrorKind::DisplayHelp => {
+                let own = HELPS.into_iter().find(|help| text.trim() == help.trim());
+                Self::Print(own.map_or(text, str::to_owned))
+            }
+            ErrorKind::DisplayVersion => Self::Print(text),
+            _ => Self::Failure(mistake(&text)),
+        }
+    }
+}
+
+/// A mistake found by clap, in the form that all our mistakes have.
+fn mistake(rendered: &str) -> Failure {
+    let said = rendered.split("\n\nUsage:").next().unwrap_or(rendered);
+    let said = said.split("\n\nFor more information").next().unwrap_or(said).trim_start_matches("error: ");
+    let (what, why) = said.split_once('\n').unwrap_or((said, ""));
+    let why: Vec<&str> = why.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    Failure::new(Exit::Usage, what, why.join("\n"), "try `dist-chat --help`")
+}
+
+impl From<Failure> for Quit {
+    fn from(failure: Failure) -> Self {
+        Self::Failure(failure)
+    }
+}
+
+/// Reads the command line, the program's own name first, and the environment.
+///
+/// # Errors
+/// [`Quit`]: there is nothing to run, and why.
+pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Request, Quit> {
+    let args: Vec<OsString> = args.into_iter().collect();
+    line::refuse_secrets(&args, |name| std::env::var_os(name).is_some())?;
+    let args = args.into_iter().map(line::whole_token).collect::<Result<Vec<_>, _>>()?;
+    let mut matches = Line::command().try_get_matches_from(args)?;
+    let (way, key) = (line::way(&matches)?, line::key_from(&matches)?);
+    let line = Line::from_arg_matches_mut(&mut matches)?;
+    match line.command {
+        Some(Sub::Status(query)) => Ok(Request::Status(query)),
+        Some(Sub::History(args)) => Ok(Request::History(args)),
+        Some(Sub::Bench(args)) => Ok(Request::Bench(args)),
+        Some(Sub::Key(args)) => Ok(Request::Key(args)),
+        Some(Sub::Invite(args)) => Ok(Request::Invite(args)),
+        Some(Sub::Join(args)) => Ok(Request::Chat(line::join(args)?)),
+        None => Ok(Request::Chat(line::chat(line, way, key)?)),
+    }
+}
+
+/// Neither `-l` nor `-na`, and no file that remembers a room.
+pub fn nothing_to_do() -> Failure {
+    Failure::new(
+        Exit::Usage,
+        "start a room with -l, or join one with -na",
+        format!("{}\n", COMMANDS.trim_start().replace("\n  ", "\n")),
+        "try `dist-chat --help`",
+    )
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,153 @@
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may fail by panicking")]
+
+use super::line::{HELP, JOIN_HELP};
+use super::*;
+
+fn parse_words(words: &str) -> Result<Request, Quit> {
+    parse(std::iter::once("dist-chat").chain(words.split_whitespace()).map(OsString::from))
+}
+
+fn chat_of(words: &str) -> Chat {
+    match parse_words(words) {
+        Ok(Request::Chat(chat)) => chat,
+        other => panic!("{words}: {other:?}"),
+    }
+}
+
+fn contact(host: &str, port: u16) -> Contact {
+    Contact { host: host.to_owned(), port }
+}
+
+#[test]
+fn a_room_is_created() {
+    let chat = chat_of("-l -a 10.0.0.5 -p 5001 -n ann");
+    assert_eq!(chat.start, Start::Found);
+    assert_eq!((chat.address, chat.port), (Some([10, 0, 0, 5].into()), 5001));
+    assert_eq!((chat.name.as_str(), chat.rename), ("ann", false));
+    assert_eq!(chat_of("-l -n ann").port, PORT_DEFAULT);
+}
+
+#[test]
+fn neighbours_are_whole_tokens() {
+    let one = Start::Join(vec![contact("10.0.0.5", 5001)]);
+    assert_eq!(chat_of("-n ann -na 10.0.0.5 -np 5001").start, one);
+    assert_eq!(chat_of("-n=ann -na=10.0.0.5 -np=5001").start, one);
+    assert_eq!(chat_of("--name ann --neighbor-address 10.0.0.5 --neighbor-port 5001").start, one);
+    assert_eq!(chat_of("-n ann -na 10.0.0.5:5001").start, one);
+    assert_eq!(chat_of("-na host").start, Start::Join(vec![contact("host", PORT_DEFAULT)]));
+    assert_eq!(chat_of("-na ::1 -np 7").start, Start::Join(vec![contact("::1", 7)]));
+    assert_eq!(chat_of("-na [::1]:8").start, Start::Join(vec![contact("::1", 8)]));
+}
+
+#[test]
+fn neighbours_may_be_several() {
+    let both = vec![contact("a", 1), contact("b", 2), contact("c", 2)];
+    assert_eq!(chat_of("-na a -np 1 -na b -np 2 -na c").start, Start::Join(both));
+}
+
+#[test]
+fn glued_names_are_refused() {
+    for words in ["-na10.0.0.5", "-nann", "-l -npeter", "-l -n= ", "-na= ", "-na a:b", "-na x -np 0", "-l -n a/b"] {
+        assert!(parse_words(words).is_err(), "{words}");
+    }
+}
+
+#[test]
+fn one_of_the_two_commands_is_needed() {
+    assert_eq!(chat_of("-n ann").start, Start::Return);
+    for (words, what) in
+        [("-n ann --ephemeral", "start a room"), ("-l -na 10.0.0.5", "contradict"), ("--new -na x", "--new")]
+    {
+        match parse_words(words) {
+            Err(Quit::Failure(failure)) => {
+                assert_eq!(failure.exit, Exit::Usage);
+                assert!(failure.what.contains(what), "{failure}");
+            }
+            other => panic!("{words}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn status_has_flags_of_its_own() {
+    let query = StatusQuery { address: Some([127, 0, 0, 1].into()), port: 5001, json: true };
+    assert!(matches!(parse_words("status -a 127.0.0.1 -p 5001 --json"), Ok(Request::Status(q)) if q == query));
+}
+
+#[test]
+fn history_has_flags_of_its_own() {
+    let Ok(Request::History(args)) = parse_words("history -p 5001 -n 20 --grep -x --since 2h --json") else { panic!() };
+    assert_eq!((args.port, args.lines, args.json), (5001, Some(20), true));
+    assert_eq!((args.grep.as_deref(), args.since.as_deref()), (Some("-x"), Some("2h")));
+    for words in ["history -n x", "history ann", "history --from"] {
+        assert!(matches!(parse_words(words), Err(Quit::Failure(failure)) if failure.exit == Exit::Usage), "{words}");
+    }
+    assert_eq!(parse_words("history --help").unwrap_err(), Quit::Print(history::HELP.to_owned()));
+}
+
+#[test]
+fn advertised_addresses() {
+    let of = |text: &str| text.parse::<Advertise>();
+    assert_eq!(of("1.2.3.4:5").unwrap(), Advertise { ip: [1, 2, 3, 4].into(), port: Some(5) });
+    assert_eq!(of("::1").unwrap().port, None);
+    for bad in ["0.0.0.0", "::", "1.2.3.4:0", "host", "1.2.3.4:"] {
+        assert!(of(bad).is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn help_fits_a_screen_and_names_every_flag() {
+    assert!(HELP.starts_with(COMMANDS));
+    assert!(HELP.lines().count() <= 24, "{} lines", HELP.lines().count());
+    assert!(HELP.lines().all(|line| line.chars().count() < 80));
+    for arg in Line::command().get_arguments() {
+        let long = arg.get_long().unwrap();
+        assert!(HELP.contains(&format!("--{long}")), "{long}");
+    }
+}
+
+#[test]
+fn a_key_comes_from_a_file_or_a_person() {
+    assert_eq!(chat_of("-l").key, KeyFrom::Unsaid);
+    assert_eq!(chat_of("-l --key-file room.key").key, KeyFrom::File("room.key".into()));
+    assert_eq!(chat_of("-na x --ask-key").key, KeyFrom::Asked);
+    assert!(parse_words("-l --ask-key --key-file room.key").is_err());
+}
+
+#[test]
+fn joining_with_an_invite_has_a_members_flags() {
+    let chat = chat_of("join token.txt -p 5001 -n ann -a 10.0.0.5 --daemon");
+    assert_eq!((chat.key, chat.start), (KeyFrom::Invite(Some("token.txt".into())), Start::Join(Vec::new())));
+    assert_eq!((chat.port, chat.name.as_str(), chat.daemon), (5001, "ann", true));
+    assert_eq!(chat_of("join").key, KeyFrom::Invite(None));
+    for words in ["join -l", "join -na x", "join a b", "join --key-file f", "-l join"] {
+        assert!(parse_words(words).is_err(), "{words}");
+    }
+    assert!(JOIN_HELP.lines().count() <= 24 && JOIN_HELP.lines().all(|line| line.chars().count() < 80));
+}
+
+#[test]
+fn a_secret_on_the_command_line_is_refused_and_not_repeated() {
+    let key = crate::key::generated::fresh().unwrap();
+    let kept = RoomKey::new([7; 32], None).kept();
+    let token = crate::key::invite::Invite { addresses: vec![([10, 0, 0, 5], 2428).into()], key: None }.token();
+    for secret in [&*key, &*key.to_uppercase(), &*kept, &*token, "dcinvite7damaged"] {
+        for words in ["", "join ", "--key-file ", "--key-file=", "-n ", "key ", "-l --key=", "--nonsense="] {
+            let Err(Quit::Failure(failure)) = parse_words(&format!("{words}{secret}")) else { panic!("{words}") };
+            assert_eq!(failure.exit, Exit::Usage);
+            assert!(failure.what.contains("never an argument"), "{failure}");
+            assert!(!failure.to_string().contains(secret), "{failure}");
+        }
+    }
+    let Err(Quit::Failure(failure)) = parse_words("-l --key hush-hush-hush") else { panic!() };
+    assert!(!failure.to_string().contains("hush"), "{failure}");
+}
+
+#[test]
+fn a_secret_in_the_environment_is_refused() {
+    let refused = |set: &str| line::refuse_secrets(&[], |name| name == set);
+    for set in ["DIST_CHAT_KEY", "DIST_CHAT_PASSPHRASE", "DIST_CHAT_INVITE"] {
+        assert!(refused(set).unwrap_err().hint.contains("DIST_CHAT_KEY_FILE"), "{set}");
+    }
+    assert_eq!(refused("DIST_CHAT_KEY_FILE"), Ok(()));
+}

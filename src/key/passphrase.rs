@@ -1,0 +1,59 @@
+//! A passphrase of people's own, made into a key with Argon2id (RFC 9106).
+//!
+//! The salt is the room's, drawn when the room is opened with the passphrase. It is no secret.
+
+use anyhow::anyhow;
+use argon2::{Algorithm, Argon2, Params, Version};
+use zeroize::Zeroizing;
+
+use super::{PSK_BYTES, RoomKey, SALT_BYTES};
+
+/// Characters of the shortest passphrase.
+pub const CHARS_MIN: usize = 12;
+/// Memory that each guess needs: 64 MiB, as RFC 9106 recommends where memory is scarce.
+pub const MEMORY_KIB: u32 = 64 * 1024;
+/// How often each guess goes through that memory.
+pub const PASSES: u32 = 3;
+/// How many processors can share the work of one guess.
+pub const LANES: u32 = 1;
+
+/// A new salt.
+///
+/// # Errors
+/// The system gives no random numbers.
+pub fn fresh_salt() -> anyhow::Result<[u8; SALT_BYTES]> {
+    let mut salt = [0; SALT_BYTES];
+    getrandom::fill(&mut salt).map_err(|error| anyhow!("no random numbers: {error}"))?;
+    Ok(salt)
+}
+
+/// The key of the room with this salt. Takes a moment and [`MEMORY_KIB`].
+///
+/// # Errors
+/// None that is known of, with the parameters above.
+pub fn key(passphrase: &str, salt: [u8; SALT_BYTES]) -> anyhow::Result<RoomKey> {
+    let wrong = |error| anyhow!("Argon2: {error}");
+    let params = Params::new(MEMORY_KIB, PASSES, LANES, Some(PSK_BYTES)).map_err(wrong)?;
+    let mut psk = Zeroizing::new([0; PSK_BYTES]);
+    let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+    argon2.hash_password_into(passphrase.as_bytes(), &salt, &mut *psk).map_err(wrong)?;
+    Ok(RoomKey::new(*psk, Some(salt)))
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
+
+    use super::*;
+    use crate::text;
+
+    /// What is made of a passphrase must stay the same: a room's members may run different programs.
+    #[test]
+    fn the_same_passphrase_and_salt_make_the_same_key() {
+        let made = key("correct horse battery staple", [7; SALT_BYTES]).unwrap();
+        assert_eq!(text::hex(made.psk()), "6ad10af97f1744119bd7135c85121dc589794f9c5d646200b8ad4d6becf15084");
+        assert_eq!(made.salt(), Some([7; SALT_BYTES]));
+        assert_ne!(key("correct horse battery staple", [8; SALT_BYTES]).unwrap().psk(), made.psk());
+        assert_ne!(key("Correct horse battery staple", [7; SALT_BYTES]).unwrap().psk(), made.psk());
+    }
+}

@@ -1,0 +1,157 @@
+//! The salt of a room, asked of a member in clear before anything else: who has only the passphrase cannot make the key
+//! without it. It is no secret; what its being asked in clear costs is told in the manual.
+//!
+//! ```text
+//!   asker:   dist-chat 2 salt
+//!   member:  dist-chat 2 salt 00112233445566778899aabbccddeeff     the salt
+//!            dist-chat 2 salt none                                 there is a key, but it is no passphrase
+//!            dist-chat 2 open                                      there is no key
+//! ```
+
+use std::fmt;
+use std::io::{self, Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::str::FromStr;
+use std::time::{Duration, Instant};
+
+use super::{RoomKey, SALT_BYTES};
+use crate::ring::limits::PROTOCOL_VERSION;
+use crate::text;
+
+/// The longest that one member may take to connect and to answer.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// Bytes of the longest answer.
+const ANSWER_BYTES_MAX: u64 = 128;
+
+/// What a member is asked, with the line's end.
+pub fn question() -> String {
+    format!("dist-chat {PROTOCOL_VERSION} salt\n")
+}
+
+/// What a member answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// The room's key is a passphrase, with this salt.
+    Salt([u8; SALT_BYTES]),
+    /// The room's key is no passphrase.
+    Generated,
+    /// The room has no key.
+    Open,
+}
+
+impl Answer {
+    /// What a member of a room with this key answers.
+    pub fn of(key: Option<&RoomKey>) -> Self {
+        match key {
+            None => Self::Open,
+            Some(key) => key.salt().map_or(Self::Generated, Self::Salt),
+        }
+    }
+}
+
+/// Without the line's end.
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "dist-chat {PROTOCOL_VERSION} ")?;
+        match self {
+            Self::Salt(salt) => write!(f, "salt {}", text::hex(salt)),
+            Self::Generated => f.write_str("salt none"),
+            Self::Open => f.write_str("open"),
+        }
+    }
+}
+
+impl FromStr for Answer {
+    type Err = ();
+
+    fn from_str(line: &str) -> Result<Self, ()> {
+        let rest = line.strip_prefix(&format!("dist-chat {PROTOCOL_VERSION} ")).ok_or(())?;
+        match (rest, rest.strip_prefix("salt ")) {
+            ("open", _) => Ok(Self::Open),
+            ("salt none", _) => Ok(Self::Generated),
+            (_, Some(digits)) => text::unhex(digits).map(Self::Salt).ok_or(()),
+            _ => Err(()),
+        }
+    }
+}
+
+/// Asks a member.
+///
+/// # Errors
+/// Nobody is there, or what is there does not answer this in time.
+pub fn ask(there: SocketAddr) -> io::Result<Answer> {
+    let until = Instant::now() + PATIENCE;
+    let left = || match until.saturating_duration_since(Instant::now()) {
+        Duration::ZERO => Err(io::Error::from(io::ErrorKind::TimedOut)),
+        left => Ok(left),
+    };
+    let mut stream = TcpStream::connect_timeout(&there, left()?)?;
+    stream.set_write_timeout(Some(left()?))?;
+    stream.write_all(question().as_bytes())?;
+    let mut answer = Vec::new();
+    let mut byte = [0];
+    while answer.len() as u64 <= ANSWER_BYTES_MAX {
+        stream.set_read_timeout(Some(left()?))?;
+        match stream.read(&mut byte)? {
+            0 => break,
+            _ if byte == *b"\n" => {
+                let line = std::str::from_utf8(&answer).map_err(|_| io::ErrorKind::InvalidData)?;
+                return line.parse().map_err(|()| io::ErrorKind::InvalidData.into());
+            }
+            _ => answer.extend(byte),
+        }
+    }
+    Err(io::ErrorKind::InvalidData.into())
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
+
+    use std::io::{BufRead as _, BufReader};
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn every_answer_is_read_back() {
+        for answer in [Answer::Salt([0xa5; SALT_BYTES]), Answer::Generated, Answer::Open] {
+            assert_eq!(answer.to_string().parse(), Ok(answer));
+        }
+        for other in ["", "open", "dist-chat 2000 open", &format!("dist-chat {PROTOCOL_VERSION} salt 00")] {
+            assert_eq!(other.parse::<Answer>(), Err(()), "{other}");
+        }
+    }
+
+    #[test]
+    fn what_a_room_answers_follows_from_its_key() {
+        assert_eq!(Answer::of(None), Answer::Open);
+        assert_eq!(Answer::of(Some(&RoomKey::new([1; 32], None))), Answer::Generated);
+        assert_eq!(Answer::of(Some(&RoomKey::new([1; 32], Some([2; 16])))), Answer::Salt([2; 16]));
+    }
+
+    /// What a member says that is asked once, and what comes of it.
+    fn asked(says: &'static [u8]) -> io::Result<Answer> {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let there = listener.local_addr().unwrap();
+        let member = std::thread::spawn(move || {
+            let (stream, _) = listener.accept().unwrap();
+            let mut line = String::new();
+            BufReader::new(&stream).read_line(&mut line).unwrap();
+            let _ = (&stream).write_all(says);
+            line
+        });
+        let answer = ask(there);
+        assert_eq!(member.join().unwrap(), question());
+        answer
+    }
+
+    #[test]
+    fn a_member_is_asked_over_the_network() {
+        let says = format!("{}\nmore", Answer::Salt([3; 16])).leak().as_bytes();
+        assert_eq!(asked(says).unwrap(), Answer::Salt([3; 16]));
+        assert_eq!(asked(b"").unwrap_err().kind(), io::ErrorKind::InvalidData);
+        assert_eq!(asked(b"HTTP/1.1 400 Bad Request\r\n").unwrap_err().kind(), io::ErrorKind::InvalidData);
+        assert_eq!(asked(&[b'x'; 4096]).unwrap_err().kind(), io::ErrorKind::InvalidData);
+    }
+}

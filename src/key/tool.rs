@@ -1,0 +1,195 @@
+//! `dist-chat key` and `dist-chat invite`.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+use qrcode::render::unicode::Dense1x2;
+use qrcode::{EcLevel, QrCode};
+use rustix::termios::{isatty, tcgetwinsize};
+use zeroize::Zeroizing;
+
+use super::invite::{ADDRESSES_MAX, Invite};
+use super::{file, generated};
+use crate::cli::PORT_DEFAULT;
+use crate::failure::{Exit, Failure, complain};
+use crate::status::client::{self, Node};
+use crate::status::report::Report;
+
+/// All of `key --help`.
+pub const KEY_HELP: &str = "  dist-chat key room.key    a new key into a new file that only you can read
+  dist-chat key             a new key on standard output
+
+Then `dist-chat -l --key-file room.key` opens a room that nobody enters without
+it, and `dist-chat invite` makes one word of the room's addresses and its key.
+A shell's `dist-chat key > room.key` makes a file that others may be able to
+read: it is refused until you `chmod 600` it.
+
+A key has 160 random bits, and four digits that tell a slip of the finger. It
+is read in upper and lower case alike, with its hyphens or without. It is never
+an argument: process lists and shell histories are read by others.
+Exit: 0, 6 there is such a file already, or it cannot be written
+";
+
+/// All of `invite --help`.
+pub const INVITE_HELP: &str = "  dist-chat invite [-p PORT]       one word: where the room is, and its key
+  dist-chat invite [-p PORT] --qr  the same as a picture
+
+  -p, --port PORT    the port of a node of yours that runs here  [2428]
+  -a, --address IP   its address, where several nodes have that port
+      --qr           draw it, for a camera
+
+Whoever has the invite can join: pass it on as you would the key itself, even
+where the key is a passphrase. `dist-chat join` takes it. The invite of an open
+room holds addresses only.
+Exit: 0, 2 usage, 4 no node there, 5 it is in no room yet
+";
+
+/// Where a new key goes.
+#[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
+pub struct KeyArgs {
+    /// A file that is not there yet; standard output where none is named.
+    #[arg(value_name = "FILE")]
+    pub file: Option<PathBuf>,
+}
+
+/// Which node's room, and how the invite is shown.
+#[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
+pub struct InviteArgs {
+    /// Where the node listens, or what it advertises.
+    #[arg(short, long, env = "DIST_CHAT_ADDRESS", value_name = "IP")]
+    pub address: Option<IpAddr>,
+    /// Its port.
+    #[arg(short, long, env = "DIST_CHAT_PORT", value_name = "PORT", default_value_t = PORT_DEFAULT)]
+    pub port: u16,
+    /// As a picture.
+    #[arg(long)]
+    pub qr: bool,
+}
+
+/// A new key: what is to be printed of it.
+///
+/// # Errors
+/// It cannot be written to the file that was named.
+pub fn key(args: &KeyArgs) -> Result<Zeroizing<String>, Failure> {
+    let mut key = generated::fresh()?;
+    match &args.file {
+        Some(path) => {
+            file::create(path, &key)?;
+            Ok(Zeroizing::default())
+        }
+        None => {
+            key.push('\n');
+            Ok(key)
+        }
+    }
+}
+
+/// An invite to the room of a node that runs here: what is to be printed.
+///
+/// # Errors
+/// No such node answers, or it is in no room.
+pub fn invite(args: &InviteArgs) -> Result<Zeroizing<String>, Failure> {
+    let Node { report, listens } = client::find(args.address, args.port)?;
+    let key = client::ask_key(listens).map_err(|error| {
+        Failure::new(
+            Exit::Unreachable,
+            format!("the node at {listens} does not tell its key"),
+            error.to_string(),
+            "try again; `dist-chat --version` tells whether this program and that one are the same",
+        )
+    })?;
+    if report.room.is_none() {
+        return Err(Failure::new(
+            Exit::Refused,
+            format!("{}({}) is in no room yet", report.name, report.address),
+            "it is looking for its room",
+            "try again when it is in",
+        ));
+    }
+    let addresses = addresses(&report);
+    if addresses.iter().all(|address| address.ip().is_loopback()) {
+        complain("dist-chat: only who is on this machine can use it: the room is on a loopback address");
+    }
+    let mut said = Invite { addresses, key }.token();
+    if args.qr {
+        said = picture(&said)?;
+    }
+    said.push('\n');
+    Ok(said)
+}
+
+/// Whom to join through: the node itself, the leader, others; loopback only where there is nothing else.
+fn addresses(report: &Report) -> Vec<SocketAddr> {
+    let members = report.members.iter().map(|member| member.address);
+    let mut all: Vec<SocketAddr> = Vec::new();
+    for uid in [report.address].into_iter().chain(report.leader).chain(members) {
+        if !all.contains(&uid.0) {
+            all.push(uid.0);
+        }
+    }
+    if all.iter().any(|address| !address.ip().is_loopback()) {
+        all.retain(|address| !address.ip().is_loopback());
+    }
+    all.truncate(ADDRESSES_MAX);
+    all
+}
+
+/// Columns of a terminal where they are not known.
+const COLUMNS: usize = 80;
+
+/// The token drawn with half blocks, and itself.
+fn picture(token: &str) -> Result<Zeroizing<String>, Failure> {
+    // Capitals and digits alone take less room.
+    let capitals = Zeroizing::new(token.to_uppercase());
+    let code = QrCode::with_error_correction_level(capitals.as_bytes(), EcLevel::L);
+    let code = code.map_err(|error| Failure::from(anyhow::anyhow!("no picture: {error}")))?;
+    let drawn = Zeroizing::new(code.render::<Dense1x2>().build());
+    let width = drawn.lines().map(|line| line.chars().count()).max().unwrap_or_default();
+    let terminal = isatty(io::stdout());
+    let columns = match tcgetwinsize(io::stdout()) {
+        Ok(size) if terminal && size.ws_col > 0 => size.ws_col.into(),
+        Ok(_) | Err(_) => COLUMNS,
+    };
+    let mut said = Zeroizing::new(String::new());
+    if width > columns {
+        complain(format_args!("dist-chat: the picture needs {width} columns, and there are {columns}"));
+    } else {
+        for line in drawn.lines() {
+            match terminal {
+                // Black on white, whatever the terminal's own colours are.
+                true => said.extend(["\x1b[30;107m", line, "\x1b[0m\n"]),
+                false => said.extend([line, "\n"]),
+            }
+        }
+    }
+    said.push_str(token);
+    Ok(said)
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
+
+    use super::*;
+    use crate::key::RoomKey;
+
+    #[test]
+    fn every_help_fits_a_screen() {
+        for help in [KEY_HELP, INVITE_HELP] {
+            assert!(help.lines().count() <= 24 && help.lines().all(|line| line.chars().count() < 80), "{help}");
+        }
+    }
+
+    #[test]
+    fn the_largest_invite_fits_eighty_columns() {
+        let addresses = vec!["[2001:db8:1234:5678:9abc:def0:1234:5678]:65535".parse().unwrap(); ADDRESSES_MAX];
+        let token = Invite { addresses, key: Some(RoomKey::new([0xa5; 32], Some([0x5a; 16]))) }.token();
+        let drawn = picture(&token).unwrap();
+        let lines: Vec<&str> = drawn.lines().collect();
+        let (last, picture) = lines.split_last().unwrap();
+        assert_eq!(*last, *token);
+        assert!(picture.len() > 20 && picture.iter().all(|line| line.chars().count() <= COLUMNS), "{}", *drawn);
+        assert!(drawn.contains('█'));
+    }
+}

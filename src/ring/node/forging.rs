@@ -1,0 +1,60 @@
+//! Whoever hands on what nobody has said is out.
+//!
+//! A member that forges a line is met by its leader; a leader that alters one, or makes one up, by everybody. Who passes
+//! frames on for others has looked through them, so whose connection it came over is at fault. From then on this node
+//! has nothing to do with that author, and a leader says so in the log. (Where links prove nothing, in a room without a
+//! key, an author is what it says it is: there the forger comes back under another.)
+
+use super::Node;
+use super::phase::Phase;
+use crate::ring::entry::{Member, Note};
+use crate::ring::frame::{Hello, Refusal};
+use crate::ring::id::{ConnId, Name, Uid};
+use crate::ring::limits::CONVICTS_MAX;
+use crate::ring::seal::Forged;
+use crate::ring::{Event, Record};
+
+impl Node {
+    /// Lines have come that their author has not said.
+    pub(super) fn on_forged(&mut self, conn: ConnId, forged: &Forged) {
+        let Some(Hello { uid, author, .. }) = self.links.peer(conn).cloned() else {
+            return self.misbehaved(conn, "hands on what nobody has said");
+        };
+        let known = self.log.summary().view.get(uid).filter(|member| member.author == author).cloned();
+        let member = known.clone().unwrap_or_else(|| Member { uid, name: Name::unknown(), author });
+        if self.convicts.len() < CONVICTS_MAX {
+            self.convicts.insert(author, Some(uid));
+        }
+        self.event(Event::Forged { by: member, of: forged.name.clone() });
+        if let Some(seek) = self.seek_mut() {
+            seek.gone.insert(uid);
+        }
+        if self.book.forget(uid) {
+            self.save(Record::Forget(uid));
+        }
+        self.refuse(conn, Refusal::Forger, "hands on what nobody has said");
+        for other in self.links.of_author(author) {
+            self.close(other);
+        }
+        let leads = matches!(&self.phase, Phase::Leading(leading) if leading.retiring.is_none());
+        if known.is_some() && leads {
+            if let Phase::Leading(leading) = &mut self.phase {
+                leading.absent.remove(&uid);
+            }
+            self.note(Note::Forged { uid, of: forged.name.clone() });
+        }
+    }
+
+    /// Nothing is to be had from who is there.
+    pub(super) fn is_shunned(&self, uid: Uid) -> bool {
+        !self.convicts.is_empty() && self.convicts.values().any(|&at| at == Some(uid))
+    }
+
+    /// Why this one may not speak here.
+    pub(super) fn shut_out(&self, hello: &Hello) -> Option<Refusal> {
+        if self.convicts.contains_key(&hello.author) {
+            return Some(Refusal::Forger);
+        }
+        self.log.summary().rules.banned(hello.author).cloned().map(Refusal::Banned)
+    }
+}

@@ -1,0 +1,181 @@
+//! A room defends itself: members put others out, by lines in the log like any other.
+
+use std::sync::Arc;
+
+use super::Node;
+use super::phase::Phase;
+use crate::ring::entry::{Act, Entry, Line, Member, Subject};
+use crate::ring::frame::{Frame, Refusal, Verdict};
+use crate::ring::id::{AuthorId, ConnId, Digest, Index};
+use crate::ring::rules::Effect;
+use crate::ring::seal::seal;
+use crate::ring::{Event, Order, Stop, Unable, Verb};
+
+/// Digits of an author's id that are enough to mean it, where only one begins with them.
+const AUTHOR_DIGITS_MIN: usize = 8;
+
+impl Node {
+    /// Somebody wants something done to another.
+    pub(super) fn on_order(&mut self, order: Order) {
+        let Order { verb, whom, text } = order;
+        if self.leaving.is_some() || self.room.is_none() || self.outbox_room() == 0 {
+            return self.event(Event::NotTaken(text));
+        }
+        if !self.log.summary().rules.may(self.key.author) {
+            return self.event(Event::Unable(Unable::NotModerator));
+        }
+        match self.subject(verb, &whom) {
+            Some(subject) => {
+                let act = match verb {
+                    Verb::Kick => Act::Kick(subject),
+                    Verb::Ban => Act::Ban(subject),
+                    Verb::Unban => Act::Unban(subject),
+                };
+                let line = self.line(text, Some(act));
+                self.submit(vec![line]);
+            }
+            None => self.event(Event::Unable(Unable::Nobody(whom))),
+        }
+    }
+
+    /// The room is to have another key: this is its hash.
+    pub(super) fn on_rekey(&mut self, key: Digest, text: crate::ring::Text) {
+        if self.leaving.is_some() || self.room.is_none() || self.outbox_room() == 0 {
+            return self.event(Event::NotTaken(text));
+        }
+        if !self.log.summary().rules.may(self.key.author) {
+            return self.event(Event::Unable(Unable::NotModerator));
+        }
+        let line = self.line(text, Some(Act::Rekey(key)));
+        self.submit(vec![line]);
+    }
+
+    /// The first line of a room that only some may moderate: those, and who founds it.
+    pub(super) fn found_moderated(&mut self) {
+        let (Some(room), 0) = (self.room, self.log.summary().lines) else { return };
+        if self.moderators.is_empty() {
+            return;
+        }
+        let mut authors = std::mem::take(&mut self.moderators);
+        authors.push(self.key.author);
+        authors.sort_unstable();
+        authors.dedup();
+        let names: Vec<String> = authors.iter().map(AuthorId::short).collect();
+        let Ok(text) = crate::ring::Text::parse(&format!("/moderators {}", names.join(","))) else { return };
+        let mut lines = [self.line(text, Some(Act::Moderators(authors)))];
+        seal(room, &mut lines, &*self.hand.0);
+        self.order(lines.into_iter().map(Arc::new).collect());
+    }
+
+    /// Whom a name or an author's id means: a member, one that was lost, or one that is banned.
+    fn subject(&self, verb: Verb, whom: &str) -> Option<Subject> {
+        let summary = self.log.summary();
+        let folded = whom.to_lowercase();
+        let here = summary.view.members().map(|member| (&member.name, member.author));
+        let named = here.chain(summary.view.lost()).find(|(name, _)| name.folded() == folded);
+        if let Some((name, author)) = named.filter(|_| verb != Verb::Unban) {
+            return Some(Subject { author, name: Some(name.clone()) });
+        }
+        if !folded.bytes().all(|digit| digit.is_ascii_hexdigit()) || folded.len() < AUTHOR_DIGITS_MIN {
+            return None;
+        }
+        let known = summary.watermarks.keys().map(|key| key.author);
+        let known = known.chain(summary.rules.all_banned().map(|(author, _)| author));
+        let known = known.chain(summary.view.members().map(|member| member.author));
+        let mut meant: Vec<AuthorId> = known.filter(|author| author.to_string().starts_with(&folded)).collect();
+        meant.extend(AuthorId::parse(&folded));
+        meant.sort_unstable();
+        meant.dedup();
+        match meant[..] {
+            [author] => {
+                let name = summary.view.members().find(|member| member.author == author).map(|m| m.name.clone());
+                Some(Subject { author, name })
+            }
+            _ => None,
+        }
+    }
+
+    /// What a line is going to do, and to whom: asked before it stands.
+    pub(super) fn effect_of(&self, line: &Line) -> Option<(Effect, Vec<Member>)> {
+        line.act.as_ref()?;
+        let summary = self.log.summary();
+        let effect = summary.rules.effect(line, summary.lines == 0);
+        let concerned = match &effect {
+            Effect::Out { subject, .. } => {
+                summary.view.members().filter(|member| member.author == subject.author).cloned().collect()
+            }
+            _ => Vec::new(),
+        };
+        Some((effect, concerned))
+    }
+
+    /// A line that does something has got its place.
+    pub(super) fn take_effect(&mut self, entry: &Entry, effect: Effect, concerned: Vec<Member>) {
+        let Some(line) = entry.line() else { return };
+        let news = entry.index > self.show_after;
+        let by = line.name.clone();
+        match effect {
+            Effect::Out { subject, banned } => {
+                self.ring_changed = true;
+                for member in &concerned {
+                    self.book.set_left(member.uid, true);
+                    if news {
+                        self.event(Event::Out { member: member.clone(), by: by.clone(), banned });
+                    }
+                }
+                self.put_out(entry.index, &subject, banned, &Verdict::of(line));
+            }
+            Effect::NotAllowed if news => self.event(Event::NotAllowed { by }),
+            Effect::Rekeyed(key) => {
+                if news {
+                    self.event(Event::Rekeyed { by, key });
+                }
+            }
+            Effect::None | Effect::NotAllowed | Effect::Back(_) | Effect::Moderated => {}
+        }
+    }
+
+    fn put_out(&mut self, index: Index, subject: &Subject, banned: bool, verdict: &Verdict) {
+        let refusal = match banned {
+            true => Refusal::Banned(verdict.clone()),
+            false => Refusal::Kicked(verdict.clone()),
+        };
+        if subject.author == self.key.author {
+            // What stood there when I came (again) is past.
+            if index > self.judged_after {
+                self.sentence = Some(refusal);
+            }
+            return;
+        }
+        let mut conns: Vec<ConnId> = match (banned, &self.phase) {
+            (true, _) => self.links.of_author(subject.author),
+            (false, Phase::Leading(leading)) => leading.followers.values().map(|follower| follower.conn).collect(),
+            (false, _) => Vec::new(),
+        };
+        conns.retain(|&conn| self.links.peer(conn).is_some_and(|peer| peer.author == subject.author));
+        for conn in conns {
+            self.send(conn, Frame::Refuse(refusal.clone()));
+            self.close(conn);
+        }
+        let view = &self.log.summary().view;
+        if let Phase::Leading(leading) = &mut self.phase {
+            leading.absent.retain(|&uid, _| view.contains(uid));
+        }
+    }
+
+    /// I was put out: I go; a leader hands the room over first.
+    pub(super) fn serve_sentence(&mut self) {
+        if self.sentence.is_none() || self.leaving.is_some() {
+            return;
+        }
+        match &self.phase {
+            Phase::Leading(_) => self.on_leave(),
+            Phase::Gone => {}
+            _ => {
+                if let Some(refusal) = self.sentence.take() {
+                    self.stop(Stop::Refused(refusal));
+                }
+            }
+        }
+    }
+}

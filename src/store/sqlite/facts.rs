@@ -1,0 +1,22 @@
+//! What a node knows beside the content of its rooms: one text for each fact.
+
+use rusqlite::{Connection, OptionalExtension as _};
+
+use super::Error;
+use crate::ring::RoomId;
+
+/// The fact that a room has a key. It is never taken back: a room that had a key is not opened without one.
+pub fn key_of(room: RoomId) -> String {
+    format!("key of {room}")
+}
+
+pub fn read(db: &Connection, key: &str) -> Result<Option<String>, Error> {
+    Ok(db.query_row("SELECT value FROM node WHERE key = ?1", [key], |row| row.get(0)).optional()?)
+}
+
+pub fn write(db: &Connection, key: &str, value: &str) -> Result<(), Error> {
+    if read(db, key)?.as_deref() != Some(value) {
+        db.execute("REPLACE INTO node (key, value) VALUES (?1, ?2)", [key, value])?;
+    }
+    Ok(())
+}

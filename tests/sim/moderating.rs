@@ -1,0 +1,162 @@
+//! A room defends itself: who is put out goes, who is banned stays out, and all agree since it stands in the log.
+
+use dist_chat::ring::{AuthorId, Event, Input, Order, Refusal, Role, Start, Stop, Text, Unable, Verb};
+
+use crate::settle::{settle, whole_within};
+use crate::world::actions::Rewind;
+use crate::world::{MS, SECOND, World, name};
+
+fn room(hosts: usize, moderators: &[AuthorId]) -> World {
+    let mut world = World::new(13, hosts, 100, 0);
+    world.trace = Some(Vec::new());
+    world.moderators = moderators.to_vec();
+    world.found(0);
+    world.run_to(MS);
+    (1..hosts).for_each(|slot| world.join(slot, &[0]));
+    whole_within(&mut world, 10 * SECOND);
+    well(&world);
+    world
+}
+
+#[track_caller]
+fn well(world: &World) {
+    let trace = world.trace.as_deref().unwrap_or_default();
+    assert!(world.failure.is_none(), "{}\n{:?}", trace[trace.len().saturating_sub(80)..].join("\n"), world.failure);
+}
+
+fn order(world: &mut World, slot: usize, verb: Verb, whom: &str) {
+    let Ok(text) = Text::parse(&format!("{verb:?} {whom}, since it floods")) else { return };
+    world.input(slot, Input::Order(Order { verb, whom: whom.to_owned(), text }));
+}
+
+fn refusal(world: &World, slot: usize) -> Option<&Refusal> {
+    match &world.slots[slot].stopped {
+        Some(Stop::Refused(refusal)) => Some(refusal),
+        _ => None,
+    }
+}
+
+fn told(world: &World, event: &Event) -> bool {
+    let words = format!("{event:?}").replace('"', "");
+    world.trace.as_deref().unwrap_or_default().iter().any(|line| line.contains(&words))
+}
+
+fn members(world: &World, slot: usize) -> usize {
+    world.slots[slot].process.as_ref().map_or(0, |process| process.node.status().members.len())
+}
+
+#[test]
+fn who_is_kicked_goes_and_may_come_again() {
+    let mut world = room(4, &[]);
+    order(&mut world, 1, Verb::Kick, "C");
+    world.run_to(world.now + SECOND);
+    well(&world);
+    assert!(matches!(refusal(&world, 2), Some(Refusal::Kicked(verdict)) if verdict.by == name("b")));
+    assert!([0, 1, 3].iter().all(|&slot| members(&world, slot) == 3));
+    world.start(2, Rewind::Not, Start::Reopen);
+    settle(&mut world, SECOND);
+    well(&world);
+    assert!((0..4).all(|slot| members(&world, slot) == 4), "the line that has put it out is past");
+}
+
+#[test]
+fn a_leader_that_is_kicked_hands_the_room_over() {
+    let mut world = room(4, &[]);
+    order(&mut world, 3, Verb::Kick, "a");
+    assert!(world.say(3, "and on we go"));
+    world.run_to(world.now + SECOND);
+    well(&world);
+    assert!(matches!(refusal(&world, 0), Some(Refusal::Kicked(_))), "{:?}", world.slots[0].stopped);
+    world.slots[0].stopped = None;
+    settle(&mut world, SECOND);
+    well(&world);
+    assert!((1..4).all(|slot| members(&world, slot) == 3));
+}
+
+#[test]
+fn who_is_banned_stays_out_until_it_is_let_in_again() {
+    let mut world = room(4, &[]);
+    order(&mut world, 0, Verb::Ban, "c");
+    world.run_to(world.now + SECOND);
+    for contact in [0, 1, 3] {
+        assert!(matches!(refusal(&world, 2), Some(Refusal::Banned(_))), "{:?}", world.slots[2].stopped);
+        world.slots[2].stopped = None;
+        world.join(2, &[contact]);
+        world.run_to(world.now + SECOND);
+        well(&world);
+    }
+    world.start(2, Rewind::Not, Start::Reopen);
+    world.run_to(world.now + 3 * SECOND);
+    assert!(matches!(refusal(&world, 2), Some(Refusal::Banned(_))), "{:?}", world.slots[2].stopped);
+    let digits: String = world.slots[2].author.to_string().chars().take(8).collect();
+    order(&mut world, 3, Verb::Unban, &digits);
+    world.run_to(world.now + SECOND);
+    world.start(2, Rewind::Not, Start::Reopen);
+    settle(&mut world, SECOND);
+    well(&world);
+    assert!((0..4).all(|slot| members(&world, slot) == 4));
+}
+
+#[test]
+fn a_ban_that_one_side_of_a_partition_has_said_holds_for_both() {
+    let mut world = room(5, &[]);
+    for (left, right) in [(0, 3), (0, 4), (1, 3), (1, 4), (2, 3), (2, 4)] {
+        world.cut_link(left, right);
+    }
+    world.run_to(world.now + 4 * SECOND);
+    order(&mut world, 3, Verb::Ban, "b");
+    assert!(world.say(1, "it has not heard yet"));
+    world.run_to(world.now + SECOND);
+    world.heal();
+    world.run_to(world.now + 10 * SECOND);
+    well(&world);
+    assert!(matches!(refusal(&world, 1), Some(Refusal::Banned(_))), "{:?}", world.slots[1].stopped);
+    world.slots[1].stopped = None;
+    settle(&mut world, SECOND);
+    well(&world);
+}
+
+#[test]
+fn only_moderators_moderate_where_the_founder_says_so() {
+    // The third host's author, drawn by the world's seed.
+    let third = World::new(13, 4, 100, 0).slots[2].author;
+    let mut world = room(4, &[third]);
+    order(&mut world, 1, Verb::Kick, "d");
+    world.run_to(world.now + SECOND);
+    assert!(told(&world, &Event::Unable(Unable::NotModerator)));
+    assert_eq!(members(&world, 0), 4, "nothing has happened");
+    order(&mut world, 2, Verb::Kick, "nobody");
+    assert!(told(&world, &Event::Unable(Unable::Nobody("nobody".to_owned()))));
+    order(&mut world, 2, Verb::Kick, "d");
+    world.run_to(world.now + SECOND);
+    assert!(matches!(refusal(&world, 3), Some(Refusal::Kicked(_))));
+    order(&mut world, 0, Verb::Kick, "b");
+    world.run_to(world.now + SECOND);
+    assert!(matches!(refusal(&world, 1), Some(Refusal::Kicked(_))), "who has founded it moderates too");
+    [1, 3].into_iter().for_each(|slot| world.slots[slot].stopped = None);
+    settle(&mut world, SECOND);
+    well(&world);
+}
+
+#[test]
+fn a_name_waits_for_whom_a_crash_has_taken() {
+    let mut world = room(4, &[]);
+    world.crash(3);
+    world.run_to(world.now + 3 * SECOND);
+    world.crash(2);
+    world.run_to(world.now + 3 * SECOND);
+    // Somebody else asks for the name of one that was lost.
+    world.slots[2].name = name("d");
+    world.start(2, Rewind::Not, Start::Reopen);
+    world.run_to(world.now + 3 * SECOND);
+    let called =
+        |world: &World, slot: usize| world.slots[slot].process.as_ref().map(|process| process.node.status().name);
+    assert_eq!(called(&world, 2), Some(name("d-2")));
+    world.start(3, Rewind::Not, Start::Reopen);
+    settle(&mut world, SECOND);
+    well(&world);
+    assert_eq!(called(&world, 3), Some(name("d")));
+    let leads =
+        |slot: &usize| world.slots[*slot].process.as_ref().is_some_and(|p| p.node.status().role == Role::Leader);
+    assert_eq!((0..4).filter(leads).count(), 1);
+}
