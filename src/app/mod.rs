@@ -26,7 +26,7 @@ use crate::cli::{Chat, Start};
 use crate::failure::{Exit, Failure, complain};
 use crate::identity::Identity;
 use crate::key::{KeyMark, RoomKey};
-use crate::net::{self, Command};
+use crate::net::{self, Command, Keyring, Secrets};
 use crate::ring::{self, RoomId, SessionId, Stop, Timing, Uid};
 use crate::status::server::Server;
 use crate::store::{self, LogMark, Opened};
@@ -150,6 +150,7 @@ async fn be_member(chat: &Chat) -> Result<(), Failure> {
     let started = Instant::now();
     let Opened { history, saved, identity, logged, .. } = opened;
     let saved_room = saved.room;
+    let secrets = Secrets { identity: identity.clone(), key: key.clone() };
     let config = ring::Config {
         uid: place.uid,
         name: chat.name.clone(),
@@ -170,11 +171,11 @@ async fn be_member(chat: &Chat) -> Result<(), Failure> {
         // The first line of the room says who moderates it.
         lines.say();
     }
-    let running = net::start(config, history, vec![place.listener]).context("the node does not start")?;
+    let running = net::start(config, history, vec![place.listener], secrets).context("the node does not start")?;
     let marks = Marks::default();
     let failing = Arc::new(AtomicBool::new(false));
     tokio::spawn(mark_log(marks.clone(), log.writer(), running.urgent.clone()));
-    answer_status(place.listens, running.urgent.clone(), key.clone());
+    answer_status(place.listens, running.urgent.clone(), running.keyring.clone());
     let (in_room, entered) = watch::channel(InRoom::None);
     let file = (!chat.ephemeral).then(|| store::file_in(&chat.data_dir, port));
     let kept = key.as_ref().map(|key| tokio::spawn(keep_key(entered.clone(), key.clone(), file, keep)));
@@ -341,9 +342,10 @@ async fn tell_inside(mut entered: watch::Receiver<InRoom>, screen: Screen, remar
 }
 
 /// A node that cannot be asked is still a node: it says why in its log.
-fn answer_status(listens: SocketAddr, node: mpsc::Sender<Command>, key: Option<RoomKey>) {
+fn answer_status(listens: SocketAddr, node: mpsc::Sender<Command>, keyring: Keyring) {
+    let key = move || keyring.keys().current.map(|key| RoomKey::clone(&key));
     match Server::bind(listens) {
-        Ok(server) => drop(tokio::spawn(server.serve(node, move || key.clone()))),
+        Ok(server) => drop(tokio::spawn(server.serve(node, key))),
         Err(error) => tracing::warn!("`dist-chat status` will not find this node: {error}"),
     }
 }

@@ -69,6 +69,21 @@ fn refused(refusal: &Refusal, chat: &Chat) -> Failure {
             "others could not tell the two apart",
             "try another --advertise, or another member with -na".to_owned(),
         ),
+        Refusal::KeyNeeded => new(
+            "the room has a key, and this program was given none".to_owned(),
+            "only who knows the key is let in, and nothing is said in clear",
+            "ask a member for the key file or an invite; try `--key-file FILE`".to_owned(),
+        ),
+        Refusal::WrongKey => new(
+            "the room has another key".to_owned(),
+            "the key that this program was given does not open its door",
+            "ask a member for the key file or an invite of this room; try `--key-file FILE`".to_owned(),
+        ),
+        Refusal::NoKey => new(
+            "the room has no key, and this program was given one".to_owned(),
+            "what is said there can be read by anybody on the way",
+            "try again without the key, if that is what you want; or another member with -na".to_owned(),
+        ),
         Refusal::Forger => new(
             "the room has put this node out".to_owned(),
             "it has handed on lines that their authors have not signed",

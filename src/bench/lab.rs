@@ -11,7 +11,7 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use super::baseline::text;
 use crate::identity::Identity;
-use crate::net::{self, Command};
+use crate::net::{self, Command, Secrets};
 use crate::ring::limits::BACKLOG_LINES;
 use crate::ring::{Config, Name, Rate, RoomId, Saved, SessionId, Start, Stop, Timing, Uid};
 use crate::store::MemoryStore;
@@ -90,7 +90,7 @@ impl Leader {
             name: Name::parse("leader")?,
             rename: false,
             author: identity.author(),
-            signer: Arc::new(identity),
+            signer: Arc::new(identity.clone()),
             session: SessionId(getrandom::u64()?),
             seed: getrandom::u64()?,
             start: Start::Found(RoomId(getrandom::u64()?)),
@@ -101,7 +101,7 @@ impl Leader {
             timing: Timing::default(),
         };
         let _within = lab.room.enter();
-        let running = net::start(config, MemoryStore::new(), vec![listener])?;
+        let running = net::start(config, MemoryStore::new(), vec![listener], Secrets::open(identity))?;
         let mut tasks = JoinSet::new();
         let mut notices = running.notices;
         // Nobody looks at what is shown, but the node waits while it is not taken.

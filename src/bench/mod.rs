@@ -9,6 +9,7 @@ mod baseline;
 mod failover;
 mod fanout;
 mod full;
+mod keyed;
 mod lab;
 mod latency;
 mod member;
@@ -62,6 +63,8 @@ pub enum Part {
     Latency,
     /// What it costs to keep the history
     Store,
+    /// What a room key costs
+    Keyed,
     /// From the leader's death to the first line of its successor
     Failover,
 }
@@ -148,6 +151,9 @@ fn measure(
     }
     if wanted(Part::Store) {
         full::measure_store(plan, program, table).context("the store's cost")?;
+    }
+    if wanted(Part::Keyed) {
+        keyed::measure(lab, plan, table).context("the key's cost")?;
     }
     if wanted(Part::Failover) {
         failover::measure(plan, program, table).context("failover")?;

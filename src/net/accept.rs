@@ -3,49 +3,47 @@
 //! What knocks here may be anything: a browser, a scanner, a flood. It costs a socket and, once it speaks, at most
 //! [`HELLO_BYTES_MAX`], for a bounded time; the driver hears of it when a hello has been read.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
 use bytes::{BufMut as _, BytesMut};
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::{AbortHandle, JoinSet};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::Meter;
 use super::dial::{duration, tune};
+use super::greeting::{Greeted, Greeting, Step};
 use super::inbox::{Arrival, Ended, Inbox};
-use super::limits::{
-    ACCEPT_PAUSE_MAX, ACCEPT_PAUSE_MIN, HELLO_BYTES_MAX, HELLO_CONNECTS, UNGREETED_MAX, UNGREETED_PER_IP_MAX,
-};
-use crate::ring::{Frame, Timing};
+use super::limits::{ACCEPT_PAUSE_MAX, ACCEPT_PAUSE_MIN, HANDSHAKES_MAX, HELLO_BYTES_MAX, HELLO_CONNECTS};
+use super::link::Connected;
+use super::strangers::{Stranger, Strangers};
+use super::{Locks, Meter};
+use crate::ring::Timing;
 
 /// All listeners, and everybody who has not said hello.
 #[derive(Debug)]
 pub(super) struct Door {
     listeners: Vec<TcpListener>,
-    greetings: JoinSet<Greeting>,
-    /// By the order in which they came.
-    ungreeted: BTreeMap<u64, Stranger>,
+    greetings: JoinSet<Outcome>,
+    ungreeted: Strangers,
     came: u64,
     inbox: Inbox,
     timing: Timing,
+    locks: Locks,
+    /// Turns for what costs the processor something.
+    turns: Arc<Semaphore>,
     meter: Arc<Meter>,
-}
-
-/// Somebody who has not said hello.
-#[derive(Debug)]
-struct Stranger {
-    peer: SocketAddr,
-    greeting: AbortHandle,
 }
 
 /// How a greeting went.
 #[derive(Debug)]
-struct Greeting {
+struct Outcome {
     who: u64,
     /// What the driver is told; somebody who goes without a word is not worth one.
     arrival: Option<Arrival>,
@@ -59,9 +57,16 @@ struct Backoff {
 }
 
 impl Door {
-    pub(super) fn new(listeners: Vec<TcpListener>, inbox: Inbox, timing: Timing, meter: Arc<Meter>) -> Self {
-        let (greetings, ungreeted) = (JoinSet::new(), BTreeMap::new());
-        Self { listeners, greetings, ungreeted, came: 0, inbox, timing, meter }
+    pub(super) fn new(
+        listeners: Vec<TcpListener>,
+        inbox: Inbox,
+        timing: Timing,
+        locks: Locks,
+        meter: Arc<Meter>,
+    ) -> Self {
+        let (greetings, ungreeted) = (JoinSet::new(), Strangers::default());
+        let turns = Arc::new(Semaphore::new(HANDSHAKES_MAX));
+        Self { listeners, greetings, ungreeted, came: 0, inbox, timing, locks, turns, meter }
     }
 
     /// Lets people in until the driver has ended.
@@ -70,18 +75,18 @@ impl Door {
         loop {
             let met = tokio::select! {
                 Some(greeted) = self.greetings.join_next() => match greeted {
-                    Ok(greeting) => self.greeted(greeting).await,
+                    Ok(outcome) => self.greeted(outcome).await,
                     // Dropped for its age.
                     Err(_) => Ok(()),
                 },
                 (at, accepted) = accept(&self.listeners), if backoff.until.is_none() => match accepted {
                     Ok((socket, peer)) => {
                         backoff = Backoff::default();
-                        self.knocked(socket, peer).await
+                        self.knocked(socket, peer)
                     }
                     Err(error) if concerns_peer(&error) => Ok(()),
                     Err(error) => match backoff.failed() {
-                        true => self.cannot_accept(at, &error).await,
+                        true => self.cannot_accept(at, &error),
                         false => Ok(()),
                     },
                 },
@@ -98,41 +103,42 @@ impl Door {
     }
 
     /// Takes a stranger in, at the cost of the oldest where there are too many.
-    async fn knocked(&mut self, socket: TcpStream, peer: SocketAddr) -> Result<(), Ended> {
-        let ip = peer.ip().to_canonical();
-        let same = |stranger: &Stranger| stranger.peer.ip().to_canonical() == ip;
-        let too_many_alike = self.ungreeted.values().filter(|stranger| same(stranger)).count() >= UNGREETED_PER_IP_MAX;
-        let too_many = self.ungreeted.len() >= UNGREETED_MAX;
-        let oldest = self.ungreeted.iter().find(|(_, stranger)| too_many && !too_many_alike || same(stranger));
-        let dropped = (too_many || too_many_alike).then_some(oldest).flatten().map(|(&who, _)| who);
-        if let Some(stranger) = dropped.and_then(|who| self.ungreeted.remove(&who)) {
+    fn knocked(&mut self, socket: TcpStream, peer: SocketAddr) -> Result<(), Ended> {
+        if let Some(stranger) = self.ungreeted.make_room(peer.ip()) {
             stranger.greeting.abort();
-            self.turned_away(stranger.peer, "did not say hello, and others wait").await?;
+            self.turned_away(stranger.peer, "did not say hello, and others wait".to_owned())?;
         }
         self.came += 1;
-        let greeting = greet(self.came, socket, peer, self.timing);
-        let greeting = self.greetings.spawn(greeting);
-        self.ungreeted.insert(self.came, Stranger { peer, greeting });
+        let knows_key = Arc::new(AtomicBool::new(false));
+        let greeter = Greeter {
+            greeting: Greeting::new(Arc::clone(&self.locks.own), self.locks.keyring.keys()),
+            knows_key: Arc::clone(&knows_key),
+            turns: Arc::clone(&self.turns),
+        };
+        let greeting = self.greetings.spawn(greet(self.came, socket, peer, self.timing, greeter));
+        self.ungreeted.insert(self.came, Stranger { peer, greeting, knows_key });
         Ok(())
     }
 
-    async fn greeted(&mut self, greeting: Greeting) -> Result<(), Ended> {
-        self.ungreeted.remove(&greeting.who);
-        match greeting.arrival {
+    async fn greeted(&mut self, outcome: Outcome) -> Result<(), Ended> {
+        self.ungreeted.remove(outcome.who);
+        match outcome.arrival {
+            Some(Arrival::TurnedAway { peer, why }) => self.turned_away(peer, why),
             Some(arrival) => self.inbox.put(arrival).await,
             None => Ok(()),
         }
     }
 
-    async fn cannot_accept(&self, listener: usize, error: &io::Error) -> Result<(), Ended> {
+    fn cannot_accept(&self, listener: usize, error: &io::Error) -> Result<(), Ended> {
         let unspecified = SocketAddr::from((IpAddr::from([0; 4]), 0));
         let address = self.listeners.get(listener).and_then(|listener| listener.local_addr().ok());
         let why = format!("cannot accept connections, and tries on: {error}");
-        self.turned_away(address.unwrap_or(unspecified), &why).await
+        self.turned_away(address.unwrap_or(unspecified), why)
     }
 
-    async fn turned_away(&self, peer: SocketAddr, why: &str) -> Result<(), Ended> {
-        self.inbox.put(Arrival::TurnedAway { peer, why: why.to_owned() }).await
+    /// A flood of such news is not to hold the door up; most of it would not be told anyway.
+    fn turned_away(&self, peer: SocketAddr, why: String) -> Result<(), Ended> {
+        self.inbox.mention(Arrival::TurnedAway { peer, why })
     }
 }
 
@@ -174,43 +180,85 @@ fn concerns_peer(error: &io::Error) -> bool {
 }
 
 /// Waits for a hello.
-async fn greet(who: u64, socket: TcpStream, peer: SocketAddr, timing: Timing) -> Greeting {
+async fn greet(who: u64, mut socket: TcpStream, peer: SocketAddr, timing: Timing, greeter: Greeter) -> Outcome {
     let limit = duration(timing.connect.times(HELLO_CONNECTS));
-    let heard = tokio::time::timeout(limit, hello(&socket)).await;
+    let heard = tokio::time::timeout(limit, greeter.hear(&mut socket)).await;
     let arrival = match heard.unwrap_or_else(|_| Err(Some("did not say hello".to_owned()))) {
-        Ok((hello, rest)) => match tune(&socket, timing) {
-            Ok(()) => Some(Arrival::Greeted { socket, peer, hello: Box::new(hello), rest }),
+        Ok((Greeted { hello, session, plain }, sealed)) => match tune(&socket, timing) {
+            Ok(()) => {
+                let connected = Box::new(Connected { socket, session, plain, sealed });
+                Some(Arrival::Greeted { connected, peer, hello: Box::new(hello) })
+            }
             // Gone already.
             Err(_) => None,
         },
         Err(why) => why.map(|why| Arrival::TurnedAway { peer, why }),
     };
-    Greeting { who, arrival }
+    Outcome { who, arrival }
 }
 
-/// Reads the first frame; an error says what it was instead, if anything.
-async fn hello(socket: &TcpStream) -> Result<(Frame, BytesMut), Option<String>> {
-    let mut bytes = BytesMut::new();
-    let end = loop {
+/// Who meets one stranger.
+#[derive(Debug)]
+struct Greeter {
+    greeting: Greeting,
+    knows_key: Arc<AtomicBool>,
+    turns: Arc<Semaphore>,
+}
+
+impl Greeter {
+    /// Hears a stranger out, up to its hello and what was read behind that; an error says what was wrong, if anything.
+    async fn hear(mut self, socket: &mut TcpStream) -> Result<(Greeted, BytesMut), Option<String>> {
+        let (mut bytes, mut left) = (BytesMut::new(), HELLO_BYTES_MAX);
+        loop {
+            let step = {
+                let _turn = self.turns.acquire().await;
+                self.greeting.step(&mut bytes)
+            };
+            match step {
+                Step::Wait if left == 0 => return Err(Some("says too much before its hello".to_owned())),
+                Step::Wait => left -= read(socket, &mut bytes, left).await?,
+                Step::Answer(answer) => {
+                    self.knows_key.store(true, Ordering::Relaxed);
+                    socket.write_all(&answer).await.map_err(|_| None)?;
+                }
+                Step::Greeted(greeted) => return Ok((*greeted, bytes)),
+                Step::TurnedAway { word, why } => {
+                    if !word.is_empty() {
+                        last_word(socket, &word).await;
+                    }
+                    return Err(why);
+                }
+            }
+        }
+    }
+}
+
+/// Reads once, no more than `most`.
+async fn read(socket: &TcpStream, bytes: &mut BytesMut, most: usize) -> Result<usize, Option<String>> {
+    loop {
         socket.readable().await.map_err(|_| None)?;
-        let room = HELLO_BYTES_MAX - bytes.len();
-        match socket.try_read_buf(&mut (&mut bytes).limit(room)) {
+        match socket.try_read_buf(&mut (&mut *bytes).limit(most)) {
             Ok(0) => return Err((!bytes.is_empty()).then(|| "went away within its hello".to_owned())),
-            Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
+            Ok(read) => return Ok(read),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(_) => return Err(None),
         }
-        match memchr::memchr(b'\n', &bytes) {
-            Some(at) => break at + 1,
-            None if bytes.len() >= HELLO_BYTES_MAX => return Err(Some("its first line is too long".to_owned())),
-            None => {}
+    }
+}
+
+/// Says this, then waits until it was read: a socket closed with unread bytes takes back what was written last.
+async fn last_word(socket: &mut TcpStream, word: &[u8]) {
+    if socket.write_all(word).await.is_err() || socket.shutdown().await.is_err() {
+        return;
+    }
+    let mut nowhere = BytesMut::new();
+    let mut left = HELLO_BYTES_MAX;
+    while let Ok(read) = read(socket, &mut nowhere, left).await {
+        left -= read;
+        nowhere.clear();
+        if left == 0 {
+            return;
         }
-    };
-    let line = bytes.split_to(end);
-    match Frame::decode(&line) {
-        Ok(hello @ Frame::Hello(_)) => Ok((hello, bytes)),
-        Ok(_) => Err(Some("its first frame is no hello".to_owned())),
-        Err(error) => Err(Some(error.to_string())),
     }
 }
 

@@ -4,31 +4,89 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use bytes::BytesMut;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use super::inbox::Refused;
-use super::limits::USER_TIMEOUT_SILENCES;
-use crate::ring::{Span, Timing};
+use super::Locks;
+use super::greeting::{Calling, Shut};
+use super::limits::{HELLO_BYTES_MAX, USER_TIMEOUT_SILENCES};
+use super::link::Connected;
+use crate::key::RoomKey;
+use crate::ring::{Refusal, Span, Timing};
 
 /// A span of the core as the runtime counts time.
 pub(super) const fn duration(span: Span) -> Duration {
     Duration::from_micros(span.0)
 }
 
-/// Connects, or says whether the host refused.
-pub(super) async fn dial(to: SocketAddr, timing: Timing) -> Result<TcpStream, Refused> {
-    let connected = tokio::time::timeout(duration(timing.connect), TcpStream::connect(to)).await;
-    let socket = connected.map_err(|_| Refused(false))?.map_err(|error| Refused(refused(&error)))?;
+/// Why a dial has failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Failed {
+    /// The host answers that nobody listens there.
+    Refused,
+    /// No answer in time, no route, or the connection broke.
+    Unreachable,
+    /// Who listens there will not have this node.
+    TurnedAway(Refusal),
+    /// What answers is no member, or somebody in between spoils what it says.
+    Broken(String),
+}
+
+/// Connects and, if the room has a key, shakes hands, all within [`Timing::connect`].
+pub(super) async fn dial(to: SocketAddr, timing: Timing, locks: &Locks) -> Result<Connected, Failed> {
+    let keys = locks.keyring.keys();
+    let opened = async {
+        let Some(current) = &keys.current else { return Ok(Connected::open(connect(to, timing).await?)) };
+        let met = shake_hands(connect(to, timing).await?, locks, current).await;
+        match &keys.previous {
+            // The other end may not have heard of the new key.
+            Some(previous) if met.as_ref().is_err_and(|why| *why == Failed::TurnedAway(Refusal::WrongKey)) => {
+                shake_hands(connect(to, timing).await?, locks, previous).await
+            }
+            Some(_) | None => met,
+        }
+    };
+    tokio::time::timeout(duration(timing.connect), opened).await.unwrap_or(Err(Failed::Unreachable))
+}
+
+async fn connect(to: SocketAddr, timing: Timing) -> Result<TcpStream, Failed> {
+    let socket = TcpStream::connect(to).await.map_err(|error| match error.kind() {
+        io::ErrorKind::ConnectionRefused => Failed::Refused,
+        _ => Failed::Unreachable,
+    })?;
     // On one machine a dial to a free port may be given that very port as its own, and reach itself.
     if socket.local_addr().ok() == Some(to) {
-        return Err(Refused(true));
+        return Err(Failed::Refused);
     }
-    tune(&socket, timing).map_err(|_| Refused(false))?;
+    tune(&socket, timing).map_err(|_| Failed::Unreachable)?;
     Ok(socket)
 }
 
-fn refused(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::ConnectionRefused
+/// The dialler's half of a handshake.
+async fn shake_hands(mut socket: TcpStream, locks: &Locks, key: &RoomKey) -> Result<Connected, Failed> {
+    let gone = |_: io::Error| Failed::Unreachable;
+    let (calling, first) = Calling::begin(&locks.own, key)?;
+    socket.write_all(&first).await.map_err(gone)?;
+    let mut bytes = BytesMut::new();
+    while !Calling::answered(&bytes) {
+        let mut room = bytes::BufMut::limit(&mut bytes, HELLO_BYTES_MAX);
+        if socket.read_buf(&mut room).await.map_err(gone)? == 0 {
+            return Err(Failed::Unreachable);
+        }
+    }
+    let (session, third) = calling.finish(&mut bytes)?;
+    socket.write_all(&third).await.map_err(gone)?;
+    Ok(Connected { socket, session: Some(session), plain: BytesMut::new(), sealed: bytes })
+}
+
+impl From<Shut> for Failed {
+    fn from(shut: Shut) -> Self {
+        match shut {
+            Shut::Refused(refusal) => Self::TurnedAway(refusal),
+            Shut::Broken(why) => Self::Broken(why),
+        }
+    }
 }
 
 /// Sends small frames at once, and gives up a peer whose kernel does not answer.
@@ -48,13 +106,13 @@ mod tests {
     #[tokio::test]
     async fn a_free_port_refuses() {
         let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        assert_eq!(dial(free, Timing::default()).await.unwrap_err(), Refused(true));
+        assert_eq!(connect(free, Timing::default()).await.unwrap_err(), Failed::Refused);
     }
 
     #[tokio::test]
     async fn a_dialled_socket_has_its_options() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let socket = dial(listener.local_addr().unwrap(), Timing::default()).await.unwrap();
+        let socket = connect(listener.local_addr().unwrap(), Timing::default()).await.unwrap();
         assert!(socket.nodelay().unwrap());
         #[cfg(target_os = "linux")]
         assert_eq!(socket2::SockRef::from(&socket).tcp_user_timeout().unwrap(), Some(Duration::from_secs(6)));

@@ -8,7 +8,8 @@ use anyhow::Context as _;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::inbox::{Arrival, Refused};
+use super::dial::Failed;
+use super::inbox::Arrival;
 use super::limits::{TURN_COMMANDS_MAX, TURN_FRAMES_MAX};
 use super::links::{Links, overflowed};
 use super::notices::Notices;
@@ -16,7 +17,9 @@ use super::task::Task;
 use super::witness::Entered;
 use super::{Command, Meter};
 use crate::ring::limits::BATCH_BYTES_MAX;
-use crate::ring::{ConnId, Event, Found, Input, Node, Now, Output, Record, Stop, SyncId, Text, Time, WallMs, Wanted};
+use crate::ring::{
+    ConnId, Event, Found, Input, Node, Now, Output, Record, Refusal, Stop, SyncId, Text, Time, WallMs, Wanted,
+};
 use crate::store::Store;
 
 /// Between two looks at the store.
@@ -272,26 +275,41 @@ where
                     self.step(Input::Forged(conn, forged))?;
                 }
             }
-            Arrival::Dialled { conn, result: Ok(socket) } => {
-                if self.links.dialled(conn, socket) {
+            Arrival::Dialled { conn, result: Ok(connected) } => {
+                if self.links.dialled(conn, *connected) {
                     self.step(Input::Dialled(conn))?;
                 }
             }
-            Arrival::Dialled { conn, result: Err(Refused(refused)) } => {
-                if self.links.remove(conn).is_some() {
-                    self.step(Input::DialFailed { conn, refused })?;
-                }
-            }
-            Arrival::Greeted { socket, peer, hello, rest } => {
-                let conn = self.links.accept(peer, socket, rest);
+            Arrival::Dialled { conn, result: Err(failed) } => self.dial_failed(conn, failed)?,
+            Arrival::Greeted { connected, peer, hello } => {
+                let conn = self.links.accept(peer, *connected);
                 self.step(Input::Accepted(conn))?;
                 if self.links.peer(conn).is_some() && self.stop.is_none() {
                     self.step(Input::Frame(conn, *hello))?;
                 }
             }
-            Arrival::TurnedAway { peer, why } => self.notices.dropped(Instant::now(), peer, &why),
+            Arrival::TurnedAway { peer, why } => self.notices.turned_away(Instant::now(), peer, &why),
         }
         Ok(1)
+    }
+
+    fn dial_failed(&mut self, conn: ConnId, failed: Failed) -> anyhow::Result<()> {
+        // Absent: the node does not wait for it any more.
+        let Some(link) = self.links.remove(conn) else { return Ok(()) };
+        let mut tell = |why: &str| self.notices.turned_away(Instant::now(), link.peer(), why);
+        let input = match failed {
+            Failed::Refused => Input::DialFailed { conn, refused: true },
+            Failed::Unreachable => Input::DialFailed { conn, refused: false },
+            Failed::TurnedAway(refusal) => {
+                tell(&answered(&refusal));
+                Input::TurnedAway(conn, refusal)
+            }
+            Failed::Broken(why) => {
+                tell(&why);
+                Input::DialFailed { conn, refused: false }
+            }
+        };
+        self.step(input)
     }
 
     fn gone(&mut self, conn: ConnId, why: Option<String>) -> anyhow::Result<()> {
@@ -379,6 +397,24 @@ where
         self.links.close(conn);
         // It may have been cut just now.
         self.soon.retain(|input| !matches!(input, Input::Closed(closed) if *closed == conn));
+    }
+}
+
+/// What a notice says of a peer that will not have this node.
+fn answered(refusal: &Refusal) -> String {
+    match refusal {
+        Refusal::WrongKey => "says that its room has another key".to_owned(),
+        Refusal::NoKey => "says that its room has no key".to_owned(),
+        Refusal::KeyNeeded => "says that its room has a key".to_owned(),
+        Refusal::Version(theirs) => format!("speaks version {theirs} of the protocol"),
+        Refusal::SameAddress => "is this node itself, or sends back what it is sent".to_owned(),
+        Refusal::Room(_)
+        | Refusal::Name(_)
+        | Refusal::Full
+        | Refusal::Forger
+        | Refusal::Kicked(_)
+        | Refusal::Banned(_)
+        | Refusal::Protocol => "refuses this node".to_owned(),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Bytes of a stream become frames.
+//! Bytes of a stream become frames, those of a keyed room once they are opened.
 
 use std::io;
 
@@ -6,30 +6,38 @@ use bytes::{Buf as _, BufMut as _, BytesMut};
 use tokio::net::TcpStream;
 
 use super::limits::{HANDOVER_FRAMES_MAX, READ_BYTES_MAX, READ_BYTES_MIN};
+use super::noise::{Fault, Opener};
 use crate::ring::limits::FRAME_BYTES_MAX;
 use crate::ring::{DecodeError, Frame};
 
-/// What was read from one connection and is not decoded yet: less than a frame and one read.
+/// What was read from one connection and is not used yet.
 #[derive(Debug)]
-pub(super) struct Unframed {
+struct Unread {
     bytes: BytesMut,
     /// Bytes that the next read asks for: more after a read that was full, fewer after one that was almost empty, so
     /// that a burst takes few reads and a quiet connection little memory.
     ask: usize,
+}
+
+/// What was read from one connection and is not decoded yet: less than a frame and one read.
+#[derive(Debug)]
+pub(super) struct Unframed {
+    plain: Unread,
+    /// In a keyed room: the records that hold it, less than one after each read.
+    sealed: Option<(Opener, Unread)>,
     /// No line ends in this many bytes after the last of `ends`.
     searched: usize,
-    /// Where the whole frames in `bytes` end, each after its line feed.
+    /// Where the whole frames in `plain` end, each after its line feed.
     ends: Vec<usize>,
 }
 
-impl Unframed {
-    /// Starts with what was read together with the hello.
-    pub(super) fn with(bytes: BytesMut) -> Self {
-        Self { bytes, ask: READ_BYTES_MIN, searched: 0, ends: Vec::new() }
+impl Unread {
+    fn with(bytes: BytesMut) -> Self {
+        Self { bytes, ask: READ_BYTES_MIN }
     }
 
     /// Reads once; zero bytes: the stream has ended.
-    pub(super) async fn read(&mut self, socket: &TcpStream) -> io::Result<usize> {
+    async fn read(&mut self, socket: &TcpStream) -> io::Result<usize> {
         loop {
             self.bytes.reserve(self.ask);
             match socket.try_read_buf(&mut (&mut self.bytes).limit(self.ask)) {
@@ -53,13 +61,44 @@ impl Unframed {
         }
     }
 
+    /// Forgets memory that a burst has left behind, if there is nothing in it.
+    fn renew(&mut self) {
+        if self.bytes.is_empty() && self.bytes.capacity() > READ_BYTES_MIN {
+            self.bytes = BytesMut::new();
+        }
+    }
+}
+
+impl Unframed {
+    /// Starts with what was read together with the hello.
+    pub(super) fn with(plain: BytesMut, sealed: Option<(Opener, BytesMut)>) -> Self {
+        let sealed = sealed.map(|(opener, bytes)| (opener, Unread::with(bytes)));
+        Self { plain: Unread::with(plain), sealed, searched: 0, ends: Vec::new() }
+    }
+
+    /// Opens what has been read as whole records, if this is a keyed room.
+    pub(super) fn open(&mut self) -> Result<(), Fault> {
+        let Some((opener, sealed)) = &mut self.sealed else { return Ok(()) };
+        self.plain.renew();
+        while opener.open(&mut sealed.bytes, &mut self.plain.bytes)? {}
+        Ok(())
+    }
+
+    /// Reads once; zero bytes: the stream has ended.
+    pub(super) async fn read(&mut self, socket: &TcpStream) -> io::Result<usize> {
+        match &mut self.sealed {
+            Some((_, sealed)) => sealed.read(socket).await,
+            None => self.plain.read(socket).await,
+        }
+    }
+
     /// Finds whole frames, at most [`HANDOVER_FRAMES_MAX`]: how many bytes they have.
     pub(super) fn find(&mut self) -> Result<usize, DecodeError> {
         let mut end = self.ends.last().copied().unwrap_or(0);
         while self.ends.len() < HANDOVER_FRAMES_MAX {
             let from = end + self.searched;
-            let Some(at) = memchr::memchr(b'\n', &self.bytes[from..]) else {
-                self.searched = self.bytes.len() - end;
+            let Some(at) = memchr::memchr(b'\n', &self.plain.bytes[from..]) else {
+                self.searched = self.plain.bytes.len() - end;
                 break;
             };
             end = from + at + 1;
@@ -76,10 +115,10 @@ impl Unframed {
     pub(super) fn decode(&mut self, into: &mut Vec<Frame>) -> Result<(), DecodeError> {
         let mut start = 0;
         for end in self.ends.drain(..) {
-            into.push(Frame::decode(&self.bytes[start..end])?);
+            into.push(Frame::decode(&self.plain.bytes[start..end])?);
             start = end;
         }
-        self.bytes.advance(start);
+        self.plain.bytes.advance(start);
         Ok(())
     }
 }
@@ -104,23 +143,23 @@ mod tests {
         let mut stream = Vec::new();
         sent.iter().for_each(|frame| frame.encode(&mut stream));
         for step in 1..=stream.len() {
-            let mut unframed = Unframed::with(BytesMut::new());
+            let mut unframed = Unframed::with(BytesMut::new(), None);
             let mut got = Vec::new();
             for piece in stream.chunks(step) {
-                unframed.bytes.extend_from_slice(piece);
+                unframed.plain.bytes.extend_from_slice(piece);
                 got.extend(whole(&mut unframed));
             }
             assert_eq!(got, sent, "in pieces of {step} bytes");
-            assert!(unframed.bytes.is_empty());
+            assert!(unframed.plain.bytes.is_empty());
         }
     }
 
     #[test]
     fn a_burst_is_handed_over_in_bounded_parts() {
-        let mut unframed = Unframed::with(BytesMut::new());
+        let mut unframed = Unframed::with(BytesMut::new(), None);
         let mut stream = Vec::new();
         (0..1000).for_each(|n| Frame::Ping(n).encode(&mut stream));
-        unframed.bytes.extend_from_slice(&stream);
+        unframed.plain.bytes.extend_from_slice(&stream);
         let mut frames = Vec::new();
         assert!(unframed.find().unwrap() < stream.len());
         unframed.decode(&mut frames).unwrap();
@@ -131,28 +170,30 @@ mod tests {
 
     #[test]
     fn a_burst_makes_reads_longer_and_quiet_makes_them_short_again() {
-        let mut unframed = Unframed::with(BytesMut::new());
-        let burst: Vec<usize> = (0..8).map(|_| (unframed.adapt(unframed.ask), unframed.ask).1).collect();
+        let mut unframed = Unframed::with(BytesMut::new(), None);
+        let burst: Vec<usize> =
+            (0..8).map(|_| (unframed.plain.adapt(unframed.plain.ask), unframed.plain.ask).1).collect();
         assert_eq!((burst[0], burst[7]), (2 * READ_BYTES_MIN, READ_BYTES_MAX));
-        unframed.bytes.extend_from_slice(&[b' '; READ_BYTES_MAX]);
-        unframed.bytes.advance(READ_BYTES_MAX - 10);
-        (0..8).for_each(|_| unframed.adapt(10));
-        assert_eq!((unframed.ask, unframed.bytes.len()), (READ_BYTES_MIN, 10));
-        assert!(unframed.bytes.capacity() < READ_BYTES_MIN);
+        unframed.plain.bytes.extend_from_slice(&[b' '; READ_BYTES_MAX]);
+        unframed.plain.bytes.advance(READ_BYTES_MAX - 10);
+        (0..8).for_each(|_| unframed.plain.adapt(10));
+        assert_eq!((unframed.plain.ask, unframed.plain.bytes.len()), (READ_BYTES_MIN, 10));
+        assert!(unframed.plain.bytes.capacity() < READ_BYTES_MIN);
     }
 
     #[test]
     fn a_frame_without_an_end_is_refused_at_the_limit() {
-        let mut unframed = Unframed::with(BytesMut::new());
-        unframed.bytes.resize(FRAME_BYTES_MAX - 1, b' ');
+        let mut unframed = Unframed::with(BytesMut::new(), None);
+        unframed.plain.bytes.resize(FRAME_BYTES_MAX - 1, b' ');
         assert_eq!(unframed.find().unwrap(), 0);
-        unframed.bytes.put_u8(b' ');
+        unframed.plain.bytes.put_u8(b' ');
         assert!(matches!(unframed.find(), Err(DecodeError::TooLong(_))));
     }
 
     #[test]
     fn frames_before_an_error_are_kept() {
-        let mut unframed = Unframed::with(BytesMut::from(&b"{\"ping\":1}\n\"ask\"\nGET / HTTP/1.1\n\"ask\"\n"[..]));
+        let mut unframed =
+            Unframed::with(BytesMut::from(&b"{\"ping\":1}\n\"ask\"\nGET / HTTP/1.1\n\"ask\"\n"[..]), None);
         let mut frames = Vec::new();
         assert!(unframed.find().unwrap() > 0);
         assert!(unframed.decode(&mut frames).is_err());

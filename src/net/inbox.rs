@@ -3,11 +3,11 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use bytes::BytesMut;
-use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
+use super::dial::Failed;
 use super::limits::{ARRIVALS_MAX, HANDOVER_BYTES_MIN, READ_CONN_BYTES_MAX, READ_TOTAL_BYTES_MAX};
+use super::link::Connected;
 use super::witness::{Entered, Witness};
 use crate::ring::{ConnId, Forged, Frame};
 
@@ -37,23 +37,21 @@ pub(super) enum Arrival {
         /// In whose name.
         forged: Forged,
     },
-    /// A dial has ended; an error says whether it was refused.
+    /// A dial has ended.
     Dialled {
         /// Which.
         conn: ConnId,
         /// The connection.
-        result: Result<TcpStream, Refused>,
+        result: Result<Box<Connected>, Failed>,
     },
     /// Somebody has connected and introduced itself.
     Greeted {
         /// The connection.
-        socket: TcpStream,
+        connected: Box<Connected>,
         /// Its other end.
         peer: SocketAddr,
         /// Its hello.
         hello: Box<Frame>,
-        /// What was read behind it.
-        rest: BytesMut,
     },
     /// Somebody has connected and said nothing sensible, or a listener (then `peer` is its address) cannot accept.
     TurnedAway {
@@ -63,10 +61,6 @@ pub(super) enum Arrival {
         why: String,
     },
 }
-
-/// Whether a failed dial was answered by the host that nobody listens there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Refused(pub(super) bool);
 
 /// What a hand-over takes of the budgets of its connection and of all.
 #[derive(Debug)]
@@ -117,6 +111,14 @@ impl Inbox {
     /// Somebody who looks through what comes over one connection.
     pub(super) fn witness(&self) -> Witness {
         Witness::new(Arc::clone(&self.entered))
+    }
+
+    /// Puts it at the queue's end if there is a place: for what can be left out.
+    pub(super) fn mention(&self, arrival: Arrival) -> Result<(), Ended> {
+        match self.queue.try_send(arrival) {
+            Err(mpsc::error::TrySendError::Closed(_)) => Err(Ended),
+            Ok(()) | Err(mpsc::error::TrySendError::Full(_)) => Ok(()),
+        }
     }
 
     /// Puts it at the queue's end, when there is a place.

@@ -8,8 +8,8 @@ use crate::ring::limits::{BACKLOG_BYTES_MAX, FRAME_BYTES_MAX, WINDOW_BYTES_MAX};
 pub const COMMANDS_MAX: usize = 256;
 /// Batches of notices that wait for the frontend.
 pub const NOTICE_BATCHES_MAX: usize = 64;
-/// Between two notices about peers of one IP address.
-pub const NOTICE_PAUSE: Duration = Duration::from_secs(10);
+/// Between two notices about links to one IP address, or about strangers at one.
+pub const NOTICE_PAUSE: Duration = Duration::from_secs(60);
 /// IP addresses that are remembered for [`NOTICE_PAUSE`]; while there are more, others are not reported.
 pub const NOTICE_PEERS_MAX: usize = 256;
 /// Characters of foreign text in a notice.
@@ -48,6 +48,10 @@ pub const COPY_BYTES_MAX: usize = 16 * 1024;
 /// Bytes that the driver writes itself at the end of a turn when nothing else waits for that connection: less work than
 /// waking the writer. More is the writer's, on another core, while the driver goes on.
 pub const DIRECT_BYTES_MAX: usize = 8 * 1024;
+/// Frames that are sealed in a row before what they cost is counted as written.
+pub const SEAL_FRAMES: usize = 1024;
+/// Bytes sealed in one direction of a link, after which that direction has a new key.
+pub const REKEY_BYTES: u64 = 1024 * 1024 * 1024;
 /// From the core's wish to close a connection until it is cut, flushed or not.
 pub const FLUSH: Duration = Duration::from_millis(500);
 /// TCP_USER_TIMEOUT, in times of [`Timing::silence`](crate::ring::Timing::silence): the core gives a silent peer up
@@ -58,10 +62,15 @@ pub const USER_TIMEOUT_SILENCES: u64 = 4;
 pub const UNGREETED_MAX: usize = 512;
 /// The same from one IP address. A whole room on one machine may redial at the same moment.
 pub const UNGREETED_PER_IP_MAX: usize = 256;
-/// Bytes of a hello, line feed included.
+/// Bytes that somebody at the door may say before it is let in: its handshake, if the room has a key, and its hello.
 pub const HELLO_BYTES_MAX: usize = 4 * 1024;
 /// How long a hello may take, in times of [`Timing::connect`](crate::ring::Timing::connect).
 pub const HELLO_CONNECTS: u64 = 2;
+/// Strangers whose handshakes are computed at the same time, a fraction of a millisecond each; others wait their turn,
+/// so that a flood of them leaves the other processors to the room.
+pub const HANDSHAKES_MAX: usize = 1;
+/// First messages of handshakes that the door remembers, by their 32 random bytes: one that is repeated was recorded.
+pub const FIRST_MESSAGES_MAX: usize = 4096;
 /// The first pause after a failed accept; it doubles up to [`ACCEPT_PAUSE_MAX`].
 pub const ACCEPT_PAUSE_MIN: Duration = Duration::from_millis(10);
 /// The longest pause after a failed accept.

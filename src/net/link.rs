@@ -2,8 +2,8 @@
 
 use std::io::{self, IoSlice};
 use std::net::{Shutdown, SocketAddr};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::{Buf as _, Bytes, BytesMut};
 use socket2::SockRef;
@@ -12,20 +12,24 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::Meter;
 use super::frames::Unframed;
+use super::greeting::SPEAKS_FOR_ANOTHER;
 use super::inbox::{Arrival, Budget, Ended, Inbox};
-use super::limits::{DIRECT_BYTES_MAX, FLUSH, READ_BYTES_MAX, WRITE_BYTES_MAX, WRITE_FRAMES, WRITE_FRAMES_MAX};
+use super::limits::{
+    DIRECT_BYTES_MAX, FLUSH, READ_BYTES_MAX, SEAL_FRAMES, WRITE_BYTES_MAX, WRITE_FRAMES, WRITE_FRAMES_MAX,
+};
+use super::noise::{Fault, RECORD_BYTES_MAX, Sealer, Session};
 use super::task::{Task, end_within};
 use super::witness::Witness;
-use crate::ring::{ConnId, Forged, Frame};
+use crate::ring::{AuthorId, ConnId, Forged, Frame};
 
 /// A connection, open or being dialled. Dropping it cuts it.
 #[derive(Debug)]
 pub(super) struct Link {
     peer: SocketAddr,
     /// What the driver has said in this turn.
-    said: Vec<Bytes>,
+    said: Vec<Piece>,
     said_bytes: usize,
-    queue: mpsc::Sender<Bytes>,
+    queue: mpsc::Sender<Piece>,
     /// Bytes that the writer was given and has not written.
     queued: Arc<AtomicUsize>,
     stage: Stage,
@@ -34,8 +38,43 @@ pub(super) struct Link {
 
 #[derive(Debug)]
 enum Stage {
-    Dialling { queue: mpsc::Receiver<Bytes>, _dialler: Task },
-    Open { socket: Arc<TcpStream>, reader: Task, writer: Task, _open: oneshot::Sender<()> },
+    Dialling { queue: mpsc::Receiver<Piece>, _dialler: Task },
+    Open { outlet: Outlet, reader: Task, writer: Task, _open: oneshot::Sender<()> },
+}
+
+/// What is to be written: a frame, or, in a keyed room, the rest of a record that the driver could not write at once.
+#[derive(Debug)]
+struct Piece {
+    bytes: Bytes,
+    sealed: bool,
+}
+
+/// Where a link's bytes leave. The driver uses it while nothing is queued, the writer at all other times: whoever seals
+/// finds the lock free, and what was sealed first is written first.
+#[derive(Clone, Debug)]
+struct Outlet {
+    socket: Arc<TcpStream>,
+    /// In a keyed room.
+    sealer: Option<Arc<Mutex<Sealer>>>,
+}
+
+/// A connection that is ready for frames.
+#[derive(Debug)]
+pub(super) struct Connected {
+    pub(super) socket: TcpStream,
+    /// In a keyed room: who is at the other end, and how to seal and open.
+    pub(super) session: Option<Session>,
+    /// What was read already, and opened.
+    pub(super) plain: BytesMut,
+    /// What was read already, and not opened.
+    pub(super) sealed: BytesMut,
+}
+
+impl Connected {
+    /// In a room without a key; nothing was read yet.
+    pub(super) fn open(socket: TcpStream) -> Self {
+        Self { socket, session: None, plain: BytesMut::new(), sealed: BytesMut::new() }
+    }
 }
 
 /// The peer does not take what it is sent.
@@ -51,26 +90,25 @@ impl Link {
         Self { peer, said: Vec::new(), said_bytes: 0, queue: sender, queued, stage, meter }
     }
 
-    /// A connection that somebody opened; `rest` was read from it already.
+    /// A connection that somebody opened.
     pub(super) fn accepted(
         conn: ConnId,
         peer: SocketAddr,
-        socket: TcpStream,
-        rest: BytesMut,
+        connected: Connected,
         inbox: &Inbox,
         meter: &Arc<Meter>,
     ) -> Self {
         let (sender, queue) = mpsc::channel(WRITE_FRAMES_MAX);
         let (queued, meter) = (Arc::default(), Arc::clone(meter));
-        let stage = open(conn, socket, rest, queue, inbox, &queued, &meter);
+        let stage = open(conn, connected, queue, inbox, &queued, &meter);
         Self { peer, said: Vec::new(), said_bytes: 0, queue: sender, queued, stage, meter }
     }
 
     /// The dialled connection is open.
     #[must_use]
-    pub(super) fn dialled(mut self, conn: ConnId, socket: TcpStream, inbox: &Inbox) -> Self {
+    pub(super) fn dialled(mut self, conn: ConnId, connected: Connected, inbox: &Inbox) -> Self {
         if let Stage::Dialling { queue, .. } = self.stage {
-            self.stage = open(conn, socket, BytesMut::new(), queue, inbox, &self.queued, &self.meter);
+            self.stage = open(conn, connected, queue, inbox, &self.queued, &self.meter);
         }
         self
     }
@@ -91,7 +129,7 @@ impl Link {
             return Err(Overflow);
         }
         self.said_bytes += frame.len();
-        self.said.push(frame);
+        self.said.push(Piece { bytes: frame, sealed: false });
         Ok(self.said.len() == 1)
     }
 
@@ -101,33 +139,25 @@ impl Link {
             self.write_now();
         }
         self.queued.fetch_add(std::mem::take(&mut self.said_bytes), Ordering::AcqRel);
-        for frame in self.said.drain(..) {
+        for piece in self.said.drain(..) {
             // Places were counted when it was said. A writer that has ended has lost its connection; the reader,
             // which takes what the peer said last, reports it.
-            let _ = self.queue.try_send(frame);
+            let _ = self.queue.try_send(piece);
         }
     }
 
     /// Writes as much of what was said as the socket takes at once: a small frame need not wait for another task. The
     /// writer has nothing, so it writes nothing meanwhile.
     fn write_now(&mut self) {
-        let Stage::Open { socket, .. } = &self.stage else { return };
-        if self.said.len() > WRITE_FRAMES {
+        let Stage::Open { outlet, .. } = &self.stage else { return };
+        if self.said.is_empty() || self.said.len() > WRITE_FRAMES {
             return;
         }
-        let mut slices = [IoSlice::new(&[]); WRITE_FRAMES];
-        // An error is met again by the writer.
-        let Ok(written) = socket.try_write_vectored(fill(&mut slices, &self.said)) else { return };
-        self.said_bytes -= written;
-        let before = self.said.len();
-        let mut left = written;
-        self.said.retain_mut(|frame| {
-            let part = frame.len().min(left);
-            frame.advance(part);
-            left -= part;
-            !frame.is_empty()
-        });
-        self.meter.wrote(before - self.said.len(), 1);
+        match &outlet.sealer {
+            Some(sealer) => write_sealed_now(&outlet.socket, sealer, &mut self.said, &self.meter),
+            None => write_plain_now(&outlet.socket, &mut self.said, &self.meter),
+        }
+        self.said_bytes = self.said.iter().map(|piece| piece.bytes.len()).sum();
     }
 
     /// Writes what was said, within [`FLUSH`], then closes.
@@ -140,26 +170,85 @@ impl Link {
     }
 }
 
+/// Takes out what the socket takes.
+fn write_plain_now(socket: &TcpStream, said: &mut Vec<Piece>, meter: &Meter) {
+    let mut slices = [IoSlice::new(&[]); WRITE_FRAMES];
+    // An error is met again by the writer.
+    let Ok(mut left) = socket.try_write_vectored(fill(&mut slices, said)) else { return };
+    let before = said.len();
+    said.retain_mut(|piece| {
+        let part = piece.bytes.len().min(left);
+        piece.bytes.advance(part);
+        left -= part;
+        !piece.bytes.is_empty()
+    });
+    meter.wrote(before - said.len(), 1);
+}
+
+/// Makes one record of all (the hello has one of its own), and leaves of it what the socket does not take.
+fn write_sealed_now(socket: &TcpStream, sealer: &Mutex<Sealer>, said: &mut Vec<Piece>, meter: &Meter) {
+    let (mut plain, mut sealed) = (Vec::new(), Vec::new());
+    let (hello, others) = said.split_at(usize::from(is_new(sealer)));
+    for pieces in [hello, others].into_iter().filter(|pieces| !pieces.is_empty()) {
+        plain.clear();
+        pieces.iter().for_each(|piece| plain.extend_from_slice(&piece.bytes));
+        // What cannot be sealed here cannot be sealed by the writer either, which then ends the connection.
+        if seal(sealer, &plain, &mut sealed).is_err() {
+            return;
+        }
+    }
+    let written = socket.try_write(&sealed).unwrap_or(0);
+    meter.wrote(said.len(), usize::from(written > 0));
+    said.clear();
+    if written < sealed.len() {
+        let mut bytes = Bytes::from(sealed);
+        bytes.advance(written);
+        said.push(Piece { bytes, sealed: true });
+    }
+}
+
+/// Whether the first frame is still to come: it goes in a record of its own, since the door reads no long ones.
+fn is_new(sealer: &Mutex<Sealer>) -> bool {
+    sealer.lock().unwrap_or_else(PoisonError::into_inner).is_new()
+}
+
+fn seal(sealer: &Mutex<Sealer>, plain: &[u8], into: &mut Vec<u8>) -> Result<(), Fault> {
+    sealer.lock().unwrap_or_else(PoisonError::into_inner).seal(plain, into)
+}
+
 fn open(
     conn: ConnId,
-    socket: TcpStream,
-    rest: BytesMut,
-    queue: mpsc::Receiver<Bytes>,
+    connected: Connected,
+    queue: mpsc::Receiver<Piece>,
     inbox: &Inbox,
     queued: &Arc<AtomicUsize>,
     meter: &Arc<Meter>,
 ) -> Stage {
+    let Connected { socket, session, plain, sealed } = connected;
     let socket = Arc::new(socket);
     let (open, closing) = oneshot::channel();
-    let reader = Task::spawn(read(conn, Arc::clone(&socket), rest, inbox.clone(), closing));
-    let writer = Task::spawn(write(Arc::clone(&socket), queue, Arc::clone(queued), Arc::clone(meter)));
-    Stage::Open { socket, reader, writer, _open: open }
+    let (proven, sealer, opener) = match session {
+        Some(Session { author, sealer, opener }) => (Some(author), Some(sealer), Some(opener)),
+        None => (None, None, None),
+    };
+    let unframed = Unframed::with(plain, opener.map(|opener| (opener, sealed)));
+    let outlet = Outlet { socket: Arc::clone(&socket), sealer: sealer.map(|sealer| Arc::new(Mutex::new(sealer))) };
+    let reader = Task::spawn(read(conn, socket, unframed, proven, inbox.clone(), closing));
+    let writer = Task::spawn(write(outlet.clone(), queue, Arc::clone(queued), Arc::clone(meter)));
+    Stage::Open { outlet, reader, writer, _open: open }
 }
 
 /// Hands over what arrives until the connection ends or is being closed.
-async fn read(conn: ConnId, socket: Arc<TcpStream>, rest: BytesMut, inbox: Inbox, closing: oneshot::Receiver<()>) {
+async fn read(
+    conn: ConnId,
+    socket: Arc<TcpStream>,
+    unframed: Unframed,
+    proven: Option<AuthorId>,
+    inbox: Inbox,
+    closing: oneshot::Receiver<()>,
+) {
     tokio::select! {
-        ended = receive(conn, &socket, rest, &inbox) => {
+        ended = receive(conn, &socket, unframed, proven, &inbox) => {
             if let Ok(why) = ended {
                 // The driver has ended: nobody to tell.
                 let _ = inbox.put(Arrival::Gone { conn, why }).await;
@@ -170,11 +259,18 @@ async fn read(conn: ConnId, socket: Arc<TcpStream>, rest: BytesMut, inbox: Inbox
 }
 
 /// Reads to the stream's end; gives what was wrong, if its end is not the reason.
-async fn receive(conn: ConnId, socket: &TcpStream, rest: BytesMut, inbox: &Inbox) -> Result<Option<String>, Ended> {
+async fn receive(
+    conn: ConnId,
+    socket: &TcpStream,
+    mut unframed: Unframed,
+    proven: Option<AuthorId>,
+    inbox: &Inbox,
+) -> Result<Option<String>, Ended> {
     let budget = Budget::new();
-    let mut unframed = Unframed::with(rest);
     let mut witness = inbox.witness();
     loop {
+        // What came before a record that does not open counts, as what comes before a frame that is none.
+        let opened = unframed.open();
         loop {
             let bytes = match unframed.find() {
                 Ok(0) => break,
@@ -185,6 +281,8 @@ async fn receive(conn: ConnId, socket: &TcpStream, rest: BytesMut, inbox: &Inbox
             let cost = inbox.afford(&budget, bytes).await?;
             let mut frames = Vec::new();
             let decoded = unframed.decode(&mut frames);
+            let impostor = frames.iter().position(|frame| speaks_for_another(frame, proven));
+            frames.truncate(impostor.unwrap_or(frames.len()));
             let forged = look_through(&mut witness, &mut frames).await;
             if !frames.is_empty() {
                 inbox.put(Arrival::Frames { conn, frames, cost }).await?;
@@ -193,14 +291,28 @@ async fn receive(conn: ConnId, socket: &TcpStream, rest: BytesMut, inbox: &Inbox
                 inbox.put(Arrival::Forged { conn, forged }).await?;
                 return std::future::pending().await;
             }
+            if impostor.is_some() {
+                return Ok(Some(SPEAKS_FOR_ANOTHER.to_owned()));
+            }
             if let Err(error) = decoded {
                 return Ok(Some(error.to_string()));
             }
+        }
+        if let Err(fault) = opened {
+            return Ok(Some(fault.to_string()));
         }
         match unframed.read(socket).await {
             Ok(0) | Err(_) => return Ok(None),
             Ok(_) => {}
         }
+    }
+}
+
+/// A hello of another author than the one that this link has proved.
+fn speaks_for_another(frame: &Frame, proven: Option<AuthorId>) -> bool {
+    match (frame, proven) {
+        (Frame::Hello(hello), Some(author)) => hello.author != author,
+        _ => false,
     }
 }
 
@@ -237,23 +349,60 @@ async fn discard(socket: &TcpStream) {
 }
 
 /// Writes what is queued, as much as there is at once, until the queue is closed and empty.
-async fn write(socket: Arc<TcpStream>, mut queue: mpsc::Receiver<Bytes>, queued: Arc<AtomicUsize>, meter: Arc<Meter>) {
-    let mut frames = Vec::with_capacity(WRITE_FRAMES);
-    while queue.recv_many(&mut frames, WRITE_FRAMES).await > 0 {
-        let bytes: usize = frames.iter().map(Bytes::len).sum();
-        let Ok(writes) = write_frames(&socket, &frames).await else { return };
-        meter.wrote(frames.len(), writes);
+async fn write(outlet: Outlet, mut queue: mpsc::Receiver<Piece>, queued: Arc<AtomicUsize>, meter: Arc<Meter>) {
+    let at_once = if outlet.sealer.is_some() { SEAL_FRAMES } else { WRITE_FRAMES };
+    let mut pieces = Vec::with_capacity(WRITE_FRAMES);
+    while queue.recv_many(&mut pieces, at_once).await > 0 {
+        let bytes: usize = pieces.iter().map(|piece| piece.bytes.len()).sum();
+        let written = match &outlet.sealer {
+            Some(sealer) => write_sealed(&outlet.socket, sealer, &pieces).await,
+            None => write_plain(&outlet.socket, &pieces).await,
+        };
+        let Ok(writes) = written else { return };
+        meter.wrote(pieces.iter().filter(|piece| !piece.sealed).count(), writes);
         queued.fetch_sub(bytes, Ordering::AcqRel);
-        frames.clear();
+        pieces.clear();
     }
     // An error says that the connection is gone, which is what is wanted.
-    let _ = SockRef::from(&*socket).shutdown(Shutdown::Write);
+    let _ = SockRef::from(&*outlet.socket).shutdown(Shutdown::Write);
+}
+
+/// Writes all of these, in as few records as hold them; in how many writes.
+async fn write_sealed(socket: &TcpStream, sealer: &Mutex<Sealer>, pieces: &[Piece]) -> io::Result<usize> {
+    let mut writes = 0;
+    // Only the driver's rest, if there is one: it was sealed before all that follows.
+    let (rests, frames) = pieces.split_at(pieces.iter().position(|piece| !piece.sealed).unwrap_or(pieces.len()));
+    for piece in rests {
+        writes += write_all(socket, &mut [IoSlice::new(&piece.bytes)]).await?;
+    }
+    let bytes = frames.iter().map(|piece| piece.bytes.len()).sum::<usize>().min(RECORD_BYTES_MAX);
+    let (mut plain, mut sealed) = (Vec::with_capacity(bytes), Vec::with_capacity(Sealer::record_bytes(bytes)));
+    let hello = is_new(sealer);
+    for (at, piece) in frames.iter().enumerate() {
+        let mut frame = &piece.bytes[..];
+        while !frame.is_empty() {
+            let part;
+            (part, frame) = frame.split_at(frame.len().min(RECORD_BYTES_MAX - plain.len()));
+            plain.extend_from_slice(part);
+            let last = frame.is_empty() && (at + 1 == frames.len() || hello && at == 0);
+            if plain.len() == RECORD_BYTES_MAX || last {
+                seal(sealer, &plain, &mut sealed).map_err(|fault| io::Error::other(fault.to_string()))?;
+                writes += write_all(socket, &mut [IoSlice::new(&sealed)]).await?;
+                plain.clear();
+                sealed.clear();
+            }
+        }
+    }
+    Ok(writes)
 }
 
 /// Writes all of these; in how many writes.
-async fn write_frames(socket: &TcpStream, frames: &[Bytes]) -> io::Result<usize> {
+async fn write_plain(socket: &TcpStream, frames: &[Piece]) -> io::Result<usize> {
     let mut slices = [IoSlice::new(&[]); WRITE_FRAMES];
-    let mut left = fill(&mut slices, frames);
+    write_all(socket, fill(&mut slices, frames)).await
+}
+
+async fn write_all(socket: &TcpStream, mut left: &mut [IoSlice<'_>]) -> io::Result<usize> {
     let mut writes = 0;
     while !left.is_empty() {
         match socket.try_write_vectored(left) {
@@ -270,9 +419,9 @@ async fn write_frames(socket: &TcpStream, frames: &[Bytes]) -> io::Result<usize>
 }
 
 /// At most [`WRITE_FRAMES`] frames as one write takes them.
-fn fill<'s, 'f>(slices: &'s mut [IoSlice<'f>; WRITE_FRAMES], frames: &'f [Bytes]) -> &'s mut [IoSlice<'f>] {
+fn fill<'s, 'f>(slices: &'s mut [IoSlice<'f>; WRITE_FRAMES], frames: &'f [Piece]) -> &'s mut [IoSlice<'f>] {
     for (slice, frame) in slices.iter_mut().zip(frames) {
-        *slice = IoSlice::new(frame);
+        *slice = IoSlice::new(&frame.bytes);
     }
     &mut slices[..frames.len()]
 }

@@ -4,16 +4,15 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
-use tokio::net::TcpStream;
+use bytes::Bytes;
 use tokio::task::JoinSet;
 
-use super::Meter;
 use super::dial::dial;
 use super::inbox::{Arrival, Inbox};
 use super::limits::{COPY_BYTES_MAX, WRITE_BYTES_MAX};
-use super::link::{Link, Overflow};
+use super::link::{Connected, Link, Overflow};
 use super::task::Task;
+use super::{Locks, Meter};
 use crate::ring::limits::FRAME_BYTES_MAX;
 use crate::ring::{ConnId, Frame, Timing};
 
@@ -30,6 +29,7 @@ pub(super) struct Links {
     scratch: Vec<u8>,
     inbox: Inbox,
     timing: Timing,
+    locks: Locks,
     meter: Arc<Meter>,
 }
 
@@ -41,7 +41,7 @@ pub(super) struct Cut {
 }
 
 impl Links {
-    pub(super) fn new(inbox: Inbox, timing: Timing, meter: Arc<Meter>) -> Self {
+    pub(super) fn new(inbox: Inbox, timing: Timing, locks: Locks, meter: Arc<Meter>) -> Self {
         Self {
             links: HashMap::new(),
             spoken: Vec::new(),
@@ -50,6 +50,7 @@ impl Links {
             scratch: Vec::new(),
             inbox,
             timing,
+            locks,
             meter,
         }
     }
@@ -61,9 +62,9 @@ impl Links {
 
     /// Begins to open a connection.
     pub(super) fn dial(&mut self, conn: ConnId, peer: SocketAddr) {
-        let (inbox, timing) = (self.inbox.clone(), self.timing);
+        let (inbox, timing, locks) = (self.inbox.clone(), self.timing, self.locks.clone());
         let dialler = Task::spawn(async move {
-            let result = dial(peer, timing).await;
+            let result = dial(peer, timing, &locks).await.map(Box::new);
             // The driver has ended: nobody wants it.
             let _ = inbox.put(Arrival::Dialled { conn, result }).await;
         });
@@ -71,18 +72,18 @@ impl Links {
     }
 
     /// A dialled connection is open. False: nobody wants it any more.
-    pub(super) fn dialled(&mut self, conn: ConnId, socket: TcpStream) -> bool {
+    pub(super) fn dialled(&mut self, conn: ConnId, connected: Connected) -> bool {
         let Some(link) = self.links.remove(&conn) else { return false };
-        let link = link.dialled(conn, socket, &self.inbox);
+        let link = link.dialled(conn, connected, &self.inbox);
         self.links.insert(conn, link);
         true
     }
 
-    /// Somebody has connected; `rest` was read already.
-    pub(super) fn accept(&mut self, peer: SocketAddr, socket: TcpStream, rest: BytesMut) -> ConnId {
+    /// Somebody has connected.
+    pub(super) fn accept(&mut self, peer: SocketAddr, connected: Connected) -> ConnId {
         self.accepted += 1;
         let conn = ConnId::accepted(self.accepted);
-        let link = Link::accepted(conn, peer, socket, rest, &self.inbox, &self.meter);
+        let link = Link::accepted(conn, peer, connected, &self.inbox, &self.meter);
         self.insert(conn, link);
         conn
     }

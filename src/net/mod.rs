@@ -9,17 +9,25 @@
 //! One task owns the node and its store and does what the node says, in order. Readers decode, writers coalesce; both
 //! are bounded in bytes by the constants of [`limits`], so that a fast, slow, silent or hostile peer is slowed down by
 //! TCP itself or loses its own link, and nobody else notices.
+//!
+//! In a room with a key every link begins with a handshake ([`greeting`], [`noise`]), in the dialler's task and in the
+//! door's, and carries its frames in sealed records.
 
 mod accept;
 mod dial;
 mod driver;
 mod frames;
+pub mod greeting;
 mod inbox;
+mod keyring;
 pub mod limits;
 mod link;
 mod links;
 mod meter;
+pub mod noise;
 mod notices;
+mod preamble;
+mod strangers;
 mod task;
 #[cfg(test)]
 mod tests;
@@ -29,6 +37,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+pub use keyring::{Keyring, Keys, Secrets};
 pub use meter::Meter;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
@@ -39,6 +48,7 @@ use driver::{Clock, Commands, Driver};
 use inbox::Inbox;
 use limits::{COMMANDS_MAX, NOTICE_BATCHES_MAX};
 use links::Links;
+use noise::Own;
 use notices::Notices;
 use task::Task;
 
@@ -103,17 +113,37 @@ pub struct Running {
     pub done: JoinHandle<anyhow::Result<Stop>>,
     /// What the network holds and has done.
     pub meter: Arc<Meter>,
+    /// The room's keys, for new links.
+    pub keyring: Keyring,
+}
+
+/// What a handshake needs of this end.
+#[derive(Clone, Debug)]
+struct Locks {
+    own: Arc<Own>,
+    keyring: Keyring,
 }
 
 /// Starts a node on these listeners, within the current tokio runtime.
 ///
 /// # Errors
-/// A listener cannot be handed to the runtime.
-pub fn start<S>(config: Config, store: S, listeners: Vec<std::net::TcpListener>) -> anyhow::Result<Running>
+/// A listener cannot be handed to the runtime, or the system gives no random numbers.
+///
+/// # Panics
+/// The configured author is not the one whose identity is handed in.
+pub fn start<S>(
+    config: Config,
+    store: S,
+    listeners: Vec<std::net::TcpListener>,
+    secrets: Secrets,
+) -> anyhow::Result<Running>
 where
     S: Store + Send + 'static,
     S::Error: Into<anyhow::Error>,
 {
+    assert_eq!(config.author, secrets.identity.author(), "a node speaks for its owner");
+    let locks = Locks { own: Arc::new(Own::new(&secrets.identity)?), keyring: Keyring::new(secrets.key) };
+    let keyring = locks.keyring.clone();
     let listeners = listeners.into_iter().map(listen).collect::<anyhow::Result<Vec<_>>>()?;
     let meter = Arc::new(Meter::default());
     let entered = witness::Entered::default();
@@ -129,7 +159,7 @@ where
     let (urgent_sender, urgent) = mpsc::channel(COMMANDS_MAX);
     let (notice_sender, notices) = mpsc::channel(NOTICE_BATCHES_MAX);
     let timing = config.timing;
-    let door = Door::new(listeners, inbox.clone(), timing, Arc::clone(&meter));
+    let door = Door::new(listeners, inbox.clone(), timing, locks.clone(), Arc::clone(&meter));
     let clock = Clock::start();
     let driver = Driver {
         node: Node::new(config),
@@ -137,7 +167,7 @@ where
         clock,
         now: clock.now(),
         said: Vec::new(),
-        links: Links::new(inbox, timing, Arc::clone(&meter)),
+        links: Links::new(inbox, timing, locks, Arc::clone(&meter)),
         notices: Notices::new(notice_sender),
         arrivals,
         commands: Commands { ordered, urgent },
@@ -151,7 +181,7 @@ where
     };
     let door = Task::spawn(door.run());
     let done = tokio::spawn(driver.run(door));
-    Ok(Running { commands: command_sender, urgent: urgent_sender, notices, done, meter })
+    Ok(Running { commands: command_sender, urgent: urgent_sender, notices, done, meter, keyring })
 }
 
 fn listen(listener: std::net::TcpListener) -> anyhow::Result<TcpListener> {

@@ -19,8 +19,15 @@ pub(super) struct Notices {
     /// The node's clock, and what frontends were told of it.
     clock: Lamport,
     told: Lamport,
-    /// When a peer of this address was last reported.
-    reported: BTreeMap<IpAddr, Instant>,
+    /// When one of this address was last reported.
+    reported: BTreeMap<(IpAddr, Who), Instant>,
+}
+
+/// Whose trouble is reported: strangers at an address do not hide what happens to a link there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Who {
+    Peer,
+    Stranger,
 }
 
 impl Notices {
@@ -56,7 +63,16 @@ impl Notices {
 
     /// A peer has lost its link; not told when one of its address was told of within [`NOTICE_PAUSE`].
     pub(super) fn dropped(&mut self, now: Instant, peer: SocketAddr, why: &str) {
-        let ip = peer.ip().to_canonical();
+        self.report(now, Who::Peer, peer, why);
+    }
+
+    /// Somebody was not let in, or did not let this node in; told as seldom.
+    pub(super) fn turned_away(&mut self, now: Instant, stranger: SocketAddr, why: &str) {
+        self.report(now, Who::Stranger, stranger, why);
+    }
+
+    fn report(&mut self, now: Instant, who: Who, peer: SocketAddr, why: &str) {
+        let ip = (peer.ip().to_canonical(), who);
         if self.reported.len() >= NOTICE_PEERS_MAX {
             self.reported.retain(|_, &mut at| now - at < NOTICE_PAUSE);
         }
@@ -111,6 +127,12 @@ mod tests {
         notices.dropped(start + NOTICE_PAUSE, SocketAddr::from(([127, 0, 0, 1], 7)), "again");
         notices.deliver().await;
         assert_eq!(got.recv().await.unwrap().len(), 1);
+
+        for at in [start, start, start + NOTICE_PAUSE] {
+            notices.turned_away(at, SocketAddr::from(([127, 0, 0, 1], 8)), "a stranger hides no peer, and no peer it");
+        }
+        notices.deliver().await;
+        assert_eq!(got.recv().await.unwrap().len(), 2);
     }
 
     #[tokio::test]

@@ -2,27 +2,33 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod keyed;
+
 use std::io::{Read as _, Write as _};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use super::Meter;
 use super::accept::Door;
 use super::inbox::{Arrival, Inbox};
+use super::keyring::Keyring;
 use super::limits::{
     FLUSH, HANDOVER_BYTES_MIN, HELLO_BYTES_MAX, READ_BYTES_MAX, READ_CONN_BYTES_MAX, UNGREETED_PER_IP_MAX,
     WRITE_BYTES_MAX, WRITE_FRAMES,
 };
-use super::link::{Link, Overflow};
+use super::link::{Connected, Link, Overflow};
 use super::links::Links;
+use super::noise::Own;
 use super::task::Task;
+use super::{Locks, Meter};
+use crate::identity::Identity;
+use crate::key::RoomKey;
 use crate::ring::limits::{FRAME_BYTES_MAX, PROTOCOL_VERSION};
 use crate::ring::{AuthorId, ConnId, Frame, Hello, SessionId, Timing, Uid};
 
@@ -49,7 +55,7 @@ impl Bench {
 
     async fn link(&self, n: u64) -> (Link, TcpStream) {
         let (socket, peer, address) = pair().await;
-        let link = Link::accepted(ConnId::accepted(n), address, socket, BytesMut::new(), &self.inbox, &self.meter);
+        let link = Link::accepted(ConnId::accepted(n), address, Connected::open(socket), &self.inbox, &self.meter);
         (link, peer)
     }
 
@@ -262,12 +268,22 @@ async fn the_bytes_decoded_ahead_are_bounded() {
     assert!(decoded > 0 && decoded <= READ_CONN_BYTES_MAX, "{decoded}");
 }
 
+fn locks(owner: u8, key: Option<u8>) -> Locks {
+    let own = Own::new(&Identity::of_seed([owner; 32])).unwrap();
+    let key = key.map(|key| RoomKey::new([key; 32], None));
+    Locks { own: Arc::new(own), keyring: Keyring::new(key) }
+}
+
 fn door(bench: &Bench, timing: Timing) -> (Task, SocketAddr) {
+    door_of(bench, timing, locks(1, None))
+}
+
+fn door_of(bench: &Bench, timing: Timing, locks: Locks) -> (Task, SocketAddr) {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
     let address = listener.local_addr().unwrap();
     let listeners = vec![TcpListener::from_std(listener).unwrap()];
-    let door = Door::new(listeners, bench.inbox.clone(), timing, Arc::clone(&bench.meter));
+    let door = Door::new(listeners, bench.inbox.clone(), timing, locks, Arc::clone(&bench.meter));
     (Task::spawn(door.run()), address)
 }
 
@@ -300,10 +316,10 @@ async fn only_a_hello_opens_the_door() {
     let mut said = encoded(&hello()).to_vec();
     said.extend_from_slice(b"\"as");
     let mut peer = knock(said).await;
-    let Arrival::Greeted { hello: got, rest, socket, peer: from } = bench.next().await else { panic!("not let in") };
+    let Arrival::Greeted { hello: got, connected, peer: from } = bench.next().await else { panic!("not let in") };
     assert_eq!(*got, hello());
-    assert!(socket.nodelay().unwrap());
-    let _link = Link::accepted(ConnId::accepted(1), from, socket, rest, &bench.inbox, &bench.meter);
+    assert!(connected.socket.nodelay().unwrap());
+    let _link = Link::accepted(ConnId::accepted(1), from, *connected, &bench.inbox, &bench.meter);
     peer.write_all(b"k\"\n").await.unwrap();
     let Arrival::Frames { frames, .. } = bench.next().await else { panic!("no frame") };
     assert_eq!(frames, [Frame::Ask]);
@@ -341,7 +357,7 @@ async fn a_crowd_of_silent_ones_is_bounded_and_does_not_lock_others_out() {
 #[tokio::test]
 async fn a_frame_for_many_is_encoded_once_and_a_dial_keeps_what_is_said_meanwhile() {
     let mut bench = Bench::new();
-    let mut links = Links::new(bench.inbox.clone(), Timing::default(), Arc::clone(&bench.meter));
+    let mut links = Links::new(bench.inbox.clone(), Timing::default(), locks(1, None), Arc::clone(&bench.meter));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let conns = [ConnId::dialled(1), ConnId::dialled(2)];
     conns.iter().for_each(|&conn| links.dial(conn, listener.local_addr().unwrap()));
@@ -350,7 +366,7 @@ async fn a_frame_for_many_is_encoded_once_and_a_dial_keeps_what_is_said_meanwhil
     let mut peers = Vec::new();
     for _ in conns {
         let Arrival::Dialled { conn, result } = bench.next().await else { panic!("not dialled") };
-        assert!(links.dialled(conn, result.unwrap()));
+        assert!(links.dialled(conn, *result.unwrap()));
         peers.push(listener.accept().await.unwrap().0);
     }
     assert!(links.send(&[conns[0], ConnId::dialled(9), conns[1]], &Frame::Wait).is_empty());

@@ -164,6 +164,12 @@ pub enum Refusal {
     Banned(Verdict),
     /// A newer connection of yours took this one's place, or you broke the protocol.
     Protocol,
+    /// My room has a key, and you have shown none.
+    KeyNeeded,
+    /// My room has another key.
+    WrongKey,
+    /// My room has no key.
+    NoKey,
 }
 
 /// Who has put somebody out, and what they have said.

@@ -145,6 +145,8 @@ pub enum Input {
         /// The host answered that nobody listens there. `false`: no answer, or no route.
         refused: bool,
     },
+    /// Who answers a connection that the core asked for will not have this node; it is not open.
+    TurnedAway(ConnId, Refusal),
     /// Somebody has opened this connection.
     Accepted(ConnId),
     /// A frame has arrived.

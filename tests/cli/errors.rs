@@ -136,7 +136,8 @@ fn somebody_who_looks_for_a_room_itself_is_not_taken_for_another_program() {
 fn a_room_of_another_version_refuses() {
     let ended = join(refusing(Refusal::Version(99)), &[]);
     assert_eq!(ended.code, 5, "{}", ended.err);
-    assert!(ended.err.contains("speaks version 99 of the protocol, this program version 2"), "{}", ended.err);
+    let versions = format!("speaks version 99 of the protocol, this program version {PROTOCOL_VERSION}");
+    assert!(ended.err.contains(&versions), "{}", ended.err);
 }
 
 #[test]
@@ -144,6 +145,24 @@ fn a_full_room_refuses() {
     let ended = join(refusing(Refusal::Full), &[]);
     assert_eq!(ended.code, 5, "{}", ended.err);
     assert!(ended.err.contains("the room is full"), "{}", ended.err);
+}
+
+#[test]
+fn a_room_with_a_key_refuses_who_has_none() {
+    // Its door says this and nothing else.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            BufReader::new(&stream).read_until(b'\n', &mut Vec::new()).unwrap();
+            let _ = stream.write_all(b"{\"refuse\":\"key_needed\"}\n");
+        }
+    });
+    let ended = join(port, &[]);
+    assert_eq!(ended.code, 5, "{}", ended.err);
+    let expected = "dist-chat: the room has a key, and this program was given none\n  only who knows the key is let in";
+    assert!(ended.err.contains(expected) && ended.err.contains("try `--key-file FILE`"), "{}", ended.err);
 }
 
 #[test]

@@ -11,6 +11,7 @@ mod full;
 mod harness;
 mod history;
 mod keys;
+mod locked;
 mod log;
 mod long;
 mod returning;

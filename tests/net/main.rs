@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, and its name says what it shows")]
 
+mod keyed;
 mod room;
 
 use std::net::SocketAddr;

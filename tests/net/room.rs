@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dist_chat::identity::Identity;
-use dist_chat::net::{self, Command, Meter, Notice};
+use dist_chat::key::RoomKey;
+use dist_chat::net::{self, Command, Meter, Notice, Secrets};
 use dist_chat::ring::{Config, Entry, Event, Name, RoomId, SessionId, Start, Status, Stop, Text, Timing, Uid};
 use dist_chat::store::{MemoryStore, Store as _};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -25,6 +26,11 @@ pub struct Seen {
     pub dropped: Vec<(String, String)>,
 }
 
+/// The owner of the `n`-th node.
+pub fn identity(n: u64) -> Identity {
+    Identity::of_seed(std::array::from_fn(|at| n.to_le_bytes()[at % 8]))
+}
+
 /// A node at work.
 pub struct Member {
     pub address: SocketAddr,
@@ -36,18 +42,27 @@ pub struct Member {
 }
 
 impl Member {
-    /// The `n`-th node of a test, on a free port.
+    /// The `n`-th node of a test, on a free port, in a room without a key.
     pub fn start(n: u64, start: Start) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::start_with(n, start, None)
+    }
+
+    /// The `n`-th node of a test, on a free port, with this room key.
+    pub fn start_with(n: u64, start: Start, key: Option<u8>) -> Self {
+        Self::start_on(TcpListener::bind("127.0.0.1:0").unwrap(), n, start, key)
+    }
+
+    /// The same on this port.
+    pub fn start_on(listener: TcpListener, n: u64, start: Start, key: Option<u8>) -> Self {
         let address = listener.local_addr().unwrap();
         let store = MemoryStore::new();
-        let identity = Identity::of_seed([u8::try_from(n).unwrap(); 32]);
+        let identity = identity(n);
         let config = Config {
             uid: Uid(address),
             name: Name::parse(&format!("node{n}")).unwrap(),
             rename: false,
             author: identity.author(),
-            signer: Arc::new(identity),
+            signer: Arc::new(identity.clone()),
             session: SessionId(n),
             seed: n,
             start,
@@ -57,7 +72,8 @@ impl Member {
             backlog: dist_chat::ring::limits::BACKLOG_LINES,
             timing: Timing::default(),
         };
-        let running = net::start(config, store, vec![listener]).unwrap();
+        let secrets = Secrets { identity, key: key.map(|key| RoomKey::new([key; 32], None)) };
+        let running = net::start(config, store, vec![listener], secrets).unwrap();
         let seen = collect(running.notices);
         Self {
             address,
@@ -71,10 +87,15 @@ impl Member {
 
     /// A room of that many nodes, the first its founder.
     pub async fn room(nodes: u64) -> Vec<Self> {
-        let mut room = vec![Self::start(1, Start::Found(RoomId(7)))];
+        Self::room_with(nodes, None).await
+    }
+
+    /// The same with this room key.
+    pub async fn room_with(nodes: u64, key: Option<u8>) -> Vec<Self> {
+        let mut room = vec![Self::start_with(1, Start::Found(RoomId(7)), key)];
         room[0].until("it has founded a room", |seen| seen.entered).await;
         let contact = room[0].address;
-        room.extend((2..=nodes).map(|n| Self::start(n, Start::Join(vec![contact]))));
+        room.extend((2..=nodes).map(|n| Self::start_with(n, Start::Join(vec![contact]), key)));
         for member in &mut room {
             member.until("it is in the room", |seen| seen.entered).await;
             member.members(nodes as usize).await;

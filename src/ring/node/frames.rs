@@ -180,11 +180,6 @@ impl Node {
 
     /// The other end will not have me.
     fn on_refused(&mut self, conn: ConnId, from: Uid, refusal: Refusal) {
-        let at_the_door = match &self.phase {
-            Phase::Knocking(knock) => knock.conn == Some(conn),
-            Phase::Joining(joining) => joining.conn == conn && joining.seek.knock.is_some(),
-            _ => false,
-        };
         let mine = match &self.phase {
             Phase::Following(following) => following.conn == conn,
             Phase::Joining(joining) => joining.conn == conn,
@@ -193,13 +188,46 @@ impl Node {
             _ => false,
         };
         let out = mine && matches!(refusal, Refusal::Kicked(_) | Refusal::Banned(_));
-        if out || at_the_door && refusal != Refusal::Protocol {
+        if out || self.at_the_door(conn) && refusal != Refusal::Protocol {
             return self.stop(Stop::Refused(refusal));
         }
-        if let Refusal::Room(_) = refusal {
-            self.other_room(from);
+        match refusal {
+            Refusal::Room(_) => self.other_room(from),
+            Refusal::KeyNeeded => {
+                self.event(Event::Misbehaved { conn, why: "says that its room has a key" });
+                if let Some(seek) = self.seek_mut().filter(|seek| seek.gone.len() < BOOK_NODES_MAX) {
+                    seek.gone.insert(from);
+                }
+            }
+            Refusal::Version(_)
+            | Refusal::Name(_)
+            | Refusal::Full
+            | Refusal::SameAddress
+            | Refusal::Forger
+            | Refusal::Kicked(_)
+            | Refusal::Banned(_)
+            | Refusal::Protocol
+            | Refusal::WrongKey
+            | Refusal::NoKey => {}
         }
         self.close(conn);
+    }
+
+    /// The same before there was a connection: who is there counts as nobody.
+    pub(super) fn on_turned_away(&mut self, conn: ConnId, refusal: Refusal) {
+        if self.at_the_door(conn) {
+            return self.stop(Stop::Refused(refusal));
+        }
+        self.end(conn, End::Refused);
+    }
+
+    /// This connection leads to a contact that I ask to be let in.
+    fn at_the_door(&self, conn: ConnId) -> bool {
+        match &self.phase {
+            Phase::Knocking(knock) => knock.conn == Some(conn),
+            Phase::Joining(joining) => joining.conn == conn && joining.seek.knock.is_some(),
+            _ => false,
+        }
     }
 
     /// At this address there is another room: it is not a member's any more.

@@ -302,6 +302,7 @@ impl Node {
             Input::Dialled(conn) => self.links.opened(now.mono, conn, self.hello(), &mut self.out),
             Input::DialFailed { conn, refused: true } => self.end(conn, End::Refused),
             Input::DialFailed { conn, refused: false } => self.end(conn, End::Unreachable),
+            Input::TurnedAway(conn, refusal) => self.on_turned_away(conn, refusal),
             Input::Closed(conn) => self.end(conn, End::Closed),
             Input::Forged(conn, forged) => self.on_forged(conn, &forged),
             Input::Frame(conn, frame) => self.on_frame(conn, frame),

@@ -481,6 +481,7 @@ impl World {
             Input::DialFailed { conn, refused } => {
                 format!("{who} could not dial {conn:?}: {}", if *refused { "refused" } else { "silence" })
             }
+            Input::TurnedAway(id, refusal) => format!("{who} was turned away on {id:?}: {refusal:?}"),
             Input::Accepted(id) => format!("{who} accepted {}", from(id, self)),
             Input::Forged(id, forged) => format!("{who} <- {} forged {forged:?}", from(id, self)),
             Input::Closed(id) => format!("{who} lost connection {id:?}"),
@@ -576,5 +577,6 @@ fn input_kind(input: &Input) -> u64 {
         Input::Forged(..) => 12,
         Input::Order(_) => 13,
         Input::Rekey(..) => 14,
+        Input::TurnedAway(..) => 15,
     }
 }

@@ -1,0 +1,93 @@
+//! Who this node is to others, and which room keys it takes.
+
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Instant;
+
+use crate::identity::Identity;
+use crate::key::RoomKey;
+
+/// What a node must keep to itself.
+#[derive(Debug)]
+pub struct Secrets {
+    /// Its owner's lasting identity; [`Config::author`](crate::ring::Config::author) is its public half.
+    pub identity: Identity,
+    /// The room's key; without one every link is open.
+    pub key: Option<RoomKey>,
+}
+
+impl Secrets {
+    /// For a room without a key.
+    pub fn open(identity: Identity) -> Self {
+        Self { identity, key: None }
+    }
+
+    /// For the room with this key.
+    pub fn keyed(identity: Identity, key: RoomKey) -> Self {
+        Self { identity, key: Some(key) }
+    }
+}
+
+/// The keys of a running node. Clones are the same ring. A link that is open stays as it is.
+#[derive(Clone, Debug)]
+pub struct Keyring(Arc<RwLock<Held>>);
+
+#[derive(Debug)]
+struct Held {
+    current: Option<Arc<RoomKey>>,
+    previous: Option<(Arc<RoomKey>, Instant)>,
+}
+
+/// The keys that count at one moment.
+#[derive(Clone, Debug, Default)]
+pub struct Keys {
+    /// None: the room is open.
+    pub current: Option<Arc<RoomKey>>,
+    /// The one before, while it is still taken.
+    pub previous: Option<Arc<RoomKey>>,
+}
+
+impl Keyring {
+    /// With this key, or none.
+    pub fn new(key: Option<RoomKey>) -> Self {
+        Self(Arc::new(RwLock::new(Held { current: key.map(Arc::new), previous: None })))
+    }
+
+    /// The keys that count now.
+    pub fn keys(&self) -> Keys {
+        let held = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let previous = held.previous.as_ref().filter(|(_, until)| Instant::now() < *until);
+        Keys { current: held.current.clone(), previous: previous.map(|(key, _)| Arc::clone(key)) }
+    }
+
+    /// From now on this is the room's key; the one before is taken until that moment.
+    pub fn replace(&self, key: RoomKey, until: Instant) {
+        let mut held = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        held.previous = held.current.replace(Arc::new(key)).map(|before| (before, until));
+    }
+}
+
+impl Keys {
+    /// In the order in which they are tried; empty: the room is open.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Arc<RoomKey>> {
+        self.current.iter().chain(&self.previous)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_key_that_was_replaced_counts_until_its_moment() {
+        let ring = Keyring::new(Some(RoomKey::new([1; 32], None)));
+        let psks = |ring: &Keyring| ring.keys().all().map(|key| key.psk()[0]).collect::<Vec<_>>();
+        assert_eq!(psks(&ring), [1]);
+        ring.replace(RoomKey::new([2; 32], None), Instant::now() + Duration::from_secs(3600));
+        assert_eq!(psks(&ring.clone()), [2, 1]);
+        ring.replace(RoomKey::new([3; 32], None), Instant::now());
+        assert_eq!(psks(&ring), [3]);
+        assert!(psks(&Keyring::new(None)).is_empty());
+    }
+}

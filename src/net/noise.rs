@@ -1,0 +1,381 @@
+//! `Noise_XXpsk0_25519_AESGCM_SHA256` (noiseprotocol.org, revision 34): two ends prove the room's key and who they are,
+//! then seal what they say.
+//!
+//! ```text
+//!   -> psk, e                           48 bytes: nothing but that I have the key
+//!   <- e, ee, s, es, author, signature  192 bytes
+//!   -> s, se, author, signature         160 bytes
+//! ```
+//!
+//! The static key (`s`) is new in every process; its author's signature binds it to the author. Bytes in, bytes out:
+//! nothing here touches a socket.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use bytes::{Buf as _, BytesMut};
+use ed25519_dalek::VerifyingKey;
+use snow::{Builder, HandshakeState, StatelessTransportState};
+use zeroize::Zeroizing;
+
+use super::limits::{FIRST_MESSAGES_MAX, REKEY_BYTES};
+use super::preamble::Word;
+use crate::identity::Identity;
+use crate::key::{PSK_BYTES, RoomKey};
+use crate::ring::{AuthorId, Sign as _};
+
+const PATTERN: &str = "Noise_XXpsk0_25519_AESGCM_SHA256";
+/// What an author signs: this, then the static key.
+const BINDING: &[u8] = b"dist-chat static key 1\0";
+
+const KEY_BYTES: usize = 32;
+/// What sealing adds.
+const TAG_BYTES: usize = 16;
+const AUTHOR_BYTES: usize = 32;
+/// An author and its signature under the static key.
+const PROOF_BYTES: usize = AUTHOR_BYTES + 64;
+/// Bytes of each message of a handshake: there is one right length.
+pub(super) const FIRST_BYTES: usize = KEY_BYTES + TAG_BYTES;
+pub(super) const SECOND_BYTES: usize = KEY_BYTES + KEY_BYTES + TAG_BYTES + PROOF_BYTES + TAG_BYTES;
+pub(super) const THIRD_BYTES: usize = KEY_BYTES + TAG_BYTES + PROOF_BYTES + TAG_BYTES;
+
+/// Bytes of the length before each message and record, big-endian.
+pub(super) const LENGTH_BYTES: usize = 2;
+/// Plain bytes in one record: the most that Noise seals at once.
+pub(super) const RECORD_BYTES_MAX: usize = u16::MAX as usize - TAG_BYTES;
+
+/// What was wrong with what a peer has sealed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// It has not the length that it must have.
+    Length,
+    /// It was not sealed for this link at this place, under a key that counts.
+    Seal,
+    /// The peer has this process's own static key: it sends back what it is sent.
+    Reflected,
+    /// It has been said before: somebody has recorded it.
+    Repeated,
+    /// The author has not signed the peer's static key.
+    Author,
+    /// This end cannot seal: the system gives no random numbers, or 2^64 records were sealed.
+    Unable,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Length => "sends a sealed part of a wrong length",
+            Self::Seal => "sends what was not sealed for this link",
+            Self::Reflected => "sends back what it is sent",
+            Self::Repeated => "repeats what it has recorded",
+            Self::Author => "speaks for an author that has not signed its key",
+            Self::Unable => "cannot be answered: nothing can be sealed here",
+        })
+    }
+}
+
+/// What this process proves to others.
+pub struct Own {
+    secret: Zeroizing<Vec<u8>>,
+    public: Vec<u8>,
+    proof: [u8; PROOF_BYTES],
+    author: AuthorId,
+    rekey_bytes: u64,
+    met: Mutex<Met>,
+}
+
+/// The ephemeral keys of the newest first messages that have opened.
+#[derive(Default)]
+struct Met {
+    keys: BTreeSet<[u8; KEY_BYTES]>,
+    order: VecDeque<[u8; KEY_BYTES]>,
+}
+
+impl Met {
+    /// False: it is there already.
+    fn insert(&mut self, key: [u8; KEY_BYTES]) -> bool {
+        let new = self.keys.insert(key);
+        if new {
+            self.order.push_back(key);
+        }
+        if self.order.len() > FIRST_MESSAGES_MAX
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.keys.remove(&oldest);
+        }
+        new
+    }
+}
+
+impl Own {
+    /// With a new static key.
+    ///
+    /// # Errors
+    /// The system gives no random numbers.
+    pub fn new(identity: &Identity) -> anyhow::Result<Self> {
+        Self::rekeying(identity, REKEY_BYTES)
+    }
+
+    /// With a new static key; its links change their keys after this many bytes.
+    pub(super) fn rekeying(identity: &Identity, rekey_bytes: u64) -> anyhow::Result<Self> {
+        let pair = builder().and_then(|builder| builder.generate_keypair());
+        let pair = pair.map_err(|error| anyhow::anyhow!("no static key: {error:?}"))?;
+        let author = identity.author();
+        let mut proof = [0; PROOF_BYTES];
+        let (name, signature) = proof.split_at_mut(AUTHOR_BYTES);
+        name.copy_from_slice(&author.0);
+        signature.copy_from_slice(&identity.sign(&[BINDING, &pair.public].concat()).0);
+        let (secret, met) = (Zeroizing::new(pair.private), Mutex::default());
+        Ok(Self { secret, public: pair.public, proof, author, rekey_bytes, met })
+    }
+
+    /// Whose process this is.
+    pub fn author(&self) -> AuthorId {
+        self.author
+    }
+}
+
+impl fmt::Debug for Own {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Own({:?})", self.author)
+    }
+}
+
+fn builder<'b>() -> Result<Builder<'b>, snow::Error> {
+    Ok(Builder::new(PATTERN.parse()?))
+}
+
+/// One end of a handshake, before its first message.
+fn prepared<'b>(own: &'b Own, psk: &'b [u8; PSK_BYTES], prologue: &'b [u8]) -> Result<Builder<'b>, snow::Error> {
+    builder()?.psk(0, psk)?.local_private_key(&own.secret)?.prologue(prologue)
+}
+
+/// The end that has dialled, until the second message.
+#[derive(Debug)]
+pub(super) struct Initiator {
+    own: Arc<Own>,
+    state: HandshakeState,
+}
+
+impl Initiator {
+    /// Begins; the bytes are the line in clear and the first message.
+    pub(super) fn begin(own: &Arc<Own>, key: &RoomKey) -> Result<(Self, Vec<u8>), Fault> {
+        let mut bytes = Word::Keyed.line();
+        let state = prepared(own, key.psk(), &bytes).and_then(Builder::build_initiator);
+        let mut state = state.map_err(|_| Fault::Unable)?;
+        put_message::<FIRST_BYTES>(&mut state, &[], &mut bytes)?;
+        Ok((Self { own: Arc::clone(own), state }, bytes))
+    }
+
+    /// Takes the second message; the bytes are the third.
+    pub(super) fn finish(mut self, second: &[u8]) -> Result<(Session, Vec<u8>), Fault> {
+        let mut proof = [0; SECOND_BYTES];
+        take_message::<SECOND_BYTES>(&mut self.state, second, &mut proof)?;
+        let author = proven(&self.own, &self.state, &proof[..PROOF_BYTES])?;
+        let mut bytes = Vec::new();
+        put_message::<THIRD_BYTES>(&mut self.state, &self.own.proof, &mut bytes)?;
+        Ok((Session::new(self.state, author, self.own.rekey_bytes)?, bytes))
+    }
+}
+
+/// The end that was dialled, between the second message and the third.
+#[derive(Debug)]
+pub(super) struct Responder {
+    own: Arc<Own>,
+    state: HandshakeState,
+}
+
+impl Responder {
+    /// Takes the first message, which opens under one of the keys and is new; the bytes are the second.
+    ///
+    /// Costs little before it has opened: nothing depends on the peer's key yet.
+    pub(super) fn begin<'k>(
+        own: &Arc<Own>,
+        keys: impl Iterator<Item = &'k Arc<RoomKey>>,
+        first: &[u8],
+    ) -> Result<(Self, Vec<u8>), Fault> {
+        let prologue = Word::Keyed.line();
+        let mut fault = Fault::Seal;
+        for key in keys {
+            let state = prepared(own, key.psk(), &prologue).and_then(Builder::build_responder);
+            let mut state = state.map_err(|_| Fault::Unable)?;
+            match take_message::<FIRST_BYTES>(&mut state, first, &mut [0; FIRST_BYTES]) {
+                Ok(()) => {
+                    let ephemeral = first.first_chunk::<KEY_BYTES>().ok_or(Fault::Length)?;
+                    if !own.met.lock().unwrap_or_else(PoisonError::into_inner).insert(*ephemeral) {
+                        return Err(Fault::Repeated);
+                    }
+                    let mut bytes = Vec::new();
+                    put_message::<SECOND_BYTES>(&mut state, &own.proof, &mut bytes)?;
+                    return Ok((Self { own: Arc::clone(own), state }, bytes));
+                }
+                Err(why) => fault = why,
+            }
+        }
+        Err(fault)
+    }
+
+    /// Takes the third message: from here on both ends are who they say they are.
+    pub(super) fn finish(mut self, third: &[u8]) -> Result<Session, Fault> {
+        let mut proof = [0; THIRD_BYTES];
+        take_message::<THIRD_BYTES>(&mut self.state, third, &mut proof)?;
+        let author = proven(&self.own, &self.state, &proof[..PROOF_BYTES])?;
+        Session::new(self.state, author, self.own.rekey_bytes)
+    }
+}
+
+/// Appends the next message of a handshake with its length.
+fn put_message<const BYTES: usize>(
+    state: &mut HandshakeState,
+    payload: &[u8],
+    into: &mut Vec<u8>,
+) -> Result<(), Fault> {
+    let mut message = [0; BYTES];
+    let len = state.write_message(payload, &mut message).map_err(|_| Fault::Unable)?;
+    debug_assert_eq!(len, BYTES, "the pattern gives the length");
+    into.extend_from_slice(&(BYTES as u16).to_be_bytes());
+    into.extend_from_slice(&message);
+    Ok(())
+}
+
+fn take_message<const BYTES: usize>(
+    state: &mut HandshakeState,
+    message: &[u8],
+    payload: &mut [u8; BYTES],
+) -> Result<(), Fault> {
+    if message.len() != BYTES {
+        return Err(Fault::Length);
+    }
+    state.read_message(message, payload).map(|_| ()).map_err(|_| Fault::Seal)
+}
+
+/// The author at the other end, whose signature is under the static key that it has proved to hold.
+fn proven(own: &Own, state: &HandshakeState, proof: &[u8]) -> Result<AuthorId, Fault> {
+    let theirs = state.get_remote_static().ok_or(Fault::Seal)?;
+    if theirs == own.public {
+        return Err(Fault::Reflected);
+    }
+    let (author, signature) = proof.split_first_chunk::<AUTHOR_BYTES>().ok_or(Fault::Length)?;
+    let key = VerifyingKey::from_bytes(author).map_err(|_| Fault::Author)?;
+    let signature = ed25519_dalek::Signature::from_slice(signature).map_err(|_| Fault::Author)?;
+    key.verify_strict(&[BINDING, theirs].concat(), &signature).map_err(|_| Fault::Author)?;
+    Ok(AuthorId(*author))
+}
+
+/// What a handshake leaves: two ends that know each other.
+#[derive(Debug)]
+pub struct Session {
+    /// Who is at the other end.
+    pub author: AuthorId,
+    pub(super) sealer: Sealer,
+    pub(super) opener: Opener,
+}
+
+/// The ciphers of both directions. Both only read it; it changes when a direction's key does.
+type Ciphers = Arc<RwLock<StatelessTransportState>>;
+
+/// What was sealed or opened in one direction.
+#[derive(Clone, Copy, Debug)]
+struct Count {
+    records: u64,
+    /// Plain bytes under the present key.
+    bytes: u64,
+    rekey_bytes: u64,
+}
+
+impl Count {
+    /// Counts a record; true: it was the last under this key, as both ends see it.
+    fn one_more(&mut self, bytes: usize) -> bool {
+        self.records += 1;
+        self.bytes += bytes as u64;
+        let over = self.bytes >= self.rekey_bytes;
+        if over {
+            self.bytes = 0;
+        }
+        over
+    }
+}
+
+/// Seals what this end says.
+#[derive(Debug)]
+pub(super) struct Sealer {
+    ciphers: Ciphers,
+    count: Count,
+}
+
+/// Opens what the other end says.
+#[derive(Debug)]
+pub(super) struct Opener {
+    ciphers: Ciphers,
+    count: Count,
+}
+
+impl Session {
+    fn new(state: HandshakeState, author: AuthorId, rekey_bytes: u64) -> Result<Self, Fault> {
+        let ciphers = state.into_stateless_transport_mode().map_err(|_| Fault::Unable)?;
+        let ciphers = Arc::new(RwLock::new(ciphers));
+        let count = Count { records: 0, bytes: 0, rekey_bytes };
+        Ok(Self { author, sealer: Sealer { ciphers: Arc::clone(&ciphers), count }, opener: Opener { ciphers, count } })
+    }
+}
+
+impl Sealer {
+    /// Bytes of a record that holds so many.
+    pub(super) const fn record_bytes(plain: usize) -> usize {
+        LENGTH_BYTES + plain + TAG_BYTES
+    }
+
+    /// Nothing was sealed yet.
+    pub(super) fn is_new(&self) -> bool {
+        self.count.records == 0
+    }
+
+    /// Appends a record that holds these bytes: at least one, at most [`RECORD_BYTES_MAX`].
+    pub(super) fn seal(&mut self, plain: &[u8], into: &mut Vec<u8>) -> Result<(), Fault> {
+        debug_assert!((1..=RECORD_BYTES_MAX).contains(&plain.len()), "{} bytes in a record", plain.len());
+        let start = into.len();
+        into.resize(start + Self::record_bytes(plain.len()), 0);
+        let (length, sealed) = into[start..].split_at_mut(LENGTH_BYTES);
+        let bytes = {
+            let ciphers = self.ciphers.read().unwrap_or_else(PoisonError::into_inner);
+            ciphers.write_message(self.count.records, plain, sealed).map_err(|_| Fault::Unable)?
+        };
+        length.copy_from_slice(&u16::try_from(bytes).map_err(|_| Fault::Unable)?.to_be_bytes());
+        if self.count.one_more(plain.len()) {
+            self.ciphers.write().unwrap_or_else(PoisonError::into_inner).rekey_outgoing();
+        }
+        Ok(())
+    }
+}
+
+impl Opener {
+    /// Takes the record at the front of `sealed` and appends what it holds; false: it has not arrived as a whole.
+    pub(super) fn open(&mut self, sealed: &mut BytesMut, into: &mut BytesMut) -> Result<bool, Fault> {
+        let Some((length, rest)) = sealed.split_first_chunk::<LENGTH_BYTES>() else { return Ok(false) };
+        let length = usize::from(u16::from_be_bytes(*length));
+        // A record that holds nothing would cost work for ever and never be a frame.
+        if length <= TAG_BYTES {
+            return Err(Fault::Length);
+        }
+        let Some(record) = rest.get(..length) else { return Ok(false) };
+        let start = into.len();
+        into.resize(start + length - TAG_BYTES, 0);
+        let opened = {
+            let ciphers = self.ciphers.read().unwrap_or_else(PoisonError::into_inner);
+            ciphers.read_message(self.count.records, record, &mut into[start..])
+        };
+        if opened.is_err() {
+            into.truncate(start);
+            return Err(Fault::Seal);
+        }
+        if self.count.one_more(length - TAG_BYTES) {
+            self.ciphers.write().unwrap_or_else(PoisonError::into_inner).rekey_incoming();
+        }
+        sealed.advance(LENGTH_BYTES + length);
+        Ok(true)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,185 @@
+//! Who is at the door, and who of them goes when there are too many.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::task::AbortHandle;
+
+use super::limits::{UNGREETED_MAX, UNGREETED_PER_IP_MAX};
+
+/// Somebody who has not said hello.
+#[derive(Debug)]
+pub(super) struct Stranger {
+    pub(super) peer: SocketAddr,
+    pub(super) greeting: AbortHandle,
+    /// Set once it has shown that it knows the room's key (or has recorded somebody who does).
+    pub(super) knows_key: Arc<AtomicBool>,
+}
+
+/// Everybody who has not said hello, by the number under which each came.
+#[derive(Debug, Default)]
+pub(super) struct Strangers {
+    all: BTreeMap<u64, Stranger>,
+    unknown: Ages,
+    /// Those who were found to know the key when somebody had to go.
+    known: Ages,
+}
+
+/// Numbers, the oldest first, all and by address.
+#[derive(Debug, Default)]
+struct Ages {
+    all: BTreeSet<u64>,
+    by_ip: BTreeMap<IpAddr, BTreeSet<u64>>,
+}
+
+impl Strangers {
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    /// Takes somebody in.
+    pub(super) fn insert(&mut self, who: u64, stranger: Stranger) {
+        self.unknown.insert(who, address(&stranger));
+        self.all.insert(who, stranger);
+    }
+
+    /// Somebody has gone.
+    pub(super) fn remove(&mut self, who: u64) -> Option<Stranger> {
+        let stranger = self.all.remove(&who)?;
+        let ip = address(&stranger);
+        self.unknown.remove(who, ip);
+        self.known.remove(who, ip);
+        Some(stranger)
+    }
+
+    /// Before somebody from this address comes in: gives who must go, if there are too many, of this address or in all.
+    /// The oldest goes, and who knows the key only where such have more than half of the places: a flood does not push
+    /// out members on their way in, even if it comes from their address, and a flood of those who have recorded members
+    /// leaves room for newcomers to show the key.
+    pub(super) fn make_room(&mut self, ip: IpAddr) -> Option<Stranger> {
+        let ip = ip.to_canonical();
+        let too_many_alike = self.unknown.count(Some(ip)) + self.known.count(Some(ip)) >= UNGREETED_PER_IP_MAX;
+        if !too_many_alike && self.all.len() < UNGREETED_MAX {
+            return None;
+        }
+        let (of, places) = match too_many_alike {
+            true => (Some(ip), UNGREETED_PER_IP_MAX),
+            false => (None, UNGREETED_MAX),
+        };
+        while self.known.count(of) <= places / 2
+            && let Some(oldest) = self.unknown.oldest(of)
+        {
+            match self.all.get(&oldest) {
+                Some(stranger) if stranger.knows_key.load(Ordering::Relaxed) => {
+                    let ip = address(stranger);
+                    self.unknown.remove(oldest, ip);
+                    self.known.insert(oldest, ip);
+                }
+                Some(_) | None => return self.remove(oldest),
+            }
+        }
+        self.known.oldest(of).and_then(|oldest| self.remove(oldest))
+    }
+}
+
+fn address(stranger: &Stranger) -> IpAddr {
+    stranger.peer.ip().to_canonical()
+}
+
+impl Ages {
+    fn insert(&mut self, who: u64, ip: IpAddr) {
+        self.all.insert(who);
+        self.by_ip.entry(ip).or_default().insert(who);
+    }
+
+    fn remove(&mut self, who: u64, ip: IpAddr) {
+        self.all.remove(&who);
+        if let Some(alike) = self.by_ip.get_mut(&ip) {
+            alike.remove(&who);
+            if alike.is_empty() {
+                self.by_ip.remove(&ip);
+            }
+        }
+    }
+
+    fn count(&self, of: Option<IpAddr>) -> usize {
+        match of {
+            Some(ip) => self.by_ip.get(&ip).map_or(0, BTreeSet::len),
+            None => self.all.len(),
+        }
+    }
+
+    fn oldest(&self, of: Option<IpAddr>) -> Option<u64> {
+        match of {
+            Some(ip) => self.by_ip.get(&ip)?.first().copied(),
+            None => self.all.first().copied(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+
+    fn stranger(ip: [u8; 4], port: u16) -> Stranger {
+        let greeting = tokio::spawn(std::future::pending::<()>()).abort_handle();
+        Stranger { peer: SocketAddr::from((ip, port)), greeting, knows_key: Arc::default() }
+    }
+
+    #[tokio::test]
+    async fn of_too_many_at_one_address_its_oldest_goes() {
+        let (mut strangers, flood) = (Strangers::default(), [10, 0, 0, 1]);
+        strangers.insert(0, stranger([10, 0, 0, 2], 7));
+        for who in 1..=UNGREETED_PER_IP_MAX as u64 {
+            assert!(strangers.make_room(flood.into()).is_none());
+            strangers.insert(who, stranger(flood, who as u16));
+        }
+        assert!(strangers.make_room([10, 0, 0, 2].into()).is_none(), "other addresses have room");
+        assert_eq!(strangers.make_room(flood.into()).unwrap().peer.port(), 1);
+        assert_eq!(strangers.len(), UNGREETED_PER_IP_MAX);
+        assert!(strangers.make_room(flood.into()).is_none());
+    }
+
+    #[tokio::test]
+    async fn of_too_many_in_all_the_oldest_goes() {
+        let mut strangers = Strangers::default();
+        for who in 0..UNGREETED_MAX as u64 {
+            strangers.insert(who, stranger([10, 0, 1, who as u8], who as u16));
+        }
+        assert_eq!(strangers.make_room([10, 9, 9, 9].into()).unwrap().peer.port(), 0);
+        assert!(strangers.remove(1).is_some() && strangers.remove(1).is_none());
+        assert_eq!((strangers.len(), strangers.unknown.all.len()), (UNGREETED_MAX - 2, UNGREETED_MAX - 2));
+    }
+
+    #[tokio::test]
+    async fn who_knows_the_key_goes_last() {
+        let (mut strangers, ip) = (Strangers::default(), [127, 0, 0, 1]);
+        for who in 0..UNGREETED_PER_IP_MAX as u64 {
+            strangers.insert(who, stranger(ip, who as u16));
+        }
+        for who in [0, 2] {
+            strangers.all[&who].knows_key.store(true, Ordering::Relaxed);
+        }
+        let mut gone = Vec::new();
+        for who in 1000..1000 + UNGREETED_PER_IP_MAX as u64 {
+            gone.extend(strangers.make_room(ip.into()).map(|stranger| stranger.peer.port()));
+            let newcomer = stranger(ip, who as u16);
+            newcomer.knows_key.store(true, Ordering::Relaxed);
+            strangers.insert(who, newcomer);
+        }
+        assert_eq!(gone[..3], [1, 3, 4]);
+        assert_eq!(gone[gone.len() - 2..], [0, 2], "where all know it, the oldest goes");
+        // They take no more than half: whoever comes now stays for a while.
+        strangers.make_room(ip.into()).unwrap();
+        strangers.insert(5000, stranger(ip, 5000));
+        for who in 5001..5000 + UNGREETED_PER_IP_MAX as u64 / 2 {
+            assert!(strangers.make_room(ip.into()).unwrap().peer.port() < 5000);
+            strangers.insert(who, stranger(ip, who as u16));
+        }
+    }
+}

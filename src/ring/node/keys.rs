@@ -1,0 +1,59 @@
+//! The room's key is changed: the log says which one holds, by its hash; members hand the key itself on, link by link.
+//!
+//! The key never stands in the log, where whoever comes later would read it for ever. Who is a member when the line gets
+//! its place is given the key by whom it follows; who is not, and was not given it by people, stays outside.
+
+use super::Node;
+use super::phase::Phase;
+use crate::ring::frame::Frame;
+use crate::ring::id::{ConnId, Digest, Secret};
+use crate::ring::{Output, Text};
+
+impl Node {
+    /// The room is to have another key: this is its hash.
+    pub(super) fn on_rekey(&mut self, key: Digest, text: Text) {
+        self.on_act(text, |_| Some(crate::ring::Act::Rekey(key)));
+    }
+
+    /// The driver holds the key with this hash.
+    pub(super) fn on_key_held(&mut self, key: Digest) {
+        self.key = Some(key);
+    }
+
+    /// The hash of the key that the room has and I have not.
+    pub fn key_wanted(&self) -> Option<Digest> {
+        let held = self.key?;
+        self.log.summary().rules.key().filter(|key| *key != held && self.catching_up.is_none())
+    }
+
+    /// Asks those who may have it: my leader, or, leading, everybody; with every heartbeat until it is here.
+    pub(super) fn ask_for_key(&mut self) {
+        let Some(key) = self.key_wanted() else { return };
+        let conns: Vec<ConnId> = match &self.phase {
+            Phase::Following(following) => vec![following.conn],
+            Phase::Leading(leading) => leading.followers.values().map(|follower| follower.conn).collect(),
+            _ => Vec::new(),
+        };
+        for conn in conns {
+            self.send(conn, Frame::KeyWanted(key));
+        }
+    }
+
+    /// Somebody asks for the room's key. A member gets it, nobody else.
+    pub(super) fn on_key_wanted(&mut self, conn: ConnId, key: Digest) {
+        let view = &self.log.summary().view;
+        let member = self.links.peer(conn).is_some_and(|peer| {
+            view.get(peer.uid).is_some_and(|member| member.author == peer.author)
+        });
+        if member && self.key == Some(key) && self.log.summary().rules.key() == Some(key) {
+            self.out.push(Output::GiveKey(conn));
+        }
+    }
+
+    /// Somebody gives me what it says is the room's key. Whether it is, its hash says.
+    pub(super) fn on_key(&mut self, secret: Secret) {
+        if self.key_wanted().is_some() {
+            self.out.push(Output::TakeKey(secret));
+        }
+    }
+}
