@@ -86,6 +86,7 @@ impl Hand {
             seed: 0,
             start: Start::Found(RoomId(1)),
             saved: Saved::default(),
+            key: None,
             rate: dist_chat::ring::Rate::DEFAULT,
             moderators: Vec::new(),
             backlog: 1000,
