@@ -57,7 +57,7 @@ pub use id::{
 pub use limits::Timing;
 pub use node::Node;
 pub use rate::Rate;
-pub use rules::{Effect, Rules};
+pub use rules::{Ban, Effect, Rules};
 pub use seal::{Forged, Seal, Sign, seal};
 pub use summary::Summary;
 pub use view::{View, between};
@@ -497,6 +497,8 @@ pub struct Status {
     pub prev: Option<Uid>,
     /// The members.
     pub members: Vec<Member>,
+    /// Who may not come in.
+    pub banned: Vec<(AuthorId, Option<Name>)>,
     /// The log's end.
     pub tail: Tail,
     /// The node's clock.

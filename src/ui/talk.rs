@@ -10,7 +10,7 @@ use crate::failure::complain;
 use crate::history::{self, Recall};
 use crate::net::Command;
 use crate::ring::limits::TEXT_BYTES_MAX;
-use crate::ring::{Member, Order, Role, Status, Text, TextError, Verb};
+use crate::ring::{AuthorId, Member, Name, Order, Role, Status, Text, TextError, Verb};
 use crate::ui::format::{self, Who};
 use crate::ui::pipe::Typed;
 use crate::ui::screen::Screen;
@@ -18,7 +18,7 @@ use crate::ui::screen::Screen;
 /// What there is to type besides lines, on a terminal.
 const HELP: [&str; 11] = [
     "type a line and press Enter to say it",
-    "/who            who is here",
+    "/who            who is here, and who is banned",
     "/status         how this node is doing",
     "/history [N]    the newest N lines, with their time (20)",
     "/search WORDS   the lines with these words",
@@ -246,7 +246,11 @@ fn who(status: &Status) -> Vec<String> {
             (false, false) => who,
         }
     };
-    status.members.iter().map(tell).collect()
+    let banned = |(author, name): &(AuthorId, Option<Name>)| match name {
+        Some(name) => format!("banned: {name}, author {}", author.short()),
+        None => format!("banned: author {}", author.short()),
+    };
+    status.members.iter().map(tell).chain(status.banned.iter().map(banned)).collect()
 }
 
 fn status(status: &Status) -> Vec<String> {

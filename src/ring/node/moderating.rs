@@ -6,7 +6,7 @@ use super::Node;
 use super::phase::Phase;
 use crate::ring::entry::{Act, Entry, Line, Member, Subject};
 use crate::ring::frame::{Frame, Refusal, Verdict};
-use crate::ring::id::{AuthorId, ConnId, Index, Text};
+use crate::ring::id::{AuthorId, ConnId, Index, Name, Text};
 use crate::ring::rules::Effect;
 use crate::ring::seal::seal;
 use crate::ring::{Event, Order, Stop, Unable, Verb};
@@ -66,9 +66,14 @@ impl Node {
     fn subject(&self, verb: Verb, whom: &str) -> Option<Subject> {
         let summary = self.log.summary();
         let folded = whom.to_lowercase();
-        let here = summary.view.members().map(|member| (&member.name, member.author));
-        let named = here.chain(summary.view.lost()).find(|(name, _)| name.folded() == folded);
-        if let Some((name, author)) = named.filter(|_| verb != Verb::Unban) {
+        let mut here = summary.view.members().map(|member| (&member.name, member.author)).chain(summary.view.lost());
+        let mut banned = summary.rules.all_banned().filter_map(|(author, ban)| Some((ban.name.as_ref()?, author)));
+        let called = |(name, _): &(&Name, AuthorId)| name.folded() == folded;
+        let named = match verb {
+            Verb::Kick | Verb::Ban => here.find(called),
+            Verb::Unban => banned.find(called),
+        };
+        if let Some((name, author)) = named {
             return Some(Subject { author, name: Some(name.clone()) });
         }
         if !folded.bytes().all(|digit| digit.is_ascii_hexdigit()) || folded.len() < AUTHOR_DIGITS_MIN {

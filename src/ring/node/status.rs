@@ -29,6 +29,7 @@ impl Node {
             next: self.next(),
             prev: self.prev(),
             members: self.log.summary().view.members().cloned().collect(),
+            banned: self.log.summary().rules.all_banned().map(|(author, ban)| (author, ban.name.clone())).collect(),
             tail: self.log.tail(),
             lamport: self.clock,
             waiting: self.waiting(),
