@@ -15,6 +15,7 @@ mod latency;
 mod member;
 mod process;
 mod scan;
+mod signing;
 mod table;
 
 use std::path::PathBuf;
@@ -65,6 +66,8 @@ pub enum Part {
     Store,
     /// What a room key costs
     Keyed,
+    /// What it costs that lines are signed
+    Signing,
     /// From the leader's death to the first line of its successor
     Failover,
 }
@@ -154,6 +157,9 @@ fn measure(
     }
     if wanted(Part::Keyed) {
         keyed::measure(lab, plan, table).context("the key's cost")?;
+    }
+    if wanted(Part::Signing) {
+        signing::measure(plan, table).context("the signatures' cost")?;
     }
     if wanted(Part::Failover) {
         failover::measure(plan, program, table).context("failover")?;

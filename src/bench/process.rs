@@ -84,6 +84,8 @@ impl Room {
         let mut command = Command::new(&self.program);
         command.arg("-a").arg(address.ip().to_string()).arg("-p").arg(address.port().to_string());
         command.arg("-n").arg(format!("node{k}")).arg("--data-dir").arg(&self.files);
+        // What is measured is what a room can do, not what it is told to take.
+        command.args(["--rate-limit", "0"]);
         if self.keep == Keep::Nothing {
             command.arg("--ephemeral");
         }

@@ -6,6 +6,7 @@
 #![expect(clippy::expect_used, clippy::print_stdout, reason = "a test may fail by panicking, and says at which file")]
 
 mod bite;
+mod impostors;
 mod numbers;
 mod targets;
 

@@ -8,20 +8,20 @@ use crate::frames;
 use crate::targets::room::uid;
 use crate::targets::step::{Scene, scenes};
 
-fn scene(name: &str) -> Scene {
+pub fn scene(name: &str) -> Scene {
     let mut scene = scenes().iter().find(|scene| scene.name == name).expect("a scene").clone();
     scene.begin();
     scene
 }
 
 /// The connection to a host, if possible one on which it has greeted.
-fn to(scene: &Scene, slot: usize) -> ConnId {
+pub fn to(scene: &Scene, slot: usize) -> ConnId {
     let to_it = scene.host().conns.iter().filter(|(_, at)| **at == Some(uid(slot))).map(|(id, _)| *id);
     to_it.max_by_key(|id| scene.host().greeted.contains(id)).expect("a connection")
 }
 
 /// Says something; `true`: the connection is still there.
-fn tell(scene: &mut Scene, conn: ConnId, frame: &Value) -> bool {
+pub fn tell(scene: &mut Scene, conn: ConnId, frame: &Value) -> bool {
     scene.frame(conn, Frame::decode(frame.to_string().as_bytes()).expect("a frame"));
     scene.host().conns.contains_key(&conn)
 }

@@ -55,6 +55,13 @@ impl Node {
         if self.convicts.contains_key(&hello.author) {
             return Some(Refusal::Forger);
         }
-        self.log.summary().rules.banned(hello.author).cloned().map(Refusal::Banned)
+        let summary = self.log.summary();
+        if let Some(verdict) = summary.rules.banned(hello.author) {
+            return Some(Refusal::Banned(verdict.clone()));
+        }
+        // Whoever comes to a member's address takes its place, but not as long as that one is heard there.
+        let owner = summary.view.get(hello.uid).filter(|member| member.author != hello.author)?;
+        let heard = |&conn: &ConnId| self.links.uid(conn) == Some(hello.uid) && self.links.fresh(conn, self.now.mono);
+        self.links.of_author(owner.author).iter().any(heard).then_some(Refusal::Protocol)
     }
 }

@@ -121,7 +121,9 @@ impl Node {
         }
         let Accept { attempt: _, room, stream, epoch, common, tail, name, yours, members, lines, backlog } = accept;
         let tail_mine = self.log.tail().index;
+        // Another may have answered at the leader's address.
         let wrong = epoch.leader != joining.leader
+            || self.links.uid(conn) != Some(joining.leader)
             || common > tail_mine
             || yours > self.n
             || self.room.is_some_and(|mine| mine != room);

@@ -251,7 +251,8 @@ impl Scene {
         Hello { uid, ..hello }
     }
 
-    fn step(&mut self, input: Input) {
+    /// Something happens.
+    pub fn step(&mut self, input: Input) {
         let outputs = self.host.step(input);
         self.obey(outputs);
     }

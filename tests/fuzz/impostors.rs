@@ -1,0 +1,124 @@
+//! Members that lie: about who leads, about who they are, about what is past. Nobody follows them.
+
+use dist_chat::ring::{ConnId, Frame, Hello, Input, Output, Role, Start};
+use dist_chat::store::MemoryStore;
+use serde_json::{Value, json};
+
+use crate::numbers::{scene, tell, to};
+use crate::targets::room::{Host, stranger, uid};
+
+fn epoch(round: u64, leader: usize) -> Value {
+    json!({"r": round, "l": uid(leader), "o": "0000000000000001"})
+}
+
+fn tail(index: u64) -> Value {
+    json!({"e": epoch(1, 2), "i": index})
+}
+
+#[test]
+fn a_stale_epoch_is_not_obeyed() {
+    let mut scene = scene("follows");
+    let before = scene.host().node.status();
+    assert_eq!((before.role, before.epoch.map(|epoch| epoch.leader)), (Role::Follower, Some(uid(2))));
+    let member = to(&scene, 0);
+    for frame in [
+        json!({"elected": {"epoch": epoch(0, 0), "ring": [], "hops": null}}),
+        json!({"elected": {"epoch": epoch(0, 0), "ring": [uid(0), uid(1)], "hops": 2}}),
+        json!({"yield": epoch(0, 0)}),
+        json!({"token": {"round": 0, "candidate": uid(0), "tail": {"e": null, "i": 0}, "holder": uid(0), "hops": 0,
+            "ring": [uid(0), uid(1)]}}),
+    ] {
+        tell(&mut scene, member, &frame);
+        let now = scene.host().node.status();
+        assert_eq!((now.role, now.epoch), (before.role, before.epoch), "{frame}");
+    }
+    // Not from the leader itself either: entries of an epoch before the log's last cost it its link.
+    let tail = serde_json::to_value(before.tail).expect("a tail");
+    let note = json!({"i": before.tail.index.0 + 1, "l": before.lamport.0 + 1, "w": 1,
+        "note": {"left": {"uid": uid(0), "lost": true}}});
+    let frame = json!({"entries": {"prev": tail, "batch": {"epoch": epoch(0, 2), "who": [], "entries": [note]}}});
+    let leader = to(&scene, 2);
+    assert!(!tell(&mut scene, leader, &frame));
+    assert_eq!(scene.host().node.status().tail, before.tail);
+}
+
+#[test]
+fn a_forged_election_takes_nobody_from_a_leader_that_lives() {
+    let mut scene = scene("follows");
+    let before = scene.host().node.status();
+    let member = to(&scene, 0);
+    for round in 2..20 {
+        for frame in [
+            json!({"elected": {"epoch": epoch(round, 0), "ring": [], "hops": null}}),
+            json!({"elected": {"epoch": epoch(round, 1), "ring": [uid(0), uid(1)], "hops": 3}}),
+            json!({"token": {"round": round, "candidate": uid(0), "tail": tail(9_999), "holder": uid(0), "hops": 0,
+                "ring": [uid(0), uid(1), uid(2)]}}),
+            json!({"handover": round}),
+            json!({"yield": epoch(round, 0)}),
+            json!({"answer": {"standing": {"leading": {"epoch": epoch(round, 0), "followers": 99}},
+                "tail": tail(9_999), "round": round}}),
+        ] {
+            tell(&mut scene, member, &frame);
+            let now = scene.host().node.status();
+            assert_eq!((now.role, now.epoch), (before.role, before.epoch), "{frame}");
+        }
+    }
+    assert_eq!(scene.host().node.status().tail, before.tail);
+}
+
+#[test]
+fn nobody_speaks_for_a_member_that_is_heard() {
+    let mut scene = scene("leads");
+    let before = scene.host().node.status();
+    let own = to(&scene, 0);
+    let impostor = scene.connect_as(uid(0));
+    let hello = Hello { uid: uid(0), ..stranger(7, before.room) };
+    scene.step(Input::Frame(impostor, Frame::Hello(hello)));
+    assert!(!scene.host().conns.contains_key(&impostor), "it is refused");
+    assert!(scene.host().conns.contains_key(&own), "the member is still linked");
+    assert_eq!(scene.host().node.status().members, before.members);
+}
+
+/// What a host says over a connection that it has dialled, after this hello.
+fn greeted_by(host: &mut Host, conn: ConnId, hello: Hello) -> Vec<Output> {
+    let mut outputs = host.step(Input::Dialled(conn));
+    outputs.extend(host.step(Input::Frame(conn, Frame::Hello(hello))));
+    outputs
+}
+
+fn dialled(outputs: &[Output]) -> ConnId {
+    let dial = outputs.iter().find_map(|output| if let Output::Dial(id, _) = output { Some(*id) } else { None });
+    dial.expect("it dials")
+}
+
+#[test]
+fn a_link_that_answers_for_another_is_not_followed() {
+    let room = scene("follows").host().node.status().room;
+    let frame = |value: &Value| Frame::decode(value.to_string().as_bytes()).expect("a frame");
+    for answers in [2, 4] {
+        let mut host = Host::new(5, Start::Join(vec![uid(0).0]), MemoryStore::new(), 0);
+        let mut outputs = host.step(Input::Tick);
+        outputs.extend(host.tick());
+        let contact = dialled(&outputs);
+        greeted_by(&mut host, contact, Hello { uid: uid(0), ..stranger(6, room) });
+        // The contact follows the host with uid 2: that one is dialled.
+        let following = json!({"answer": {"standing": {"following": {"epoch": epoch(1, 2), "heard_ms": 1,
+            "relay": false}}, "tail": tail(3), "round": 1}});
+        let leader = dialled(&host.step(Input::Frame(contact, frame(&following))));
+        // There somebody answers, and says that uid 2 leads and takes it.
+        let outputs = greeted_by(&mut host, leader, Hello { uid: uid(answers), ..stranger(7, room) });
+        let attempt = outputs.iter().find_map(|output| match output {
+            Output::Send(_, frame) => match &**frame {
+                Frame::Join(join) => Some(join.attempt),
+                _ => None,
+            },
+            _ => None,
+        });
+        let accept = json!({"accept": {"attempt": attempt.expect("it asks to join"), "room": room, "stream": 1,
+            "epoch": epoch(1, 2), "common": 0, "tail": tail(3), "name": "n5", "yours": 0, "members": [],
+            "lines": 0, "backlog": false}});
+        host.step(Input::Frame(leader, frame(&accept)));
+        let follows = host.node.status().role == Role::Follower;
+        assert_eq!((follows, host.conns.contains_key(&leader)), (answers == 2, answers == 2), "{answers} answers");
+    }
+}
