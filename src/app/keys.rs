@@ -8,6 +8,7 @@ use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 
 use rustix::termios::isatty;
+use tokio::sync::{mpsc, watch};
 use zeroize::Zeroizing;
 
 use super::Signals;
@@ -17,6 +18,8 @@ use crate::key::invite::Invite;
 use crate::key::{self, Given, KeyMark, Mistake, RoomKey, TEXT_BYTES_MAX, ask, file, passphrase, salt};
 use crate::ring::RoomId;
 use crate::store::{self, Peeked};
+use crate::ui::herald::Place as InRoom;
+use crate::ui::screen::Screen;
 
 /// The key of a run.
 #[derive(Debug, Default)]
@@ -271,6 +274,45 @@ pub fn keep(key: &RoomKey, path: &Path) {
             path.display()
         )),
         Err(error) => complain(format_args!("dist-chat: the room's key is not kept: {}: {error}", path.display())),
+    }
+}
+
+/// What is needed to keep the keys that a room gets while this node is in it.
+pub struct Changed {
+    /// They.
+    pub keys: mpsc::Receiver<RoomKey>,
+    /// The file with the history, if one is kept.
+    pub file: Option<PathBuf>,
+    /// The file for the key; none where nothing is kept.
+    pub keep: Option<PathBuf>,
+    /// This run has its key from a file that somebody named.
+    pub by_file: bool,
+    /// In which room.
+    pub entered: watch::Receiver<InRoom>,
+    /// Where people are told.
+    pub screen: Screen,
+}
+
+/// Keeps every new key of the room, until the node has ended.
+pub async fn keep_changed(changed: Changed) {
+    let Changed { mut keys, file, keep, by_file, entered, screen } = changed;
+    while let Some(key) = keys.recv().await {
+        let room = entered.borrow().as_ref().map(|(_, room)| *room);
+        let (file, keep) = (file.clone(), keep.clone());
+        let kept = tokio::task::spawn_blocking(move || {
+            let Some(keep) = keep else { return "it is not kept, with --ephemeral".to_owned() };
+            if let Err(error) = file::replace(&keep, &key.kept()) {
+                return format!("it cannot be kept in {} ({error})", keep.display());
+            }
+            if let (Some(file), Some(room)) = (file, room) {
+                remember(&key, &file, room);
+            }
+            let hint = if by_file { "; from now on start without --key-file" } else { "" };
+            format!("it is kept in {}{hint}", keep.display())
+        });
+        if let Ok(kept) = kept.await {
+            screen.event(&format!("the room has another key: {kept}; `dist-chat invite` tells it to whom you choose"));
+        }
     }
 }
 

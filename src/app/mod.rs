@@ -22,10 +22,10 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use crate::chatlog::{ChatLog, LogNews, LogWriter};
-use crate::cli::{Chat, Start};
+use crate::cli::{Chat, KeyFrom, Start};
 use crate::failure::{Exit, Failure, complain};
 use crate::identity::Identity;
-use crate::key::{KeyMark, RoomKey};
+use crate::key::{self, KeyMark, RoomKey};
 use crate::net::{self, Command, Keyring, Secrets};
 use crate::ring::{self, RoomId, SessionId, Stop, Timing, Uid};
 use crate::status::server::Server;
@@ -38,7 +38,7 @@ use crate::ui::talk::{OwnLines, Talk};
 use crate::ui::terminal::Restore;
 use crate::ui::waiting;
 use input::Input;
-use keys::Keyed;
+use keys::{Changed, Keyed};
 use mending::Mended;
 
 /// What threads tell the loop; each of them tells at most one thing.
@@ -162,6 +162,7 @@ async fn be_member(chat: &Chat) -> Result<(), Failure> {
         seed: random()?,
         start,
         saved,
+        key: None,
         rate: chat.rate,
         moderators: if founds { chat.moderators.clone() } else { Vec::new() },
         backlog: chat.backlog,
@@ -179,6 +180,15 @@ async fn be_member(chat: &Chat) -> Result<(), Failure> {
     answer_status(place.listens, running.urgent.clone(), running.keyring.clone());
     let (in_room, entered) = watch::channel(InRoom::None);
     let file = (!chat.ephemeral).then(|| store::file_in(&chat.data_dir, port));
+    let changed = Changed {
+        keys: running.rekeyed,
+        file: file.clone(),
+        keep: (!chat.ephemeral).then(|| key::file::kept_in(&chat.data_dir, port)),
+        by_file: matches!(chat.key, KeyFrom::File(_)),
+        entered: entered.clone(),
+        screen: screen.clone(),
+    };
+    let rekeyed = tokio::spawn(keys::keep_changed(changed));
     let kept = key.as_ref().map(|key| tokio::spawn(keep_key(entered.clone(), key.clone(), file, keep)));
     if let Some(remark) = is_open.filter(|_| joins) {
         tokio::spawn(tell_inside(entered.clone(), screen.clone(), remark));
@@ -240,6 +250,7 @@ async fn be_member(chat: &Chat) -> Result<(), Failure> {
 
     // The node has ended and told everything: the herald ends, then the log and the screen have it all.
     let _ = tokio::task::spawn_blocking(move || herald.join()).await;
+    let _ = rekeyed.await;
     if let Some(kept) = kept {
         let _ = kept.await;
     }

@@ -83,6 +83,7 @@ impl Room {
                 None => Start::Found(RoomId(getrandom::u64()?)),
             },
             saved: Saved::default(),
+            key: None,
             rate: Rate::UNLIMITED,
             moderators: Vec::new(),
             backlog: BACKLOG_LINES,

@@ -95,6 +95,7 @@ impl Leader {
             seed: getrandom::u64()?,
             start: Start::Found(RoomId(getrandom::u64()?)),
             saved: Saved::default(),
+            key: None,
             rate: Rate::UNLIMITED,
             moderators: Vec::new(),
             backlog: BACKLOG_LINES,

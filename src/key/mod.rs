@@ -19,6 +19,7 @@ use std::str::FromStr;
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
+use crate::ring::Digest;
 use crate::text;
 
 /// Bytes of what the members of a room share.
@@ -51,6 +52,25 @@ impl RoomKey {
     /// What makes the secret of the passphrase; `None`: the key is no passphrase. It is no secret.
     pub fn salt(&self) -> Option<[u8; SALT_BYTES]> {
         self.salt
+    }
+
+    /// A new one, drawn as [`generated::fresh`] does.
+    ///
+    /// # Errors
+    /// The system gives no random numbers.
+    pub fn fresh() -> anyhow::Result<Self> {
+        match read(&generated::fresh()?) {
+            Ok(Given::Key(key)) => Ok(key),
+            Ok(Given::Passphrase(_)) | Err(_) => Err(anyhow::anyhow!("a drawn key cannot be read")),
+        }
+    }
+
+    /// What the log says of it: enough to know it when it comes, and of no use to whoever has not got it. (A passphrase
+    /// could be guessed from it, at the cost of one Argon2id run a guess; a room's key becomes one only at its start,
+    /// and the log says nothing of the first.)
+    pub fn digest(&self) -> Digest {
+        let hash = Sha256::new().chain_update(b"dist-chat room key digest 1\0").chain_update(*self.psk);
+        Digest(hash.finalize().into())
     }
 
     /// As the program keeps it in a file of its own: one line, without its end.

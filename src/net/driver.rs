@@ -10,15 +10,18 @@ use tokio::time::Instant;
 
 use super::dial::Failed;
 use super::inbox::Arrival;
-use super::limits::{TURN_COMMANDS_MAX, TURN_FRAMES_MAX};
+use super::keyring::Keyring;
+use super::limits::{REKEY_GRACE, TURN_COMMANDS_MAX, TURN_FRAMES_MAX};
 use super::links::{Links, overflowed};
 use super::notices::Notices;
 use super::task::Task;
 use super::witness::Entered;
 use super::{Command, Meter};
+use crate::key::{self, Given, RoomKey};
 use crate::ring::limits::BATCH_BYTES_MAX;
 use crate::ring::{
-    ConnId, Event, Found, Input, Node, Now, Output, Record, Refusal, Stop, SyncId, Text, Time, WallMs, Wanted,
+    ConnId, Digest, Event, Found, Frame, Input, Node, Now, Output, Record, Refusal, Secret, Stop, SyncId, Text, Time,
+    WallMs, Wanted,
 };
 use crate::store::Store;
 
@@ -49,8 +52,19 @@ pub(super) struct Driver<S> {
     pub(super) persisted: (mpsc::Sender<SyncId>, mpsc::Receiver<SyncId>),
     /// When the store is looked after next.
     pub(super) tend: Instant,
+    pub(super) keys: RoomKeys,
     /// The room, for those who check what was said in it.
     pub(super) entered: Entered,
+}
+
+/// The room's keys, as they change.
+#[derive(Debug)]
+pub(super) struct RoomKeys {
+    pub(super) ring: Keyring,
+    /// One that this node has drawn, until the log says that it holds.
+    pub(super) next: Option<(Digest, RoomKey)>,
+    /// Whoever keeps it hears of a new one here.
+    pub(super) changed: mpsc::Sender<RoomKey>,
 }
 
 /// Where commands come from.
@@ -233,6 +247,14 @@ where
                 let _ = taken.send(self.node.said() > before);
                 Ok(())
             }
+            Command::Rekey(text, taken) => {
+                let (before, key) = (self.node.said(), RoomKey::fresh()?);
+                let digest = key.digest();
+                self.keys.next = Some((digest, key));
+                self.step(Input::Rekey(digest, text))?;
+                let _ = taken.send(self.node.said() > before);
+                Ok(())
+            }
             Command::Leave => {
                 self.leaving = true;
                 self.step(Input::Leave)
@@ -282,6 +304,14 @@ where
             }
             Arrival::Dialled { conn, result: Err(failed) } => self.dial_failed(conn, failed)?,
             Arrival::Greeted { connected, peer, hello } => {
+                let late = connected.session.as_ref().filter(|session| session.late);
+                if late.is_some_and(|session| !self.node.is_member(session.author)) {
+                    self.notices.turned_away(Instant::now(), peer, "has the room key of before, and was not here");
+                    let conn = self.links.accept(peer, *connected);
+                    self.send(&[conn], &Frame::Refuse(Refusal::WrongKey));
+                    self.close(conn);
+                    return Ok(1);
+                }
                 let conn = self.links.accept(peer, *connected);
                 self.step(Input::Accepted(conn))?;
                 if self.links.peer(conn).is_some() && self.stop.is_none() {
@@ -330,6 +360,9 @@ where
             for output in outputs {
                 self.obey(output)?;
             }
+            if let Some((digest, key)) = self.keys.next.take_if(|(digest, _)| self.node.key_wanted() == Some(*digest)) {
+                self.change_key(digest, key);
+            }
             next = if self.stop.is_none() { self.soon.pop_front() } else { None };
         }
         Ok(())
@@ -362,9 +395,17 @@ where
             }
             Output::Dial(conn, to) => self.links.dial(conn, to),
             Output::Send(conns, frame) => {
-                for cut in self.links.send(&conns, &frame) {
-                    self.notices.dropped(Instant::now(), cut.peer, &overflowed());
-                    self.soon.push_back(Input::Closed(cut.conn));
+                self.send(&conns, &frame);
+            }
+            Output::GiveKey(conn) => self.give_key(conn),
+            Output::TakeKey(secret) => {
+                let key = match key::read(secret.reveal()) {
+                    Ok(Given::Key(key)) => Some(key),
+                    Ok(Given::Passphrase(_)) | Err(_) => None,
+                };
+                let wanted = self.node.key_wanted();
+                if let Some(key) = key.filter(|key| Some(key.digest()) == wanted) {
+                    self.change_key(key.digest(), key);
                 }
             }
             Output::Close(conn) => {
@@ -381,6 +422,32 @@ where
             Output::Stop(stop) => self.stop = Some(stop),
         }
         Ok(())
+    }
+
+    /// From now on this is the room's key. Who is a member and has not got it yet is let in with the one before, for a
+    /// while.
+    fn change_key(&mut self, digest: Digest, key: RoomKey) {
+        if self.keys.ring.keys().current.is_none() {
+            return;
+        }
+        self.keys.ring.replace(key.clone(), std::time::Instant::now() + REKEY_GRACE);
+        // Who keeps it takes one at a time; a newer one follows soon enough where several come at once.
+        let _ = self.keys.changed.try_send(key);
+        self.soon.push_back(Input::KeyHeld(digest));
+    }
+
+    fn give_key(&mut self, conn: ConnId) {
+        let Some(key) = self.keys.ring.keys().current else { return };
+        if let Some(secret) = Secret::new(&key.kept()) {
+            self.send(&[conn], &Frame::Key(secret));
+        }
+    }
+
+    fn send(&mut self, conns: &[ConnId], frame: &Frame) {
+        for cut in self.links.send(conns, frame) {
+            self.notices.dropped(Instant::now(), cut.peer, &overflowed());
+            self.soon.push_back(Input::Closed(cut.conn));
+        }
     }
 
     fn read(&mut self, wanted: &Wanted) -> anyhow::Result<Found> {

@@ -22,6 +22,11 @@ pub const TURN_FRAMES_MAX: usize = 512;
 /// Commands that the driver takes before it sends what came of them.
 pub const TURN_COMMANDS_MAX: usize = 256;
 
+/// How long members that have not got the room's new key yet are let in with the one before.
+pub const REKEY_GRACE: Duration = Duration::from_secs(60);
+/// Keys that wait for whoever keeps them.
+pub const KEYS_CHANGED_MAX: usize = 4;
+
 /// Bytes asked of a quiet socket in one read.
 pub const READ_BYTES_MIN: usize = 4 * 1024;
 /// Bytes asked of a busy socket in one read.

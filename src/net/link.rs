@@ -228,7 +228,7 @@ fn open(
     let socket = Arc::new(socket);
     let (open, closing) = oneshot::channel();
     let (proven, sealer, opener) = match session {
-        Some(Session { author, sealer, opener }) => (Some(author), Some(sealer), Some(opener)),
+        Some(Session { author, late: _, sealer, opener }) => (Some(author), Some(sealer), Some(opener)),
         None => (None, None, None),
     };
     let unframed = Unframed::with(plain, opener.map(|opener| (opener, sealed)));

@@ -46,14 +46,15 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use accept::Door;
-use driver::{Clock, Commands, Driver};
+use driver::{Clock, Commands, Driver, RoomKeys};
 use inbox::Inbox;
-use limits::{COMMANDS_MAX, NOTICE_BATCHES_MAX};
+use limits::{COMMANDS_MAX, KEYS_CHANGED_MAX, NOTICE_BATCHES_MAX};
 use links::Links;
 use noise::Own;
 use notices::Notices;
 use task::Task;
 
+use crate::key::RoomKey;
 use crate::ring::{Config, Entry, Event, Index, Lamport, Node, Order, Start, Status, Stop, Text};
 use crate::store::{Health, LogMark, Store};
 
@@ -64,6 +65,9 @@ pub enum Command {
     Say(Text),
     /// Have something done to somebody; answered with whether a line says so now. In order, as [`Self::Say`].
     Order(Order, oneshot::Sender<bool>),
+    /// Draw a new key for the room, and say so with this line; answered with whether a line says so now. In order, as
+    /// [`Self::Say`].
+    Rekey(Text, oneshot::Sender<bool>),
     /// Leave the room; a second time: at once.
     Leave,
     /// So far the log that people read is written.
@@ -117,6 +121,8 @@ pub struct Running {
     pub meter: Arc<Meter>,
     /// The room's keys, for new links.
     pub keyring: Keyring,
+    /// The room's key, whenever it has changed: to be kept.
+    pub rekeyed: mpsc::Receiver<RoomKey>,
 }
 
 /// What a handshake needs of this end.
@@ -144,8 +150,10 @@ where
     S::Error: Into<anyhow::Error>,
 {
     assert_eq!(config.author, secrets.identity.author(), "a node speaks for its owner");
+    let config = Config { key: secrets.key.as_ref().map(RoomKey::digest), ..config };
     let locks = Locks { own: Arc::new(Own::new(&secrets.identity)?), keyring: Keyring::new(secrets.key) };
     let keyring = locks.keyring.clone();
+    let (changed, rekeyed) = mpsc::channel(KEYS_CHANGED_MAX);
     let listeners = listeners.into_iter().map(listen).collect::<anyhow::Result<Vec<_>>>()?;
     let meter = Arc::new(Meter::default());
     let entered = witness::Entered::default();
@@ -179,11 +187,12 @@ where
         meter: Arc::clone(&meter),
         persisted: mpsc::channel(1),
         entered,
+        keys: RoomKeys { ring: keyring.clone(), next: None, changed },
         tend: tokio::time::Instant::now(),
     };
     let door = Task::spawn(door.run());
     let done = tokio::spawn(driver.run(door));
-    Ok(Running { commands: command_sender, urgent: urgent_sender, notices, done, meter, keyring })
+    Ok(Running { commands: command_sender, urgent: urgent_sender, notices, done, meter, keyring, rekeyed })
 }
 
 fn listen(listener: std::net::TcpListener) -> anyhow::Result<TcpListener> {

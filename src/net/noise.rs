@@ -184,6 +184,8 @@ impl Initiator {
 pub(super) struct Responder {
     own: Arc<Own>,
     state: HandshakeState,
+    /// The first message was sealed with the key before the present one.
+    late: bool,
 }
 
 impl Responder {
@@ -197,7 +199,7 @@ impl Responder {
     ) -> Result<(Self, Vec<u8>), Fault> {
         let prologue = Word::Keyed.line();
         let mut fault = Fault::Seal;
-        for key in keys {
+        for (place, key) in keys.enumerate() {
             let state = prepared(own, key.psk(), &prologue).and_then(Builder::build_responder);
             let mut state = state.map_err(|_| Fault::Unable)?;
             match take_message::<FIRST_BYTES>(&mut state, first, &mut [0; FIRST_BYTES]) {
@@ -208,7 +210,7 @@ impl Responder {
                     }
                     let mut bytes = Vec::new();
                     put_message::<SECOND_BYTES>(&mut state, &own.proof, &mut bytes)?;
-                    return Ok((Self { own: Arc::clone(own), state }, bytes));
+                    return Ok((Self { own: Arc::clone(own), state, late: place > 0 }, bytes));
                 }
                 Err(why) => fault = why,
             }
@@ -221,7 +223,8 @@ impl Responder {
         let mut proof = [0; THIRD_BYTES];
         take_message::<THIRD_BYTES>(&mut self.state, third, &mut proof)?;
         let author = proven(&self.own, &self.state, &proof[..PROOF_BYTES])?;
-        Session::new(self.state, author, self.own.rekey_bytes)
+        let session = Session::new(self.state, author, self.own.rekey_bytes)?;
+        Ok(Session { late: self.late, ..session })
     }
 }
 
@@ -268,6 +271,8 @@ fn proven(own: &Own, state: &HandshakeState, proof: &[u8]) -> Result<AuthorId, F
 pub struct Session {
     /// Who is at the other end.
     pub author: AuthorId,
+    /// It has shown the key before the room's present one.
+    pub late: bool,
     /// For what this end says.
     pub sealer: Sealer,
     /// For what the other end says.
@@ -318,7 +323,12 @@ impl Session {
         let ciphers = state.into_stateless_transport_mode().map_err(|_| Fault::Unable)?;
         let ciphers = Arc::new(RwLock::new(ciphers));
         let count = Count { records: 0, bytes: 0, rekey_bytes };
-        Ok(Self { author, sealer: Sealer { ciphers: Arc::clone(&ciphers), count }, opener: Opener { ciphers, count } })
+        Ok(Self {
+            author,
+            late: false,
+            sealer: Sealer { ciphers: Arc::clone(&ciphers), count },
+            opener: Opener { ciphers, count },
+        })
     }
 }
 

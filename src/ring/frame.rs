@@ -11,7 +11,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::entry::{Entry, Line};
 use super::id::{
-    AuthorId, Epoch, Index, Lamport, LineId, Name, RoomId, SessionId, Signature, StreamId, Tail, Text, Uid, number,
+    AuthorId, Digest, Epoch, Index, Lamport, LineId, Name, RoomId, Secret, SessionId, Signature, StreamId, Tail, Text,
+    Uid, number,
 };
 use super::limits::{
     BATCH_ENTRIES_MAX, BOOK_NODES_MAX, FRAME_BYTES_MAX, OFFER_LINES_MAX, PROTOCOL_VERSION, SHAPE_EPOCHS_MAX,
@@ -66,6 +67,10 @@ pub enum Frame {
     Want(Want),
     /// Lines to be ordered.
     Submit(Submit),
+    /// I lack the room's key, which has this hash.
+    KeyWanted(Digest),
+    /// The room's key.
+    Key(Secret),
     /// You say more than I take from one author: go on later, and from where I am.
     Slow(Slow),
     /// I leave the room.
@@ -556,6 +561,8 @@ impl Frame {
             | Self::Ack(_)
             | Self::Floor(_)
             | Self::Slow(_)
+            | Self::KeyWanted(_)
+            | Self::Key(_)
             | Self::Leave(_)
             | Self::TokenAck { .. }
             | Self::Swallowed { .. }

@@ -9,7 +9,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use super::limits::{NAME_CHARS_MAX, NUMBER_MAX, TEXT_BYTES_MAX};
+use super::limits::{NAME_CHARS_MAX, NUMBER_MAX, SECRET_BYTES_MAX, TEXT_BYTES_MAX};
 
 /// Microseconds on the node's own monotonic clock, from an arbitrary start. Never compared between nodes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -243,6 +243,35 @@ mod hex_32 {
 
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<[u8; 32], D::Error> {
         AuthorId::deserialize(deserializer).map(|id| id.0)
+    }
+}
+
+/// What members alone may know, as text. It is not shown.
+#[derive(Clone, PartialEq, Eq, Hash, Serialize)]
+#[serde(transparent)]
+pub struct Secret(Box<str>);
+
+impl Secret {
+    /// At most [`SECRET_BYTES_MAX`] bytes.
+    pub fn new(text: &str) -> Option<Self> {
+        (text.len() <= SECRET_BYTES_MAX).then(|| Self(text.into()))
+    }
+
+    /// The text: to be shown to nobody.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
+
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(ParseVisitor("a key", Self::new))
     }
 }
 

@@ -17,6 +17,8 @@ pub const BATCH_BYTES_MAX: usize = 128 * 1024;
 pub const RUN_LINES_MAX: usize = 256;
 /// Bytes of a run, as [`Line::weight`](super::Line::weight) counts them.
 pub const RUN_BYTES_MAX: usize = BATCH_BYTES_MAX / 2;
+/// Bytes of a room's key on the wire.
+pub const SECRET_BYTES_MAX: usize = 256;
 /// Frames with lines of one follower that are dropped after it was told to wait, and may have been on their way.
 pub const SLOWED_FRAMES_MAX: u32 = 2 * OUTBOX_LINES_MAX as u32;
 /// Authors whose lines a leader counts at once.

@@ -51,13 +51,13 @@ pub use frame::{
     Refusal, Relay, Slow, Standing, Submit, Token, Verdict, Want, Weight,
 };
 pub use id::{
-    AuthorId, ConnId, Digest, Epoch, Index, Lamport, LineId, Name, NameError, Nonce, Now, ReadId, RoomId, SessionId,
-    SessionKey, Signature, Span, StreamId, SyncId, Tail, Text, TextError, Time, Uid, WallMs,
+    AuthorId, ConnId, Digest, Epoch, Index, Lamport, LineId, Name, NameError, Nonce, Now, ReadId, RoomId, Secret,
+    SessionId, SessionKey, Signature, Span, StreamId, SyncId, Tail, Text, TextError, Time, Uid, WallMs,
 };
 pub use limits::Timing;
 pub use node::Node;
 pub use rate::Rate;
-pub use rules::{Effect, Rules};
+pub use rules::{Ban, Effect, Rules};
 pub use seal::{Forged, Seal, Sign, seal};
 pub use summary::Summary;
 pub use view::{View, between};
@@ -83,6 +83,8 @@ pub struct Config {
     pub start: Start,
     /// What its store holds.
     pub saved: Saved,
+    /// The hash of the room's key; none: the room is open. Whoever holds the key fills it in.
+    pub key: Option<Digest>,
     /// What it takes from one author when it leads.
     pub rate: Rate,
     /// Who may moderate a room that it founds, besides its owner; nobody in particular: everybody.
@@ -168,6 +170,8 @@ pub enum Input {
     Order(Order),
     /// The room is to have the key with this hash; the line that says so.
     Rekey(Digest, Text),
+    /// The key with this hash is here, and in use.
+    KeyHeld(Digest),
     /// The person wants to leave; again: at once.
     Leave,
 }
@@ -199,6 +203,8 @@ pub enum Verb {
 pub enum Unable {
     /// Only some may do that.
     NotModerator,
+    /// The room is open: it has no key that could be changed.
+    NoKey,
     /// Nobody is known by this name or id, or several are.
     Nobody(String),
 }
@@ -244,6 +250,10 @@ pub enum Output {
     Dial(ConnId, SocketAddr),
     /// Put the frame behind what is queued on each of these connections.
     Send(Vec<ConnId>, Arc<Frame>),
+    /// Send the room's key over this connection, as [`Frame::Key`].
+    GiveKey(ConnId),
+    /// Here is the room's key, if its hash is [`Node::key_wanted`]. Then it is answered with [`Input::KeyHeld`].
+    TakeKey(Secret),
     /// Write what is queued (within a short time), then close.
     Close(ConnId),
     /// Something that people want to know.
@@ -487,6 +497,8 @@ pub struct Status {
     pub prev: Option<Uid>,
     /// The members.
     pub members: Vec<Member>,
+    /// Who may not come in.
+    pub banned: Vec<(AuthorId, Option<Name>)>,
     /// The log's end.
     pub tail: Tail,
     /// The node's clock.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::entry::{Act, Line, Subject};
 use super::frame::Verdict;
-use super::id::{AuthorId, Digest, Text};
+use super::id::{AuthorId, Digest, Name, Text};
 use super::limits::{BANS_MAX, MODERATORS_MAX, VERDICT_CHARS_MAX};
 
 /// The rules of a room up to some index of its log.
@@ -17,9 +17,18 @@ pub struct Rules {
     moderators: Vec<AuthorId>,
     /// Who may not come in, and why.
     #[serde(with = "pairs")]
-    banned: BTreeMap<AuthorId, Verdict>,
+    banned: BTreeMap<AuthorId, Ban>,
     /// The hash of the key that the room has now; none: the one that it was founded with.
     key: Option<Digest>,
+}
+
+/// Why somebody may not come in.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Ban {
+    /// Under which name it was known, if it was.
+    pub name: Option<Name>,
+    /// Who has said so, and what.
+    pub verdict: Verdict,
 }
 
 /// What a line does to the room.
@@ -52,12 +61,12 @@ impl Rules {
 
     /// Why this author may not come in.
     pub fn banned(&self, author: AuthorId) -> Option<&Verdict> {
-        self.banned.get(&author)
+        self.banned.get(&author).map(|ban| &ban.verdict)
     }
 
     /// Everybody who may not come in.
-    pub fn all_banned(&self) -> impl Iterator<Item = (AuthorId, &Verdict)> {
-        self.banned.iter().map(|(&author, verdict)| (author, verdict))
+    pub fn all_banned(&self) -> impl Iterator<Item = (AuthorId, &Ban)> {
+        self.banned.iter().map(|(&author, ban)| (author, ban))
     }
 
     /// How many may not come in.
@@ -96,7 +105,8 @@ impl Rules {
         let effect = self.effect(line, first);
         match (&effect, &line.act) {
             (Effect::Out { subject, banned: true }, _) => {
-                self.banned.insert(subject.author, Verdict::of(line));
+                let ban = Ban { name: subject.name.clone(), verdict: Verdict::of(line) };
+                self.banned.insert(subject.author, ban);
             }
             (Effect::Back(subject), _) => {
                 self.banned.remove(&subject.author);
@@ -125,13 +135,13 @@ mod pairs {
 
     use serde::{Deserialize as _, Deserializer, Serializer};
 
-    use super::{AuthorId, Verdict};
+    use super::{AuthorId, Ban};
 
-    pub fn serialize<S: Serializer>(map: &BTreeMap<AuthorId, Verdict>, serializer: S) -> Result<S::Ok, S::Error> {
+    pub fn serialize<S: Serializer>(map: &BTreeMap<AuthorId, Ban>, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_seq(map)
     }
 
-    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<AuthorId, Verdict>, D::Error> {
-        Ok(Vec::<(AuthorId, Verdict)>::deserialize(from)?.into_iter().collect())
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<AuthorId, Ban>, D::Error> {
+        Ok(Vec::<(AuthorId, Ban)>::deserialize(from)?.into_iter().collect())
     }
 }

@@ -10,21 +10,22 @@ use crate::failure::complain;
 use crate::history::{self, Recall};
 use crate::net::Command;
 use crate::ring::limits::TEXT_BYTES_MAX;
-use crate::ring::{Member, Order, Role, Status, Text, TextError, Verb};
+use crate::ring::{AuthorId, Member, Name, Order, Role, Status, Text, TextError, Verb};
 use crate::ui::format::{self, Who};
 use crate::ui::pipe::Typed;
 use crate::ui::screen::Screen;
 
 /// What there is to type besides lines, on a terminal.
-const HELP: [&str; 10] = [
+const HELP: [&str; 11] = [
     "type a line and press Enter to say it",
-    "/who            who is here",
+    "/who            who is here, and who is banned",
     "/status         how this node is doing",
     "/history [N]    the newest N lines, with their time (20)",
     "/search WORDS   the lines with these words",
     "/kick NAME [WHY]     put a member out; it may come again",
     "/ban NAME [WHY]      put somebody out for good (also by author: /status)",
     "/unban NAME|AUTHOR   let a banned one in again",
+    "/rekey          a new key for the room; who is not here needs an invite",
     "/exit           leave (also /quit, //exit, Ctrl-D, Ctrl-C)",
     "a line that is to begin with a slash: put a space before it",
 ];
@@ -91,6 +92,7 @@ enum Meaning<'a> {
     Status,
     Recall(Recall<'a>),
     Order(Verb, &'a str),
+    Rekey,
     /// A command that lacks something, and how it is used.
     Lacks(&'a str),
     Unknown(&'a str),
@@ -117,6 +119,7 @@ fn meaning(line: &str, terminal: bool) -> Meaning<'_> {
             Ok(lines) => Meaning::Recall(Recall::Newest(lines)),
             Err(_) => Meaning::Lacks("/history takes a number of lines, as in /history 50"),
         },
+        ("/rekey", "") => Meaning::Rekey,
         ("/kick", whom) if !whom.is_empty() => Meaning::Order(Verb::Kick, first_word(whom)),
         ("/ban", whom) if !whom.is_empty() => Meaning::Order(Verb::Ban, first_word(whom)),
         ("/unban", whom) if !whom.is_empty() => Meaning::Order(Verb::Unban, first_word(whom)),
@@ -158,7 +161,10 @@ impl Talk {
                 self.recall(asked);
                 true
             }
-            Meaning::Order(verb, whom) => self.order(verb, whom, line),
+            Meaning::Order(verb, whom) => {
+                self.act(line, |text, taken| Command::Order(Order { verb, whom: whom.to_owned(), text }, taken))
+            }
+            Meaning::Rekey => self.act(line, Command::Rekey),
             Meaning::Lacks(usage) => {
                 self.screen.event(usage);
                 true
@@ -184,12 +190,11 @@ impl Talk {
         }
     }
 
-    /// Has something done to somebody; the line says so to all.
-    fn order(&self, verb: Verb, whom: &str, line: &str) -> bool {
+    /// Has something done; the line says so to all.
+    fn act(&self, line: &str, command: impl FnOnce(Text, oneshot::Sender<bool>) -> Command) -> bool {
         let Ok(text) = Text::parse(line.trim_end()) else { return true };
         let (taken, answer) = oneshot::channel();
-        let order = Order { verb, whom: whom.to_owned(), text };
-        if self.commands.blocking_send(Command::Order(order, taken)).is_err() {
+        if self.commands.blocking_send(command(text, taken)).is_err() {
             return false;
         }
         if let Ok(true) = answer.blocking_recv() {
@@ -241,7 +246,11 @@ fn who(status: &Status) -> Vec<String> {
             (false, false) => who,
         }
     };
-    status.members.iter().map(tell).collect()
+    let banned = |(author, name): &(AuthorId, Option<Name>)| match name {
+        Some(name) => format!("banned: {name}, author {}", author.short()),
+        None => format!("banned: author {}", author.short()),
+    };
+    status.members.iter().map(tell).chain(status.banned.iter().map(banned)).collect()
 }
 
 fn status(status: &Status) -> Vec<String> {
@@ -291,6 +300,8 @@ mod tests {
             ("/history", Meaning::Recall(Recall::Newest(20))),
             ("/history  7 ", Meaning::Recall(Recall::Newest(7))),
             ("/search  two words ", Meaning::Recall(Recall::Words("two words"))),
+            ("/rekey ", Meaning::Rekey),
+            ("/rekey now", Meaning::Unknown("/rekey now")),
             ("/kick bob", Meaning::Order(Verb::Kick, "bob")),
             ("/ban  bob he floods ", Meaning::Order(Verb::Ban, "bob")),
             ("/unban 0123456789", Meaning::Order(Verb::Unban, "0123456789")),

@@ -5,10 +5,13 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use dist_chat::net::Command;
 use dist_chat::net::limits::UNGREETED_MAX;
-use dist_chat::ring::{Frame, Refusal, RoomId, Start, Stop};
+use dist_chat::ring::{Frame, Refusal, RoomId, Start, Stop, Text};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+use tokio::time::timeout;
 
 use crate::room::{Member, agree, leader};
 use crate::{introduced, resident};
@@ -256,7 +259,7 @@ async fn a_recording_of_a_good_session_gets_nowhere() {
         let mut peer = TcpStream::connect(room[there].address).await.unwrap();
         peer.write_all(&said).await.unwrap();
         let mut answer = Vec::new();
-        let _ = tokio::time::timeout(Duration::from_secs(10), peer.read_to_end(&mut answer)).await.unwrap();
+        let _ = timeout(Duration::from_secs(10), peer.read_to_end(&mut answer)).await.unwrap();
         // Another door may take the first message for new; nobody can go on from there.
         assert!(answer.is_empty() || answered && answer.len() == 194, "{} bytes", answer.len());
     }
@@ -383,5 +386,44 @@ async fn who_asks_in_clear_learns_that_there_is_a_key_and_no_more() {
         let mut answer = Vec::new();
         let _ = peer.read_to_end(&mut answer).await;
         assert_eq!(answer, heard);
+    }
+}
+
+/// Everybody who is here gets the new key, a leader's death meanwhile or not; who comes with the old one is refused.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_room_that_changes_its_key_shuts_out_who_was_not_given_the_new_one() {
+    for leader_dies in [false, true] {
+        let mut room = Member::room_with(4, KEY).await;
+        room[1].say("before").await;
+        agree(&mut room, 1).await;
+        let at = leader(&room).await;
+        let by = (at + 1) % 4;
+        let (taken, answer) = oneshot::channel();
+        let rekey = Command::Rekey(Text::parse("/rekey").unwrap(), taken);
+        room[by].commands.send(rekey).await.unwrap();
+        assert!(answer.await.unwrap(), "a line says so");
+        if leader_dies {
+            room.remove(at).crash().await;
+        }
+        let mut keys = Vec::new();
+        for member in &mut room {
+            keys.push(timeout(Duration::from_secs(10), member.rekeyed.recv()).await.unwrap().unwrap());
+        }
+        assert!(keys.iter().all(|key| *key == keys[0]));
+        // The line that changes the key is a line.
+        room[0].say("after").await;
+        agree(&mut room, 3).await;
+
+        let late = join(8, room[0].address, KEY).ended().await;
+        assert_eq!(late, Stop::Refused(Refusal::WrongKey));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap().into_std().unwrap();
+        let start = Start::Join(vec![room[0].address]);
+        room.push(Member::start_holding(listener, 9, start, keys.pop()));
+        agree(&mut room, 3).await;
+        // Links that are made anew are made with the new key.
+        let at = leader(&room).await;
+        room.remove(at).crash().await;
+        room[0].say("still here").await;
+        agree(&mut room, 4).await;
     }
 }

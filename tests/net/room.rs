@@ -39,6 +39,8 @@ pub struct Member {
     pub meter: Arc<Meter>,
     seen: watch::Receiver<Seen>,
     done: JoinHandle<anyhow::Result<Stop>>,
+    /// The room's key, as it changes.
+    pub rekeyed: mpsc::Receiver<RoomKey>,
 }
 
 impl Member {
@@ -54,6 +56,11 @@ impl Member {
 
     /// The same on this port.
     pub fn start_on(listener: TcpListener, n: u64, start: Start, key: Option<u8>) -> Self {
+        Self::start_holding(listener, n, start, key.map(|key| RoomKey::new([key; 32], None)))
+    }
+
+    /// The same with a key that was drawn.
+    pub fn start_holding(listener: TcpListener, n: u64, start: Start, key: Option<RoomKey>) -> Self {
         let address = listener.local_addr().unwrap();
         let store = MemoryStore::new();
         let identity = identity(n);
@@ -67,12 +74,13 @@ impl Member {
             seed: n,
             start,
             saved: store.saved().unwrap(),
+            key: None,
             rate: dist_chat::ring::Rate::DEFAULT,
             moderators: Vec::new(),
             backlog: dist_chat::ring::limits::BACKLOG_LINES,
             timing: Timing::default(),
         };
-        let secrets = Secrets { identity, key: key.map(|key| RoomKey::new([key; 32], None)) };
+        let secrets = Secrets { identity, key };
         let running = net::start(config, store, vec![listener], secrets).unwrap();
         let seen = collect(running.notices);
         Self {
@@ -82,6 +90,7 @@ impl Member {
             meter: running.meter,
             seen,
             done: running.done,
+            rekeyed: running.rekeyed,
         }
     }
 

@@ -86,6 +86,7 @@ impl Hand {
             seed: 0,
             start: Start::Found(RoomId(1)),
             saved: Saved::default(),
+            key: None,
             rate: dist_chat::ring::Rate::DEFAULT,
             moderators: Vec::new(),
             backlog: 1000,
@@ -131,6 +132,7 @@ impl Hand {
         let tail = log.last().map_or_else(Tail::default, |last| last.tail());
         let status = Status {
             author: AuthorId::of_bits(0),
+            banned: Vec::new(),
             room: Some(RoomId(1)),
             name: member_name(slot),
             uid: uid(slot),

@@ -9,6 +9,7 @@ mod check;
 mod elections;
 mod forging;
 mod moderating;
+mod rekeying;
 mod settle;
 mod stories;
 mod swarm;

@@ -88,8 +88,16 @@ fn who_is_banned_stays_out_until_it_is_let_in_again() {
     world.start(2, Rewind::Not, Start::Reopen);
     world.run_to(world.now + 3 * SECOND);
     assert!(matches!(refusal(&world, 2), Some(Refusal::Banned(_))), "{:?}", world.slots[2].stopped);
-    let digits: String = world.slots[2].author.to_string().chars().take(8).collect();
-    order(&mut world, 3, Verb::Unban, &digits);
+    order(&mut world, 3, Verb::Unban, "C");
+    world.run_to(world.now + SECOND);
+    // Nobody remembers one that has said nothing: all its digits are needed.
+    let all = world.slots[2].author.to_string();
+    order(&mut world, 0, Verb::Ban, &all);
+    world.run_to(world.now + SECOND);
+    world.start(2, Rewind::Not, Start::Reopen);
+    world.run_to(world.now + 3 * SECOND);
+    assert!(matches!(refusal(&world, 2), Some(Refusal::Banned(_))), "{:?}", world.slots[2].stopped);
+    order(&mut world, 3, Verb::Unban, &all[..8]);
     world.run_to(world.now + SECOND);
     world.start(2, Rewind::Not, Start::Reopen);
     settle(&mut world, SECOND);

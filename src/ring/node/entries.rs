@@ -81,7 +81,7 @@ impl Node {
         for entry in entries {
             match &entry.body {
                 Body::Line(line) => {
-                    let mine = line.id.key() == self.key;
+                    let mine = line.id.key() == self.session;
                     let id = line.id;
                     let effect = self.effect_of(line);
                     self.log.push(Arc::clone(&entry));
@@ -205,7 +205,7 @@ impl Node {
         let lines: Vec<Arc<Line>> = lines.into_iter().map(Arc::new).collect();
         self.dirty = true;
         if orders {
-            self.charge(self.key.author, &lines);
+            self.charge(self.session.author, &lines);
             if self.own_wait() > Span(0) {
                 self.tell_slowed();
             }
@@ -297,7 +297,7 @@ impl Node {
 
     /// Says how far my own lines are safe: they stand here and at another member, and no loss of power takes them here.
     pub(super) fn tell_sent(&mut self) {
-        let mine = self.log.summary().watermark(self.key);
+        let mine = self.log.summary().watermark(self.session);
         let (held, alone) = match &self.phase {
             Phase::Leading(leading) => {
                 let tail = self.log.tail().index;

@@ -44,6 +44,8 @@ impl Node {
             Frame::Offer(offer) => self.on_offer(conn, from, offer),
             Frame::Want(want) => self.on_want(conn, want),
             Frame::Submit(submit) => self.on_submitted(conn, from, submit),
+            Frame::KeyWanted(key) => self.on_key_wanted(conn, key),
+            Frame::Key(secret) => self.on_key(secret),
             Frame::Slow(slow) => self.on_slow(conn, slow),
             Frame::Leave(stream) => self.on_left(conn, from, stream),
 

@@ -7,12 +7,15 @@ use super::Node;
 use super::phase::Phase;
 use crate::ring::frame::Frame;
 use crate::ring::id::{ConnId, Digest, Secret};
-use crate::ring::{Output, Text};
+use crate::ring::{Act, Event, Output, Text, Unable};
 
 impl Node {
     /// The room is to have another key: this is its hash.
     pub(super) fn on_rekey(&mut self, key: Digest, text: Text) {
-        self.on_act(text, |_| Some(crate::ring::Act::Rekey(key)));
+        if self.key.is_none() {
+            return self.event(Event::Unable(Unable::NoKey));
+        }
+        self.on_act(text, |_| Some(Act::Rekey(key)));
     }
 
     /// The driver holds the key with this hash.
@@ -42,9 +45,10 @@ impl Node {
     /// Somebody asks for the room's key. A member gets it, nobody else.
     pub(super) fn on_key_wanted(&mut self, conn: ConnId, key: Digest) {
         let view = &self.log.summary().view;
-        let member = self.links.peer(conn).is_some_and(|peer| {
-            view.get(peer.uid).is_some_and(|member| member.author == peer.author)
-        });
+        let member = self
+            .links
+            .peer(conn)
+            .is_some_and(|peer| view.get(peer.uid).is_some_and(|member| member.author == peer.author));
         if member && self.key == Some(key) && self.log.summary().rules.key() == Some(key) {
             self.out.push(Output::GiveKey(conn));
         }

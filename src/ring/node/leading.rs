@@ -87,7 +87,7 @@ impl Node {
     }
 
     fn note_elected(&mut self) {
-        let author = self.key.author;
+        let author = self.session.author;
         let name = self.log.summary().view.free_name(&self.name, self.me, author);
         if name != self.name {
             self.name = name.clone();

@@ -10,6 +10,7 @@ mod following;
 mod forging;
 mod frames;
 mod joining;
+mod keys;
 mod leading;
 mod leaving;
 mod looking;
@@ -34,8 +35,8 @@ use super::budget::Budget;
 use super::entry::Line;
 use super::frame::{Frame, Hello};
 use super::id::{
-    AuthorId, ConnId, Epoch, Index, Lamport, LineId, Name, Now, ReadId, RoomId, SessionKey, Span, StreamId, SyncId,
-    Time, Uid,
+    AuthorId, ConnId, Digest, Epoch, Index, Lamport, LineId, Name, Now, ReadId, RoomId, SessionKey, Span, StreamId,
+    SyncId, Time, Uid,
 };
 use super::limits::{self, NUMBER_MAX, OUTBOX_BYTES_MAX, OUTBOX_LINE_BYTES_MAX, OUTBOX_LINES_MAX, PROTOCOL_VERSION};
 use super::links::{End, Links};
@@ -49,7 +50,7 @@ use super::{Config, Event, Input, Output, Record, Start, Timing};
 pub struct Node {
     // Who I am.
     me: Uid,
-    key: SessionKey,
+    session: SessionKey,
     hand: Hand,
     name: Name,
     rename: bool,
@@ -110,6 +111,8 @@ pub struct Node {
     unsent: VecDeque<(Index, u64)>,
     /// Authors that have handed on lines which nobody has said, and where they were, unless somebody else is there now.
     convicts: BTreeMap<AuthorId, Option<Uid>>,
+    /// The hash of the room's key that I hold; none: the room is open.
+    key: Option<Digest>,
     /// What I take from one author when I lead, and what was taken.
     rate: Rate,
     buckets: BTreeMap<AuthorId, Bucket>,
@@ -207,6 +210,7 @@ impl Node {
             start,
             saved,
             rate,
+            key,
             moderators,
             backlog,
             timing,
@@ -220,7 +224,7 @@ impl Node {
         let logged = saved.summary.epochs.last_key_value().map_or(0, |(epoch, _)| epoch.round);
         Self {
             me: uid,
-            key: SessionKey { author, session },
+            session: SessionKey { author, session },
             hand: Hand(signer),
             name,
             rename,
@@ -257,6 +261,7 @@ impl Node {
             held: 0,
             unsent: VecDeque::new(),
             convicts: BTreeMap::new(),
+            key,
             rate,
             buckets: BTreeMap::new(),
             slow_told: Time(0),
@@ -312,6 +317,7 @@ impl Node {
             Input::Submit(texts) => self.on_submit(texts),
             Input::Order(order) => self.on_order(order),
             Input::Rekey(key, text) => self.on_rekey(key, text),
+            Input::KeyHeld(key) => self.on_key_held(key),
             Input::Leave => self.on_leave(),
         }
         self.settle();
@@ -382,6 +388,7 @@ impl Node {
             self.links.beat(self.now.mono, &mut self.out);
             self.look_for_the_lost();
             self.tell_floor();
+            self.ask_for_key();
         }
         let held = self.held();
         for ended in self.links.expire(self.now.mono, &held, &mut self.out) {
@@ -476,8 +483,8 @@ impl Node {
             version: PROTOCOL_VERSION,
             room: self.room,
             uid: self.me,
-            author: self.key.author,
-            session: self.key.session,
+            author: self.session.author,
+            session: self.session.session,
         }
     }
 
@@ -592,7 +599,7 @@ impl Node {
     }
 
     fn line_id(&self, n: u64) -> LineId {
-        LineId { author: self.key.author, session: self.key.session, n }
+        LineId { author: self.session.author, session: self.session.session, n }
     }
 
     /// Connections that must not be closed for being idle.

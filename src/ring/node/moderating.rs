@@ -6,7 +6,7 @@ use super::Node;
 use super::phase::Phase;
 use crate::ring::entry::{Act, Entry, Line, Member, Subject};
 use crate::ring::frame::{Frame, Refusal, Verdict};
-use crate::ring::id::{AuthorId, ConnId, Digest, Index};
+use crate::ring::id::{AuthorId, ConnId, Index, Name, Text};
 use crate::ring::rules::Effect;
 use crate::ring::seal::seal;
 use crate::ring::{Event, Order, Stop, Unable, Verb};
@@ -18,36 +18,31 @@ impl Node {
     /// Somebody wants something done to another.
     pub(super) fn on_order(&mut self, order: Order) {
         let Order { verb, whom, text } = order;
-        if self.leaving.is_some() || self.outbox_room() == 0 || self.is_spent() {
-            return self.event(Event::NotTaken(text));
-        }
-        if !self.log.summary().rules.may(self.key.author) {
-            return self.event(Event::Unable(Unable::NotModerator));
-        }
-        match self.subject(verb, &whom) {
-            Some(subject) => {
-                let act = match verb {
-                    Verb::Kick => Act::Kick(subject),
-                    Verb::Ban => Act::Ban(subject),
-                    Verb::Unban => Act::Unban(subject),
-                };
-                let line = self.line(text, Some(act));
-                self.submit(vec![line]);
-            }
-            None => self.event(Event::Unable(Unable::Nobody(whom))),
-        }
+        self.on_act(text, |node| {
+            let Some(subject) = node.subject(verb, &whom) else {
+                node.event(Event::Unable(Unable::Nobody(whom)));
+                return None;
+            };
+            Some(match verb {
+                Verb::Kick => Act::Kick(subject),
+                Verb::Ban => Act::Ban(subject),
+                Verb::Unban => Act::Unban(subject),
+            })
+        });
     }
 
-    /// The room is to have another key: this is its hash.
-    pub(super) fn on_rekey(&mut self, key: Digest, text: crate::ring::Text) {
-        if self.leaving.is_some() || self.outbox_room() == 0 || self.is_spent() {
+    /// A line that is to do something, if it can be said and I may say it.
+    pub(super) fn on_act(&mut self, text: Text, act: impl FnOnce(&mut Self) -> Option<Act>) {
+        if self.outbox_room() == 0 || self.is_spent() {
             return self.event(Event::NotTaken(text));
         }
-        if !self.log.summary().rules.may(self.key.author) {
+        if !self.log.summary().rules.may(self.session.author) {
             return self.event(Event::Unable(Unable::NotModerator));
         }
-        let line = self.line(text, Some(Act::Rekey(key)));
-        self.submit(vec![line]);
+        if let Some(act) = act(self) {
+            let line = self.line(text, Some(act));
+            self.submit(vec![line]);
+        }
     }
 
     /// The first line of a room that only some may moderate: those, and who founds it.
@@ -57,11 +52,11 @@ impl Node {
             return;
         }
         let mut authors = std::mem::take(&mut self.moderators);
-        authors.push(self.key.author);
+        authors.push(self.session.author);
         authors.sort_unstable();
         authors.dedup();
         let names: Vec<String> = authors.iter().map(AuthorId::short).collect();
-        let Ok(text) = crate::ring::Text::parse(&format!("/moderators {}", names.join(","))) else { return };
+        let Ok(text) = Text::parse(&format!("/moderators {}", names.join(","))) else { return };
         let mut lines = [self.line(text, Some(Act::Moderators(authors)))];
         seal(room, &mut lines, &*self.hand.0);
         self.order(lines.into_iter().map(Arc::new).collect());
@@ -71,9 +66,14 @@ impl Node {
     fn subject(&self, verb: Verb, whom: &str) -> Option<Subject> {
         let summary = self.log.summary();
         let folded = whom.to_lowercase();
-        let here = summary.view.members().map(|member| (&member.name, member.author));
-        let named = here.chain(summary.view.lost()).find(|(name, _)| name.folded() == folded);
-        if let Some((name, author)) = named.filter(|_| verb != Verb::Unban) {
+        let mut here = summary.view.members().map(|member| (&member.name, member.author)).chain(summary.view.lost());
+        let mut banned = summary.rules.all_banned().filter_map(|(author, ban)| Some((ban.name.as_ref()?, author)));
+        let called = |(name, _): &(&Name, AuthorId)| name.folded() == folded;
+        let named = match verb {
+            Verb::Kick | Verb::Ban => here.find(called),
+            Verb::Unban => banned.find(called),
+        };
+        if let Some((name, author)) = named {
             return Some(Subject { author, name: Some(name.clone()) });
         }
         if !folded.bytes().all(|digit| digit.is_ascii_hexdigit()) || folded.len() < AUTHOR_DIGITS_MIN {
@@ -130,6 +130,7 @@ impl Node {
                 if news {
                     self.event(Event::Rekeyed { by, key });
                 }
+                self.ask_for_key();
             }
             Effect::None | Effect::NotAllowed | Effect::Back(_) | Effect::Moderated => {}
         }
@@ -140,7 +141,7 @@ impl Node {
             true => Refusal::Banned(verdict.clone()),
             false => Refusal::Kicked(verdict.clone()),
         };
-        if subject.author == self.key.author {
+        if subject.author == self.session.author {
             // What stood there when I came (again) is past.
             if index > self.judged_after {
                 self.sentence = Some(refusal);

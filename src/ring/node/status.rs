@@ -3,7 +3,7 @@
 use super::Node;
 use super::phase::Phase;
 use crate::ring::entry::Line;
-use crate::ring::id::{Lamport, SessionKey};
+use crate::ring::id::{AuthorId, Lamport, SessionKey};
 use crate::ring::limits::{
     self, BOOK_NODES_MAX, CONNS_MAX, DIAL_FRAMES_MAX, DIALLED_MAX, MEMBERS_MAX, OUTBOX_BYTES_MAX, OUTBOX_LINES_MAX,
     PUSHERS_MAX, RECENT_BYTES_MAX, RECENT_ENTRIES_MAX, RELAYS_MAX, UNSENT_MARKS_MAX, WAITING_JOINS_MAX,
@@ -22,19 +22,25 @@ impl Node {
         Status {
             room: self.room,
             name: self.name.clone(),
-            author: self.key.author,
+            author: self.session.author,
             uid: self.me,
             role,
             epoch,
             next: self.next(),
             prev: self.prev(),
             members: self.log.summary().view.members().cloned().collect(),
+            banned: self.log.summary().rules.all_banned().map(|(author, ban)| (author, ban.name.clone())).collect(),
             tail: self.log.tail(),
             lamport: self.clock,
             waiting: self.waiting(),
             floor: self.floor,
             relay: self.following().and_then(|following| self.links.carrier(following.conn)),
         }
+    }
+
+    /// Whether somebody of this author is a member.
+    pub fn is_member(&self, author: AuthorId) -> bool {
+        self.log.summary().view.members().any(|member| member.author == author)
     }
 
     /// How many lines its owner has said in this run.
@@ -94,7 +100,7 @@ impl Node {
 
     /// My lines that are not in my log.
     pub(super) fn waiting(&self) -> u64 {
-        let mine = self.pending.iter().filter(|(key, _)| key.author == self.key.author);
+        let mine = self.pending.iter().filter(|(key, _)| key.author == self.session.author);
         let pending: u64 = mine.map(|(&key, &last)| last.saturating_sub(self.log.summary().watermark(key))).sum();
         pending + self.outbox.len() as u64
     }

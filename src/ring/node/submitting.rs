@@ -99,7 +99,7 @@ impl Node {
 
     /// How long I order nothing of my own.
     pub(super) fn own_wait(&self) -> Span {
-        self.wait_for(self.key.author)
+        self.wait_for(self.session.author)
     }
 
     /// Counts what was taken of an author; what others resubmit of it is not its doing.

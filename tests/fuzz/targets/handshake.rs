@@ -64,13 +64,15 @@ struct Door {
     answers: Vec<u8>,
     /// What was opened behind the hello.
     behind: Vec<u8>,
+    /// It has shown the key before the present one.
+    late: bool,
     fate: Option<Fate>,
 }
 
 impl Door {
     fn with(keys: Keys) -> Self {
         let (bytes, heard, answers, behind) = (BytesMut::new(), Vec::new(), Vec::new(), Vec::new());
-        Self { greeting: Greeting::new(own(DOOR), keys), bytes, heard, answers, behind, fate: None }
+        Self { greeting: Greeting::new(own(DOOR), keys), bytes, heard, answers, behind, late: false, fate: None }
     }
 
     fn hear(&mut self, said: &[u8], tear: usize) {
@@ -102,6 +104,7 @@ impl Door {
                     let proven = greeted.session.as_ref().map(|session| session.author);
                     assert!(proven.is_none_or(|proven| proven == hello.author), "it speaks for another");
                     self.behind = greeted.plain.to_vec();
+                    self.late = greeted.session.as_ref().is_some_and(|session| session.late);
                     return Some(Fate::Greeted(hello.author));
                 }
                 Step::TurnedAway { word, why } => {
@@ -276,6 +279,7 @@ pub fn is_let_in(bytes: &[u8]) -> bool {
     let due = good.is_some_and(|good| door.heard.starts_with(&good));
     let greeted = door.fate == Some(Fate::Greeted(author_of(DIALLER)));
     assert_eq!(greeted, due, "let in: {:?}", door.fate);
+    assert!(!greeted || door.late == (plan.key == 1), "which key it had is known");
     assert!(greeted || !matches!(door.fate, Some(Fate::Greeted(_))), "let in as somebody else");
     greeted
 }

@@ -44,6 +44,7 @@ pub fn config(slot: usize, start: Start, saved: Saved) -> Config {
         seed: number,
         start,
         saved,
+        key: None,
         rate: Rate::UNLIMITED,
         moderators: Vec::new(),
         backlog: 10,
@@ -141,6 +142,8 @@ impl Host {
                     Output::Stop(_) => self.stopped = true,
                     Output::Sync => {}
                     Output::Dial(..) | Output::Send(..) | Output::Close(_) | Output::Event(_) => rest.push(output),
+                    // The rooms here are open.
+                    Output::GiveKey(_) | Output::TakeKey(_) => {}
                 }
             }
             self.watch.after(&self.node);

@@ -85,6 +85,8 @@ impl Watch {
             | Output::Read(..)
             | Output::Dial(..)
             | Output::Close(_)
+            | Output::GiveKey(_)
+            | Output::TakeKey(_)
             | Output::Stop(_) => {}
         }
     }

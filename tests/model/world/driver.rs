@@ -127,6 +127,7 @@ impl State {
             seed: session,
             start,
             saved: here.disk.saved(),
+            key: None,
             rate: dist_chat::ring::Rate::DEFAULT,
             moderators: Vec::new(),
             backlog: BACKLOG_LINES,
@@ -351,6 +352,8 @@ impl State {
                     }
                 }
             }
+            // The rooms here are open.
+            Output::GiveKey(_) | Output::TakeKey(_) => {}
             Output::Close(id) => {
                 let mut here = None;
                 self.change(slot, |process| here = process.conns.remove(&id));

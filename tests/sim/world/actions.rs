@@ -56,6 +56,7 @@ impl World {
             seed: self.rng.bits(),
             start,
             saved: here.disk.saved(),
+            key: self.slots[slot].key,
             rate: self.rate,
             moderators: self.moderators.clone(),
             backlog: BACKLOG_LINES,

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use dist_chat::ring::{
-    Batch, ConnId, DecodeError, Event as Told, Forged, Frame, Input, Now, Order, Output, Record, Time, WallMs,
+    AuthorId, Batch, ConnId, DecodeError, Digest, Event as Told, Forged, Frame, Input, Now, Order, Output, Record,
+    Secret, Time, WallMs,
 };
 
 use super::net::Item;
@@ -32,6 +33,7 @@ impl World {
     pub(super) fn take(&mut self, slot: usize, arrival: Arrival) {
         let input = match arrival {
             Arrival::Read(id, found) => Input::Read(id, found),
+            Arrival::KeyHeld(key) => Input::KeyHeld(key),
             Arrival::Persisted(id, ops) => {
                 self.slots[slot].disk.sync_first(ops);
                 Input::Persisted(id)
@@ -211,6 +213,11 @@ impl World {
         if !cuts {
             self.look(slot, telling || steps % 16 == 0);
         }
+        let wanted = self.slots[slot].process.as_ref().and_then(|process| process.node.key_wanted());
+        if wanted.is_some() && self.slots[slot].drawn == wanted {
+            self.slots[slot].drawn = None;
+            self.hold_key(slot, wanted);
+        }
         for arrival in answers {
             self.arrive(slot, run, arrival);
         }
@@ -288,6 +295,18 @@ impl World {
             }
             Output::Dial(id, address) => self.dial(slot, run, id, address),
             Output::Send(conns, frame) => self.send(slot, &conns, &frame),
+            Output::GiveKey(id) => {
+                let digits = self.slots[slot].key.map(|key| AuthorId(key.0).to_string());
+                if let Some(secret) = digits.and_then(|digits| Secret::new(&digits)) {
+                    self.send(slot, &[id], &Arc::new(Frame::Key(secret)));
+                }
+            }
+            Output::TakeKey(secret) => {
+                let wanted = self.slots[slot].process.as_ref().and_then(|process| process.node.key_wanted());
+                if wanted.is_some_and(|key| AuthorId(key.0).to_string() == secret.reveal()) {
+                    self.hold_key(slot, wanted);
+                }
+            }
             Output::Close(id) => self.close(slot, id),
             Output::Event(event) => {
                 if let Told::ElectionStarted { .. } | Told::Asking { .. } | Told::LeaderLost(_) | Told::Leader(_) =
@@ -309,6 +328,15 @@ impl World {
             }
         }
         false
+    }
+
+    /// From now on a host holds this key.
+    fn hold_key(&mut self, slot: usize, key: Option<Digest>) {
+        self.slots[slot].key = key;
+        if let (Some(process), Some(key)) = (&self.slots[slot].process, key) {
+            let run = process.run;
+            self.at(self.now, Happening::Stored { slot, run, arrival: Box::new(Arrival::KeyHeld(key)) });
+        }
     }
 
     /// The store answers at once, or later but never out of turn.
@@ -496,6 +524,7 @@ impl World {
                 format!("{who} types {}", words.join(" / "))
             }
             Input::Order(order) => format!("{who} orders {:?} {}", order.verb, order.whom),
+            Input::KeyHeld(key) => format!("{who} holds the key {key:?}"),
             Input::Rekey(key, _) => format!("{who} wants the key {key:?}"),
             Input::Leave => format!("{who} wants to leave"),
         };
@@ -518,6 +547,8 @@ impl World {
                 let to: Vec<String> = conns.iter().map(|&id| self.peer(slot, id)).collect();
                 format!("{who} -> {} {}", to.join(" "), json(frame))
             }
+            Output::GiveKey(id) => format!("{who}    gives {} the key", self.peer(slot, *id)),
+            Output::TakeKey(_) => format!("{who}    takes a key"),
             Output::Close(id) => format!("{who}    closes {} ({id:?})", self.peer(slot, *id)),
             Output::Event(event) => format!("{who}    tells {event:?}"),
             Output::Stop(stop) => format!("{who}    stops: {stop:?}"),
@@ -577,6 +608,7 @@ fn input_kind(input: &Input) -> u64 {
         Input::Forged(..) => 12,
         Input::Order(_) => 13,
         Input::Rekey(..) => 14,
+        Input::KeyHeld(_) => 15,
         Input::TurnedAway(..) => 15,
     }
 }

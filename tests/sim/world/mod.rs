@@ -15,7 +15,9 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use dist_chat::ring::{AuthorId, ConnId, Cut, Found, Frame, Name, Node, Rate, ReadId, Stop, SyncId, Timing, Uid};
+use dist_chat::ring::{
+    AuthorId, ConnId, Cut, Digest, Found, Frame, Name, Node, Rate, ReadId, Stop, SyncId, Timing, Uid,
+};
 
 use crate::check::Checks;
 use disk::Disk;
@@ -71,6 +73,7 @@ enum Arrival {
     Read(ReadId, Found),
     Persisted(SyncId, usize),
     Cut(Box<Cut>),
+    KeyHeld(Digest),
 }
 
 /// A running dist-chat.
@@ -107,6 +110,10 @@ pub struct Slot {
     pub name: Name,
     /// Its owner.
     pub author: AuthorId,
+    /// The hash of the room key that it holds.
+    pub key: Option<Digest>,
+    /// That of a key which it has drawn for the room.
+    pub drawn: Option<Digest>,
     /// It has power.
     pub host_up: bool,
     /// What runs there.
@@ -260,6 +267,8 @@ impl World {
                     uid: Uid(address(slot)),
                     name: name(&trace::host(slot)),
                     author: AuthorId::of_bits(rng.bits()),
+                    key: None,
+                    drawn: None,
                     host_up: true,
                     process: None,
                     disk: Disk::default(),
