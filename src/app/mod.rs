@@ -107,7 +107,8 @@ async fn be_member(chat: &Chat) -> Result<(), Failure> {
     }
     let random = || getrandom::u64().map_err(|error| anyhow::anyhow!("no random numbers: {error}"));
     let session = SessionId(random()?);
-    let (room, start) = returning::begin(chat, remembered.as_ref(), &place.contacts, RoomId(random()?));
+    let reached = (&place.contacts[..], key.as_ref());
+    let (room, start) = returning::begin(chat, remembered.as_ref(), reached, RoomId(random()?)).await;
     let founds = chat.start == Start::Found && room.is_none();
     if !founds && !chat.moderators.is_empty() {
         complain(

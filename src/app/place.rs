@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use crate::cli::{Chat, Contact, Start};
 use crate::failure::{Exit, Failure};
+use crate::key::RoomKey;
+use crate::net;
 use crate::ring::limits::PROTOCOL_VERSION;
-use crate::ring::{AuthorId, Frame, Hello, RoomId, SessionId, Uid};
+use crate::ring::{AuthorId, Frame, Hello, Refusal, RoomId, SessionId, Uid};
 use crate::status;
 
 /// How long whoever holds our port may take to say what it is.
@@ -97,12 +99,14 @@ pub fn is_ours(ip: IpAddr) -> bool {
     UdpSocket::bind((ip, 0)).is_ok()
 }
 
-/// The room of whoever listens there, if it says so in time.
-pub fn room_at(there: SocketAddr) -> Option<RoomId> {
-    match greet(there) {
-        Ok(Some(Frame::Hello(hello))) => hello.room,
-        Ok(_) | Err(_) => None,
+/// The room of the first of these that says so in time. A room with a key tells only who has it.
+pub async fn room_of(contacts: &[SocketAddr], key: Option<&RoomKey>) -> Option<RoomId> {
+    for there in contacts {
+        if let Ok(Hello { room: Some(room), .. }) = net::hello_at(*there, key.cloned()).await {
+            return Some(room);
+        }
     }
+    None
 }
 
 fn no_way_to(there: SocketAddr) -> Failure {
@@ -237,7 +241,8 @@ pub fn unreachable(contacts: &[SocketAddr], tried: Duration) -> Failure {
     };
     let (reason, why) = match TcpStream::connect_timeout(first, LOOK).map(drop) {
         Ok(()) => match greet(*first) {
-            Ok(Some(Frame::Hello(_))) => {
+            // Who was not let in for want of a key has been told so: this one has it.
+            Ok(Some(Frame::Hello(_) | Frame::Refuse(Refusal::KeyNeeded))) => {
                 ("it knows of no leader", "a dist-chat listens there that is looking for its room itself")
             }
             Ok(_) | Err(_) => {

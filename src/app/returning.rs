@@ -7,7 +7,7 @@ use super::place;
 use crate::cli::{self, Chat, Start};
 use crate::failure::{Exit, Failure};
 use crate::identity::Identity;
-use crate::key::KeyMark;
+use crate::key::{KeyMark, RoomKey};
 use crate::ring::{self, Name, RoomId, SessionId, Uid};
 use crate::store::{self, Ask, OpenError, Opened, Peeked};
 
@@ -92,10 +92,10 @@ pub fn fill_in(chat: &mut Chat, remembered: Option<&Peeked>) -> Result<(), Failu
 }
 
 /// The room of this run, if the files have it, and how the node begins.
-pub fn begin(
+pub async fn begin(
     chat: &Chat,
     remembered: Option<&Peeked>,
-    contacts: &[SocketAddr],
+    (contacts, key): (&[SocketAddr], Option<&RoomKey>),
     fresh: RoomId,
 ) -> (Option<RoomId>, ring::Start) {
     let rooms = remembered.map_or(&[][..], |peeked| &peeked.rooms);
@@ -108,8 +108,7 @@ pub fn begin(
         },
         Start::Join(_) => {
             // Whichever room is there: one of those that are kept here, or a new one.
-            let there =
-                (!rooms.is_empty()).then(|| contacts.iter().find_map(|contact| place::room_at(*contact))).flatten();
+            let there = if rooms.is_empty() { None } else { place::room_of(contacts, key).await };
             let room = match there {
                 Some(room) => rooms.iter().copied().find(|known| *known == room),
                 None => last,

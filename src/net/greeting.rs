@@ -224,11 +224,11 @@ fn take_message(bytes: &mut BytesMut, len: usize) -> Result<Option<BytesMut>, Fa
 
 /// The end that has dialled a keyed room's door.
 #[derive(Debug)]
-pub(super) struct Calling(Initiator);
+pub struct Calling(Initiator);
 
 /// Why a door does not let this end in.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Shut {
+pub enum Shut {
     /// It says so, and why.
     Refused(Refusal),
     /// What it says is wrong.
@@ -237,13 +237,16 @@ pub(super) enum Shut {
 
 impl Calling {
     /// Begins; the bytes are to be said.
-    pub(super) fn begin(own: &Arc<Own>, key: &RoomKey) -> Result<(Self, Vec<u8>), Shut> {
+    ///
+    /// # Errors
+    /// The system gives no random numbers.
+    pub fn begin(own: &Arc<Own>, key: &RoomKey) -> Result<(Self, Vec<u8>), Shut> {
         let (initiator, bytes) = Initiator::begin(own, key).map_err(shut)?;
         Ok((Self(initiator), bytes))
     }
 
     /// Whether the answer has arrived as a whole, or can be none.
-    pub(super) fn answered(bytes: &[u8]) -> bool {
+    pub fn answered(bytes: &[u8]) -> bool {
         // A message's length begins with a zero.
         match bytes.first() {
             None => false,
@@ -252,13 +255,17 @@ impl Calling {
         }
     }
 
-    /// Takes the answer; the bytes are to be said.
-    pub(super) fn finish(self, bytes: &mut BytesMut) -> Result<(Session, Vec<u8>), Shut> {
+    /// Takes the answer, which has arrived as a whole; the bytes are to be said.
+    ///
+    /// # Errors
+    /// It is a refusal, or it was not made for this end with its key.
+    pub fn finish(self, bytes: &mut BytesMut) -> Result<(Session, Vec<u8>), Shut> {
         if bytes.first() == Some(&0) {
             let message = take_message(bytes, SECOND_BYTES).map_err(shut)?.unwrap_or_default();
             return self.0.finish(&message).map_err(shut);
         }
-        let line = memchr::memchr(b'\n', bytes).map(|at| bytes.split_to(at + 1));
+        let looked_at = bytes.len().min(LINE_BYTES_MAX);
+        let line = memchr::memchr(b'\n', &bytes[..looked_at]).map(|at| bytes.split_to(at + 1));
         let refusal =
             line.and_then(|line| Word::parse(&line)).and_then(|(version, word)| Word::refusal(version, &word));
         Err(refusal.map_or_else(|| Shut::Broken("does not speak as a dist-chat does".to_owned()), Shut::Refused))

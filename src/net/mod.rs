@@ -23,6 +23,7 @@ mod keyring;
 pub mod limits;
 mod link;
 mod links;
+mod look;
 mod meter;
 pub mod noise;
 mod notices;
@@ -38,6 +39,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 pub use keyring::{Keyring, Keys, Secrets};
+pub use look::hello_at;
 pub use meter::Meter;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};

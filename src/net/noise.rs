@@ -43,7 +43,7 @@ pub(super) const THIRD_BYTES: usize = KEY_BYTES + TAG_BYTES + PROOF_BYTES + TAG_
 /// Bytes of the length before each message and record, big-endian.
 pub(super) const LENGTH_BYTES: usize = 2;
 /// Plain bytes in one record: the most that Noise seals at once.
-pub(super) const RECORD_BYTES_MAX: usize = u16::MAX as usize - TAG_BYTES;
+pub const RECORD_BYTES_MAX: usize = u16::MAX as usize - TAG_BYTES;
 
 /// What was wrong with what a peer has sealed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -273,8 +273,10 @@ pub struct Session {
     pub author: AuthorId,
     /// It has shown the key before the room's present one.
     pub late: bool,
-    pub(super) sealer: Sealer,
-    pub(super) opener: Opener,
+    /// For what this end says.
+    pub sealer: Sealer,
+    /// For what the other end says.
+    pub opener: Opener,
 }
 
 /// The ciphers of both directions. Both only read it; it changes when a direction's key does.
@@ -304,14 +306,14 @@ impl Count {
 
 /// Seals what this end says.
 #[derive(Debug)]
-pub(super) struct Sealer {
+pub struct Sealer {
     ciphers: Ciphers,
     count: Count,
 }
 
 /// Opens what the other end says.
 #[derive(Debug)]
-pub(super) struct Opener {
+pub struct Opener {
     ciphers: Ciphers,
     count: Count,
 }
@@ -342,7 +344,10 @@ impl Sealer {
     }
 
     /// Appends a record that holds these bytes: at least one, at most [`RECORD_BYTES_MAX`].
-    pub(super) fn seal(&mut self, plain: &[u8], into: &mut Vec<u8>) -> Result<(), Fault> {
+    ///
+    /// # Errors
+    /// 2^64 records were sealed.
+    pub fn seal(&mut self, plain: &[u8], into: &mut Vec<u8>) -> Result<(), Fault> {
         debug_assert!((1..=RECORD_BYTES_MAX).contains(&plain.len()), "{} bytes in a record", plain.len());
         let start = into.len();
         into.resize(start + Self::record_bytes(plain.len()), 0);
@@ -361,7 +366,10 @@ impl Sealer {
 
 impl Opener {
     /// Takes the record at the front of `sealed` and appends what it holds; false: it has not arrived as a whole.
-    pub(super) fn open(&mut self, sealed: &mut BytesMut, into: &mut BytesMut) -> Result<bool, Fault> {
+    ///
+    /// # Errors
+    /// It was not sealed for this link at this place.
+    pub fn open(&mut self, sealed: &mut BytesMut, into: &mut BytesMut) -> Result<bool, Fault> {
         let Some((length, rest)) = sealed.split_first_chunk::<LENGTH_BYTES>() else { return Ok(false) };
         let length = usize::from(u16::from_be_bytes(*length));
         // A record that holds nothing would cost work for ever and never be a frame.

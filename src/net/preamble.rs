@@ -50,7 +50,8 @@ impl Word {
     pub(super) fn parse(line: &[u8]) -> Option<(u32, Self)> {
         let line = std::str::from_utf8(line.strip_suffix(b"\n")?).ok()?;
         let (version, word) = line.strip_prefix("dist-chat ")?.split_once(' ')?;
-        let version = version.bytes().all(|digit| digit.is_ascii_digit()).then(|| version.parse().ok())??;
+        // There is one way to write it: a line that is not the one which was said must not pass for it.
+        let version = version.parse().ok().filter(|number: &u32| number.to_string() == version)?;
         let word = match word {
             _ if version != PROTOCOL_VERSION => Self::Version,
             "keyed" => Self::Keyed,
@@ -98,11 +99,12 @@ mod tests {
 
     #[test]
     fn what_is_no_such_line_says_nothing() {
-        let lines: [&[u8]; 8] = [
+        let lines: [&[u8]; 9] = [
             b"",
             b"\n",
             b"dist-chat 2 keyed",
             b"dist-chat +2 keyed\n",
+            b"dist-chat 02 keyed\n",
             b"dist-chat 99999999999 keyed\n",
             b"dist-chat 2 salt 00\n",
             b"dist-chat 2 \xff\n",

@@ -86,3 +86,43 @@ fn a_port_that_a_keyed_room_has_is_known_for_one() {
     assert_eq!(ended.code, 3, "{}", ended.err);
     assert!(ended.err.contains("a dist-chat has that port"), "{}", ended.err);
 }
+
+/// Comes and goes in the room of that node, with these files: the line that says which room it was.
+fn visit(files: &Dir, port: u16, there: &Node, key: Option<&str>) -> String {
+    let (port, there) = (port.to_string(), there.port.to_string());
+    let key: Vec<&str> = key.iter().flat_map(|file| ["--key-file", *file]).collect();
+    let args = [&["-p", &port, "-n", "bob", "-na", "127.0.0.1", "-np", &there][..], &key].concat();
+    let ended = run(program(&files.0, &args), b"");
+    assert_eq!(ended.code, 0, "{}", ended.err);
+    let told = ended.out.lines().find(|line| line.starts_with("/// you are bob(")).unwrap();
+    told.split(" in room ").nth(1).unwrap().to_owned()
+}
+
+/// A port that is free now.
+fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+#[test]
+fn files_that_hold_several_keyed_rooms_open_the_one_that_is_joined() {
+    let dir = Dir::new();
+    let one = secret(&dir, "one", &generated::fresh().unwrap());
+    let other = secret(&dir, "other", &generated::fresh().unwrap());
+    for second in [&one, &other] {
+        let (older, newer) = (found(Some(&one)), found(Some(second)));
+        let (files, port) = (Dir::new(), free_port());
+        let first = visit(&files, port, &older, Some(&one));
+        assert_ne!(visit(&files, port, &newer, Some(second)), first);
+        assert_eq!(visit(&files, port, &older, Some(&one)), first);
+    }
+}
+
+#[test]
+fn files_that_hold_an_open_room_are_no_hindrance_in_a_keyed_one() {
+    let dir = Dir::new();
+    let file = secret(&dir, "key", &generated::fresh().unwrap());
+    let (open, locked) = (found(None), found(Some(&file)));
+    let (files, port) = (Dir::new(), free_port());
+    let first = visit(&files, port, &open, None);
+    assert_ne!(visit(&files, port, &locked, Some(&file)), first);
+}

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use dist_chat::ring::{Entry, Frame, Output, Record, Role};
 
+use crate::targets;
 use crate::targets::room::{Room, uid};
 use crate::targets::step::scenes;
 use crate::targets::watch::Watch;
@@ -54,7 +55,7 @@ fn each_scene_is_what_it_is_called() {
 #[test]
 fn what_is_recorded_reaches_what_it_is_about() {
     let said = |scene: &str, word: &str| {
-        let all = crate::targets::step::recorded();
+        let all = targets::step::recorded();
         let bytes = all.into_iter().find(|(name, _)| *name == scene).map(|(_, bytes)| bytes).unwrap_or_default();
         assert!(String::from_utf8_lossy(&bytes).contains(&format!("\"{word}\"")), "{word} in {scene}");
     };
@@ -70,7 +71,7 @@ fn what_is_recorded_reaches_what_it_is_about() {
 
 #[test]
 fn a_history_that_is_sound_is_read() {
-    assert_eq!(crate::targets::store::lines_of_a_sound_file(), 2);
+    assert_eq!(targets::store::lines_of_a_sound_file(), 2);
 }
 
 #[test]
@@ -78,4 +79,18 @@ fn a_relay_in_a_relay_is_no_frame() {
     let ask = r#"{"relay":{"from":"10.0.0.1:1","to":"10.0.0.2:1","opener":true,"frame":"ask"}}"#;
     assert!(Frame::decode(ask.as_bytes()).is_ok());
     assert!(Frame::decode(ask.replace("\"ask\"", ask).as_bytes()).is_err());
+}
+
+#[test]
+fn of_those_who_call_the_untouched_are_let_in() {
+    let let_in = |name: &str| {
+        let (_, bytes) = targets::handshake::recorded().into_iter().find(|(seed, _)| *seed == name).unwrap_or_default();
+        targets::handshake::is_let_in(&bytes[1..])
+    };
+    for name in ["untouched", "untouched-torn", "says-own-hello", "hello-twice"] {
+        assert!(let_in(name), "{name}");
+    }
+    for name in ["other-key", "answer-flipped", "third-cut", "says-for-another", "says-ask"] {
+        assert!(!let_in(name), "{name}");
+    }
 }

@@ -36,6 +36,7 @@ fn seeds(target: &str) -> Vec<(String, Vec<u8>)> {
         "frame" => frames(),
         "step" => named(targets::step::recorded()),
         "store" => named(targets::store::recorded()),
+        "handshake" => named(targets::handshake::recorded()),
         "lines" => vec![
             own("plain", b"\x00hello\nworld\r\n\n/exit\nno end"),
             own("torn", b"\x01\xc3\xa9\r\n\xf0\x9f\x92\n\xff\xfe\x1b[31m\n"),
@@ -103,4 +104,9 @@ fn no_line_of_a_pipe_is_lost_or_torn() {
 #[test]
 fn a_file_that_is_damaged_or_hostile_is_no_panic() {
     replay("store");
+}
+
+#[test]
+fn nobody_is_let_in_but_by_a_handshake_that_is_untouched() {
+    replay("handshake");
 }

@@ -5,6 +5,7 @@
 //! in `fuzz/fuzz_targets/`.
 
 pub mod frame;
+pub mod handshake;
 pub mod lines;
 pub mod room;
 pub mod step;
@@ -15,4 +16,10 @@ pub mod watch;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const ALL: [Target; 4] = [("frame", frame::run), ("step", step::run), ("lines", lines::run), ("store", store::run)];
+pub const ALL: [Target; 5] = [
+    ("frame", frame::run),
+    ("step", step::run),
+    ("lines", lines::run),
+    ("store", store::run),
+    ("handshake", handshake::run),
+];

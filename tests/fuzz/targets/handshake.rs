@@ -1,0 +1,340 @@
+//! What is said before anybody is let in: to the door of a room with a key, to that of one without, and to who dials.
+//!
+//! Ephemeral keys are random, so no recording can be a whole handshake. The target is a dialler itself, and the input says
+//! what somebody on the way makes of it.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, LazyLock};
+
+use bytes::BytesMut;
+use dist_chat::identity::Identity;
+use dist_chat::key::RoomKey;
+use dist_chat::net::Keys;
+use dist_chat::net::greeting::{Calling, Greeting, Shut, Step};
+use dist_chat::net::limits::HELLO_BYTES_MAX;
+use dist_chat::net::noise::{Own, Session};
+use dist_chat::ring::limits::PROTOCOL_VERSION;
+use dist_chat::ring::{AuthorId, Frame, Hello, Refusal, RoomId, SessionId, Uid};
+
+/// Owners of the two ends.
+const DIALLER: u8 = 2;
+const DOOR: u8 = 1;
+/// Bytes of the longest answer to a first message, and of the longest last word.
+const ANSWER_BYTES_MAX: usize = 2 + 192;
+const WORD_BYTES_MAX: usize = 64;
+
+/// The room's key, the one before, and one of another room.
+static KEYS: LazyLock<[Arc<RoomKey>; 3]> = LazyLock::new(|| [1, 2, 3].map(|n| Arc::new(RoomKey::new([n; 32], None))));
+
+fn keyed() -> Keys {
+    Keys { current: Some(Arc::clone(&KEYS[0])), previous: Some(Arc::clone(&KEYS[1])) }
+}
+
+/// Whoever listens, dials and is in between does what the bytes say.
+pub fn run(bytes: &[u8]) {
+    match bytes.split_first() {
+        Some((0, said)) => at_a_keyed_door(said),
+        Some((1, said)) => at_an_open_door(said),
+        Some((2, said)) => to_who_dials(said),
+        Some((_, rest)) => drop(is_let_in(rest)),
+        None => {}
+    }
+}
+
+/// A new process: what it has heard before does not count.
+fn own(owner: u8) -> Arc<Own> {
+    match Own::new(&Identity::of_seed([owner; 32])) {
+        Ok(own) => Arc::new(own),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// What came of a stranger.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Fate {
+    Greeted(AuthorId),
+    Away(Vec<u8>, Option<String>),
+}
+
+/// A door and one stranger, who is heard as the network does it.
+struct Door {
+    greeting: Greeting,
+    bytes: BytesMut,
+    heard: Vec<u8>,
+    answers: Vec<u8>,
+    /// What was opened behind the hello.
+    behind: Vec<u8>,
+    /// It has shown the key before the present one.
+    late: bool,
+    fate: Option<Fate>,
+}
+
+impl Door {
+    fn with(keys: Keys) -> Self {
+        let (bytes, heard, answers, behind) = (BytesMut::new(), Vec::new(), Vec::new(), Vec::new());
+        Self { greeting: Greeting::new(own(DOOR), keys), bytes, heard, answers, behind, late: false, fate: None }
+    }
+
+    fn hear(&mut self, said: &[u8], tear: usize) {
+        for piece in said.chunks(tear.max(1)) {
+            if self.fate.is_some() {
+                return;
+            }
+            let piece = &piece[..piece.len().min(HELLO_BYTES_MAX - self.heard.len())];
+            self.heard.extend_from_slice(piece);
+            self.bytes.extend_from_slice(piece);
+            self.fate = self.steps();
+        }
+    }
+
+    fn steps(&mut self) -> Option<Fate> {
+        loop {
+            let before = self.bytes.len();
+            let step = self.greeting.step(&mut self.bytes);
+            assert!(self.bytes.len() <= before, "a door makes nothing up");
+            match step {
+                Step::Wait if self.heard.len() == HELLO_BYTES_MAX => return Some(Fate::Away(Vec::new(), None)),
+                Step::Wait => return None,
+                Step::Answer(answer) => {
+                    assert!(self.answers.is_empty() && answer.len() <= ANSWER_BYTES_MAX, "one answer, of one length");
+                    self.answers = answer;
+                }
+                Step::Greeted(greeted) => {
+                    let Frame::Hello(hello) = &greeted.hello else { panic!("it is greeted by {:?}", greeted.hello) };
+                    let proven = greeted.session.as_ref().map(|session| session.author);
+                    assert!(proven.is_none_or(|proven| proven == hello.author), "it speaks for another");
+                    self.behind = greeted.plain.to_vec();
+                    self.late = greeted.session.as_ref().is_some_and(|session| session.late);
+                    return Some(Fate::Greeted(hello.author));
+                }
+                Step::TurnedAway { word, why } => {
+                    assert!(word.len() <= WORD_BYTES_MAX, "{} bytes for a last word", word.len());
+                    return Some(Fate::Away(word, why));
+                }
+            }
+        }
+    }
+}
+
+/// The same comes of a stranger however its bytes are torn.
+fn fate(keys: &Keys, said: &[u8]) -> Option<Fate> {
+    let once = |tear| {
+        let mut door = Door::with(keys.clone());
+        door.hear(said, tear);
+        door.fate
+    };
+    let whole = once(said.len());
+    for tear in [1, 7, 50] {
+        assert_eq!(once(tear), whole, "in pieces of {tear} bytes");
+    }
+    whole
+}
+
+/// Nobody is let in who cannot answer the door's own part.
+fn at_a_keyed_door(said: &[u8]) {
+    let fate = fate(&keyed(), said);
+    assert!(!matches!(fate, Some(Fate::Greeted(_))), "a monologue opens the door");
+}
+
+/// Whoever says hello is let in.
+fn at_an_open_door(said: &[u8]) {
+    let fate = fate(&Keys::default(), said);
+    let hello = hello_in(&said[..said.len().min(HELLO_BYTES_MAX)]).map(|(author, _)| Fate::Greeted(author));
+    assert_eq!(fate.filter(|fate| matches!(fate, Fate::Greeted(_))), hello);
+}
+
+/// Who says hello in the first line, and how long that line is.
+fn hello_in(said: &[u8]) -> Option<(AuthorId, usize)> {
+    let end = said.iter().position(|byte| *byte == b'\n')? + 1;
+    match Frame::decode(&said[..end]) {
+        Ok(Frame::Hello(hello)) => Some((hello.author, end)),
+        Ok(_) | Err(_) => None,
+    }
+}
+
+/// Whatever is answered to who dials, it takes nobody for a member who is none.
+fn to_who_dials(said: &[u8]) {
+    let said = &said[..said.len().min(HELLO_BYTES_MAX)];
+    let once = |tear: usize| {
+        let (calling, _) = begin(0);
+        let ends = (1..=said.len()).filter(|end| *end == said.len() || end % tear == 0);
+        let end = ends.into_iter().find(|end| Calling::answered(&said[..*end]))?;
+        calling.finish(&mut BytesMut::from(&said[..end])).err().or_else(|| panic!("it believes what anybody says"))
+    };
+    let whole = once(said.len().max(1));
+    for tear in [1, 7, 50] {
+        assert_eq!(once(tear), whole, "in pieces of {tear} bytes");
+    }
+}
+
+fn begin(key: usize) -> (Calling, Vec<u8>) {
+    match Calling::begin(&own(DIALLER), &KEYS[key]) {
+        Ok(begun) => begun,
+        Err(shut) => panic!("nothing to say: {shut:?}"),
+    }
+}
+
+/// What becomes of a handshake on its way.
+#[derive(Clone, Copy, Debug)]
+struct Plan {
+    /// In pieces of so many bytes.
+    tear: usize,
+    /// With this one of [`KEYS`].
+    key: usize,
+    /// The first message, its answer, the third, or the hello is changed.
+    part: usize,
+    change: Change,
+    /// Where, modulo its length.
+    at: usize,
+    /// Plain bytes of each sealed record.
+    record: usize,
+    /// The dialler seals what the input says in place of its hello. Otherwise that comes behind it, unsealed.
+    says: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Change {
+    Nothing,
+    Flip(u8),
+    Insert(u8),
+    Remove,
+    Cut,
+    Twice,
+}
+
+impl Plan {
+    const BYTES: usize = 7;
+
+    fn read(bytes: &[u8; Self::BYTES]) -> Self {
+        let [tear, key, change, value, high, low, record] = bytes.map(usize::from);
+        let value = value as u8;
+        let change = match change % 6 {
+            0 => Change::Nothing,
+            1 => Change::Flip(value),
+            2 => Change::Insert(value),
+            3 => Change::Remove,
+            4 => Change::Cut,
+            _ => Change::Twice,
+        };
+        let (key, part, says) = (key % 3, key / 3 % 4, key / 12 % 2 == 1);
+        Self { tear: tear + 1, key, part, change, at: high << 8 | low, record: record + 1, says }
+    }
+
+    /// What arrives of a part.
+    fn spoil(self, part: usize, mut bytes: Vec<u8>) -> Vec<u8> {
+        if part != self.part || bytes.is_empty() {
+            return bytes;
+        }
+        let at = self.at % bytes.len();
+        match self.change {
+            Change::Nothing => {}
+            Change::Flip(bits) => bytes[at] ^= bits,
+            Change::Insert(byte) => bytes.insert(at, byte),
+            Change::Remove => drop(bytes.remove(at)),
+            Change::Cut => bytes.truncate(at),
+            Change::Twice => bytes.extend_from_within(..),
+        }
+        bytes
+    }
+}
+
+/// A dialler calls, and somebody in between does what the plan says. Whether it is let in: if, and only if, what the door
+/// has heard is what a dialler with the key has said, and that was its own hello.
+pub fn is_let_in(bytes: &[u8]) -> bool {
+    let Some((plan, said)) = bytes.split_first_chunk() else { return false };
+    let plan = Plan::read(plan);
+    let mut door = Door::with(keyed());
+    let (calling, first) = begin(plan.key);
+    door.hear(&plan.spoil(0, first.clone()), plan.tear);
+    let due = plan.key < 2 && door.heard.starts_with(&first);
+    assert_eq!(!door.answers.is_empty(), due, "who shows the key is answered, and nobody else");
+    if plan.key == 2 && door.heard == first {
+        let Some(Fate::Away(word, _)) = &door.fate else { panic!("another key: {:?}", door.fate) };
+        let told = calling.finish(&mut BytesMut::from(&word[..])).err();
+        assert_eq!(told, Some(Shut::Refused(Refusal::WrongKey)));
+        return false;
+    }
+    let mut good = None;
+    if let Some((mut session, third)) = due.then(|| answered(plan, calling, &door.answers)).flatten() {
+        let own = hello(DIALLER);
+        let plain = if plan.says { said } else { &own };
+        let line = hello_in(plain).filter(|(author, _)| *author == author_of(DIALLER));
+        let (mut sealed, mut needed) = (Vec::new(), None);
+        for (n, record) in plain.chunks(plan.record).enumerate() {
+            assert!(session.sealer.seal(record, &mut sealed).is_ok(), "this end can seal");
+            if needed.is_none() && line.is_some_and(|(_, end)| (n + 1) * plan.record >= end) {
+                needed = Some(sealed.len());
+            }
+        }
+        door.hear(&plan.spoil(2, third.clone()), plan.tear);
+        door.hear(&plan.spoil(3, sealed.clone()), plan.tear);
+        good = needed.map(|needed| [&first[..], &third, &sealed[..needed]].concat());
+        if let (Some(Fate::Greeted(_)), Some((_, end))) = (&door.fate, line) {
+            assert!(plain[end..].starts_with(&door.behind), "what stands behind the hello is what was sealed");
+        }
+    }
+    if !plan.says {
+        door.hear(said, plan.tear);
+    }
+    let due = good.is_some_and(|good| door.heard.starts_with(&good));
+    let greeted = door.fate == Some(Fate::Greeted(author_of(DIALLER)));
+    assert_eq!(greeted, due, "let in: {:?}", door.fate);
+    assert!(!greeted || door.late == (plan.key == 1), "which key it had is known");
+    assert!(greeted || !matches!(door.fate, Some(Fate::Greeted(_))), "let in as somebody else");
+    greeted
+}
+
+/// What the dialler makes of the door's answer.
+fn answered(plan: Plan, calling: Calling, answer: &[u8]) -> Option<(Session, Vec<u8>)> {
+    let arrived = plan.spoil(1, answer.to_vec());
+    if !Calling::answered(&arrived) {
+        return None;
+    }
+    let met = calling.finish(&mut BytesMut::from(&arrived[..])).ok();
+    assert_eq!(met.is_some(), arrived.starts_with(answer), "an answer is believed as it was given, and no other");
+    assert!(met.iter().all(|(session, _)| session.author == author_of(DOOR)), "the answer is another's");
+    met
+}
+
+fn author_of(owner: u8) -> AuthorId {
+    Identity::of_seed([owner; 32]).author()
+}
+
+fn hello(owner: u8) -> Vec<u8> {
+    let mut line = Vec::new();
+    Frame::Hello(Hello {
+        version: PROTOCOL_VERSION,
+        room: Some(RoomId(7)),
+        uid: Uid(SocketAddr::from(([10, 0, 0, 1], 2428))),
+        author: author_of(owner),
+        session: SessionId(2),
+    })
+    .encode(&mut line);
+    line
+}
+
+/// What a fuzzer begins with. The first bytes of a handshake open under the key, once in a process.
+pub fn recorded() -> Vec<(&'static str, Vec<u8>)> {
+    let (own, other) = (hello(DIALLER), hello(DOOR));
+    let plan = |bytes: [u8; Plan::BYTES], said: &[u8]| [&[3], &bytes[..], said].concat();
+    let says = 12;
+    vec![
+        ("first", [&[0], &begin(0).1[..]].concat()),
+        ("first-other-key", [&[0], &begin(2).1[..]].concat()),
+        ("keyed-json", [&[0], &own[..]].concat()),
+        ("keyed-salt", b"\x00dist-chat 2 salt\n".to_vec()),
+        ("open-hello", [&[1], &own[..], b"\"ask\"\n"].concat()),
+        ("open-keyed", b"\x01dist-chat 2 keyed\n".to_vec()),
+        ("answer-wrong-key", b"\x02dist-chat 2 wrong key\n".to_vec()),
+        ("answer-zeros", [&[2, 0, 192][..], &[0; 192]].concat()),
+        ("untouched", plan([255, 0, 0, 0, 0, 0, 255], b"\0\x20more")),
+        ("untouched-torn", plan([0, 1, 0, 0, 0, 0, 20], b"")),
+        ("other-key", plan([60, 2, 0, 0, 0, 0, 0], b"")),
+        ("answer-flipped", plan([9, 3, 1, 1, 0, 40, 99], b"")),
+        ("third-cut", plan([9, 6, 4, 0, 0, 100, 99], b"and more")),
+        ("hello-twice", plan([9, 9, 5, 0, 0, 0, 99], b"")),
+        ("says-own-hello", plan([30, says, 0, 0, 0, 0, 50], &[&own[..], b"\"ask\"\n"].concat())),
+        ("says-for-another", plan([30, says, 0, 0, 0, 0, 255], &other)),
+        ("says-ask", plan([30, says, 0, 0, 0, 0, 255], b"\"ask\"\n")),
+    ]
+}
