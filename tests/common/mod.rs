@@ -3,13 +3,14 @@
 //! Every wait has a deadline, far beyond what a healthy room needs: deadlines are there to end a broken test, not to
 //! measure speed.
 
+mod lock;
 mod net;
 mod node;
 mod screen;
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::thread::JoinHandle;
@@ -18,6 +19,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 
+pub use lock::Lock;
 pub use net::Net;
 pub use node::{Enter, Keyboard, Node, PROGRAM, Start};
 pub use screen::{Chat, Shown};
@@ -115,16 +117,29 @@ pub fn free_addrs(n: usize) -> Vec<SocketAddr> {
 pub struct Room {
     pub nodes: Vec<Node>,
     runtime: TempDir,
+    key: Option<PathBuf>,
 }
 
 impl Room {
     pub fn empty() -> Self {
-        Self { nodes: Vec::new(), runtime: tempfile::Builder::new().prefix("dcr-").tempdir().unwrap() }
+        Self::behind(Lock::usual())
+    }
+
+    /// Nobody yet, and the key that all who are started will be given.
+    pub fn behind(lock: Lock) -> Self {
+        let runtime = tempfile::Builder::new().prefix("dcr-").tempdir().unwrap();
+        let key = lock.key_in(runtime.path());
+        Self { nodes: Vec::new(), runtime, key }
     }
 
     /// A settled room of `n`, in ring order, created by the `first`.
     pub fn of(n: usize, first: usize) -> Self {
-        let mut room = Self::empty();
+        Self::of_behind(Lock::usual(), n, first)
+    }
+
+    /// The same, behind this lock.
+    pub fn of_behind(lock: Lock, n: usize, first: usize) -> Self {
+        let mut room = Self::behind(lock);
         let addrs = free_addrs(n);
         let creator = room.start("n0", addrs[first], Enter::Create);
         poll("the first node leads", soon(20), || room.status_is(&creator, "leader"));
@@ -147,11 +162,17 @@ impl Room {
 
     /// As [`start`](Self::start), in this network namespace.
     pub fn start_in(&self, name: &str, addr: SocketAddr, enter: Enter, netns: Option<&str>) -> Node {
-        Node::start(Start { name, addr, enter, runtime: self.runtime.path(), netns, home: None, clock: None })
+        let (runtime, key) = (self.runtime.path(), self.key.as_deref());
+        Node::start(Start { name, addr, enter, runtime, netns, home: None, clock: None, key })
     }
 
     pub fn runtime(&self) -> &Path {
         self.runtime.path()
+    }
+
+    /// The file with the room's key, if it has one.
+    pub fn key(&self) -> Option<&Path> {
+        self.key.as_deref()
     }
 
     fn status_is(&self, node: &Node, role: &str) -> Option<()> {

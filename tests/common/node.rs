@@ -62,6 +62,8 @@ pub struct Start<'a> {
     pub home: Option<(&'a Path, &'a Path)>,
     /// The library that lies about the time, and the file that says by how much.
     pub clock: Option<(&'a Path, &'a Path)>,
+    /// The file with the room's key.
+    pub key: Option<&'a Path>,
 }
 
 /// A running (or dead) process.
@@ -83,7 +85,7 @@ pub struct Node {
 impl Node {
     /// Starts a node.
     pub fn start(start: Start) -> Self {
-        let Start { name, addr, enter, runtime, netns, home, clock } = start;
+        let Start { name, addr, enter, runtime, netns, home, clock, key } = start;
         let own = home.is_none().then(|| tempfile::Builder::new().prefix("dc-").tempdir().unwrap());
         let (dir, stderr) = match (home, &own) {
             (Some((dir, stderr)), _) => (dir.to_owned(), stderr.to_owned()),
@@ -102,6 +104,9 @@ impl Node {
             Enter::Return => {}
         }
         command.arg("--data-dir").arg(&dir);
+        if let Some(key) = key {
+            command.arg("--key-file").arg(key);
+        }
         if let Some((library, file)) = clock {
             // The monotonic clock is left alone: nobody can set it on a real machine either.
             command.env("LD_PRELOAD", library).env("FAKETIME_TIMESTAMP_FILE", file);
