@@ -163,7 +163,19 @@ impl Room {
     /// As [`start`](Self::start), in this network namespace.
     pub fn start_in(&self, name: &str, addr: SocketAddr, enter: Enter, netns: Option<&str>) -> Node {
         let (runtime, key) = (self.runtime.path(), self.key.as_deref());
-        Node::start(Start { name, addr, enter, runtime, netns, home: None, clock: None, key })
+        Node::start(Start { name, addr, enter, runtime, netns, home: None, clock: None, key, lies: None })
+    }
+
+    /// As [`start`](Self::start), with this key instead of the room's, or none.
+    pub fn start_with(&self, name: &str, addr: SocketAddr, enter: Enter, key: Option<&Path>) -> Node {
+        let runtime = self.runtime.path();
+        Node::start(Start { name, addr, enter, runtime, netns: None, home: None, clock: None, key, lies: None })
+    }
+
+    /// As [`start`](Self::start), a build that lies like this.
+    pub fn start_liar(&self, name: &str, addr: SocketAddr, enter: Enter, program: &Path, how: &str) -> Node {
+        let (runtime, key, lies) = (self.runtime.path(), self.key.as_deref(), Some((program, how)));
+        Node::start(Start { name, addr, enter, runtime, netns: None, home: None, clock: None, key, lies })
     }
 
     pub fn runtime(&self) -> &Path {
@@ -290,12 +302,22 @@ pub struct Talker {
 impl Talker {
     /// `TAG 0`, `TAG 1` ... at this pace: a load, not a wait.
     pub fn start(node: &Node, tag: &str, pace: Duration) -> Self {
+        Self::spawn(node, tag, move |_, _| pace)
+    }
+
+    /// After so many lines it waits that long, having begun then.
+    fn spawn(node: &Node, tag: &str, wait: impl Fn(Instant, u32) -> Duration + Send + 'static) -> Self {
         let (keyboard, typed, stop) = (node.keyboard(), Arc::default(), Arc::default());
         let thread = std::thread::spawn({
             let (tag, typed, stop) = (tag.to_owned(), Arc::clone(&typed), Arc::clone(&stop));
-            move || talk(&keyboard, &tag, pace, &typed, &stop)
+            move || talk(&keyboard, &tag, wait, &typed, &stop)
         });
         Self { tag: tag.into(), typed, stop, thread: Some(thread) }
+    }
+
+    /// As [`start`](Self::start), with each line at its own moment: a line that was late does not delay the next.
+    pub fn steady(node: &Node, tag: &str, pace: Duration) -> Self {
+        Self::spawn(node, tag, move |begun, n| pace.saturating_mul(n).saturating_sub(begun.elapsed()))
     }
 
     /// Lines typed so far.
@@ -323,8 +345,14 @@ impl Talker {
     }
 }
 
-fn talk(keyboard: &Keyboard, tag: &str, pace: Duration, typed: &Mutex<Vec<Instant>>, stop: &AtomicBool) {
-    let mut n = 0_u64;
+fn talk(
+    keyboard: &Keyboard,
+    tag: &str,
+    wait: impl Fn(Instant, u32) -> Duration,
+    typed: &Mutex<Vec<Instant>>,
+    stop: &AtomicBool,
+) {
+    let (begun, mut n) = (Instant::now(), 0_u32);
     while !stop.load(Ordering::Relaxed) {
         // Noted before it is typed, so that whoever sees a line finds it noted.
         typed.lock().unwrap().push(Instant::now());
@@ -333,7 +361,7 @@ fn talk(keyboard: &Keyboard, tag: &str, pace: Duration, typed: &Mutex<Vec<Instan
             return;
         }
         n += 1;
-        std::thread::sleep(pace);
+        std::thread::sleep(wait(begun, n));
     }
 }
 

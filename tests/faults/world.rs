@@ -266,6 +266,7 @@ impl World {
             home: Some((&place.home, &stderr)),
             clock: self.liar.as_deref().map(|liar| (liar, place.clock.as_path())),
             key: self.key.as_deref(),
+            lies: None,
         });
         let talker = Talker::start(&node, &format!("m{i}-{run}"), self.pace);
         place.runs.push(Run { node, talker, kept: true, blind: false, left: false });
