@@ -20,4 +20,5 @@ mod hostile;
 mod leaving;
 mod namespaces;
 mod refusals;
+mod secret;
 mod talking;
