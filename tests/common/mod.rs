@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 
-pub use lock::Lock;
+pub use lock::{Lock, write_key};
 pub use net::Net;
 pub use node::{Enter, Keyboard, Node, PROGRAM, Start};
 pub use screen::{Chat, Shown};

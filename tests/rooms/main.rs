@@ -17,6 +17,7 @@ mod freezing;
 #[expect(dead_code, reason = "shared: some of it is for tests/faults")]
 mod harness;
 mod hostile;
+mod intruders;
 mod leaving;
 mod namespaces;
 mod refusals;
