@@ -131,7 +131,7 @@ fn is_open(stream: &TcpStream) -> bool {
 
 /// Raises the limit of open files of this process (its children keep theirs: they were started before); returns how
 /// many more it may open.
-fn allow_files(wanted: usize) -> usize {
+pub fn allow_files(wanted: usize) -> usize {
     let limit = getrlimit(Resource::Nofile);
     let wanted = wanted as u64;
     let allowed = limit.maximum.map_or(wanted, |maximum| maximum.min(wanted)).max(limit.current.unwrap_or(wanted));

@@ -43,7 +43,7 @@ fn proof_17_intruders() {
     all_show(&everybody, &[("told".into(), TOLD)], soon(20));
     told.kill();
     let fake = TcpListener::bind(told.addr).unwrap();
-    let recorded = recorder.kept.lock().unwrap()[0].clone();
+    let recorded = recorder.kept().swap_remove(0);
     drop(recorder);
     assert!(recorded.iter().all(|bytes| bytes.len() > 2000), "the session went over it");
 
@@ -89,7 +89,7 @@ fn proof_17_intruders() {
         friend.end_input();
         friend.ended(soon(30));
         altered += between.altered();
-        cut += between.kept.lock().unwrap().len();
+        cut += between.kept().len();
         friends.push(friend);
     }
 
@@ -154,8 +154,8 @@ fn play(mut stream: TcpStream, bytes: &[u8]) -> Vec<u8> {
 }
 
 /// Somebody on the way to a node: keeps all that is said, and may alter it.
-struct Between {
-    addr: SocketAddr,
+pub struct Between {
+    pub addr: SocketAddr,
     /// What each dialler said, and what it heard.
     kept: Arc<Mutex<Vec<[Vec<u8>; 2]>>>,
     state: Arc<State>,
@@ -170,7 +170,7 @@ struct State {
 
 impl Between {
     /// With a seed it alters a byte now and then, at places that the seed draws.
-    fn start(node: SocketAddr, seed: Option<u64>) -> Self {
+    pub fn start(node: SocketAddr, seed: Option<u64>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let addr = listener.local_addr().unwrap();
         let kept: Arc<Mutex<Vec<[Vec<u8>; 2]>>> = Arc::default();
@@ -202,6 +202,10 @@ impl Between {
             }
         });
         Self { addr, kept, state }
+    }
+
+    pub fn kept(&self) -> Vec<[Vec<u8>; 2]> {
+        self.kept.lock().unwrap().clone()
     }
 
     fn altered(&self) -> u64 {
