@@ -94,6 +94,8 @@ impl Links {
         if !conns.iter().any(|conn| self.links.contains_key(conn)) {
             return cut;
         }
+        #[cfg(feature = "forger")]
+        let frame = &super::forger::lie(frame).unwrap_or_else(|| frame.clone());
         let bytes = self.encode(frame);
         for &conn in conns {
             // Absent: it has ended, and the core will hear of it.

@@ -16,6 +16,8 @@
 mod accept;
 mod dial;
 mod driver;
+#[cfg(feature = "forger")]
+mod forger;
 mod frames;
 pub mod greeting;
 mod inbox;

@@ -3,13 +3,14 @@
 //! Every wait has a deadline, far beyond what a healthy room needs: deadlines are there to end a broken test, not to
 //! measure speed.
 
+mod lock;
 mod net;
 mod node;
 mod screen;
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::thread::JoinHandle;
@@ -18,6 +19,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 
+pub use lock::{Lock, write_key};
 pub use net::Net;
 pub use node::{Enter, Keyboard, Node, PROGRAM, Start};
 pub use screen::{Chat, Shown};
@@ -115,16 +117,29 @@ pub fn free_addrs(n: usize) -> Vec<SocketAddr> {
 pub struct Room {
     pub nodes: Vec<Node>,
     runtime: TempDir,
+    key: Option<PathBuf>,
 }
 
 impl Room {
     pub fn empty() -> Self {
-        Self { nodes: Vec::new(), runtime: tempfile::Builder::new().prefix("dcr-").tempdir().unwrap() }
+        Self::behind(Lock::usual())
+    }
+
+    /// Nobody yet, and the key that all who are started will be given.
+    pub fn behind(lock: Lock) -> Self {
+        let runtime = tempfile::Builder::new().prefix("dcr-").tempdir().unwrap();
+        let key = lock.key_in(runtime.path());
+        Self { nodes: Vec::new(), runtime, key }
     }
 
     /// A settled room of `n`, in ring order, created by the `first`.
     pub fn of(n: usize, first: usize) -> Self {
-        let mut room = Self::empty();
+        Self::of_behind(Lock::usual(), n, first)
+    }
+
+    /// The same, behind this lock.
+    pub fn of_behind(lock: Lock, n: usize, first: usize) -> Self {
+        let mut room = Self::behind(lock);
         let addrs = free_addrs(n);
         let creator = room.start("n0", addrs[first], Enter::Create);
         poll("the first node leads", soon(20), || room.status_is(&creator, "leader"));
@@ -147,11 +162,29 @@ impl Room {
 
     /// As [`start`](Self::start), in this network namespace.
     pub fn start_in(&self, name: &str, addr: SocketAddr, enter: Enter, netns: Option<&str>) -> Node {
-        Node::start(Start { name, addr, enter, runtime: self.runtime.path(), netns, home: None, clock: None })
+        let (runtime, key) = (self.runtime.path(), self.key.as_deref());
+        Node::start(Start { name, addr, enter, runtime, netns, home: None, clock: None, key, lies: None })
+    }
+
+    /// As [`start`](Self::start), with this key instead of the room's, or none.
+    pub fn start_with(&self, name: &str, addr: SocketAddr, enter: Enter, key: Option<&Path>) -> Node {
+        let runtime = self.runtime.path();
+        Node::start(Start { name, addr, enter, runtime, netns: None, home: None, clock: None, key, lies: None })
+    }
+
+    /// As [`start`](Self::start), a build that lies like this.
+    pub fn start_liar(&self, name: &str, addr: SocketAddr, enter: Enter, program: &Path, how: &str) -> Node {
+        let (runtime, key, lies) = (self.runtime.path(), self.key.as_deref(), Some((program, how)));
+        Node::start(Start { name, addr, enter, runtime, netns: None, home: None, clock: None, key, lies })
     }
 
     pub fn runtime(&self) -> &Path {
         self.runtime.path()
+    }
+
+    /// The file with the room's key, if it has one.
+    pub fn key(&self) -> Option<&Path> {
+        self.key.as_deref()
     }
 
     fn status_is(&self, node: &Node, role: &str) -> Option<()> {
@@ -269,12 +302,22 @@ pub struct Talker {
 impl Talker {
     /// `TAG 0`, `TAG 1` ... at this pace: a load, not a wait.
     pub fn start(node: &Node, tag: &str, pace: Duration) -> Self {
+        Self::spawn(node, tag, move |_, _| pace)
+    }
+
+    /// After so many lines it waits that long, having begun then.
+    fn spawn(node: &Node, tag: &str, wait: impl Fn(Instant, u32) -> Duration + Send + 'static) -> Self {
         let (keyboard, typed, stop) = (node.keyboard(), Arc::default(), Arc::default());
         let thread = std::thread::spawn({
             let (tag, typed, stop) = (tag.to_owned(), Arc::clone(&typed), Arc::clone(&stop));
-            move || talk(&keyboard, &tag, pace, &typed, &stop)
+            move || talk(&keyboard, &tag, wait, &typed, &stop)
         });
         Self { tag: tag.into(), typed, stop, thread: Some(thread) }
+    }
+
+    /// As [`start`](Self::start), with each line at its own moment: a line that was late does not delay the next.
+    pub fn steady(node: &Node, tag: &str, pace: Duration) -> Self {
+        Self::spawn(node, tag, move |begun, n| pace.saturating_mul(n).saturating_sub(begun.elapsed()))
     }
 
     /// Lines typed so far.
@@ -302,8 +345,14 @@ impl Talker {
     }
 }
 
-fn talk(keyboard: &Keyboard, tag: &str, pace: Duration, typed: &Mutex<Vec<Instant>>, stop: &AtomicBool) {
-    let mut n = 0_u64;
+fn talk(
+    keyboard: &Keyboard,
+    tag: &str,
+    wait: impl Fn(Instant, u32) -> Duration,
+    typed: &Mutex<Vec<Instant>>,
+    stop: &AtomicBool,
+) {
+    let (begun, mut n) = (Instant::now(), 0_u32);
     while !stop.load(Ordering::Relaxed) {
         // Noted before it is typed, so that whoever sees a line finds it noted.
         typed.lock().unwrap().push(Instant::now());
@@ -312,7 +361,7 @@ fn talk(keyboard: &Keyboard, tag: &str, pace: Duration, typed: &Mutex<Vec<Instan
             return;
         }
         n += 1;
-        std::thread::sleep(pace);
+        std::thread::sleep(wait(begun, n));
     }
 }
 

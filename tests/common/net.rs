@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::{Enter, Room, settled, soon};
+use super::{Enter, Lock, Room, settled, soon};
 
 /// A namespace for each node, each with a cable to one of two bridges in a namespace of their own.
 pub struct Net {
@@ -60,7 +60,12 @@ impl Net {
 
     /// A settled room of all nodes, created by the first.
     pub fn room(&self) -> Room {
-        let mut room = Room::empty();
+        self.room_behind(Lock::usual())
+    }
+
+    /// The same, behind this lock.
+    pub fn room_behind(&self, lock: Lock) -> Room {
+        let mut room = Room::behind(lock);
         for (i, name) in self.names.iter().enumerate() {
             let enter = if i == 0 { Enter::Create } else { Enter::Join(self.addr(0)) };
             let node = room.start_in(&format!("n{i}"), self.addr(i), enter, Some(name));

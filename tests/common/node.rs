@@ -21,13 +21,17 @@ pub const PROGRAM: &str = env!("CARGO_BIN_EXE_dist-chat");
 
 /// The program with an environment of its own: nothing of the tester's reaches it.
 pub fn program(netns: Option<&str>, runtime: &OsStr) -> Command {
+    isolated(Path::new(PROGRAM), netns, runtime)
+}
+
+fn isolated(program: &Path, netns: Option<&str>, runtime: &OsStr) -> Command {
     let mut command = match netns {
         Some(netns) => {
             let mut command = Command::new("ip");
-            command.args(["netns", "exec", netns, PROGRAM]);
+            command.args(["netns", "exec", netns]).arg(program);
             command
         }
-        None => Command::new(PROGRAM),
+        None => Command::new(program),
     };
     command.env_clear().env("XDG_RUNTIME_DIR", runtime).env("RUST_BACKTRACE", "1");
     if let Some(path) = std::env::var_os("PATH") {
@@ -62,6 +66,10 @@ pub struct Start<'a> {
     pub home: Option<(&'a Path, &'a Path)>,
     /// The library that lies about the time, and the file that says by how much.
     pub clock: Option<(&'a Path, &'a Path)>,
+    /// The file with the room's key.
+    pub key: Option<&'a Path>,
+    /// A build that lies, and how.
+    pub lies: Option<(&'a Path, &'a str)>,
 }
 
 /// A running (or dead) process.
@@ -83,14 +91,17 @@ pub struct Node {
 impl Node {
     /// Starts a node.
     pub fn start(start: Start) -> Self {
-        let Start { name, addr, enter, runtime, netns, home, clock } = start;
+        let Start { name, addr, enter, runtime, netns, home, clock, key, lies } = start;
         let own = home.is_none().then(|| tempfile::Builder::new().prefix("dc-").tempdir().unwrap());
         let (dir, stderr) = match (home, &own) {
             (Some((dir, stderr)), _) => (dir.to_owned(), stderr.to_owned()),
             (None, Some(own)) => (own.path().to_owned(), own.path().join("stderr")),
             (None, None) => unreachable!("it has a home or one of its own"),
         };
-        let mut command = program(netns, runtime.as_os_str());
+        let mut command = isolated(lies.map_or(Path::new(PROGRAM), |lies| lies.0), netns, runtime.as_os_str());
+        if let Some((_, how)) = lies {
+            command.env("DIST_CHAT_FORGE", how);
+        }
         command.args(["-a", &addr.ip().to_string(), "-p", &addr.port().to_string(), "-n", name]);
         match enter {
             Enter::Create => {
@@ -102,6 +113,9 @@ impl Node {
             Enter::Return => {}
         }
         command.arg("--data-dir").arg(&dir);
+        if let Some(key) = key {
+            command.arg("--key-file").arg(key);
+        }
         if let Some((library, file)) = clock {
             // The monotonic clock is left alone: nobody can set it on a real machine either.
             command.env("LD_PRELOAD", library).env("FAKETIME_TIMESTAMP_FILE", file);

@@ -9,7 +9,9 @@ use rustix::process::Signal;
 use tempfile::TempDir;
 
 use crate::disk::Disk;
-use crate::harness::{Agreed, Enter, Net, Node, Start, Talker, agree, all_show, free_addrs, pause, settled, soon};
+use crate::harness::{
+    Agreed, Enter, Lock, Net, Node, Start, Talker, agree, all_show, free_addrs, pause, settled, soon,
+};
 use crate::plan::Back;
 
 /// Space for one node's files, and for as much again.
@@ -116,6 +118,8 @@ pub struct World {
     /// What cannot be done here, and why.
     pub left_out: BTreeSet<String>,
     runtime: TempDir,
+    /// The file with the room's key, if it has one.
+    key: Option<PathBuf>,
     scratch: Scratch,
 }
 
@@ -149,6 +153,8 @@ impl World {
             state: State::Dead,
             runs: Vec::new(),
         });
+        let runtime = tempfile::Builder::new().prefix("dcr-").tempdir().unwrap();
+        let key = Lock::usual().key_in(runtime.path());
         let mut world = Self {
             places: places.collect(),
             pace,
@@ -158,7 +164,8 @@ impl World {
             losses: BTreeMap::new(),
             by_hand: BTreeMap::new(),
             left_out,
-            runtime: tempfile::Builder::new().prefix("dcr-").tempdir().unwrap(),
+            runtime,
+            key,
             scratch,
         };
         for i in 0..=n {
@@ -258,6 +265,8 @@ impl World {
             netns: self.net.as_ref().map(|net| net.name(i)),
             home: Some((&place.home, &stderr)),
             clock: self.liar.as_deref().map(|liar| (liar, place.clock.as_path())),
+            key: self.key.as_deref(),
+            lies: None,
         });
         let talker = Talker::start(&node, &format!("m{i}-{run}"), self.pace);
         place.runs.push(Run { node, talker, kept: true, blind: false, left: false });

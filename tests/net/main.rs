@@ -141,7 +141,7 @@ fn resident() -> usize {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn strangers_do_no_harm() {
     const IDLE: usize = 500;
-    let mut room = Member::room(3).await;
+    let mut room = Member::room_with(3, None).await;
     let before = resident();
     let mut idle = Vec::new();
     for member in &room {
@@ -199,7 +199,7 @@ async fn introduced(to: SocketAddr) -> TcpStream {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_peer_that_does_not_read_loses_its_own_link() {
-    let mut room = Member::room(3).await;
+    let mut room = Member::room_with(3, None).await;
     let mut deaf = introduced(room[0].address).await;
     let mut pings = Vec::new();
     (0..1000).for_each(|n| Frame::Ping(n).encode(&mut pings));
@@ -218,7 +218,7 @@ async fn a_peer_that_does_not_read_loses_its_own_link() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_peer_that_never_stops_talking_gets_its_turn_and_no_more() {
-    let mut room = Member::room(3).await;
+    let mut room = Member::room_with(3, None).await;
     let flooded = leader(&room).await;
     let (mut ears, mut mouth) = introduced(room[flooded].address).await.into_split();
     let mut pings = Vec::new();
@@ -241,7 +241,7 @@ async fn a_peer_that_never_stops_talking_gets_its_turn_and_no_more() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_peer_that_talks_nonsense_after_its_hello_loses_its_link_with_one_word() {
-    let mut room = Member::room(2).await;
+    let mut room = Member::room_with(2, None).await;
     for _ in 0..5 {
         let mut peer = introduced(room[0].address).await;
         peer.write_all(b"{\"submit\":{\"stream\":\"\x1b[2J\"}}\n").await.unwrap();

@@ -31,6 +31,11 @@ pub fn identity(n: u64) -> Identity {
     Identity::of_seed(std::array::from_fn(|at| n.to_le_bytes()[at % 8]))
 }
 
+/// What the tester wants: with `DIST_CHAT_TEST_KEY=1`, a key for every room that does not choose.
+fn usual_key() -> Option<u8> {
+    std::env::var("DIST_CHAT_TEST_KEY").is_ok_and(|wanted| wanted == "1").then_some(1)
+}
+
 /// A node at work.
 pub struct Member {
     pub address: SocketAddr,
@@ -44,9 +49,9 @@ pub struct Member {
 }
 
 impl Member {
-    /// The `n`-th node of a test, on a free port, in a room without a key.
+    /// The `n`-th node of a test, on a free port.
     pub fn start(n: u64, start: Start) -> Self {
-        Self::start_with(n, start, None)
+        Self::start_with(n, start, usual_key())
     }
 
     /// The `n`-th node of a test, on a free port, with this room key.
@@ -96,7 +101,7 @@ impl Member {
 
     /// A room of that many nodes, the first its founder.
     pub async fn room(nodes: u64) -> Vec<Self> {
-        Self::room_with(nodes, None).await
+        Self::room_with(nodes, usual_key()).await
     }
 
     /// The same with this room key.

@@ -4,18 +4,27 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use crate::harness::{
-    Agreed, Chat, Enter, Node, Rng, Room, Talker, all_show, check_log, check_order, check_same, check_suffix,
+    Agreed, Chat, Enter, Lock, Node, Rng, Room, Talker, all_show, check_log, check_order, check_same, check_suffix,
     check_whole, hush, median_worst, quiet, setting, settled, soon, turn,
 };
 
 const PACE: Duration = Duration::from_millis(10);
 
-/// The leader is killed again and again while everybody talks; each time it comes back as a new process.
 #[test]
 fn proof_03_leaders_killed_under_traffic() {
+    leaders_killed_under_traffic(Lock::usual());
+}
+
+#[test]
+fn proof_03_leaders_killed_under_traffic_keyed() {
+    leaders_killed_under_traffic(Lock::Keyed);
+}
+
+/// The leader is killed again and again while everybody talks; each time it comes back as a new process.
+fn leaders_killed_under_traffic(lock: Lock) {
     let _turn = turn();
     let kills = setting("PROOF_KILLS").unwrap_or(6);
-    let mut room = Room::of(5, 2);
+    let mut room = Room::of_behind(lock, 5, 2);
     let mut talkers: Vec<Talker> = room.nodes.iter().map(|node| Talker::start(node, &node.name, PACE)).collect();
     // Every line up to these counts was typed by a node that outlived the kill, and must stand in every log.
     let mut owed: HashMap<String, u64> = HashMap::new();
@@ -65,7 +74,7 @@ fn proof_03_leaders_killed_under_traffic() {
         assert!(joined_late[i] || other.len() == log.len(), "{} has only {}", room.nodes[i].name, other.len());
     }
     println!(
-        "proof  3: {kills} leaders of 5 killed under traffic: all {} lines in every log once, same order, {} of them \
+        "proof  3{lock}: {kills} leaders of 5 killed under traffic: all {} lines in every log once, same order, {} of them \
          owed to the living; time to the new leader (known to all): {}; to the first line that it ordered: {}",
         log.len(),
         owed.values().sum::<u64>(),

@@ -3,14 +3,23 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use crate::harness::{Chat, Room, Talker, all_show, check_log, check_same, hush, quiet, settled, soon, turn};
+use crate::harness::{Chat, Lock, Room, Talker, all_show, check_log, check_same, hush, quiet, settled, soon, turn};
 
-/// The leader freezes for ten seconds. Within two the others talk again; when it thaws it is a member like any other.
 #[test]
 fn proof_05_frozen_leader() {
+    frozen_leader(Lock::usual());
+}
+
+#[test]
+fn proof_05_frozen_leader_keyed() {
+    frozen_leader(Lock::Keyed);
+}
+
+/// The leader freezes for ten seconds. Within two the others talk again; when it thaws it is a member like any other.
+fn frozen_leader(lock: Lock) {
     const FROZEN: Duration = Duration::from_secs(10);
     let _turn = turn();
-    let room = Room::of(5, 2);
+    let room = Room::of_behind(lock, 5, 2);
     let leader = room.place(settled(&room.all(), soon(20)).leader);
     let (sleeper, others) = (&room.nodes[leader], room.except(&[leader]));
     let mut talkers: Vec<Talker> =
@@ -52,7 +61,7 @@ fn proof_05_frozen_leader() {
     let lines = |log: &[Chat]| log.iter().map(|chat| (chat.addr, chat.text.clone())).collect::<BTreeSet<_>>();
     assert_eq!(lines(&check_log(sleeper, soon(20))), lines(&log), "the sleeper holds the same lines, each once");
     println!(
-        "proof  5: leader of 5 frozen for {} s: every line went everywhere again after {:.0} ms; the sleeper was a \
+        "proof  5{lock}: leader of 5 frozen for {} s: every line went everywhere again after {:.0} ms; the sleeper was a \
          member {:.0} ms after it thawed; {} lines, the same at all five",
         FROZEN.as_secs(),
         went_on.as_secs_f64() * 1e3,

@@ -6,19 +6,28 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, getrlimit, setrlimit};
 
-use crate::harness::{Enter, Node, Rng, Room, Talker, all_show, check_log, check_same, check_suffix, free_addrs, hush};
-use crate::harness::{quiet, settled, soon, turn};
+use crate::harness::{Enter, Lock, Node, Rng, Room, Talker, all_show, check_log, check_same, check_suffix};
+use crate::harness::{free_addrs, hush, quiet, settled, soon, turn};
 
 const IDLE: usize = 500;
 const GROWTH_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
-/// Random bytes, a line of 64 MiB, an HTTP request and 500 connections that say nothing, at every port at once.
 #[test]
 fn proof_10_strangers() {
+    strangers(Lock::usual());
+}
+
+#[test]
+fn proof_10_strangers_keyed() {
+    strangers(Lock::Keyed);
+}
+
+/// Random bytes, a line of 64 MiB, an HTTP request and 500 connections that say nothing, at every port at once.
+fn strangers(lock: Lock) {
     let _turn = turn();
     let (mut rng, seed) = Rng::new();
     println!("seed {seed}");
-    let mut room = Room::of(3, 1);
+    let mut room = Room::of_behind(lock, 3, 1);
     let idle_each = allow_files(IDLE * room.nodes.len() + 200) / room.nodes.len();
     let idle_each = idle_each.min(IDLE);
     let agreed = settled(&room.all(), soon(20));
@@ -71,7 +80,7 @@ fn proof_10_strangers() {
     }
     let cut_off = format!("{} MiB", taken_max / (1 << 20) + 1);
     println!(
-        "proof 10: noise, HTTP, a line of 64 MiB (cut off within its first {}) and {idle_each} idle connections at \
+        "proof 10{lock}: noise, HTTP, a line of 64 MiB (cut off within its first {}) and {idle_each} idle connections at \
          each of 3 ports (seed {seed}): the room talked on for {:.1} s, {} lines the same everywhere, same epoch; memory \
          grew by {:.1} MiB at most, the log by {said_max} lines that are no chat; {held} idle ones were still open",
         cut_off,
@@ -122,7 +131,7 @@ fn is_open(stream: &TcpStream) -> bool {
 
 /// Raises the limit of open files of this process (its children keep theirs: they were started before); returns how
 /// many more it may open.
-fn allow_files(wanted: usize) -> usize {
+pub fn allow_files(wanted: usize) -> usize {
     let limit = getrlimit(Resource::Nofile);
     let wanted = wanted as u64;
     let allowed = limit.maximum.map_or(wanted, |maximum| maximum.min(wanted)).max(limit.current.unwrap_or(wanted));

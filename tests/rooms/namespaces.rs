@@ -3,13 +3,22 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use crate::harness::{Chat, Net, Rng, Talker, all_show, check_log, check_order, check_same, check_whole};
+use crate::harness::{Chat, Lock, Net, Rng, Talker, all_show, check_log, check_order, check_same, check_whole};
 use crate::harness::{hush, quiet, setting, settled, soon, turn};
+
+#[test]
+fn proof_08_two_halves() {
+    two_halves(Lock::usual());
+}
+
+#[test]
+fn proof_08_two_halves_keyed() {
+    two_halves(Lock::Keyed);
+}
 
 /// Two halves of five talk on for twenty seconds without each other. Healed, they are one room again within ten, and
 /// everybody has read every line of both sides, once.
-#[test]
-fn proof_08_two_halves() {
+fn two_halves(lock: Lock) {
     const CUT: Duration = Duration::from_secs(20);
     const HEALED_MAX: Duration = Duration::from_secs(10);
     let _turn = turn();
@@ -20,7 +29,7 @@ fn proof_08_two_halves() {
             return;
         }
     };
-    let room = net.room();
+    let room = net.room_behind(lock);
     let (left, right) = (room.except(&[2, 3, 4]), room.except(&[0, 1]));
     let mut talkers: Vec<Talker> =
         room.nodes.iter().map(|node| Talker::start(node, &node.name, Duration::from_millis(50))).collect();
@@ -61,7 +70,7 @@ fn proof_08_two_halves() {
     check_order("n2", &logs[2]);
     assert!(logs[2] == logs[3] && logs[3] == logs[4], "the heavier half's logs are the same");
     println!(
-        "proof  8: 5 nodes in namespaces cut into 2 and 3 (two leaders after {:.1} s) for {} s, then healed: all lines of \
+        "proof  8{lock}: 5 nodes in namespaces cut into 2 and 3 (two leaders after {:.1} s) for {} s, then healed: all lines of \
          both sides read by all five after {:.1} s, one leader and one ring after {:.1} s; {} lines, each once in each log",
         apart.as_secs_f64(),
         CUT.as_secs(),
