@@ -6,8 +6,8 @@
 
 use std::collections::BTreeMap;
 
-use super::id::AuthorId;
 use super::limits::{JUMP_MAX, PUSHERS_MAX};
+use super::proof::AuthorId;
 
 /// What every author has spent.
 #[derive(Clone, Debug, Default, Hash)]

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::id::{AuthorId, Digest, Epoch, Index, Lamport, LineId, Name, Tail, Text, Uid, WallMs};
+use super::id::{Epoch, Index, Lamport, LineId, Name, Tail, Text, Uid, WallMs};
 use super::limits::NAME_CHARS_MAX;
+use super::proof::{AuthorId, Digest};
 use super::seal::Seal;
 
 /// One place in the log.

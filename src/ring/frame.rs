@@ -10,13 +10,11 @@ use std::sync::Arc;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::entry::{Entry, Line};
-use super::id::{
-    AuthorId, Digest, Epoch, Index, Lamport, LineId, Name, RoomId, Secret, SessionId, Signature, StreamId, Tail, Text,
-    Uid, number,
-};
+use super::id::{Epoch, Index, Lamport, LineId, Name, RoomId, SessionId, StreamId, Tail, Text, Uid, number};
 use super::limits::{
     BATCH_ENTRIES_MAX, BOOK_NODES_MAX, FRAME_BYTES_MAX, OFFER_LINES_MAX, PROTOCOL_VERSION, SHAPE_EPOCHS_MAX,
 };
+use super::proof::{AuthorId, Digest, Secret, Signature};
 use super::seal::{Forged, Torn, each_run, message};
 
 /// What one node says to another.

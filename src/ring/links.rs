@@ -10,8 +10,9 @@ use std::sync::Arc;
 use super::Output;
 use super::detector::Detector;
 use super::frame::{Frame, Hello, Relay};
-use super::id::{AuthorId, ConnId, RoomId, Span, Time, Uid};
+use super::id::{ConnId, RoomId, Span, Time, Uid};
 use super::limits::{CONNS_MAX, DIAL_FRAMES_MAX, DIALLED_MAX, RELAYS_MAX, RELAYS_OVER_ONE_MAX, Timing};
+use super::proof::AuthorId;
 
 /// All connections of a node.
 #[derive(Clone, Debug, Hash)]

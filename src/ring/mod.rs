@@ -35,6 +35,7 @@ pub mod limits;
 mod links;
 mod log;
 mod node;
+mod proof;
 mod rate;
 mod rules;
 mod seal;
@@ -51,11 +52,12 @@ pub use frame::{
     Refusal, Relay, Slow, Standing, Submit, Token, Verdict, Want, Weight,
 };
 pub use id::{
-    AuthorId, ConnId, Digest, Epoch, Index, Lamport, LineId, Name, NameError, Nonce, Now, ReadId, RoomId, Secret,
-    SessionId, SessionKey, Signature, Span, StreamId, SyncId, Tail, Text, TextError, Time, Uid, WallMs,
+    ConnId, Epoch, Index, Lamport, LineId, Name, NameError, Nonce, Now, ReadId, RoomId, SessionId, SessionKey, Span,
+    StreamId, SyncId, Tail, Text, TextError, Time, Uid, WallMs,
 };
 pub use limits::Timing;
 pub use node::Node;
+pub use proof::{AuthorId, Digest, Secret, Signature};
 pub use rate::Rate;
 pub use rules::{Ban, Effect, Rules};
 pub use seal::{Forged, Seal, Sign, seal};

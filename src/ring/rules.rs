@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::entry::{Act, Line, Subject};
 use super::frame::Verdict;
-use super::id::{AuthorId, Digest, Name, Text};
+use super::id::{Name, Text};
 use super::limits::{BANS_MAX, MODERATORS_MAX, VERDICT_CHARS_MAX};
+use super::proof::{AuthorId, Digest};
 
 /// The rules of a room up to some index of its log.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -11,8 +11,9 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::entry::{Act, Line, Subject};
-use super::id::{AuthorId, Name, RoomId, Signature};
+use super::id::{Name, RoomId};
 use super::limits::{RUN_BYTES_MAX, RUN_LINES_MAX};
+use super::proof::{AuthorId, Signature};
 
 /// Signs for the node's owner. The same message gets the same signature (as Ed25519 does, RFC 8032), so that a node
 /// stays a function of what it is told.
@@ -171,7 +172,8 @@ impl From<Torn> for Forged {
 #[expect(clippy::unwrap_used, reason = "a test may fail")]
 mod tests {
     use super::*;
-    use crate::ring::id::{Digest, Lamport, LineId, SessionId, Text};
+    use crate::ring::id::{Lamport, LineId, SessionId, Text};
+    use crate::ring::proof::Digest;
 
     /// The message itself, shortened: what differs anywhere has another signature.
     #[derive(Debug)]

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use super::entry::{Member, Note};
-use super::id::{AuthorId, Name, Uid};
+use super::id::{Name, Uid};
 use super::limits::BOOK_NODES_MAX;
+use super::proof::AuthorId;
 
 /// The members of the room: the fold of the log's notes. The ring is these, by ascending uid.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]

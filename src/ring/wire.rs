@@ -18,9 +18,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::entry::{Act, Body, Entry, Line, Note};
 use super::frame::{Batch, Submit};
-use super::id::{
-    AuthorId, Epoch, Index, Lamport, LineId, Name, SessionId, StreamId, Text, Uid, WallMs, number, number_if_any,
-};
+use super::id::{Epoch, Index, Lamport, LineId, Name, SessionId, StreamId, Text, Uid, WallMs, number, number_if_any};
+use super::proof::AuthorId;
 use super::seal::Seal;
 
 /// Who speaks, as the table of a batch says it.
@@ -273,7 +272,8 @@ impl<'de> Deserialize<'de> for Submit {
 mod tests {
     use super::*;
     use crate::ring::frame::Frame;
-    use crate::ring::id::{Nonce, Signature};
+    use crate::ring::id::Nonce;
+    use crate::ring::proof::Signature;
 
     fn line(author: u64, n: u64, text: &str) -> Arc<Line> {
         Arc::new(Line {

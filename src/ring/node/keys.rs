@@ -6,7 +6,8 @@
 use super::Node;
 use super::phase::Phase;
 use crate::ring::frame::Frame;
-use crate::ring::id::{ConnId, Digest, Secret};
+use crate::ring::id::ConnId;
+use crate::ring::proof::{Digest, Secret};
 use crate::ring::{Act, Event, Output, Text, Unable};
 
 impl Node {

@@ -35,12 +35,12 @@ use super::budget::Budget;
 use super::entry::Line;
 use super::frame::{Frame, Hello};
 use super::id::{
-    AuthorId, ConnId, Digest, Epoch, Index, Lamport, LineId, Name, Now, ReadId, RoomId, SessionKey, Span, StreamId,
-    SyncId, Time, Uid,
+    ConnId, Epoch, Index, Lamport, LineId, Name, Now, ReadId, RoomId, SessionKey, Span, StreamId, SyncId, Time, Uid,
 };
 use super::limits::{self, NUMBER_MAX, OUTBOX_BYTES_MAX, OUTBOX_LINE_BYTES_MAX, OUTBOX_LINES_MAX, PROTOCOL_VERSION};
 use super::links::{End, Links};
 use super::log::Log;
+use super::proof::{AuthorId, Digest};
 use super::rate::{Bucket, Rate};
 use super::seal::Sign;
 use super::{Config, Event, Input, Output, Record, Start, Timing};
