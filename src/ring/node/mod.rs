@@ -4,6 +4,7 @@
 
 mod asking;
 mod beginning;
+mod common;
 mod electing;
 mod entries;
 mod following;
@@ -23,27 +24,27 @@ mod relaying;
 mod status;
 mod streaming;
 mod submitting;
+mod time;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use self::neighbours::Neighbours;
-use self::phase::{Fetching, Phase};
+use self::phase::Phase;
 use super::book::Book;
 use super::budget::Budget;
 use super::entry::Line;
-use super::frame::{Frame, Hello};
 use super::id::{
-    ConnId, Epoch, Index, Lamport, LineId, Name, Now, ReadId, RoomId, SessionKey, Span, StreamId, SyncId, Time, Uid,
+    ConnId, Epoch, Index, Lamport, Name, Now, ReadId, RoomId, SessionKey, Span, StreamId, SyncId, Time, Uid,
 };
-use super::limits::{self, NUMBER_MAX, OUTBOX_BYTES_MAX, OUTBOX_LINE_BYTES_MAX, OUTBOX_LINES_MAX, PROTOCOL_VERSION};
+use super::limits::{self, NUMBER_MAX, OUTBOX_BYTES_MAX, OUTBOX_LINE_BYTES_MAX, OUTBOX_LINES_MAX};
 use super::links::{End, Links};
 use super::log::Log;
 use super::proof::{AuthorId, Digest};
 use super::rate::{Bucket, Rate};
 use super::seal::Sign;
-use super::{Config, Event, Input, Output, Record, Start, Timing};
+use super::{Config, Input, Output, Start, Timing};
 
 /// One member of a room; see the [module's contract](super).
 #[derive(Clone, Debug, Hash)]
@@ -346,285 +347,5 @@ impl Node {
             }
             _ => 0,
         }
-    }
-
-    // ---- time
-
-    fn set_clock(&mut self, now: Now) {
-        let due = if self.dirty { self.now.mono } else { self.wake.max(self.now.mono) };
-        let late = now.mono - due;
-        if late > self.timing.heartbeat && !matches!(self.phase, Phase::Unborn) {
-            self.links.forgive(now.mono, late);
-        }
-        self.now = Now { mono: now.mono.max(self.now.mono), wall: now.wall };
-    }
-
-    /// Inputs that come by the thousand and move no deadline.
-    fn is_hot(input: &Input) -> bool {
-        matches!(
-            input,
-            Input::Submit(_)
-                | Input::Frame(
-                    _,
-                    Frame::Entries(_)
-                        | Frame::Ack(_)
-                        | Frame::Submit(_)
-                        | Frame::Ping(_)
-                        | Frame::Pong(_)
-                        | Frame::Floor(_)
-                )
-        )
-    }
-
-    fn on_tick(&mut self) {
-        if self.dirty {
-            self.flush();
-        }
-        if self.wake > self.now.mono {
-            return;
-        }
-        if self.beat <= self.now.mono {
-            self.beat = self.now.mono + self.timing.heartbeat;
-            self.links.beat(self.now.mono, &mut self.out);
-            self.look_for_the_lost();
-            self.tell_floor();
-            self.ask_for_key();
-        }
-        let held = self.held();
-        for ended in self.links.expire(self.now.mono, &held, &mut self.out) {
-            self.on_end(ended);
-        }
-        self.on_phase_deadline();
-        self.retry_neighbours();
-        self.rearm = true;
-    }
-
-    /// What was gathered leaves.
-    fn flush(&mut self) {
-        self.dirty = false;
-        self.answer_pulls();
-        self.persist_own();
-        match &self.phase {
-            Phase::Leading(_) => self.fan_out(),
-            Phase::Following(_) => self.acknowledge(),
-            _ => {}
-        }
-        self.tell_sent();
-    }
-
-    /// After every step: the ring, the good-bye, and the next deadline.
-    fn settle(&mut self) {
-        if self.ring_changed {
-            self.ring_changed = false;
-            self.link_next();
-        }
-        self.serve_sentence();
-        if self.leaving.is_some() {
-            self.go_on_leaving();
-        }
-        if self.rearm {
-            self.rearm = false;
-            self.wake = self.next_wake();
-        }
-    }
-
-    fn next_wake(&self) -> Time {
-        let phase = match &self.phase {
-            Phase::Unborn => Some(Time(0)),
-            Phase::Knocking(knock) => Some(knock.retry.unwrap_or(knock.sign + self.timing.knock)),
-            Phase::Waiting { until, .. } => Some(*until),
-            Phase::Asking(asking) => Some(asking.deadline),
-            Phase::Electing(electing) => {
-                Some(electing.ack_by.map_or(electing.deadline, |by| by.min(electing.deadline)))
-            }
-            Phase::Crowned(crowned) => Some(crowned.deadline),
-            Phase::Joining(joining) => Some(joining.deadline),
-            Phase::Following(following) => following.uplink.until,
-            Phase::Leading(leading) => {
-                let own = Some(self.own_wait()).filter(|wait| *wait > Span(0)).map(|wait| self.now.mono + wait);
-                leading.deadline(&self.timing).into_iter().chain(own).min()
-            }
-            Phase::Gone => None,
-        };
-        let leaving = self.leaving.map(|since| since + self.timing.leave);
-        let all = [phase, leaving, self.links.deadline(), self.neighbours.deadline()];
-        all.into_iter().flatten().fold(self.beat, Time::min)
-    }
-
-    fn on_phase_deadline(&mut self) {
-        let now = self.now.mono;
-        match &self.phase {
-            Phase::Knocking(_) => self.on_knock_deadline(),
-            Phase::Waiting { until, .. } if *until <= now => self.ask_all(),
-            Phase::Asking(asking) if asking.deadline <= now => self.conclude_ask(),
-            Phase::Electing(electing) if electing.deadline <= now => self.give_up_election(),
-            Phase::Electing(electing) if electing.ack_by.is_some_and(|by| by <= now) => self.token_unanswered(),
-            Phase::Crowned(crowned) if crowned.deadline <= now => self.fetch_failed(),
-            Phase::Joining(joining) if joining.deadline <= now => self.join_timed_out(),
-            Phase::Following(following) if following.uplink.until.is_some_and(|until| until <= now) => {
-                self.go_on_sending()
-            }
-            Phase::Leading(_) => self.on_leading_deadline(),
-            Phase::Unborn
-            | Phase::Waiting { .. }
-            | Phase::Asking(_)
-            | Phase::Electing(_)
-            | Phase::Crowned(_)
-            | Phase::Joining(_)
-            | Phase::Following(_)
-            | Phase::Gone => {}
-        }
-    }
-
-    // ---- what all chapters share
-
-    fn hello(&self) -> Hello {
-        Hello {
-            version: PROTOCOL_VERSION,
-            room: self.room,
-            uid: self.me,
-            author: self.session.author,
-            session: self.session.session,
-        }
-    }
-
-    /// Sets the phase; gives the one before.
-    fn set_phase(&mut self, phase: Phase) -> Phase {
-        self.rearm = true;
-        self.ring_changed = true;
-        std::mem::replace(&mut self.phase, phase)
-    }
-
-    fn save(&mut self, record: Record) {
-        self.out.push(Output::Save(record));
-    }
-
-    fn event(&mut self, event: Event) {
-        self.out.push(Output::Event(event));
-    }
-
-    fn send(&mut self, conn: ConnId, frame: Frame) {
-        self.links.send(self.now.mono, conn, frame, &mut self.out);
-    }
-
-    /// A direct connection to `uid`, opened if need be.
-    fn reach(&mut self, uid: Uid) -> Option<ConnId> {
-        self.rearm = true;
-        if uid == self.me || self.is_shunned(uid) { None } else { self.links.reach(self.now.mono, uid, &mut self.out) }
-    }
-
-    /// Sends a frame to a uid, over a connection that is opened if need be.
-    fn send_to(&mut self, uid: Uid, frame: Frame) -> Option<ConnId> {
-        let conn = self.reach(uid)?;
-        self.send(conn, frame);
-        Some(conn)
-    }
-
-    fn close(&mut self, conn: ConnId) {
-        self.rearm = true;
-        for ended in self.links.close(conn, &mut self.out) {
-            self.on_end(ended);
-        }
-    }
-
-    fn end(&mut self, conn: ConnId, how: End) {
-        for ended in self.links.ended(conn, how) {
-            self.on_end(ended);
-        }
-    }
-
-    /// A peer has broken the protocol: it loses this connection, and nothing else happens.
-    fn misbehaved(&mut self, conn: ConnId, why: &'static str) {
-        self.event(Event::Misbehaved { conn, why });
-        self.send(conn, Frame::Refuse(super::Refusal::Protocol));
-        self.close(conn);
-    }
-
-    /// Whether a number is so far ahead of mine that following it would spoil the room's clock or rounds.
-    fn jumps(mine: u64, theirs: u64) -> bool {
-        theirs > mine.saturating_add(limits::JUMP_MAX)
-    }
-
-    /// Takes note of a round that the peer of this connection names. `false`: it is absurd.
-    fn saw_round(&mut self, conn: ConnId, round: u64) -> bool {
-        let ahead = round.saturating_sub(self.round);
-        let Some(author) = self.links.peer(conn).map(|peer| peer.author) else { return ahead == 0 };
-        let seen = self.round_pushed.spend(author, ahead);
-        if seen {
-            self.round = self.round.max(round);
-        }
-        seen
-    }
-
-    /// Takes note of entries or lines that move the clock so far beyond what they count for. `false`: it is absurd.
-    fn pushes_clock(&mut self, conn: ConnId, far: u64) -> bool {
-        let author = self.links.peer(conn).map(|peer| peer.author);
-        author.map_or(far == 0, |author| self.clock_pushed.spend(author, far))
-    }
-
-    /// The round after this one, unless numbers end there.
-    fn round_after(round: u64) -> Option<u64> {
-        round.checked_add(1).filter(|next| *next <= NUMBER_MAX)
-    }
-
-    /// Obeys an epoch: nothing lower is obeyed from now on.
-    fn obey(&mut self, epoch: Epoch) {
-        self.round = self.round.max(epoch.round);
-        if self.promise < Some(epoch) {
-            self.promise = Some(epoch);
-            self.save(Record::Promise(epoch));
-            // Whatever relies on it leaves after this.
-            self.out.push(Output::Sync);
-        }
-    }
-
-    /// Writes a uid into the book.
-    fn meet(&mut self, uid: Uid) {
-        if uid == self.me {
-            return;
-        }
-        if let Some(forgotten) = self.book.meet(uid) {
-            self.save(Record::Met(uid));
-            if let Some(forgotten) = forgotten {
-                self.save(Record::Forget(forgotten));
-            }
-        }
-    }
-
-    fn read(&mut self, wanted: super::Wanted, what: ReadFor) {
-        self.read += 1;
-        let id = ReadId(self.read);
-        self.reads.insert(id, what);
-        self.out.push(Output::Read(id, wanted));
-    }
-
-    fn line_id(&self, n: u64) -> LineId {
-        LineId { author: self.session.author, session: self.session.session, n }
-    }
-
-    /// Connections that must not be closed for being idle.
-    fn held(&self) -> BTreeSet<ConnId> {
-        let mut held: BTreeSet<ConnId> = self.neighbours.conns().collect();
-        match &self.phase {
-            Phase::Following(following) => {
-                held.insert(following.conn);
-            }
-            Phase::Joining(joining) => {
-                held.insert(joining.conn);
-            }
-            Phase::Leading(leading) => held.extend(leading.followers.values().map(|follower| follower.conn)),
-            Phase::Crowned(crowned) => {
-                if let Fetching::From { conn, .. } = crowned.stage {
-                    held.insert(conn);
-                }
-                held.extend(crowned.joins.iter().map(|(conn, _)| *conn));
-            }
-            Phase::Knocking(knock) => held.extend(knock.conn),
-            Phase::Unborn | Phase::Waiting { .. } | Phase::Asking(_) | Phase::Electing(_) | Phase::Gone => {}
-        }
-        // What carries another connection lives as long as that one.
-        let carried: Vec<ConnId> = held.iter().filter_map(|&conn| self.links.carried_by(conn)).collect();
-        held.extend(carried);
-        held
     }
 }

@@ -1,0 +1,163 @@
+//! What all chapters share: saying, reaching, closing, remembering.
+
+use std::collections::BTreeSet;
+
+use super::phase::{Fetching, Phase};
+use super::{Node, ReadFor};
+use crate::ring::frame::{Frame, Hello, Refusal};
+use crate::ring::id::{ConnId, Epoch, LineId, ReadId, Uid};
+use crate::ring::limits::{self, NUMBER_MAX, PROTOCOL_VERSION};
+use crate::ring::links::End;
+use crate::ring::{Event, Output, Record, Wanted};
+
+impl Node {
+    pub(super) fn hello(&self) -> Hello {
+        Hello {
+            version: PROTOCOL_VERSION,
+            room: self.room,
+            uid: self.me,
+            author: self.session.author,
+            session: self.session.session,
+        }
+    }
+
+    /// Sets the phase; gives the one before.
+    pub(super) fn set_phase(&mut self, phase: Phase) -> Phase {
+        self.rearm = true;
+        self.ring_changed = true;
+        std::mem::replace(&mut self.phase, phase)
+    }
+
+    pub(super) fn save(&mut self, record: Record) {
+        self.out.push(Output::Save(record));
+    }
+
+    pub(super) fn event(&mut self, event: Event) {
+        self.out.push(Output::Event(event));
+    }
+
+    pub(super) fn send(&mut self, conn: ConnId, frame: Frame) {
+        self.links.send(self.now.mono, conn, frame, &mut self.out);
+    }
+
+    /// A direct connection to `uid`, opened if need be.
+    pub(super) fn reach(&mut self, uid: Uid) -> Option<ConnId> {
+        self.rearm = true;
+        if uid == self.me || self.is_shunned(uid) { None } else { self.links.reach(self.now.mono, uid, &mut self.out) }
+    }
+
+    /// Sends a frame to a uid, over a connection that is opened if need be.
+    pub(super) fn send_to(&mut self, uid: Uid, frame: Frame) -> Option<ConnId> {
+        let conn = self.reach(uid)?;
+        self.send(conn, frame);
+        Some(conn)
+    }
+
+    pub(super) fn close(&mut self, conn: ConnId) {
+        self.rearm = true;
+        for ended in self.links.close(conn, &mut self.out) {
+            self.on_end(ended);
+        }
+    }
+
+    pub(super) fn end(&mut self, conn: ConnId, how: End) {
+        for ended in self.links.ended(conn, how) {
+            self.on_end(ended);
+        }
+    }
+
+    /// A peer has broken the protocol: it loses this connection, and nothing else happens.
+    pub(super) fn misbehaved(&mut self, conn: ConnId, why: &'static str) {
+        self.event(Event::Misbehaved { conn, why });
+        self.send(conn, Frame::Refuse(Refusal::Protocol));
+        self.close(conn);
+    }
+
+    /// Whether a number is so far ahead of mine that following it would spoil the room's clock or rounds.
+    pub(super) fn jumps(mine: u64, theirs: u64) -> bool {
+        theirs > mine.saturating_add(limits::JUMP_MAX)
+    }
+
+    /// Takes note of a round that the peer of this connection names. `false`: it is absurd.
+    pub(super) fn saw_round(&mut self, conn: ConnId, round: u64) -> bool {
+        let ahead = round.saturating_sub(self.round);
+        let Some(author) = self.links.peer(conn).map(|peer| peer.author) else { return ahead == 0 };
+        let seen = self.round_pushed.spend(author, ahead);
+        if seen {
+            self.round = self.round.max(round);
+        }
+        seen
+    }
+
+    /// Takes note of entries or lines that move the clock so far beyond what they count for. `false`: it is absurd.
+    pub(super) fn pushes_clock(&mut self, conn: ConnId, far: u64) -> bool {
+        let author = self.links.peer(conn).map(|peer| peer.author);
+        author.map_or(far == 0, |author| self.clock_pushed.spend(author, far))
+    }
+
+    /// The round after this one, unless numbers end there.
+    pub(super) fn round_after(round: u64) -> Option<u64> {
+        round.checked_add(1).filter(|next| *next <= NUMBER_MAX)
+    }
+
+    /// Obeys an epoch: nothing lower is obeyed from now on.
+    pub(super) fn obey(&mut self, epoch: Epoch) {
+        self.round = self.round.max(epoch.round);
+        if self.promise < Some(epoch) {
+            self.promise = Some(epoch);
+            self.save(Record::Promise(epoch));
+            // Whatever relies on it leaves after this.
+            self.out.push(Output::Sync);
+        }
+    }
+
+    /// Writes a uid into the book.
+    pub(super) fn meet(&mut self, uid: Uid) {
+        if uid == self.me {
+            return;
+        }
+        if let Some(forgotten) = self.book.meet(uid) {
+            self.save(Record::Met(uid));
+            if let Some(forgotten) = forgotten {
+                self.save(Record::Forget(forgotten));
+            }
+        }
+    }
+
+    pub(super) fn read(&mut self, wanted: Wanted, what: ReadFor) {
+        self.read += 1;
+        let id = ReadId(self.read);
+        self.reads.insert(id, what);
+        self.out.push(Output::Read(id, wanted));
+    }
+
+    pub(super) fn line_id(&self, n: u64) -> LineId {
+        LineId { author: self.session.author, session: self.session.session, n }
+    }
+
+    /// Connections that must not be closed for being idle.
+    pub(super) fn held(&self) -> BTreeSet<ConnId> {
+        let mut held: BTreeSet<ConnId> = self.neighbours.conns().collect();
+        match &self.phase {
+            Phase::Following(following) => {
+                held.insert(following.conn);
+            }
+            Phase::Joining(joining) => {
+                held.insert(joining.conn);
+            }
+            Phase::Leading(leading) => held.extend(leading.followers.values().map(|follower| follower.conn)),
+            Phase::Crowned(crowned) => {
+                if let Fetching::From { conn, .. } = crowned.stage {
+                    held.insert(conn);
+                }
+                held.extend(crowned.joins.iter().map(|(conn, _)| *conn));
+            }
+            Phase::Knocking(knock) => held.extend(knock.conn),
+            Phase::Unborn | Phase::Waiting { .. } | Phase::Asking(_) | Phase::Electing(_) | Phase::Gone => {}
+        }
+        // What carries another connection lives as long as that one.
+        let carried: Vec<ConnId> = held.iter().filter_map(|&conn| self.links.carried_by(conn)).collect();
+        held.extend(carried);
+        held
+    }
+}

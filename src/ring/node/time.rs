@@ -1,0 +1,135 @@
+//! What the clock brings: inputs have a moment, and every phase has a deadline.
+
+use super::Node;
+use super::phase::Phase;
+use crate::ring::Input;
+use crate::ring::frame::Frame;
+use crate::ring::id::{Now, Span, Time};
+
+impl Node {
+    pub(super) fn set_clock(&mut self, now: Now) {
+        let due = if self.dirty { self.now.mono } else { self.wake.max(self.now.mono) };
+        let late = now.mono - due;
+        if late > self.timing.heartbeat && !matches!(self.phase, Phase::Unborn) {
+            self.links.forgive(now.mono, late);
+        }
+        self.now = Now { mono: now.mono.max(self.now.mono), wall: now.wall };
+    }
+
+    /// Inputs that come by the thousand and move no deadline.
+    pub(super) fn is_hot(input: &Input) -> bool {
+        matches!(
+            input,
+            Input::Submit(_)
+                | Input::Frame(
+                    _,
+                    Frame::Entries(_)
+                        | Frame::Ack(_)
+                        | Frame::Submit(_)
+                        | Frame::Ping(_)
+                        | Frame::Pong(_)
+                        | Frame::Floor(_)
+                )
+        )
+    }
+
+    pub(super) fn on_tick(&mut self) {
+        if self.dirty {
+            self.flush();
+        }
+        if self.wake > self.now.mono {
+            return;
+        }
+        if self.beat <= self.now.mono {
+            self.beat = self.now.mono + self.timing.heartbeat;
+            self.links.beat(self.now.mono, &mut self.out);
+            self.look_for_the_lost();
+            self.tell_floor();
+            self.ask_for_key();
+        }
+        let held = self.held();
+        for ended in self.links.expire(self.now.mono, &held, &mut self.out) {
+            self.on_end(ended);
+        }
+        self.on_phase_deadline();
+        self.retry_neighbours();
+        self.rearm = true;
+    }
+
+    /// What was gathered leaves.
+    fn flush(&mut self) {
+        self.dirty = false;
+        self.answer_pulls();
+        self.persist_own();
+        match &self.phase {
+            Phase::Leading(_) => self.fan_out(),
+            Phase::Following(_) => self.acknowledge(),
+            _ => {}
+        }
+        self.tell_sent();
+    }
+
+    /// After every step: the ring, the good-bye, and the next deadline.
+    pub(super) fn settle(&mut self) {
+        if self.ring_changed {
+            self.ring_changed = false;
+            self.link_next();
+        }
+        self.serve_sentence();
+        if self.leaving.is_some() {
+            self.go_on_leaving();
+        }
+        if self.rearm {
+            self.rearm = false;
+            self.wake = self.next_wake();
+        }
+    }
+
+    fn next_wake(&self) -> Time {
+        let phase = match &self.phase {
+            Phase::Unborn => Some(Time(0)),
+            Phase::Knocking(knock) => Some(knock.retry.unwrap_or(knock.sign + self.timing.knock)),
+            Phase::Waiting { until, .. } => Some(*until),
+            Phase::Asking(asking) => Some(asking.deadline),
+            Phase::Electing(electing) => {
+                Some(electing.ack_by.map_or(electing.deadline, |by| by.min(electing.deadline)))
+            }
+            Phase::Crowned(crowned) => Some(crowned.deadline),
+            Phase::Joining(joining) => Some(joining.deadline),
+            Phase::Following(following) => following.uplink.until,
+            Phase::Leading(leading) => {
+                let own = Some(self.own_wait()).filter(|wait| *wait > Span(0)).map(|wait| self.now.mono + wait);
+                leading.deadline(&self.timing).into_iter().chain(own).min()
+            }
+            Phase::Gone => None,
+        };
+        let leaving = self.leaving.map(|since| since + self.timing.leave);
+        let all = [phase, leaving, self.links.deadline(), self.neighbours.deadline()];
+        all.into_iter().flatten().fold(self.beat, Time::min)
+    }
+
+    fn on_phase_deadline(&mut self) {
+        let now = self.now.mono;
+        match &self.phase {
+            Phase::Knocking(_) => self.on_knock_deadline(),
+            Phase::Waiting { until, .. } if *until <= now => self.ask_all(),
+            Phase::Asking(asking) if asking.deadline <= now => self.conclude_ask(),
+            Phase::Electing(electing) if electing.deadline <= now => self.give_up_election(),
+            Phase::Electing(electing) if electing.ack_by.is_some_and(|by| by <= now) => self.token_unanswered(),
+            Phase::Crowned(crowned) if crowned.deadline <= now => self.fetch_failed(),
+            Phase::Joining(joining) if joining.deadline <= now => self.join_timed_out(),
+            Phase::Following(following) if following.uplink.until.is_some_and(|until| until <= now) => {
+                self.go_on_sending()
+            }
+            Phase::Leading(_) => self.on_leading_deadline(),
+            Phase::Unborn
+            | Phase::Waiting { .. }
+            | Phase::Asking(_)
+            | Phase::Electing(_)
+            | Phase::Crowned(_)
+            | Phase::Joining(_)
+            | Phase::Following(_)
+            | Phase::Gone => {}
+        }
+    }
+}
