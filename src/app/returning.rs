@@ -103,6 +103,7 @@ pub async fn begin(
     match &chat.start {
         Start::Found if chat.new => (None, ring::Start::Found(fresh)),
         Start::Found | Start::Return => match last {
+            Some(room) if chat.start == Start::Return => (Some(room), ring::Start::Return),
             Some(room) => (Some(room), ring::Start::Reopen),
             None => (None, ring::Start::Found(fresh)),
         },

@@ -163,7 +163,7 @@ where
     // A founder, and whoever comes back, is in its room from the start.
     if let Some(room) = config.saved.room.or(match config.start {
         Start::Found(room) => Some(room),
-        Start::Join(_) | Start::Reopen => None,
+        Start::Join(_) | Start::Reopen | Start::Return => None,
     }) {
         let _ = entered.set(room);
     }

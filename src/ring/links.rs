@@ -141,6 +141,12 @@ impl Links {
         self.conns.get(&conn).is_some_and(|conn| matches!(conn.state, State::Up(_)))
     }
 
+    /// All connections to authors that are none of these.
+    pub fn strangers(&self, known: impl Fn(AuthorId) -> bool) -> Vec<ConnId> {
+        let strange = |conn: &Conn| conn.peer.as_ref().is_some_and(|peer| !known(peer.author));
+        self.conns.iter().filter(|(_, conn)| strange(conn)).map(|(&id, _)| id).collect()
+    }
+
     /// All connections to this author.
     pub fn of_author(&self, author: AuthorId) -> Vec<ConnId> {
         let of = |conn: &Conn| conn.peer.as_ref().is_some_and(|peer| peer.author == author);

@@ -106,6 +106,9 @@ pub enum Start {
     Join(Vec<SocketAddr>),
     /// The store remembers a room: ask its members; if none answers within [`Timing::reopen`], reopen it alone.
     Reopen,
+    /// The same, but where members answer that the room has another key, and none lets me in, do not reopen it beside
+    /// them.
+    Return,
 }
 
 /// What a store held when it was opened.

@@ -1,11 +1,12 @@
 //! Members that lie: about who leads, about who they are, about what is past. Nobody follows them.
 
-use dist_chat::ring::{ConnId, Frame, Hello, Input, Output, Role, Start};
+use dist_chat::ring::{ConnId, Forged, Frame, Hello, Input, Output, Refusal, Role, Start};
 use dist_chat::store::MemoryStore;
 use serde_json::{Value, json};
 
 use crate::numbers::{scene, tell, to};
 use crate::targets::room::{Host, stranger, uid};
+use crate::targets::step::Scene;
 
 fn epoch(round: u64, leader: usize) -> Value {
     json!({"r": round, "l": uid(leader), "o": "0000000000000001"})
@@ -120,5 +121,48 @@ fn a_link_that_answers_for_another_is_not_followed() {
         host.step(Input::Frame(leader, frame(&accept)));
         let follows = host.node.status().role == Role::Follower;
         assert_eq!((follows, host.conns.contains_key(&leader)), (answers == 2, answers == 2), "{answers} answers");
+    }
+}
+
+#[test]
+fn nobody_is_shut_out_of_an_open_room_for_what_was_done_in_its_name() {
+    let mut scene = scene("leads");
+    let before = scene.host().node.status();
+    let own = to(&scene, 0);
+    let victim = before.members.iter().find(|member| member.uid == uid(0)).expect("a member").clone();
+    let posing = |scene: &mut Scene| {
+        let conn = scene.connect_as(uid(8));
+        let hello = Hello { author: victim.author, uid: uid(8), ..stranger(7, before.room) };
+        scene.step(Input::Frame(conn, Frame::Hello(hello)));
+        conn
+    };
+    let impostor = posing(&mut scene);
+    assert!(scene.host().conns.contains_key(&impostor), "nothing proves that it is another");
+    scene.step(Input::Forged(impostor, Forged { author: victim.author, name: Some(victim.name.clone()) }));
+    assert!(!scene.host().conns.contains_key(&impostor));
+    assert!(scene.host().conns.contains_key(&own), "the member has done nothing");
+    assert_eq!(scene.host().node.status().members, before.members);
+    let again = posing(&mut scene);
+    assert!(scene.host().conns.contains_key(&again), "its author is free to come");
+}
+
+#[test]
+fn who_comes_back_with_an_old_key_does_not_open_the_room_beside_the_others() {
+    for (start, stops) in [(Start::Return, true), (Start::Reopen, false)] {
+        let mut store = scene("follows").host().store.clone();
+        store.reopen();
+        let mut host = Host::new(1, start, store, 0);
+        let mut outputs = host.step(Input::Tick);
+        outputs.extend(host.tick());
+        let dialled: Vec<ConnId> = outputs
+            .iter()
+            .filter_map(|output| if let Output::Dial(id, _) = output { Some(*id) } else { None })
+            .collect();
+        assert_eq!(dialled.len(), 2);
+        for conn in dialled {
+            host.step(Input::TurnedAway(conn, Refusal::WrongKey));
+        }
+        assert_eq!(host.stopped, stops);
+        assert_eq!(host.node.status().role == Role::Leader, !stops);
     }
 }

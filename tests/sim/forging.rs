@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use dist_chat::ring::{AuthorId, Body, Entry, Frame, Line, LineId, Role, Text};
+use dist_chat::ring::{AuthorId, Body, Digest, Entry, Frame, Line, LineId, Role, Text};
 
 use crate::settle::{settle, whole_within};
 use crate::world::{MS, SECOND, World};
@@ -11,6 +11,8 @@ use crate::world::{MS, SECOND, World};
 fn room(liar: usize, lie: fn(&mut Frame)) -> World {
     let mut world = World::new(11, 4, 100, 0);
     world.trace = Some(Vec::new());
+    // In a room with a key links prove who is there.
+    world.slots.iter_mut().for_each(|slot| slot.key = Some(Digest([1; 32])));
     world.found(0);
     world.run_to(MS);
     (1..4).for_each(|slot| world.join(slot, &[0]));

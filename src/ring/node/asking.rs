@@ -8,7 +8,7 @@ use crate::ring::frame::{Answer, Frame, Standing};
 use crate::ring::id::{ConnId, Epoch, Span, Time, Uid};
 use crate::ring::limits::BOOK_NODES_MAX;
 use crate::ring::links::{End, Ended};
-use crate::ring::{Event, Stop};
+use crate::ring::{Event, Start, Stop};
 
 /// Between two questions to a contact that is still electing.
 const KNOCK_AGAIN: Span = Span::ms(200);
@@ -306,6 +306,9 @@ impl Node {
         }
         if !seek.alive().is_empty() {
             return self.start_election(seek);
+        }
+        if let (Start::Return, false, Some(refusal)) = (&self.start, self.greeted, seek.turned_away) {
+            return self.stop(Stop::Refused(refusal));
         }
         self.crown(self.round.saturating_add(1), BTreeSet::new(), None);
     }

@@ -18,7 +18,7 @@ impl Node {
                 self.crown(1, BTreeSet::new(), None);
             }
             Start::Join(contacts) => self.knock(contacts.into_iter().map(Uid).collect()),
-            Start::Reopen => self.reopen(),
+            Start::Reopen | Start::Return => self.reopen(),
         }
     }
 

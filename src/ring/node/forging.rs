@@ -2,30 +2,47 @@
 //!
 //! A member that forges a line is met by its leader; a leader that alters one, or makes one up, by everybody. Who passes
 //! frames on for others has looked through them, so whose connection it came over is at fault. From then on this node
-//! has nothing to do with that author, and a leader says so in the log. (Where links prove nothing, in a room without a
-//! key, an author is what it says it is: there the forger comes back under another.)
+//! has nothing to do with that author, and a leader says so in the log. Where links prove nothing, in a room without a
+//! key, an author is whoever it says it is: there a forger loses the connection, and where it was dialled, its run is
+//! shunned.
 
 use super::Node;
 use super::phase::Phase;
 use crate::ring::entry::{Member, Note};
 use crate::ring::frame::{Hello, Refusal};
-use crate::ring::id::{ConnId, Name, Uid};
+use crate::ring::id::{ConnId, Name, SessionId, Uid};
 use crate::ring::limits::CONVICTS_MAX;
+use crate::ring::proof::AuthorId;
 use crate::ring::seal::Forged;
 use crate::ring::{Event, Record};
+
+/// Who has handed on what nobody has said, as far as that is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Convict {
+    /// This author: the link has proved it.
+    Author(AuthorId),
+    /// This run, at an address that was dialled: there is no key that would prove more.
+    Run(SessionId),
+}
 
 impl Node {
     /// Lines have come that their author has not said.
     pub(super) fn on_forged(&mut self, conn: ConnId, forged: &Forged) {
-        let Some(Hello { uid, author, .. }) = self.links.peer(conn).cloned() else {
+        let Some(Hello { uid, author, session, .. }) = self.links.peer(conn).cloned() else {
             return self.misbehaved(conn, "hands on what nobody has said");
         };
         let known = self.log.summary().view.get(uid).filter(|member| member.author == author).cloned();
         let member = known.clone().unwrap_or_else(|| Member { uid, name: Name::unknown(), author });
-        if self.convicts.len() < CONVICTS_MAX {
-            self.convicts.insert(author, Some(uid));
-        }
         self.event(Event::Forged { by: member, of: forged.name.clone() });
+        // Without a key a link proves nothing but an address that I have dialled myself: nobody is to be shut out for what
+        // somebody else did in its name.
+        let proven = self.key.is_some();
+        if !proven && !self.links.is_mine(conn) {
+            return self.refuse(conn, Refusal::Forger, "hands on what nobody has said");
+        }
+        if self.convicts.len() < CONVICTS_MAX {
+            self.convicts.insert(if proven { Convict::Author(author) } else { Convict::Run(session) }, Some(uid));
+        }
         if let Some(seek) = self.seek_mut() {
             seek.gone.insert(uid);
         }
@@ -33,7 +50,7 @@ impl Node {
             self.save(Record::Forget(uid));
         }
         self.refuse(conn, Refusal::Forger, "hands on what nobody has said");
-        for other in self.links.of_author(author) {
+        for other in self.links.of_author(author).into_iter().filter(|_| proven) {
             self.close(other);
         }
         let leads = matches!(&self.phase, Phase::Leading(leading) if leading.retiring.is_none());
@@ -52,7 +69,8 @@ impl Node {
 
     /// Why this one may not speak here.
     pub(super) fn shut_out(&self, hello: &Hello) -> Option<Refusal> {
-        if self.convicts.contains_key(&hello.author) {
+        let convicts = [Convict::Author(hello.author), Convict::Run(hello.session)];
+        if convicts.iter().any(|convict| self.convicts.contains_key(convict)) {
             return Some(Refusal::Forger);
         }
         let summary = self.log.summary();

@@ -193,6 +193,9 @@ impl Node {
         if out || self.at_the_door(conn) && refusal != Refusal::Protocol {
             return self.stop(Stop::Refused(refusal));
         }
+        if let (Refusal::WrongKey | Refusal::NoKey | Refusal::KeyNeeded, Some(seek)) = (&refusal, self.seek_mut()) {
+            seek.turned_away = Some(refusal.clone());
+        }
         match refusal {
             Refusal::Room(_) => self.other_room(from),
             Refusal::KeyNeeded => {
@@ -219,6 +222,9 @@ impl Node {
     pub(super) fn on_turned_away(&mut self, conn: ConnId, refusal: Refusal) {
         if self.at_the_door(conn) {
             return self.stop(Stop::Refused(refusal));
+        }
+        if let Some(seek) = self.seek_mut() {
+            seek.turned_away = Some(refusal);
         }
         self.end(conn, End::Refused);
     }

@@ -7,7 +7,7 @@ use super::Node;
 use super::phase::Phase;
 use crate::ring::frame::Frame;
 use crate::ring::id::ConnId;
-use crate::ring::proof::{Digest, Secret};
+use crate::ring::proof::{AuthorId, Digest, Secret};
 use crate::ring::{Act, Event, Output, Text, Unable};
 
 impl Node {
@@ -22,6 +22,12 @@ impl Node {
     /// The driver holds the key with this hash.
     pub(super) fn on_key_held(&mut self, key: Digest) {
         self.key = Some(key);
+        // Who is no member, and was not given the new key, has no link from before it.
+        let view = &self.log.summary().view;
+        let member = |author: AuthorId| view.members().any(|member| member.author == author);
+        for conn in self.links.strangers(member) {
+            self.close(conn);
+        }
     }
 
     /// The hash of the key that the room has and I have not.

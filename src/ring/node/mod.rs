@@ -30,6 +30,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
+use self::forging::Convict;
 use self::neighbours::Neighbours;
 use self::phase::Phase;
 use super::book::Book;
@@ -110,8 +111,8 @@ pub struct Node {
     held: u64,
     /// My lines that nobody has acknowledged: where they stand, and the last number there.
     unsent: VecDeque<(Index, u64)>,
-    /// Authors that have handed on lines which nobody has said, and where they were, unless somebody else is there now.
-    convicts: BTreeMap<AuthorId, Option<Uid>>,
+    /// Who has handed on lines which nobody has said, and where they were, unless somebody else is there now.
+    convicts: BTreeMap<Convict, Option<Uid>>,
     /// The hash of the room's key that I hold; none: the room is open.
     key: Option<Digest>,
     /// What I take from one author when I lead, and what was taken.

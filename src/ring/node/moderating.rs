@@ -6,7 +6,7 @@ use super::Node;
 use super::phase::Phase;
 use crate::ring::entry::{Act, Entry, Line, Member, Subject};
 use crate::ring::frame::{Frame, Refusal, Verdict};
-use crate::ring::id::{ConnId, Index, Name, Text};
+use crate::ring::id::{Index, Name, Text};
 use crate::ring::proof::AuthorId;
 use crate::ring::rules::Effect;
 use crate::ring::seal::seal;
@@ -149,14 +149,12 @@ impl Node {
             }
             return;
         }
-        let mut conns: Vec<ConnId> = match (banned, &self.phase) {
-            (true, _) => self.links.of_author(subject.author),
-            (false, Phase::Leading(leading)) => leading.followers.values().map(|follower| follower.conn).collect(),
-            (false, _) => Vec::new(),
-        };
-        conns.retain(|&conn| self.links.peer(conn).is_some_and(|peer| peer.author == subject.author));
-        for conn in conns {
-            self.send(conn, Frame::Refuse(refusal.clone()));
+        // Its leader says why. What else leads there is closed too: whoever is put out comes in by a door, or not at all.
+        let says = banned || matches!(self.phase, Phase::Leading(_));
+        for conn in self.links.of_author(subject.author) {
+            if says {
+                self.send(conn, Frame::Refuse(refusal.clone()));
+            }
             self.close(conn);
         }
         let view = &self.log.summary().view;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::ring::PendingPlace;
 use crate::ring::election::Race;
 use crate::ring::entry::Line;
-use crate::ring::frame::{Answer, Join, Offer};
+use crate::ring::frame::{Answer, Join, Offer, Refusal};
 use crate::ring::id::{ConnId, Epoch, Index, LineId, StreamId, Tail, Time, Uid};
 
 /// What a node is doing.
@@ -66,6 +66,8 @@ pub(super) struct Seek {
     pub knock: Option<Knock>,
     /// The store remembers a room, and nobody has been asked yet.
     pub reopening: bool,
+    /// What somebody has said who does not take my key.
+    pub turned_away: Option<Refusal>,
     /// The leader's connection has closed, and it is asked once more before it is given up.
     pub redialling: bool,
     /// Whom I join has closed the connection, and is asked once more.
