@@ -150,7 +150,7 @@ const NO_PLACE_FOR_A_KEY: [&str; 6] = ["KEY", "ROOM_KEY", "PASSPHRASE", "PASSWOR
 
 /// A key in the environment, or on the command line, can be read in the process list: such a start is refused. What
 /// stands there is not repeated.
-pub(super) fn refuse_secrets(args: &[OsString], variable: impl Fn(&str) -> bool) -> Result<(), Failure> {
+pub(super) fn refuse_secrets(args: &[OsString], variables: &[(String, String)]) -> Result<(), Failure> {
     let refuse = |what: &str, why: &str, hint: &str| Err(Failure::new(Exit::Usage, what, why, hint));
     for arg in args.iter().filter_map(|arg| arg.to_str()) {
         let (flag, value) = arg.split_once('=').unwrap_or((arg, arg));
@@ -170,8 +170,13 @@ pub(super) fn refuse_secrets(args: &[OsString], variable: impl Fn(&str) -> bool)
             );
         }
     }
-    match NO_PLACE_FOR_A_KEY.iter().map(|name| format!("DIST_CHAT_{name}")).find(|name| variable(name)) {
-        Some(name) => refuse(
+    let misplaced = |(name, value): &&(String, String)| {
+        let short = name.strip_prefix("DIST_CHAT_");
+        let of_a_key = short.is_some_and(|name| NO_PLACE_FOR_A_KEY.contains(&name));
+        of_a_key || short.is_some() && (key::is_secret(value) || key::invite::is_one(value))
+    };
+    match variables.iter().find(misplaced) {
+        Some((name, _)) => refuse(
             &format!("{name} is no place for a key"),
             "the environment of a process can be read in /proc, and goes to all of its children",
             "try DIST_CHAT_KEY_FILE=FILE with a file of mode 0600, and unset that variable",

@@ -194,7 +194,10 @@ impl From<Failure> for Quit {
 /// [`Quit`]: there is nothing to run, and why.
 pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Request, Quit> {
     let args: Vec<OsString> = args.into_iter().collect();
-    line::refuse_secrets(&args, |name| std::env::var_os(name).is_some())?;
+    let variables: Vec<(String, String)> = std::env::vars_os()
+        .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
+        .collect();
+    line::refuse_secrets(&args, &variables)?;
     let args = args.into_iter().map(line::whole_token).collect::<Result<Vec<_>, _>>()?;
     let mut matches = Line::command().try_get_matches_from(args)?;
     let (way, key) = (line::way(&matches)?, line::key_from(&matches)?);

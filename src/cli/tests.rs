@@ -145,11 +145,18 @@ fn a_secret_on_the_command_line_is_refused_and_not_repeated() {
 
 #[test]
 fn a_secret_in_the_environment_is_refused() {
-    let refused = |set: &str| line::refuse_secrets(&[], |name| name == set);
+    let refused_with = |set: &str, value: &str| line::refuse_secrets(&[], &[(set.to_owned(), value.to_owned())]);
+    let refused = |set: &str| refused_with(set, "/home/ann/room.key");
     for set in ["DIST_CHAT_KEY", "DIST_CHAT_PASSPHRASE", "DIST_CHAT_INVITE"] {
         assert!(refused(set).unwrap_err().hint.contains("DIST_CHAT_KEY_FILE"), "{set}");
     }
     assert_eq!(refused("DIST_CHAT_KEY_FILE"), Ok(()));
+    let key = crate::key::generated::fresh().unwrap();
+    for set in ["DIST_CHAT_KEY_FILE", "DIST_CHAT_NAME", "DIST_CHAT_DATA_DIR"] {
+        let failure = refused_with(set, &key).unwrap_err();
+        assert!(failure.what.contains(set) && !failure.to_string().contains(&**key), "{failure}");
+    }
+    assert_eq!(refused_with("EDITOR", &key), Ok(()));
 }
 
 #[test]

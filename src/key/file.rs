@@ -22,7 +22,7 @@ pub fn kept_in(dir: &Path, port: u16) -> PathBuf {
 /// There is no such file, others can read it, or it holds something else.
 pub fn read(path: &Path) -> Result<Zeroizing<String>, Failure> {
     let refuse = |why: String, hint: String| {
-        Failure::new(Exit::Files, format!("cannot take a key from {}", path.display()), why, hint)
+        Failure::new(Exit::Files, format!("cannot take a key or an invite from {}", shown(path)), why, hint)
     };
     if path == Path::new("-") {
         return Err(refuse("a key is read from a file".to_owned(), "try --ask-key to type it".to_owned()));
@@ -31,7 +31,9 @@ pub fn read(path: &Path) -> Result<Zeroizing<String>, Failure> {
     let open = OpenOptions::new().read(true).custom_flags(flag_bits(OFlags::NONBLOCK)).open(path);
     let file = open.map_err(|error| {
         let hint = match error.kind() {
-            io::ErrorKind::NotFound => format!("`dist-chat key {}` makes one", path.display()),
+            io::ErrorKind::NotFound => {
+                "`dist-chat key FILE` makes a key, `dist-chat invite` an invite where a member runs".to_owned()
+            }
             _ => "try it as the user who owns the file".to_owned(),
         };
         refuse(error.to_string(), hint)
@@ -47,10 +49,19 @@ pub fn read(path: &Path) -> Result<Zeroizing<String>, Failure> {
     if meta.mode() & 0o077 != 0 {
         return Err(refuse(
             format!("others can read or write it (mode {:04o})", meta.mode() & 0o7777),
-            format!("try `chmod 600 {}`; if others may have read it, another key", path.display()),
+            format!("try `chmod 600 {}`; if others may have read it, another key", shown(path)),
         ));
     }
     one_line(file).map_err(|why| refuse(why, "a key file has one line, the key".to_owned()))
+}
+
+/// A file's name, unless somebody has put a secret in its place.
+fn shown(path: &Path) -> String {
+    let name = path.to_string_lossy();
+    match super::is_secret(&name) || super::invite::is_one(&name) {
+        true => "what looks like a key itself".to_owned(),
+        false => name.into_owned(),
+    }
 }
 
 fn flag_bits(flags: OFlags) -> i32 {

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::dial::Failed;
 use super::inbox::Arrival;
 use super::keyring::Keyring;
-use super::limits::{REKEY_GRACE, TURN_COMMANDS_MAX, TURN_FRAMES_MAX};
+use super::limits::{KEYS_OFFERED_MAX, REKEY_GRACE, TURN_COMMANDS_MAX, TURN_FRAMES_MAX};
 use super::links::{Links, overflowed};
 use super::notices::Notices;
 use super::task::Task;
@@ -61,10 +61,20 @@ pub(super) struct Driver<S> {
 #[derive(Debug)]
 pub(super) struct RoomKeys {
     pub(super) ring: Keyring,
-    /// One that this node has drawn, until the log says that it holds.
-    pub(super) next: Option<(Digest, RoomKey)>,
+    /// Those that were drawn here or came from members, the newest last, until the log says that one holds.
+    pub(super) offered: VecDeque<(Digest, RoomKey)>,
     /// Whoever keeps it hears of a new one here.
     pub(super) changed: mpsc::Sender<RoomKey>,
+}
+
+impl RoomKeys {
+    fn offer(&mut self, digest: Digest, key: RoomKey) {
+        self.offered.retain(|(known, _)| *known != digest);
+        if self.offered.len() >= KEYS_OFFERED_MAX {
+            self.offered.pop_front();
+        }
+        self.offered.push_back((digest, key));
+    }
 }
 
 /// Where commands come from.
@@ -250,7 +260,7 @@ where
             Command::Rekey(text, taken) => {
                 let (before, key) = (self.node.said(), RoomKey::fresh()?);
                 let digest = key.digest();
-                self.keys.next = Some((digest, key));
+                self.keys.offer(digest, key);
                 self.step(Input::Rekey(digest, text))?;
                 let _ = taken.send(self.node.said() > before);
                 Ok(())
@@ -360,8 +370,10 @@ where
             for output in outputs {
                 self.obey(output)?;
             }
-            if let Some((digest, key)) = self.keys.next.take_if(|(digest, _)| self.node.key_wanted() == Some(*digest)) {
-                self.change_key(digest, key);
+            if !self.keys.offered.is_empty()
+                && let Some(wanted) = self.node.key_wanted()
+            {
+                self.take_offered(wanted);
             }
             next = if self.stop.is_none() { self.soon.pop_front() } else { None };
         }
@@ -398,16 +410,15 @@ where
                 self.send(&conns, &frame);
             }
             Output::GiveKey(conn) => self.give_key(conn),
-            Output::TakeKey(secret) => {
-                let key = match key::read(secret.reveal()) {
-                    Ok(Given::Key(key)) => Some(key),
-                    Ok(Given::Passphrase(_)) | Err(_) => None,
-                };
-                let wanted = self.node.key_wanted();
-                if let Some(key) = key.filter(|key| Some(key.digest()) == wanted) {
-                    self.change_key(key.digest(), key);
+            Output::OfferKey(conns) => {
+                if let Some((_, key)) = self.keys.offered.back() {
+                    self.send_key(&conns, &key.clone());
                 }
             }
+            Output::TakeKey(secret) => match key::read(secret.reveal()) {
+                Ok(Given::Key(key)) => self.keys.offer(key.digest(), key),
+                Ok(Given::Passphrase(_)) | Err(_) => {}
+            },
             Output::Close(conn) => {
                 // What is queued there may leave at once.
                 wrote(self.store.commit())?;
@@ -437,9 +448,22 @@ where
     }
 
     fn give_key(&mut self, conn: ConnId) {
-        let Some(key) = self.keys.ring.keys().current else { return };
+        if let Some(key) = self.keys.ring.keys().current {
+            self.send_key(&[conn], &key);
+        }
+    }
+
+    fn send_key(&mut self, conns: &[ConnId], key: &RoomKey) {
         if let Some(secret) = Secret::new(&key.kept()) {
-            self.send(&[conn], &Frame::Key(secret));
+            self.send(conns, &Frame::Key(secret));
+        }
+    }
+
+    /// The log says that the key with this hash holds: it may be here.
+    fn take_offered(&mut self, wanted: Digest) {
+        let Some(at) = self.keys.offered.iter().position(|(digest, _)| *digest == wanted) else { return };
+        if let Some((digest, key)) = self.keys.offered.remove(at) {
+            self.change_key(digest, key);
         }
     }
 

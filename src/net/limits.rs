@@ -24,6 +24,8 @@ pub const TURN_COMMANDS_MAX: usize = 256;
 
 /// How long members that have not got the room's new key yet are let in with the one before.
 pub const REKEY_GRACE: Duration = Duration::from_secs(60);
+/// Keys that may become the room's, of which the log has not said so.
+pub const KEYS_OFFERED_MAX: usize = 8;
 /// Keys that wait for whoever keeps them.
 pub const KEYS_CHANGED_MAX: usize = 4;
 

@@ -189,7 +189,7 @@ where
         meter: Arc::clone(&meter),
         persisted: mpsc::channel(1),
         entered,
-        keys: RoomKeys { ring: keyring.clone(), next: None, changed },
+        keys: RoomKeys { ring: keyring.clone(), offered: VecDeque::new(), changed },
         tend: tokio::time::Instant::now(),
     };
     let door = Task::spawn(door.run());

@@ -15,15 +15,14 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use bytes::{Buf as _, BytesMut};
-use ed25519_dalek::VerifyingKey;
 use snow::{Builder, HandshakeState, StatelessTransportState};
 use zeroize::Zeroizing;
 
 use super::limits::{FIRST_MESSAGES_MAX, REKEY_BYTES};
 use super::preamble::Word;
-use crate::identity::Identity;
+use crate::identity::{Identity, verify};
 use crate::key::{PSK_BYTES, RoomKey};
-use crate::ring::{AuthorId, Sign as _};
+use crate::ring::{AuthorId, Sign as _, Signature};
 
 const PATTERN: &str = "Noise_XXpsk0_25519_AESGCM_SHA256";
 /// What an author signs: this, then the static key.
@@ -260,10 +259,11 @@ fn proven(own: &Own, state: &HandshakeState, proof: &[u8]) -> Result<AuthorId, F
         return Err(Fault::Reflected);
     }
     let (author, signature) = proof.split_first_chunk::<AUTHOR_BYTES>().ok_or(Fault::Length)?;
-    let key = VerifyingKey::from_bytes(author).map_err(|_| Fault::Author)?;
-    let signature = ed25519_dalek::Signature::from_slice(signature).map_err(|_| Fault::Author)?;
-    key.verify_strict(&[BINDING, theirs].concat(), &signature).map_err(|_| Fault::Author)?;
-    Ok(AuthorId(*author))
+    let (author, signature) = (AuthorId(*author), Signature(signature.try_into().map_err(|_| Fault::Author)?));
+    match verify(author, &[BINDING, theirs].concat(), &signature) {
+        true => Ok(author),
+        false => Err(Fault::Author),
+    }
 }
 
 /// What a handshake leaves: two ends that know each other.

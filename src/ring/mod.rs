@@ -208,6 +208,8 @@ pub enum Verb {
 pub enum Unable {
     /// Only some may do that.
     NotModerator,
+    /// There is no leader at the moment.
+    NotNow,
     /// The room is open: it has no key that could be changed.
     NoKey,
     /// Nobody is known by this name or id, or several are.
@@ -257,7 +259,9 @@ pub enum Output {
     Send(Vec<ConnId>, Arc<Frame>),
     /// Send the room's key over this connection, as [`Frame::Key`].
     GiveKey(ConnId),
-    /// Here is the room's key, if its hash is [`Node::key_wanted`]. Then it is answered with [`Input::KeyHeld`].
+    /// Send the key that was drawn, and is to be the room's, over these connections, as [`Frame::Key`].
+    OfferKey(Vec<ConnId>),
+    /// Here is a key. Once its hash is [`Node::key_wanted`] it is the room's: that is answered with [`Input::KeyHeld`].
     TakeKey(Secret),
     /// Write what is queued (within a short time), then close.
     Close(ConnId),

@@ -33,6 +33,16 @@ impl Rate {
         }
     }
 
+    /// So many times as much.
+    pub const fn times(self, times: u64) -> Self {
+        Self {
+            lines: self.lines.saturating_mul(times),
+            lines_burst: self.lines_burst.saturating_mul(times),
+            bytes: self.bytes.saturating_mul(times),
+            bytes_burst: self.bytes_burst.saturating_mul(times),
+        }
+    }
+
     /// 100,000 lines or 64 MiB at once, then 2,000 lines and 2 MiB a second: more than people type and most scripts
     /// print; a flood that nobody stops fills a disk at a pace at which somebody can.
     pub const DEFAULT: Self =

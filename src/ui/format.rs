@@ -120,6 +120,7 @@ pub fn event_text(event: &Event) -> Option<String> {
         Event::NotAllowed { by } => format!("{by} may not do that: nothing has happened"),
         Event::Rekeyed { by, key: _ } => format!("{by} has changed the room's key"),
         Event::Unable(Unable::NotModerator) => "only the moderators of this room may do that".to_owned(),
+        Event::Unable(Unable::NotNow) => "there is no leader at the moment: try again when there is".to_owned(),
         Event::Unable(Unable::NoKey) => "this room has no key that could be changed".to_owned(),
         Event::Unable(Unable::Nobody(whom)) => {
             format!("{whom} is no member's name, and no author's id that is known here; /who lists who is here")

@@ -21,8 +21,8 @@ pub async fn tell(lines: OwnLines, screen: Screen) {
         } else if !told {
             told = true;
             screen.event(&match waiting {
-                1 => "one line of yours waits for a leader".to_owned(),
-                _ => format!("{waiting} lines of yours wait for a leader"),
+                1 => "one line of yours waits to be ordered".to_owned(),
+                _ => format!("{waiting} lines of yours wait to be ordered"),
             });
         }
     }
@@ -50,6 +50,6 @@ mod tests {
         thread.join().unwrap();
         let mut text = String::new();
         reader.read_to_string(&mut text).unwrap();
-        assert_eq!(text, "/// 2 lines of yours wait for a leader ///\n");
+        assert_eq!(text, "/// 2 lines of yours wait to be ordered ///\n");
     }
 }

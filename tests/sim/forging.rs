@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use dist_chat::ring::{AuthorId, Body, Digest, Entry, Frame, Line, LineId, Role, Text};
+use dist_chat::ring::{AuthorId, Body, Digest, Entry, Frame, Line, LineId, Refusal, Role, Stop, Text};
 
 use crate::settle::{settle, whole_within};
 use crate::world::{MS, SECOND, World};
@@ -67,7 +67,8 @@ fn a_member_that_speaks_for_another_is_named_everywhere_and_is_out() {
     world.run_to(world.now + SECOND);
     well(&world);
     assert_eq!(told(&world, "c"), 3, "everybody but the liar is told");
-    world.crash(2);
+    let stopped = world.slots[2].stopped.take();
+    assert!(matches!(stopped, Some(Stop::Refused(Refusal::Forger))), "it is told so: {stopped:?}");
     world.forger = None;
     assert!(world.say(1, "good riddance"));
     settle(&mut world, SECOND);

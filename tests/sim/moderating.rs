@@ -224,3 +224,25 @@ fn who_says_too_much_is_told_to_wait_and_loses_nothing() {
         );
     }
 }
+
+#[test]
+fn the_lowest_rate_is_a_rate_and_not_the_end() {
+    let mut world = World::new(17, 3, 100, 0);
+    world.trace = Some(Vec::new());
+    world.rate = Rate::of(1);
+    world.rate.lines_burst = 10;
+    world.found(0);
+    world.run_to(MS);
+    (1..3).for_each(|slot| world.join(slot, &[0]));
+    whole_within(&mut world, 10 * SECOND);
+    // More than the burst in one frame: the wait is longer than a leader can ask for at once.
+    let lines: Vec<String> = (0..60).map(|k| format!("1 says {k}")).collect();
+    assert!(world.say_all(1, &lines));
+    world.run_to(world.now + SECOND);
+    assert!(world.say_all(1, &lines[..20]));
+    world.run_to(world.now + 40 * SECOND);
+    assert_eq!(world.slots[0].disk.store().summary().lines, 60, "what came first is not paid for yet");
+    world.run_to(world.now + 30 * SECOND);
+    well(&world);
+    assert_eq!(world.slots[0].disk.store().summary().lines, 80);
+}

@@ -99,3 +99,25 @@ fn an_open_room_has_no_key_to_change_and_not_everybody_may() {
     rekey(&mut open, 0, SECOND_KEY);
     assert!(said(&open, &Event::Unable(Unable::NoKey)));
 }
+
+#[test]
+fn who_changes_the_key_and_leaves_or_dies_leaves_the_key_behind() {
+    for dies in [false, true] {
+        for slot in 0..4 {
+            let mut world = room(19, 4, &[]);
+            rekey(&mut world, slot, SECOND_KEY);
+            world.leave(slot);
+            if dies {
+                // The line has left, and is not ordered yet.
+                world.run_to(world.now + 120);
+                world.crash(slot);
+            }
+            world.run_to(world.now + 5 * SECOND);
+            well(&world);
+            let changed =
+                world.slots.iter().enumerate().filter(|(at, host)| *at != slot && host.key == Some(SECOND_KEY));
+            let count = changed.count();
+            assert!(count == 3 || dies && count == 0, "{slot} is gone, {count} have the key");
+        }
+    }
+}

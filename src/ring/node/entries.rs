@@ -146,7 +146,9 @@ impl Node {
             }
             Note::Forged { uid, of } => {
                 let member = self.log.summary().view.get(*uid).cloned();
-                if let Some(by) = member.filter(|_| news && *uid != self.me) {
+                // Who leads has told so when it found out.
+                let told = matches!(self.phase, Phase::Leading(_));
+                if let Some(by) = member.filter(|_| news && *uid != self.me && !told) {
                     self.event(Event::Forged { by, of: of.clone() });
                 }
             }

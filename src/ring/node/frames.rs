@@ -45,7 +45,7 @@ impl Node {
             Frame::Want(want) => self.on_want(conn, want),
             Frame::Submit(submit) => self.on_submitted(conn, from, submit),
             Frame::KeyWanted(key) => self.on_key_wanted(conn, key),
-            Frame::Key(secret) => self.on_key(secret),
+            Frame::Key(secret) => self.on_key(conn, secret),
             Frame::Slow(slow) => self.on_slow(conn, slow),
             Frame::Leave(stream) => self.on_left(conn, from, stream),
 
@@ -189,7 +189,12 @@ impl Node {
             Phase::Asking(_) => !self.greeted,
             _ => false,
         };
-        let out = mine && matches!(refusal, Refusal::Kicked(_) | Refusal::Banned(_));
+        let out = match refusal {
+            Refusal::Kicked(_) | Refusal::Banned(_) => mine,
+            // A mistake of an honest program, or of its disk: its owner should know.
+            Refusal::Forger => mine && self.key.is_some(),
+            _ => false,
+        };
         if out || self.at_the_door(conn) && refusal != Refusal::Protocol {
             return self.stop(Stop::Refused(refusal));
         }

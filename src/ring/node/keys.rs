@@ -5,7 +5,7 @@
 
 use super::Node;
 use super::phase::Phase;
-use crate::ring::frame::Frame;
+use crate::ring::frame::{Frame, Hello};
 use crate::ring::id::ConnId;
 use crate::ring::proof::{AuthorId, Digest, Secret};
 use crate::ring::{Act, Event, Output, Text, Unable};
@@ -16,12 +16,25 @@ impl Node {
         if self.key.is_none() {
             return self.event(Event::Unable(Unable::NoKey));
         }
-        self.on_act(text, |_| Some(Act::Rekey(key)));
+        // The key goes ahead of the line: whoever orders it has it, whatever becomes of me.
+        let conns = match &self.phase {
+            Phase::Following(following) => vec![following.conn],
+            Phase::Leading(_) => self.members(),
+            _ => return self.event(Event::Unable(Unable::NotNow)),
+        };
+        self.on_act(text, |node| {
+            node.out.push(Output::OfferKey(conns));
+            Some(Act::Rekey(key))
+        });
     }
 
     /// The driver holds the key with this hash.
     pub(super) fn on_key_held(&mut self, key: Digest) {
         self.key = Some(key);
+        if matches!(self.phase, Phase::Leading(_)) && self.log.summary().rules.key() == Some(key) {
+            // Nobody has to ask.
+            self.members().into_iter().for_each(|conn| self.out.push(Output::GiveKey(conn)));
+        }
         // Who is no member, and was not given the new key, has no link from before it.
         let view = &self.log.summary().view;
         let member = |author: AuthorId| view.members().any(|member| member.author == author);
@@ -51,20 +64,29 @@ impl Node {
 
     /// Somebody asks for the room's key. A member gets it, nobody else.
     pub(super) fn on_key_wanted(&mut self, conn: ConnId, key: Digest) {
-        let view = &self.log.summary().view;
-        let member = self
-            .links
-            .peer(conn)
-            .is_some_and(|peer| view.get(peer.uid).is_some_and(|member| member.author == peer.author));
-        if member && self.key == Some(key) && self.log.summary().rules.key() == Some(key) {
+        if self.is_members(conn) && self.key == Some(key) && self.log.summary().rules.key() == Some(key) {
             self.out.push(Output::GiveKey(conn));
         }
     }
 
-    /// Somebody gives me what it says is the room's key. Whether it is, its hash says.
-    pub(super) fn on_key(&mut self, secret: Secret) {
-        if self.key_wanted().is_some() {
+    /// Somebody gives me what it says is the room's key, or will be. Whether it is, its hash and the log say.
+    pub(super) fn on_key(&mut self, conn: ConnId, secret: Secret) {
+        if self.key.is_some() && self.is_members(conn) {
             self.out.push(Output::TakeKey(secret));
         }
+    }
+
+    /// This link leads to a member.
+    fn is_members(&self, conn: ConnId) -> bool {
+        let view = &self.log.summary().view;
+        let member = |peer: &Hello| view.get(peer.uid).is_some_and(|member| member.author == peer.author);
+        self.links.peer(conn).is_some_and(member)
+    }
+
+    /// My followers that are members.
+    fn members(&self) -> Vec<ConnId> {
+        let Phase::Leading(leading) = &self.phase else { return Vec::new() };
+        let conns = leading.followers.values().map(|follower| follower.conn);
+        conns.filter(|&conn| self.is_members(conn)).collect()
     }
 }

@@ -33,6 +33,7 @@ use std::sync::Arc;
 use self::forging::Convict;
 use self::neighbours::Neighbours;
 use self::phase::Phase;
+use self::submitting::Said;
 use super::book::Book;
 use super::budget::Budget;
 use super::entry::Line;
@@ -117,7 +118,7 @@ pub struct Node {
     key: Option<Digest>,
     /// What I take from one author when I lead, and what was taken.
     rate: Rate,
-    buckets: BTreeMap<AuthorId, Bucket>,
+    buckets: BTreeMap<(AuthorId, Said), Bucket>,
     /// When I was last told that I say too much.
     slow_told: Time,
     /// Who may moderate a room that I found.

@@ -267,6 +267,8 @@ pub(super) struct Follower {
     /// Batches on the way: last index and weight.
     pub flight: VecDeque<(Index, usize)>,
     pub flight_bytes: usize,
+    /// Lines that came back from a cut, of which it was asked for the words and has not sent them yet.
+    pub wanted: BTreeSet<LineId>,
     /// Frames with lines that were dropped since it was told to wait.
     pub dropped: u32,
     /// Older entries are being read from the store for it.

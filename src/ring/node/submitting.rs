@@ -14,6 +14,18 @@ use crate::ring::rate::Rate;
 use crate::ring::seal::whole;
 use crate::ring::{PendingPlace, Wanted};
 
+/// How many times more than its own lines a member may hand on of others', when logs meet.
+const HANDED_ON_TIMES: u64 = 10;
+
+/// Whose lines are counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Said {
+    /// The author's own.
+    Own,
+    /// Those of others, that the author's node has handed on after a cut.
+    HandedOn,
+}
+
 impl Node {
     pub(super) fn on_submitted(&mut self, conn: ConnId, from: Uid, submit: Submit) {
         let Phase::Leading(leading) = &mut self.phase else { return };
@@ -21,10 +33,17 @@ impl Node {
         if !known || leading.retiring.is_some() {
             return;
         }
-        let offered = leading.turn.is_some_and(|(whose, _)| whose == from);
         leading.release_turn(from);
         let Some((author, session)) = self.links.peer(conn).map(|peer| (peer.author, peer.session)) else { return };
-        if !offered && !self.takes_from(conn, from, SessionKey { author, session }, &submit) {
+        // What its owner types it may say at any time; all else must have been asked for.
+        let typed = SessionKey { author, session };
+        let Some(follower) = leading.followers.get_mut(&from) else { return };
+        let unasked = submit.lines.iter().any(|line| !follower.wanted.remove(&line.id) && line.id.key() != typed);
+        if unasked {
+            return self.misbehaved(conn, "submits what it was not asked for");
+        }
+        let types = submit.lines.iter().any(|line| line.id.key() == typed);
+        if types && !self.takes_from(conn, from, typed, &submit) {
             return;
         }
         let mut ahead: Option<(SessionKey, u64)> = None;
@@ -82,11 +101,13 @@ impl Node {
             follower.dropped = 0;
             return true;
         }
-        let first = follower.dropped == 0;
+        // What begins where it was told to has waited long enough by its own clock, and is told anew; what skips lines was
+        // on its way before.
+        let tell = follower.dropped == 0 || !skips;
         follower.dropped += 1;
         if follower.dropped > SLOWED_FRAMES_MAX {
             self.misbehaved(conn, "goes on although it is told to wait");
-        } else if first {
+        } else if tell {
             let wait_ms = wait.0.div_ceil(1000);
             self.send(conn, Frame::Slow(Slow { stream: submit.stream, after: stands, wait_ms }));
         }
@@ -95,7 +116,13 @@ impl Node {
 
     /// How long nothing is taken of this author.
     fn wait_for(&self, author: AuthorId) -> Span {
-        self.buckets.get(&author).map_or(Span(0), |bucket| bucket.wait(self.now.mono, &self.rate))
+        self.buckets.get(&(author, Said::Own)).map_or(Span(0), |bucket| bucket.wait(self.now.mono, &self.rate))
+    }
+
+    /// How long nothing is taken of what this author hands on.
+    fn wait_for_handed_on(&self, author: AuthorId) -> Span {
+        let bucket = self.buckets.get(&(author, Said::HandedOn));
+        bucket.map_or(Span(0), |bucket| bucket.wait(self.now.mono, &self.rate.times(HANDED_ON_TIMES)))
     }
 
     /// How long I order nothing of my own.
@@ -103,19 +130,23 @@ impl Node {
         self.wait_for(self.session.author)
     }
 
-    /// Counts what was taken of an author; what others resubmit of it is not its doing.
+    /// Counts what was taken over an author's link: its own lines, and apart from them those of others that it has handed
+    /// on after a cut. These are more, and whoever hands them on answers for them.
     pub(super) fn charge(&mut self, author: AuthorId, lines: &[Arc<Line>]) {
-        let own = || lines.iter().filter(|line| line.id.author == author);
-        let (count, bytes) = (own().count(), own().map(|line| line.weight()).sum());
-        if self.rate == Rate::UNLIMITED || count == 0 {
+        if self.rate == Rate::UNLIMITED {
             return;
         }
         let now = self.now.mono;
-        if self.buckets.len() >= BUCKETS_MAX {
+        if self.buckets.len() + 2 > BUCKETS_MAX {
             self.buckets.retain(|_, bucket| !bucket.is_empty(now));
         }
-        if self.buckets.len() < BUCKETS_MAX || self.buckets.contains_key(&author) {
-            self.buckets.entry(author).or_default().charge(now, &self.rate, count, bytes);
+        for (said, rate) in [(Said::Own, self.rate), (Said::HandedOn, self.rate.times(HANDED_ON_TIMES))] {
+            let these = || lines.iter().filter(|line| (line.id.author == author) == (said == Said::Own));
+            let (count, bytes) = (these().count(), these().map(|line| line.weight()).sum());
+            let key = (author, said);
+            if count > 0 && (self.buckets.len() < BUCKETS_MAX || self.buckets.contains_key(&key)) {
+                self.buckets.entry(key).or_default().charge(now, &rate, count, bytes);
+            }
         }
     }
 
@@ -138,8 +169,12 @@ impl Node {
             let Some((from, offer)) = leading.offers.pop_front() else { return };
             let Some(conn) = leading.followers.get(&from).map(|follower| follower.conn) else { continue };
             let author = self.links.peer(conn).map(|peer| peer.author);
-            let wait = author.map_or(Span(0), |author| self.wait_for(author));
-            if wait > Span(0) && offer.lines.iter().any(|id| Some(id.author) == author) {
+            let wait = author.map_or(Span(0), |author| {
+                let of = |own: bool| offer.lines.iter().any(|id| (id.author == author) == own);
+                let own = if of(true) { self.wait_for(author) } else { Span(0) };
+                own.max(if of(false) { self.wait_for_handed_on(author) } else { Span(0) })
+            });
+            if wait > Span(0) {
                 waiting += 1;
                 waits = waits.min(wait);
                 if let Phase::Leading(leading) = &mut self.phase {
@@ -151,6 +186,10 @@ impl Node {
             let summary = self.log.summary();
             match offer.missing(|id| summary.watermark(id.key())) {
                 Some(places) => {
+                    if let Some(follower) = leading.followers.get_mut(&from) {
+                        let ids = places.iter().filter_map(|&place| offer.lines.get(place as usize).copied());
+                        follower.wanted = ids.collect();
+                    }
                     if !places.is_empty() {
                         leading.turn = Some((from, deadline));
                         self.rearm = true;

@@ -143,7 +143,7 @@ impl Host {
                     Output::Sync => {}
                     Output::Dial(..) | Output::Send(..) | Output::Close(_) | Output::Event(_) => rest.push(output),
                     // The rooms here are open.
-                    Output::GiveKey(_) | Output::TakeKey(_) => {}
+                    Output::GiveKey(_) | Output::OfferKey(_) | Output::TakeKey(_) => {}
                 }
             }
             self.watch.after(&self.node);

@@ -86,6 +86,7 @@ impl Watch {
             | Output::Dial(..)
             | Output::Close(_)
             | Output::GiveKey(_)
+            | Output::OfferKey(_)
             | Output::TakeKey(_)
             | Output::Stop(_) => {}
         }

@@ -353,7 +353,7 @@ impl State {
                 }
             }
             // The rooms here are open.
-            Output::GiveKey(_) | Output::TakeKey(_) => {}
+            Output::GiveKey(_) | Output::OfferKey(_) | Output::TakeKey(_) => {}
             Output::Close(id) => {
                 let mut here = None;
                 self.change(slot, |process| here = process.conns.remove(&id));

@@ -214,8 +214,8 @@ impl World {
             self.look(slot, telling || steps % 16 == 0);
         }
         let wanted = self.slots[slot].process.as_ref().and_then(|process| process.node.key_wanted());
-        if wanted.is_some() && self.slots[slot].drawn == wanted {
-            self.slots[slot].drawn = None;
+        let here = &self.slots[slot];
+        if wanted.is_some_and(|key| here.drawn == Some(key) || here.offered.contains(&key)) {
             self.hold_key(slot, wanted);
         }
         for arrival in answers {
@@ -301,11 +301,14 @@ impl World {
                     self.send(slot, &[id], &Arc::new(Frame::Key(secret)));
                 }
             }
-            Output::TakeKey(secret) => {
-                let wanted = self.slots[slot].process.as_ref().and_then(|process| process.node.key_wanted());
-                if wanted.is_some_and(|key| AuthorId(key.0).to_string() == secret.reveal()) {
-                    self.hold_key(slot, wanted);
+            Output::OfferKey(ids) => {
+                let digits = self.slots[slot].drawn.map(|key| AuthorId(key.0).to_string());
+                if let Some(secret) = digits.and_then(|digits| Secret::new(&digits)) {
+                    self.send(slot, &ids, &Arc::new(Frame::Key(secret)));
                 }
+            }
+            Output::TakeKey(secret) => {
+                self.slots[slot].offered.extend(AuthorId::parse(secret.reveal()).map(|key| Digest(key.0)));
             }
             Output::Close(id) => self.close(slot, id),
             Output::Event(event) => {
@@ -548,6 +551,7 @@ impl World {
                 format!("{who} -> {} {}", to.join(" "), json(frame))
             }
             Output::GiveKey(id) => format!("{who}    gives {} the key", self.peer(slot, *id)),
+            Output::OfferKey(ids) => format!("{who}    offers a key to {} others", ids.len()),
             Output::TakeKey(_) => format!("{who}    takes a key"),
             Output::Close(id) => format!("{who}    closes {} ({id:?})", self.peer(slot, *id)),
             Output::Event(event) => format!("{who}    tells {event:?}"),

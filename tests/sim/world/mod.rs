@@ -114,6 +114,8 @@ pub struct Slot {
     pub key: Option<Digest>,
     /// That of a key which it has drawn for the room.
     pub drawn: Option<Digest>,
+    /// Those of keys that others have drawn.
+    pub offered: Vec<Digest>,
     /// It has power.
     pub host_up: bool,
     /// What runs there.
@@ -269,6 +271,7 @@ impl World {
                     author: AuthorId::of_bits(rng.bits()),
                     key: None,
                     drawn: None,
+                    offered: Vec::new(),
                     host_up: true,
                     process: None,
                     disk: Disk::default(),
