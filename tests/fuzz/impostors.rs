@@ -166,3 +166,17 @@ fn who_comes_back_with_an_old_key_does_not_open_the_room_beside_the_others() {
         assert_eq!(host.node.status().role == Role::Leader, !stops);
     }
 }
+
+#[test]
+fn a_leader_takes_lines_of_others_only_where_it_has_asked_for_them() {
+    let mut scene = scene("leads");
+    let before = scene.host().node.status().tail;
+    let own = to(&scene, 0);
+    let ghost = json!({"a": "ab".repeat(32), "s": "00000000000000cd", "by": "n2", "at": uid(2)});
+    let frame = json!({"submit": {"stream": 1, "who": [ghost], "lines": [
+        {"f": 0, "n": 1, "t": 1, "say": "who has said this?", "seal": {"of": 1, "by": "00".repeat(64)}}]}});
+    assert!(!tell(&mut scene, own, &frame), "it costs the link");
+    let log = scene.host().store.log();
+    assert!(log.iter().filter_map(|entry| entry.line()).all(|line| line.text.as_str() != "who has said this?"));
+    assert!(scene.host().node.status().tail >= before);
+}

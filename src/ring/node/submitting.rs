@@ -38,11 +38,16 @@ impl Node {
         // What its owner types it may say at any time; all else must have been asked for.
         let typed = SessionKey { author, session };
         let Some(follower) = leading.followers.get_mut(&from) else { return };
-        let unasked = submit.lines.iter().any(|line| !follower.wanted.remove(&line.id) && line.id.key() != typed);
-        if unasked {
-            return self.misbehaved(conn, "submits what it was not asked for");
+        let mut types = false;
+        for line in &submit.lines {
+            if follower.wanted.remove(&line.id) {
+                continue;
+            }
+            if line.id.key() != typed {
+                return self.misbehaved(conn, "submits what it was not asked for");
+            }
+            types = true;
         }
-        let types = submit.lines.iter().any(|line| line.id.key() == typed);
         if types && !self.takes_from(conn, from, typed, &submit) {
             return;
         }
