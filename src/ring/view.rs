@@ -110,10 +110,11 @@ impl View {
         after.chain(self.members.range(..uid)).map(|(&uid, _)| uid)
     }
 
-    /// The name, or the first numbered form of it, that this author can have: a name belongs to the author that
-    /// had it last as long as that one is a member, and waits for it when it was lost. Upper and lower case are alike.
-    pub fn free_name(&self, name: &Name, author: AuthorId) -> Name {
-        let others = self.members().chain(&self.lost).filter(|other| other.author != author);
+    /// The name, or the first numbered form of it, that this author can have at `uid`: a name belongs to the author that
+    /// had it last as long as that one is a member, and waits for it when it was lost; who takes its address takes over
+    /// that too. Upper and lower case are alike.
+    pub fn free_name(&self, name: &Name, uid: Uid, author: AuthorId) -> Name {
+        let others = self.members().chain(&self.lost).filter(|other| other.uid != uid && other.author != author);
         let taken: std::collections::BTreeSet<String> = others.map(|other| other.name.folded()).collect();
         let mut free = name.clone();
         let mut k = 1;

@@ -80,6 +80,6 @@ impl Node {
         // Whoever comes to a member's address takes its place, but not as long as that one is heard there.
         let owner = summary.view.get(hello.uid).filter(|member| member.author != hello.author)?;
         let heard = |&conn: &ConnId| self.links.uid(conn) == Some(hello.uid) && self.links.fresh(conn, self.now.mono);
-        self.links.of_author(owner.author).iter().any(heard).then_some(Refusal::SameAddress)
+        self.links.of_author(owner.author).iter().any(heard).then_some(Refusal::Protocol)
     }
 }

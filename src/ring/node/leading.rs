@@ -88,7 +88,7 @@ impl Node {
 
     fn note_elected(&mut self) {
         let author = self.session.author;
-        let name = self.log.summary().view.free_name(&self.name, author);
+        let name = self.log.summary().view.free_name(&self.name, self.me, author);
         if name != self.name {
             self.name = name.clone();
             if let Some(room) = self.room {
@@ -184,7 +184,7 @@ impl Node {
         if common > join.tail {
             return self.misbehaved(conn, "describes a log that cannot be");
         }
-        let name = self.log.summary().view.free_name(&join.name, peer.author);
+        let name = self.log.summary().view.free_name(&join.name, from, peer.author);
         if name != join.name && !join.rename {
             return self.refuse(conn, Refusal::Name(name), "asks for a name that is taken");
         }
