@@ -7,7 +7,7 @@ use super::Node;
 use super::phase::Phase;
 use crate::ring::frame::{Frame, Hello};
 use crate::ring::id::ConnId;
-use crate::ring::proof::{AuthorId, Digest, Secret};
+use crate::ring::proof::{Digest, Secret};
 use crate::ring::{Act, Event, Output, Text, Unable};
 
 impl Node {
@@ -36,9 +36,7 @@ impl Node {
             self.members().into_iter().for_each(|conn| self.out.push(Output::GiveKey(conn)));
         }
         // Who is no member, and was not given the new key, has no link from before it.
-        let view = &self.log.summary().view;
-        let member = |author: AuthorId| view.members().any(|member| member.author == author);
-        for conn in self.links.strangers(member) {
+        for conn in self.links.strangers(|author| self.is_member(author)) {
             self.close(conn);
         }
     }
