@@ -4,19 +4,15 @@ use std::sync::Arc;
 
 use dist_chat::ring::{AuthorId, Body, Digest, Entry, Frame, Line, LineId, Refusal, Role, Stop, Text};
 
-use crate::settle::{settle, whole_within};
-use crate::world::{MS, SECOND, World};
+use crate::settle::{gathered, settle, well};
+use crate::world::{SECOND, World};
 
 /// A room of four, led by the first, in which a host lies from now on.
 fn room(liar: usize, lie: fn(&mut Frame)) -> World {
     let mut world = World::new(11, 4, 100, 0);
-    world.trace = Some(Vec::new());
     // In a room with a key links prove who is there.
     world.slots.iter_mut().for_each(|slot| slot.key = Some(Digest([1; 32])));
-    world.found(0);
-    world.run_to(MS);
-    (1..4).for_each(|slot| world.join(slot, &[0]));
-    whole_within(&mut world, 10 * SECOND);
+    let mut world = gathered(world);
     assert!((0..4).all(|slot| world.say(slot, "the truth")));
     world.run_to(world.now + SECOND);
     world.forger = Some((liar, lie));
@@ -47,11 +43,6 @@ fn lines(world: &World, slot: usize) -> Vec<(usize, String)> {
 fn other_words(line: &Line) -> Line {
     let words = Text::parse("a lie").ok();
     Line { text: words.unwrap_or_else(|| line.text.clone()), ..line.clone() }
-}
-
-fn well(world: &World) {
-    let trace = world.trace.as_deref().unwrap_or_default();
-    assert!(world.failure.is_none(), "{}\n{:?}", trace[trace.len().saturating_sub(80)..].join("\n"), world.failure);
 }
 
 #[test]

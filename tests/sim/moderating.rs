@@ -2,26 +2,14 @@
 
 use dist_chat::ring::{AuthorId, Event, Input, Order, Rate, Refusal, Role, Start, Stop, Text, Unable, Verb};
 
-use crate::settle::{settle, whole_within};
+use crate::settle::{gathered, settle, well};
 use crate::world::actions::Rewind;
 use crate::world::{MS, SECOND, World, name};
 
 fn room(hosts: usize, moderators: &[AuthorId]) -> World {
     let mut world = World::new(13, hosts, 100, 0);
-    world.trace = Some(Vec::new());
     world.moderators = moderators.to_vec();
-    world.found(0);
-    world.run_to(MS);
-    (1..hosts).for_each(|slot| world.join(slot, &[0]));
-    whole_within(&mut world, 10 * SECOND);
-    well(&world);
-    world
-}
-
-#[track_caller]
-fn well(world: &World) {
-    let trace = world.trace.as_deref().unwrap_or_default();
-    assert!(world.failure.is_none(), "{}\n{:?}", trace[trace.len().saturating_sub(80)..].join("\n"), world.failure);
+    gathered(world)
 }
 
 fn order(world: &mut World, slot: usize, verb: Verb, whom: &str) {
@@ -172,12 +160,8 @@ fn a_name_waits_for_whom_a_crash_has_taken() {
 #[test]
 fn who_says_too_much_is_told_to_wait_and_loses_nothing() {
     let mut world = World::new(17, 3, 100, 0);
-    world.trace = Some(Vec::new());
     world.rate = Rate { lines: 100, lines_burst: 200, bytes: 1 << 30, bytes_burst: 1 << 30 };
-    world.found(0);
-    world.run_to(MS);
-    (1..3).for_each(|slot| world.join(slot, &[0]));
-    whole_within(&mut world, 10 * SECOND);
+    let mut world = gathered(world);
     let flood = |slot: usize| (0..600).map(move |k| format!("{slot} says {k}"));
     let mut left = [flood(0), flood(1)];
     let begin = world.now;
@@ -228,13 +212,9 @@ fn who_says_too_much_is_told_to_wait_and_loses_nothing() {
 #[test]
 fn the_lowest_rate_is_a_rate_and_not_the_end() {
     let mut world = World::new(17, 3, 100, 0);
-    world.trace = Some(Vec::new());
     world.rate = Rate::of(1);
     world.rate.lines_burst = 10;
-    world.found(0);
-    world.run_to(MS);
-    (1..3).for_each(|slot| world.join(slot, &[0]));
-    whole_within(&mut world, 10 * SECOND);
+    let mut world = gathered(world);
     // More than the burst in one frame: the wait is longer than a leader can ask for at once.
     let lines: Vec<String> = (0..60).map(|k| format!("1 says {k}")).collect();
     assert!(world.say_all(1, &lines));

@@ -2,29 +2,17 @@
 
 use dist_chat::ring::{AuthorId, Digest, Event, Input, Text, Unable};
 
-use crate::settle::{settle, whole_within};
-use crate::world::{MS, SECOND, World};
+use crate::settle::{gathered, settle, well};
+use crate::world::{SECOND, World};
 
 const FIRST: Digest = Digest([1; 32]);
 const SECOND_KEY: Digest = Digest([2; 32]);
 
 fn room(seed: u64, hosts: usize, moderators: &[AuthorId]) -> World {
     let mut world = World::new(seed, hosts, 100, 50);
-    world.trace = Some(Vec::new());
     world.moderators = moderators.to_vec();
     world.slots.iter_mut().for_each(|slot| slot.key = Some(FIRST));
-    world.found(0);
-    world.run_to(MS);
-    (1..hosts).for_each(|slot| world.join(slot, &[0]));
-    whole_within(&mut world, 10 * SECOND);
-    well(&world);
-    world
-}
-
-#[track_caller]
-fn well(world: &World) {
-    let trace = world.trace.as_deref().unwrap_or_default();
-    assert!(world.failure.is_none(), "{}\n{:?}", trace[trace.len().saturating_sub(80)..].join("\n"), world.failure);
+    gathered(world)
 }
 
 /// A driver draws a key, tells the core its hash, and holds it once the core wants it.

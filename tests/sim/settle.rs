@@ -128,3 +128,24 @@ pub fn settle(world: &mut World, watch: u64) -> u64 {
     }
     took
 }
+
+/// A room of these hosts, whole: the first founds it, the others join through it.
+pub fn gathered(mut world: World) -> World {
+    world.trace = Some(Vec::new());
+    world.found(0);
+    world.run_to(MS);
+    (1..world.slots.len()).for_each(|slot| world.join(slot, &[0]));
+    whole_within(&mut world, 10 * SECOND);
+    well(&world);
+    world
+}
+
+/// Nothing is wrong so far; else shows how it came to that.
+#[track_caller]
+pub fn well(world: &World) {
+    if let Some(what) = &world.failure {
+        let trace = world.trace.as_deref().unwrap_or_default();
+        let end = trace[trace.len().saturating_sub(150)..].join("\n");
+        panic!("{end}\n{what}");
+    }
+}

@@ -2,40 +2,21 @@
 
 use dist_chat::ring::{Role, Start, Status};
 
-use crate::settle::{settle, whole_within};
+use crate::settle::{gathered, settle, well, whole_within};
 use crate::world::actions::Rewind;
 use crate::world::disk::{Disk, Op};
 use crate::world::{MS, SECOND, SlowStore, World, slot_at};
 
 /// A room of so many, whole, led by its first host, on links of 100 microseconds.
 fn room(hosts: usize) -> World {
-    let mut world = World::new(7, hosts, 100, 0);
-    world.trace = Some(Vec::new());
-    world.found(0);
-    world.run_to(MS);
-    for slot in 1..hosts {
-        world.join(slot, &[0]);
-    }
-    whole_within(&mut world, 10 * SECOND);
-    assert_well(&world);
-    world
-}
-
-/// Nothing is wrong so far; else shows how it came to that.
-#[track_caller]
-fn assert_well(world: &World) {
-    if let Some(what) = &world.failure {
-        let trace = world.trace.as_deref().unwrap_or_default();
-        let end = trace[trace.len().saturating_sub(150)..].join("\n");
-        panic!("{end}\n{what}");
-    }
+    gathered(World::new(7, hosts, 100, 0))
 }
 
 /// The room becomes whole, with every line in every log, and stays so.
 #[track_caller]
 fn assert_settles(world: &mut World) {
     settle(world, 5 * SECOND);
-    assert_well(world);
+    well(world);
 }
 
 fn status(world: &World, slot: usize) -> Status {
@@ -123,7 +104,7 @@ fn what_is_called_sent_outlives_the_power_of_all() {
         world.slow_store = SlowStore { percent: 100, delay_max: 20 * MS };
         assert!(world.say(author, "sent"));
         assert!(world.run_until_told("tells Sent { n: 1, alone: false }", 5 * SECOND), "it is called sent");
-        assert_well(&world);
+        well(&world);
         (0..3).for_each(|slot| world.power_off(slot));
         for slot in [1, 2, 0] {
             let synced = world.slots[slot].disk.synced();
@@ -150,7 +131,7 @@ fn a_leader_yields_to_one_that_half_of_its_members_cannot_reach() {
         assert!(world.say(slot, &format!("half healed {slot}")));
     }
     world.run_to(world.now + 12 * SECOND);
-    assert_well(&world);
+    well(&world);
     for slot in 0..6 {
         assert_everywhere(&world, &format!("half healed {slot}"));
     }
@@ -164,7 +145,7 @@ fn one_bad_link_between_leader_and_highest_uid_deposes_nobody() {
     let epoch = status(&world, 0).epoch;
     world.cut_link(0, 4);
     world.run_to(world.now + 6 * SECOND);
-    assert_well(&world);
+    well(&world);
     for slot in 0..5 {
         assert_eq!(status(&world, slot).epoch, epoch, "{slot} follows another");
         assert!(world.say(slot, &format!("across {slot}")));
@@ -272,7 +253,7 @@ fn a_laptop_that_keeps_losing_its_link_deposes_nobody() {
         assert!(world.say(1, &format!("online {k}")));
         world.heal();
         whole_within(&mut world, 10 * SECOND);
-        assert_well(&world);
+        well(&world);
         for slot in 0..4 {
             assert_eq!(
                 status(&world, slot).epoch.and_then(|epoch| slot_at(epoch.leader.0)),
@@ -401,7 +382,7 @@ fn two_leaders_whose_mutual_link_alone_is_bad() {
     world.heal();
     world.cut_link(0, two);
     world.run_to(world.now + 15 * SECOND);
-    assert_well(&world);
+    well(&world);
     let leaders: Vec<usize> = (0..6).filter(|&slot| status(&world, slot).role == Role::Leader).collect();
     assert_eq!(leaders.len(), 1, "{leaders:?}");
     for slot in 0..6 {
@@ -418,7 +399,7 @@ fn two_hundred_lose_their_leader_at_once() {
     let before = world.tally;
     world.crash(0);
     let took = whole_within(&mut world, 10 * SECOND);
-    assert_well(&world);
+    well(&world);
     let asks = world.tally.asks - before.asks;
     println!("200 members lose their leader: {asks} asks, whole after {} ms", took / MS);
     assert!(asks <= 4 * 200, "{asks} asks are a storm");
@@ -434,12 +415,12 @@ fn another_rooms_node_is_refused() {
     world.join(1, &[0]);
     world.join(3, &[2]);
     world.run_to(world.now + 2 * SECOND);
-    assert_well(&world);
+    well(&world);
     // The second of each room comes back with the other room's member as its contact.
     world.crash(3);
     world.start(3, Rewind::Not, Start::Join(vec![crate::world::address(1)]));
     world.run_to(world.now + 8 * SECOND);
-    assert_well(&world);
+    well(&world);
     let rooms: Vec<_> = [0, 1, 2].iter().map(|&slot| status(&world, slot).room).collect();
     assert_eq!(rooms[0], rooms[1]);
     assert_ne!(rooms[0], rooms[2]);
