@@ -74,23 +74,6 @@ pub fn is_chat_shaped(text: &str) -> bool {
     crate::ring::Name::parse(name).is_ok() && address.parse::<std::net::SocketAddr>().is_ok()
 }
 
-/// Two hexadecimal digits for each byte.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes
-        .iter()
-        .flat_map(|byte| [byte >> 4, byte & 15])
-        .filter_map(|nibble| char::from_digit(nibble.into(), 16))
-        .collect()
-}
-
-/// Exactly `N` bytes from their hexadecimal digits.
-pub fn unhex<const N: usize>(digits: &str) -> Option<[u8; N]> {
-    let nibbles: Option<Vec<u32>> = digits.chars().map(|digit| digit.to_digit(16)).collect();
-    let bytes: Vec<u8> =
-        nibbles?.chunks_exact(2).filter_map(|pair| u8::try_from(pair[0] << 4 | pair[1]).ok()).collect();
-    if digits.len() == 2 * N { bytes.try_into().ok() } else { None }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -127,6 +127,9 @@ mod tests {
     fn the_form_of_a_key_stays() {
         assert_eq!(*written(&[0; KEY_BYTES]), "0000-0000-0000-0000-0000-0000-0000-0000-sph2");
         let key = parse("0000-0000-0000-0000-0000-0000-0000-0000-sph2").unwrap().unwrap();
-        assert_eq!(crate::text::hex(key.psk()), "7d13253d3354b06d832127e4d1c66e25713c55001ee27d9e361ce03943e6069e");
+        assert_eq!(
+            crate::ring::hex::text(key.psk()),
+            "7d13253d3354b06d832127e4d1c66e25713c55001ee27d9e361ce03943e6069e"
+        );
     }
 }

@@ -20,7 +20,7 @@ use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
 use crate::ring::Digest;
-use crate::text;
+use crate::ring::hex;
 
 /// Bytes of what the members of a room share.
 pub const PSK_BYTES: usize = 32;
@@ -178,8 +178,8 @@ impl KeyMark {
 impl fmt::Display for KeyMark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.salt {
-            Some(salt) => write!(f, "passphrase {} {}", text::hex(salt), text::hex(&self.check)),
-            None => write!(f, "generated {}", text::hex(&self.check)),
+            Some(salt) => write!(f, "passphrase {} {}", hex::text(salt), hex::text(&self.check)),
+            None => write!(f, "generated {}", hex::text(&self.check)),
         }
     }
 }
@@ -191,10 +191,10 @@ impl FromStr for KeyMark {
         let words: Vec<&str> = s.split(' ').collect();
         let (salt, check) = match words[..] {
             ["generated", check] => (None, check),
-            ["passphrase", salt, check] => (Some(text::unhex(salt).ok_or(())?), check),
+            ["passphrase", salt, check] => (Some(hex::read(salt).ok_or(())?), check),
             _ => return Err(()),
         };
-        Ok(Self { salt, check: text::unhex(check).ok_or(())? })
+        Ok(Self { salt, check: hex::read(check).ok_or(())? })
     }
 }
 

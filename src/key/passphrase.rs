@@ -45,13 +45,13 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
     use super::*;
-    use crate::text;
+    use crate::ring::hex;
 
     /// What is made of a passphrase must stay the same: a room's members may run different programs.
     #[test]
     fn the_same_passphrase_and_salt_make_the_same_key() {
         let made = key("correct horse battery staple", [7; SALT_BYTES]).unwrap();
-        assert_eq!(text::hex(made.psk()), "6ad10af97f1744119bd7135c85121dc589794f9c5d646200b8ad4d6becf15084");
+        assert_eq!(hex::text(made.psk()), "6ad10af97f1744119bd7135c85121dc589794f9c5d646200b8ad4d6becf15084");
         assert_eq!(made.salt(), Some([7; SALT_BYTES]));
         assert_ne!(key("correct horse battery staple", [8; SALT_BYTES]).unwrap().psk(), made.psk());
         assert_ne!(key("Correct horse battery staple", [7; SALT_BYTES]).unwrap().psk(), made.psk());

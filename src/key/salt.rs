@@ -15,8 +15,8 @@ use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 use super::{RoomKey, SALT_BYTES};
+use crate::ring::hex;
 use crate::ring::limits::PROTOCOL_VERSION;
-use crate::text;
 
 /// The longest that one member may take to connect and to answer.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -54,7 +54,7 @@ impl fmt::Display for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "dist-chat {PROTOCOL_VERSION} ")?;
         match self {
-            Self::Salt(salt) => write!(f, "salt {}", text::hex(salt)),
+            Self::Salt(salt) => write!(f, "salt {}", hex::text(salt)),
             Self::Generated => f.write_str("salt none"),
             Self::Open => f.write_str("open"),
         }
@@ -69,7 +69,7 @@ impl FromStr for Answer {
         match (rest, rest.strip_prefix("salt ")) {
             ("open", _) => Ok(Self::Open),
             ("salt none", _) => Ok(Self::Generated),
-            (_, Some(digits)) => text::unhex(digits).map(Self::Salt).ok_or(()),
+            (_, Some(digits)) => hex::read(digits).map(Self::Salt).ok_or(()),
             _ => Err(()),
         }
     }

@@ -7,7 +7,6 @@
 use std::sync::{Arc, LazyLock};
 
 use crate::ring::{AuthorId, Body, Entry, Frame, Line, Name, Text};
-use crate::text;
 
 const TRUTH: &str = "truth";
 const LIE: &str = "lie";
@@ -25,7 +24,7 @@ impl Lies {
             return Some(Self::Leader);
         }
         let (name, author) = wanted.strip_prefix("member:")?.split_once(':')?;
-        Some(Self::Member(Name::parse(name).ok()?, AuthorId(text::unhex(author)?)))
+        Some(Self::Member(Name::parse(name).ok()?, AuthorId::parse(author)?))
     }
 }
 

@@ -8,8 +8,8 @@
 
 use crate::key::SALT_BYTES;
 use crate::ring::Refusal;
+use crate::ring::hex;
 use crate::ring::limits::PROTOCOL_VERSION;
-use crate::text;
 
 /// Bytes of such a line, its line feed included.
 pub(super) const LINE_BYTES_MAX: usize = 64;
@@ -38,7 +38,7 @@ impl Word {
             Self::Keyed => "keyed".to_owned(),
             Self::AskSalt => "salt".to_owned(),
             Self::Salt(None) => "salt none".to_owned(),
-            Self::Salt(Some(salt)) => format!("salt {}", text::hex(salt)),
+            Self::Salt(Some(salt)) => format!("salt {}", hex::text(salt)),
             Self::Open => "open".to_owned(),
             Self::WrongKey => "wrong key".to_owned(),
             Self::Version => "version".to_owned(),
@@ -60,7 +60,7 @@ impl Word {
             "open" => Self::Open,
             "wrong key" => Self::WrongKey,
             "version" => Self::Version,
-            other => Self::Salt(Some(text::unhex(other.strip_prefix("salt ")?)?)),
+            other => Self::Salt(Some(hex::read(other.strip_prefix("salt ")?)?)),
         };
         Some((version, word))
     }

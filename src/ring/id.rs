@@ -9,6 +9,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use super::hex;
 use super::limits::{NAME_CHARS_MAX, NUMBER_MAX, TEXT_BYTES_MAX};
 use super::proof::AuthorId;
 
@@ -126,10 +127,6 @@ impl<T> de::Visitor<'_> for ParseVisitor<T> {
 }
 
 /// 64 random bits in JSON are a string of 16 hexadecimal digits: a browser's numbers end at 2^53.
-fn parse_hex(s: &str) -> Option<u64> {
-    (s.len() == 16 && s.bytes().all(|b| b.is_ascii_hexdigit())).then(|| u64::from_str_radix(s, 16).ok())?
-}
-
 macro_rules! random_id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
@@ -150,17 +147,13 @@ macro_rules! random_id {
 
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                let mut digits = [0u8; 16];
-                for (i, digit) in digits.iter_mut().enumerate() {
-                    *digit = b"0123456789abcdef"[(self.0 >> (60 - 4 * i)) as usize & 15];
-                }
-                serializer.serialize_str(str::from_utf8(&digits).unwrap_or_default())
+                serializer.serialize_str(hex::write(&self.0.to_be_bytes(), &mut [0; 16]))
             }
         }
 
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                deserializer.deserialize_str(ParseVisitor("16 hexadecimal digits", |s| parse_hex(s).map($name)))
+                deserializer.deserialize_str(ParseVisitor("16 hexadecimal digits", |s| hex::read(s).map(u64::from_be_bytes).map($name)))
             }
         }
     };

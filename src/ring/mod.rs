@@ -30,6 +30,7 @@ mod detector;
 mod election;
 mod entry;
 mod frame;
+pub mod hex;
 mod id;
 pub mod limits;
 mod links;

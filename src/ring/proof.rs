@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::hex;
 use super::id::ParseVisitor;
 use super::limits::SECRET_BYTES_MAX;
 
@@ -28,8 +29,7 @@ impl AuthorId {
 
     /// What 64 hexadecimal digits say.
     pub fn parse(digits: &str) -> Option<Self> {
-        let mut id = [0; 32];
-        parse_hex_into(digits, &mut id).then_some(Self(id))
+        hex::read(digits).map(Self)
     }
 
     /// The first 8 digits: enough to tell people apart, not to know who they are.
@@ -40,8 +40,7 @@ impl AuthorId {
 
 impl fmt::Display for AuthorId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut digits = [0; 64];
-        f.write_str(hex_into(&self.0, &mut digits))
+        f.write_str(hex::write(&self.0, &mut [0; 64]))
     }
 }
 
@@ -51,40 +50,13 @@ impl fmt::Debug for AuthorId {
     }
 }
 
-impl Serialize for AuthorId {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut digits = [0; 64];
-        serializer.serialize_str(hex_into(&self.0, &mut digits))
-    }
-}
-
-impl<'de> Deserialize<'de> for AuthorId {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_str(ParseVisitor("64 hexadecimal digits", Self::parse))
-    }
-}
-
 /// A SHA-256 hash (FIPS 180-4). In JSON it is a string of 64 hexadecimal digits.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Digest(#[serde(with = "hex_32")] pub [u8; 32]);
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Digest(pub [u8; 32]);
 
 impl fmt::Debug for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}", AuthorId(self.0))
-    }
-}
-
-/// 32 bytes as hexadecimal digits.
-mod hex_32 {
-    use super::{AuthorId, Deserialize, Deserializer, Serialize, Serializer};
-
-    pub fn serialize<S: Serializer>(bytes: &[u8; 32], serializer: S) -> Result<S::Ok, S::Error> {
-        AuthorId(*bytes).serialize(serializer)
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<[u8; 32], D::Error> {
-        AuthorId::deserialize(deserializer).map(|id| id.0)
     }
 }
 
@@ -123,47 +95,28 @@ pub struct Signature(pub [u8; 64]);
 
 impl fmt::Debug for Signature {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut digits = [0; 16];
-        write!(f, "{}..", hex_into(&self.0[..8], &mut digits))
+        write!(f, "{}..", hex::write(&self.0[..8], &mut [0; 16]))
     }
 }
 
-impl Serialize for Signature {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut digits = [0; 128];
-        serializer.serialize_str(hex_into(&self.0, &mut digits))
-    }
-}
-
-impl<'de> Deserialize<'de> for Signature {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let parse = |s: &str| {
-            let mut bytes = [0; 64];
-            parse_hex_into(s, &mut bytes).then_some(Self(bytes))
-        };
-        deserializer.deserialize_str(ParseVisitor("128 hexadecimal digits", parse))
-    }
-}
-
-/// The digits of `bytes`, in `into`, which has room for two each.
-fn hex_into<'a>(bytes: &[u8], into: &'a mut [u8]) -> &'a str {
-    for (pair, byte) in into.chunks_exact_mut(2).zip(bytes) {
-        pair[0] = b"0123456789abcdef"[usize::from(byte >> 4)];
-        pair[1] = b"0123456789abcdef"[usize::from(byte & 15)];
-    }
-    str::from_utf8(into).unwrap_or_default()
-}
-
-/// Reads exactly as many bytes as `into` has room for; false: these are not their digits.
-fn parse_hex_into(digits: &str, into: &mut [u8]) -> bool {
-    let nibble = |digit: u8| char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok());
-    let digits = digits.as_bytes();
-    digits.len() == 2 * into.len()
-        && into.iter_mut().zip(digits.chunks_exact(2)).all(|(byte, pair)| match (nibble(pair[0]), nibble(pair[1])) {
-            (Some(high), Some(low)) => {
-                *byte = high << 4 | low;
-                true
+/// Bytes that are a string of their hexadecimal digits in JSON.
+macro_rules! in_digits {
+    ($name:ident, $digits:literal) => {
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(hex::write(&self.0, &mut [0; $digits]))
             }
-            _ => false,
-        })
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let expected = concat!(stringify!($digits), " hexadecimal digits");
+                deserializer.deserialize_str(ParseVisitor(expected, |s| hex::read(s).map(Self)))
+            }
+        }
+    };
 }
+
+in_digits!(AuthorId, 64);
+in_digits!(Digest, 64);
+in_digits!(Signature, 128);

@@ -13,8 +13,8 @@ use super::sqlite::{Error, Sqlite, facts, open_again, open_to_read};
 use super::{History, Store as _, journal};
 use crate::identity::Identity;
 use crate::key::KeyMark;
+use crate::ring::hex;
 use crate::ring::{Index, Record, RoomId, Saved, SessionId, Shown, Uid};
-use crate::text;
 
 /// The fact that holds what the owner's identity grows from. The file is its owner's alone to read.
 const IDENTITY: &str = "identity";
@@ -320,11 +320,11 @@ fn salvage(path: &Path) -> Salvaged {
 }
 
 fn digits_of(identity: &Identity) -> String {
-    text::hex(&identity.seed())
+    hex::text(&identity.seed())
 }
 
 fn identity_of(digits: &str) -> Option<Identity> {
-    text::unhex(digits).map(Identity::of_seed)
+    hex::read(digits).map(Identity::of_seed)
 }
 
 impl Opened {

@@ -224,7 +224,8 @@ fn the_key_of_a_running_node_is_in_its_invite_and_nowhere_in_sight() {
     let invited = Invite::parse(&token).unwrap().key.unwrap();
     assert_eq!(Some(Some(&invited)), generated::parse(&key).as_ref().map(Option::as_ref));
     let seen = in_sight(&ann);
-    let secrets = [key.clone(), key.replace('-', ""), dist_chat::text::hex(invited.psk()), invited.kept().to_string()];
+    let secrets =
+        [key.clone(), key.replace('-', ""), dist_chat::ring::hex::text(invited.psk()), invited.kept().to_string()];
     for secret in &secrets {
         assert!(!seen.contains(secret.as_str()), "{seen}");
     }

@@ -34,7 +34,7 @@ fn fill(path: &Path, uid: Uid, count: u64) {
     let mut file = Sqlite::open(path).unwrap();
     let identity = Identity::of_seed([1; 32]);
     let (author, session) = (identity.author(), SessionId(2));
-    file.set_fact("identity", &dist_chat::text::hex(&identity.seed())).unwrap();
+    file.set_fact("identity", &dist_chat::ring::hex::text(&identity.seed())).unwrap();
     file.enter(None, author, session).unwrap();
     let epoch = Epoch { round: 1, leader: uid, nonce: Nonce(3) };
     let name = Name::parse("ann").unwrap();

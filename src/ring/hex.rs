@@ -1,0 +1,43 @@
+//! Bytes as hexadecimal digits.
+
+/// The digits of `bytes`, in `into`, which has room for two each.
+pub fn write<'a>(bytes: &[u8], into: &'a mut [u8]) -> &'a str {
+    for (pair, byte) in into.chunks_exact_mut(2).zip(bytes) {
+        pair[0] = b"0123456789abcdef"[usize::from(byte >> 4)];
+        pair[1] = b"0123456789abcdef"[usize::from(byte & 15)];
+    }
+    str::from_utf8(into).unwrap_or_default()
+}
+
+/// The digits of `bytes`.
+pub fn text(bytes: &[u8]) -> String {
+    write(bytes, &mut vec![0; 2 * bytes.len()]).to_owned()
+}
+
+/// Exactly `N` bytes from their digits.
+pub fn read<const N: usize>(digits: &str) -> Option<[u8; N]> {
+    let nibble = |digit: u8| char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok());
+    let digits = digits.as_bytes();
+    if digits.len() != 2 * N {
+        return None;
+    }
+    let mut bytes = [0; N];
+    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+        *byte = nibble(pair[0])? << 4 | nibble(pair[1])?;
+    }
+    Some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_come_back_from_their_digits_and_nothing_else_does() {
+        assert_eq!(text(&[0, 0x1f, 0xff]), "001fff");
+        assert_eq!(read("001fFF"), Some([0, 0x1f, 0xff]));
+        for bad in ["", "001f", "001fff0", "001ff-", "001ff\u{e9}", "+01fff"] {
+            assert_eq!(read::<3>(bad), None, "{bad}");
+        }
+    }
+}
