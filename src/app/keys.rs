@@ -260,20 +260,49 @@ async fn salt_of(contacts: &[SocketAddr]) -> Result<[u8; key::SALT_BYTES], Failu
 }
 
 /// Remembers that a room has a key.
-pub fn remember(key: &RoomKey, path: &Path, room: RoomId) {
+fn remember(key: &RoomKey, path: &Path, room: RoomId) {
     if let Err(error) = store::remember_key(path, room, &KeyMark::of(key)) {
         complain(format_args!("dist-chat: {} does not remember that the room has a key: {error}", path.display()));
     }
 }
 
 /// Keeps a key that has let us in.
-pub fn keep(key: &RoomKey, path: &Path) {
+fn keep_in(key: &RoomKey, path: &Path) {
     match file::replace(path, &key.kept()) {
         Ok(()) => complain(format_args!(
             "dist-chat: the room's key is now in {}: whoever reads that file can join",
             path.display()
         )),
         Err(error) => complain(format_args!("dist-chat: the room's key is not kept: {}: {error}", path.display())),
+    }
+}
+
+/// A key that has let us in is the room's: only then it is kept, and remembered that the room has it.
+pub async fn keep_right(
+    mut entered: watch::Receiver<InRoom>,
+    key: RoomKey,
+    file: Option<PathBuf>,
+    keep: Option<PathBuf>,
+) {
+    let room = match entered.wait_for(Option::is_some).await.as_deref() {
+        Ok(Some((_, room))) => *room,
+        Ok(None) | Err(_) => return,
+    };
+    let kept = tokio::task::spawn_blocking(move || {
+        if let Some(file) = file {
+            remember(&key, &file, room);
+        }
+        if let Some(keep) = keep {
+            keep_in(&key, &keep);
+        }
+    });
+    let _ = kept.await;
+}
+
+/// Whether a room is open is known by who is in it.
+pub async fn tell_inside(mut entered: watch::Receiver<InRoom>, screen: Screen, remark: String) {
+    if entered.wait_for(Option::is_some).await.is_ok() {
+        screen.event(&remark);
     }
 }
 

@@ -10,7 +10,6 @@ mod verdict;
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -189,9 +188,9 @@ async fn be_member(chat: &Chat) -> Result<(), Failure> {
         screen: screen.clone(),
     };
     let rekeyed = tokio::spawn(keys::keep_changed(changed));
-    let kept = key.as_ref().map(|key| tokio::spawn(keep_key(entered.clone(), key.clone(), file, keep)));
+    let kept = key.as_ref().map(|key| tokio::spawn(keys::keep_right(entered.clone(), key.clone(), file, keep)));
     if let Some(remark) = is_open.filter(|_| joins) {
-        tokio::spawn(tell_inside(entered.clone(), screen.clone(), remark));
+        tokio::spawn(keys::tell_inside(entered.clone(), screen.clone(), remark));
     }
     let Mended { mut ahead, missing } = mended;
     let herald = Herald {
@@ -326,30 +325,6 @@ async fn mark_log(marks: Marks, mut log: LogWriter, node: mpsc::Sender<Command>)
         if node.send(Command::Logged(LogMark { tail, bytes })).await.is_err() {
             return;
         }
-    }
-}
-
-/// A key that has let us in is the room's: only then it is kept, and remembered that the room has it.
-async fn keep_key(mut entered: watch::Receiver<InRoom>, key: RoomKey, file: Option<PathBuf>, keep: Option<PathBuf>) {
-    let room = match entered.wait_for(Option::is_some).await.as_deref() {
-        Ok(Some((_, room))) => *room,
-        Ok(None) | Err(_) => return,
-    };
-    let kept = tokio::task::spawn_blocking(move || {
-        if let Some(file) = file {
-            keys::remember(&key, &file, room);
-        }
-        if let Some(keep) = keep {
-            keys::keep(&key, &keep);
-        }
-    });
-    let _ = kept.await;
-}
-
-/// Whether a room is open is known by who is in it.
-async fn tell_inside(mut entered: watch::Receiver<InRoom>, screen: Screen, remark: String) {
-    if entered.wait_for(Option::is_some).await.is_ok() {
-        screen.event(&remark);
     }
 }
 

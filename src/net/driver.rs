@@ -10,18 +10,18 @@ use tokio::time::Instant;
 
 use super::dial::Failed;
 use super::inbox::Arrival;
-use super::keyring::Keyring;
-use super::limits::{KEYS_OFFERED_MAX, REKEY_GRACE, TURN_COMMANDS_MAX, TURN_FRAMES_MAX};
+use super::limits::{TURN_COMMANDS_MAX, TURN_FRAMES_MAX};
 use super::links::{Links, overflowed};
 use super::notices::Notices;
+use super::rekeying::RoomKeys;
 use super::task::Task;
 use super::witness::Entered;
 use super::{Command, Meter};
-use crate::key::{self, Given, RoomKey};
+use crate::key::RoomKey;
 use crate::ring::limits::BATCH_BYTES_MAX;
 use crate::ring::{
-    ConnId, Digest, Event, Found, Frame, Input, Node, Now, Output, Record, Refusal, Secret, Stop, SyncId, Text, Time,
-    WallMs, Wanted,
+    ConnId, Event, Found, Frame, Input, Node, Now, Output, Record, Refusal, Secret, Stop, SyncId, Text, Time, WallMs,
+    Wanted,
 };
 use crate::store::Store;
 
@@ -55,26 +55,6 @@ pub(super) struct Driver<S> {
     pub(super) keys: RoomKeys,
     /// The room, for those who check what was said in it.
     pub(super) entered: Entered,
-}
-
-/// The room's keys, as they change.
-#[derive(Debug)]
-pub(super) struct RoomKeys {
-    pub(super) ring: Keyring,
-    /// Those that were drawn here or came from members, the newest last, until the log says that one holds.
-    pub(super) offered: VecDeque<(Digest, RoomKey)>,
-    /// Whoever keeps it hears of a new one here.
-    pub(super) changed: mpsc::Sender<RoomKey>,
-}
-
-impl RoomKeys {
-    fn offer(&mut self, digest: Digest, key: RoomKey) {
-        self.offered.retain(|(known, _)| *known != digest);
-        if self.offered.len() >= KEYS_OFFERED_MAX {
-            self.offered.pop_front();
-        }
-        self.offered.push_back((digest, key));
-    }
 }
 
 /// Where commands come from.
@@ -260,7 +240,7 @@ where
             Command::Rekey(text, taken) => {
                 let (before, key) = (self.node.said(), RoomKey::fresh()?);
                 let digest = key.digest();
-                self.keys.offer(digest, key);
+                self.keys.offer(key);
                 self.step(Input::Rekey(digest, text))?;
                 let _ = taken.send(self.node.said() > before);
                 Ok(())
@@ -370,10 +350,10 @@ where
             for output in outputs {
                 self.obey(output)?;
             }
-            if !self.keys.offered.is_empty()
-                && let Some(wanted) = self.node.key_wanted()
+            if let Some(wanted) = self.node.key_wanted()
+                && self.keys.take(wanted)
             {
-                self.take_offered(wanted);
+                self.soon.push_back(Input::KeyHeld(wanted));
             }
             next = if self.stop.is_none() { self.soon.pop_front() } else { None };
         }
@@ -409,16 +389,9 @@ where
             Output::Send(conns, frame) => {
                 self.send(&conns, &frame);
             }
-            Output::GiveKey(conn) => self.give_key(conn),
-            Output::OfferKey(conns) => {
-                if let Some((_, key)) = self.keys.offered.back() {
-                    self.send_key(&conns, &key.clone());
-                }
-            }
-            Output::TakeKey(secret) => match key::read(secret.reveal()) {
-                Ok(Given::Key(key)) => self.keys.offer(key.digest(), key),
-                Ok(Given::Passphrase(_)) | Err(_) => {}
-            },
+            Output::GiveKey(conn) => self.send_key(&[conn], self.keys.present()),
+            Output::OfferKey(conns) => self.send_key(&conns, self.keys.newest()),
+            Output::TakeKey(secret) => self.keys.offer_sent(&secret),
             Output::Close(conn) => {
                 // What is queued there may leave at once.
                 wrote(self.store.commit())?;
@@ -435,35 +408,9 @@ where
         Ok(())
     }
 
-    /// From now on this is the room's key. Who is a member and has not got it yet is let in with the one before, for a
-    /// while.
-    fn change_key(&mut self, digest: Digest, key: RoomKey) {
-        if self.keys.ring.keys().current.is_none() {
-            return;
-        }
-        self.keys.ring.replace(key.clone(), std::time::Instant::now() + REKEY_GRACE);
-        // Who keeps it takes one at a time; a newer one follows soon enough where several come at once.
-        let _ = self.keys.changed.try_send(key);
-        self.soon.push_back(Input::KeyHeld(digest));
-    }
-
-    fn give_key(&mut self, conn: ConnId) {
-        if let Some(key) = self.keys.ring.keys().current {
-            self.send_key(&[conn], &key);
-        }
-    }
-
-    fn send_key(&mut self, conns: &[ConnId], key: &RoomKey) {
-        if let Some(secret) = Secret::new(&key.kept()) {
-            self.send(conns, &Frame::Key(secret));
-        }
-    }
-
-    /// The log says that the key with this hash holds: it may be here.
-    fn take_offered(&mut self, wanted: Digest) {
-        let Some(at) = self.keys.offered.iter().position(|(digest, _)| *digest == wanted) else { return };
-        if let Some((digest, key)) = self.keys.offered.remove(at) {
-            self.change_key(digest, key);
+    fn send_key(&mut self, conns: &[ConnId], key: Option<Secret>) {
+        if let Some(key) = key {
+            self.send(conns, &Frame::Key(key));
         }
     }
 

@@ -30,6 +30,7 @@ mod meter;
 pub mod noise;
 mod notices;
 mod preamble;
+mod rekeying;
 mod strangers;
 mod task;
 #[cfg(test)]
@@ -48,12 +49,13 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use accept::Door;
-use driver::{Clock, Commands, Driver, RoomKeys};
+use driver::{Clock, Commands, Driver};
 use inbox::Inbox;
 use limits::{COMMANDS_MAX, KEYS_CHANGED_MAX, NOTICE_BATCHES_MAX};
 use links::Links;
 use noise::Own;
 use notices::Notices;
+use rekeying::RoomKeys;
 use task::Task;
 
 use crate::key::RoomKey;
@@ -189,7 +191,7 @@ where
         meter: Arc::clone(&meter),
         persisted: mpsc::channel(1),
         entered,
-        keys: RoomKeys { ring: keyring.clone(), offered: VecDeque::new(), changed },
+        keys: RoomKeys::new(keyring.clone(), changed),
         tend: tokio::time::Instant::now(),
     };
     let door = Task::spawn(door.run());

@@ -4,18 +4,14 @@
 //! [`NUMBER_MAX`](super::limits::NUMBER_MAX); both are checked here, so that nobody behind this door sees a longer or a
 //! larger one.
 
-use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::entry::{Entry, Line};
 use super::id::{Epoch, Index, Lamport, LineId, Name, RoomId, SessionId, StreamId, Tail, Text, Uid, number};
-use super::limits::{
-    BATCH_ENTRIES_MAX, BOOK_NODES_MAX, FRAME_BYTES_MAX, OFFER_LINES_MAX, PROTOCOL_VERSION, SHAPE_EPOCHS_MAX,
-};
-use super::proof::{AuthorId, Digest, Secret, Signature};
-use super::seal::{Forged, Torn, each_run, message};
+use super::limits::PROTOCOL_VERSION;
+use super::proof::{AuthorId, Digest, Secret};
 
 /// What one node says to another.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -246,7 +242,7 @@ pub struct Join {
     pub name: Name,
     /// Another name will do.
     pub rename: bool,
-    /// My log's epochs, newest first: at most [`SHAPE_EPOCHS_MAX`].
+    /// My log's epochs, newest first: at most [`SHAPE_EPOCHS_MAX`](super::limits::SHAPE_EPOCHS_MAX).
     pub shape: Vec<EpochSpan>,
     /// The shape goes back to the log's start.
     pub whole: bool,
@@ -281,7 +277,7 @@ pub struct Accept {
     /// The number of the last line of your session that the leader holds.
     #[serde(deserialize_with = "number")]
     pub yours: u64,
-    /// Who is here, and who was here and is lost: at most [`BOOK_NODES_MAX`].
+    /// Who is here, and who was here and is lost: at most [`BOOK_NODES_MAX`](super::limits::BOOK_NODES_MAX).
     pub members: Vec<Uid>,
     /// How many lines the leader's log holds.
     #[serde(deserialize_with = "number")]
@@ -293,7 +289,7 @@ pub struct Accept {
 /// Entries of one epoch in a row.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Batch {
-    /// At most [`BATCH_ENTRIES_MAX`], of one epoch and with rising indexes (in a backlog: with gaps).
+    /// At most [`BATCH_ENTRIES_MAX`](super::limits::BATCH_ENTRIES_MAX), of one epoch and with rising indexes (in a backlog: with gaps).
     pub entries: Vec<Arc<Entry>>,
 }
 
@@ -332,7 +328,7 @@ pub struct Ack {
 pub struct Offer {
     /// In this stream.
     pub stream: StreamId,
-    /// At most [`OFFER_LINES_MAX`], in order.
+    /// At most [`OFFER_LINES_MAX`](super::limits::OFFER_LINES_MAX), in order.
     pub lines: Vec<LineId>,
 }
 
@@ -350,7 +346,7 @@ pub struct Want {
 pub struct Submit {
     /// In this stream.
     pub stream: StreamId,
-    /// At most [`BATCH_ENTRIES_MAX`], in order.
+    /// At most [`BATCH_ENTRIES_MAX`](super::limits::BATCH_ENTRIES_MAX), in order.
     pub lines: Vec<Arc<Line>>,
 }
 
@@ -381,7 +377,7 @@ pub struct Token {
     pub holder: Uid,
     /// Links passed.
     pub hops: u32,
-    /// The election ring: who was passed and who is known to be there. At most [`BOOK_NODES_MAX`].
+    /// The election ring: who was passed and who is known to be there. At most [`BOOK_NODES_MAX`](super::limits::BOOK_NODES_MAX).
     pub ring: Vec<Uid>,
 }
 
@@ -390,7 +386,7 @@ pub struct Token {
 pub struct Elected {
     /// The new reign.
     pub epoch: Epoch,
-    /// The winner's election ring. At most [`BOOK_NODES_MAX`].
+    /// The winner's election ring. At most [`BOOK_NODES_MAX`](super::limits::BOOK_NODES_MAX).
     pub ring: Vec<Uid>,
     /// Links that it may still pass from next to next; `None`: it came straight from the winner.
     pub hops: Option<u32>,
@@ -429,151 +425,7 @@ pub struct Relay {
     pub frame: Option<Box<Frame>>,
 }
 
-/// Why bytes are no frame. Nothing of them was taken.
-#[derive(Debug)]
-pub enum DecodeError {
-    /// More than [`FRAME_BYTES_MAX`] bytes.
-    TooLong(usize),
-    /// Not the JSON of a frame.
-    Json(serde_json::Error),
-    /// A list is longer than its limit.
-    List(&'static str),
-    /// A relay within a relay.
-    Nested,
-    /// Lines that are no whole runs: nobody could say who said them.
-    Torn,
-}
-
-impl From<Torn> for DecodeError {
-    fn from(Torn: Torn) -> Self {
-        Self::Torn
-    }
-}
-
-impl fmt::Display for DecodeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::TooLong(bytes) => write!(f, "a frame of {bytes} bytes; at most {FRAME_BYTES_MAX} are allowed"),
-            Self::Json(error) => write!(f, "not a frame: {error}"),
-            Self::List(what) => write!(f, "too many {what} in a frame"),
-            Self::Nested => write!(f, "a relayed frame within a relayed frame"),
-            Self::Torn => write!(f, "lines without their author's signature"),
-        }
-    }
-}
-
-impl std::error::Error for DecodeError {}
-
 impl Frame {
-    /// The frame as one line of JSON, line feed included, at the end of `into`.
-    pub fn encode(&self, into: &mut Vec<u8>) {
-        let start = into.len();
-        // A frame holds no map with foreign keys and no float: nothing in it can fail to be written to memory.
-        if serde_json::to_writer(&mut *into, self).is_err() {
-            into.truncate(start);
-        }
-        into.push(b'\n');
-    }
-
-    /// Reads one line of JSON, with or without its line feed.
-    ///
-    /// # Errors
-    /// [`DecodeError`] says what is wrong with it.
-    pub fn decode(line: &[u8]) -> Result<Self, DecodeError> {
-        if line.len() > FRAME_BYTES_MAX {
-            return Err(DecodeError::TooLong(line.len()));
-        }
-        let frame: Self = serde_json::from_slice(line).map_err(DecodeError::Json)?;
-        frame.check()?;
-        Ok(frame)
-    }
-
-    /// The lines that the frame carries, in order.
-    pub fn lines(&self) -> impl Iterator<Item = &Line> {
-        let (entries, lines) = self.said();
-        entries.iter().filter_map(|entry| entry.line()).chain(lines.iter().map(|line| &**line))
-    }
-
-    fn said(&self) -> (&[Arc<Entry>], &[Arc<Line>]) {
-        match self {
-            Self::Entries(Entries { batch, .. }) | Self::Backlog(Backlog { batch, .. }) | Self::Pulled(batch) => {
-                (&batch.entries, &[])
-            }
-            Self::Submit(submit) => (&[], &submit.lines),
-            Self::Relay(relay) => relay.frame.as_deref().map_or((&[], &[]), Self::said),
-            _ => (&[], &[]),
-        }
-    }
-
-    /// Whether all lines that the frame carries are whole runs whose authors have signed them, in this room.
-    ///
-    /// # Errors
-    /// In whose name something stands here that it has not said.
-    pub fn verify(&self, room: RoomId, signed: impl Fn(AuthorId, &[u8], &Signature) -> bool) -> Result<(), Forged> {
-        each_run(self.lines(), |run, seal| match run.first() {
-            Some(first) if !signed(first.id.author, &message(room, run), &seal.by) => {
-                Err(Forged { author: first.id.author, name: Some(first.name.clone()) })
-            }
-            Some(_) | None => Ok(()),
-        })
-    }
-
-    /// Refuses lists that are too long, torn runs, and relays within relays.
-    fn check(&self) -> Result<(), DecodeError> {
-        self.check_lists()?;
-        each_run(self.lines(), |_, _| Ok(()))
-    }
-
-    fn check_lists(&self) -> Result<(), DecodeError> {
-        let within = |len: usize, max: usize, what| if len <= max { Ok(()) } else { Err(DecodeError::List(what)) };
-        match self {
-            Self::Join(join) => within(join.shape.len(), SHAPE_EPOCHS_MAX, "epochs"),
-            Self::Fetch(shape) => within(shape.len(), SHAPE_EPOCHS_MAX, "epochs"),
-            Self::Accept(accept) => within(accept.members.len(), BOOK_NODES_MAX, "members"),
-            Self::Entries(entries) => within(entries.batch.entries.len(), BATCH_ENTRIES_MAX, "entries"),
-            Self::Backlog(Backlog { batch, .. }) | Self::Pulled(batch) => {
-                within(batch.entries.len(), BATCH_ENTRIES_MAX, "entries")
-            }
-            Self::Offer(offer) => within(offer.lines.len(), OFFER_LINES_MAX, "lines"),
-            Self::Want(want) => within(want.places.len(), OFFER_LINES_MAX, "lines"),
-            Self::Submit(submit) => within(submit.lines.len(), BATCH_ENTRIES_MAX, "lines"),
-            Self::Token(token) => within(token.ring.len(), BOOK_NODES_MAX, "nodes"),
-            Self::Elected(elected) => within(elected.ring.len(), BOOK_NODES_MAX, "nodes"),
-            Self::Relay(relay) => match relay.frame.as_deref() {
-                Some(Self::Relay(_)) => Err(DecodeError::Nested),
-                Some(frame) => frame.check_lists(),
-                None => Ok(()),
-            },
-            Self::Hello(_)
-            | Self::Refuse(_)
-            | Self::Ping(_)
-            | Self::Pong(_)
-            | Self::Adjacent(_)
-            | Self::NextIs(_)
-            | Self::Ask
-            | Self::Answer(_)
-            | Self::MoreShape
-            | Self::Redirect(_)
-            | Self::Wait
-            | Self::NoLeader
-            | Self::Ack(_)
-            | Self::Floor(_)
-            | Self::Slow(_)
-            | Self::KeyWanted(_)
-            | Self::Key(_)
-            | Self::Leave(_)
-            | Self::TokenAck { .. }
-            | Self::Swallowed { .. }
-            | Self::Common(_)
-            | Self::Pull(_)
-            | Self::Meet(_)
-            | Self::Yielded(_)
-            | Self::Yield(_)
-            | Self::Hint(_)
-            | Self::Handover(_) => Ok(()),
-        }
-    }
-
     /// A ring message as Chang-Roberts counts them: a token, or the announcement on its way from next to next.
     pub fn is_ring_message(&self) -> bool {
         matches!(self, Self::Token(_) | Self::Elected(Elected { hops: Some(_), .. }))

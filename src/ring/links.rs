@@ -141,16 +141,10 @@ impl Links {
         self.conns.get(&conn).is_some_and(|conn| matches!(conn.state, State::Up(_)))
     }
 
-    /// All connections to authors that are none of these.
-    pub fn strangers(&self, known: impl Fn(AuthorId) -> bool) -> Vec<ConnId> {
-        let strange = |conn: &Conn| conn.peer.as_ref().is_some_and(|peer| !known(peer.author));
-        self.conns.iter().filter(|(_, conn)| strange(conn)).map(|(&id, _)| id).collect()
-    }
-
-    /// All connections to this author.
-    pub fn of_author(&self, author: AuthorId) -> Vec<ConnId> {
-        let of = |conn: &Conn| conn.peer.as_ref().is_some_and(|peer| peer.author == author);
-        self.conns.iter().filter(|(_, conn)| of(conn)).map(|(&id, _)| id).collect()
+    /// All connections to such authors.
+    pub fn to_authors(&self, such: impl Fn(AuthorId) -> bool) -> Vec<ConnId> {
+        let to = |conn: &Conn| conn.peer.as_ref().is_some_and(|peer| such(peer.author));
+        self.conns.iter().filter(|(_, conn)| to(conn)).map(|(&id, _)| id).collect()
     }
 
     /// Whether the connection exists.

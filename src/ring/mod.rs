@@ -26,9 +26,11 @@
 
 mod book;
 mod budget;
+mod codec;
 mod detector;
 mod election;
 mod entry;
+mod event;
 mod frame;
 pub mod hex;
 mod id;
@@ -47,10 +49,12 @@ mod wire;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+pub use codec::DecodeError;
 pub use entry::{Act, Body, Entry, Line, Member, Note, Subject};
+pub use event::{Event, Order, Unable, Verb};
 pub use frame::{
-    Accept, Ack, Answer, Backlog, Batch, DecodeError, Elected, Entries, EpochSpan, Frame, Hello, Join, Meet, Offer,
-    Refusal, Relay, Slow, Standing, Submit, Token, Verdict, Want, Weight,
+    Accept, Ack, Answer, Backlog, Batch, Elected, Entries, EpochSpan, Frame, Hello, Join, Meet, Offer, Refusal, Relay,
+    Slow, Standing, Submit, Token, Verdict, Want, Weight,
 };
 pub use id::{
     ConnId, Epoch, Index, Lamport, LineId, Name, NameError, Nonce, Now, ReadId, RoomId, SessionId, SessionKey, Span,
@@ -182,41 +186,6 @@ pub enum Input {
     Leave,
 }
 
-/// What somebody wants done to another.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Order {
-    /// What.
-    pub verb: Verb,
-    /// To whom: a name, or an author's id or enough of its first digits.
-    pub whom: String,
-    /// The line that says so.
-    pub text: Text,
-}
-
-/// What can be done to somebody.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verb {
-    /// Out of the room.
-    Kick,
-    /// Out for good.
-    Ban,
-    /// In again.
-    Unban,
-}
-
-/// Why something cannot be done.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Unable {
-    /// Only some may do that.
-    NotModerator,
-    /// There is no leader at the moment.
-    NotNow,
-    /// The room is open: it has no key that could be changed.
-    NoKey,
-    /// Nobody is known by this name or id, or several are.
-    Nobody(String),
-}
-
 /// What a read found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Found {
@@ -317,146 +286,6 @@ pub enum Wanted {
         /// The last place already read.
         after: Option<PendingPlace>,
     },
-}
-
-/// What people want to know.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Event {
-    /// A line to be shown and logged, once.
-    Line(Arc<Entry>),
-    /// A line to be logged, but not to be shown: it was already, or is one of many that were missed.
-    Logged(Arc<Entry>),
-    /// The newest lines of a room, ahead of all others, to be shown.
-    Backlog {
-        /// The lines.
-        entries: Vec<Arc<Entry>>,
-        /// To be logged too: I am new, and my log begins with them. Else each of them follows at its place.
-        logged: bool,
-    },
-    /// I was here before, and what I missed follows until [`Event::CaughtUp`]. `lines`: so many were missed, of which
-    /// the newest follow; `None`: all of them follow.
-    CatchUp {
-        /// How many lines.
-        lines: Option<u64>,
-    },
-    /// What comes from here on is new.
-    CaughtUp,
-    /// I am in the room, under this name.
-    Entered {
-        /// My name: not always the one that I asked for.
-        name: Name,
-        /// The room.
-        room: RoomId,
-    },
-    /// Somebody came.
-    Joined(Member),
-    /// Somebody went.
-    Left {
-        /// Who.
-        member: Member,
-        /// Without good-bye.
-        lost: bool,
-    },
-    /// I obey another epoch.
-    Leader(Epoch),
-    /// I have lost the leader.
-    LeaderLost(Uid),
-    /// I ask whom others follow.
-    Asking {
-        /// How many I ask.
-        nodes: usize,
-    },
-    /// I start a round of the election.
-    ElectionStarted {
-        /// Which.
-        round: u64,
-    },
-    /// I pass a candidate on.
-    TokenPassed {
-        /// In this round.
-        round: u64,
-        /// This candidate.
-        candidate: Uid,
-        /// To this node.
-        to: Uid,
-    },
-    /// My neighbour has changed; `repaired`: because the one before does not answer.
-    Next {
-        /// Who it is now; `None`: nobody but me.
-        next: Option<Uid>,
-        /// It took the place of one that does not answer.
-        repaired: bool,
-    },
-    /// I have found another part of the room, led by another.
-    OtherLeader(Epoch),
-    /// I follow through another member, since I cannot reach the leader.
-    Relayed {
-        /// Who carries my frames.
-        through: Uid,
-        /// To this leader.
-        leader: Uid,
-    },
-    /// At the address of a member there is another room now.
-    OtherRoom(Uid),
-    /// My log was cut: this many lines go back into the queue.
-    Rebased {
-        /// Lines.
-        lines: u64,
-        /// The last entry that stands.
-        keep: Index,
-    },
-    /// Everything that I wrote up to this number of my session stands in my log and at another member
-    /// (alone: in my log), and is on my medium: no loss of power takes it.
-    Sent {
-        /// The number of the last line.
-        n: u64,
-        /// Nobody but me holds it.
-        alone: bool,
-    },
-    /// A connection was cut because its peer broke the protocol.
-    Misbehaved {
-        /// Which.
-        conn: ConnId,
-        /// What was wrong.
-        why: &'static str,
-    },
-    /// Somebody has handed on lines that nobody has said. They are refused, and so is it from now on.
-    Forged {
-        /// Who has.
-        by: Member,
-        /// In whose name; `None`: in nobody's who could be named.
-        of: Option<Name>,
-    },
-    /// I say more than the leader takes from one author: what is left goes out as it can, and none of it is lost. Told
-    /// once in a while.
-    Slowed,
-    /// Somebody was put out by a member's line.
-    Out {
-        /// Who.
-        member: Member,
-        /// By whom.
-        by: Name,
-        /// For good.
-        banned: bool,
-    },
-    /// A line was to do something that its author may not do: nothing has happened.
-    NotAllowed {
-        /// Whose line.
-        by: Name,
-    },
-    /// The room has another key.
-    Rekeyed {
-        /// Who has changed it.
-        by: Name,
-        /// Its hash.
-        key: Digest,
-    },
-    /// What was wanted cannot be done, and nothing was said.
-    Unable(Unable),
-    /// A line was submitted although the outbox had no room, or after the good-bye.
-    NotTaken(Text),
-    /// A contact answers, but cannot let me in yet.
-    StillElecting,
 }
 
 /// Why a node is done.

@@ -50,7 +50,7 @@ impl Node {
             self.save(Record::Forget(uid));
         }
         self.refuse(conn, Refusal::Forger, "hands on what nobody has said");
-        for other in self.links.of_author(author).into_iter().filter(|_| proven) {
+        for other in self.links.to_authors(|at| at == author).into_iter().filter(|_| proven) {
             self.close(other);
         }
         let leads = matches!(&self.phase, Phase::Leading(leading) if leading.retiring.is_none());
@@ -80,6 +80,6 @@ impl Node {
         // Whoever comes to a member's address takes its place, but not as long as that one is heard there.
         let owner = summary.view.get(hello.uid).filter(|member| member.author != hello.author)?;
         let heard = |&conn: &ConnId| self.links.uid(conn) == Some(hello.uid) && self.links.fresh(conn, self.now.mono);
-        self.links.of_author(owner.author).iter().any(heard).then_some(Refusal::Protocol)
+        self.links.to_authors(|author| author == owner.author).iter().any(heard).then_some(Refusal::Protocol)
     }
 }

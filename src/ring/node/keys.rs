@@ -36,7 +36,7 @@ impl Node {
             self.members().into_iter().for_each(|conn| self.out.push(Output::GiveKey(conn)));
         }
         // Who is no member, and was not given the new key, has no link from before it.
-        for conn in self.links.strangers(|author| self.is_member(author)) {
+        for conn in self.links.to_authors(|author| !self.is_member(author)) {
             self.close(conn);
         }
     }

@@ -151,7 +151,7 @@ impl Node {
         }
         // Its leader says why. What else leads there is closed too: whoever is put out comes in by a door, or not at all.
         let says = banned || matches!(self.phase, Phase::Leading(_));
-        for conn in self.links.of_author(subject.author) {
+        for conn in self.links.to_authors(|author| author == subject.author) {
             if says {
                 self.send(conn, Frame::Refuse(refusal.clone()));
             }

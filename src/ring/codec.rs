@@ -1,0 +1,191 @@
+//! How a frame becomes bytes and comes back, and what is looked at before anybody sees it: its lists, and who said it.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::entry::{Entry, Line};
+use super::frame::{Backlog, Entries, Frame};
+use super::id::RoomId;
+use super::limits::{BATCH_ENTRIES_MAX, BOOK_NODES_MAX, FRAME_BYTES_MAX, OFFER_LINES_MAX, SHAPE_EPOCHS_MAX};
+use super::proof::{AuthorId, Signature};
+use super::seal::{Forged, Torn, each_run, message};
+
+/// Why bytes are no frame. Nothing of them was taken.
+#[derive(Debug)]
+pub enum DecodeError {
+    /// More than [`FRAME_BYTES_MAX`] bytes.
+    TooLong(usize),
+    /// Not the JSON of a frame.
+    Json(serde_json::Error),
+    /// A list is longer than its limit.
+    List(&'static str),
+    /// A relay within a relay.
+    Nested,
+    /// Lines that are no whole runs: nobody could say who said them.
+    Torn,
+}
+
+impl From<Torn> for DecodeError {
+    fn from(Torn: Torn) -> Self {
+        Self::Torn
+    }
+}
+
+impl fmt::Display for DecodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooLong(bytes) => write!(f, "a frame of {bytes} bytes; at most {FRAME_BYTES_MAX} are allowed"),
+            Self::Json(error) => write!(f, "not a frame: {error}"),
+            Self::List(what) => write!(f, "too many {what} in a frame"),
+            Self::Nested => write!(f, "a relayed frame within a relayed frame"),
+            Self::Torn => write!(f, "lines without their author's signature"),
+        }
+    }
+}
+
+impl std::error::Error for DecodeError {}
+
+impl Frame {
+    /// The frame as one line of JSON, line feed included, at the end of `into`.
+    pub fn encode(&self, into: &mut Vec<u8>) {
+        let start = into.len();
+        // A frame holds no map with foreign keys and no float: nothing in it can fail to be written to memory.
+        if serde_json::to_writer(&mut *into, self).is_err() {
+            into.truncate(start);
+        }
+        into.push(b'\n');
+    }
+
+    /// Reads one line of JSON, with or without its line feed.
+    ///
+    /// # Errors
+    /// [`DecodeError`] says what is wrong with it.
+    pub fn decode(line: &[u8]) -> Result<Self, DecodeError> {
+        if line.len() > FRAME_BYTES_MAX {
+            return Err(DecodeError::TooLong(line.len()));
+        }
+        let frame: Self = serde_json::from_slice(line).map_err(DecodeError::Json)?;
+        frame.check()?;
+        Ok(frame)
+    }
+
+    /// The lines that the frame carries, in order.
+    pub fn lines(&self) -> impl Iterator<Item = &Line> {
+        let (entries, lines) = self.said();
+        entries.iter().filter_map(|entry| entry.line()).chain(lines.iter().map(|line| &**line))
+    }
+
+    /// Every kind of frame stands here: one that carries lines and is forgotten would carry them unchecked.
+    fn said(&self) -> (&[Arc<Entry>], &[Arc<Line>]) {
+        match self {
+            Self::Entries(Entries { batch, .. }) | Self::Backlog(Backlog { batch, .. }) | Self::Pulled(batch) => {
+                (&batch.entries, &[])
+            }
+            Self::Submit(submit) => (&[], &submit.lines),
+            Self::Relay(relay) => relay.frame.as_deref().map_or((&[], &[]), Self::said),
+            Self::Hello(_)
+            | Self::Refuse(_)
+            | Self::Ping(_)
+            | Self::Pong(_)
+            | Self::Adjacent(_)
+            | Self::NextIs(_)
+            | Self::Ask
+            | Self::Answer(_)
+            | Self::Join(_)
+            | Self::MoreShape
+            | Self::Accept(_)
+            | Self::Redirect(_)
+            | Self::Wait
+            | Self::NoLeader
+            | Self::Ack(_)
+            | Self::Floor(_)
+            | Self::Offer(_)
+            | Self::Want(_)
+            | Self::KeyWanted(_)
+            | Self::Key(_)
+            | Self::Slow(_)
+            | Self::Leave(_)
+            | Self::Token(_)
+            | Self::TokenAck { .. }
+            | Self::Swallowed { .. }
+            | Self::Elected(_)
+            | Self::Fetch(_)
+            | Self::Common(_)
+            | Self::Pull(_)
+            | Self::Meet(_)
+            | Self::Yielded(_)
+            | Self::Yield(_)
+            | Self::Hint(_)
+            | Self::Handover(_) => (&[], &[]),
+        }
+    }
+
+    /// Whether all lines that the frame carries are whole runs whose authors have signed them, in this room.
+    ///
+    /// # Errors
+    /// In whose name something stands here that it has not said.
+    pub fn verify(&self, room: RoomId, signed: impl Fn(AuthorId, &[u8], &Signature) -> bool) -> Result<(), Forged> {
+        each_run(self.lines(), |run, seal| match run.first() {
+            Some(first) if !signed(first.id.author, &message(room, run), &seal.by) => {
+                Err(Forged { author: first.id.author, name: Some(first.name.clone()) })
+            }
+            Some(_) | None => Ok(()),
+        })
+    }
+
+    /// Refuses lists that are too long, torn runs, and relays within relays.
+    fn check(&self) -> Result<(), DecodeError> {
+        self.check_lists()?;
+        each_run(self.lines(), |_, _| Ok(()))
+    }
+
+    fn check_lists(&self) -> Result<(), DecodeError> {
+        let within = |len: usize, max: usize, what| if len <= max { Ok(()) } else { Err(DecodeError::List(what)) };
+        match self {
+            Self::Join(join) => within(join.shape.len(), SHAPE_EPOCHS_MAX, "epochs"),
+            Self::Fetch(shape) => within(shape.len(), SHAPE_EPOCHS_MAX, "epochs"),
+            Self::Accept(accept) => within(accept.members.len(), BOOK_NODES_MAX, "members"),
+            Self::Entries(entries) => within(entries.batch.entries.len(), BATCH_ENTRIES_MAX, "entries"),
+            Self::Backlog(Backlog { batch, .. }) | Self::Pulled(batch) => {
+                within(batch.entries.len(), BATCH_ENTRIES_MAX, "entries")
+            }
+            Self::Offer(offer) => within(offer.lines.len(), OFFER_LINES_MAX, "lines"),
+            Self::Want(want) => within(want.places.len(), OFFER_LINES_MAX, "lines"),
+            Self::Submit(submit) => within(submit.lines.len(), BATCH_ENTRIES_MAX, "lines"),
+            Self::Token(token) => within(token.ring.len(), BOOK_NODES_MAX, "nodes"),
+            Self::Elected(elected) => within(elected.ring.len(), BOOK_NODES_MAX, "nodes"),
+            Self::Relay(relay) => match relay.frame.as_deref() {
+                Some(Self::Relay(_)) => Err(DecodeError::Nested),
+                Some(frame) => frame.check_lists(),
+                None => Ok(()),
+            },
+            Self::Hello(_)
+            | Self::Refuse(_)
+            | Self::Ping(_)
+            | Self::Pong(_)
+            | Self::Adjacent(_)
+            | Self::NextIs(_)
+            | Self::Ask
+            | Self::Answer(_)
+            | Self::MoreShape
+            | Self::Redirect(_)
+            | Self::Wait
+            | Self::NoLeader
+            | Self::Ack(_)
+            | Self::Floor(_)
+            | Self::Slow(_)
+            | Self::KeyWanted(_)
+            | Self::Key(_)
+            | Self::Leave(_)
+            | Self::TokenAck { .. }
+            | Self::Swallowed { .. }
+            | Self::Common(_)
+            | Self::Pull(_)
+            | Self::Meet(_)
+            | Self::Yielded(_)
+            | Self::Yield(_)
+            | Self::Hint(_)
+            | Self::Handover(_) => Ok(()),
+        }
+    }
+}
