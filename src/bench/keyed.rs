@@ -1,6 +1,6 @@
 //! What a room key costs: the same room with and without one, in one run.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -10,17 +10,14 @@ use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::baseline::text;
-use super::lab::{LOOPBACK, Lab, wait_until};
+use super::lab::{Lab, start_node, wait_until};
 use super::latency::Times;
 use super::scan::number;
 use super::table::{Aim, Table, rate, time};
 use super::{FULL_NODES, LATENCY_RATE, Plan, median, percentile};
-use crate::identity::Identity;
 use crate::key::{PSK_BYTES, RoomKey};
-use crate::net::{self, Command, Notice, Secrets};
-use crate::ring::limits::BACKLOG_LINES;
-use crate::ring::{Config, Event, Name, Rate, RoomId, Saved, SessionId, Start, Stop, Timing, Uid};
-use crate::store::MemoryStore;
+use crate::net::{Command, Notice};
+use crate::ring::{Event, RoomId, Start, Stop};
 
 /// With a key, and without.
 const BOTH: [Option<[u8; PSK_BYTES]>; 2] = [Some([7; PSK_BYTES]), None];
@@ -67,31 +64,13 @@ impl Room {
         times: Option<&Arc<Times>>,
         entered: &Arc<AtomicUsize>,
     ) -> anyhow::Result<SocketAddr> {
-        let listener = TcpListener::bind((LOOPBACK, 0)).context("cannot listen on the loopback interface")?;
-        let address = listener.local_addr()?;
-        let identity = Identity::fresh()?;
-        let config = Config {
-            uid: Uid(address),
-            name: Name::parse(&format!("node{k}"))?,
-            rename: false,
-            author: identity.author(),
-            signer: Arc::new(identity.clone()),
-            session: SessionId(getrandom::u64()?),
-            seed: getrandom::u64()?,
-            start: match contact {
-                Some(contact) => Start::Join(vec![contact]),
-                None => Start::Found(RoomId(getrandom::u64()?)),
-            },
-            saved: Saved::default(),
-            key: None,
-            rate: Rate::UNLIMITED,
-            moderators: Vec::new(),
-            backlog: BACKLOG_LINES,
-            timing: Timing::default(),
+        let start = match contact {
+            Some(contact) => Start::Join(vec![contact]),
+            None => Start::Found(RoomId(getrandom::u64()?)),
         };
-        let secrets = Secrets { identity, key: psk.map(|psk| RoomKey::new(psk, None)) };
+        let key = psk.map(|psk| RoomKey::new(psk, None));
+        let (address, running) = start_node(lab, &format!("node{k}"), start, key)?;
         let _within = lab.room.enter();
-        let running = net::start(config, MemoryStore::new(), vec![listener], secrets)?;
         let mut notices = running.notices;
         let (shown, times, entered) = (Arc::clone(&self.shown), times.cloned(), Arc::clone(entered));
         let hear = async move {

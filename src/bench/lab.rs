@@ -11,7 +11,8 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use super::baseline::text;
 use crate::identity::Identity;
-use crate::net::{self, Command, Secrets};
+use crate::key::RoomKey;
+use crate::net::{self, Command, Running, Secrets};
 use crate::ring::limits::BACKLOG_LINES;
 use crate::ring::{Config, Name, Rate, RoomId, Saved, SessionId, Start, Stop, Timing, Uid};
 use crate::store::MemoryStore;
@@ -76,33 +77,42 @@ pub struct Leader {
     tasks: JoinSet<()>,
 }
 
+/// Starts a node in this process, with a history in memory, that takes all that comes.
+///
+/// # Errors
+/// No socket is to be had.
+pub fn start_node(lab: &Lab, name: &str, start: Start, key: Option<RoomKey>) -> anyhow::Result<(SocketAddr, Running)> {
+    let listener = TcpListener::bind((LOOPBACK, 0)).context("cannot listen on the loopback interface")?;
+    let address = listener.local_addr()?;
+    let identity = Identity::fresh()?;
+    let config = Config {
+        uid: Uid(address),
+        name: Name::parse(name)?,
+        rename: false,
+        author: identity.author(),
+        signer: Arc::new(identity.clone()),
+        session: SessionId(getrandom::u64()?),
+        seed: getrandom::u64()?,
+        start,
+        saved: Saved::default(),
+        key: None,
+        rate: Rate::UNLIMITED,
+        moderators: Vec::new(),
+        backlog: BACKLOG_LINES,
+        timing: Timing::default(),
+    };
+    let _within = lab.room.enter();
+    let running = net::start(config, MemoryStore::new(), vec![listener], Secrets { identity, key })?;
+    Ok((address, running))
+}
+
 impl Leader {
     /// Founds a room.
     ///
     /// # Errors
     /// No socket is to be had.
     pub fn start(lab: &Lab) -> anyhow::Result<Self> {
-        let listener = TcpListener::bind((LOOPBACK, 0)).context("cannot listen on the loopback interface")?;
-        let address = listener.local_addr()?;
-        let identity = Identity::fresh()?;
-        let config = Config {
-            uid: Uid(address),
-            name: Name::parse("leader")?,
-            rename: false,
-            author: identity.author(),
-            signer: Arc::new(identity.clone()),
-            session: SessionId(getrandom::u64()?),
-            seed: getrandom::u64()?,
-            start: Start::Found(RoomId(getrandom::u64()?)),
-            saved: Saved::default(),
-            key: None,
-            rate: Rate::UNLIMITED,
-            moderators: Vec::new(),
-            backlog: BACKLOG_LINES,
-            timing: Timing::default(),
-        };
-        let _within = lab.room.enter();
-        let running = net::start(config, MemoryStore::new(), vec![listener], Secrets::open(identity))?;
+        let (address, running) = start_node(lab, "leader", Start::Found(RoomId(getrandom::u64()?)), None)?;
         let mut tasks = JoinSet::new();
         let mut notices = running.notices;
         // Nobody looks at what is shown, but the node waits while it is not taken.
