@@ -9,6 +9,7 @@
 //! Commands go in, notices come out; no frontend speaks to another.
 
 pub mod ahead;
+pub mod feed;
 pub mod format;
 pub mod herald;
 pub mod missing;
