@@ -17,4 +17,5 @@ pub mod pipe;
 pub mod screen;
 pub mod talk;
 pub mod terminal;
+pub mod tui;
 pub mod waiting;
