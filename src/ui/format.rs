@@ -257,6 +257,7 @@ mod tests {
             name: member().name,
             uid: uid(),
             text: Text::parse(text).unwrap(),
+            channel: None,
             act: None,
             seal: None,
         };

@@ -45,7 +45,7 @@ impl Talk {
         match Text::parse(line) {
             Ok(text) => {
                 self.lines.say();
-                self.commands.blocking_send(Command::Say(text)).is_ok()
+                self.commands.blocking_send(Command::Say(text.into(), None)).is_ok()
             }
             Err(TextError::Blank) => true,
             Err(TextError::Newline) => line.lines().all(|line| self.say(line)),
