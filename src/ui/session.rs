@@ -185,7 +185,7 @@ impl Session {
             match Text::parse(first.strip_suffix('\r').unwrap_or(first)) {
                 Ok(text) => {
                     self.desk.lines.say();
-                    self.desk.tell(Command::Say(text)).await?;
+                    self.desk.tell(Command::Say(text.into(), None)).await?;
                 }
                 Err(TextError::Blank | TextError::Newline) => {}
                 Err(TextError::TooLong { bytes }) => {
