@@ -1,9 +1,9 @@
 //! What was said, and how it looks.
 
-use dist_chat::ui::feed::{Kind, Link, Private, Reactions, Told, What};
+use dist_chat::ui::feed::{Here, Kind, Link, Private, Reactions, Told, What};
 use dist_chat::ui::tui::keys::Key;
 
-use crate::harness::{Screen, channel, count, event, name, state};
+use crate::harness::{Screen, channel, count, event, name, state, uid};
 
 fn talk(screen: &mut Screen) {
     screen.say("bob", "hello, is anybody there?");
@@ -61,10 +61,14 @@ fn wide_combined_and_right_to_left_text() {
 #[test]
 fn scrolled_up_with_new_lines_below() {
     let mut screen = Screen::in_room(80, 24, 3, 1);
-    (1..=60).for_each(|n| drop(screen.say("bob", &format!("line {n}"))));
+    for n in 1..=60 {
+        screen.say("bob", &format!("line {n}"));
+    }
     screen.key(Key::PageUp);
     screen.key(Key::PageUp);
-    (61..=63).for_each(|n| drop(screen.say("bob", &format!("line {n}"))));
+    for n in 61..=63 {
+        screen.say("bob", &format!("line {n}"));
+    }
     screen.shows("scrolled");
     screen.key(Key::Home);
     assert!(screen.text().contains("line 1\n") || screen.text().contains("line 1 "));
@@ -78,7 +82,9 @@ fn scrolled_up_with_new_lines_below() {
 #[test]
 fn scrolling_goes_row_by_row_and_ends_where_it_should() {
     let mut screen = Screen::in_room(40, 10, 3, 1);
-    (1..=9).for_each(|n| drop(screen.say("bob", &format!("line {n} {}", "is long ".repeat(6)))));
+    for n in 1..=9 {
+        screen.say("bob", &format!("line {n} {}", "is long ".repeat(6)));
+    }
     let newest = screen.text();
     for _ in 0..20 {
         screen.key(Key::WheelUp);
@@ -215,6 +221,33 @@ fn channels_count_what_is_unread() {
     screen.key(Key::Ctrl('p'));
     screen.key(Key::Click(60, 8));
     assert_eq!(screen.typed()[..2], ["/join #lobby", "/join #a-channel-with-a-long-name"]);
+}
+
+#[test]
+fn who_is_spoken_to_in_another_channel_hears_it() {
+    let mut screen = Screen::in_room(80, 24, 3, 1);
+    for text in ["nothing for others", "ask Ann"] {
+        let mut line = screen.line("carl", text);
+        line.channel = "rust".to_owned();
+        screen.told(Told::Line(Box::new(line)));
+    }
+    let text = screen.text();
+    assert!(text.contains("#rust carl: ask Ann") && !text.contains("nothing for"), "{text}");
+}
+
+#[test]
+fn the_node_says_who_and_where_one_is_and_may_empty_the_screen() {
+    let mut screen = Screen::in_room(80, 24, 3, 1);
+    talk(&mut screen);
+    let here = Here { name: name("anna"), address: uid(0), channel: "rust".to_owned(), unread: 0 };
+    screen.told(Told::Here(here));
+    let text = screen.text();
+    assert!(text.contains("anna> ") && text.starts_with(" #rust"), "{text}");
+    screen.told(Told::Clear);
+    let lines = vec!["/help  what there is to type".to_owned()];
+    screen.told(Told::Listing { heading: "commands".to_owned(), lines });
+    let text = screen.text();
+    assert!(text.contains("\n  /help  what there is") && !text.contains("joined the ring"), "{text}");
 }
 
 #[test]

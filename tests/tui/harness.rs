@@ -129,10 +129,6 @@ impl Screen {
         }
     }
 
-    pub fn note(&mut self, text: &str) {
-        self.told(Told::Note { text: text.to_owned() });
-    }
-
     /// The screen as text: what a person sees, without blanks at the ends of lines.
     pub fn text(&mut self) -> String {
         self.wait(40);

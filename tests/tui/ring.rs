@@ -69,7 +69,7 @@ fn an_election() {
 #[test]
 fn the_room_is_looked_at_more_often_while_the_ring_is_shown() {
     let mut screen = Screen::in_room(80, 24, 3, 1);
-    let mut asked = |screen: &mut Screen| {
+    let asked = |screen: &mut Screen| {
         let mut count = 0;
         for _ in 0..120 {
             screen.wait(50);

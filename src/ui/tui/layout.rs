@@ -74,6 +74,9 @@ impl Areas {
             if panes.members { wanted(members).min(alone(ring || panes.channels, MEMBERS_ROWS_MAX)) } else { 0 };
         let channels =
             if panes.channels { wanted(channels).min(alone(ring || panes.members, CHANNELS_ROWS_MAX)) } else { 0 };
+        // Members give way to the ring, as far as that helps.
+        let others = channels + RING_ROWS_MIN;
+        let members = if ring { members.min(body.height.saturating_sub(others).max(5)) } else { members };
         let members = members.min(body.height);
         let channels = channels.min(body.height - members);
         let left = body.height - members - channels;

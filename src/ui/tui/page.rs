@@ -21,6 +21,8 @@ const INDENT: usize = 6;
 pub struct Look<'a> {
     /// The reader's name.
     pub own: Option<&'a str>,
+    /// The channel that is shown.
+    pub channel: &'a str,
     /// How things look.
     pub paint: Paint,
     /// Where the reader is.
@@ -69,6 +71,9 @@ fn line_rows(
         rows.push(Row::from(Span::styled(shortened(&begins, cells), paint.dim())));
     }
     let mut spans = vec![Span::styled(format!("{} ", clock(&line.time, look.zone)), paint.dim())];
+    if line.channel != look.channel {
+        spans.push(Span::styled(format!("#{} ", safe(&line.channel)), paint.title()));
+    }
     let event = |text: String| Span::styled(text, paint.dim());
     match line.kind {
         Kind::Say | Kind::Reply => {

@@ -3,7 +3,7 @@
 use std::io::{self, Write as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
 use ratatui::Terminal;
@@ -15,6 +15,9 @@ use ratatui::crossterm::terminal::{
     EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode, size,
 };
 use ratatui::crossterm::{cursor, execute};
+
+use rustix::process::{Signal, getpid, kill_process};
+use tokio::sync::mpsc;
 
 use super::keys::Key;
 use super::model::{Model, Settings};
@@ -102,7 +105,7 @@ pub const THREAD: &str = "tui";
 ///
 /// # Errors
 /// This terminal cannot do it.
-pub fn run(told: Receiver<Told>, asked: &SyncSender<Asked>, settings: Settings) -> io::Result<End> {
+pub fn run(told: mpsc::Receiver<Told>, asked: &mpsc::Sender<Asked>, settings: Settings) -> io::Result<End> {
     give_back_on_panic();
     let _taken = Taken::take()?;
     let terminal = Terminal::new(CrosstermBackend::new(io::stdout()))?;
@@ -116,9 +119,9 @@ pub fn run(told: Receiver<Told>, asked: &SyncSender<Asked>, settings: Settings) 
     end
 }
 
-fn listen(told: Receiver<Told>, happens: SyncSender<Happened>) -> io::Result<()> {
+fn listen(mut told: mpsc::Receiver<Told>, happens: SyncSender<Happened>) -> io::Result<()> {
     let listen = move || {
-        while let Ok(told) = told.recv() {
+        while let Some(told) = told.blocking_recv() {
             if happens.send(Happened::Told(told)).is_err() {
                 return;
             }
@@ -149,14 +152,21 @@ fn read_keys(happens: SyncSender<Happened>, wanted: Arc<AtomicBool>) -> io::Resu
 fn live(
     stage: &mut Stage<CrosstermBackend<io::Stdout>>,
     happened: &Receiver<Happened>,
-    asked: &SyncSender<Asked>,
+    asked: &mpsc::Sender<Asked>,
 ) -> io::Result<End> {
     let start = Instant::now();
     let mut mouse = false;
     loop {
         stage.ask(|want| match asked.try_send(want) {
-            Ok(()) | Err(TrySendError::Disconnected(_)) => None,
-            Err(TrySendError::Full(back)) => Some(back),
+            Ok(()) => None,
+            Err(mpsc::error::TrySendError::Full(back)) => Some(back),
+            Err(mpsc::error::TrySendError::Closed(asked)) => {
+                // The node leaves already. Without this screen ^C would have been a signal: now it is one.
+                if asked == Asked::Leave {
+                    let _ = kill_process(getpid(), Signal::INT);
+                }
+                None
+            }
         });
         stage.turn(start.elapsed())?;
         if mouse != stage.model().mouse() {

@@ -197,10 +197,6 @@ impl Model {
             return self.say_all(text.split('\n').map(str::to_owned).collect());
         };
         match line.split_once(char::is_whitespace).unwrap_or((line, "")) {
-            ("/clear", "") => {
-                self.messages.clear();
-                return Vec::new();
-            }
             ("/join", channel) => match channel.trim().trim_start_matches('#') {
                 "" => {}
                 channel => return self.join(&channel.to_lowercase()),

@@ -15,7 +15,7 @@ use super::input::Input;
 use super::layout::Areas;
 use super::page::{self, Look};
 use super::paint::Paint;
-use crate::ui::feed::{Asked, Event, Hello, Kind, Line, Reactions, State, Told};
+use crate::ui::feed::{Asked, Event, Hello, Here, Kind, Line, Reactions, State, Told};
 use messages::{Message, Messages, Shown, tally};
 use ring::Ring;
 use search::Search;
@@ -212,6 +212,15 @@ impl Model {
             Told::Event(event) => self.event(&event, now),
             Told::State(state) => self.stated(*state, now),
             Told::Note { text } => self.push(None, Shown::Note(text)),
+            Told::Listing { heading, lines } => {
+                self.push(None, Shown::Note(heading));
+                lines.into_iter().for_each(|line| self.push(None, Shown::Note(format!("  {line}"))));
+            }
+            Told::Here(here) => self.here(here),
+            Told::Clear => {
+                self.messages.clear();
+                self.follow();
+            }
             Told::Sent(sent) => {
                 if let Some(why) = sent.why.filter(|_| !sent.ordered) {
                     self.push(None, Shown::Note(format!("not sent: {why}")));
@@ -236,6 +245,19 @@ impl Model {
                 self.bye = Some(text.clone());
                 self.push(None, Shown::Event(text));
             }
+        }
+    }
+
+    /// The node's name may have changed, and so may the channel.
+    fn here(&mut self, here: Here) {
+        if let Some(hello) = &mut self.hello {
+            hello.name = here.name.clone();
+        }
+        if let Some(state) = &mut self.state {
+            state.name = here.name;
+        }
+        if here.channel != self.channel {
+            self.look_at(&here.channel);
         }
     }
 
@@ -275,7 +297,10 @@ impl Model {
             *self.unread.entry(line.channel.clone()).or_default() += 1;
         }
         let quote = line.to.filter(|_| line.kind == Kind::Reply).and_then(|ts| self.messages.quote(ts));
-        self.push(Some(line.channel.clone()), Shown::Line { line, quote });
+        let mentioned = self.own_name().is_some_and(|own| !page::mentions(&line.text, own).is_empty());
+        // Who is spoken to hears it, wherever that is.
+        let everywhere = elsewhere && mentioned && !line.own && !line.past;
+        self.push((!everywhere).then(|| line.channel.clone()), Shown::Line { line, quote });
     }
 
     fn spoke(&mut self, name: &str) {
@@ -391,7 +416,7 @@ impl Model {
             Mode::Search(search) => Some(search),
             Mode::Talk | Mode::Ask(_) | Mode::Help(_) => None,
         };
-        Look { own: self.own_name(), paint: self.paint(), zone: &self.settings.zone, search }
+        Look { own: self.own_name(), channel: &self.channel, paint: self.paint(), zone: &self.settings.zone, search }
     }
 
     /// Whether this message belongs to what is shown.
