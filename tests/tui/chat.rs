@@ -242,7 +242,7 @@ fn the_node_says_who_and_where_one_is_and_may_empty_the_screen() {
     let here = Here { name: name("anna"), address: uid(0), channel: "rust".to_owned(), unread: 0 };
     screen.told(Told::Here(here));
     let text = screen.text();
-    assert!(text.contains("anna> ") && text.starts_with(" #rust"), "{text}");
+    assert!(text.contains("anna>") && text.starts_with(" #rust"), "{text}");
     screen.told(Told::Clear);
     let lines = vec!["/help  what there is to type".to_owned()];
     screen.told(Told::Listing { heading: "commands".to_owned(), lines });

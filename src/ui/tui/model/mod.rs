@@ -254,6 +254,8 @@ impl Model {
             hello.name = here.name.clone();
         }
         if let Some(state) = &mut self.state {
+            let own = state.members.iter_mut().find(|member| member.address == here.address);
+            own.into_iter().for_each(|member| member.name = here.name.clone());
             state.name = here.name;
         }
         if here.channel != self.channel {
