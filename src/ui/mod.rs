@@ -28,4 +28,5 @@ pub mod session;
 pub mod shown;
 pub mod talk;
 pub mod terminal;
+pub mod view;
 pub mod waiting;
