@@ -41,6 +41,7 @@ use crate::ui::shown::Teller;
 use crate::ui::talk::Talk;
 use crate::ui::terminal::Restore;
 use crate::ui::tui;
+use crate::ui::view::Taste;
 use crate::ui::waiting;
 use face::{Face, Shows};
 use keys::{Changed, Keyed};
@@ -314,10 +315,10 @@ fn begin(
     verbose: bool,
     news: &mpsc::Sender<News>,
 ) -> anyhow::Result<(Shows, Option<std::thread::JoinHandle<()>>)> {
-    let open = || {
+    let open = |taste| {
         let news = news.clone();
         let leave = Box::new(move || drop(news.try_send(News::InputEnded)));
-        session::open(desk, Leaving::Node(leave)).context("no room for the first frontend")
+        session::open(desk, taste, Leaving::Node(leave)).context("no room for the first frontend")
     };
     Ok(match face {
         Face::Daemon => (Shows::Daemon, None),
@@ -326,14 +327,14 @@ fn begin(
             (Shows::Text(Talk { commands, leaving, lines }), None)
         }
         Face::Terminal => {
-            let front = open()?;
+            let front = open(Taste::Here)?;
             let shown = face::show(front.told, screen.clone(), verbose).context("no thread")?;
             let (asked, screen) = (front.asked, screen.clone());
             (Shows::Terminal { asked, screen, place: desk.place.clone(), uid: desk.uid }, Some(shown))
         }
-        Face::Full => (Shows::Full, Some(face::full(open()?).context("no thread")?)),
+        Face::Full => (Shows::Full, Some(face::full(open(Taste::All)?).context("no thread")?)),
         Face::Json => {
-            let (front, news) = (open()?, news.clone());
+            let (front, news) = (open(Taste::All)?, news.clone());
             let gone = move || drop(news.try_send(News::ScreenGone));
             let shown = face::write(front.told, gone).context("no thread")?;
             (Shows::Json { asked: front.asked }, Some(shown))

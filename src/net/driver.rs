@@ -437,7 +437,15 @@ where
                     self.notices.dropped(Instant::now(), peer, why);
                 }
             }
-            Output::Event(event) => self.notices.event(event),
+            Output::Event(event) => {
+                if let Event::Renamed { was, name } = &event
+                    && self.node.is_me(was)
+                    && self.node.name() == name
+                {
+                    self.store.renamed(name);
+                }
+                self.notices.event(event);
+            }
             Output::Stop(stop) => self.stop = Some(stop),
         }
         Ok(())

@@ -96,6 +96,15 @@ pub enum Event {
         /// The room.
         room: RoomId,
     },
+    /// A member has another name from here on. Where it is this node, [`Event::Entered`] follows.
+    Renamed {
+        /// Who it was.
+        was: Member,
+        /// What it is called now.
+        name: Name,
+    },
+    /// I wanted this name, and somebody else has it: I keep mine.
+    NameTaken(Name),
     /// Somebody came.
     Joined(Member),
     /// Somebody went.

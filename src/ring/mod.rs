@@ -42,8 +42,10 @@ mod log;
 mod node;
 mod proof;
 mod rate;
+mod reactions;
 mod rules;
 mod seal;
+mod social;
 mod summary;
 mod view;
 mod wire;
@@ -68,10 +70,12 @@ pub use limits::Timing;
 pub use node::Node;
 pub use proof::{AuthorId, Digest, Secret, Signature};
 pub use rate::Rate;
+pub use reactions::Reactions;
 pub use rules::{Ban, Effect, Rules};
 pub use seal::{Forged, Seal, Sign, seal};
+pub use social::{Social, Talk, Topic};
 pub use summary::Summary;
-pub use view::{View, between};
+pub use view::{Renaming, View, between};
 
 /// Everything that a node is told at birth.
 #[derive(Clone, Debug)]
@@ -342,6 +346,10 @@ pub struct Status {
     pub members: Vec<Member>,
     /// Who may not come in.
     pub banned: Vec<(AuthorId, Option<Name>)>,
+    /// The channels that are known, the lobby (`None`) first: how many lines were said there, and what it is about.
+    pub channels: Vec<(Option<Channel>, u64, Option<Text>)>,
+    /// Who is away, and why.
+    pub away: Vec<(AuthorId, Text)>,
     /// The log's end.
     pub tail: Tail,
     /// The node's clock.

@@ -85,6 +85,8 @@ pub fn event_text(event: &Event) -> Option<String> {
             return None;
         }
         Event::Entered { name, room } => format!("{name} is in the room {room}"),
+        Event::Renamed { was, name } => format!("{} is {name} now", Who::from(was)),
+        Event::NameTaken(name) => format!("the name {name} is taken"),
         Event::Joined(member) => format!("{} joined the ring", Who::from(member)),
         Event::Left { member, lost: true } => format!("{} was lost", Who::from(member)),
         Event::Left { member, lost: false } => format!("{} left the ring", Who::from(member)),
@@ -133,7 +135,9 @@ pub fn event_text(event: &Event) -> Option<String> {
 /// Whether an event is for people at the screen; the log has all of them.
 pub const fn is_for_screen(event: &Event) -> bool {
     match event {
-        Event::Joined(_)
+        Event::Renamed { .. }
+        | Event::NameTaken(_)
+        | Event::Joined(_)
         | Event::Left { .. }
         | Event::Leader(_)
         | Event::OtherRoom(_)
@@ -305,6 +309,8 @@ mod tests {
             (Event::Joined(member()), "ann(10.0.0.5:2428) joined the ring"),
             (Event::Left { member: member(), lost: false }, "ann(10.0.0.5:2428) left the ring"),
             (Event::Left { member: member(), lost: true }, "ann(10.0.0.5:2428) was lost"),
+            (Event::Renamed { was: member(), name: Name::parse("anna").unwrap() }, "ann(10.0.0.5:2428) is anna now"),
+            (Event::NameTaken(Name::parse("anna").unwrap()), "the name anna is taken"),
             (Event::Leader(epoch()), "Leader is 10.0.0.7:2428 (epoch 3)"),
             (Event::OtherRoom(uid()), "another room is now at 10.0.0.5:2428"),
         ] {

@@ -278,6 +278,12 @@ impl Herald {
             }
             Event::Sent { n, alone: _ } => self.lines.hold(*n),
             Event::Entered { name, room } => self.enter(name, *room, log, shown),
+            Event::Renamed { was, name } => {
+                if was.uid == self.uid {
+                    self.wanted = name.clone();
+                }
+                self.tell_event(event, log, shown);
+            }
             event => self.tell_event(event, log, shown),
         }
     }
@@ -469,6 +475,24 @@ mod tests {
         );
         assert_eq!(logged.lines().count(), 2, "{logged}");
         assert_eq!(place.unwrap().0.as_str(), "ann-2");
+    }
+
+    #[test]
+    fn a_name_that_was_wanted_is_told_as_such() {
+        let was = Member {
+            uid: "10.0.0.5:2428".parse().unwrap(),
+            name: Name::parse("ann").unwrap(),
+            author: AuthorId::of_bits(1),
+        };
+        let renamed = Notice::Event(Event::Renamed { was, name: Name::parse("anna").unwrap() });
+        let (_, shown, place) = told("nick", false, vec![vec![entered("ann")], vec![renamed, entered("anna")]]);
+        assert_eq!(
+            shown,
+            "/// you are ann(10.0.0.5:2428) in room 0000000000000007 ///\n\
+             /// ann(10.0.0.5:2428) is anna now ///\n\
+             /// you are anna(10.0.0.5:2428) in room 0000000000000007 ///\n"
+        );
+        assert_eq!(place.unwrap().0.as_str(), "anna");
     }
 
     #[test]

@@ -29,4 +29,5 @@ pub mod shown;
 pub mod talk;
 pub mod terminal;
 pub mod tui;
+pub mod view;
 pub mod waiting;

@@ -134,7 +134,12 @@ pub fn event(event: &Event, ts: Lamport) -> Option<Told> {
             told.kind = What::Moderated;
             (told.name, told.address) = (Some(member.name.clone()), Some(member.uid));
         }
-        Event::Line(_)
+        Event::Renamed { was, name } => {
+            told.kind = What::Renamed;
+            (told.name, told.address) = (Some(name.clone()), Some(was.uid));
+        }
+        Event::NameTaken(_)
+        | Event::Line(_)
         | Event::Logged(_)
         | Event::Backlog { .. }
         | Event::CatchUp { .. }

@@ -134,6 +134,8 @@ impl Hand {
         let status = Status {
             author: AuthorId::of_bits(0),
             banned: Vec::new(),
+            channels: Vec::new(),
+            away: Vec::new(),
             room: Some(RoomId(1)),
             name: member_name(slot),
             uid: uid(slot),

@@ -11,6 +11,7 @@ mod forging;
 mod moderating;
 mod rekeying;
 mod settle;
+mod socializing;
 mod stories;
 mod swarm;
 mod tamper;

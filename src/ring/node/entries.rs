@@ -83,7 +83,7 @@ impl Node {
                 Body::Line(line) => {
                     let mine = line.id.key() == self.session;
                     let id = line.id;
-                    let effect = self.effect_of(line);
+                    let (effect, renaming) = (self.effect_of(line), self.renaming_of(line));
                     self.log.push(Arc::clone(&entry));
                     if mine {
                         self.stands(id.n);
@@ -95,6 +95,9 @@ impl Node {
                     self.tell_line(Arc::clone(&entry));
                     if let Some((effect, concerned)) = effect {
                         self.take_effect(&entry, effect, concerned);
+                    }
+                    if let Some(renaming) = renaming {
+                        self.take_name(entry.index, renaming);
                     }
                 }
                 Body::Note(note) => {

@@ -54,7 +54,7 @@ impl Node {
         }
         let join = Join {
             attempt,
-            name: self.name.clone(),
+            name: self.wanted_name(),
             rename: self.rename || self.greeted,
             shape,
             whole,

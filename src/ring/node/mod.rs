@@ -17,6 +17,7 @@ mod leaving;
 mod looking;
 mod meeting;
 mod moderating;
+mod naming;
 mod neighbours;
 mod phase;
 mod rebasing;

@@ -250,12 +250,17 @@ impl World {
 
     /// Somebody pastes lines, if the node can take any.
     pub fn say_all(&mut self, slot: usize, lines: &[String]) -> bool {
+        let texts = lines.iter().filter_map(|words| Text::parse(words).ok());
+        self.submit(slot, texts.map(Saying::from).collect())
+    }
+
+    /// Somebody says these, if the node can take any.
+    pub fn submit(&mut self, slot: usize, said: Vec<Saying>) -> bool {
         let Some(process) = &self.slots[slot].process else { return false };
         if process.paused || process.node.outbox_room() == 0 {
             return false;
         }
-        let texts = lines.iter().filter_map(|words| Text::parse(words).ok());
-        self.step(slot, Input::Submit(texts.map(Saying::from).collect()));
+        self.step(slot, Input::Submit(said));
         true
     }
 

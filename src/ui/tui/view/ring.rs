@@ -14,7 +14,7 @@ use ratatui::widgets::canvas::{Canvas, Points};
 use super::title;
 use crate::ring::Uid;
 use crate::ui::feed::{Link, State};
-use crate::ui::tui::cells::{put, safe, shortened, width, wrap};
+use crate::ui::tui::cells::{put, safe, shortened, width};
 use crate::ui::tui::model::Model;
 use crate::ui::tui::model::ring::Place;
 
@@ -89,11 +89,10 @@ pub fn draw(model: &Model, buffer: &mut Buffer, area: Rect, now: Duration) {
     }
     let paint = model.paint();
     title(buffer, area, "ring", paint.title());
-    let said = model.ring.said(now).map_or_else(Vec::new, |said| {
-        let mut rows = wrap(&[Span::styled(safe(said), paint.dim())], usize::from(area.width), 0);
-        rows.truncate(2);
-        rows
-    });
+    let cells = usize::from(area.width);
+    let said = model.ring.said(now).into_iter();
+    let said: Vec<Line<'static>> =
+        said.map(|said| Line::from(Span::styled(shortened(&safe(&said), cells), paint.dim()))).collect();
     let Some(state) = &model.state else { return };
     let inner = Rect { y: area.y + 1, height: area.height.saturating_sub(3), ..area };
     if area.height >= 4 {
@@ -112,7 +111,7 @@ pub fn draw(model: &Model, buffer: &mut Buffer, area: Rect, now: Duration) {
     if places.len() > 1 {
         links(buffer, inner, &circle, &places, state, paint.colours);
     }
-    labels(model, buffer, inner, &circle, &places, state, names);
+    labels(model, buffer, inner, &circle, &places, state, (names, now));
     passing(model, buffer, inner, &circle, &places, state, now);
 }
 
@@ -209,10 +208,10 @@ fn labels(
     circle: &Circle,
     places: &[Place],
     state: &State,
-    names: usize,
+    (names, now): (usize, Duration),
 ) {
     let paint = model.paint();
-    let leader = model.ring.leader(state);
+    let leader = model.ring.crowned(state, now);
     let mut taken: Vec<Rect> = Vec::new();
     for (at, place) in places.iter().enumerate() {
         let own = place.address == state.address;
@@ -287,8 +286,8 @@ fn passing(
     if let Some((hop, way)) = model.ring.token(now)
         && let (Some(from), Some(to)) = (place_of(places, hop.from), place_of(places, hop.to))
     {
-        let named = places.iter().find(|place| place.address == hop.candidate);
-        let name = named.map_or_else(|| hop.candidate.to_string(), |place| safe(place.name.as_str()));
+        let named = model.ring.name(hop.candidate);
+        let name = named.map_or_else(|| hop.candidate.to_string(), |name| safe(name.as_str()));
         let point = circle.inwards(circle.between(from, to, way));
         let text = format!("◆ {}", shortened(&name, NAME_CELLS_MAX));
         centred(buffer, area, point, vec![Span::styled(text, paint.token())]);
