@@ -155,12 +155,15 @@ fn private_messages() {
 #[test]
 fn what_was_missed_is_set_apart() {
     let mut screen = Screen::in_room(80, 24, 3, 1);
-    screen.told(Told::Missed { lines: Some(2) });
+    screen.told(Told::Missed { lines: Some(3) });
     for text in ["first", "second"] {
         let mut line = screen.line("bob", text);
         line.past = true;
         screen.told(Told::Line(Box::new(line)));
     }
+    let mut elsewhere = screen.line("bob", "in another channel");
+    (elsewhere.past, elsewhere.channel) = (true, "rust".to_owned());
+    screen.told(Told::Line(Box::new(elsewhere)));
     screen.told(Told::CaughtUp);
     screen.say("bob", "third");
     screen.told(Told::LeftOut { lines: 12 });

@@ -15,6 +15,8 @@ pub const PULSE: Duration = Duration::from_millis(400);
 pub const HOP: Duration = Duration::from_millis(500);
 /// How long somebody who is lost is still shown.
 pub const LOST_SHOWN: Duration = Duration::from_secs(10);
+/// How long somebody who is lost may still be named as a member.
+const LOST_SETTLES: Duration = Duration::from_secs(2);
 /// How long what has happened is said below the ring.
 pub const SAID_SHOWN: Duration = Duration::from_secs(10);
 /// Tokens that wait to be drawn; of more, the oldest are not.
@@ -80,7 +82,8 @@ impl Ring {
     /// Takes in how the room is doing, `now`.
     pub fn state(&mut self, state: &State, now: Duration) {
         let here = |uid: &Uid| state.members.iter().any(|member| member.address == *uid);
-        self.lost.retain(|uid, _| !here(uid));
+        // An answer may be older than the loss.
+        self.lost.retain(|uid, (_, since)| !here(uid) || now < *since + LOST_SETTLES);
         self.heard.retain(|uid, _| here(uid));
         self.pulses.retain(|uid, _| here(uid));
         for member in &state.members {
@@ -146,8 +149,12 @@ impl Ring {
                     self.lost.insert(uid, (name.clone(), now));
                 }
             }
+            What::Joined => {
+                if let Some(uid) = event.address {
+                    self.lost.remove(&uid);
+                }
+            }
             What::Entered
-            | What::Joined
             | What::Left
             | What::Asking
             | What::Next
@@ -225,9 +232,9 @@ impl Ring {
     /// What is said below the ring: the last two things, the newest last.
     pub fn said(&self, now: Duration) -> Vec<String> {
         let seen = self.said.iter().filter(|(_, from)| *from <= now && now < *from + SAID_SHOWN);
-        let mut seen: Vec<String> = seen.rev().take(2).map(|(words, _)| self.sentence(words)).collect();
-        seen.reverse();
-        seen
+        let mut seen: Vec<&(Vec<Word>, Duration)> = seen.collect();
+        seen.sort_by_key(|(_, from)| *from);
+        seen.iter().skip(seen.len().saturating_sub(2)).map(|(words, _)| self.sentence(words)).collect()
     }
 
     fn sentence(&self, words: &[Word]) -> String {

@@ -20,6 +20,8 @@ use crate::ui::tui::model::ring::Place;
 
 /// Cells of a name in the ring.
 const NAME_CELLS_MAX: usize = 16;
+/// Members up to which a ring is drawn round.
+const ROUND_MAX: usize = 6;
 /// How far towards the middle a token is drawn, so that names can be read.
 const TOKEN_INWARDS: f64 = 0.72;
 
@@ -38,10 +40,14 @@ impl Circle {
     fn within(area: Rect, count: usize, names: usize) -> Self {
         let (wide, high) = (f64::from(area.width), f64::from(area.height));
         let names = f64::from(u16::try_from(names).unwrap_or(u16::MAX));
+        // Cells are about twice as high as wide.
+        let across = ((wide - names) / 2.0 - 1.0).clamp(1.0, (high * 1.6).max(1.0));
+        let down = ((high - 1.0) / 2.0).max(0.0);
+        // A few are drawn about as round as they can be; many need the room.
+        let down = if count <= ROUND_MAX { down.min((across * 0.75).max(3.0)) } else { down };
         Self {
             middle: (f64::from(area.x) + (wide - 1.0) / 2.0, f64::from(area.y) + (high - 1.0) / 2.0),
-            // Cells are about twice as high as wide.
-            radii: (((wide - names) / 2.0 - 1.0).clamp(1.0, high * 1.6), ((high - 1.0) / 2.0).max(0.0)),
+            radii: (across, down),
             count: count.max(1),
         }
     }
