@@ -117,8 +117,8 @@ pub fn draw(model: &Model, buffer: &mut Buffer, area: Rect, now: Duration) {
     if places.len() > 1 {
         links(buffer, inner, &circle, &places, state, paint.colours);
     }
-    labels(model, buffer, inner, &circle, &places, state, (names, now));
-    passing(model, buffer, inner, &circle, &places, state, now);
+    let labels = labels(model, buffer, inner, &circle, &places, state, (names, now));
+    passing(model, buffer, inner, (&circle, &places, &labels), state, now);
 }
 
 fn place_of(places: &[Place], uid: Uid) -> Option<usize> {
@@ -215,7 +215,7 @@ fn labels(
     places: &[Place],
     state: &State,
     (names, now): (usize, Duration),
-) {
+) -> Vec<Rect> {
     let paint = model.paint();
     let leader = model.ring.crowned(state, now);
     let mut taken: Vec<Rect> = Vec::new();
@@ -258,6 +258,7 @@ fn labels(
             taken.push(there);
         }
     }
+    taken
 }
 
 /// What moves: pulses on this node's links, and a token.
@@ -265,8 +266,7 @@ fn passing(
     model: &Model,
     buffer: &mut Buffer,
     area: Rect,
-    circle: &Circle,
-    places: &[Place],
+    (circle, places, labels): (&Circle, &[Place], &[Rect]),
     state: &State,
     now: Duration,
 ) {
@@ -294,8 +294,15 @@ fn passing(
     {
         let named = model.ring.name(hop.candidate);
         let name = named.map_or_else(|| hop.candidate.to_string(), |name| safe(name.as_str()));
-        let point = circle.inwards(circle.between(from, to, way));
-        let text = format!("◆ {}", shortened(&name, NAME_CELLS_MAX));
-        centred(buffer, area, point, vec![Span::styled(text, paint.token())]);
+        let spans = vec![Span::styled(format!("◆ {}", shortened(&name, NAME_CELLS_MAX)), paint.token())];
+        let (x, y) = circle.inwards(circle.between(from, to, way));
+        let inwards = if y < circle.middle.1 { 1.0 } else { -1.0 };
+        // No name is covered, where there is another row for the token.
+        let free = [0.0, inwards, 2.0 * inwards].map(|rows| (x, y + rows)).into_iter().find(|at| {
+            let mut trial = Buffer::empty(area);
+            let there = centred(&mut trial, area, *at, spans.clone());
+            there.is_some_and(|there| !labels.iter().any(|label| label.intersects(there)))
+        });
+        centred(buffer, area, free.unwrap_or((x, y)), spans);
     }
 }
