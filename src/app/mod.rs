@@ -30,7 +30,7 @@ use crate::ring::{self, RoomId, SessionId, Stop, Timing, Uid};
 use crate::status::server::Server;
 use crate::store::{self, LogMark, Opened};
 use crate::ui::format;
-use crate::ui::herald::{Clock, Herald, Marks, Place as InRoom};
+use crate::ui::herald::{Clock, Herald, Marks, Place as InRoom, Succession};
 use crate::ui::missing::Past;
 use crate::ui::screen::Screen;
 use crate::ui::talk::{OwnLines, Talk};
@@ -212,6 +212,7 @@ async fn be_member(chat: &Chat) -> Result<(), Failure> {
         missing,
         past: Past::of(running.urgent.clone()),
         failing: failing.clone(),
+        succession: Succession::default(),
     };
     let notices = running.notices;
     let herald = std::thread::Builder::new()

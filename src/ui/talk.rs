@@ -16,12 +16,13 @@ use crate::ui::pipe::Typed;
 use crate::ui::screen::Screen;
 
 /// What there is to type besides lines, on a terminal.
-const HELP: [&str; 11] = [
+const HELP: [&str; 12] = [
     "type a line and press Enter to say it",
     "/who            who is here, and who is banned",
     "/status         how this node is doing",
     "/history [N]    the newest N lines, with their time (20)",
     "/search WORDS   the lines with these words",
+    "/msg NAME TEXT  say it to one member alone: sealed, and kept nowhere else",
     "/kick NAME [WHY]     put a member out; it may come again",
     "/ban NAME [WHY]      put somebody out for good (also by author: /status)",
     "/unban NAME|AUTHOR   let a banned one in again",
@@ -93,6 +94,8 @@ enum Meaning<'a> {
     Recall(Recall<'a>),
     Order(Verb, &'a str),
     Rekey,
+    /// To one member alone.
+    Private(&'a str, &'a str),
     /// A command that lacks something, and how it is used.
     Lacks(&'a str),
     Unknown(&'a str),
@@ -120,6 +123,10 @@ fn meaning(line: &str, terminal: bool) -> Meaning<'_> {
             Err(_) => Meaning::Lacks("/history takes a number of lines, as in /history 50"),
         },
         ("/rekey", "") => Meaning::Rekey,
+        ("/msg", said) => match said.split_once(char::is_whitespace) {
+            Some((whom, words)) => Meaning::Private(whom, words.trim_start()),
+            None => Meaning::Lacks("/msg takes a name and words, as in /msg bob are you there?"),
+        },
         ("/kick", whom) if !whom.is_empty() => Meaning::Order(Verb::Kick, first_word(whom)),
         ("/ban", whom) if !whom.is_empty() => Meaning::Order(Verb::Ban, first_word(whom)),
         ("/unban", whom) if !whom.is_empty() => Meaning::Order(Verb::Unban, first_word(whom)),
@@ -165,6 +172,7 @@ impl Talk {
                 self.act(line, |text, taken| Command::Order(Order { verb, whom: whom.to_owned(), text }, taken))
             }
             Meaning::Rekey => self.act(line, Command::Rekey),
+            Meaning::Private(whom, words) => self.whisper(whom, words),
             Meaning::Lacks(usage) => {
                 self.screen.event(usage);
                 true
@@ -199,6 +207,19 @@ impl Talk {
         }
         if let Ok(true) = answer.blocking_recv() {
             self.lines.say();
+        }
+        true
+    }
+
+    /// Says something to one member alone. What becomes of it is told like all else that happens.
+    fn whisper(&self, whom: &str, words: &str) -> bool {
+        let Ok(text) = Text::parse(words) else { return true };
+        let (answer, answered) = oneshot::channel();
+        if self.urgent.blocking_send(Command::Whisper { to: whom.to_owned(), text, answer }).is_err() {
+            return false;
+        }
+        if let Ok(Err(why)) = answered.blocking_recv() {
+            self.screen.event(&format::unsaid_text(&why));
         }
         true
     }
@@ -300,6 +321,7 @@ mod tests {
             ("/history", Meaning::Recall(Recall::Newest(20))),
             ("/history  7 ", Meaning::Recall(Recall::Newest(7))),
             ("/search  two words ", Meaning::Recall(Recall::Words("two words"))),
+            ("/msg bob  are you there? ", Meaning::Private("bob", "are you there?")),
             ("/rekey ", Meaning::Rekey),
             ("/rekey now", Meaning::Unknown("/rekey now")),
             ("/kick bob", Meaning::Order(Verb::Kick, "bob")),
@@ -308,7 +330,9 @@ mod tests {
         ] {
             assert_eq!(meaning(line, true), expected, "{line}");
         }
-        for line in ["/history all", "/history -1", "/search", "/search  ", "/kick", "/ban ", "/unban"] {
+        for line in
+            ["/history all", "/history -1", "/search", "/search  ", "/kick", "/ban ", "/unban", "/msg", "/msg bob "]
+        {
             assert!(matches!(meaning(line, true), Meaning::Lacks(_)), "{line}");
         }
     }

@@ -14,6 +14,7 @@ mod settle;
 mod stories;
 mod swarm;
 mod tamper;
+mod whispering;
 mod world;
 
 use std::sync::Mutex;
