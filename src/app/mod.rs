@@ -30,9 +30,10 @@ use crate::ring::{self, RoomId, SessionId, Stop, Timing, Uid};
 use crate::status::server::Server;
 use crate::store::{self, LogMark, Opened};
 use crate::ui::format;
-use crate::ui::herald::{Clock, Herald, Marks, Place as InRoom, Succession};
+use crate::ui::herald::{Clock, Herald, Marks, Place as InRoom};
 use crate::ui::missing::Past;
 use crate::ui::screen::Screen;
+use crate::ui::succession::Succession;
 use crate::ui::talk::{OwnLines, Talk};
 use crate::ui::terminal::Restore;
 use crate::ui::waiting;
@@ -212,7 +213,7 @@ async fn be_member(chat: &Chat) -> Result<(), Failure> {
         missing,
         past: Past::of(running.urgent.clone()),
         failing: failing.clone(),
-        succession: Succession::default(),
+        succession: Succession::new(input::is_terminal()),
     };
     let notices = running.notices;
     let herald = std::thread::Builder::new()

@@ -18,6 +18,7 @@ use crate::ui::ahead::{Ahead, AheadIn};
 use crate::ui::format::{self, LineFormat};
 use crate::ui::missing::{Missing, Past};
 use crate::ui::screen::Screen;
+use crate::ui::succession::Succession;
 use crate::ui::talk::OwnLines;
 
 /// The node's clock as far as the frontends know it: never behind any line that was shown.
@@ -80,37 +81,6 @@ pub struct Herald {
     pub failing: Arc<AtomicBool>,
     /// What the screen is told in one line instead of several.
     pub succession: Succession,
-}
-
-/// A leader's loss is one line on the screen, which says who leads now; the log has each of its steps.
-#[derive(Debug, Default)]
-pub struct Succession {
-    /// The event at hand is a part of it.
-    part: bool,
-    /// Who was told of as gone, until the log has lost it.
-    gone: Option<Uid>,
-}
-
-impl Succession {
-    /// This event is told next, and then that one.
-    fn hear(&mut self, event: &Event, next: Option<&Notice>) {
-        self.part = match (event, next) {
-            (Event::Leader(now), Some(Notice::Event(Event::Succeeded { epoch, .. }))) => now == epoch,
-            (Event::Left { member, lost: true }, _) => self.gone.take_if(|gone| *gone == member.uid).is_some(),
-            _ => false,
-        };
-        match event {
-            Event::Succeeded { lost, .. } => self.gone = Some(*lost),
-            // It is back before it was taken for lost.
-            Event::Joined(member) => drop(self.gone.take_if(|gone| *gone == member.uid)),
-            _ => {}
-        }
-    }
-
-    /// Whether another line says it.
-    fn says(&self, event: &Event) -> bool {
-        self.part && matches!(event, Event::Leader(_) | Event::Left { .. })
-    }
 }
 
 /// While lines are missing: between two looks whether the log or the history has moved.
@@ -380,7 +350,7 @@ impl Herald {
 
     fn tell_event(&self, event: &Event, log: &mut String, screen: &mut String) {
         if let Some(text) = format::event_text(event) {
-            self.push(&text, format::is_for_screen(event) && !self.succession.says(event), log, screen);
+            self.push(&text, format::is_for_screen(event) && self.succession.shows(event), log, screen);
         }
     }
 
@@ -469,7 +439,7 @@ mod tests {
             missing: Missing::default(),
             past: Past::of(mpsc::channel(1).0),
             failing: Arc::default(),
-            succession: Succession::default(),
+            succession: Succession::new(false),
         };
         let (sender, notices) = mpsc::channel(batches.len().max(1));
         batches.into_iter().for_each(|batch| sender.try_send(batch).unwrap());

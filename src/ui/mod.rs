@@ -15,6 +15,7 @@ pub mod herald;
 pub mod missing;
 pub mod pipe;
 pub mod screen;
+pub mod succession;
 pub mod talk;
 pub mod terminal;
 pub mod waiting;
