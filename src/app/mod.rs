@@ -38,6 +38,7 @@ use crate::ui::own::OwnLines;
 use crate::ui::screen::Screen;
 use crate::ui::session::{self, Leaving};
 use crate::ui::shown::Teller;
+use crate::ui::succession::Succession;
 use crate::ui::talk::Talk;
 use crate::ui::terminal::Restore;
 use crate::ui::view::Taste;
@@ -221,6 +222,7 @@ async fn be_member(chat: &Chat) -> Result<(), Failure> {
         missing,
         past: Past::of(running.urgent.clone()),
         failing: failing.clone(),
+        succession: Succession::default(),
     };
     let notices = running.notices;
     let mut member = Member {

@@ -26,6 +26,7 @@ pub mod plain;
 pub mod screen;
 pub mod session;
 pub mod shown;
+pub mod succession;
 pub mod talk;
 pub mod terminal;
 pub mod view;
