@@ -7,15 +7,16 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread;
 
 use rustix::termios::isatty;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::failure::complain;
+use crate::net::Command;
 use crate::ring::Uid;
 use crate::ui::herald::Place;
 use crate::ui::pipe::{self, Typed};
 use crate::ui::screen::Screen;
 use crate::ui::talk::Talk;
-use crate::ui::terminal;
+use crate::ui::terminal::{self, Settings, Strings};
 
 /// Whether a person sits at both ends: then lines are edited, else they are read.
 pub fn is_terminal() -> bool {
@@ -34,6 +35,8 @@ pub struct Input {
     pub screen: Screen,
     /// What to tell before the first line is typed.
     pub hint: Option<String>,
+    /// How the person wants it.
+    pub settings: Settings,
     /// Called once, when the person wants to leave or the input has ended.
     pub ended: Box<dyn FnOnce() + Send>,
 }
@@ -44,7 +47,7 @@ impl Input {
     /// # Errors
     /// The system starts no more threads.
     pub fn start(self) -> io::Result<()> {
-        let Self { talk, place, uid, screen, hint, ended } = self;
+        let Self { talk, place, uid, screen, hint, settings, ended } = self;
         if let Some(hint) = hint {
             screen.event(&hint);
         }
@@ -58,17 +61,29 @@ impl Input {
         }
         // The editor must stay awake while the node has no room for a line: another thread waits in its place.
         let (typed, lines) = sync_channel(terminal::TYPED_LINES_MAX);
+        let names = Box::new(names(talk.urgent.clone()));
         spawn("editor").spawn(move || {
-            if terminal::edit(&place, uid, &screen, typed.clone()).is_err() {
-                // A dumb terminal: lines are read as they come.
-                let _ = read_stdin(|line| typed.send(line).is_ok());
-            }
+            // A dumb terminal: lines are read as they come.
+            let _ = match settings.dumb {
+                true => read_stdin(|line| typed.send(line).is_ok()),
+                false => terminal::edit(Strings { place, uid, screen, typed, names }, &settings),
+            };
         })?;
         spawn("typed").spawn(move || {
             take_all(&talk, &lines);
             ended();
         })?;
         Ok(())
+    }
+}
+
+/// Asks the node who is here.
+fn names(node: mpsc::Sender<Command>) -> impl Fn() -> Option<Vec<String>> {
+    move || {
+        let (ask, answer) = oneshot::channel();
+        node.blocking_send(Command::Status(ask)).ok()?;
+        let status = answer.blocking_recv().ok()?;
+        Some(status.members.into_iter().map(|member| member.name.as_str().to_owned()).collect())
     }
 }
 

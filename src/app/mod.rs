@@ -34,7 +34,7 @@ use crate::ui::herald::{Clock, Herald, Marks, Place as InRoom};
 use crate::ui::missing::Past;
 use crate::ui::screen::Screen;
 use crate::ui::talk::{OwnLines, Talk};
-use crate::ui::terminal::Restore;
+use crate::ui::terminal::{Restore, Settings};
 use crate::ui::waiting;
 use input::Input;
 use keys::{Changed, Keyed};
@@ -243,7 +243,8 @@ async fn be_member(chat: &Chat) -> Result<(), Failure> {
     let ended = Box::new(move || drop(news.try_send(News::InputEnded)));
     let hint =
         (chat.start == Start::Found && room.is_none() && talk.terminal).then(|| invitation(place.uid, key.is_some()));
-    let input = Input { talk, place: entered, uid: place.uid, screen: screen.clone(), hint, ended };
+    let settings = Settings::new(chat.bell, chat.verbose);
+    let input = Input { talk, place: entered, uid: place.uid, screen: screen.clone(), hint, settings, ended };
     tokio::spawn(waiting::tell(lines.clone(), screen.clone()));
     let outcome = member.live(&mut signals, &mut told, log.writer(), input).await;
 

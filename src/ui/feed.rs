@@ -27,6 +27,18 @@ pub struct Versioned<T> {
 pub enum Told {
     /// The first object: who speaks.
     Hello(Hello),
+    /// Who one is and which channel is the current one, as the prompt says: when a frontend begins, and whenever that
+    /// changes.
+    Here {
+        /// The node's name.
+        name: Name,
+        /// The address that it advertises.
+        address: Uid,
+        /// The frontend's channel, without `#`.
+        channel: String,
+        /// Lines of other channels that the frontend's person has not looked at.
+        unread: u64,
+    },
     /// A line of the log.
     Line(Box<Line>),
     /// A message for its reader alone; it stands in no log.

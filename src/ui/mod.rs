@@ -9,10 +9,12 @@
 //! Commands go in, notices come out; no frontend speaks to another.
 
 pub mod ahead;
+pub mod commands;
 pub mod feed;
 pub mod format;
 pub mod herald;
 pub mod missing;
+pub mod paint;
 pub mod pipe;
 pub mod screen;
 pub mod talk;
