@@ -34,10 +34,10 @@ pub(super) const HELP: &str = "  dist-chat -l -a IP -p PORT -n NAME             
   -na, --neighbor-address IP  a member's IP or host name; repeat it for more
   -np, --neighbor-port PORT   its port         [2428]
        --key-file FILE        the room's key, mode 0600; --ask-key: typed
-  -v,  --verbose; --bell off, mention, all    log on stdout too; ring [mention]
+  -v,  --verbose              log lines on stdout too; --json: speak JSON
        --data-dir DIR         where chat_PORT.log and .db live  [.]
        --ephemeral            keep nothing on disk
-       --backlog N            show so many old lines  [1000]
+       --backlog N            show so many old lines [1000]; --bell off, all
        --rate-limit N         lines/s taken of one author  [2000; 0: all]
        --daemon               no terminal: ignore stdin, stay until a signal
        --new, --moderators A  with -l: whatever the files hold; who may kick
@@ -103,6 +103,8 @@ struct Member {
     data_dir: PathBuf,
     #[arg(long, env = "DIST_CHAT_DAEMON", action = ArgAction::SetTrue, value_parser = FalseyValueParser::new())]
     daemon: bool,
+    #[arg(long, env = "DIST_CHAT_JSON", action = ArgAction::SetTrue, value_parser = FalseyValueParser::new())]
+    json: bool,
     #[arg(long, env = "DIST_CHAT_EPHEMERAL", action = ArgAction::SetTrue, value_parser = FalseyValueParser::new())]
     ephemeral: bool,
     #[arg(long, env = "DIST_CHAT_BACKLOG", value_name = "N", default_value_t = BACKLOG_LINES,
@@ -301,6 +303,7 @@ fn member(told: Member, start: Start, key: KeyFrom, new: bool) -> Result<Chat, F
         verbose: told.verbose,
         data_dir: told.data_dir,
         daemon: told.daemon,
+        json: told.json,
         new,
         ephemeral: told.ephemeral,
         moderators: Vec::new(),

@@ -63,6 +63,8 @@ pub struct Chat {
     pub data_dir: PathBuf,
     /// Standard input is not read.
     pub daemon: bool,
+    /// Objects instead of lines, both ways.
+    pub json: bool,
     /// A new room, whatever the files hold.
     pub new: bool,
     /// Nothing is kept on disk.

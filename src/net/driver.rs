@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::dial::Failed;
@@ -20,7 +20,7 @@ use super::{Command, Meter};
 use crate::key::RoomKey;
 use crate::ring::limits::BATCH_BYTES_MAX;
 use crate::ring::{
-    ConnId, Event, Found, Frame, Input, Node, Now, Output, Record, Refusal, Secret, Stop, SyncId, Text, Time, WallMs,
+    ConnId, Event, Found, Frame, Input, Node, Now, Output, Record, Refusal, Saying, Secret, Stop, SyncId, Time, WallMs,
     Wanted,
 };
 use crate::store::Store;
@@ -62,6 +62,25 @@ pub(super) struct Driver<S> {
 pub(super) struct Commands {
     pub(super) ordered: mpsc::Receiver<Command>,
     pub(super) urgent: mpsc::Receiver<Command>,
+}
+
+/// What was typed in a row.
+#[derive(Debug, Default)]
+struct Typed {
+    lines: Vec<Saying>,
+    /// Who wants to know a line's number, and which of them it is, from 1.
+    answers: Vec<(u64, oneshot::Sender<u64>)>,
+}
+
+impl Typed {
+    fn push(&mut self, saying: Saying, answer: Option<oneshot::Sender<u64>>) {
+        // What moderates is an order; else the numbers of what follows would be wrong.
+        debug_assert!(saying.can_be(), "who moderates gives an order");
+        if saying.can_be() {
+            self.lines.push(saying);
+            self.answers.extend(answer.map(|answer| (self.lines.len() as u64, answer)));
+        }
+    }
 }
 
 /// The node's clocks.
@@ -197,11 +216,11 @@ where
             }
         }
         let mut said = std::mem::take(&mut self.said);
-        let mut lines = Vec::new();
+        let mut lines = Typed::default();
         for command in said.drain(..) {
             match command {
                 // What was typed in a row goes in as one.
-                Command::Say(text) => lines.push(text),
+                Command::Say(saying, answer) => lines.push(saying, answer),
                 other => {
                     self.submit(&mut lines)?;
                     if self.stop.is_none() {
@@ -214,11 +233,23 @@ where
         self.submit(&mut lines)
     }
 
-    fn submit(&mut self, lines: &mut Vec<Text>) -> anyhow::Result<()> {
+    fn submit(&mut self, typed: &mut Typed) -> anyhow::Result<()> {
+        let Typed { lines, answers } = std::mem::take(typed);
         if lines.is_empty() || self.stop.is_some() {
             return Ok(());
         }
-        self.step(Input::Submit(std::mem::take(lines)))
+        let before = self.node.said();
+        self.step(Input::Submit(lines))?;
+        // What is not taken is the end of what was typed.
+        let last = self.node.said();
+        for (place, answer) in answers {
+            let n = before + place;
+            if n <= last {
+                // Who does not wait for the answer does not need it.
+                let _ = answer.send(n);
+            }
+        }
+        Ok(())
     }
 
     /// How many commands may be taken: no more than fit into the outbox if each is a line.
@@ -229,7 +260,11 @@ where
 
     fn command(&mut self, command: Command) -> anyhow::Result<()> {
         match command {
-            Command::Say(text) => self.step(Input::Submit(vec![text])),
+            Command::Say(saying, answer) => {
+                let mut typed = Typed::default();
+                typed.push(saying, answer);
+                self.submit(&mut typed)
+            }
             Command::Order(order, taken) => {
                 let before = self.node.said();
                 self.step(Input::Order(order))?;

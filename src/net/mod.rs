@@ -59,14 +59,15 @@ use rekeying::RoomKeys;
 use task::Task;
 
 use crate::key::RoomKey;
-use crate::ring::{Config, Entry, Event, Index, Lamport, Node, Order, Start, Status, Stop, Text};
+use crate::ring::{Config, Entry, Event, Index, Lamport, Node, Order, Saying, Start, Status, Stop, Text};
 use crate::store::{Health, LogMark, Store};
 
 /// What a frontend wants of the node.
 #[derive(Debug)]
 pub enum Command {
-    /// Submit a line.
-    Say(Text),
+    /// Submit a line. Who gives a sender is answered with its number in this run's session; where it was not taken, the
+    /// sender is dropped.
+    Say(Saying, Option<oneshot::Sender<u64>>),
     /// Have something done to somebody; answered with whether a line says so now. In order, as [`Self::Say`].
     Order(Order, oneshot::Sender<bool>),
     /// Draw a new key for the room, and say so with this line; answered with whether a line says so now. In order, as

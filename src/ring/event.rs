@@ -2,9 +2,35 @@
 
 use std::sync::Arc;
 
-use super::entry::{Entry, Member};
+use super::channel::Channel;
+use super::entry::{Act, Entry, Member};
 use super::id::{ConnId, Epoch, Index, Name, RoomId, Text, Uid};
 use super::proof::Digest;
+
+/// A line that somebody says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Saying {
+    /// The words, as they were typed.
+    pub text: Text,
+    /// Where; `None`: in the lobby.
+    pub channel: Option<Channel>,
+    /// What it does beside being said: nothing that moderates ([`Act::is_social`]). Else see [`Order`].
+    pub act: Option<Act>,
+}
+
+impl Saying {
+    /// Whether it may be said like this.
+    pub fn can_be(&self) -> bool {
+        self.act.as_ref().is_none_or(Act::is_social)
+    }
+}
+
+/// Said in the lobby, and no more.
+impl From<Text> for Saying {
+    fn from(text: Text) -> Self {
+        Self { text, channel: None, act: None }
+    }
+}
 
 /// What somebody wants done to another.
 #[derive(Clone, Debug, PartialEq, Eq)]

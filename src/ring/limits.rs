@@ -3,10 +3,20 @@
 use super::id::Span;
 
 /// The version of the protocol that this program speaks; a peer with another is refused.
-pub const PROTOCOL_VERSION: u32 = 2;
+pub const PROTOCOL_VERSION: u32 = 3;
 
 /// Characters of a name.
 pub const NAME_CHARS_MAX: usize = 32;
+/// Characters of a channel's name.
+pub const CHANNEL_CHARS_MAX: usize = 32;
+/// Channels beside the lobby whose lines are counted; of more the one that was silent for longest is forgotten.
+pub const CHANNELS_MAX: usize = 256;
+/// Characters of a channel's topic.
+pub const TOPIC_CHARS_MAX: usize = 200;
+/// Characters of why somebody is away.
+pub const AWAY_CHARS_MAX: usize = 200;
+/// Bytes of what is put to a line.
+pub const EMOJI_BYTES_MAX: usize = 32;
 /// Bytes of one line of text.
 pub const TEXT_BYTES_MAX: usize = 16 * 1024;
 /// Bytes of one frame on the wire, its line feed included. Holds a batch whose every byte is escaped (`\u0001`).
@@ -43,8 +53,9 @@ pub const RECENT_ENTRIES_MAX: usize = 64 * 1024;
 pub const OUTBOX_LINES_MAX: usize = 4096;
 /// My own lines that are not yet in my log: bytes.
 pub const OUTBOX_BYTES_MAX: usize = 4 * 1024 * 1024;
-/// The most that one of them may weigh, its share of a signature included.
-pub const OUTBOX_LINE_BYTES_MAX: usize = TEXT_BYTES_MAX + super::Line::OVERHEAD + super::Seal::OVERHEAD;
+/// The most that one of them may weigh, what it does and its share of a signature included.
+pub const OUTBOX_LINE_BYTES_MAX: usize =
+    TEXT_BYTES_MAX + super::Line::OVERHEAD + super::Line::EXTRA_BYTES_MAX + super::Seal::OVERHEAD;
 /// Line ids in one offer of lines that came back from a cut.
 pub const OFFER_LINES_MAX: usize = 512;
 /// Epochs in one description of a log's shape.

@@ -26,9 +26,11 @@
 
 mod book;
 mod budget;
+mod channel;
 mod codec;
 mod detector;
 mod election;
+mod emoji;
 mod entry;
 mod event;
 mod frame;
@@ -49,9 +51,11 @@ mod wire;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+pub use channel::{Channel, ChannelError, LOBBY};
 pub use codec::DecodeError;
+pub use emoji::{Emoji, EmojiError};
 pub use entry::{Act, Body, Entry, Line, Member, Note, Subject};
-pub use event::{Event, Order, Unable, Verb};
+pub use event::{Event, Order, Saying, Unable, Verb};
 pub use frame::{
     Accept, Ack, Answer, Backlog, Batch, Elected, Entries, EpochSpan, Frame, Hello, Join, Meet, Offer, Refusal, Relay,
     Slow, Standing, Submit, Token, Verdict, Want, Weight,
@@ -175,7 +179,7 @@ pub enum Input {
     /// What [`Output::Cut`] left. The very next input after the outputs that held it.
     Cut(Cut),
     /// Somebody typed these lines. No more than [`Node::outbox_room`] says; the rest is dropped with an event each.
-    Submit(Vec<Text>),
+    Submit(Vec<Saying>),
     /// Somebody wants something done to another.
     Order(Order),
     /// The room is to have the key with this hash; the line that says so.

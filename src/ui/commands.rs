@@ -1,95 +1,101 @@
-//! The commands of a person at a terminal: one table for the help, for completion, and for what was meant.
+//! The commands that a person can type on a terminal: one table for the help, for completion and for whoever mistypes.
 
 /// A command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Command {
-    /// Its name, without the slash.
+    /// Its name, with its slash.
     pub name: &'static str,
     /// Other names for it.
     pub aliases: &'static [&'static str],
-    /// What follows it.
-    pub args: &'static str,
-    /// What it does: one line.
-    pub help: &'static str,
+    /// What it takes, as people write it.
+    pub takes: &'static str,
+    /// What it does, in a line.
+    pub does: &'static str,
+    /// More about it, in whole lines.
+    pub more: &'static [&'static str],
 }
 
-const fn command(name: &'static str, args: &'static str, help: &'static str) -> Command {
-    Command { name, aliases: &[], args, help }
+const fn command(name: &'static str, takes: &'static str, does: &'static str) -> Command {
+    Command { name, aliases: &[], takes, does, more: &[] }
 }
 
-/// Every command, in the order in which the help lists them.
-pub const COMMANDS: &[Command] = &[
-    command("help", "[CMD]", "what there is to type, or how one command is used"),
-    Command { name: "exit", aliases: &["quit", "q"], args: "", help: "leave (also //exit, Ctrl-D, Ctrl-C)" },
-    command("who", "", "who is here: address, leader, round-trip, how far behind; who is banned"),
-    command("status", "", "how this node is doing, and its author's id"),
-    command("nick", "NAME", "be called NAME from here on"),
-    command("me", "TEXT", "tell what you do: * ann TEXT"),
-    command("msg", "NAME TEXT", "to NAME alone; nobody else keeps it"),
-    command("reply", "[N] TEXT", "answer the newest line of another, or the line with timestamp N"),
-    command("like", "[N]", "like the newest line of another, or the line with timestamp N"),
-    command("unlike", "[N]", "take that back"),
-    command("react", "EMOJI [N]", "put EMOJI to that line"),
-    command("unreact", "EMOJI [N]", "take that back"),
-    command("topic", "[TEXT]", "what this channel is about: show it, or set it"),
-    command("away", "[TEXT]", "say that you are away, or, with nothing behind it, here again"),
-    command("ignore", "[NAME]", "do not show NAME's lines here, or show them again"),
-    command("join", "#CHANNEL", "go to a channel: what you type goes there"),
-    command("part", "", "back to #lobby"),
-    command("list", "", "the channels, their topics, and what is unread"),
-    command("history", "[N]", "the newest N lines, with their time (20)"),
-    command("search", "WORDS", "the lines with these words"),
-    command("ring", "", "the ring: the leader, you, and how the links are"),
-    command("clear", "", "clear the screen"),
-    command("save", "FILE", "write the history to FILE"),
-    command("say", "TEXT", "say TEXT even where it begins with a slash"),
-    command("kick", "NAME [WHY]", "put a member out; it may come again"),
-    command("ban", "NAME [WHY]", "put somebody out for good (also by author: /status)"),
-    command("unban", "NAME", "let a banned one in again (also by author)"),
-    command("rekey", "", "a new key for the room; who is not here needs an invite"),
+impl Command {
+    const fn or(self, aliases: &'static [&'static str]) -> Self {
+        Self { aliases, ..self }
+    }
+
+    const fn more(self, more: &'static [&'static str]) -> Self {
+        Self { more, ..self }
+    }
+
+    /// How it is used: its name and what it takes.
+    pub fn usage(&self) -> String {
+        match self.takes {
+            "" => self.name.to_owned(),
+            takes => format!("{} {takes}", self.name),
+        }
+    }
+}
+
+/// All of them, in the order in which the help shows them.
+pub const COMMANDS: [Command; 28] = [
+    command("/help", "[CMD]", "what there is to type, or more of one command").or(&["/?"]),
+    command("/exit", "", "leave the room").or(&["//exit", "/quit", "//quit", "/q"]).more(&[
+        "Ctrl-D on an empty line does the same, and so does Ctrl-C.",
+        "What you said is ordered first, for 5 s at most; the rest is kept in the files.",
+    ]),
+    command("/who", "", "who is here, and how far behind").more(&[
+        "The round trip and what a member has not confirmed yet are measured by the leader, or on a link of this node.",
+        "Who is banned stands at the end, with its author's id for /unban.",
+    ]),
+    command("/status", "", "how this node is doing"),
+    command("/ring", "", "the ring, drawn, and how its links are"),
+    command("/say", "TEXT", "say a line that begins with a slash").more(&["So does a space before the slash."]),
+    command("/me", "TEXT", "tell what you do: /me waves"),
+    command("/msg", "NAME TEXT", "say something to one member alone").or(&["/w"]).more(&[
+        "It is sealed to the reader's key, goes through the leader, and stands in nobody else's history.",
+        "It is not kept for somebody who is not here. You are told whether it has arrived.",
+    ]),
+    command("/reply", "[TS] TEXT", "answer the line with this number, or the last").or(&["/r"]),
+    command("/like", "[TS]", "like the line with this number, or the last").more(&[
+        "It counts once per author and line, however often it is typed, and wherever the room was apart meanwhile.",
+    ]),
+    command("/unlike", "[TS]", "take that back"),
+    command("/react", "EMOJI [TS]", "put another emoji to a line: /react 🎉 120"),
+    command("/unreact", "EMOJI [TS]", "take that back"),
+    command("/nick", "NAME", "have another name"),
+    command("/away", "[WHY]", "say that you are away; without a reason: that you are back"),
+    command("/topic", "[TEXT]", "the channel's topic: read it, or set it"),
+    command("/join", "#CHANNEL", "go to a channel; whoever speaks there makes it").more(&[
+        "Everybody has every channel's lines: a channel is a part of the one history, not a secret.",
+        "While you are elsewhere its lines are counted, and those that mention you are shown.",
+    ]),
+    command("/part", "", "leave the channel, for the lobby"),
+    command("/list", "", "the channels, their topics, what is unread"),
+    command("/ignore", "[NAME]", "show no more of somebody here; again: show it"),
+    command("/history", "[N]", "the newest N lines, with their time (20)"),
+    command("/search", "WORDS", "the lines with these words"),
+    command("/save", "FILE", "write the whole history into a new file"),
+    command("/clear", "", "empty the screen"),
+    command("/kick", "NAME [WHY]", "put a member out; it may come again"),
+    command("/ban", "NAME [WHY]", "put somebody out for good (also by author: /who)"),
+    command("/unban", "NAME|AUTHOR", "let a banned one in again"),
+    command("/rekey", "", "a new key; who is not here needs an invite"),
 ];
 
-/// Letters that may be wrong in a command that is still recognised.
-const SLIPS_MAX: usize = 2;
-
-/// The command with this name, or with this other name; upper and lower case alike. Without the slash.
-pub fn find(word: &str) -> Option<&'static Command> {
-    COMMANDS.iter().find(|command| names(command).any(|name| name.eq_ignore_ascii_case(word)))
+/// The command of this name, or alias.
+pub fn find(name: &str) -> Option<&'static Command> {
+    COMMANDS.iter().find(|command| command.name == name || command.aliases.contains(&name))
 }
 
-/// What was probably meant: the command that begins like this, or the one with the fewest wrong letters.
-pub fn nearest(word: &str) -> Option<&'static Command> {
-    let word = word.to_lowercase();
-    let begins = || COMMANDS.iter().find(|command| word.len() > 1 && command.name.starts_with(&word));
-    let close = || {
-        let slips = |command: &Command| names(command).map(|name| slips(&word, name)).min().unwrap_or(usize::MAX);
-        // Of a short word two wrong letters leave nothing.
-        let most = SLIPS_MAX.min(word.chars().count() / 2);
-        COMMANDS.iter().min_by_key(|command| slips(command)).filter(|command| slips(command) <= most)
-    };
-    find(&word).or_else(begins).or_else(close)
-}
+/// The likeness (1: the same) from which on another name is worth a word.
+const ALIKE: f64 = 0.75;
 
-fn names(command: &Command) -> impl Iterator<Item = &'static str> + use<> {
-    std::iter::once(command.name).chain(command.aliases.iter().copied())
-}
-
-/// Letters to insert, to leave out, to change, or to swap with their neighbour, until one word is the other.
-fn slips(one: &str, other: &str) -> usize {
-    let (one, other): (Vec<char>, Vec<char>) = (one.chars().take(32).collect(), other.chars().collect());
-    let mut rows: Vec<Vec<usize>> = vec![(0..=other.len()).collect()];
-    for (i, a) in one.iter().enumerate() {
-        let mut row = vec![i + 1];
-        for (j, b) in other.iter().enumerate() {
-            let mut least = (rows[i][j] + usize::from(a != b)).min(rows[i][j + 1] + 1).min(row[j] + 1);
-            if i > 0 && j > 0 && *a == other[j - 1] && one[i - 1] == *b {
-                least = least.min(rows[i - 1][j - 1] + 1);
-            }
-            row.push(least);
-        }
-        rows.push(row);
-    }
-    rows[one.len()][other.len()]
+/// The name that somebody may have meant.
+pub fn nearest(name: &str) -> Option<&'static str> {
+    let alike = |command: &Command| strsim::jaro_winkler(command.name, name);
+    let best = COMMANDS.iter().max_by(|a, b| alike(a).total_cmp(&alike(b)))?;
+    (alike(best) >= ALIKE).then_some(best.name)
 }
 
 #[cfg(test)]
@@ -97,36 +103,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_slip_of_the_finger_is_recognised() {
-        for (word, expected) in [
-            ("who", Some("who")),
-            ("WHO", Some("who")),
-            ("quit", Some("exit")),
-            ("hsitory", Some("history")),
-            ("serach", Some("search")),
-            ("hist", Some("history")),
-            ("wo", Some("who")),
-            ("exot", Some("exit")),
-            ("giraffe", None),
-            ("x", None),
-        ] {
-            assert_eq!(nearest(word).map(|command| command.name), expected, "{word}");
-        }
+    fn no_name_means_two_things() {
+        let mut names: Vec<&str> = COMMANDS
+            .iter()
+            .flat_map(|command| [command.name].into_iter().chain(command.aliases.iter().copied()))
+            .collect();
+        let all = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), all);
+        assert!(names.iter().all(|name| name.starts_with('/')));
     }
 
     #[test]
-    fn no_name_stands_for_two() {
-        let mut all: Vec<&str> = COMMANDS.iter().flat_map(names).collect();
-        let total = all.len();
-        all.sort_unstable();
-        all.dedup();
-        assert_eq!(all.len(), total);
-    }
-
-    #[test]
-    fn the_help_fits_a_line() {
-        for command in COMMANDS {
-            assert!(command.args.len() + command.name.len() <= 20 && command.help.len() <= 72, "{command:?}");
+    fn whoever_mistypes_is_told_the_nearest() {
+        for (typed, meant) in [("/hsitory", "/history"), ("/whoo", "/who"), ("/stauts", "/status"), ("/exot", "/exit")]
+        {
+            assert_eq!(nearest(typed), Some(meant));
         }
+        assert_eq!(nearest("/xyzzy"), None);
     }
 }

@@ -5,7 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::ring::{AuthorId, Name, RoomId, SessionId, Uid};
+use crate::ring::{self, AuthorId, Name, RoomId, SessionId, Status, Uid};
+use crate::status::report::RoleWord;
 
 /// The version of the objects, in each of them as `v`. A change that breaks readers raises it; new keys and new types
 /// of objects do not.
@@ -27,18 +28,6 @@ pub struct Versioned<T> {
 pub enum Told {
     /// The first object: who speaks.
     Hello(Hello),
-    /// Who one is and which channel is the current one, as the prompt says: when a frontend begins, and whenever that
-    /// changes.
-    Here {
-        /// The node's name.
-        name: Name,
-        /// The address that it advertises.
-        address: Uid,
-        /// The frontend's channel, without `#`.
-        channel: String,
-        /// Lines of other channels that the frontend's person has not looked at.
-        unread: u64,
-    },
     /// A line of the log.
     Line(Box<Line>),
     /// A message for its reader alone; it stands in no log.
@@ -56,6 +45,17 @@ pub enum Told {
     },
     /// What was said with an [`Asked::Say`] has come this far.
     Sent(Sent),
+    /// A longer answer: lines that belong together. For people.
+    Listing {
+        /// What they are.
+        heading: String,
+        /// They.
+        lines: Vec<String>,
+    },
+    /// Who the node is now, and where in the room this frontend speaks.
+    Here(Here),
+    /// The screen is to be emptied.
+    Clear,
     /// Own lines that are not in the log: told when that is worth a word, and when it is over (zero).
     Waiting {
         /// How many.
@@ -93,6 +93,19 @@ pub struct Hello {
     pub room: Option<RoomId>,
     /// The file with the log that people read; `null`: none is kept.
     pub log: Option<String>,
+}
+
+/// Who the node is now, and where in the room this frontend speaks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Here {
+    /// The node's name.
+    pub name: Name,
+    /// The address that it advertises.
+    pub address: Uid,
+    /// The channel, without `#`.
+    pub channel: String,
+    /// Lines in other channels that this frontend has joined and not shown.
+    pub unread: u64,
 }
 
 /// A line of the log. The keys of `dist-chat history --json`, and some more.
@@ -248,7 +261,7 @@ pub struct State {
     /// The address that it advertises.
     pub address: Uid,
     /// `leader`, `follower`, `electing` or `joining`.
-    pub role: crate::status::report::RoleWord,
+    pub role: RoleWord,
     /// Who leads.
     pub leader: Option<Uid>,
     /// Its reign's round.
@@ -354,6 +367,35 @@ impl<T> Versioned<T> {
     /// This version's.
     pub const fn of(object: T) -> Self {
         Self { v: VERSION, object }
+    }
+}
+
+impl From<&Status> for State {
+    fn from(status: &Status) -> Self {
+        let member = |member: &ring::Member| Member {
+            address: member.uid,
+            name: member.name.clone(),
+            author: member.author,
+            away: None,
+            link: None,
+            rtt_us: None,
+            behind: None,
+        };
+        Self {
+            room: status.room,
+            name: status.name.clone(),
+            address: status.uid,
+            role: status.role.into(),
+            leader: status.epoch.map(|epoch| epoch.leader),
+            round: status.epoch.map(|epoch| epoch.round),
+            next: status.next,
+            prev: status.prev,
+            members: status.members.iter().map(member).collect(),
+            channels: Vec::new(),
+            last: status.tail.index.0,
+            lamport: status.lamport.0,
+            waiting: status.waiting,
+        }
     }
 }
 

@@ -188,6 +188,14 @@ pub fn away_text(lines: u64, shown: u64) -> String {
     }
 }
 
+/// What somebody is told whose lines wait.
+pub fn waiting_text(lines: u64) -> String {
+    match lines {
+        1 => "one line of yours waits to be ordered".to_owned(),
+        _ => format!("{lines} lines of yours wait to be ordered"),
+    }
+}
+
 /// What a newcomer is told of itself.
 pub fn welcome(name: &Name, wanted: &Name, uid: Uid, room: RoomId) -> String {
     match name == wanted {
@@ -249,6 +257,7 @@ mod tests {
             name: member().name,
             uid: uid(),
             text: Text::parse(text).unwrap(),
+            channel: None,
             act: None,
             seal: None,
         };

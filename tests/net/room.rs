@@ -118,7 +118,7 @@ impl Member {
     }
 
     pub async fn say(&self, text: &str) {
-        self.commands.send(Command::Say(Text::parse(text).unwrap())).await.unwrap();
+        self.commands.send(Command::Say(Text::parse(text).unwrap().into(), None)).await.unwrap();
     }
 
     /// Waits until what it was told fulfils this.

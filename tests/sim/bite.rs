@@ -50,6 +50,7 @@ fn line(author: usize, n: u64, words: &str) -> Line {
         name: member_name(author),
         uid: uid(author),
         text: text(words),
+        channel: None,
         act: None,
         seal: None,
     }

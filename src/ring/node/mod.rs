@@ -317,7 +317,7 @@ impl Node {
             Input::Read(id, found) => self.on_read(id, found),
             Input::Cut(cut) => self.on_cut(cut),
             Input::Persisted(id) => self.on_persisted(id),
-            Input::Submit(texts) => self.on_submit(texts),
+            Input::Submit(said) => self.on_submit(said),
             Input::Order(order) => self.on_order(order),
             Input::Rekey(key, text) => self.on_rekey(key, text),
             Input::KeyHeld(key) => self.on_key_held(key),

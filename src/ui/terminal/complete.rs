@@ -38,10 +38,10 @@ pub fn complete(before: &str, known: &Known) -> Completion {
     let from = before.char_indices().rev().find(|(_, c)| c.is_whitespace()).map_or(0, |(at, c)| at + c.len_utf8());
     let (head, word) = before.split_at(from);
     let (candidates, tail) = match (head.trim(), word.strip_prefix('/')) {
-        ("", Some(_)) if from == 0 => (COMMANDS.iter().map(|command| format!("/{}", command.name)).collect(), " "),
+        ("", Some(_)) if from == 0 => (COMMANDS.iter().map(|command| command.name.to_owned()).collect(), " "),
         ("/help", slash) => {
-            let slash = if slash.is_some() { "/" } else { "" };
-            (COMMANDS.iter().map(|command| format!("{slash}{}", command.name)).collect(), "")
+            let from = usize::from(slash.is_none());
+            (COMMANDS.iter().map(|command| command.name[from..].to_owned()).collect(), "")
         }
         ("/join", _) => {
             let hash = if word.is_empty() || word.starts_with('#') { "#" } else { "" };

@@ -2,14 +2,17 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
 
 use super::complete::Known;
 use super::display::Display;
 use super::editor::{Editor, Wish};
 use super::keys::Key;
-use super::render::{Here, Renderer, note};
+use super::render::{Renderer, note};
 use super::tty::{self, Raw};
 use super::{End, Settings};
 use crate::ring::limits::TEXT_BYTES_MAX;
@@ -33,16 +36,12 @@ const STATE_OLD: Duration = Duration::from_secs(5);
 /// What happens.
 #[derive(Debug)]
 pub enum Input {
+    /// The terminal is the person's from here on: there is a prompt, and keys are read.
+    Begin,
     /// A key.
     Key(Key),
     /// Something is told.
     Told(Box<Told>),
-    /// Whole lines as they stand; the sender is told when they are shown.
-    Text(String, SyncSender<()>),
-    /// Who and where the person is.
-    Here(Here),
-    /// Who is here.
-    Known(Known),
     /// The terminal has another size.
     Resized,
     /// The terminal is gone.
@@ -51,14 +50,25 @@ pub enum Input {
     Over,
 }
 
+/// How far it is.
+#[derive(Debug)]
+enum Phase {
+    /// What is told is shown, and nothing is read.
+    Showing,
+    /// There is a prompt.
+    Typing(Raw),
+    /// The person, or the node, has left: what still comes is shown, without a prompt.
+    Left,
+}
+
 /// The owner.
 #[derive(Debug)]
 pub struct Frontend {
     editor: Editor,
     display: Display,
     renderer: Renderer,
-    raw: Raw,
-    asked: SyncSender<Asked>,
+    phase: Phase,
+    asked: mpsc::Sender<Asked>,
     /// What waits to be asked.
     outbox: VecDeque<Asked>,
     /// Lines to be shown with the next drawing.
@@ -66,34 +76,31 @@ pub struct Frontend {
     rings: bool,
     resized: bool,
     cleared: bool,
+    /// The person, or the node, leaves.
+    leaves: bool,
     /// Somebody may have come or gone since it was asked who is here.
     stale: bool,
     state_asked: Option<Instant>,
-    /// The person has left: what still comes is shown, without a prompt.
-    left: bool,
 }
 
 impl Frontend {
-    /// Takes the terminal.
-    ///
-    /// # Errors
-    /// There is none.
-    pub fn new(asked: SyncSender<Asked>, settings: &Settings) -> io::Result<Self> {
-        Ok(Self {
+    /// Shows what is told, until [`Input::Begin`].
+    pub fn new(asked: mpsc::Sender<Asked>, settings: &Settings) -> Self {
+        Self {
             editor: Editor::default(),
             display: Display::new(tty::size()),
             renderer: Renderer::new(settings.paint, settings.bell, settings.verbose),
-            raw: Raw::enter()?,
+            phase: Phase::Showing,
             asked,
             outbox: VecDeque::new(),
             above: String::new(),
             rings: false,
             resized: false,
             cleared: false,
-            stale: true,
+            leaves: false,
+            stale: false,
             state_asked: None,
-            left: false,
-        })
+        }
     }
 
     /// Lives until nothing more is told, or the terminal is gone.
@@ -101,7 +108,6 @@ impl Frontend {
     /// # Errors
     /// The terminal cannot be written to.
     pub fn live(mut self, inputs: &Receiver<Input>) -> io::Result<End> {
-        let mut shown = Vec::new();
         loop {
             let first = match self.deadline() {
                 None => inputs.recv().map_err(|_| RecvTimeoutError::Disconnected),
@@ -117,8 +123,8 @@ impl Frontend {
             while let Some(input) = next.take() {
                 match input {
                     Input::Gone => return Ok(End::Gone),
-                    Input::Over => end = Some(if self.left { End::Left } else { End::Over }),
-                    input => self.take(input, &mut shown)?,
+                    Input::Over => end = Some(if matches!(self.phase, Phase::Left) { End::Left } else { End::Over }),
+                    input => self.take(input)?,
                 }
                 taken += 1;
                 if end.is_none() && taken < BATCH_INPUTS_MAX && self.above.len() < BATCH_BYTES {
@@ -134,10 +140,6 @@ impl Frontend {
                 return Ok(end);
             }
             self.draw()?;
-            for shown in shown.drain(..) {
-                // Who waits for that may be gone.
-                let _ = SyncSender::try_send(&shown, ());
-            }
         }
     }
 
@@ -148,28 +150,27 @@ impl Frontend {
         [hand_over, state, self.renderer.deadline()].into_iter().flatten().min()
     }
 
-    fn take(&mut self, input: Input, shown: &mut Vec<SyncSender<()>>) -> io::Result<()> {
+    fn take(&mut self, input: Input) -> io::Result<()> {
         match input {
-            Input::Key(key) if !self.left => return self.key(key),
-            Input::Key(_) | Input::Gone | Input::Over => {}
+            Input::Begin => {
+                self.phase = Phase::Typing(Raw::enter()?);
+                self.stale = true;
+            }
+            Input::Key(key) => match self.phase {
+                Phase::Typing(_) => return self.key(key),
+                Phase::Showing | Phase::Left => {}
+            },
+            Input::Gone | Input::Over => {}
             Input::Told(told) => {
                 self.rings |= self.renderer.push(&mut self.above, &told, Instant::now());
                 match &*told {
                     Told::State(state) => self.editor.known = Known::from(&**state),
-                    Told::Event(_) => self.stale = true,
+                    Told::Event(_) => self.stale = matches!(self.phase, Phase::Typing(_)),
+                    Told::Clear => self.clear(),
                     Told::Bye { text: _ } => self.leave(),
                     _other => {}
                 }
             }
-            Input::Text(text, done) => {
-                for line in text.lines() {
-                    self.rings |= self.renderer.push_plain(&mut self.above, line);
-                    self.stale |= line.starts_with("///");
-                }
-                shown.push(done);
-            }
-            Input::Here(here) => self.renderer.here = here,
-            Input::Known(known) => self.editor.known = known,
             Input::Resized => self.resized = true,
         }
         Ok(())
@@ -187,7 +188,9 @@ impl Frontend {
             Wish::Clear => self.clear(),
             Wish::Suspend => {
                 tty::write(self.display.finish(&std::mem::take(&mut self.above)).as_bytes())?;
-                self.raw.suspend()?;
+                if let Phase::Typing(raw) = &mut self.phase {
+                    raw.suspend()?;
+                }
                 self.resized = true;
             }
             Wish::Leave => {
@@ -206,9 +209,7 @@ impl Frontend {
 
     fn enter(&mut self) {
         let line = self.editor.line();
-        if line.trim() == "/clear" {
-            self.clear();
-        } else if line.len() > TEXT_BYTES_MAX {
+        if line.len() > TEXT_BYTES_MAX {
             let text = format!("a line of {} bytes was not sent: at most {TEXT_BYTES_MAX} are allowed", line.len());
             return note(&mut self.above, &text);
         } else if self.outbox.len() >= TYPED_LINES_MAX {
@@ -232,7 +233,7 @@ impl Frontend {
             match self.asked.try_send(asked) {
                 Ok(()) => {}
                 Err(TrySendError::Full(asked)) => return self.outbox.push_front(asked),
-                Err(TrySendError::Disconnected(_)) => {
+                Err(TrySendError::Closed(_)) => {
                     self.outbox.clear();
                     return self.leave();
                 }
@@ -242,29 +243,37 @@ impl Frontend {
 
     fn ask_state(&mut self, now: Instant) {
         let early = self.state_asked.is_some_and(|asked| now < asked + STATE_EVERY);
-        if self.stale && !early && !self.left {
+        if self.stale && !early {
             self.stale = self.asked.try_send(Asked::State).is_err();
             self.state_asked = Some(now);
         }
     }
 
-    /// From now on there is no prompt, and the terminal is as it was: Ctrl-C is a signal again.
+    /// From now on there is no prompt; once that is to be seen the terminal is as it was, and Ctrl-C a signal again.
     fn leave(&mut self) {
-        self.left = true;
+        self.leaves = true;
         self.stale = false;
     }
 
     fn draw(&mut self) -> io::Result<()> {
         let above = std::mem::take(&mut self.above);
         let mut bytes = if std::mem::take(&mut self.rings) { "\x07".to_owned() } else { String::new() };
-        if self.left {
-            bytes.push_str(&self.display.finish(&above));
+        if std::mem::take(&mut self.leaves) {
+            bytes.push_str(&self.display.finish(""));
             tty::write(bytes.as_bytes())?;
-            self.raw.leave();
-            return Ok(());
+            bytes.clear();
+            // Gives the terminal back.
+            self.phase = Phase::Left;
+        }
+        match self.phase {
+            Phase::Typing(_) => {}
+            Phase::Showing | Phase::Left => {
+                bytes.push_str(&self.display.finish(&above));
+                return tty::write(bytes.as_bytes());
+            }
         }
         let shown = self.editor.shown();
-        let prompt = shown.question.clone().unwrap_or_else(|| self.renderer.here.prompt());
+        let prompt = shown.question.clone().unwrap_or_else(|| self.renderer.prompt());
         if std::mem::take(&mut self.cleared) {
             bytes.push_str(&self.display.clear(&prompt, shown.text, shown.at));
         }

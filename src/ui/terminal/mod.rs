@@ -23,28 +23,26 @@ mod frontend;
 pub mod keys;
 pub mod recall;
 pub mod render;
-mod strings;
 pub mod tty;
 
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd as _;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::thread;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
 use rustix::termios::{OptionalActions, Termios, isatty, tcgetattr, tcsetattr};
+use tokio::sync::mpsc;
 
+use crate::failure::complain;
 use crate::ui::feed::{Asked, Told};
 use crate::ui::paint::Paint;
 use crate::ui::pipe::{self, Typed};
+use crate::ui::talk::refuse;
 use frontend::{Frontend, INPUTS_MAX, Input};
 pub use render::Bell;
 use render::Renderer;
-pub use strings::{Strings, edit};
-
-/// Typed lines that wait for the node to take them.
-pub const TYPED_LINES_MAX: usize = 256;
 
 /// How the person wants it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,54 +80,115 @@ pub enum End {
     Gone,
 }
 
-/// Shows what is told and asks what is typed, until nothing more is told or the terminal is gone. When the person
-/// leaves, [`Asked::Leave`] is asked, and what is told until the end is still shown.
+/// A terminal that shows what is told, and reads nothing yet. Where nobody says that it shall, it never does.
+#[derive(Debug)]
+pub struct Terminal {
+    asked: mpsc::Sender<Asked>,
+    /// None: it is dumb.
+    inputs: Option<SyncSender<Input>>,
+}
+
+/// Starts to show what is told, in a thread, until nothing more is told or the terminal is gone (`ended`, called once).
+/// When the person leaves, [`Asked::Leave`] is asked, and what is told until the end is still shown.
 ///
 /// # Errors
-/// The terminal cannot be used, or the system starts no more threads.
-pub fn run(told: Receiver<Told>, asked: SyncSender<Asked>, settings: &Settings) -> io::Result<End> {
+/// The system starts no more threads.
+pub fn start(
+    told: mpsc::Receiver<Told>,
+    asked: mpsc::Sender<Asked>,
+    settings: Settings,
+    ended: impl FnOnce(End) + Send + 'static,
+) -> io::Result<(Terminal, JoinHandle<()>)> {
     if settings.dumb {
-        return run_dumb(told, asked, settings);
+        let thread = named("shown").spawn(move || ended(show_dumb(told, &settings)))?;
+        return Ok((Terminal { asked, inputs: None }, thread));
     }
     let (inputs, received) = sync_channel(INPUTS_MAX);
-    let frontend = Frontend::new(asked, settings)?;
-    watch_terminal(&inputs)?;
-    thread::Builder::new().name("told".to_owned()).spawn(move || {
-        if told.into_iter().all(|told| inputs.send(Input::Told(Box::new(told))).is_ok()) {
-            let _ = inputs.send(Input::Over);
-        }
+    let terminal = Terminal { asked: asked.clone(), inputs: Some(inputs.clone()) };
+    named("told").spawn(move || pass_on(told, &inputs))?;
+    let thread = named("shown").spawn(move || {
+        // A terminal that cannot be written to is gone too.
+        ended(Frontend::new(asked, &settings).live(&received).unwrap_or(End::Gone));
     })?;
-    frontend.live(&received)
+    Ok((terminal, thread))
 }
 
-/// Starts the threads that tell of keys and of changes of the size. They end with the process, or when they have
-/// something to tell and nobody listens any more.
-fn watch_terminal(inputs: &SyncSender<Input>) -> io::Result<()> {
-    let (keys, sizes) = (inputs.clone(), inputs.clone());
-    tty::read_keys(move |key| keys.send(key.map_or(Input::Gone, Input::Key)).is_ok())?;
-    tty::watch_size(move || sizes.send(Input::Resized).is_ok())
-}
-
-fn run_dumb(told: Receiver<Told>, asked: SyncSender<Asked>, settings: &Settings) -> io::Result<End> {
-    let input = File::from(io::stdin().as_fd().try_clone_to_owned()?);
-    thread::Builder::new().name("stdin".to_owned()).spawn(move || {
-        let ask = |typed| match typed {
-            Typed::Line(line) => asked.send(Asked::Type { line }).is_ok(),
-            Typed::TooLong { bytes } => {
-                crate::failure::complain(format_args!("dist-chat: a line of {bytes} bytes was not sent"));
-                true
-            }
+impl Terminal {
+    /// Shows a prompt and reads from here on. The threads that read end with the process, or when they have read
+    /// something that nobody takes any more.
+    ///
+    /// # Errors
+    /// The system starts no more threads.
+    pub fn read(self) -> io::Result<()> {
+        let Self { asked, inputs } = self;
+        let Some(inputs) = inputs else {
+            named("stdin").spawn(move || read_dumb(&asked))?;
+            return Ok(());
         };
-        let _ = pipe::read_lines(input, ask);
-        let _ = asked.send(Asked::Leave);
-    })?;
+        let sizes = inputs.clone();
+        named("size").spawn(move || tty::watch_size(|| sizes.send(Input::Resized).is_ok()))?;
+        named("keys").spawn(move || {
+            if inputs.send(Input::Begin).is_ok() {
+                tty::read_keys(|key| inputs.send(key.map_or(Input::Gone, Input::Key)).is_ok());
+            }
+        })?;
+        Ok(())
+    }
+}
+
+/// As [`start`] and [`Terminal::read`], until the end.
+///
+/// # Errors
+/// The system starts no more threads.
+pub fn run(told: mpsc::Receiver<Told>, asked: mpsc::Sender<Asked>, settings: Settings) -> io::Result<End> {
+    let (end, ended) = sync_channel(1);
+    let ended_by = move |how| {
+        let _ = end.send(how);
+    };
+    let (terminal, _thread) = start(told, asked, settings, ended_by)?;
+    terminal.read()?;
+    Ok(ended.recv().unwrap_or(End::Gone))
+}
+
+fn named(name: &str) -> thread::Builder {
+    thread::Builder::new().name(name.to_owned())
+}
+
+fn pass_on(mut told: mpsc::Receiver<Told>, inputs: &SyncSender<Input>) {
+    while let Some(told) = told.blocking_recv() {
+        if inputs.send(Input::Told(Box::new(told))).is_err() {
+            return;
+        }
+    }
+    let _ = inputs.send(Input::Over);
+}
+
+fn show_dumb(mut told: mpsc::Receiver<Told>, settings: &Settings) -> End {
     let mut renderer = Renderer::new(settings.paint, settings.bell, settings.verbose);
-    for told in told {
+    while let Some(told) = told.blocking_recv() {
         let mut out = String::new();
         renderer.push(&mut out, &told, Instant::now());
-        tty::write(out.as_bytes())?;
+        if tty::write(out.as_bytes()).is_err() {
+            return End::Gone;
+        }
     }
-    Ok(End::Over)
+    End::Over
+}
+
+/// Lines as they come; their end leaves.
+fn read_dumb(asked: &mpsc::Sender<Asked>) {
+    let ask = |typed| match typed {
+        Typed::Line(line) => asked.blocking_send(Asked::Type { line }).is_ok(),
+        Typed::TooLong { bytes } => {
+            refuse(bytes);
+            true
+        }
+    };
+    let input = io::stdin().as_fd().try_clone_to_owned().map(File::from);
+    if let Err(error) = input.and_then(|input| pipe::read_lines(input, ask)) {
+        complain(format_args!("dist-chat: cannot read standard input: {error}"));
+    }
+    let _ = asked.blocking_send(Asked::Leave);
 }
 
 /// Puts the terminal back to how it was found, whatever the editor was doing.

@@ -3,14 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use crate::ring::{Name, Uid};
+use crate::ring::LOBBY;
 use crate::text::visible;
-use crate::ui::feed::{Count, Kind, Line, Private, Reactions, Told};
-use crate::ui::format::Who;
+use crate::ui::feed::{Count, Here, Kind, Line, Private, Reactions, Told};
+use crate::ui::format::{Who, away_text, waiting_text};
 use crate::ui::paint::{Paint, mentions};
 
-/// The channel that everybody begins in.
-pub const LOBBY: &str = "lobby";
 /// Between two lines that tell how one line is liked.
 const REACTIONS_EVERY: Duration = Duration::from_secs(1);
 /// Lines whose reactions wait to be told; of more lines at once the oldest ones' are told early.
@@ -28,49 +26,11 @@ pub enum Bell {
     All,
 }
 
-/// Who and where the person is.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Here {
-    /// Name and address, once they are known.
-    pub who: Option<(Name, Uid)>,
-    /// The current channel, without `#`; empty: not told.
-    pub channel: String,
-    /// Lines of other channels that were not looked at.
-    pub unread: u64,
-}
-
-impl Here {
-    /// `> NAME(IP:PORT): `
-    pub fn prompt(&self) -> String {
-        let mut prompt = "> ".to_owned();
-        if let Some((name, address)) = &self.who {
-            prompt.push_str(&Who(name, *address).to_string());
-            if !self.is_here(LOBBY) {
-                prompt.push_str(&format!(" #{}", visible(&self.channel)));
-            }
-            if self.unread > 0 {
-                prompt.push_str(&format!(" ({} unread)", self.unread));
-            }
-            prompt.push_str(": ");
-        }
-        prompt
-    }
-
-    fn is_here(&self, channel: &str) -> bool {
-        let here = if self.channel.is_empty() { LOBBY } else { &self.channel };
-        here == channel
-    }
-
-    fn name(&self) -> &str {
-        self.who.as_ref().map_or("", |(name, _)| name.as_str())
-    }
-}
-
 /// Makes lines of what is told.
 #[derive(Debug)]
 pub struct Renderer {
-    /// Who and where.
-    pub here: Here,
+    /// Who and where the person is, once that is known.
+    here: Option<Here>,
     paint: Paint,
     bell: Bell,
     /// Events that are for the log, too.
@@ -89,35 +49,51 @@ struct Liked {
 impl Renderer {
     /// Has told nothing.
     pub fn new(paint: Paint, bell: Bell, verbose: bool) -> Self {
-        Self { here: Here::default(), paint, bell, verbose, log: None, liked: BTreeMap::new() }
+        Self { here: None, paint, bell, verbose, log: None, liked: BTreeMap::new() }
+    }
+
+    /// `> NAME(IP:PORT): `, with the channel where it is not the lobby.
+    pub fn prompt(&self) -> String {
+        let Some(Here { name, address, channel, unread }) = &self.here else { return "> ".to_owned() };
+        let channel = if self.is_here(LOBBY) { String::new() } else { format!(" #{}", visible(channel)) };
+        let unread = if *unread == 0 { String::new() } else { format!(" ({unread} unread)") };
+        format!("> {}{channel}{unread}: ", Who(name, *address))
+    }
+
+    /// Whether this is the current channel.
+    fn is_here(&self, channel: &str) -> bool {
+        self.here.as_ref().map_or(LOBBY, |here| &here.channel) == channel
+    }
+
+    /// One's own name; nothing while it is not known.
+    fn name(&self) -> &str {
+        self.here.as_ref().map_or("", |here| here.name.as_str())
     }
 
     /// Appends what is to be shown: whole lines. Whether the bell rings.
     pub fn push(&mut self, out: &mut String, told: &Told, now: Instant) -> bool {
         match told {
-            Told::Hello(hello) => {
-                self.here.who = Some((hello.name.clone(), hello.address));
-                self.log.clone_from(&hello.log);
-            }
-            Told::Here { name, address, channel, unread } => {
-                self.here = Here { who: Some((name.clone(), *address)), channel: channel.clone(), unread: *unread };
-            }
+            Told::Hello(hello) => self.log.clone_from(&hello.log),
+            Told::Here(here) => self.here = Some(here.clone()),
             Told::Line(line) => return self.line(out, line),
             Told::Private(private) => return self.private(out, private),
             Told::Reactions(reactions) => self.reactions(out, reactions, now),
             Told::Event(event) if event.notable || self.verbose => note(out, &event.text),
-            Told::Event(_) | Told::Sent(_) | Told::State(_) => {}
+            Told::Listing { heading, lines } => {
+                note(out, heading);
+                lines.iter().for_each(|line| push(out, &visible(line)));
+            }
+            Told::Event(_) | Told::Sent(_) | Told::State(_) | Told::Clear => {}
             Told::Note { text } => note(out, text),
-            Told::Waiting { lines: 0 } => note(out, "no line of yours waits any more"),
-            Told::Waiting { lines: 1 } => note(out, "one line of yours waits to be ordered"),
-            Told::Waiting { lines } => note(out, &format!("{lines} lines of yours wait to be ordered")),
-            Told::Missed { lines: None } => note(out, "said before you came:"),
-            Told::Missed { lines: Some(1) } => note(out, "one line was said while you were away:"),
-            Told::Missed { lines: Some(lines) } => note(out, &format!("{lines} lines were said while you were away:")),
-            Told::CaughtUp => note(out, "from here on it is new"),
+            Told::Waiting { lines: 0 } => note(out, "ordered: none of your lines waits any more"),
+            Told::Waiting { lines } => note(out, &waiting_text(*lines)),
+            Told::Missed { lines: None } => note(out, "while you were away"),
+            Told::Missed { lines: Some(lines) } => note(out, &away_text(*lines, *lines)),
+            Told::CaughtUp => note(out, "now"),
             Told::LeftOut { lines } => {
-                let lines = if *lines == 1 { "one line".to_owned() } else { format!("{lines} lines") };
-                let log = self.log.as_ref().map(|log| format!("; see {log}")).unwrap_or_default();
+                let (lines, are) =
+                    if *lines == 1 { ("1 line".to_owned(), "it is") } else { (format!("{lines} lines"), "they are") };
+                let log = self.log.as_ref().map(|log| format!("; {are} in {log}")).unwrap_or_default();
                 note(out, &format!("{lines} not shown here{log}"));
             }
             Told::Bye { text } => note(out, text),
@@ -128,12 +104,12 @@ impl Renderer {
     fn line(&self, out: &mut String, line: &Line) -> bool {
         let name = line.name.as_str();
         let text = visible(&line.text);
-        let there = if self.here.is_here(&line.channel) { String::new() } else { format!("#{} ", line.channel) };
+        let there = if self.is_here(&line.channel) { String::new() } else { format!("#{} ", line.channel) };
         let there = self.paint.faint(&visible(&there));
         let who = self.paint.name(&Who(&line.name, line.address).to_string(), name);
         let short = self.paint.name(name, name);
         let mine = line.own || line.past;
-        let words = if mine { text.clone().into_owned() } else { self.paint.mentions(&text, self.here.name()) };
+        let words = if mine { text.clone().into_owned() } else { self.paint.mentions(&text, self.name()) };
         let liked = match &line.reactions[..] {
             [] => String::new(),
             counts => self.paint.faint(&format!("  ({})", totals(counts))),
@@ -153,7 +129,7 @@ impl Renderer {
             Kind::Away if line.text.is_empty() => note(out, &format!("{name} is here again")),
             Kind::Away => note(out, &format!("{name} is away: {text}")),
         }
-        !mine && self.rings(|| is_said(line.kind) && !mentions(&line.text, self.here.name()).is_empty())
+        !mine && self.rings(|| is_said(line.kind) && !mentions(&line.text, self.name()).is_empty())
     }
 
     fn rings(&self, meant: impl FnOnce() -> bool) -> bool {
@@ -217,25 +193,6 @@ impl Renderer {
     pub fn deadline(&self) -> Option<Instant> {
         self.liked.values().filter(|liked| liked.waits.is_some()).map(|liked| liked.told + REACTIONS_EVERY).min()
     }
-
-    /// Colours a chat line of the plain form, `> NAME(IP:PORT)[TS]: text`, and leaves any other as it is. Whether the
-    /// bell rings.
-    pub fn push_plain(&self, out: &mut String, line: &str) -> bool {
-        let parts = line.strip_prefix("> ").and_then(|rest| {
-            let (head, text) = rest.split_once("]: ")?;
-            let (name, _) = head.split_once('(')?;
-            Some((head, name, text))
-        });
-        let Some((head, name, text)) = parts else {
-            push(out, line);
-            return false;
-        };
-        let who = head.rsplit_once('[').map_or(head, |(who, _)| who);
-        let own = name == self.here.name();
-        let words = if own { text.to_owned() } else { self.paint.mentions(text, self.here.name()) };
-        push(out, &format!("> {}{}]: {words}", self.paint.name(who, name), &head[who.len()..]));
-        !own && self.rings(|| !mentions(text, self.here.name()).is_empty())
-    }
 }
 
 const fn is_said(kind: Kind) -> bool {
@@ -268,7 +225,7 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
     use super::*;
-    use crate::ring::{AuthorId, SessionId};
+    use crate::ring::{AuthorId, Name, SessionId};
 
     fn said(name: &str, text: &str) -> Line {
         Line {
@@ -291,12 +248,12 @@ mod tests {
     }
 
     fn here(channel: &str) -> Told {
-        Told::Here {
+        Told::Here(Here {
             name: Name::parse("ann").unwrap(),
             address: "10.0.0.1:2428".parse().unwrap(),
             channel: channel.to_owned(),
             unread: 0,
-        }
+        })
     }
 
     fn shown(paint: Paint, told: &Told) -> (String, bool) {
@@ -333,11 +290,11 @@ mod tests {
     fn the_prompt_says_where_one_is() {
         let mut renderer = Renderer::new(Paint::Plain, Bell::Off, false);
         let mut out = String::new();
-        assert_eq!(renderer.here.prompt(), "> ");
+        assert_eq!(renderer.prompt(), "> ");
         renderer.push(&mut out, &here(LOBBY), Instant::now());
-        assert_eq!(renderer.here.prompt(), "> ann(10.0.0.1:2428): ");
+        assert_eq!(renderer.prompt(), "> ann(10.0.0.1:2428): ");
         renderer.push(&mut out, &here("dev"), Instant::now());
-        assert_eq!(renderer.here.prompt(), "> ann(10.0.0.1:2428) #dev: ");
+        assert_eq!(renderer.prompt(), "> ann(10.0.0.1:2428) #dev: ");
         assert_eq!(out, "");
     }
 
@@ -388,19 +345,5 @@ mod tests {
         assert_eq!(renderer.deadline(), None);
         renderer.tick(&mut out, deadline + REACTIONS_EVERY);
         assert!(renderer.liked.is_empty());
-    }
-
-    #[test]
-    fn plain_lines_get_their_colours() {
-        let mut renderer = Renderer::new(Paint::Many, Bell::Mention, false);
-        let mut out = String::new();
-        renderer.push(&mut out, &here(LOBBY), Instant::now());
-        assert!(renderer.push_plain(&mut out, "> bob(10.0.0.5:2428)[7]: hi ann"));
-        assert!(
-            out.starts_with("> \x1b[38;5;") && out.contains("mbob(10.0.0.5:2428)\x1b[0m[7]: hi \x1b[1;7mann\x1b[0m")
-        );
-        out.clear();
-        assert!(!renderer.push_plain(&mut out, "/// ann joined ///"));
-        assert_eq!(out, "/// ann joined ///\n");
     }
 }

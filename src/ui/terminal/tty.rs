@@ -1,7 +1,6 @@
 //! The terminal itself: its modes, its size, what comes from it.
 
 use std::io::{self, Write as _};
-use std::thread;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, read};
@@ -86,29 +85,23 @@ impl Drop for Raw {
     }
 }
 
-/// Reads keys, in a thread, until `take` wants no more; `None`: the terminal is gone.
-///
-/// # Errors
-/// The system starts no more threads.
-pub fn read_keys(mut take: impl FnMut(Option<Key>) -> bool + Send + 'static) -> io::Result<()> {
-    thread::Builder::new().name("keys".to_owned()).spawn(move || {
-        let (mut decoder, mut keys, mut bytes) = (Decoder::default(), Vec::new(), [0; READ_BYTES]);
-        loop {
-            match next(&decoder, &mut bytes) {
-                Ok(None) => decoder.give_up(&mut keys),
-                Err(Errno::INTR | Errno::AGAIN) => {}
-                Ok(Some(0)) | Err(_) => {
-                    take(None);
-                    return;
-                }
-                Ok(Some(got)) => decoder.push(&bytes[..got], &mut keys),
-            }
-            if !keys.drain(..).all(|key| take(Some(key))) {
+/// Reads keys until `take` wants no more; `None`: the terminal is gone.
+pub fn read_keys(mut take: impl FnMut(Option<Key>) -> bool) {
+    let (mut decoder, mut keys, mut bytes) = (Decoder::default(), Vec::new(), [0; READ_BYTES]);
+    loop {
+        match next(&decoder, &mut bytes) {
+            Ok(None) => decoder.give_up(&mut keys),
+            Err(Errno::INTR | Errno::AGAIN) => {}
+            Ok(Some(0)) | Err(_) => {
+                take(None);
                 return;
             }
+            Ok(Some(got)) => decoder.push(&bytes[..got], &mut keys),
         }
-    })?;
-    Ok(())
+        if !keys.drain(..).all(|key| take(Some(key))) {
+            return;
+        }
+    }
 }
 
 /// Past the standard library's buffer: only so it is known whether more is there. `None`: not in time.
@@ -120,17 +113,15 @@ fn next(decoder: &Decoder, bytes: &mut [u8]) -> Result<Option<usize>, Errno> {
     read(&stdin, bytes).map(Some)
 }
 
-/// Calls `changed`, in a thread, whenever the size has changed, until it wants no more.
+/// Calls `changed` whenever the size has changed, until it wants no more.
 ///
 /// # Errors
-/// The system starts no more threads.
-pub fn watch_size(mut changed: impl FnMut() -> bool + Send + 'static) -> io::Result<()> {
+/// The system gives no more signals.
+pub fn watch_size(mut changed: impl FnMut() -> bool) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    thread::Builder::new().name("size".to_owned()).spawn(move || {
-        runtime.block_on(async {
-            let Ok(mut changes) = signal(SignalKind::window_change()) else { return };
-            while changes.recv().await.is_some() && changed() {}
-        });
-    })?;
-    Ok(())
+    runtime.block_on(async {
+        let mut changes = signal(SignalKind::window_change())?;
+        while changes.recv().await.is_some() && changed() {}
+        Ok(())
+    })
 }

@@ -267,7 +267,7 @@ impl Room {
     pub fn say(&mut self, slot: usize, text: &str) {
         let text = dist_chat::ring::Text::parse(text).expect("a line");
         self.note(slot, || format!("+{}", text.as_str()));
-        self.input(slot, Input::Submit(vec![text]));
+        self.input(slot, Input::Submit(vec![text.into()]));
     }
 
     /// Somebody wants to leave.

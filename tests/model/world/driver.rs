@@ -161,7 +161,7 @@ impl State {
             Rc::make_mut(&mut self.facts).insert(hash_of(&("typed", slot, tip)));
             Rc::make_mut(&mut self.checks).submitted(slot, text.clone());
         }
-        self.step(slot, Input::Submit(vec![text]))
+        self.step(slot, Input::Submit(vec![text.into()]))
     }
 
     /// A process ends.

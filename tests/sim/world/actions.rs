@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use dist_chat::ring::limits::BACKLOG_LINES;
-use dist_chat::ring::{AuthorId, Config, Input, Node, RoomId, SessionId, Start, Text};
+use dist_chat::ring::{AuthorId, Config, Input, Node, RoomId, Saying, SessionId, Start, Text};
 
 use super::hand::Hand;
 use super::net::Item;
@@ -254,8 +254,8 @@ impl World {
         if process.paused || process.node.outbox_room() == 0 {
             return false;
         }
-        let texts: Vec<Text> = lines.iter().filter_map(|words| Text::parse(words).ok()).collect();
-        self.step(slot, Input::Submit(texts));
+        let texts = lines.iter().filter_map(|words| Text::parse(words).ok());
+        self.step(slot, Input::Submit(texts.map(Saying::from).collect()));
         true
     }
 

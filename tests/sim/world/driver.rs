@@ -169,7 +169,7 @@ impl World {
         let run = process.run;
         let steps = process.steps;
         let submitted = match &input {
-            Input::Submit(texts) => texts.clone(),
+            Input::Submit(said) => said.iter().map(|saying| saying.text.clone()).collect(),
             Input::Order(Order { text, .. }) | Input::Rekey(_, text) => vec![text.clone()],
             _ => Vec::new(),
         };
@@ -522,8 +522,8 @@ impl World {
             },
             Input::Persisted(_) => format!("{who} has it on the medium"),
             Input::Cut(cut) => format!("{who} has cut to {:?}, {} sessions wait", cut.summary.tail, cut.pending.len()),
-            Input::Submit(texts) => {
-                let words: Vec<&str> = texts.iter().map(|text| text.as_str()).collect();
+            Input::Submit(said) => {
+                let words: Vec<&str> = said.iter().map(|saying| saying.text.as_str()).collect();
                 format!("{who} types {}", words.join(" / "))
             }
             Input::Order(order) => format!("{who} orders {:?} {}", order.verb, order.whom),
