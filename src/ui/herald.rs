@@ -431,7 +431,7 @@ mod tests {
             missing: Missing::default(),
             past: Past::of(mpsc::channel(1).0),
             failing: Arc::default(),
-            succession: Succession::new(false),
+            succession: Succession::default(),
         };
         let (sender, notices) = mpsc::channel(batches.len().max(1));
         batches.into_iter().for_each(|batch| sender.try_send(batch).unwrap());
