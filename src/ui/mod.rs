@@ -29,5 +29,6 @@ pub mod shown;
 pub mod succession;
 pub mod talk;
 pub mod terminal;
+pub mod tui;
 pub mod view;
 pub mod waiting;
