@@ -4,23 +4,20 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd as _;
-use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::{self, JoinHandle};
 
 use rustix::termios::isatty;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 
 use crate::cli::Chat;
 use crate::failure::complain;
-use crate::ring::Uid;
 use crate::ui::commands::COMMANDS;
 use crate::ui::feed::{Asked, Told};
-use crate::ui::herald::Place;
 use crate::ui::pipe::{self, Typed};
-use crate::ui::screen::Screen;
 use crate::ui::session::Front;
-use crate::ui::talk::{Talk, refuse};
-use crate::ui::{json, plain, shown, terminal, tui};
+use crate::ui::talk::Talk;
+use crate::ui::terminal::Terminal;
+use crate::ui::{json, shown, tui};
 
 /// What a node shows its owner, and how it is spoken to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,36 +77,12 @@ pub enum Shows {
     /// The full screen, which reads from the beginning.
     Full,
     /// Values go to a terminal.
-    Terminal {
-        /// Its other end.
-        asked: mpsc::Sender<Asked>,
-        /// The terminal.
-        screen: Screen,
-        /// The prompt's name.
-        place: watch::Receiver<Place>,
-        /// The prompt's address.
-        uid: Uid,
-    },
+    Terminal(Terminal),
     /// Values go out as they are.
     Json {
         /// Its other end.
         asked: mpsc::Sender<Asked>,
     },
-}
-
-/// Starts a thread that shows a terminal what it is told, until there is no more.
-///
-/// # Errors
-/// The system starts no more threads.
-pub fn show(mut told: mpsc::Receiver<Told>, screen: Screen, verbose: bool) -> io::Result<JoinHandle<()>> {
-    named("shown").spawn(move || {
-        let mut text = String::new();
-        while let Some(one) = told.blocking_recv() {
-            text.clear();
-            plain::push(&one, verbose, &mut text);
-            screen.push(&text);
-        }
-    })
 }
 
 /// Starts a thread that writes objects to standard output, until there is no more. `gone` is called when nobody reads it.
@@ -177,32 +150,9 @@ impl Shows {
                     }
                 })?;
             }
-            Self::Terminal { asked, screen, place, uid } => {
-                // The editor must stay awake while the node has no room for a line: another thread waits in its place.
-                let (typed, lines) = sync_channel(terminal::TYPED_LINES_MAX);
-                named("editor").spawn(move || {
-                    if terminal::edit(&place, uid, &screen, typed.clone()).is_err() {
-                        // A dumb terminal: lines are read as they come.
-                        read(|line| typed.send(line).is_ok());
-                    }
-                })?;
-                named("typed").spawn(move || ask_all(&asked, &lines))?;
-            }
+            Self::Terminal(terminal) => terminal.read()?,
         }
         Ok(())
-    }
-}
-
-fn ask_all(asked: &mpsc::Sender<Asked>, lines: &Receiver<Typed>) {
-    while let Ok(line) = lines.recv() {
-        match line {
-            Typed::Line(line) => {
-                if asked.blocking_send(Asked::Type { line }).is_err() {
-                    return;
-                }
-            }
-            Typed::TooLong { bytes } => refuse(bytes),
-        }
     }
 }
 

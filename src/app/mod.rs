@@ -38,8 +38,9 @@ use crate::ui::own::OwnLines;
 use crate::ui::screen::Screen;
 use crate::ui::session::{self, Leaving};
 use crate::ui::shown::Teller;
+use crate::ui::succession::Succession;
 use crate::ui::talk::Talk;
-use crate::ui::terminal::Restore;
+use crate::ui::terminal::{self, End, Restore, Settings};
 use crate::ui::tui;
 use crate::ui::view::Taste;
 use crate::ui::waiting;
@@ -222,6 +223,7 @@ async fn be_member(chat: &Chat) -> Result<(), Failure> {
         missing,
         past: Past::of(running.urgent.clone()),
         failing: failing.clone(),
+        succession: Succession::default(),
     };
     let notices = running.notices;
     let mut member = Member {
@@ -249,7 +251,7 @@ async fn be_member(chat: &Chat) -> Result<(), Failure> {
         teller: Teller::new(session),
         leaving: member.leaving.clone(),
     });
-    let (shows, shown) = begin(face, &desk, &screen, chat.verbose, &news)?;
+    let (shows, shown) = begin(face, &desk, Settings::new(chat.bell, chat.verbose), &news)?;
     let hint = (chat.start == Start::Found && room.is_none() && face.is_person())
         .then(|| invitation(place.uid, key.is_some()));
     tokio::spawn(waiting::tell(lines.clone(), hub.clone()));
@@ -311,8 +313,7 @@ struct Input {
 fn begin(
     face: Face,
     desk: &Desk,
-    screen: &Screen,
-    verbose: bool,
+    settings: Settings,
     news: &mpsc::Sender<News>,
 ) -> anyhow::Result<(Shows, Option<std::thread::JoinHandle<()>>)> {
     let open = |taste| {
@@ -328,9 +329,13 @@ fn begin(
         }
         Face::Terminal => {
             let front = open(Taste::Here)?;
-            let shown = face::show(front.told, screen.clone(), verbose).context("no thread")?;
-            let (asked, screen) = (front.asked, screen.clone());
-            (Shows::Terminal { asked, screen, place: desk.place.clone(), uid: desk.uid }, Some(shown))
+            let news = news.clone();
+            let ended = move |end| match end {
+                End::Gone => drop(news.try_send(News::ScreenGone)),
+                End::Left | End::Over => {}
+            };
+            let started = terminal::start(front.told, front.asked, settings, ended).context("no thread")?;
+            (Shows::Terminal(started.0), Some(started.1))
         }
         Face::Full => (Shows::Full, Some(face::full(open(Taste::All)?).context("no thread")?)),
         Face::Json => {

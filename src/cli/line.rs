@@ -13,6 +13,7 @@ use crate::failure::{Exit, Failure};
 use crate::key::{self, tool};
 use crate::ring::limits::{BACKLOG_LINES, BACKLOG_LINES_MAX, MODERATORS_MAX};
 use crate::ring::{AuthorId, Name, Rate};
+use crate::ui::terminal::Bell;
 use crate::{bench, history};
 
 /// The two commands that everything begins with.
@@ -36,7 +37,7 @@ pub(super) const HELP: &str = "  dist-chat -l -a IP -p PORT -n NAME             
   -v,  --verbose              log lines on stdout too; --json: speak JSON
        --data-dir DIR         where chat_PORT.log and .db live  [.]
        --ephemeral            keep nothing on disk; --tui: the full screen
-       --backlog N            show so many old lines  [1000]
+       --backlog N            show so many old lines [1000]; --bell off, all
        --rate-limit N         lines/s taken of one author  [2000; 0: all]
        --daemon               no terminal: ignore stdin, stay until a signal
        --new, --moderators A  with -l: whatever the files hold; who may kick
@@ -114,6 +115,8 @@ struct Member {
     #[arg(long, env = "DIST_CHAT_RATE_LIMIT", value_name = "N", default_value_t = Rate::DEFAULT.lines,
           value_parser = clap::value_parser!(u64).range(..=1_000_000))]
     rate_limit: u64,
+    #[arg(long, env = "DIST_CHAT_BELL", value_name = "WHEN", value_enum, default_value_t)]
+    bell: Bell,
 }
 
 fn author(digits: &str) -> Result<AuthorId, String> {
@@ -309,6 +312,7 @@ fn member(told: Member, start: Start, key: KeyFrom, new: bool) -> Result<Chat, F
         moderators: Vec::new(),
         rate: Rate::of(told.rate_limit),
         backlog: told.backlog,
+        bell: told.bell,
     })
 }
 

@@ -15,6 +15,7 @@ use clap::{Args, CommandFactory as _, FromArgMatches as _};
 use crate::failure::{Exit, Failure};
 use crate::key::{RoomKey, tool};
 use crate::ring::{AuthorId, Name, Rate};
+use crate::ui::terminal::Bell;
 use crate::{bench, history};
 pub use line::COMMANDS;
 use line::{HELPS, Line, Sub};
@@ -76,6 +77,8 @@ pub struct Chat {
     pub rate: Rate,
     /// How many old lines are shown at most to somebody who comes.
     pub backlog: u32,
+    /// When the terminal rings.
+    pub bell: Bell,
 }
 
 /// How a member begins.

@@ -8,7 +8,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::answers;
 use super::desk::{Desk, Ended};
-use super::feed::{Asked, Here, Told};
+use super::feed::{Asked, Here, Private, Told};
+use super::format;
 use super::herald::Place;
 use super::hub::Feed;
 use super::meaning::{self, Doing, Meaning};
@@ -222,7 +223,7 @@ impl Session {
                 return self.say(text, channel).await;
             }
             Meaning::Act(doing) => self.act_out(line, doing).await?,
-            Meaning::Private(_, _) => self.note("private messages are not there yet").await,
+            Meaning::Private(whom, words) => self.whisper(whom, words).await?,
             Meaning::AskTopic => self.topic().await?,
             Meaning::Join(name) => match Channel::parse(name) {
                 Ok(channel) => self.join(channel).await,
@@ -249,8 +250,8 @@ impl Session {
                 Err(why) => self.note(why).await,
             },
             Meaning::Who => {
-                let status = self.desk.status().await?;
-                self.listing(answers::who(&(&status).into(), &status.banned)).await;
+                let (status, state) = self.desk.survey().await?;
+                self.listing(answers::who(&state, &status.banned)).await;
             }
             Meaning::Status => {
                 let status = self.desk.status().await?;
@@ -273,6 +274,25 @@ impl Session {
             Meaning::Unknown(name) => self.note(answers::unknown(name)).await,
         }
         Ok(true)
+    }
+
+    /// Says something to one member alone.
+    async fn whisper(&self, whom: &str, words: &str) -> Result<(), Ended> {
+        let Ok(text) = Text::parse(words) else {
+            self.note(format!("not sent: a message has at most {TEXT_BYTES_MAX} bytes")).await;
+            return Ok(());
+        };
+        let (answer, sent) = oneshot::channel();
+        let command = Command::Whisper { to: whom.to_owned(), text, answer };
+        self.desk.urgent.send(command).await.map_err(|_| Ended)?;
+        match sent.await.map_err(|_| Ended)? {
+            Ok((_, to)) => {
+                let from = self.desk.hello().name;
+                self.tell(Told::Private(Private { from, to: to.name, text: words.to_owned(), own: true })).await;
+            }
+            Err(why) => self.note(format::unsaid_text(&why)).await,
+        }
+        Ok(())
     }
 
     async fn told_here(&self) {

@@ -144,6 +144,7 @@ impl Hand {
             next: None,
             prev: None,
             members: Vec::new(),
+            health: Vec::new(),
             tail,
             lamport: Lamport(0),
             waiting: 0,

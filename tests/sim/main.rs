@@ -15,6 +15,7 @@ mod socializing;
 mod stories;
 mod swarm;
 mod tamper;
+mod whispering;
 mod world;
 
 use std::sync::Mutex;

@@ -107,6 +107,7 @@ impl Node {
                 }
             }
         }
+        self.count_the_missing();
         self.believing.take_if(|until| *until <= self.log.tail().index);
         if self.catching_up.is_some_and(|until| until <= self.log.tail().index) {
             self.caught_up();
@@ -142,6 +143,7 @@ impl Node {
             Note::Elected(member) | Note::Joined(member) => {
                 self.meet(member.uid);
                 self.book.set_left(member.uid, false);
+                self.is_not_missing(member.uid);
                 let known = self.log.summary().view.get(member.uid) == Some(member);
                 if news && !known && member.uid != self.me {
                     self.event(Event::Joined(member.clone()));
@@ -156,6 +158,11 @@ impl Node {
                 }
             }
             Note::Left { uid, lost } => {
+                if *lost && news {
+                    self.is_missing(*uid);
+                } else {
+                    self.is_not_missing(*uid);
+                }
                 if !lost {
                     self.book.set_left(*uid, true);
                 }

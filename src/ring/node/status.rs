@@ -34,6 +34,7 @@ impl Node {
             next: self.next(),
             prev: self.prev(),
             members: self.log.summary().view.members().cloned().collect(),
+            health: self.health(),
             banned: self.log.summary().rules.all_banned().map(|(author, ban)| (author, ban.name.clone())).collect(),
             channels: social.channels().map(channel).collect(),
             away: social.away().map(|(author, why)| (author, why.clone())).collect(),
@@ -103,6 +104,10 @@ impl Node {
             ),
             ("pulls that wait", self.pulls.len(), CONNS_MAX),
             ("reads under way", self.reads.len(), CONNS_MAX),
+            ("messages for one reader on their way", self.whispers.sent(), limits::WHISPERS_SENT_MAX),
+            ("messages for one reader read", self.whispers.read(), limits::WHISPERS_READ_MAX),
+            ("members told of by the leader", self.surveying.told(), MEMBERS_MAX),
+            ("members lost lately", self.missing.len(), BOOK_NODES_MAX),
             ("lines not known to be held by another", self.unsent.len(), UNSENT_MARKS_MAX),
         ]
     }

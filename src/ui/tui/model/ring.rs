@@ -159,6 +159,8 @@ impl Ring {
             | What::Asking
             | What::Next
             | What::Repaired
+            | What::Succeeded
+            | What::CutOff
             | What::Renamed
             | What::Moderated
             | What::Forged
