@@ -8,6 +8,7 @@
 mod disk;
 mod errors;
 mod full;
+mod full_screen;
 mod harness;
 mod history;
 mod keys;
