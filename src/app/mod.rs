@@ -4,7 +4,7 @@ mod diagnostics;
 mod input;
 mod keys;
 mod mending;
-mod place;
+pub(crate) mod place;
 mod returning;
 mod verdict;
 

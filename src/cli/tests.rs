@@ -4,7 +4,10 @@ use super::line::{HELP, JOIN_HELP};
 use super::*;
 
 fn parse_words(words: &str) -> Result<Request, Quit> {
-    parse(std::iter::once("dist-chat").chain(words.split_whitespace()).map(OsString::from))
+    // Not the configuration of whoever runs the tests.
+    parse_in(std::iter::once("dist-chat").chain(words.split_whitespace()).map(OsString::from), |_| {
+        config::Place::Nowhere
+    })
 }
 
 fn chat_of(words: &str) -> Chat {
@@ -100,7 +103,7 @@ fn help_fits_a_screen_and_names_every_flag() {
     assert!(HELP.starts_with(COMMANDS));
     assert!(HELP.lines().count() <= 24, "{} lines", HELP.lines().count());
     assert!(HELP.lines().all(|line| line.chars().count() < 80));
-    for arg in Line::command().get_arguments() {
+    for arg in line::command().get_arguments() {
         let long = arg.get_long().unwrap();
         assert!(HELP.contains(&format!("--{long}")), "{long}");
     }

@@ -16,7 +16,7 @@ use crate::ui::pipe::Typed;
 use crate::ui::screen::Screen;
 
 /// What there is to type besides lines, on a terminal.
-const HELP: [&str; 11] = [
+pub const HELP: [&str; 11] = [
     "type a line and press Enter to say it",
     "/who            who is here, and who is banned",
     "/status         how this node is doing",

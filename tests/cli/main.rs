@@ -3,9 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, and its name says what it shows")]
 #![expect(clippy::print_stderr, reason = "a test says when it is skipped")]
 
+mod config;
 #[path = "../faults/disk.rs"]
 #[allow(dead_code, reason = "shared: some of it is for tests/faults")]
 mod disk;
+mod doctor;
 mod errors;
 mod full;
 mod harness;
@@ -14,6 +16,7 @@ mod keys;
 mod locked;
 mod log;
 mod long;
+mod manual;
 mod returning;
 mod screen;
 mod status;
