@@ -192,11 +192,12 @@ pub(super) const CONFIG_HELP: &str = "  dist-chat config [FLAGS]    every settin
   data-dir = \".\"             # default
 
 The file is dist-chat/config.toml in $XDG_CONFIG_HOME or ~/.config; --config
-FILE or DIST_CHAT_CONFIG names another, an empty DIST_CHAT_CONFIG none. Its keys
-are the long names of the flags of `dist-chat`: a flag beats the environment,
-which beats the file. What is printed is such a file. -l, --new, --ask-key and
---moderators are said at a start, and are no settings; nor is a key, ever: name
-its file with key-file. A path is taken from where the file is, ~/ from home.
+FILE or DIST_CHAT_CONFIG names another, an empty DIST_CHAT_CONFIG none. Its
+keys are the long names of the flags of `dist-chat`: a flag beats the
+environment, which beats the file. What is printed is such a file.
+-l, --new, --ask-key and --moderators are said at a start, and are no settings;
+nor is a key, ever: name its file with key-file. A path is taken from where the
+file is, ~/ from home.
 A list: neighbor-address = [\"10.0.0.5\", \"10.0.0.6\"]
 Exit: 0, 2 a line makes no sense (it is named), 6 the file cannot be read
 ";

@@ -16,7 +16,7 @@ use crate::failure::{Exit, Failure};
 
 /// All of `completions --help`.
 pub(super) const COMPLETIONS_HELP: &str =
-    "  dist-chat completions bash    prints what bash completes the command line with
+    "  dist-chat completions bash    prints what bash completes a command line with
   dist-chat completions zsh     ... zsh
   dist-chat completions fish    ... fish
 

@@ -12,6 +12,7 @@ mod errors;
 mod full;
 mod harness;
 mod history;
+mod install;
 mod keys;
 mod locked;
 mod log;
