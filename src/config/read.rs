@@ -1,6 +1,6 @@
 //! Reading the file, and what is said of its mistakes.
 
-use std::fs::{File as Opened, OpenOptions};
+use std::fs::{File as Opened, Metadata, OpenOptions};
 use std::io::{self, Read as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
@@ -31,7 +31,7 @@ pub fn read(place: &Place, command: &Command) -> Result<File, Failure> {
         Place::Usual(path) => (path, false),
         Place::Named(path) => (path, true),
     };
-    let (text, mode) = match contents(path) {
+    let (text, foreign) = match contents(path) {
         Ok(read) => read,
         Err(error) if error.kind() == io::ErrorKind::NotFound && !named => return Ok(File::default()),
         Err(error) => {
@@ -43,7 +43,7 @@ pub fn read(place: &Place, command: &Command) -> Result<File, Failure> {
             ));
         }
     };
-    let source = Source { path, text: &text, others_write: mode & 0o022 != 0, mode };
+    let source = Source { path, text: &text, foreign };
     let table = DeTable::parse(&text).map_err(|error| {
         let at = error.span().map_or(0, |span| span.start);
         let hint = "a line is `key = value`, with quotes around a text: `name = \"ann\"`";
@@ -57,8 +57,8 @@ pub fn read(place: &Place, command: &Command) -> Result<File, Failure> {
     Ok(File { path: Some(path.clone()), settings })
 }
 
-/// The text and the mode of a file.
-fn contents(path: &Path) -> io::Result<(String, u32)> {
+/// The text of a file, and why others can write it, if they can.
+fn contents(path: &Path) -> io::Result<(String, Option<String>)> {
     // A pipe without a writer would be waited for.
     let nonblocking = OFlags::NONBLOCK.bits().cast_signed();
     let file: Opened = OpenOptions::new().read(true).custom_flags(nonblocking).open(path)?;
@@ -72,16 +72,24 @@ fn contents(path: &Path) -> io::Result<(String, u32)> {
         return Err(io::Error::other(format!("it has more than {CONFIG_BYTES_MAX} bytes")));
     }
     match String::from_utf8(bytes) {
-        Ok(text) => Ok((text, meta.mode())),
+        Ok(text) => Ok((text, foreign(&meta))),
         Err(_) => Err(io::Error::other("it is not UTF-8")),
     }
+}
+
+fn foreign(meta: &Metadata) -> Option<String> {
+    let owner = meta.uid();
+    if owner != rustix::process::geteuid().as_raw() && owner != 0 {
+        return Some("it belongs to another user".to_owned());
+    }
+    (meta.mode() & 0o022 != 0).then(|| format!("its mode is {:04o}", meta.mode() & 0o7777))
 }
 
 struct Source<'a> {
     path: &'a Path,
     text: &'a str,
-    others_write: bool,
-    mode: u32,
+    /// Why others can write it, if they can.
+    foreign: Option<String>,
 }
 
 impl Source<'_> {
@@ -109,12 +117,14 @@ impl Source<'_> {
             return Err(self.unknown(at, key, command));
         };
         let values = self.values(value, key, arg)?;
-        if key == "key-file" && self.others_write {
+        if key == "key-file"
+            && let Some(why) = &self.foreign
+        {
             return Err(self.wrong(
                 at,
                 "names a key's file, and others can write here",
-                format!("its mode is {:04o}: they could have another key taken for the room's", self.mode & 0o7777),
-                format!("try `chmod go-w {}`", shown(self.path)),
+                format!("{why}: they could have another key taken for the room's"),
+                format!("try `chmod go-w {}`, or a file of yours", shown(self.path)),
             ));
         }
         Ok(Setting { key: key.to_owned(), line: self.line(at), values })

@@ -1,12 +1,15 @@
 //! Each layer's failure, named, and what is said where all is well; and nobody sees the doctor come.
 
-use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
-use dist_chat::ring::limits::PROTOCOL_VERSION;
+use dist_chat::ring::limits::{BOOK_NODES_MAX, PROTOCOL_VERSION};
+use dist_chat::ring::{Answer, AuthorId, Epoch, Frame, Hello, Nonce, RoomId, SessionId, Standing, Tail, Uid};
 
-use crate::harness::{Dir, Ended, Node, program, run, run_args};
+use crate::harness::{Dir, Ended, Node, PROGRAM, program, run, run_args};
 
 /// Asks from a directory of its own, as another user's program would: no node of its own runs here.
 fn doctor(args: &[&str]) -> Ended {
@@ -146,6 +149,73 @@ fn a_port_that_refuses() {
 }
 
 #[test]
+fn a_machine_that_swallows_what_is_sent_to_it() {
+    // Its queue of connections is full: from then on it does not answer, as behind a firewall.
+    let listener = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    listener.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).unwrap();
+    listener.listen(0).unwrap();
+    let there = listener.local_addr().unwrap().as_socket().unwrap();
+    let mut waiting = Vec::new();
+    while let Ok(stream) = TcpStream::connect_timeout(&there, Duration::from_millis(300)) {
+        waiting.push(stream);
+        assert!(waiting.len() < 100, "its queue has no end");
+    }
+    let ended = doctor(&[&there.to_string()]);
+    fails_in(&ended, "TCP", 4, &format!("cannot connect to {there} (no answer within 3 s)"));
+    assert!(ended.out.contains("ok   route    from 127.0.0.1 to 127.0.0.1\n"), "{}", ended.out);
+    assert!(ended.out.contains("a firewall drops what is sent to it"), "{}", ended.out);
+}
+
+#[test]
+fn a_machine_to_which_no_network_leads() {
+    let dir = Dir::new();
+    let mut alone = Command::new("unshare");
+    alone.args(["-n", "true"]).stderr(Stdio::null());
+    if !alone.status().is_ok_and(|status| status.success()) {
+        eprintln!("skipped: no network namespace can be made here");
+        return;
+    }
+    let mut command = Command::new("unshare");
+    command.args(["-n", PROGRAM, "doctor", "10.0.0.5"]).current_dir(&dir.0).env("DIST_CHAT_CONFIG", "");
+    fails_in(&run(command, b""), "route", 4, "cannot reach 10.0.0.5:2428 (no route)");
+}
+
+/// A member that answers the doctor as one does that stands like this.
+fn standing(standing: Standing) -> String {
+    serving(move |mut stream| {
+        let uid = Uid(stream.local_addr().unwrap());
+        let mut asked = BufReader::new(stream.try_clone().unwrap());
+        let mut line = String::new();
+        asked.read_line(&mut line).unwrap();
+        let mut answer = Vec::new();
+        if line.ends_with(" salt\n") {
+            answer.extend(format!("dist-chat {PROTOCOL_VERSION} open\n").bytes());
+        } else {
+            let (author, session) = (AuthorId::of_bits(1), SessionId(1));
+            let hello = Hello { version: PROTOCOL_VERSION, room: Some(RoomId(7)), uid, author, session };
+            Frame::Hello(hello).encode(&mut answer);
+            Frame::Answer(Answer { standing, tail: Tail::default(), round: 1 }).encode(&mut answer);
+        }
+        let _ = stream.write_all(&answer);
+        let _ = asked.read_to_end(&mut Vec::new());
+    })
+}
+
+#[test]
+fn a_room_that_is_full_or_has_no_leader() {
+    let epoch = |port| Epoch { round: 3, nonce: Nonce(1), leader: Uid(([127, 0, 0, 1], port).into()) };
+    let full = standing(Standing::Leading { epoch: epoch(1), followers: BOOK_NODES_MAX as u32 - 1 });
+    fails_in(&doctor(&[&full]), "room", 5, "the room is full");
+    let between = doctor(&[&standing(Standing::Electing)]);
+    assert!(between.code == 0 && between.out.contains("which has no leader just now"), "{}", between.out);
+    fails_in(&doctor(&[&standing(Standing::Knocking)]), "room", 4, "is in no room");
+    // Nobody listens at port 1: the leader cannot be reached, the member can.
+    let far = doctor(&[&standing(Standing::Following { epoch: epoch(1), heard_ms: 0, relay: true })]);
+    let expected = ", led by 127.0.0.1:1 (epoch 3); not reached from here: what is said would go by way of this member";
+    assert!(far.code == 0 && far.out.contains(expected), "{}", far.out);
+}
+
+#[test]
 fn something_that_says_nothing() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let place = silent.local_addr().unwrap().to_string();
@@ -179,7 +249,7 @@ fn a_node_that_is_in_no_room() {
     // It knocks at a door that nobody opens, for some seconds.
     let lost = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
     let mut command = program(&dir.0, &["-p", &lost, "-na", "127.0.0.1", "-np", &closed, "--daemon"]);
-    let mut child = command.stderr(std::process::Stdio::null()).stdout(std::process::Stdio::null()).spawn().unwrap();
+    let mut child = command.stderr(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
     let there = format!("127.0.0.1:{lost}");
     crate::harness::until("it listens", || TcpStream::connect(&there).is_ok());
     fails_in(&doctor(&[&there]), "room", 4, "is in no room");
