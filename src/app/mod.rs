@@ -6,7 +6,7 @@ mod keys;
 mod mending;
 pub(crate) mod place;
 mod returning;
-mod verdict;
+pub(crate) mod verdict;
 
 use std::io;
 use std::net::SocketAddr;

@@ -111,7 +111,7 @@ struct Member {
     #[arg(short, long, env = "DIST_CHAT_PORT", value_name = "PORT", default_value_t = PORT_DEFAULT)]
     port: u16,
     /// 1 to 32 letters, digits, _ - . and unique in the room [default: the login name]
-    #[arg(short, long, env = "DIST_CHAT_NAME", value_name = "NAME", value_hint = ValueHint::Username)]
+    #[arg(short, long, env = "DIST_CHAT_NAME", value_name = "NAME", value_hint = ValueHint::Other)]
     name: Option<String>,
     /// The log's event lines on standard output too
     #[arg(short, long, env = "DIST_CHAT_VERBOSE", action = ArgAction::SetTrue, value_parser = FalseyValueParser::new())]

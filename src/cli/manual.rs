@@ -80,9 +80,32 @@ pub fn completions(args: &CompletionsArgs) -> String {
     };
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut line::command(), "dist-chat", &mut script);
-    // The generator for bash has two names for a subcommand of a program with a hyphen: it sets the one and looks for the
-    // other.
-    String::from_utf8_lossy(&script).replace("dist__subcmd__chat", "dist__chat")
+    let script = String::from_utf8_lossy(&script);
+    // -na and -np are whole tokens, which clap does not know of (`line::whole_token`).
+    match args.shell {
+        // And the generator for bash has two names for a subcommand of a program with a hyphen: it sets the one and looks for
+        // the other.
+        Shell::Bash => script
+            .replace("dist__subcmd__chat", "dist__chat")
+            .replace(" --neighbor-address ", " -na -np --neighbor-address ")
+            .replace("--neighbor-address)", "--neighbor-address|-na)")
+            .replace("--neighbor-port)", "--neighbor-port|-np)"),
+        Shell::Zsh => script.lines().map(zsh_line).collect(),
+        Shell::Fish => script
+            .replace(" -l neighbor-address ", " -o na -l neighbor-address ")
+            .replace(" -l neighbor-port ", " -o np -l neighbor-port "),
+    }
+}
+
+/// A flag's line, and the same for its whole token, if it has one.
+fn zsh_line(line: &str) -> String {
+    let mut lines = format!("{line}\n");
+    for (long, token) in [("'*--neighbor-address=[", "'*-na["), ("'*--neighbor-port=[", "'*-np[")] {
+        if let Some(rest) = line.strip_prefix(long) {
+            let _ = writeln!(lines, "{token}{rest}");
+        }
+    }
+    lines
 }
 
 /// What is to be printed; nothing where pages are written into a directory.

@@ -64,6 +64,6 @@ fn written(arg: &Arg, values: &[String]) -> String {
 }
 
 /// A text as TOML has it: as JSON has it, but for one character.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string().replace('\x7f', "\\u007F")
 }

@@ -137,3 +137,12 @@ fn the_file_is_where_the_desktop_has_its_like() {
     assert_eq!(with(&[("HOME", "/h")], Some("")), Place::Nowhere);
     assert_eq!(with(&[("HOME", "/h")], Some("my.toml")), Place::Named("my.toml".into()));
 }
+
+#[test]
+fn a_text_is_written_as_it_is_read() {
+    for text in ["ann", "a\"b\\c", "\u{1}\u{7f}\n\t", "\u{00fc}\u{1f600}"] {
+        let written = format!("name = {}", show::quoted(text));
+        let table = toml::de::DeTable::parse(&written).unwrap();
+        assert_eq!(table.get_ref().get("name").unwrap().get_ref().as_str(), Some(text), "{written}");
+    }
+}

@@ -14,7 +14,7 @@ use std::process::ExitCode;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use crate::app::place;
+use crate::app::{place, verdict};
 use crate::cli::{self, PORT_DEFAULT};
 use crate::failure::{Exit, Failure};
 use crate::key::{self, Given, Mistake, RoomKey, passphrase, salt};
@@ -52,14 +52,14 @@ Exit: 0 all is well, 2 usage, 4 not reached, 5 reached, and would refuse you,
 /// What is to be looked at.
 #[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
 pub struct Args {
-    /// The member: an IP or host name, or HOST:PORT ([IP]:PORT for IPv6)
+    /// The member: an IP or host name, or HOST:PORT; an IPv6 address with a port stands in brackets
     #[arg(value_name = "HOST[:PORT]", value_hint = clap::ValueHint::Hostname)]
     pub place: String,
     /// The file that holds the room's key
     #[arg(long, env = "DIST_CHAT_KEY_FILE", value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     pub key_file: Option<PathBuf>,
     /// The name that you would have [default: the login name]
-    #[arg(short, long, env = "DIST_CHAT_NAME", value_name = "NAME")]
+    #[arg(short, long, env = "DIST_CHAT_NAME", value_name = "NAME", value_hint = clap::ValueHint::Other)]
     pub name: Option<String>,
     /// As one line of JSON
     #[arg(long)]
@@ -213,7 +213,7 @@ impl Examination {
             }
             Answer::Version(theirs) => {
                 self.ok(Layer::Answer, "a dist-chat");
-                Err((Layer::Version, other_version(theirs)))
+                Err(refusal(&Refusal::Version(theirs)))
             }
             Answer::Other(kind) => fails(kind, "it is no dist-chat that has this port", status),
             Answer::Closed => fails(
@@ -256,7 +256,7 @@ impl Examination {
         };
         match met.doing {
             Some(Doing::Leading { followers, .. }) if followers as usize + 1 >= BOOK_NODES_MAX => {
-                return Err((Layer::Room, refusal(&Refusal::Full).1));
+                return Err(refusal(&Refusal::Full));
             }
             Some(Doing::Leading { epoch, followers }) => {
                 let others = if followers == 1 { "one other".to_owned() } else { format!("{followers} others") };
@@ -359,37 +359,22 @@ fn unconnected(there: &SocketAddr, error: &std::io::Error) -> (Layer, Failure) {
     (Layer::Tcp, Failure::new(Exit::Unreachable, format!("cannot connect to {there} ({reason})"), why, hint))
 }
 
-fn other_version(theirs: u32) -> Failure {
-    Failure::new(
-        Exit::Refused,
-        format!("it speaks version {theirs} of the protocol, this program version {PROTOCOL_VERSION}"),
-        "they do not understand each other",
-        format!("try the program that speaks version {}", theirs.max(PROTOCOL_VERSION)),
-    )
-}
-
 /// The key that is to be tried at the door of a room of which this is known.
 fn room_key(of_room: salt::Answer, key: Option<Given>) -> Fails<Option<RoomKey>> {
-    let fails = |what: &str, why: &str, hint: &str| Err((Layer::Key, Failure::new(Exit::Refused, what, why, hint)));
-    let ask = "ask a member for the key file or an invite; try `--key-file FILE`";
     match (of_room, key) {
         (salt::Answer::Open, None) => Ok(None),
-        (salt::Answer::Open, Some(_)) => fails(
-            "the room has no key, and this program was given one",
-            "what is said there can be read by anybody on the way",
-            "try again without the key, if that is what you want; or another address, if another room is meant",
-        ),
-        (_, None) => fails(
-            "the room has a key, and this program was given none",
-            "only who knows the key is let in, and nothing is said in clear",
-            ask,
-        ),
+        (salt::Answer::Open, Some(_)) => Err(refusal(&Refusal::NoKey)),
+        (_, None) => Err(refusal(&Refusal::KeyNeeded)),
         (_, Some(Given::Key(key))) => Ok(Some(key)),
-        (salt::Answer::Generated, Some(Given::Passphrase(_))) => fails(
-            "the room has another kind of key",
-            "what you gave is a passphrase, the room has a key that the program has drawn",
-            ask,
-        ),
+        (salt::Answer::Generated, Some(Given::Passphrase(_))) => Err((
+            Layer::Key,
+            Failure::new(
+                Exit::Refused,
+                "the room has another kind of key",
+                "what you gave is a passphrase, the room has a key that the program has drawn",
+                "try that key, or an invite and `dist-chat join`",
+            ),
+        )),
         (salt::Answer::Salt(salt), Some(Given::Passphrase(phrase))) => match passphrase::key(&phrase, salt) {
             Ok(key) => Ok(Some(key)),
             Err(error) => Err((Layer::Key, error.into())),
@@ -419,34 +404,19 @@ fn meet(there: SocketAddr, key: Option<RoomKey>) -> Fails<Met> {
 
 /// What a stranger is turned away with, and the layer that it belongs to.
 fn refusal(refusal: &Refusal) -> (Layer, Failure) {
-    let fails = |layer: Layer, what: &str, why: &str, hint: &str| (layer, Failure::new(Exit::Refused, what, why, hint));
-    match refusal {
-        Refusal::Version(theirs) => (Layer::Version, other_version(*theirs)),
-        Refusal::WrongKey | Refusal::KeyNeeded | Refusal::NoKey => fails(
-            Layer::Key,
-            "the room has another key",
-            "the key that this program was given does not open its door",
-            "ask a member for the key file or an invite of this room; after a `/rekey` the old one is of no use",
-        ),
-        Refusal::Full => fails(
-            Layer::Room,
-            "the room is full",
-            "it has as many members as it can hold",
-            "try again when somebody has left",
-        ),
-        Refusal::Name(_)
+    let layer = match refusal {
+        Refusal::Version(_) => Layer::Version,
+        Refusal::WrongKey | Refusal::KeyNeeded | Refusal::NoKey => Layer::Key,
+        Refusal::Name(_) => Layer::Name,
+        Refusal::Full
         | Refusal::Room(_)
         | Refusal::SameAddress
         | Refusal::Forger
         | Refusal::Kicked(_)
         | Refusal::Banned(_)
-        | Refusal::Protocol => fails(
-            Layer::Room,
-            "the room would not say hello to a stranger",
-            "it may be on its way out, or have too many strangers at its door",
-            "try again, or another member",
-        ),
-    }
+        | Refusal::Protocol => Layer::Room,
+    };
+    (layer, verdict::refused(refusal, &cli::default_name()))
 }
 
 #[cfg(test)]

@@ -237,7 +237,7 @@ fn something_that_is_no_dist_chat() {
 
 #[test]
 fn another_version() {
-    let versions = format!("it speaks version 1 of the protocol, this program version {PROTOCOL_VERSION}");
+    let versions = format!("the room speaks version 1 of the protocol, this program version {PROTOCOL_VERSION}");
     fails_in(&doctor(&[&answering(b"dist-chat 1 version\n")]), "version", 5, &versions);
     fails_in(&doctor(&[&answering(b"{\"refuse\":{\"version\":1}}\n")]), "version", 5, &versions);
 }

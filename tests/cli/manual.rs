@@ -125,6 +125,7 @@ fn bash_completes_commands_flags_and_values() {
     };
     has("dist-chat ", &COMMANDS);
     has("dist-chat --", &["--leader", "--neighbor-address", "--data-dir", "--config"]);
+    has("dist-chat -n", &["-n", "-na", "-np"]);
     has("dist-chat doc", &["doctor"]);
     has("dist-chat status --", &["--port", "--json"]);
     has("dist-chat history --s", &["--since"]);
@@ -138,6 +139,8 @@ fn zsh_and_fish_take_their_scripts() {
     for (shell, check) in [("zsh", &["-n"][..]), ("fish", &["--no-execute"])] {
         let script = run_args(&["completions", shell]);
         assert!(script.code == 0 && script.out.contains("dist-chat") && script.out.contains("neighbor-address"));
+        let token = if shell == "zsh" { "\n'*-na[A member" } else { " -o na -l neighbor-address " };
+        assert!(script.out.contains(token), "{}", script.out);
         if !is_there(shell) {
             eprintln!("skipped: no {shell} here to read its script");
             continue;
