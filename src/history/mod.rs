@@ -13,11 +13,13 @@ use jiff::Zoned;
 
 use crate::cli::PORT_DEFAULT;
 use crate::failure::{Exit, Failure};
-use crate::ring::{Entry, Name};
-use crate::store::{self, Answer, Error, Moment, Reader, Selection};
+use crate::ring::{Channel, Emoji, Entry, LineId, Name};
+use crate::store::{self, Answer, Counts, Error, Moment, Reader, Selection, Tally};
 use format::{Json, Plain};
 use when::Edge;
 
+/// Lines of which it is asked at once what was put to them.
+const PAGE_LINES: usize = 1024;
 /// Bytes that are gathered for one write.
 const WRITE_BYTES: usize = 64 * 1024;
 /// Lines that `/history` shows where no number is given.
@@ -36,6 +38,7 @@ pub const HELP: &str = "  dist-chat history [-p PORT] [--data-dir DIR]  all that
       --since WHEN     not before this
       --until WHEN     not after this: 14:30 is up to 14:30:59.999
       --from NAME      only what NAME said; upper and lower case alike
+      --channel NAME   only what was said there
       --grep TEXT      only lines with all these words; each may go on
                        (deploy finds Deployed); emoji, Chinese: anywhere
   -n, --lines N        only the newest N of them
@@ -67,6 +70,9 @@ pub struct Args {
     /// Only what was said under this name.
     #[arg(long, value_name = "NAME")]
     pub from: Option<String>,
+    /// Only what was said in this channel.
+    #[arg(long, value_name = "NAME")]
+    pub channel: Option<String>,
     /// Only lines with these words.
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     pub grep: Option<String>,
@@ -86,27 +92,24 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let wanted = selection(args, &Zoned::now())?;
     let path = store::file_in(&args.data_dir, args.port);
     let Some(reader) = open(&path)? else { return Ok(()) };
-    let mut out = Out { text: String::new(), stdout: io::stdout().lock(), failed: None };
-    let answer = if args.json {
-        let mut json = Json::default();
-        reader.select(&wanted, |entry| {
-            json.push(entry, &mut out.text);
-            out.goes_on()
-        })
-    } else {
-        let mut plain = Plain::default();
-        reader.select(&wanted, |entry| {
-            plain.push(entry, &mut out.text);
-            out.goes_on()
-        })
-    };
+    let tally = reader.tally().map_err(|error| unusable(&path, &error))?;
+    let form = if args.json { Form::Json(Json::default()) } else { Form::Plain(Plain::default()) };
+    let stdout = io::stdout().lock();
+    let mut out = Out { tally, form, page: Vec::new(), text: String::new(), stdout, failed: None, counted: Ok(true) };
+    let answer = reader.select(&wanted, |entry| out.take(entry));
     // What was found before something went wrong is worth reading.
+    out.turn_page();
     out.write();
     match out.failed {
         Some(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
         Some(error) => return Err(Failure::new(Exit::Files, "cannot write what was found", error.to_string(), "")),
         None => {}
     }
+    let answer = match out.counted {
+        Ok(true) => answer,
+        Ok(false) => Ok(Answer::Cut),
+        Err(error) => Err(error),
+    };
     match answer.map_err(|error| unusable(&path, &error))? {
         Answer::Whole | Answer::Enough => Ok(()),
         Answer::Cut => Err(Failure::new(
@@ -131,8 +134,15 @@ fn selection(args: &Args, now: &Zoned) -> Result<Selection, Failure> {
         since: moment(&args.since, Edge::Since)?,
         until: moment(&args.until, Edge::Until)?,
         from: args.from.as_ref().map(name).transpose()?,
+        channel: args.channel.as_deref().map(channel).transpose()?,
         words: args.grep.clone(),
         newest: args.lines,
+    })
+}
+
+fn channel(text: &str) -> Result<Option<Channel>, Failure> {
+    Channel::parse(text).map_err(|error| {
+        Failure::new(Exit::Usage, format!("`{text}` cannot be a channel"), error.to_string(), "try `--channel lobby`")
     })
 }
 
@@ -193,20 +203,53 @@ fn unusable(path: &Path, error: &Error) -> Failure {
     Failure::new(Exit::Files, format!("cannot read {}", path.display()), why, hint)
 }
 
+/// What lines look like.
+enum Form {
+    Plain(Plain),
+    Json(Json),
+}
+
 /// Standard output, many lines at once.
-struct Out {
+struct Out<'a> {
+    tally: Tally<'a>,
+    form: Form,
+    /// Lines of which it is not known yet what was put to them.
+    page: Vec<Arc<Entry>>,
     text: String,
     stdout: io::StdoutLock<'static>,
     failed: Option<io::Error>,
+    /// `false`: what was put to the last page was not found, since the log was cut.
+    counted: Result<bool, Error>,
 }
 
-impl Out {
-    /// Writes when there is enough. Whether more can be written.
-    fn goes_on(&mut self) -> bool {
-        if self.text.len() >= WRITE_BYTES {
-            self.write();
+impl Out<'_> {
+    /// Takes the next line. Whether more is wanted.
+    fn take(&mut self, entry: &Arc<Entry>) -> bool {
+        self.page.push(Arc::clone(entry));
+        if self.page.len() >= PAGE_LINES {
+            self.turn_page();
+            if self.text.len() >= WRITE_BYTES {
+                self.write();
+            }
         }
-        self.failed.is_none()
+        self.failed.is_none() && self.counted == Ok(true)
+    }
+
+    /// Appends the page's lines, with what was put to them.
+    fn turn_page(&mut self) {
+        if self.page.is_empty() {
+            return;
+        }
+        let counts = self.tally.of(&ids(&self.page));
+        self.counted = counts.as_ref().map(Option::is_some).map_err(Clone::clone);
+        let counts = counts.ok().flatten().unwrap_or_default();
+        for entry in self.page.drain(..) {
+            let put = put_to(&entry, &counts);
+            match &mut self.form {
+                Form::Plain(plain) => plain.push(&entry, put, &mut self.text),
+                Form::Json(json) => json.push(&entry, put, &mut self.text),
+            }
+        }
     }
 
     fn write(&mut self) {
@@ -216,6 +259,14 @@ impl Out {
         }
         self.text.clear();
     }
+}
+
+fn ids<'a>(entries: impl IntoIterator<Item = &'a Arc<Entry>>) -> Vec<LineId> {
+    entries.into_iter().filter_map(|entry| entry.line()).map(|line| line.id).collect()
+}
+
+fn put_to<'a>(entry: &Entry, counts: &'a Counts) -> &'a [(Emoji, u64)] {
+    entry.line().and_then(|line| counts.get(&line.id)).map_or(&[], Vec::as_slice)
 }
 
 /// What a person in the room has asked for.
@@ -238,8 +289,13 @@ pub fn recall(path: &Path, asked: Recall<'_>) -> (String, String) {
     // One more tells whether there are more.
     let newest = if most > shown { shown + 1 } else { shown };
     let wanted = Selection { words: words.map(str::to_owned), newest: Some(newest), ..Selection::default() };
-    let mut entries = match Reader::open(path).and_then(|reader| find(reader.as_ref(), &wanted)) {
-        Ok(entries) => entries,
+    let found = Reader::open(path).and_then(|reader| {
+        let entries = find(reader.as_ref(), &wanted)?;
+        let counts = reader.map_or(Ok(Counts::new()), |reader| reader.reactions(&ids(&entries)))?;
+        Ok((entries, counts))
+    });
+    let (mut entries, counts) = match found {
+        Ok(found) => found,
         Err(error) => return (format!("the history cannot be read: {error}"), String::new()),
     };
     let cut = entries.len() > shown;
@@ -247,7 +303,7 @@ pub fn recall(path: &Path, asked: Recall<'_>) -> (String, String) {
         entries.pop_front();
     }
     let (mut plain, mut text) = (Plain::default(), String::new());
-    entries.iter().for_each(|entry| plain.push(entry, &mut text));
+    entries.iter().for_each(|entry| plain.push(entry, put_to(entry, &counts), &mut text));
     (heading(entries.len(), cut, words), text)
 }
 
