@@ -443,6 +443,25 @@ fn ten_thousand_words_about_one_line_are_counted_exactly() {
 }
 
 #[test]
+fn a_file_of_before_there_were_likes_counts_them_from_then_on() {
+    let mut past = Past::new();
+    past.say(&["we made it", "long ago"]);
+    past.index(1);
+    let db = open_again(&past.path()).unwrap();
+    db.execute_batch("DROP TABLE reaction; PRAGMA user_version = 4").unwrap();
+    drop(db);
+    assert!(matches!(Reader::open(&past.path()), Err(Error::Older(4))));
+    past.file = Sqlite::open(&past.path()).unwrap();
+    past.file.enter(Some(RoomId(u64::MAX)), AuthorId::of_bits(1), SessionId(1)).unwrap();
+    let liked = past.id(1);
+    past.react(liked, &[(2, "👍", true), (3, "👍", true)]);
+    for _ in 0..5 {
+        assert_eq!(past.put_to(liked), "👍 2");
+        past.index(1);
+    }
+}
+
+#[test]
 fn one_channel_or_all_of_them() {
     let mut past = Past::new();
     past.say(&["in the lobby", "not in ops", "nor here"]);

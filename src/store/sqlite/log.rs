@@ -366,3 +366,21 @@ impl From<Fold> for Summary {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
+
+    use super::*;
+
+    #[test]
+    fn a_fold_of_before_there_were_channels_has_all_lines_in_the_lobby() {
+        let tail = Tail { epoch: None, index: Index(9) };
+        let summary = Summary { tail, lines: 7, social: Social::of_old(7, Index(9)), ..Summary::default() };
+        let mut fold = serde_json::to_value(Fold::from(&summary)).unwrap();
+        let back = |fold: &serde_json::Value| Summary::from(serde_json::from_value::<Fold>(fold.clone()).unwrap());
+        assert_eq!(back(&fold), summary);
+        assert!(fold.as_object_mut().unwrap().remove("social").is_some());
+        assert_eq!(back(&fold), summary);
+    }
+}
