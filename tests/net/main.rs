@@ -59,9 +59,9 @@ async fn who_asks_is_told_the_number_of_a_line() {
     // What is said after the good-bye is not taken.
     room[0].urgent.send(dist_chat::net::Command::Leave).await.unwrap();
     let (asks, answer) = tokio::sync::oneshot::channel();
-    let _ = room[0]
-        .commands
-        .send(dist_chat::net::Command::Say(dist_chat::ring::Text::parse("too late").unwrap().into(), Some(asks)));
+    let late = dist_chat::ring::Text::parse("too late").unwrap().into();
+    // The node may be gone by now.
+    let _ = room[0].commands.send(dist_chat::net::Command::Say(late, Some(asks))).await;
     assert!(answer.await.is_err());
     room[0].lines(50).await;
 }
