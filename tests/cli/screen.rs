@@ -110,6 +110,23 @@ fn what_arrives_stands_above_what_is_being_typed() {
 }
 
 #[test]
+fn a_leaders_death_is_one_line() {
+    let mut bob = Node::found("bob");
+    let Some(terminal) = Terminal::start(&format!("-p 0 -n ann -na 127.0.0.1 -np {}", bob.port)) else { return };
+    bob.wait_for(" joined the ring ///");
+    terminal.wait_for(|lines| lines.last().is_some_and(|line| line.starts_with("> ann(")));
+    bob.kill();
+    let gone = |line: &String| line.starts_with("/// bob is gone; ann leads now, ");
+    terminal.wait_for(|lines| lines.iter().any(gone));
+    // What is said afterwards is ordered by the new leader, behind the note that the old one was lost.
+    terminal.keys(&["-l", "on we go"]);
+    terminal.keys(&["Enter"]);
+    let lines = terminal.wait_for(|lines| lines.iter().any(|line| line.ends_with("]: on we go")));
+    assert_eq!(lines.iter().filter(|line| gone(line)).count(), 1, "{lines:#?}");
+    assert!(!lines.iter().any(|line| line.contains("was lost") || line.contains("(epoch 2)")), "{lines:#?}");
+}
+
+#[test]
 fn slash_commands_are_answered_and_not_sent() {
     let Some(terminal) = Terminal::start("-l -p 0 -n ann") else { return };
     terminal.wait_for(|lines| lines.last().is_some_and(|line| line.starts_with("> ann(")));
