@@ -11,11 +11,13 @@ use tokio::sync::mpsc;
 
 use crate::cli::Chat;
 use crate::failure::complain;
+use crate::ui::commands::COMMANDS;
 use crate::ui::feed::{Asked, Told};
-use crate::ui::json;
 use crate::ui::pipe::{self, Typed};
+use crate::ui::session::Front;
 use crate::ui::talk::Talk;
 use crate::ui::terminal::Terminal;
+use crate::ui::{json, shown, tui};
 
 /// What a node shows its owner, and how it is spoken to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +28,8 @@ pub enum Face {
     Daemon,
     /// A person at a terminal.
     Terminal,
+    /// The same, who wants all of it.
+    Full,
     /// Objects, one a line, both ways.
     Json,
 }
@@ -41,6 +45,7 @@ impl Face {
         match (chat.daemon, chat.json) {
             (true, _) => Self::Daemon,
             (false, true) => Self::Json,
+            (false, false) if is_terminal() && chat.tui => Self::Full,
             (false, false) if is_terminal() => Self::Terminal,
             (false, false) => Self::Text,
         }
@@ -50,7 +55,15 @@ impl Face {
     pub fn takes_text(self) -> bool {
         match self {
             Self::Text | Self::Daemon => true,
-            Self::Terminal | Self::Json => false,
+            Self::Terminal | Self::Full | Self::Json => false,
+        }
+    }
+
+    /// Whether a person looks at it.
+    pub fn is_person(self) -> bool {
+        match self {
+            Self::Terminal | Self::Full => true,
+            Self::Text | Self::Daemon | Self::Json => false,
         }
     }
 }
@@ -61,6 +74,8 @@ pub enum Shows {
     Text(Talk),
     /// It is shown nothing but those, and reads nothing.
     Daemon,
+    /// The full screen, which reads from the beginning.
+    Full,
     /// Values go to a terminal.
     Terminal(Terminal),
     /// Values go out as they are.
@@ -84,6 +99,30 @@ pub fn write(told: mpsc::Receiver<Told>, gone: impl FnOnce() + Send + 'static) -
     })
 }
 
+/// Starts a thread with the full screen, which is there until the node says good-bye.
+///
+/// # Errors
+/// The system starts no more threads.
+pub fn full(front: Front) -> io::Result<JoinHandle<()>> {
+    named(tui::THREAD).spawn(move || {
+        let Front { told, asked } = front;
+        let settings = tui::Settings {
+            colours: std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty()),
+            zone: shown::local(),
+            commands: COMMANDS.iter().map(|command| command.name.to_owned()).collect(),
+        };
+        match tui::run(told, &asked, settings) {
+            Ok(tui::End::Bye(_) | tui::End::Silent) => return,
+            Ok(tui::End::NoKeyboard) => {}
+            Err(error) => {
+                complain(format_args!("dist-chat: this terminal has no full screen ({error})\n  try it without --tui"))
+            }
+        }
+        // Nobody is there any more.
+        let _ = asked.blocking_send(Asked::Leave);
+    })
+}
+
 fn named(name: &str) -> thread::Builder {
     thread::Builder::new().name(name.to_owned())
 }
@@ -96,7 +135,7 @@ impl Shows {
     /// The system starts no more threads.
     pub fn read(self, ended: impl FnOnce() + Send + 'static) -> io::Result<()> {
         match self {
-            Self::Daemon => {}
+            Self::Daemon | Self::Full => {}
             Self::Text(talk) => {
                 named("stdin").spawn(move || {
                     read(|line| talk.take(&line));

@@ -38,8 +38,11 @@ use crate::ui::own::OwnLines;
 use crate::ui::screen::Screen;
 use crate::ui::session::{self, Leaving};
 use crate::ui::shown::Teller;
+use crate::ui::succession::Succession;
 use crate::ui::talk::Talk;
 use crate::ui::terminal::{self, End, Restore, Settings};
+use crate::ui::tui;
+use crate::ui::view::Taste;
 use crate::ui::waiting;
 use face::{Face, Shows};
 use keys::{Changed, Keyed};
@@ -149,7 +152,7 @@ async fn be_member(chat: &Chat) -> Result<(), Failure> {
     let face = Face::of(chat);
     let hub = Hub::new(face.takes_text().then(|| screen.clone()));
     diagnostics::install(log.writer(), clock.clone(), chat.verbose.then(|| hub.clone()))?;
-    let restore = (face == Face::Terminal).then(Restore::new);
+    let restore = face.is_person().then(Restore::new);
 
     if let (Some(contact), true) = (place.contacts.first(), face == Face::Terminal) {
         screen.event(&format!("joining through {contact}"));
@@ -220,6 +223,7 @@ async fn be_member(chat: &Chat) -> Result<(), Failure> {
         missing,
         past: Past::of(running.urgent.clone()),
         failing: failing.clone(),
+        succession: Succession::default(),
     };
     let notices = running.notices;
     let mut member = Member {
@@ -248,7 +252,7 @@ async fn be_member(chat: &Chat) -> Result<(), Failure> {
         leaving: member.leaving.clone(),
     });
     let (shows, shown) = begin(face, &desk, Settings::new(chat.bell, chat.verbose), &news)?;
-    let hint = (chat.start == Start::Found && room.is_none() && face == Face::Terminal)
+    let hint = (chat.start == Start::Found && room.is_none() && face.is_person())
         .then(|| invitation(place.uid, key.is_some()));
     tokio::spawn(waiting::tell(lines.clone(), hub.clone()));
     let herald = std::thread::Builder::new()
@@ -273,7 +277,9 @@ async fn be_member(chat: &Chat) -> Result<(), Failure> {
     if let Some(shown) = shown {
         // Values that nobody takes are waited for as long as lines that nobody reads.
         let joined = tokio::task::spawn_blocking(move || shown.join());
-        let _ = tokio::time::timeout(SCREEN_PATIENCE, joined).await;
+        if tokio::time::timeout(SCREEN_PATIENCE, joined).await.is_err() && face == Face::Full {
+            tui::give_back();
+        }
     }
     let log_name = log.name();
     log.finish(LOG_PATIENCE);
@@ -310,10 +316,10 @@ fn begin(
     settings: Settings,
     news: &mpsc::Sender<News>,
 ) -> anyhow::Result<(Shows, Option<std::thread::JoinHandle<()>>)> {
-    let open = || {
+    let open = |taste| {
         let news = news.clone();
         let leave = Box::new(move || drop(news.try_send(News::InputEnded)));
-        session::open(desk, Leaving::Node(leave)).context("no room for the first frontend")
+        session::open(desk, taste, Leaving::Node(leave)).context("no room for the first frontend")
     };
     Ok(match face {
         Face::Daemon => (Shows::Daemon, None),
@@ -322,7 +328,7 @@ fn begin(
             (Shows::Text(Talk { commands, leaving, lines }), None)
         }
         Face::Terminal => {
-            let front = open()?;
+            let front = open(Taste::Here)?;
             let news = news.clone();
             let ended = move |end| match end {
                 End::Gone => drop(news.try_send(News::ScreenGone)),
@@ -331,8 +337,9 @@ fn begin(
             let started = terminal::start(front.told, front.asked, settings, ended).context("no thread")?;
             (Shows::Terminal(started.0), Some(started.1))
         }
+        Face::Full => (Shows::Full, Some(face::full(open(Taste::All)?).context("no thread")?)),
         Face::Json => {
-            let (front, news) = (open()?, news.clone());
+            let (front, news) = (open(Taste::All)?, news.clone());
             let gone = move || drop(news.try_send(News::ScreenGone));
             let shown = face::write(front.told, gone).context("no thread")?;
             (Shows::Json { asked: front.asked }, Some(shown))

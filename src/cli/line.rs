@@ -36,7 +36,7 @@ pub(super) const HELP: &str = "  dist-chat -l -a IP -p PORT -n NAME             
        --key-file FILE        the room's key, mode 0600; --ask-key: typed
   -v,  --verbose              log lines on stdout too; --json: speak JSON
        --data-dir DIR         where chat_PORT.log and .db live  [.]
-       --ephemeral            keep nothing on disk
+       --ephemeral            keep nothing on disk; --tui: the full screen
        --backlog N            show so many old lines [1000]; --bell off, all
        --rate-limit N         lines/s taken of one author  [2000; 0: all]
        --daemon               no terminal: ignore stdin, stay until a signal
@@ -105,6 +105,8 @@ struct Member {
     daemon: bool,
     #[arg(long, env = "DIST_CHAT_JSON", action = ArgAction::SetTrue, value_parser = FalseyValueParser::new())]
     json: bool,
+    #[arg(long, env = "DIST_CHAT_TUI", action = ArgAction::SetTrue, value_parser = FalseyValueParser::new())]
+    tui: bool,
     #[arg(long, env = "DIST_CHAT_EPHEMERAL", action = ArgAction::SetTrue, value_parser = FalseyValueParser::new())]
     ephemeral: bool,
     #[arg(long, env = "DIST_CHAT_BACKLOG", value_name = "N", default_value_t = BACKLOG_LINES,
@@ -304,6 +306,7 @@ fn member(told: Member, start: Start, key: KeyFrom, new: bool) -> Result<Chat, F
         data_dir: told.data_dir,
         daemon: told.daemon,
         json: told.json,
+        tui: told.tui,
         new,
         ephemeral: told.ephemeral,
         moderators: Vec::new(),

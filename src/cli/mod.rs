@@ -65,6 +65,8 @@ pub struct Chat {
     pub daemon: bool,
     /// Objects instead of lines, both ways.
     pub json: bool,
+    /// The full screen, where there is a terminal.
+    pub tui: bool,
     /// A new room, whatever the files hold.
     pub new: bool,
     /// Nothing is kept on disk.

@@ -14,7 +14,7 @@ use jiff::Zoned;
 
 use crate::cli::PORT_DEFAULT;
 use crate::failure::{Exit, Failure};
-use crate::ring::{Entry, Name};
+use crate::ring::{Entry, Lamport, LineId, Name};
 use crate::store::{self, Answer, Error, Moment, Reader, Selection};
 use format::{Json, Plain};
 use when::Edge;
@@ -217,6 +217,15 @@ impl Out {
         }
         self.text.clear();
     }
+}
+
+/// The line with this timestamp, if there is one.
+pub fn line_at(past: &Path, ts: Lamport) -> Option<LineId> {
+    let at = Some(Moment::Stamp(ts));
+    let wanted = Selection { since: at, until: at, ..Selection::default() };
+    let reader = Reader::open(past).ok()?;
+    let found = find(reader.as_ref(), &wanted).ok()?;
+    found.iter().find(|entry| entry.lamport == ts)?.line().map(|line| line.id)
 }
 
 /// Writes all lines into a new file, as they are printed. What is told then.

@@ -243,6 +243,8 @@ pub enum What {
     TokenPassed,
     Next,
     Repaired,
+    Succeeded,
+    CutOff,
     Renamed,
     Moderated,
     Forged,
@@ -376,12 +378,12 @@ impl From<&Status> for State {
             address: member.uid,
             name: member.name.clone(),
             author: member.author,
-            away: None,
+            away: status.away.iter().find(|(author, _)| *author == member.author).map(|(_, why)| why.as_str().to_owned()),
             link: None,
             rtt_us: None,
             behind: None,
         };
-        Self {
+        let mut state = Self {
             room: status.room,
             name: status.name.clone(),
             address: status.uid,
@@ -391,10 +393,34 @@ impl From<&Status> for State {
             next: status.next,
             prev: status.prev,
             members: status.members.iter().map(member).collect(),
-            channels: Vec::new(),
+            channels: status.channels.iter().map(Channel::from).collect(),
             last: status.tail.index.0,
             lamport: status.lamport.0,
             waiting: status.waiting,
+        };
+        state.learn(&status.health);
+        state
+    }
+}
+
+impl State {
+    /// Takes how members are doing.
+    pub fn learn(&mut self, health: &[ring::Health]) {
+        for known in health {
+            let Some(member) = self.members.iter_mut().find(|member| member.address == known.uid) else { continue };
+            member.link = known.link.map(|link| Link { up: link.up, silent_ms: link.silent.0 / 1000 });
+            member.rtt_us = known.rtt.map(|rtt| rtt.0);
+            member.behind = known.behind;
+        }
+    }
+}
+
+impl From<&(Option<ring::Channel>, u64, Option<ring::Text>)> for Channel {
+    fn from((channel, lines, topic): &(Option<ring::Channel>, u64, Option<ring::Text>)) -> Self {
+        Self {
+            name: ring::Channel::name_of(channel.as_ref()).to_owned(),
+            topic: topic.as_ref().map(|topic| topic.as_str().to_owned()),
+            lines: *lines,
         }
     }
 }

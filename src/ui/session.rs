@@ -1,7 +1,6 @@
 //! One frontend's conversation with the node: what is typed there is understood here, and what happens passes through
 //! here on its way there.
 
-use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -9,20 +8,21 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::answers;
 use super::desk::{Desk, Ended};
-use super::feed::{Asked, Here, Told};
+use super::feed::{Asked, Here, Private, Told};
+use super::format;
+use super::herald::Place;
 use super::hub::Feed;
-use super::meaning::{self, Meaning};
+use super::meaning::{self, Doing, Meaning};
+use super::view::{Fate, Taste, View};
 use crate::history::{self, Recall};
 use crate::net::Command;
 use crate::ring::limits::TEXT_BYTES_MAX;
-use crate::ring::{Order, Text, TextError};
+use crate::ring::{Act, Channel, Emoji, Lamport, LineId, Order, Saying, Text, TextError};
 
 /// Values that wait until the frontend takes them, beside those in its [`Feed`].
 const TOLD_MAX: usize = 64;
 /// What a frontend asks, until it is understood.
 pub const ASKED_MAX: usize = 256;
-/// Names that one frontend shows nothing of.
-const IGNORED_MAX: usize = 256;
 
 /// A frontend's two ends.
 #[derive(Debug)]
@@ -41,13 +41,6 @@ pub enum Leaving {
     Front,
 }
 
-/// What a frontend has chosen to see, and where it speaks.
-#[derive(Debug, Default)]
-struct View {
-    /// Nothing of these is shown: folded names.
-    ignored: BTreeSet<String>,
-}
-
 /// A conversation.
 #[derive(Clone)]
 struct Session {
@@ -57,11 +50,11 @@ struct Session {
 }
 
 /// Begins one; `None`: there are as many frontends as there may be.
-pub fn open(desk: &Desk, leaving: Leaving) -> Option<Front> {
+pub fn open(desk: &Desk, taste: Taste, leaving: Leaving) -> Option<Front> {
     let feed = desk.hub.attach()?;
     let (out, told) = mpsc::channel(TOLD_MAX);
     let (asked, asks) = mpsc::channel(ASKED_MAX);
-    let session = Session { desk: desk.clone(), out, view: Arc::default() };
+    let session = Session { desk: desk.clone(), out, view: Arc::new(Mutex::new(View::new(taste))) };
     let (over, is_over) = oneshot::channel();
     tokio::spawn(session.clone().deliver(feed, is_over));
     tokio::spawn(session.listen(asks, leaving, over));
@@ -83,37 +76,50 @@ impl Session {
         loop {
             let told = tokio::select! {
                 biased;
-                () = moved(&mut place) => match self.here(&place) {
-                    Some(here) => here,
-                    None => continue,
-                },
+                () = moved(&mut place) => self.here(),
                 told = feed.next() => match told {
-                    Some(told) if self.wants(&told) => Told::clone(&told),
-                    Some(_) => continue,
+                    Some(told) => self.passes(&told),
                     None => return,
                 },
                 _ = &mut is_over => {
-                    self.tell(Told::Bye { text: "left this terminal; the node stays".to_owned() }).await;
+                    self.tell(Told::Bye { text: "this terminal is detached; the node stays".to_owned() }).await;
                     return;
                 }
             };
-            if !self.tell(told).await {
+            if let Some(told) = told
+                && !self.tell(told).await
+            {
                 return;
             }
         }
     }
 
-    fn here(&self, place: &watch::Receiver<super::herald::Place>) -> Option<Told> {
-        let (name, _) = place.borrow().clone()?;
-        Some(Told::Here(Here { name, address: self.desk.uid, channel: "lobby".to_owned(), unread: 0 }))
+    /// Who the node is, and where this frontend speaks; nothing before the node is in its room.
+    fn here(&self) -> Option<Told> {
+        let (name, _) = self.desk.place.borrow().clone()?;
+        let view = self.view();
+        let channel = Channel::name_of(view.channel()).to_owned();
+        Some(Told::Here(Here { name, address: self.desk.uid, channel, unread: view.unread() }))
     }
 
-    /// Whether the frontend is to be told this.
-    fn wants(&self, told: &Told) -> bool {
-        match told {
-            Told::Line(line) => line.own || !self.view().ignored.contains(&line.name.folded()),
-            Told::Private(private) => private.own || !self.view().ignored.contains(&private.from.folded()),
-            Told::Hello(_)
+    /// What the frontend is told of this.
+    fn passes(&self, told: &Arc<Told>) -> Option<Told> {
+        match &**told {
+            Told::Line(line) => {
+                let me = self.desk.place.borrow().as_ref().map(|(name, _)| name.clone());
+                let fate = self.view().take(line, me.as_ref());
+                match fate {
+                    Fate::Shown => Some(Told::clone(told)),
+                    Fate::Hidden => None,
+                    Fate::Unread { first: true } if !self.view().is_in(&line.channel) => Some(Told::Note {
+                        text: format!("{} speaks in #{}; /join #{} goes there", line.name, line.channel, line.channel),
+                    }),
+                    Fate::Unread { first: _ } => self.here(),
+                }
+            }
+            Told::Private(private) if !private.own && self.view().ignores(&private.from) => None,
+            Told::Private(_)
+            | Told::Hello(_)
             | Told::Reactions(_)
             | Told::Event(_)
             | Told::State(_)
@@ -126,7 +132,7 @@ impl Session {
             | Told::Missed { .. }
             | Told::CaughtUp
             | Told::LeftOut { .. }
-            | Told::Bye { .. } => true,
+            | Told::Bye { .. } => Some(Told::clone(told)),
         }
     }
 
@@ -150,7 +156,13 @@ impl Session {
                 return;
             }
             let goes_on = match asked {
-                Asked::Say { text, channel: _, id: _ } => self.say(&text).await,
+                Asked::Say { text, channel, id: _ } => match self.place(channel.as_deref()) {
+                    Ok(place) => self.say(&text, place).await,
+                    Err(why) => {
+                        self.note(why).await;
+                        Ok(true)
+                    }
+                },
                 Asked::Type { line } => self.understand(&line).await,
                 Asked::State => self.state().await,
                 Asked::Leave => Ok(false),
@@ -173,8 +185,16 @@ impl Session {
         Ok(true)
     }
 
+    /// Where something is said that names a channel, or none.
+    fn place(&self, channel: Option<&str>) -> Result<Option<Channel>, String> {
+        match channel {
+            Some(channel) => Channel::parse(channel).map_err(|error| format!("not sent: {error}")),
+            None => Ok(self.view().channel().cloned()),
+        }
+    }
+
     /// Says something. Whether the conversation goes on.
-    async fn say(&self, line: &str) -> Result<bool, Ended> {
+    async fn say(&self, line: &str, channel: Option<Channel>) -> Result<bool, Ended> {
         let mut rest = Some(line);
         while let Some(line) = rest {
             let (first, after) = match line.split_once('\n') {
@@ -184,8 +204,7 @@ impl Session {
             rest = after;
             match Text::parse(first.strip_suffix('\r').unwrap_or(first)) {
                 Ok(text) => {
-                    self.desk.lines.say();
-                    self.desk.tell(Command::Say(text.into(), None)).await?;
+                    self.hand_over(Saying { text, channel: channel.clone(), act: None }).await?;
                 }
                 Err(TextError::Blank | TextError::Newline) => {}
                 Err(TextError::TooLong { bytes }) => {
@@ -199,15 +218,40 @@ impl Session {
     async fn understand(&self, line: &str) -> Result<bool, Ended> {
         match meaning::read(line) {
             Meaning::Nothing => {}
-            Meaning::Say(text) => return self.say(text).await,
+            Meaning::Say(text) => {
+                let channel = self.view().channel().cloned();
+                return self.say(text, channel).await;
+            }
+            Meaning::Act(doing) => self.act_out(line, doing).await?,
+            Meaning::Private(whom, words) => self.whisper(whom, words).await?,
+            Meaning::AskTopic => self.topic().await?,
+            Meaning::Join(name) => match Channel::parse(name) {
+                Ok(channel) => self.join(channel).await,
+                Err(why) => self.note(format!("no channel: {why}")).await,
+            },
+            Meaning::Part => {
+                let left = self.view().part();
+                match left {
+                    Some(channel) => {
+                        self.note(format!("you have left {channel}")).await;
+                        self.told_here().await;
+                    }
+                    None => self.note("you are in the lobby, which nobody leaves; /exit leaves the room").await,
+                }
+            }
+            Meaning::List => {
+                let state = self.desk.state().await?;
+                let listing = answers::list(&state, &self.view());
+                self.listing(listing).await;
+            }
             Meaning::Leave => return Ok(false),
             Meaning::Help(about) => match answers::help(about) {
                 Ok(listing) => self.listing(listing).await,
                 Err(why) => self.note(why).await,
             },
             Meaning::Who => {
-                let status = self.desk.status().await?;
-                self.listing(answers::who(&(&status).into(), &status.banned)).await;
+                let (status, state) = self.desk.survey().await?;
+                self.listing(answers::who(&state, &status.banned)).await;
             }
             Meaning::Status => {
                 let status = self.desk.status().await?;
@@ -217,7 +261,10 @@ impl Session {
             Meaning::Recall(asked) => self.recall(asked).await,
             Meaning::Save(file) => self.save(file).await,
             Meaning::Clear => drop(self.tell(Told::Clear).await),
-            Meaning::Ignore(whom) => self.ignore(whom).await,
+            Meaning::Ignore(whom) => {
+                let answer = self.view().ignore(whom);
+                self.note(answer).await;
+            }
             Meaning::Order(verb, whom) => {
                 let whom = whom.to_owned();
                 self.act(line, |text, taken| Command::Order(Order { verb, whom, text }, taken)).await?;
@@ -227,6 +274,120 @@ impl Session {
             Meaning::Unknown(name) => self.note(answers::unknown(name)).await,
         }
         Ok(true)
+    }
+
+    /// Says something to one member alone.
+    async fn whisper(&self, whom: &str, words: &str) -> Result<(), Ended> {
+        let Ok(text) = Text::parse(words) else {
+            self.note(format!("not sent: a message has at most {TEXT_BYTES_MAX} bytes")).await;
+            return Ok(());
+        };
+        let (answer, sent) = oneshot::channel();
+        let command = Command::Whisper { to: whom.to_owned(), text, answer };
+        self.desk.urgent.send(command).await.map_err(|_| Ended)?;
+        match sent.await.map_err(|_| Ended)? {
+            Ok((_, to)) => {
+                let from = self.desk.hello().name;
+                self.tell(Told::Private(Private { from, to: to.name, text: words.to_owned(), own: true })).await;
+            }
+            Err(why) => self.note(format::unsaid_text(&why)).await,
+        }
+        Ok(())
+    }
+
+    async fn told_here(&self) {
+        let here = self.here();
+        if let Some(here) = here {
+            self.tell(here).await;
+        }
+    }
+
+    async fn join(&self, channel: Option<Channel>) {
+        let joined = self.view().join(channel);
+        match joined {
+            true => self.told_here().await,
+            false => self.note("you are in as many channels as one can be: /part leaves one").await,
+        }
+    }
+
+    async fn topic(&self) -> Result<(), Ended> {
+        let here = Channel::name_of(self.view().channel()).to_owned();
+        let state = self.desk.state().await?;
+        let topic = state.channels.into_iter().find(|channel| channel.name == here).and_then(|channel| channel.topic);
+        self.note(match topic {
+            Some(topic) => format!("the topic of #{here}: {topic}"),
+            None => format!("#{here} has no topic; /topic TEXT sets one"),
+        })
+        .await;
+        Ok(())
+    }
+
+    async fn hand_over(&self, saying: Saying) -> Result<(), Ended> {
+        self.desk.lines.say();
+        self.desk.tell(Command::Say(saying, None)).await
+    }
+
+    /// Says a line that does something.
+    async fn act_out(&self, line: &str, doing: Doing<'_>) -> Result<(), Ended> {
+        let composed = match self.compose(line.trim_end(), doing).await {
+            Ok((typed, act)) => match Text::parse(&typed) {
+                Ok(text) => Ok((text, act)),
+                Err(_) => Err("not sent: that is too long".to_owned()),
+            },
+            Err(why) => Err(why),
+        };
+        match composed {
+            Ok((text, act)) => {
+                let channel = self.view().channel().cloned();
+                self.hand_over(Saying { text, channel, act: Some(act) }).await
+            }
+            Err(why) => {
+                self.note(why).await;
+                Ok(())
+            }
+        }
+    }
+
+    /// What is said, and what that does. A line that is meant is named, so that it can be read in every log.
+    async fn compose(&self, line: &str, doing: Doing<'_>) -> Result<(String, Act), String> {
+        Ok(match doing {
+            Doing::Me => (line.to_owned(), Act::Me),
+            Doing::Topic => (line.to_owned(), Act::Topic),
+            Doing::Away => (line.to_owned(), Act::Away),
+            Doing::Nick(name) => (line.to_owned(), Act::Nick(name)),
+            Doing::Reply(ts, words) => {
+                let (ts, to) = self.find(ts).await?;
+                (format!("/reply {ts} {words}"), Act::Reply(to))
+            }
+            Doing::React { ts, with, on } => {
+                let (ts, to) = self.find(ts).await?;
+                let likes = with == Emoji::like();
+                let typed = match (likes, on) {
+                    (true, true) => format!("/like {ts}"),
+                    (true, false) => format!("/unlike {ts}"),
+                    (false, true) => format!("/react {with} {ts}"),
+                    (false, false) => format!("/unreact {with} {ts}"),
+                };
+                (typed, Act::React { to, with, on })
+            }
+        })
+    }
+
+    /// The line with this timestamp, or the last one of another.
+    async fn find(&self, ts: Option<u64>) -> Result<(u64, LineId), String> {
+        if let Some(found) = self.view().line(ts) {
+            return Ok(found);
+        }
+        let (Some(ts), past) = (ts, self.desk.past.clone()) else {
+            return Err("nobody else has said anything here yet; /help reply says how to mean another line".to_owned());
+        };
+        let found = match past {
+            Some(past) => {
+                tokio::task::spawn_blocking(move || history::line_at(&past, Lamport(ts))).await.ok().flatten()
+            }
+            None => None,
+        };
+        found.map(|id| (ts, id)).ok_or_else(|| format!("there is no line [{ts}] here"))
     }
 
     /// Has something done; the line says so to all.
@@ -265,36 +426,10 @@ impl Session {
         let saved = tokio::task::spawn_blocking(move || history::save(&past, &file)).await;
         self.note(saved.unwrap_or_else(|_| "not saved".to_owned())).await;
     }
-
-    async fn ignore(&self, whom: &str) {
-        let answer = self.ignored(whom);
-        self.note(answer).await;
-    }
-
-    /// Changes who is ignored, and says how it is then.
-    fn ignored(&self, whom: &str) -> String {
-        let mut view = self.view();
-        let folded = whom.to_lowercase();
-        if whom.is_empty() {
-            let names: Vec<&str> = view.ignored.iter().map(String::as_str).collect();
-            return match names.is_empty() {
-                true => "you ignore nobody".to_owned(),
-                false => format!("you ignore {}; /ignore NAME shows them again", names.join(", ")),
-            };
-        }
-        if view.ignored.remove(&folded) {
-            return format!("lines of {whom} are shown again");
-        }
-        if view.ignored.len() >= IGNORED_MAX {
-            return format!("not done: {IGNORED_MAX} names are ignored, which is as many as there may be");
-        }
-        view.ignored.insert(folded);
-        format!("lines of {whom} are not shown here; /ignore {whom} shows them again")
-    }
 }
 
 /// Waits until the node is somebody else, or for ever.
-async fn moved(place: &mut watch::Receiver<super::herald::Place>) {
+async fn moved(place: &mut watch::Receiver<Place>) {
     if place.changed().await.is_err() {
         std::future::pending::<()>().await;
     }

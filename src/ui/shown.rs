@@ -134,7 +134,19 @@ pub fn event(event: &Event, ts: Lamport) -> Option<Told> {
             told.kind = What::Moderated;
             (told.name, told.address) = (Some(member.name.clone()), Some(member.uid));
         }
-        Event::Line(_)
+        Event::Renamed { was, name } => {
+            told.kind = What::Renamed;
+            (told.name, told.address) = (Some(name.clone()), Some(was.uid));
+        }
+        Event::Succeeded { lost: _, lost_name: _, epoch, name, took: _ } => {
+            told.kind = What::Succeeded;
+            (told.name, told.address, told.round) = (name.clone(), Some(epoch.leader), Some(epoch.round));
+        }
+        Event::CutOff { .. } => told.kind = What::CutOff,
+        Event::NameTaken(_)
+        | Event::Whispered { .. }
+        | Event::BrokenSeal { .. }
+        | Event::Line(_)
         | Event::Logged(_)
         | Event::Backlog { .. }
         | Event::CatchUp { .. }

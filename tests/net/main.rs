@@ -4,6 +4,7 @@
 
 mod keyed;
 mod room;
+mod whispers;
 
 use std::net::SocketAddr;
 use std::time::Duration;

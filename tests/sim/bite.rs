@@ -134,6 +134,8 @@ impl Hand {
         let status = Status {
             author: AuthorId::of_bits(0),
             banned: Vec::new(),
+            channels: Vec::new(),
+            away: Vec::new(),
             room: Some(RoomId(1)),
             name: member_name(slot),
             uid: uid(slot),
@@ -142,6 +144,7 @@ impl Hand {
             next: None,
             prev: None,
             members: Vec::new(),
+            health: Vec::new(),
             tail,
             lamport: Lamport(0),
             waiting: 0,
