@@ -287,3 +287,21 @@ fn a_terminal_that_goes_away_takes_the_program_with_it() {
     bob.wait_for(" left the ring ///");
     ann.wait().unwrap();
 }
+
+#[test]
+fn the_prompt_changes_while_one_types() {
+    let mut bob = Node::found("bob");
+    let mut ann = Term::join(&bob, &[], &[]);
+    let address = ann.prompt.trim_start_matches("> ann").trim_end_matches(':').to_owned();
+    ann.keys("/join #dev\rhalf a 漢");
+    ann.prompt = format!("> ann{address} #dev:");
+    ann.wait_typed("half a 漢");
+    ann.keys("\x15/nick anna\rand the oth");
+    ann.prompt = format!("> anna{address} #dev:");
+    ann.wait_typed("and the oth");
+    ann.wait_cursor("and the oth");
+    ann.keys("er\r");
+    assert!(bob.wait_for("> anna(").ends_with("]: and the other"));
+    ann.keys("/me waves\r");
+    ann.wait_row("* anna waves");
+}
