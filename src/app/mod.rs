@@ -4,9 +4,9 @@ mod diagnostics;
 mod face;
 mod keys;
 mod mending;
-mod place;
+pub(crate) mod place;
 mod returning;
-mod verdict;
+pub(crate) mod verdict;
 
 use std::io;
 use std::net::SocketAddr;

@@ -53,28 +53,28 @@ Exit: 0 also where nothing was found, 2 usage, 4 no such file, 6 file unusable
 /// What is asked.
 #[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
 pub struct Args {
-    /// The port of the node.
+    /// The node's port, while it runs or later
     #[arg(short, long, env = "DIST_CHAT_PORT", value_name = "PORT", default_value_t = PORT_DEFAULT)]
     pub port: u16,
-    /// Where its files live.
-    #[arg(long, env = "DIST_CHAT_DATA_DIR", value_name = "DIR", default_value = ".")]
+    /// Where its chat_PORT.db lives
+    #[arg(long, env = "DIST_CHAT_DATA_DIR", value_name = "DIR", default_value = ".", value_hint = clap::ValueHint::DirPath)]
     pub data_dir: PathBuf,
-    /// Not before this moment.
+    /// Not before this moment: a timestamp, a time, a date, or so long ago (2h)
     #[arg(long, value_name = "WHEN")]
     pub since: Option<String>,
-    /// Not after this moment.
+    /// Not after this moment; 14:30 is up to 14:30:59.999
     #[arg(long, value_name = "WHEN")]
     pub until: Option<String>,
-    /// Only what was said under this name.
+    /// Only what was said under this name, upper and lower case alike
     #[arg(long, value_name = "NAME")]
     pub from: Option<String>,
-    /// Only lines with these words.
+    /// Only lines with all these words, each of which may go on
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     pub grep: Option<String>,
-    /// Only the newest so many.
+    /// Only the newest so many
     #[arg(short = 'n', long, value_name = "N")]
     pub lines: Option<usize>,
-    /// As JSON, one object a line.
+    /// As JSON, one object a line
     #[arg(long)]
     pub json: bool,
 }

@@ -21,8 +21,8 @@ use super::{Command, Meter};
 use crate::key::RoomKey;
 use crate::ring::limits::BATCH_BYTES_MAX;
 use crate::ring::{
-    ConnId, Event, Found, Frame, Input, Member, Node, Now, Output, Record, Refusal, Saying, Secret, Stop, Survey, SyncId,
-    Text, Time, Unsaid, WallMs, Wanted, Whisper, WhisperId,
+    ConnId, Event, Found, Frame, Input, Member, Node, Now, Output, Record, Refusal, Saying, Secret, Stop, Survey,
+    SyncId, Text, Time, Unsaid, WallMs, Wanted, Whisper, WhisperId,
 };
 use crate::store::Store;
 

@@ -378,7 +378,11 @@ impl From<&Status> for State {
             address: member.uid,
             name: member.name.clone(),
             author: member.author,
-            away: status.away.iter().find(|(author, _)| *author == member.author).map(|(_, why)| why.as_str().to_owned()),
+            away: status
+                .away
+                .iter()
+                .find(|(author, _)| *author == member.author)
+                .map(|(_, why)| why.as_str().to_owned()),
             link: None,
             rtt_us: None,
             behind: None,

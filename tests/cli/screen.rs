@@ -23,7 +23,7 @@ impl Terminal {
         let dir = terminal.dir.0.display();
         // The shell stays after the program, to show its exit code and what it left of the terminal.
         let script = format!(
-            "cd {dir}; export XDG_RUNTIME_DIR={dir}; {PROGRAM} {args}; echo code $?; stty -a | grep -c -- -icanon; cat"
+            "cd {dir}; export XDG_RUNTIME_DIR={dir} DIST_CHAT_CONFIG=; {PROGRAM} {args}; echo code $?; stty -a | grep -c -- -icanon; cat"
         );
         terminal.tmux(&["-f", "/dev/null", "new-session", "-d", "-x", "80", "-y", "24", "sh", "-c", &script]);
         Some(terminal)

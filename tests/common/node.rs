@@ -33,7 +33,7 @@ fn isolated(program: &Path, netns: Option<&str>, runtime: &OsStr) -> Command {
         }
         None => Command::new(program),
     };
-    command.env_clear().env("XDG_RUNTIME_DIR", runtime).env("RUST_BACKTRACE", "1");
+    command.env_clear().env("XDG_RUNTIME_DIR", runtime).env("RUST_BACKTRACE", "1").env("DIST_CHAT_CONFIG", "");
     if let Some(path) = std::env::var_os("PATH") {
         command.env("PATH", path);
     }
