@@ -35,6 +35,22 @@ pub fn visible(foreign: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// Appends JSON with what could harm a terminal escaped: it means the same.
+pub fn push_escaped(out: &mut String, json: &str) {
+    if let Cow::Borrowed(json) = visible(json) {
+        return out.push_str(json);
+    }
+    for c in json.chars() {
+        let mut bytes = [0; 4];
+        match *visible(c.encode_utf8(&mut bytes)) == *c.encode_utf8(&mut [0; 4]) {
+            true => out.push(c),
+            false => {
+                let _ = write!(out, "\\u{:04x}", u32::from(c));
+            }
+        }
+    }
+}
+
 /// Looks at every byte, without a way out: the compiler makes that much faster than stopping at the first.
 fn has_suspects(text: &str) -> bool {
     text.bytes().fold(false, |found, byte| found | is_suspect(byte))

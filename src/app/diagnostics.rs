@@ -12,14 +12,14 @@ use tracing_subscriber::layer::{Context, SubscriberExt as _};
 use crate::chatlog::LogWriter;
 use crate::ui::format;
 use crate::ui::herald::Clock;
-use crate::ui::screen::Screen;
+use crate::ui::hub::Hub;
 
-/// Sends everything at the level of information and above to the log, and to the screen where one is given.
+/// Sends everything at the level of information and above to the log, and to whoever is shown it.
 ///
 /// # Errors
 /// It has been done before in this process.
-pub fn install(log: LogWriter, clock: Clock, screen: Option<Screen>) -> anyhow::Result<()> {
-    let layer = ToLog { log: Mutex::new(log), clock, screen };
+pub fn install(log: LogWriter, clock: Clock, hub: Option<Hub>) -> anyhow::Result<()> {
+    let layer = ToLog { log: Mutex::new(log), clock, hub };
     tracing::subscriber::set_global_default(tracing_subscriber::registry().with(layer.with_filter(LevelFilter::INFO)))?;
     Ok(())
 }
@@ -27,7 +27,7 @@ pub fn install(log: LogWriter, clock: Clock, screen: Option<Screen>) -> anyhow::
 struct ToLog {
     log: Mutex<LogWriter>,
     clock: Clock,
-    screen: Option<Screen>,
+    hub: Option<Hub>,
 }
 
 impl<S: Subscriber> Layer<S> for ToLog {
@@ -41,8 +41,8 @@ impl<S: Subscriber> Layer<S> for ToLog {
             let mut log = log.clone();
             log.push(&line);
         }
-        if let Some(screen) = &self.screen {
-            screen.push(&line);
+        if let Some(hub) = &self.hub {
+            hub.logged(self.clock.now(), &text.0);
         }
     }
 }

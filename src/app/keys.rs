@@ -19,7 +19,7 @@ use crate::key::{self, Given, KeyMark, Mistake, RoomKey, TEXT_BYTES_MAX, ask, fi
 use crate::ring::RoomId;
 use crate::store::{self, Peeked};
 use crate::ui::herald::Place as InRoom;
-use crate::ui::screen::Screen;
+use crate::ui::hub::Hub;
 
 /// The key of a run.
 #[derive(Debug, Default)]
@@ -300,9 +300,9 @@ pub async fn keep_right(
 }
 
 /// Whether a room is open is known by who is in it.
-pub async fn tell_inside(mut entered: watch::Receiver<InRoom>, screen: Screen, remark: String) {
+pub async fn tell_inside(mut entered: watch::Receiver<InRoom>, hub: Hub, remark: String) {
     if entered.wait_for(Option::is_some).await.is_ok() {
-        screen.event(&remark);
+        hub.event(&remark);
     }
 }
 
@@ -319,12 +319,12 @@ pub struct Changed {
     /// In which room.
     pub entered: watch::Receiver<InRoom>,
     /// Where people are told.
-    pub screen: Screen,
+    pub hub: Hub,
 }
 
 /// Keeps every new key of the room, until the node has ended.
 pub async fn keep_changed(changed: Changed) {
-    let Changed { mut keys, file, keep, by_file, entered, screen } = changed;
+    let Changed { mut keys, file, keep, by_file, entered, hub } = changed;
     while let Some(key) = keys.recv().await {
         let room = entered.borrow().as_ref().map(|(_, room)| *room);
         let (file, keep) = (file.clone(), keep.clone());
@@ -340,7 +340,7 @@ pub async fn keep_changed(changed: Changed) {
             format!("it is kept in {}{hint}", keep.display())
         });
         if let Ok(kept) = kept.await {
-            screen.event(&format!("the room has another key: {kept}; `dist-chat invite` tells it to whom you choose"));
+            hub.event(&format!("the room has another key: {kept}; `dist-chat invite` tells it to whom you choose"));
         }
     }
 }

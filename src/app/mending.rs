@@ -235,6 +235,7 @@ mod tests {
             name: Name::parse("ann").unwrap(),
             uid: uid(),
             text: Text::parse(text).unwrap(),
+            channel: None,
             act: None,
             seal: None,
         };

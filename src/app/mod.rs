@@ -1,7 +1,7 @@
 //! Puts the parts together: addresses, files, node, frontends; and takes them apart in the right order.
 
 mod diagnostics;
-mod input;
+mod face;
 mod keys;
 mod mending;
 pub(crate) mod place;
@@ -29,14 +29,22 @@ use crate::net::{self, Command, Keyring, Secrets};
 use crate::ring::{self, RoomId, SessionId, Stop, Timing, Uid};
 use crate::status::server::Server;
 use crate::store::{self, LogMark, Opened};
+use crate::ui::desk::{Desk, Parts};
 use crate::ui::format;
 use crate::ui::herald::{Clock, Herald, Marks, Place as InRoom};
+use crate::ui::hub::Hub;
 use crate::ui::missing::Past;
+use crate::ui::own::OwnLines;
 use crate::ui::screen::Screen;
-use crate::ui::talk::{OwnLines, Talk};
-use crate::ui::terminal::Restore;
+use crate::ui::session::{self, Leaving};
+use crate::ui::shown::Teller;
+use crate::ui::succession::Succession;
+use crate::ui::talk::Talk;
+use crate::ui::terminal::{self, End, Restore, Settings};
+use crate::ui::tui;
+use crate::ui::view::Taste;
 use crate::ui::waiting;
-use input::Input;
+use face::{Face, Shows};
 use keys::{Changed, Keyed};
 use mending::Mended;
 
@@ -141,10 +149,12 @@ async fn be_member(chat: &Chat) -> Result<(), Failure> {
     })
     .context("no thread")?;
     let clock = Clock::default();
-    diagnostics::install(log.writer(), clock.clone(), chat.verbose.then(|| screen.clone()))?;
-    let restore = input::is_terminal().then(Restore::new);
+    let face = Face::of(chat);
+    let hub = Hub::new(face.takes_text().then(|| screen.clone()));
+    diagnostics::install(log.writer(), clock.clone(), chat.verbose.then(|| hub.clone()))?;
+    let restore = face.is_person().then(Restore::new);
 
-    if let (Some(contact), true) = (place.contacts.first(), input::is_terminal()) {
+    if let (Some(contact), true) = (place.contacts.first(), face == Face::Terminal) {
         screen.event(&format!("joining through {contact}"));
     }
     let started = Instant::now();
@@ -185,23 +195,24 @@ async fn be_member(chat: &Chat) -> Result<(), Failure> {
         keep: (!chat.ephemeral).then(|| key::file::kept_in(&chat.data_dir, port)),
         by_file: matches!(chat.key, KeyFrom::File(_)),
         entered: entered.clone(),
-        screen: screen.clone(),
+        hub: hub.clone(),
     };
     let rekeyed = tokio::spawn(keys::keep_changed(changed));
     let kept = key.as_ref().map(|key| tokio::spawn(keys::keep_right(entered.clone(), key.clone(), file, keep)));
     if let Some(remark) = is_open.filter(|_| joins) {
-        tokio::spawn(keys::tell_inside(entered.clone(), screen.clone(), remark));
+        tokio::spawn(keys::tell_inside(entered.clone(), hub.clone(), remark));
     }
     let Mended { mut ahead, missing } = mended;
     let herald = Herald {
         log: log.writer(),
-        screen: screen.clone(),
+        hub: hub.clone(),
         verbose: chat.verbose,
         clock: clock.clone(),
         uid: place.uid,
         wanted: chat.name.clone(),
         session,
         lines: lines.clone(),
+        teller: Teller::new(session),
         place: in_room,
         marks,
         away: None,
@@ -212,39 +223,43 @@ async fn be_member(chat: &Chat) -> Result<(), Failure> {
         missing,
         past: Past::of(running.urgent.clone()),
         failing: failing.clone(),
+        succession: Succession::default(),
     };
     let notices = running.notices;
-    let herald = std::thread::Builder::new()
-        .name("herald".to_owned())
-        .spawn(move || herald.run(notices))
-        .context("no thread")?;
-
     let mut member = Member {
         commands: running.commands,
         urgent: running.urgent,
         done: running.done,
         leaving: Arc::new(AtomicBool::new(false)),
-        daemon: chat.daemon,
-        screen: screen.clone(),
+        face,
+        hub: hub.clone(),
         log_name: log.name(),
         log: LogHealth::default(),
         failing,
         hurried: false,
     };
-    let talk = Talk {
+    let desk = Desk::new(Parts {
         commands: member.commands.clone(),
         urgent: member.urgent.clone(),
-        screen: screen.clone(),
-        terminal: input::is_terminal(),
-        leaving: member.leaving.clone(),
+        hub: hub.clone(),
         lines: lines.clone(),
+        place: entered.clone(),
+        wanted: chat.name.clone(),
+        uid: place.uid,
         past: (!chat.ephemeral).then(|| store::file_in(&chat.data_dir, port)),
-    };
-    let ended = Box::new(move || drop(news.try_send(News::InputEnded)));
-    let hint =
-        (chat.start == Start::Found && room.is_none() && talk.terminal).then(|| invitation(place.uid, key.is_some()));
-    let input = Input { talk, place: entered, uid: place.uid, screen: screen.clone(), hint, ended };
-    tokio::spawn(waiting::tell(lines.clone(), screen.clone()));
+        log: (!chat.ephemeral).then(|| log.name()),
+        teller: Teller::new(session),
+        leaving: member.leaving.clone(),
+    });
+    let (shows, shown) = begin(face, &desk, Settings::new(chat.bell, chat.verbose), &news)?;
+    let hint = (chat.start == Start::Found && room.is_none() && face.is_person())
+        .then(|| invitation(place.uid, key.is_some()));
+    tokio::spawn(waiting::tell(lines.clone(), hub.clone()));
+    let herald = std::thread::Builder::new()
+        .name("herald".to_owned())
+        .spawn(move || herald.run(notices))
+        .context("no thread")?;
+    let input = Input { shows, entered, hint, ended: Box::new(move || drop(news.try_send(News::InputEnded))) };
     let outcome = member.live(&mut signals, &mut told, log.writer(), input).await;
 
     // The node has ended and told everything: the herald ends, then the log and the screen have it all.
@@ -257,6 +272,14 @@ async fn be_member(chat: &Chat) -> Result<(), Failure> {
         let mut line = String::new();
         format::push_log_event(&mut line, clock.now(), &format::stop_text(stop));
         log.writer().push(&line);
+    }
+    hub.close(&outcome.as_ref().map_or_else(ToString::to_string, format::stop_text));
+    if let Some(shown) = shown {
+        // Values that nobody takes are waited for as long as lines that nobody reads.
+        let joined = tokio::task::spawn_blocking(move || shown.join());
+        if tokio::time::timeout(SCREEN_PATIENCE, joined).await.is_err() && face == Face::Full {
+            tui::give_back();
+        }
     }
     let log_name = log.name();
     log.finish(LOG_PATIENCE);
@@ -274,6 +297,54 @@ async fn be_member(chat: &Chat) -> Result<(), Failure> {
         return Err(files_failed(chat, port, error));
     }
     verdict::of(outcome.map_err(Failure::from)?, lines.waiting(), chat, &place.contacts, started.elapsed())
+}
+
+/// What is read once the node is in its room.
+struct Input {
+    shows: Shows,
+    entered: watch::Receiver<InRoom>,
+    /// What to tell before the first line is typed.
+    hint: Option<String>,
+    /// Called once, when the input has ended.
+    ended: Box<dyn FnOnce() + Send>,
+}
+
+/// Shows the owner of the node what happens, from here on.
+fn begin(
+    face: Face,
+    desk: &Desk,
+    settings: Settings,
+    news: &mpsc::Sender<News>,
+) -> anyhow::Result<(Shows, Option<std::thread::JoinHandle<()>>)> {
+    let open = |taste| {
+        let news = news.clone();
+        let leave = Box::new(move || drop(news.try_send(News::InputEnded)));
+        session::open(desk, taste, Leaving::Node(leave)).context("no room for the first frontend")
+    };
+    Ok(match face {
+        Face::Daemon => (Shows::Daemon, None),
+        Face::Text => {
+            let (commands, leaving, lines) = (desk.commands.clone(), desk.leaving.clone(), desk.lines.clone());
+            (Shows::Text(Talk { commands, leaving, lines }), None)
+        }
+        Face::Terminal => {
+            let front = open(Taste::Here)?;
+            let news = news.clone();
+            let ended = move |end| match end {
+                End::Gone => drop(news.try_send(News::ScreenGone)),
+                End::Left | End::Over => {}
+            };
+            let started = terminal::start(front.told, front.asked, settings, ended).context("no thread")?;
+            (Shows::Terminal(started.0), Some(started.1))
+        }
+        Face::Full => (Shows::Full, Some(face::full(open(Taste::All)?).context("no thread")?)),
+        Face::Json => {
+            let (front, news) = (open(Taste::All)?, news.clone());
+            let gone = move || drop(news.try_send(News::ScreenGone));
+            let shown = face::write(front.told, gone).context("no thread")?;
+            (Shows::Json { asked: front.asked }, Some(shown))
+        }
+    })
 }
 
 /// What a person who has just opened a room wants to know next.
@@ -371,8 +442,8 @@ struct Member {
     urgent: mpsc::Sender<Command>,
     done: JoinHandle<anyhow::Result<Stop>>,
     leaving: Arc<AtomicBool>,
-    daemon: bool,
-    screen: Screen,
+    face: Face,
+    hub: Hub,
     log_name: String,
     log: LogHealth,
     /// The store has said that it fails.
@@ -390,8 +461,8 @@ impl Member {
         mut log: LogWriter,
         input: Input,
     ) -> anyhow::Result<Stop> {
-        let mut input = (!self.daemon).then_some(input);
-        let mut entered = input.as_ref().map(|input| input.place.clone());
+        let mut entered = Some(input.entered.clone());
+        let mut input = Some(input);
         let mut patience = None;
         loop {
             let late = async {
@@ -427,7 +498,7 @@ impl Member {
                 is_in = is_in => {
                     entered = None;
                     if let Some(input) = input.take_if(|_| is_in) {
-                        input.start().context("no thread")?;
+                        self.read(input).context("no thread")?;
                     }
                 }
                 _ = signals.interrupt.recv() => self.leave(true, &mut patience),
@@ -435,12 +506,19 @@ impl Member {
                 _ = signals.hang_up.recv() => log.reopen(),
                 Some(news) = news.recv() => match news {
                     News::InputEnded => self.leave(false, &mut patience),
-                    News::ScreenGone if self.daemon => {}
+                    News::ScreenGone if self.face == Face::Daemon => {}
                     News::ScreenGone => self.leave(true, &mut patience),
                     News::Log(news) => self.log_news(news),
                 },
             }
         }
+    }
+
+    fn read(&self, input: Input) -> io::Result<()> {
+        if let Some(hint) = input.hint {
+            self.hub.event(&hint);
+        }
+        input.shows.read(input.ended)
     }
 
     fn log_news(&mut self, news: LogNews) {
@@ -454,8 +532,8 @@ impl Member {
                 self.log.tell = None;
                 let name = &self.log_name;
                 match (std::mem::take(&mut self.log.told), lost) {
-                    (_, 1..) => self.screen.event(&format!("{name} is written again, but for {lost} bytes of events")),
-                    (true, 0) => self.screen.event(&format!("{name} is written again, and whole")),
+                    (_, 1..) => self.hub.event(&format!("{name} is written again, but for {lost} bytes of events")),
+                    (true, 0) => self.hub.event(&format!("{name} is written again, and whole")),
                     (false, 0) => {}
                 }
             }
@@ -467,7 +545,7 @@ impl Member {
         self.log.tell = None;
         if let Some(why) = self.log.failed.as_ref().filter(|_| !self.failing.load(Ordering::Acquire)) {
             let name = &self.log_name;
-            self.screen.event(&format!("{name} cannot be written ({why}): the room goes on, and the log when it can"));
+            self.hub.event(&format!("{name} cannot be written ({why}): the room goes on, and the log when it can"));
             self.log.told = true;
         }
     }

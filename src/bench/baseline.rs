@@ -118,7 +118,7 @@ pub fn entries(first: u64, count: u64, text: &Text) -> anyhow::Result<Frame> {
         let of = (index - first) % RUN_LINES_MAX as u64 + 1;
         let ends = of == RUN_LINES_MAX as u64 || index == last;
         let seal = ends.then_some(Seal { of: of as u32, by: Signature([7; 64]) });
-        let line = Line { id, lamport, name: name.clone(), uid, text: text.clone(), act: None, seal };
+        let line = Line { id, lamport, name: name.clone(), uid, text: text.clone(), channel: None, act: None, seal };
         let wall = WallMs(1_800_000_000_000);
         Arc::new(Entry { epoch, index: Index(index), lamport, wall, body: Body::Line(Arc::new(line)) })
     };

@@ -85,7 +85,11 @@ impl Room {
                             shown.fetch_add(1, Ordering::Relaxed);
                         }
                         Notice::Event(Event::Entered { .. }) => drop(entered.fetch_add(1, Ordering::SeqCst)),
-                        Notice::Event(_) | Notice::Clock(_) | Notice::Health(_) | Notice::PeerDropped { .. } => {}
+                        Notice::Event(_)
+                        | Notice::Whisper { .. }
+                        | Notice::Clock(_)
+                        | Notice::Health(_)
+                        | Notice::PeerDropped { .. } => {}
                     }
                 }
             }
@@ -133,7 +137,7 @@ fn flat_out(lab: &Lab, plan: &Plan, psk: Option<[u8; PSK_BYTES]>) -> anyhow::Res
         let (commands, texts) = (member.commands.clone(), Arc::clone(&texts));
         lab.room.spawn(async move {
             for text in texts.iter() {
-                if commands.send(Command::Say(text.clone())).await.is_err() {
+                if commands.send(Command::Say(text.clone().into(), None)).await.is_err() {
                     return;
                 }
             }
@@ -157,7 +161,7 @@ fn latency(lab: &Lab, plan: &Plan, psk: Option<[u8; PSK_BYTES]>) -> anyhow::Resu
         let due = start + pace * u32::try_from(n)?;
         std::thread::sleep(due.saturating_duration_since(Instant::now()));
         times.sent(n);
-        speaker.commands.blocking_send(Command::Say(line)).context("a node has ended")?;
+        speaker.commands.blocking_send(Command::Say(line.into(), None)).context("a node has ended")?;
     }
     wait_until("every member has every line", || Ok(times.complete(FULL_NODES)))?;
     Ok(times.micros())

@@ -132,7 +132,7 @@ impl Leader {
         self.tasks.spawn_on(
             async move {
                 for text in texts.iter().cycle() {
-                    if commands.send(Command::Say(text.clone())).await.is_err() {
+                    if commands.send(Command::Say(text.clone().into(), None)).await.is_err() {
                         return;
                     }
                 }

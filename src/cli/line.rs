@@ -15,6 +15,7 @@ use crate::key::{self, tool};
 use crate::ring::limits::{BACKLOG_LINES, BACKLOG_LINES_MAX, MODERATORS_MAX};
 use crate::ring::{AuthorId, Name, Rate};
 use crate::status::client;
+use crate::ui::terminal::Bell;
 use crate::{bench, config, doctor, history};
 
 /// The two commands that everything begins with.
@@ -35,10 +36,10 @@ pub(super) const HELP: &str = "  dist-chat -l -a IP -p PORT -n NAME             
   -na, --neighbor-address IP  a member's IP or host name; repeat it for more
   -np, --neighbor-port PORT   its port         [2428]
        --key-file FILE        the room's key, mode 0600; --ask-key: typed
-  -v,  --verbose              log lines on stdout too
+  -v,  --verbose              log lines on stdout too; --json: speak JSON
        --data-dir DIR         where chat_PORT.log and .db live  [.]
-       --ephemeral            keep nothing on disk
-       --backlog N            show so many old lines  [1000]
+       --ephemeral            keep nothing on disk; --tui: the full screen
+       --backlog N            show so many old lines [1000]; --bell off, all
        --rate-limit N         lines/s taken of one author  [2000; 0: all]
        --daemon               no terminal: ignore stdin, stay until a signal
        --new, --moderators A  with -l: whatever the files hold; who may kick
@@ -122,6 +123,12 @@ struct Member {
     /// No terminal: standard input is not read, the node stays until a signal
     #[arg(long, env = "DIST_CHAT_DAEMON", action = ArgAction::SetTrue, value_parser = FalseyValueParser::new())]
     daemon: bool,
+    /// Speak JSON, one object a line, both ways
+    #[arg(long, env = "DIST_CHAT_JSON", action = ArgAction::SetTrue, value_parser = FalseyValueParser::new())]
+    json: bool,
+    /// The full screen
+    #[arg(long, env = "DIST_CHAT_TUI", action = ArgAction::SetTrue, value_parser = FalseyValueParser::new())]
+    tui: bool,
     /// Keep nothing on disk: neither log nor history
     #[arg(long, env = "DIST_CHAT_EPHEMERAL", action = ArgAction::SetTrue, value_parser = FalseyValueParser::new())]
     ephemeral: bool,
@@ -133,6 +140,9 @@ struct Member {
     #[arg(long, env = "DIST_CHAT_RATE_LIMIT", value_name = "N", default_value_t = Rate::DEFAULT.lines,
           value_parser = clap::value_parser!(u64).range(..=1_000_000))]
     rate_limit: u64,
+    /// When the terminal's bell rings
+    #[arg(long, env = "DIST_CHAT_BELL", value_name = "WHEN", value_enum, default_value_t)]
+    bell: Bell,
 }
 
 fn author(digits: &str) -> Result<AuthorId, String> {
@@ -403,11 +413,14 @@ fn member(told: Member, start: Start, key: KeyFrom, new: bool) -> Result<Chat, F
         verbose: told.verbose,
         data_dir: told.data_dir,
         daemon: told.daemon,
+        json: told.json,
+        tui: told.tui,
         new,
         ephemeral: told.ephemeral,
         moderators: Vec::new(),
         rate: Rate::of(told.rate_limit),
         backlog: told.backlog,
+        bell: told.bell,
     })
 }
 

@@ -17,6 +17,7 @@ use clap::{ArgMatches, Args, Command, FromArgMatches as _};
 use crate::failure::{Exit, Failure};
 use crate::key::{RoomKey, tool};
 use crate::ring::{AuthorId, Name, Rate};
+use crate::ui::terminal::Bell;
 use crate::{bench, config, doctor, history};
 pub use line::{COMMANDS, default_name, parse_name};
 use line::{HELPS_OF, Line, Sub};
@@ -72,6 +73,10 @@ pub struct Chat {
     pub data_dir: PathBuf,
     /// Standard input is not read.
     pub daemon: bool,
+    /// Objects instead of lines, both ways.
+    pub json: bool,
+    /// The full screen, where there is a terminal.
+    pub tui: bool,
     /// A new room, whatever the files hold.
     pub new: bool,
     /// Nothing is kept on disk.
@@ -82,6 +87,8 @@ pub struct Chat {
     pub rate: Rate,
     /// How many old lines are shown at most to somebody who comes.
     pub backlog: u32,
+    /// When the terminal rings.
+    pub bell: Bell,
 }
 
 /// How a member begins.

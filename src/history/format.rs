@@ -1,26 +1,14 @@
 //! What lines of the past look like. Scripts read these: they do not change lightly.
 
-use std::borrow::Cow;
 use std::fmt::Write as _;
 
-use jiff::Timestamp;
-use jiff::fmt::temporal::DateTimePrinter;
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
-use crate::ring::{AuthorId, Entry, Name, SessionId, Text, Uid, WallMs};
+use crate::ring::{AuthorId, Entry, Name, SessionId, Text, Uid};
 use crate::text;
 use crate::ui::format::LineFormat;
-
-/// The zone of the person; UTC where it is not known.
-fn local() -> TimeZone {
-    TimeZone::try_system().unwrap_or(TimeZone::UTC)
-}
-
-/// A foreign clock may say anything; what no calendar has is the nearest that one has.
-fn timestamp(wall: WallMs) -> Timestamp {
-    i64::try_from(wall.0).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok()).unwrap_or(Timestamp::MAX)
-}
+use crate::ui::shown::{self, local, timestamp};
 
 /// `2026-11-20 15:04:05 > NAME(IP:PORT)[TS]: text`
 #[derive(Debug)]
@@ -108,13 +96,11 @@ struct Epoch {
 impl Json {
     /// Appends an entry, if it is a line.
     pub fn push(&mut self, entry: &Entry, out: &mut String) {
-        const PRINTER: DateTimePrinter = DateTimePrinter::new().precision(Some(3));
         let Some(line) = entry.line() else { return };
-        let at = timestamp(entry.wall);
         let told = Told {
             index: entry.index.0,
             ts: entry.lamport.0,
-            time: &PRINTER.timestamp_with_offset_to_string(&at, self.zone.to_offset(at)),
+            time: &shown::time(entry.wall, &self.zone),
             epoch: Epoch { round: entry.epoch.round, leader: entry.epoch.leader },
             name: &line.name,
             address: line.uid,
@@ -125,24 +111,8 @@ impl Json {
         };
         // Numbers and strings always have a form in JSON.
         if let Ok(json) = serde_json::to_string(&told) {
-            push_escaped(out, &json);
+            text::push_escaped(out, &json);
             out.push('\n');
-        }
-    }
-}
-
-/// Appends JSON with what could harm a terminal escaped: it means the same.
-fn push_escaped(out: &mut String, json: &str) {
-    if let Cow::Borrowed(json) = text::visible(json) {
-        return out.push_str(json);
-    }
-    for c in json.chars() {
-        let mut bytes = [0; 4];
-        match *text::visible(c.encode_utf8(&mut bytes)) == *c.encode_utf8(&mut [0; 4]) {
-            true => out.push(c),
-            false => {
-                let _ = write!(out, "\\u{:04x}", u32::from(c));
-            }
         }
     }
 }
@@ -154,7 +124,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::ring::{Body, Epoch, Index, Lamport, Line, LineId, Nonce};
+    use crate::ring::{Body, Epoch, Index, Lamport, Line, LineId, Nonce, WallMs};
 
     fn entry(wall: u64, text: &str) -> Entry {
         let line = Line {
@@ -163,6 +133,7 @@ mod tests {
             name: Name::parse("ann").unwrap(),
             uid: "10.0.0.5:2428".parse().unwrap(),
             text: Text::parse(text).unwrap(),
+            channel: None,
             act: None,
             seal: None,
         };

@@ -6,6 +6,7 @@ mod when;
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ use jiff::Zoned;
 
 use crate::cli::PORT_DEFAULT;
 use crate::failure::{Exit, Failure};
-use crate::ring::{Entry, Name};
+use crate::ring::{Entry, Lamport, LineId, Name};
 use crate::store::{self, Answer, Error, Moment, Reader, Selection};
 use format::{Json, Plain};
 use when::Edge;
@@ -215,6 +216,58 @@ impl Out {
             self.failed = done.err();
         }
         self.text.clear();
+    }
+}
+
+/// The line with this timestamp, if there is one.
+pub fn line_at(past: &Path, ts: Lamport) -> Option<LineId> {
+    let at = Some(Moment::Stamp(ts));
+    let wanted = Selection { since: at, until: at, ..Selection::default() };
+    let reader = Reader::open(past).ok()?;
+    let found = find(reader.as_ref(), &wanted).ok()?;
+    found.iter().find(|entry| entry.lamport == ts)?.line().map(|line| line.id)
+}
+
+/// Writes all lines into a new file, as they are printed. What is told then.
+pub fn save(past: &Path, file: &Path) -> String {
+    let name = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
+    let name = name.display();
+    let made = File::options().write(true).create_new(true).mode(0o600).open(file);
+    let mut out = match made {
+        Ok(made) => io::BufWriter::with_capacity(WRITE_BYTES, made),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            return format!("not saved: {name} exists; nothing is overwritten");
+        }
+        Err(error) => return format!("not saved: {name} cannot be made ({error})"),
+    };
+    match save_to(past, &mut out) {
+        Ok(lines) => format!("{lines} lines saved in {name}"),
+        Err(why) => {
+            let _ = std::fs::remove_file(file);
+            format!("not saved in {name}: {why}")
+        }
+    }
+}
+
+fn save_to(past: &Path, out: &mut impl io::Write) -> Result<u64, String> {
+    let reader = Reader::open(past).map_err(|error| format!("the history cannot be read: {error}"))?;
+    let (mut plain, mut text, mut lines, mut failed) = (Plain::default(), String::new(), 0, None);
+    let mut take = |entry: &Arc<Entry>| {
+        text.clear();
+        plain.push(entry, &mut text);
+        lines += u64::from(!text.is_empty());
+        failed = out.write_all(text.as_bytes()).err();
+        failed.is_none()
+    };
+    let answer = match &reader {
+        Some(reader) => reader.select(&Selection::default(), &mut take),
+        None => Ok(Answer::Whole),
+    };
+    match (answer, failed) {
+        (_, Some(error)) => Err(error.to_string()),
+        (Err(error), None) => Err(format!("the history cannot be read: {error}")),
+        (Ok(Answer::Cut), None) => Err("two parts of the room have met meanwhile: try it again".to_owned()),
+        (Ok(Answer::Whole | Answer::Enough), None) => out.flush().map(|()| lines).map_err(|error| error.to_string()),
     }
 }
 

@@ -2,10 +2,10 @@
 //! without it. It is no secret; what its being asked in clear costs is told in the manual.
 //!
 //! ```text
-//!   asker:   dist-chat 2 salt
-//!   member:  dist-chat 2 salt 00112233445566778899aabbccddeeff     the salt
-//!            dist-chat 2 salt none                                 there is a key, but it is no passphrase
-//!            dist-chat 2 open                                      there is no key
+//!   asker:   dist-chat 3 salt
+//!   member:  dist-chat 3 salt 00112233445566778899aabbccddeeff     the salt
+//!            dist-chat 3 salt none                                 there is a key, but it is no passphrase
+//!            dist-chat 3 open                                      there is no key
 //! ```
 
 use std::fmt;

@@ -5,23 +5,24 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::dial::Failed;
 use super::inbox::Arrival;
-use super::limits::{TURN_COMMANDS_MAX, TURN_FRAMES_MAX};
+use super::limits::{SURVEYS_MAX, TURN_COMMANDS_MAX, TURN_FRAMES_MAX};
 use super::links::{Links, overflowed};
 use super::notices::Notices;
 use super::rekeying::RoomKeys;
 use super::task::Task;
+use super::whispers::Whispers;
 use super::witness::Entered;
 use super::{Command, Meter};
 use crate::key::RoomKey;
 use crate::ring::limits::BATCH_BYTES_MAX;
 use crate::ring::{
-    ConnId, Event, Found, Frame, Input, Node, Now, Output, Record, Refusal, Secret, Stop, SyncId, Text, Time, WallMs,
-    Wanted,
+    ConnId, Event, Found, Frame, Input, Member, Node, Now, Output, Record, Refusal, Saying, Secret, Stop, Survey,
+    SyncId, Text, Time, Unsaid, WallMs, Wanted, Whisper, WhisperId,
 };
 use crate::store::Store;
 
@@ -55,6 +56,9 @@ pub(super) struct Driver<S> {
     pub(super) keys: RoomKeys,
     /// The room, for those who check what was said in it.
     pub(super) entered: Entered,
+    pub(super) whispers: Whispers,
+    /// Who waits to hear how all are doing.
+    pub(super) surveys: Vec<oneshot::Sender<Survey>>,
 }
 
 /// Where commands come from.
@@ -62,6 +66,25 @@ pub(super) struct Driver<S> {
 pub(super) struct Commands {
     pub(super) ordered: mpsc::Receiver<Command>,
     pub(super) urgent: mpsc::Receiver<Command>,
+}
+
+/// What was typed in a row.
+#[derive(Debug, Default)]
+struct Typed {
+    lines: Vec<Saying>,
+    /// Who wants to know a line's number, and which of them it is, from 1.
+    answers: Vec<(u64, oneshot::Sender<u64>)>,
+}
+
+impl Typed {
+    fn push(&mut self, saying: Saying, answer: Option<oneshot::Sender<u64>>) {
+        // What moderates is an order; else the numbers of what follows would be wrong.
+        debug_assert!(saying.can_be(), "who moderates gives an order");
+        if saying.can_be() {
+            self.lines.push(saying);
+            self.answers.extend(answer.map(|answer| (self.lines.len() as u64, answer)));
+        }
+    }
 }
 
 /// The node's clocks.
@@ -197,11 +220,11 @@ where
             }
         }
         let mut said = std::mem::take(&mut self.said);
-        let mut lines = Vec::new();
+        let mut lines = Typed::default();
         for command in said.drain(..) {
             match command {
                 // What was typed in a row goes in as one.
-                Command::Say(text) => lines.push(text),
+                Command::Say(saying, answer) => lines.push(saying, answer),
                 other => {
                     self.submit(&mut lines)?;
                     if self.stop.is_none() {
@@ -214,11 +237,23 @@ where
         self.submit(&mut lines)
     }
 
-    fn submit(&mut self, lines: &mut Vec<Text>) -> anyhow::Result<()> {
+    fn submit(&mut self, typed: &mut Typed) -> anyhow::Result<()> {
+        let Typed { lines, answers } = std::mem::take(typed);
         if lines.is_empty() || self.stop.is_some() {
             return Ok(());
         }
-        self.step(Input::Submit(std::mem::take(lines)))
+        let before = self.node.said();
+        self.step(Input::Submit(lines))?;
+        // What is not taken is the end of what was typed.
+        let last = self.node.said();
+        for (place, answer) in answers {
+            let n = before + place;
+            if n <= last {
+                // Who does not wait for the answer does not need it.
+                let _ = answer.send(n);
+            }
+        }
+        Ok(())
     }
 
     /// How many commands may be taken: no more than fit into the outbox if each is a line.
@@ -229,7 +264,11 @@ where
 
     fn command(&mut self, command: Command) -> anyhow::Result<()> {
         match command {
-            Command::Say(text) => self.step(Input::Submit(vec![text])),
+            Command::Say(saying, answer) => {
+                let mut typed = Typed::default();
+                typed.push(saying, answer);
+                self.submit(&mut typed)
+            }
             Command::Order(order, taken) => {
                 let before = self.node.said();
                 self.step(Input::Order(order))?;
@@ -244,6 +283,18 @@ where
                 self.step(Input::Rekey(digest, text))?;
                 let _ = taken.send(self.node.said() > before);
                 Ok(())
+            }
+            Command::Whisper { to, text, answer } => {
+                let said = self.whisper(&to, text)?;
+                let _ = answer.send(said);
+                Ok(())
+            }
+            Command::Survey(answer) => {
+                // Who finds no place here is not answered.
+                if self.surveys.len() < SURVEYS_MAX {
+                    self.surveys.push(answer);
+                }
+                self.step(Input::Survey)
             }
             Command::Leave => {
                 self.leaving = true;
@@ -265,6 +316,30 @@ where
                 Ok(())
             }
         }
+    }
+
+    /// Says something to one member alone.
+    fn whisper(&mut self, to: &str, text: Text) -> anyhow::Result<Result<(WhisperId, Member), Unsaid>> {
+        let to = match self.node.reader(to) {
+            Ok(to) => to,
+            Err(why) => return Ok(Err(why)),
+        };
+        let Some(&room) = self.entered.get() else { return Ok(Err(Unsaid::NotNow)) };
+        let Some(whispering) = self.whispers.seal(room, to, text)? else { return Ok(Err(Unsaid::NoKey)) };
+        let (id, to) = (whispering.id, whispering.to.clone());
+        self.step(Input::Whisper(whispering))?;
+        Ok(Ok((id, to)))
+    }
+
+    /// Shows what somebody has said to this node's owner alone, if its seal is whole.
+    fn open(&mut self, from: Member, whisper: &Whisper) {
+        let opened = self.entered.get().and_then(|&room| self.whispers.open(room, whisper));
+        let (id, author) = (whisper.id, whisper.from);
+        let token = opened.map(|(token, text)| {
+            self.notices.whisper(from, text);
+            token
+        });
+        self.answer(Input::Opened { id, from: author, token });
     }
 
     /// Steps what was handed over; gives for how many frames it counts.
@@ -392,6 +467,12 @@ where
             Output::GiveKey(conn) => self.send_key(&[conn], self.keys.present()),
             Output::OfferKey(conns) => self.send_key(&conns, self.keys.newest()),
             Output::TakeKey(secret) => self.keys.offer_sent(&secret),
+            Output::Open(from, whisper) => self.open(from, &whisper),
+            Output::Surveyed(survey) => {
+                for answer in self.surveys.drain(..) {
+                    let _ = answer.send(Survey::clone(&survey));
+                }
+            }
             Output::Close(conn) => {
                 // What is queued there may leave at once.
                 wrote(self.store.commit())?;
@@ -402,7 +483,15 @@ where
                     self.notices.dropped(Instant::now(), peer, why);
                 }
             }
-            Output::Event(event) => self.notices.event(event),
+            Output::Event(event) => {
+                if let Event::Renamed { was, name } = &event
+                    && self.node.is_me(was)
+                    && self.node.name() == name
+                {
+                    self.store.renamed(name);
+                }
+                self.notices.event(event);
+            }
             Output::Stop(stop) => self.stop = Some(stop),
         }
         Ok(())

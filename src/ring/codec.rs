@@ -6,7 +6,9 @@ use std::sync::Arc;
 use super::entry::{Entry, Line};
 use super::frame::{Backlog, Entries, Frame};
 use super::id::RoomId;
-use super::limits::{BATCH_ENTRIES_MAX, BOOK_NODES_MAX, FRAME_BYTES_MAX, OFFER_LINES_MAX, SHAPE_EPOCHS_MAX};
+use super::limits::{
+    BATCH_ENTRIES_MAX, BOOK_NODES_MAX, FRAME_BYTES_MAX, MEMBERS_MAX, OFFER_LINES_MAX, SHAPE_EPOCHS_MAX,
+};
 use super::proof::{AuthorId, Signature};
 use super::seal::{Forged, Torn, each_run, message};
 
@@ -116,7 +118,11 @@ impl Frame {
             | Self::Yielded(_)
             | Self::Yield(_)
             | Self::Hint(_)
-            | Self::Handover(_) => (&[], &[]),
+            | Self::Handover(_)
+            | Self::Whisper(_)
+            | Self::Receipt(_)
+            | Self::Survey
+            | Self::Surveyed(_) => (&[], &[]),
         }
     }
 
@@ -154,6 +160,7 @@ impl Frame {
             Self::Submit(submit) => within(submit.lines.len(), BATCH_ENTRIES_MAX, "lines"),
             Self::Token(token) => within(token.ring.len(), BOOK_NODES_MAX, "nodes"),
             Self::Elected(elected) => within(elected.ring.len(), BOOK_NODES_MAX, "nodes"),
+            Self::Surveyed(reports) => within(reports.len(), MEMBERS_MAX, "members"),
             Self::Relay(relay) => match relay.frame.as_deref() {
                 Some(Self::Relay(_)) => Err(DecodeError::Nested),
                 Some(frame) => frame.check_lists(),
@@ -185,7 +192,10 @@ impl Frame {
             | Self::Yielded(_)
             | Self::Yield(_)
             | Self::Hint(_)
-            | Self::Handover(_) => Ok(()),
+            | Self::Handover(_)
+            | Self::Whisper(_)
+            | Self::Receipt(_)
+            | Self::Survey => Ok(()),
         }
     }
 }

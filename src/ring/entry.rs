@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::channel::Channel;
+use super::emoji::Emoji;
 use super::id::{Epoch, Index, Lamport, LineId, Name, Tail, Text, Uid, WallMs};
-use super::limits::NAME_CHARS_MAX;
+use super::limits::{CHANNEL_CHARS_MAX, NAME_CHARS_MAX};
 use super::proof::{AuthorId, Digest};
 use super::seal::Seal;
 
@@ -71,9 +73,12 @@ pub struct Line {
     /// The author's address then.
     #[serde(rename = "at")]
     pub uid: Uid,
-    /// The words.
+    /// The words, as they were typed: with the command that says what the line does.
     #[serde(rename = "say")]
     pub text: Text,
+    /// Where it is said; `None`: in the lobby.
+    #[serde(rename = "in", default, skip_serializing_if = "Option::is_none")]
+    pub channel: Option<Channel>,
     /// What it does, beside being said.
     #[serde(rename = "do", default, skip_serializing_if = "Option::is_none")]
     pub act: Option<Act>,
@@ -82,7 +87,7 @@ pub struct Line {
     pub seal: Option<Seal>,
 }
 
-/// What a line does to the room. Where its author may not do it, it is said and does nothing.
+/// What a line does, or is. Where its author may not do it, it is said and does nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Act {
@@ -96,6 +101,35 @@ pub enum Act {
     Unban(Subject),
     /// The room's key is another from here on: this is its hash.
     Rekey(Digest),
+    /// It tells what its author does.
+    Me,
+    /// It answers this line.
+    Reply(LineId),
+    /// Its author puts something to another line, or takes it back.
+    React {
+        /// To which line.
+        to: LineId,
+        /// What.
+        with: Emoji,
+        /// It is put there; `false`: it is taken back.
+        on: bool,
+    },
+    /// Its author has this name from here on, if it is free.
+    Nick(Name),
+    /// Its words are the topic of its channel from here on; none: there is no topic any more.
+    Topic,
+    /// Its author is away, and the words say why; none: it is here again.
+    Away,
+}
+
+impl Act {
+    /// Whether everybody may do it at any time: it moderates nothing.
+    pub const fn is_social(&self) -> bool {
+        match self {
+            Self::Me | Self::Reply(_) | Self::React { .. } | Self::Nick(_) | Self::Topic | Self::Away => true,
+            Self::Moderators(_) | Self::Kick(_) | Self::Ban(_) | Self::Unban(_) | Self::Rekey(_) => false,
+        }
+    }
 }
 
 /// Whom an act is about.
@@ -111,18 +145,59 @@ pub struct Subject {
 impl Line {
     /// The flat rate in bytes for everything but the text.
     pub const OVERHEAD: usize = 160;
+    /// The flat rate in bytes for what a line does to somebody, or to another line.
+    const ACT_OVERHEAD: usize = 2 * size_of::<AuthorId>() + 4 * NAME_CHARS_MAX;
+    /// The most in bytes for what a line does and where it is said, but for who may moderate.
+    pub(super) const EXTRA_BYTES_MAX: usize = Self::ACT_OVERHEAD + 4 * CHANNEL_CHARS_MAX;
 
     /// Bytes that this line counts for where memory and windows are bounded.
     pub fn weight(&self) -> usize {
         let act = match &self.act {
             Some(Act::Moderators(authors)) => 2 * size_of::<AuthorId>() * authors.len(),
-            Some(Act::Kick(_) | Act::Ban(_) | Act::Unban(_) | Act::Rekey(_)) => {
-                2 * size_of::<AuthorId>() + 4 * NAME_CHARS_MAX
-            }
-            None => 0,
+            Some(
+                Act::Kick(_)
+                | Act::Ban(_)
+                | Act::Unban(_)
+                | Act::Rekey(_)
+                | Act::Reply(_)
+                | Act::React { .. }
+                | Act::Nick(_),
+            ) => Self::ACT_OVERHEAD,
+            Some(Act::Me | Act::Topic | Act::Away) | None => 0,
         };
+        let channel = self.channel.as_ref().map_or(0, |channel| channel.as_str().len());
         let seal = if self.seal.is_some() { Seal::OVERHEAD } else { 0 };
-        Self::OVERHEAD + self.text.as_str().len() + act + seal
+        Self::OVERHEAD + self.text.as_str().len() + act + channel + seal
+    }
+
+    /// What is said, without the command that says what the line does. For a reaction what is put to the other line
+    /// (nothing where it is taken back), for a name the name. Foreign, as the text is.
+    pub fn words(&self) -> &str {
+        let text = self.text.as_str();
+        match &self.act {
+            Some(Act::Me | Act::Topic | Act::Away) => after_command(text),
+            Some(Act::Reply(_)) => after_number(after_command(text)),
+            Some(Act::React { with, on: true, .. }) => with.as_str(),
+            Some(Act::React { on: false, .. }) => "",
+            Some(Act::Nick(name)) => name.as_str(),
+            Some(Act::Moderators(_) | Act::Kick(_) | Act::Ban(_) | Act::Unban(_) | Act::Rekey(_)) | None => text,
+        }
+    }
+}
+
+/// What follows a first word that begins with a slash; where there is none, all of it.
+fn after_command(text: &str) -> &str {
+    if !text.starts_with('/') {
+        return text;
+    }
+    text.split_once(char::is_whitespace).map_or("", |(_, words)| words.trim())
+}
+
+/// What follows a first word that is a number, if anything does.
+fn after_number(words: &str) -> &str {
+    match words.split_once(char::is_whitespace) {
+        Some((number, rest)) if number.bytes().all(|byte| byte.is_ascii_digit()) => rest.trim_start(),
+        Some(_) | None => words,
     }
 }
 
@@ -159,4 +234,75 @@ pub struct Member {
     pub name: Name,
     /// Who it is.
     pub author: AuthorId,
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
+mod tests {
+    use super::*;
+    use crate::ring::id::SessionId;
+
+    fn line(text: &str, act: Option<Act>) -> Line {
+        Line {
+            id: LineId { author: AuthorId::of_bits(1), session: SessionId(1), n: 1 },
+            lamport: Lamport(1),
+            name: Name::parse("ann").unwrap(),
+            uid: "10.0.0.5:2428".parse().unwrap(),
+            text: Text::parse(text).unwrap(),
+            channel: None,
+            act,
+            seal: None,
+        }
+    }
+
+    #[test]
+    fn the_words_are_what_is_said_without_the_command() {
+        let to = LineId { author: AuthorId::of_bits(2), session: SessionId(2), n: 7 };
+        let react = |on| Act::React { to, with: Emoji::like(), on };
+        for (text, act, words) in [
+            ("/me waves", None, "/me waves"),
+            ("/me  waves ", Some(Act::Me), "waves"),
+            ("waves", Some(Act::Me), "waves"),
+            ("/topic Deploy at six", Some(Act::Topic), "Deploy at six"),
+            ("/topic", Some(Act::Topic), ""),
+            ("/away ", Some(Act::Away), ""),
+            ("/reply 12 yes", Some(Act::Reply(to)), "yes"),
+            ("/reply yes, 12", Some(Act::Reply(to)), "yes, 12"),
+            ("/reply 12", Some(Act::Reply(to)), "12"),
+            ("yes", Some(Act::Reply(to)), "yes"),
+            ("/like 12", Some(react(true)), "👍"),
+            ("/unlike 12", Some(react(false)), ""),
+            ("/nick anna", Some(Act::Nick(Name::parse("anna").unwrap())), "anna"),
+            ("/moderators 0123", Some(Act::Moderators(Vec::new())), "/moderators 0123"),
+        ] {
+            assert_eq!(line(text, act).words(), words, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_line_looks_as_before_where_nothing_new_is_in_it() {
+        let plain = line("hello", None);
+        let json = serde_json::to_string(&plain).unwrap();
+        assert!(!json.contains("\"in\"") && !json.contains("\"do\""), "{json}");
+        assert_eq!(serde_json::from_str::<Line>(&json).unwrap(), plain);
+        let to = plain.id;
+        let acts = [
+            Act::Me,
+            Act::Reply(to),
+            Act::React { to, with: Emoji::like(), on: false },
+            Act::Nick(plain.name.clone()),
+            Act::Topic,
+            Act::Away,
+        ];
+        for act in acts {
+            assert!(act.is_social());
+            let channel = Channel::parse("ops").unwrap();
+            let line = Line { channel, act: Some(act), ..plain.clone() };
+            let json = serde_json::to_string(&line).unwrap();
+            assert_eq!(serde_json::from_str::<Line>(&json).unwrap(), line);
+            assert!(line.weight() + Seal::OVERHEAD <= crate::ring::limits::OUTBOX_LINE_BYTES_MAX);
+        }
+        let lobby = serde_json::to_string(&plain).unwrap().replacen("\"say\"", "\"in\":\"lobby\",\"say\"", 1);
+        assert!(serde_json::from_str::<Line>(&lobby).is_err(), "the lobby has one form");
+    }
 }

@@ -1,14 +1,47 @@
 //! Every bound of the core, with its unit last in the name.
 
 use super::id::Span;
+use super::rate::Rate;
 
 /// The version of the protocol that this program speaks; a peer with another is refused.
-pub const PROTOCOL_VERSION: u32 = 2;
+pub const PROTOCOL_VERSION: u32 = 3;
 
 /// Characters of a name.
 pub const NAME_CHARS_MAX: usize = 32;
+/// Characters of a channel's name.
+pub const CHANNEL_CHARS_MAX: usize = 32;
+/// Channels beside the lobby whose lines are counted; of more the one that was silent for longest is forgotten.
+pub const CHANNELS_MAX: usize = 256;
+/// Characters of a channel's topic.
+pub const TOPIC_CHARS_MAX: usize = 200;
+/// Characters of why somebody is away.
+pub const AWAY_CHARS_MAX: usize = 200;
+/// Bytes of what is put to a line.
+pub const EMOJI_BYTES_MAX: usize = 32;
 /// Bytes of one line of text.
 pub const TEXT_BYTES_MAX: usize = 16 * 1024;
+/// Bytes of a message for one reader as it is sealed: its words, and what sealing adds.
+pub const WHISPER_BYTES_MAX: usize = TEXT_BYTES_MAX + 128;
+/// Messages for one reader that a node has sent and knows nothing of yet.
+pub const WHISPERS_SENT_MAX: usize = 64;
+/// The newest messages for one reader that a node remembers to have read: each is shown once.
+pub const WHISPERS_READ_MAX: usize = 1024;
+/// How long a message for one reader is sent again until its reader has answered; then its author is told that nobody knows.
+pub const WHISPER_WAIT: Span = Span::ms(5_000);
+/// Between two times that it is sent to the same leader.
+pub const WHISPER_AGAIN: Span = Span::ms(500);
+/// Between two words about messages with a broken seal.
+pub const WHISPER_TOLD: Span = Span::ms(60_000);
+/// What a node passes on or opens of one author's messages for one reader: 20 a second, 200 at once, and their bytes.
+pub const WHISPER_RATE: Rate = Rate { lines: 20, lines_burst: 200, bytes: 128 * 1024, bytes_burst: 4 * 1024 * 1024 };
+/// How long a node waits for its leader's word on how all members are doing.
+pub const SURVEY_WAIT: Span = Span::ms(500);
+/// How long that word is good for: the leader is asked again after it.
+pub const SURVEY_GOOD: Span = Span::ms(500);
+/// Between two such questions that a leader answers to one follower.
+pub const SURVEY_PAUSE: Span = Span::ms(250);
+/// Members that are lost within this time of each other have gone together.
+pub const CUT_OFF_WITHIN: Span = Span::ms(10_000);
 /// Bytes of one frame on the wire, its line feed included. Holds a batch whose every byte is escaped (`\u0001`).
 pub const FRAME_BYTES_MAX: usize = 1024 * 1024;
 /// Bytes of text, as [`Entry::weight`](super::Entry::weight) counts them, in one batch of entries or lines.
@@ -43,8 +76,9 @@ pub const RECENT_ENTRIES_MAX: usize = 64 * 1024;
 pub const OUTBOX_LINES_MAX: usize = 4096;
 /// My own lines that are not yet in my log: bytes.
 pub const OUTBOX_BYTES_MAX: usize = 4 * 1024 * 1024;
-/// The most that one of them may weigh, its share of a signature included.
-pub const OUTBOX_LINE_BYTES_MAX: usize = TEXT_BYTES_MAX + super::Line::OVERHEAD + super::Seal::OVERHEAD;
+/// The most that one of them may weigh, what it does and its share of a signature included.
+pub const OUTBOX_LINE_BYTES_MAX: usize =
+    TEXT_BYTES_MAX + super::Line::OVERHEAD + super::Line::EXTRA_BYTES_MAX + super::Seal::OVERHEAD;
 /// Line ids in one offer of lines that came back from a cut.
 pub const OFFER_LINES_MAX: usize = 512;
 /// Epochs in one description of a log's shape.

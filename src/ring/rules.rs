@@ -82,7 +82,7 @@ impl Rules {
 
     /// What a line does that comes next; `first`: no line stands before it.
     pub fn effect(&self, line: &Line, first: bool) -> Effect {
-        let Some(act) = &line.act else { return Effect::None };
+        let Some(act) = line.act.as_ref().filter(|act| !act.is_social()) else { return Effect::None };
         if !self.may(line.id.author) {
             return Effect::NotAllowed;
         }
@@ -98,6 +98,7 @@ impl Rules {
             Act::Ban(_) => Effect::NotAllowed,
             Act::Unban(subject) => Effect::Back(subject.clone()),
             Act::Rekey(key) => Effect::Rekeyed(*key),
+            Act::Me | Act::Reply(_) | Act::React { .. } | Act::Nick(_) | Act::Topic | Act::Away => Effect::None,
         }
     }
 

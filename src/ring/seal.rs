@@ -10,8 +10,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::channel::Channel;
 use super::entry::{Act, Line, Subject};
-use super::id::{Name, RoomId};
+use super::id::{LineId, Name, RoomId};
 use super::limits::{RUN_BYTES_MAX, RUN_LINES_MAX};
 use super::proof::{AuthorId, Signature};
 
@@ -96,7 +97,9 @@ pub fn whole<'a>(lines: impl DoubleEndedIterator<Item = &'a Line> + ExactSizeIte
 }
 
 /// What an author signs of a run: in which room, which lines, and everything in them but the timestamp, which a
-/// cut may change. Numbers are big-endian; what has no fixed length has its length before it.
+/// cut may change. Numbers are big-endian; what has no fixed length has its length before it. What a line does begins
+/// with a byte that says which act it is; where it is said stands before that, with a byte that is no act, and not at all
+/// for the lobby: so lines that were signed before there were channels read as they did.
 pub fn message(room: RoomId, run: &[&Line]) -> Vec<u8> {
     let mut message = Vec::with_capacity(128 + run.iter().map(|line| 64 + line.text.as_str().len()).sum::<usize>());
     message.extend_from_slice(b"dist-chat lines 1\0");
@@ -115,6 +118,7 @@ pub fn message(room: RoomId, run: &[&Line]) -> Vec<u8> {
         }
         message.extend_from_slice(&line.uid.0.port().to_be_bytes());
         push_text(&mut message, line.text.as_str());
+        push_channel(&mut message, line.channel.as_ref());
         push_act(&mut message, line.act.as_ref());
     }
     message
@@ -127,6 +131,19 @@ fn push_count(message: &mut Vec<u8>, count: usize) {
 fn push_text(message: &mut Vec<u8>, text: &str) {
     push_count(message, text.len());
     message.extend_from_slice(text.as_bytes());
+}
+
+fn push_channel(message: &mut Vec<u8>, channel: Option<&Channel>) {
+    if let Some(channel) = channel {
+        message.push(255);
+        push_text(message, channel.as_str());
+    }
+}
+
+fn push_line(message: &mut Vec<u8>, LineId { author, session, n }: &LineId) {
+    message.extend_from_slice(&author.0);
+    message.extend_from_slice(&session.0.to_be_bytes());
+    message.extend_from_slice(&n.to_be_bytes());
 }
 
 fn push_act(message: &mut Vec<u8>, act: Option<&Act>) {
@@ -144,6 +161,23 @@ fn push_act(message: &mut Vec<u8>, act: Option<&Act>) {
             message.push(5);
             message.extend_from_slice(&key.0);
         }
+        Some(Act::Me) => message.push(6),
+        Some(Act::Reply(to)) => {
+            message.push(7);
+            push_line(message, to);
+        }
+        Some(Act::React { to, with, on }) => {
+            message.push(8);
+            push_line(message, to);
+            push_text(message, with.as_str());
+            message.push(u8::from(*on));
+        }
+        Some(Act::Nick(name)) => {
+            message.push(9);
+            push_text(message, name.as_str());
+        }
+        Some(Act::Topic) => message.push(10),
+        Some(Act::Away) => message.push(11),
     }
 }
 
@@ -172,7 +206,8 @@ impl From<Torn> for Forged {
 #[expect(clippy::unwrap_used, reason = "a test may fail")]
 mod tests {
     use super::*;
-    use crate::ring::id::{Lamport, LineId, SessionId, Text};
+    use crate::ring::emoji::Emoji;
+    use crate::ring::id::{Lamport, SessionId, Text};
     use crate::ring::proof::Digest;
 
     /// The message itself, shortened: what differs anywhere has another signature.
@@ -198,6 +233,7 @@ mod tests {
             name: Name::parse("ann").unwrap(),
             uid: "10.0.0.5:2428".parse().unwrap(),
             text: Text::parse(text).unwrap(),
+            channel: None,
             act: None,
             seal: None,
         }
@@ -257,7 +293,24 @@ mod tests {
     fn every_part_of_a_line_but_its_timestamp_is_signed() {
         let who = Subject { author: AuthorId::of_bits(2), name: Some(Name::parse("bob").unwrap()) };
         let original = line(1, 1, "hello");
-        let changes: [fn(&mut Line, &Subject); 12] = [
+        let to = LineId { author: AuthorId::of_bits(2), session: SessionId(7), n: 1 };
+        let like = Act::React { to, with: Emoji::like(), on: true };
+        let acts = [
+            Act::Me,
+            Act::Reply(to),
+            Act::Reply(LineId { author: AuthorId::of_bits(3), ..to }),
+            Act::Reply(LineId { session: SessionId(8), ..to }),
+            Act::Reply(LineId { n: 2, ..to }),
+            like.clone(),
+            Act::React { to, with: Emoji::like(), on: false },
+            Act::React { to, with: Emoji::parse("🎉").unwrap(), on: true },
+            Act::React { to: LineId { n: 2, ..to }, with: Emoji::like(), on: true },
+            Act::Nick(Name::parse("anna").unwrap()),
+            Act::Nick(Name::parse("anne").unwrap()),
+            Act::Topic,
+            Act::Away,
+        ];
+        let changes: [fn(&mut Line, &Subject); 15] = [
             |line, _| line.id.author = AuthorId::of_bits(9),
             |line, _| line.id.session = SessionId(9),
             |line, _| line.id.n = 9,
@@ -270,6 +323,9 @@ mod tests {
             |line, who| line.act = Some(Act::Unban(Subject { name: None, ..who.clone() })),
             |line, _| line.act = Some(Act::Moderators(vec![AuthorId::of_bits(1)])),
             |line, _| line.act = Some(Act::Rekey(Digest([1; 32]))),
+            |line, _| line.channel = Channel::parse("ops").unwrap(),
+            |line, _| line.channel = Channel::parse("op").unwrap(),
+            |line, _| (line.channel, line.act) = (Channel::parse("ops").unwrap(), Some(Act::Topic)),
         ];
         let mut messages = vec![message(ROOM, &[&original]), message(RoomId(5), &[&original])];
         for change in changes {
@@ -277,11 +333,30 @@ mod tests {
             change(&mut line, &who);
             messages.push(message(ROOM, &[&line]));
         }
+        for act in acts {
+            let line = Line { act: Some(act), ..original.clone() };
+            messages.push(message(ROOM, &[&line]));
+            messages.push(message(ROOM, &[&line, &original]));
+        }
         let stamped = Line { lamport: Lamport(99), ..original };
         assert_eq!(message(ROOM, &[&stamped]), messages[0]);
         let count = messages.len();
         messages.sort();
         messages.dedup();
         assert_eq!(messages.len(), count, "no two say the same");
+    }
+
+    #[test]
+    fn a_line_of_before_is_signed_as_before() {
+        let said = line(1, 1, "hello");
+        let mut before = b"dist-chat lines 1\0".to_vec();
+        before.extend(ROOM.0.to_be_bytes());
+        before.extend(said.id.author.0);
+        before.extend([1_u64, 1, 1, 3].iter().flat_map(|number| number.to_be_bytes()));
+        before.extend(b"ann");
+        before.extend([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255, 10, 0, 0, 5, 0x09, 0x7c]);
+        before.extend(5_u64.to_be_bytes());
+        before.extend(b"hello\0");
+        assert_eq!(message(ROOM, &[&said]), before);
     }
 }

@@ -16,6 +16,7 @@ use serde::de::Error;
 use serde::ser::SerializeSeq;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::channel::Channel;
 use super::entry::{Act, Body, Entry, Line, Note};
 use super::frame::{Batch, Submit};
 use super::id::{Epoch, Index, Lamport, LineId, Name, SessionId, StreamId, Text, Uid, WallMs, number, number_if_any};
@@ -78,9 +79,9 @@ impl Speaker {
             && self.name == line.name
     }
 
-    fn line(&self, LineIn { f: _, n, t, say, act, seal }: LineIn) -> Arc<Line> {
+    fn line(&self, LineIn { f: _, n, t, say, channel, act, seal }: LineIn) -> Arc<Line> {
         let id = LineId { author: self.author, session: self.session, n };
-        Arc::new(Line { id, lamport: t, name: self.name.clone(), uid: self.uid, text: say, act, seal })
+        Arc::new(Line { id, lamport: t, name: self.name.clone(), uid: self.uid, text: say, channel, act, seal })
     }
 }
 
@@ -104,6 +105,8 @@ struct LineEntryOut<'a> {
     n: u64,
     t: Lamport,
     say: &'a Text,
+    #[serde(rename = "in", skip_serializing_if = "Option::is_none")]
+    channel: Option<&'a Channel>,
     #[serde(rename = "do", skip_serializing_if = "Option::is_none")]
     act: Option<&'a Act>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -128,8 +131,8 @@ impl Serialize for EntriesOut<'_> {
                 Body::Line(line) => {
                     let f = places.next().copied().unwrap_or_default();
                     let (n, t, say) = (line.id.n, line.lamport, &line.text);
-                    let (act, seal) = (line.act.as_ref(), line.seal.as_ref());
-                    seq.serialize_element(&LineEntryOut { i, l, w, f, n, t, say, act, seal })?;
+                    let (channel, act, seal) = (line.channel.as_ref(), line.act.as_ref(), line.seal.as_ref());
+                    seq.serialize_element(&LineEntryOut { i, l, w, f, n, t, say, channel, act, seal })?;
                 }
                 Body::Note(note) => seq.serialize_element(&NoteEntryOut { i, l, w, note })?,
             }
@@ -165,6 +168,8 @@ struct EntryIn {
     n: Option<u64>,
     t: Option<Lamport>,
     say: Option<Text>,
+    #[serde(rename = "in")]
+    channel: Option<Channel>,
     #[serde(rename = "do")]
     act: Option<Act>,
     seal: Option<Seal>,
@@ -176,13 +181,15 @@ impl<'de> Deserialize<'de> for Batch {
         let BatchIn { epoch, who, entries } = BatchIn::deserialize(deserializer)?;
         at_most(&who, entries.len())?;
         let mut batch = Vec::with_capacity(entries.len());
-        for EntryIn { i, l, w, f, n, t, say, act, seal, note } in entries {
+        for EntryIn { i, l, w, f, n, t, say, channel, act, seal, note } in entries {
             let epoch = epoch.ok_or_else(|| D::Error::custom("entries without an epoch"))?;
             let body = match (f, n, t, say, note) {
                 (Some(f), Some(n), Some(t), Some(say), None) => {
-                    Body::Line(speaker(&who, f)?.line(LineIn { f, n, t, say, act, seal }))
+                    Body::Line(speaker(&who, f)?.line(LineIn { f, n, t, say, channel, act, seal }))
                 }
-                (None, None, None, None, Some(note)) if act.is_none() && seal.is_none() => Body::Note(note),
+                (None, None, None, None, Some(note)) if channel.is_none() && act.is_none() && seal.is_none() => {
+                    Body::Note(note)
+                }
                 _ => return Err(D::Error::custom("an entry that is neither a line nor a note")),
             };
             batch.push(Arc::new(Entry { epoch, index: i, lamport: l, wall: w, body }));
@@ -215,6 +222,8 @@ struct LineOut<'a> {
     n: u64,
     t: Lamport,
     say: &'a Text,
+    #[serde(rename = "in", skip_serializing_if = "Option::is_none")]
+    channel: Option<&'a Channel>,
     #[serde(rename = "do", skip_serializing_if = "Option::is_none")]
     act: Option<&'a Act>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -231,6 +240,7 @@ impl Serialize for Submit {
                 n: line.id.n,
                 t: line.lamport,
                 say: &line.text,
+                channel: line.channel.as_ref(),
                 act: line.act.as_ref(),
                 seal: line.seal.as_ref(),
             })
@@ -253,6 +263,8 @@ struct LineIn {
     n: u64,
     t: Lamport,
     say: Text,
+    #[serde(rename = "in")]
+    channel: Option<Channel>,
     #[serde(rename = "do")]
     act: Option<Act>,
     seal: Option<Seal>,
@@ -282,6 +294,7 @@ mod tests {
             name: Name::parse("ann").unwrap(),
             uid: "127.0.0.1:5001".parse().unwrap(),
             text: Text::parse(text).unwrap(),
+            channel: None,
             act: None,
             seal: Some(Seal { of: 1, by: Signature([n as u8; 64]) }),
         })
@@ -309,6 +322,29 @@ mod tests {
         let (back, json) = there_and_back(&frame);
         assert_eq!(back, frame);
         assert_eq!(json.matches("\"at\"").count(), 2, "each speaker stands once: {json}");
+    }
+
+    #[test]
+    fn where_a_line_is_said_and_what_it_does_comes_back() {
+        let to = line(1, 1, "one").id;
+        let said = |channel: &str, act| {
+            let plain = Line::clone(&line(2, 5, "two"));
+            Arc::new(Line { channel: Channel::parse(channel).unwrap(), act, ..plain })
+        };
+        let react = Act::React { to, with: crate::ring::Emoji::like(), on: true };
+        let lines = vec![said("ops", None), said("ops", Some(Act::Reply(to))), said("lobby", Some(react))];
+        let frame = Frame::Submit(Submit { stream: StreamId(3), lines: lines.clone() });
+        // Each of them ends a run of its own.
+        let (back, json) = there_and_back(&frame);
+        assert_eq!(back, frame);
+        assert_eq!(json.matches(r#""in":"ops""#).count(), 2, "{json}");
+        let epoch = Epoch { round: 1, leader: "127.0.0.1:5001".parse().unwrap(), nonce: Nonce(7) };
+        let entries = (1u64..).zip(lines).map(|(i, line)| {
+            let body = Body::Line(line);
+            Arc::new(Entry { epoch, index: Index(i), lamport: Lamport(i), wall: WallMs(i), body })
+        });
+        let frame = Frame::Pulled(Batch { entries: entries.collect() });
+        assert_eq!(there_and_back(&frame).0, frame);
     }
 
     #[test]

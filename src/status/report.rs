@@ -44,6 +44,17 @@ pub enum RoleWord {
     Joining,
 }
 
+impl From<Role> for RoleWord {
+    fn from(role: Role) -> Self {
+        match role {
+            Role::Leader => Self::Leader,
+            Role::Follower => Self::Follower,
+            Role::Electing => Self::Electing,
+            Role::Joining => Self::Joining,
+        }
+    }
+}
+
 /// A leader's reign.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EpochReport {
@@ -79,12 +90,7 @@ impl From<Status> for Report {
             room: status.room,
             name: status.name,
             address: status.uid,
-            role: match status.role {
-                Role::Leader => RoleWord::Leader,
-                Role::Follower => RoleWord::Follower,
-                Role::Electing => RoleWord::Electing,
-                Role::Joining => RoleWord::Joining,
-            },
+            role: status.role.into(),
             epoch: status.epoch.map(|epoch| EpochReport { round: epoch.round, leader: epoch.leader }),
             leader: status.epoch.map(|epoch| epoch.leader),
             next: status.next,

@@ -255,6 +255,7 @@ mod tests {
             name: Name::parse("ann").unwrap(),
             uid: "10.0.0.5:2428".parse().unwrap(),
             text: Text::parse(text).unwrap(),
+            channel: None,
             act: None,
             seal: None,
         })])

@@ -5,7 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::ring::{AuthorId, Name, RoomId, SessionId, Uid};
+use crate::ring::{self, AuthorId, Name, RoomId, SessionId, Status, Uid};
+use crate::status::report::RoleWord;
 
 /// The version of the objects, in each of them as `v`. A change that breaks readers raises it; new keys and new types
 /// of objects do not.
@@ -44,6 +45,17 @@ pub enum Told {
     },
     /// What was said with an [`Asked::Say`] has come this far.
     Sent(Sent),
+    /// A longer answer: lines that belong together. For people.
+    Listing {
+        /// What they are.
+        heading: String,
+        /// They.
+        lines: Vec<String>,
+    },
+    /// Who the node is now, and where in the room this frontend speaks.
+    Here(Here),
+    /// The screen is to be emptied.
+    Clear,
     /// Own lines that are not in the log: told when that is worth a word, and when it is over (zero).
     Waiting {
         /// How many.
@@ -81,6 +93,19 @@ pub struct Hello {
     pub room: Option<RoomId>,
     /// The file with the log that people read; `null`: none is kept.
     pub log: Option<String>,
+}
+
+/// Who the node is now, and where in the room this frontend speaks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Here {
+    /// The node's name.
+    pub name: Name,
+    /// The address that it advertises.
+    pub address: Uid,
+    /// The channel, without `#`.
+    pub channel: String,
+    /// Lines in other channels that this frontend has joined and not shown.
+    pub unread: u64,
 }
 
 /// A line of the log. The keys of `dist-chat history --json`, and some more.
@@ -218,6 +243,8 @@ pub enum What {
     TokenPassed,
     Next,
     Repaired,
+    Succeeded,
+    CutOff,
     Renamed,
     Moderated,
     Forged,
@@ -236,7 +263,7 @@ pub struct State {
     /// The address that it advertises.
     pub address: Uid,
     /// `leader`, `follower`, `electing` or `joining`.
-    pub role: crate::status::report::RoleWord,
+    pub role: RoleWord,
     /// Who leads.
     pub leader: Option<Uid>,
     /// Its reign's round.
@@ -342,6 +369,63 @@ impl<T> Versioned<T> {
     /// This version's.
     pub const fn of(object: T) -> Self {
         Self { v: VERSION, object }
+    }
+}
+
+impl From<&Status> for State {
+    fn from(status: &Status) -> Self {
+        let member = |member: &ring::Member| Member {
+            address: member.uid,
+            name: member.name.clone(),
+            author: member.author,
+            away: status
+                .away
+                .iter()
+                .find(|(author, _)| *author == member.author)
+                .map(|(_, why)| why.as_str().to_owned()),
+            link: None,
+            rtt_us: None,
+            behind: None,
+        };
+        let mut state = Self {
+            room: status.room,
+            name: status.name.clone(),
+            address: status.uid,
+            role: status.role.into(),
+            leader: status.epoch.map(|epoch| epoch.leader),
+            round: status.epoch.map(|epoch| epoch.round),
+            next: status.next,
+            prev: status.prev,
+            members: status.members.iter().map(member).collect(),
+            channels: status.channels.iter().map(Channel::from).collect(),
+            last: status.tail.index.0,
+            lamport: status.lamport.0,
+            waiting: status.waiting,
+        };
+        state.learn(&status.health);
+        state
+    }
+}
+
+impl State {
+    /// Takes how members are doing.
+    pub fn learn(&mut self, health: &[ring::Health]) {
+        for known in health {
+            let Some(member) = self.members.iter_mut().find(|member| member.address == known.uid) else { continue };
+            member.link = known.link.map(|link| Link { up: link.up, silent_ms: link.silent.0 / 1000 });
+            member.rtt_us = known.rtt.map(|rtt| rtt.0);
+            member.behind = known.behind;
+        }
+    }
+}
+
+impl From<&(Option<ring::Channel>, u64, Option<ring::Text>)> for Channel {
+    fn from((channel, lines, topic): &(Option<ring::Channel>, u64, Option<ring::Text>)) -> Self {
+        Self {
+            name: ring::Channel::name_of(channel.as_ref()).to_owned(),
+            topic: topic.as_ref().map(|topic| topic.as_str().to_owned()),
+            lines: *lines,
+        }
     }
 }
 

@@ -12,13 +12,17 @@ use tokio::sync::{mpsc, watch};
 
 use crate::chatlog::{self, LogWriter};
 use crate::net::Notice;
-use crate::ring::{Entry, Event, Index, Lamport, Name, RoomId, SessionId, Tail, Uid};
+use crate::ring::{Entry, Event, Index, Lamport, Member, Name, RoomId, SessionId, Tail, Text, Uid};
 use crate::store::Health;
 use crate::ui::ahead::{Ahead, AheadIn};
+use crate::ui::away::Away;
+use crate::ui::feed::{self, Told, What};
 use crate::ui::format::{self, LineFormat};
+use crate::ui::hub::Hub;
 use crate::ui::missing::{Missing, Past};
-use crate::ui::screen::Screen;
-use crate::ui::talk::OwnLines;
+use crate::ui::own::OwnLines;
+use crate::ui::shown::{self, Shown, Teller};
+use crate::ui::succession::Succession;
 
 /// The node's clock as far as the frontends know it: never behind any line that was shown.
 #[derive(Clone, Debug, Default)]
@@ -44,9 +48,9 @@ pub type Place = Option<(Name, RoomId)>;
 pub struct Herald {
     /// The log.
     pub log: LogWriter,
-    /// The screen.
-    pub screen: Screen,
-    /// Log lines go to the screen too.
+    /// Whoever is shown what happens.
+    pub hub: Hub,
+    /// Log lines are shown too.
     pub verbose: bool,
     /// Kept at the latest timestamp.
     pub clock: Clock,
@@ -58,6 +62,8 @@ pub struct Herald {
     pub session: SessionId,
     /// The count.
     pub lines: OwnLines,
+    /// Makes values for frontends.
+    pub teller: Teller,
     /// Told when the node is in its room, and when its name changes there.
     pub place: watch::Sender<Place>,
     /// Told how far the log goes.
@@ -78,6 +84,8 @@ pub struct Herald {
     pub past: Past,
     /// Set while the store fails, which is told of.
     pub failing: Arc<AtomicBool>,
+    /// What the screen is told in one line instead of several.
+    pub succession: Succession,
 }
 
 /// While lines are missing: between two looks whether the log or the history has moved.
@@ -122,87 +130,37 @@ impl Marks {
     }
 }
 
-/// What was said while somebody was away, as far as it has come.
-#[derive(Debug, Default)]
-pub struct Away {
-    /// How many lines, where that is known beforehand.
-    lines: Option<u64>,
-    /// The newest of them, and what happened between them.
-    kept: VecDeque<String>,
-    bytes: usize,
-    came: u64,
-    dropped: u64,
-}
-
-/// Bytes of what was missed that are shown at most: the newest.
-const AWAY_BYTES_MAX: usize = 8 * 1024 * 1024;
-
-impl Away {
-    fn keep(&mut self, screen: &str) {
-        for line in screen.split_inclusive('\n') {
-            self.came += u64::from(is_line(line));
-            self.bytes += line.len();
-            self.kept.push_back(line.to_owned());
-            while self.bytes > AWAY_BYTES_MAX
-                && let Some(oldest) = self.kept.pop_front()
-            {
-                self.bytes -= oldest.len();
-                self.dropped += u64::from(is_line(&oldest));
-            }
-        }
-    }
-
-    fn show(self, screen: &Screen) {
-        let lines = self.lines.unwrap_or(self.came).max(self.came);
-        if lines > 0 {
-            screen.event(&format::away_text(lines, self.came - self.dropped));
-        }
-        let mut text = String::new();
-        for line in self.kept {
-            text.push_str(&line);
-            if text.len() >= chatlog::WRITE_BYTES_MAX {
-                screen.push(&text);
-                text.clear();
-            }
-        }
-        screen.push(&text);
-        if lines > 0 {
-            screen.event("now");
-        }
-    }
-}
-
-/// Whether this is a line of a person, as the screen shows it.
-fn is_line(shown: &str) -> bool {
-    shown.starts_with("> ")
-}
-
 impl Herald {
     /// Tells until the node has ended.
     pub fn run(mut self, mut notices: mpsc::Receiver<Vec<Notice>>) {
         let mut lines = LineFormat::default();
-        let (mut log, mut screen) = (String::new(), String::new());
+        let (mut log, mut shown) = (String::new(), Shown::default());
         while let Some(batch) = self.next(&mut notices, &mut lines) {
-            for notice in batch {
+            let mut batch = batch.into_iter().peekable();
+            while let Some(notice) = batch.next() {
                 match notice {
                     Notice::Clock(at) => self.clock.witness(at),
-                    Notice::Event(event) => self.tell(&event, &mut lines, &mut log, &mut screen),
+                    Notice::Event(event) => {
+                        self.succession.hear(&event, batch.peek());
+                        self.tell(&event, &mut lines, &mut log, &mut shown);
+                    }
+                    Notice::Whisper { from, text } => self.whispered(&from, &text, &mut log, &mut shown),
                     Notice::Health(health) => {
                         self.failing.store(health != Health::Well, Ordering::Release);
-                        self.push(&format::health_text(&health), true, &mut log, &mut screen);
+                        self.push(&format::health_text(&health), true, What::Disk, &mut log, &mut shown);
                     }
                     Notice::PeerDropped { peer, why } => {
-                        self.push(&format!("{peer} lost its link: {why}"), false, &mut log, &mut screen);
+                        self.push(&format!("{peer} lost its link: {why}"), false, What::Other, &mut log, &mut shown);
                     }
                 }
                 if log.len() >= chatlog::WRITE_BYTES_MAX {
-                    self.hand_over(&mut log, &mut screen);
+                    self.hand_over(&mut log, &mut shown);
                 }
             }
-            self.hand_over(&mut log, &mut screen);
+            self.hand_over(&mut log, &mut shown);
         }
         // The room has ended before all that was missed had come.
-        self.caught_up(&mut log, &mut screen);
+        self.caught_up(&mut log, &mut shown);
     }
 
     /// The next notices; meanwhile what is missing is written.
@@ -240,11 +198,11 @@ impl Herald {
         let (mut log, ahead) = (String::new(), &mut self.ahead);
         let moves =
             self.past.read(&mut self.missing, |entry| push_line(entry, lines, ahead, &mut log, &mut String::new()));
-        self.hand_over(&mut log, &mut String::new());
+        self.hand_over(&mut log, &mut Shown::default());
         moves
     }
 
-    fn hand_over(&mut self, log: &mut String, screen: &mut String) {
+    fn hand_over(&mut self, log: &mut String, shown: &mut Shown) {
         if !log.is_empty() {
             self.log.push(log);
             log.clear();
@@ -254,10 +212,9 @@ impl Herald {
         }
         self.mark();
         match &mut self.away {
-            Some(away) => away.keep(screen),
-            None => self.screen.push(screen),
+            Some(away) => away.keep(shown),
+            None => self.hub.show(shown),
         }
-        screen.clear();
     }
 
     /// Marks how far the log goes. Not while it holds what the history does not, or lacks what the history holds: the next
@@ -275,19 +232,19 @@ impl Herald {
     }
 
     /// Somebody who comes back has seen nothing of what follows: it is gathered, then shown as such.
-    fn catch_up(&mut self, lines: Option<u64>, log: &mut String, screen: &mut String) {
-        self.hand_over(log, screen);
-        self.away.get_or_insert(Away { lines, ..Away::default() });
+    fn catch_up(&mut self, lines: Option<u64>, log: &mut String, shown: &mut Shown) {
+        self.hand_over(log, shown);
+        self.away.get_or_insert(Away::new(lines));
     }
 
-    fn caught_up(&mut self, log: &mut String, screen: &mut String) {
-        self.hand_over(log, screen);
+    fn caught_up(&mut self, log: &mut String, shown: &mut Shown) {
+        self.hand_over(log, shown);
         if let Some(away) = self.away.take() {
-            away.show(&self.screen);
+            away.show(&self.hub);
         }
     }
 
-    fn tell(&mut self, event: &Event, lines: &mut LineFormat, log: &mut String, screen: &mut String) {
+    fn tell(&mut self, event: &Event, lines: &mut LineFormat, log: &mut String, shown: &mut Shown) {
         match event {
             Event::Line(entry) => {
                 self.clock.witness(entry.lamport);
@@ -295,56 +252,90 @@ impl Herald {
                     self.lines.witness(line.id.n);
                 }
                 self.last = Some(entry.tail());
-                self.line(entry, lines, log, screen);
+                self.line(entry, lines, log, shown);
+                self.value(entry, false, shown);
             }
             Event::Logged(entry) => {
                 self.clock.witness(entry.lamport);
                 self.last = Some(entry.tail());
-                self.line(entry, lines, log, &mut String::new());
+                self.line(entry, lines, log, &mut Shown::default());
             }
-            Event::CatchUp { lines } => self.catch_up(*lines, log, screen),
-            Event::CaughtUp => self.caught_up(log, screen),
+            Event::CatchUp { lines } => self.catch_up(*lines, log, shown),
+            Event::CaughtUp => self.caught_up(log, shown),
             Event::Rebased { lines: _, keep } => {
                 self.missing.cut(*keep);
                 // What was logged may stand no more.
                 self.last = None;
-                self.tell_event(event, log, screen);
+                self.tell_event(event, log, shown);
             }
             Event::Backlog { entries, logged: false } => {
                 for entry in entries {
-                    lines.push(entry, &mut String::new(), screen);
+                    lines.push(entry, &mut String::new(), &mut shown.text);
+                    self.value(entry, true, shown);
                 }
             }
             Event::Backlog { entries, logged: true } => {
                 for entry in entries {
                     self.clock.witness(entry.lamport);
-                    self.line(entry, lines, log, screen);
+                    self.line(entry, lines, log, shown);
+                    self.value(entry, true, shown);
                     if log.len() >= chatlog::WRITE_BYTES_MAX {
-                        self.hand_over(log, screen);
+                        self.hand_over(log, shown);
                     }
                 }
             }
-            Event::Entered { name, room } => self.enter(name, *room, log, screen),
-            event => self.tell_event(event, log, screen),
+            Event::Sent { n, alone: _ } => self.lines.hold(*n),
+            Event::Entered { name, room } => self.enter(name, *room, log, shown),
+            Event::Renamed { was, name } => {
+                if was.uid == self.uid {
+                    self.wanted = name.clone();
+                }
+                self.tell_event(event, log, shown);
+            }
+            event => self.tell_event(event, log, shown),
         }
     }
 
-    fn line(&mut self, entry: &Entry, lines: &mut LineFormat, log: &mut String, screen: &mut String) {
+    fn line(&mut self, entry: &Entry, lines: &mut LineFormat, log: &mut String, shown: &mut Shown) {
         if self.missing.holds_back() {
             self.missing.add(entry);
-            lines.push(entry, &mut String::new(), screen);
+            lines.push(entry, &mut String::new(), &mut shown.text);
         } else {
-            push_line(entry, lines, &mut self.ahead, log, screen);
+            push_line(entry, lines, &mut self.ahead, log, &mut shown.text);
         }
     }
 
-    fn tell_event(&self, event: &Event, log: &mut String, screen: &mut String) {
+    /// A message for the owner alone: in the log too, since a screen may be gone before it is read.
+    fn whispered(&self, from: &Member, text: &Text, log: &mut String, shown: &mut Shown) {
+        self.push_text(&format::private_text(from, text), true, log, shown);
+        if self.hub.is_watched() {
+            let to = self.place.borrow().as_ref().map_or_else(|| self.wanted.clone(), |(name, _)| name.clone());
+            let text = text.as_str().to_owned();
+            shown.told.push(Told::Private(feed::Private { from: from.name.clone(), to, text, own: false }));
+        }
+    }
+
+    /// The same for frontends.
+    fn value(&self, entry: &Entry, past: bool, shown: &mut Shown) {
+        if self.hub.is_watched() {
+            shown.told.extend(self.teller.line(entry, past));
+        }
+    }
+
+    fn tell_event(&self, event: &Event, log: &mut String, shown: &mut Shown) {
         if let Some(text) = format::event_text(event) {
-            self.push(&text, format::is_for_screen(event), log, screen);
+            let (at, notable) = (self.clock.now(), format::is_for_screen(event));
+            self.push_text(&text, notable && self.succession.shows(event, false), log, shown);
+            if self.hub.is_watched()
+                && let Some(Told::Event(told)) = shown::event(event, at)
+            {
+                let notable = notable && self.succession.shows(event, true);
+                shown.told.push(Told::Event(feed::Event { notable, ..told }));
+            }
         }
     }
 
-    fn enter(&mut self, name: &Name, room: RoomId, log: &mut String, screen: &mut String) {
+    fn enter(&mut self, name: &Name, room: RoomId, log: &mut String, shown: &mut Shown) {
         let place = Some((name.clone(), room));
         if *self.place.borrow() == place {
             return;
@@ -353,19 +344,28 @@ impl Herald {
             self.ahead = ahead;
         }
         let welcome = format::welcome(name, &self.wanted, self.uid, room);
-        self.push(&welcome, true, log, screen);
-        self.hand_over(log, screen);
+        self.push(&welcome, true, What::Entered, log, shown);
+        self.hand_over(log, shown);
         self.place.send_replace(place);
     }
 
-    fn push(&self, text: &str, shown: bool, log: &mut String, screen: &mut String) {
+    fn push(&self, text: &str, notable: bool, kind: What, log: &mut String, shown: &mut Shown) {
+        self.push_text(text, notable, log, shown);
+        if self.hub.is_watched() {
+            let text = crate::text::visible(text).into_owned();
+            let ts = self.clock.now().0;
+            shown.told.push(Told::Event(feed::Event { ts, kind, text, notable, ..feed::Event::default() }));
+        }
+    }
+
+    fn push_text(&self, text: &str, notable: bool, log: &mut String, shown: &mut Shown) {
         let start = log.len();
         format::push_log_event(log, self.clock.now(), text);
-        if shown {
-            format::push_screen_event(screen, text);
+        if notable {
+            format::push_screen_event(&mut shown.text, text);
         }
         if self.verbose {
-            screen.push_str(&log[start..]);
+            shown.text.push_str(&log[start..]);
         }
     }
 }
@@ -387,6 +387,7 @@ mod tests {
     use super::*;
     use crate::chatlog::{ChatLog, DASHES};
     use crate::ring::{AuthorId, Body, Epoch, Line, LineId, Member, Nonce, Text, WallMs};
+    use crate::ui::screen::Screen;
 
     const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -412,13 +413,14 @@ mod tests {
         let marks = Marks::default();
         let herald = Herald {
             log: log.writer(),
-            screen: screen.clone(),
+            hub: Hub::new(Some(screen.clone())),
             verbose,
             clock: Clock::default(),
             uid: "10.0.0.5:2428".parse().unwrap(),
             wanted: Name::parse("ann").unwrap(),
             session: SessionId(1),
             lines: OwnLines::default(),
+            teller: Teller::new(SessionId(1)),
             place,
             marks: marks.clone(),
             away: None,
@@ -429,6 +431,7 @@ mod tests {
             missing: Missing::default(),
             past: Past::of(mpsc::channel(1).0),
             failing: Arc::default(),
+            succession: Succession::default(),
         };
         let (sender, notices) = mpsc::channel(batches.len().max(1));
         batches.into_iter().for_each(|batch| sender.try_send(batch).unwrap());
@@ -452,6 +455,7 @@ mod tests {
             name: Name::parse("ann").unwrap(),
             uid: "10.0.0.5:2428".parse().unwrap(),
             text: Text::parse(text).unwrap(),
+            channel: None,
             act: None,
             seal: None,
         };
@@ -493,6 +497,24 @@ mod tests {
         );
         assert_eq!(logged.lines().count(), 2, "{logged}");
         assert_eq!(place.unwrap().0.as_str(), "ann-2");
+    }
+
+    #[test]
+    fn a_name_that_was_wanted_is_told_as_such() {
+        let was = Member {
+            uid: "10.0.0.5:2428".parse().unwrap(),
+            name: Name::parse("ann").unwrap(),
+            author: AuthorId::of_bits(1),
+        };
+        let renamed = Notice::Event(Event::Renamed { was, name: Name::parse("anna").unwrap() });
+        let (_, shown, place) = told("nick", false, vec![vec![entered("ann")], vec![renamed, entered("anna")]]);
+        assert_eq!(
+            shown,
+            "/// you are ann(10.0.0.5:2428) in room 0000000000000007 ///\n\
+             /// ann(10.0.0.5:2428) is anna now ///\n\
+             /// you are anna(10.0.0.5:2428) in room 0000000000000007 ///\n"
+        );
+        assert_eq!(place.unwrap().0.as_str(), "anna");
     }
 
     #[test]

@@ -163,7 +163,16 @@ mod tests {
         let uid: Uid = "10.0.0.5:2428".parse().unwrap();
         let id = LineId { author: AuthorId::of_bits(1), session: SessionId(session), n };
         let (name, text) = (Name::parse("ann").unwrap(), Text::parse("hello").unwrap());
-        let body = Body::Line(Arc::new(Line { id, lamport: Lamport(index), name, uid, text, act: None, seal: None }));
+        let body = Body::Line(Arc::new(Line {
+            id,
+            lamport: Lamport(index),
+            name,
+            uid,
+            text,
+            channel: None,
+            act: None,
+            seal: None,
+        }));
         let epoch = Epoch { round: 1, leader: uid, nonce: Nonce(1) };
         Arc::new(Entry { epoch, index: Index(index), lamport: Lamport(index), wall: WallMs(0), body })
     }

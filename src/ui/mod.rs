@@ -9,12 +9,26 @@
 //! Commands go in, notices come out; no frontend speaks to another.
 
 pub mod ahead;
+pub mod answers;
+pub mod away;
+pub mod commands;
+pub mod desk;
 pub mod feed;
 pub mod format;
 pub mod herald;
+pub mod hub;
+pub mod json;
+pub mod meaning;
 pub mod missing;
+pub mod own;
+pub mod paint;
 pub mod pipe;
 pub mod screen;
+pub mod session;
+pub mod shown;
+pub mod succession;
 pub mod talk;
 pub mod terminal;
+pub mod tui;
+pub mod view;
 pub mod waiting;

@@ -2,14 +2,16 @@
 
 use std::time::Duration;
 
-use crate::ui::screen::Screen;
-use crate::ui::talk::OwnLines;
+use super::feed::Told;
+use super::format;
+use super::hub::Hub;
+use super::own::OwnLines;
 
 /// Lines that move on within this are not worth a word.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Tells, once for each time of waiting, how many lines wait; never ends.
-pub async fn tell(lines: OwnLines, screen: Screen) {
+/// Tells, once for each time of waiting, how many lines wait, and that it is over; never ends.
+pub async fn tell(lines: OwnLines, hub: Hub) {
     let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + PATIENCE, PATIENCE);
     let (mut ordered, mut told) = (lines.ordered(), false);
     loop {
@@ -17,13 +19,16 @@ pub async fn tell(lines: OwnLines, screen: Screen) {
         let now = lines.ordered();
         let waiting = lines.waiting();
         if now != ordered || waiting == 0 {
-            (ordered, told) = (now, false);
+            if told && waiting == 0 {
+                hub.tell(Told::Waiting { lines: 0 });
+            }
+            (ordered, told) = (now, told && waiting > 0);
         } else if !told {
             told = true;
-            screen.event(&match waiting {
-                1 => "one line of yours waits to be ordered".to_owned(),
-                _ => format!("{waiting} lines of yours wait to be ordered"),
-            });
+            let mut text = String::new();
+            format::push_screen_event(&mut text, &format::waiting_text(waiting));
+            hub.text(&text);
+            hub.tell(Told::Waiting { lines: waiting });
         }
     }
 }
@@ -35,16 +40,21 @@ mod tests {
     use std::io::Read as _;
 
     use super::*;
+    use crate::ui::screen::Screen;
 
     #[tokio::test]
     async fn what_waits_is_told_once() {
         let (mut reader, writer) = std::io::pipe().unwrap();
         let (screen, thread) = Screen::start(writer, String::new(), || {}).unwrap();
-        let lines = OwnLines::default();
+        let (lines, hub) = (OwnLines::default(), Hub::new(Some(screen.clone())));
+        let mut feed = hub.attach().unwrap();
         lines.say();
         lines.say();
-        let teller = tokio::spawn(tell(lines, screen.clone()));
-        tokio::time::sleep(3 * PATIENCE).await;
+        let teller = tokio::spawn(tell(lines.clone(), hub));
+        assert_eq!(*feed.next().await.unwrap(), Told::Waiting { lines: 2 });
+        tokio::time::sleep(2 * PATIENCE).await;
+        lines.witness(2);
+        assert_eq!(*feed.next().await.unwrap(), Told::Waiting { lines: 0 });
         teller.abort();
         screen.finish(PATIENCE);
         thread.join().unwrap();

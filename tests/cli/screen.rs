@@ -113,13 +113,19 @@ fn what_arrives_stands_above_what_is_being_typed() {
 fn slash_commands_are_answered_and_not_sent() {
     let Some(terminal) = Terminal::start("-l -p 0 -n ann") else { return };
     terminal.wait_for(|lines| lines.last().is_some_and(|line| line.starts_with("> ann(")));
-    terminal.keys(&["-l", "/etc/hosts"]);
+    terminal.keys(&["-l", "/whoo"]);
     terminal.keys(&["Enter"]);
-    terminal.wait_for(|lines| lines.iter().any(|line| line.starts_with("/// /etc/hosts is no command")));
+    let suggests = "/// /whoo is no command, and was not sent; did you mean /who? ///";
+    terminal.wait_for(|lines| lines.iter().any(|line| line == suggests));
     terminal.keys(&["-l", "/who"]);
     terminal.keys(&["Enter"]);
-    let lines = terminal.wait_for(|lines| lines.iter().any(|line| line.ends_with("you, the leader ///")));
+    let lines = terminal.wait_for(|lines| lines.iter().any(|line| line.ends_with(", you, the leader")));
     assert!(!lines.iter().any(|line| line.contains("]: /")), "{lines:#?}");
+    for (typed, said) in [("/etc/hosts", "]: /etc/hosts"), ("/say /who", "]: /who")] {
+        terminal.keys(&["-l", typed]);
+        terminal.keys(&["Enter"]);
+        terminal.wait_for(|lines| lines.iter().any(|line| line.ends_with(said)));
+    }
     terminal.keys(&["-l", "/exit"]);
     terminal.keys(&["Enter"]);
     terminal.wait_for(ends_well);
@@ -157,7 +163,7 @@ fn the_past_is_shown_to_the_asker_only() {
     enter("/history");
     ends("/// 3 lines ///", &["]: deploy on monday", "]: the zebra", "]: DEPLOYED"]);
     enter("/history all");
-    ends("/// /history takes a number of lines, as in /history 50 ///", &[]);
+    ends("/// use: /history [N] (the newest N lines, with their time (20)) ///", &[]);
     enter("/exit");
     terminal.wait_for(ends_well);
     let (code, seen, _) = bob.leave();

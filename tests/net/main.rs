@@ -4,6 +4,7 @@
 
 mod keyed;
 mod room;
+mod whispers;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -22,7 +23,7 @@ async fn everybody_talks_at_once(nodes: u64) {
         tokio::spawn(async move {
             for n in 0..100 {
                 let text = dist_chat::ring::Text::parse(&format!("{address} {n}")).unwrap();
-                commands.send(dist_chat::net::Command::Say(text)).await.unwrap();
+                commands.send(dist_chat::net::Command::Say(text.into(), None)).await.unwrap();
             }
         })
     });

@@ -38,7 +38,7 @@ const GRAMMAR: [&str; 19] = [
     r#""stream":"#,
 ];
 /// The one line in clear.
-const PREAMBLE: &[u8] = b"dist-chat 2 keyed\n";
+const PREAMBLE: &[u8] = b"dist-chat 3 keyed\n";
 /// Sealed bytes look random: so many in a row that a person could read are not among 10^9 of them.
 const READABLE_MAX: usize = 36;
 

@@ -50,6 +50,7 @@ fn line(author: usize, n: u64, words: &str) -> Line {
         name: member_name(author),
         uid: uid(author),
         text: text(words),
+        channel: None,
         act: None,
         seal: None,
     }
@@ -133,6 +134,8 @@ impl Hand {
         let status = Status {
             author: AuthorId::of_bits(0),
             banned: Vec::new(),
+            channels: Vec::new(),
+            away: Vec::new(),
             room: Some(RoomId(1)),
             name: member_name(slot),
             uid: uid(slot),
@@ -141,6 +144,7 @@ impl Hand {
             next: None,
             prev: None,
             members: Vec::new(),
+            health: Vec::new(),
             tail,
             lamport: Lamport(0),
             waiting: 0,

@@ -176,7 +176,7 @@ fn who_says_too_much_is_told_to_wait_and_loses_nothing() {
                 lines.by_ref().take(room.min(50)).filter_map(|line| Text::parse(&line).ok()).collect();
             let said = some.len();
             if said > 0 {
-                world.input(slot, Input::Submit(some));
+                world.input(slot, Input::Submit(some.into_iter().map(Into::into).collect()));
             }
             said
         })

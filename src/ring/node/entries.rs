@@ -5,16 +5,16 @@ use std::sync::Arc;
 
 use super::phase::{PendingWay, Phase};
 use super::{Node, ReadFor};
-use crate::ring::entry::{Act, Body, Entry, Line, Note};
+use crate::ring::entry::{Body, Entry, Line, Note};
 use crate::ring::frame::{Batch, Frame};
-use crate::ring::id::{ConnId, Index, Lamport, ReadId, SessionKey, Span, SyncId, Text};
+use crate::ring::id::{ConnId, Index, Lamport, ReadId, SessionKey, Span, SyncId};
 use crate::ring::limits::{
     BATCH_BYTES_MAX, MEMBERS_MAX, NUMBER_MAX, OUTBOX_BYTES_MAX, OUTBOX_LINES_MAX, SUBMITTED_PUSH_MAX, TICKS_PER_LINE,
     UNSENT_MARKS_MAX,
 };
 use crate::ring::log::one_batch;
 use crate::ring::seal::{Seal, seal};
-use crate::ring::{Event, Found, Output, Record, Wanted};
+use crate::ring::{Event, Found, Output, Record, Saying, Wanted};
 
 impl Node {
     /// Whether these entries of the peer of this connection can stand right after my tail.
@@ -83,7 +83,7 @@ impl Node {
                 Body::Line(line) => {
                     let mine = line.id.key() == self.session;
                     let id = line.id;
-                    let effect = self.effect_of(line);
+                    let (effect, renaming) = (self.effect_of(line), self.renaming_of(line));
                     self.log.push(Arc::clone(&entry));
                     if mine {
                         self.stands(id.n);
@@ -96,6 +96,9 @@ impl Node {
                     if let Some((effect, concerned)) = effect {
                         self.take_effect(&entry, effect, concerned);
                     }
+                    if let Some(renaming) = renaming {
+                        self.take_name(entry.index, renaming);
+                    }
                 }
                 Body::Note(note) => {
                     let news = entry.index > self.show_after;
@@ -104,6 +107,7 @@ impl Node {
                 }
             }
         }
+        self.count_the_missing();
         self.believing.take_if(|until| *until <= self.log.tail().index);
         if self.catching_up.is_some_and(|until| until <= self.log.tail().index) {
             self.caught_up();
@@ -139,6 +143,7 @@ impl Node {
             Note::Elected(member) | Note::Joined(member) => {
                 self.meet(member.uid);
                 self.book.set_left(member.uid, false);
+                self.is_not_missing(member.uid);
                 let known = self.log.summary().view.get(member.uid) == Some(member);
                 if news && !known && member.uid != self.me {
                     self.event(Event::Joined(member.clone()));
@@ -153,6 +158,11 @@ impl Node {
                 }
             }
             Note::Left { uid, lost } => {
+                if *lost && news {
+                    self.is_missing(*uid);
+                } else {
+                    self.is_not_missing(*uid);
+                }
                 if !lost {
                     self.book.set_left(*uid, true);
                 }
@@ -170,16 +180,20 @@ impl Node {
     // ---- what was typed
 
     /// Somebody has typed lines.
-    pub(super) fn on_submit(&mut self, texts: Vec<Text>) {
-        let mut lines = Vec::with_capacity(texts.len());
+    pub(super) fn on_submit(&mut self, said: Vec<Saying>) {
+        let mut lines = Vec::with_capacity(said.len());
         let mut bytes = self.outbox_bytes;
-        for text in texts {
-            let full = self.outbox.len() + lines.len() >= OUTBOX_LINES_MAX || bytes >= OUTBOX_BYTES_MAX;
-            if full || self.is_spent() || self.leaving.is_some() || self.room.is_none() {
-                self.event(Event::NotTaken(text));
+        for saying in said {
+            debug_assert!(saying.can_be(), "who moderates gives an order");
+            if !saying.can_be() {
                 continue;
             }
-            let line = self.line(text, None);
+            let full = self.outbox.len() + lines.len() >= OUTBOX_LINES_MAX || bytes >= OUTBOX_BYTES_MAX;
+            if full || self.is_spent() || self.leaving.is_some() || self.room.is_none() {
+                self.event(Event::NotTaken(saying.text));
+                continue;
+            }
+            let line = self.line(saying);
             bytes += line.weight() + Seal::OVERHEAD;
             lines.push(line);
         }
@@ -192,11 +206,11 @@ impl Node {
     }
 
     /// A line of mine, not sealed yet.
-    pub(super) fn line(&mut self, text: Text, act: Option<Act>) -> Line {
+    pub(super) fn line(&mut self, Saying { text, channel, act }: Saying) -> Line {
         self.clock = Lamport(self.clock.0.saturating_add(1));
         self.n += 1;
         let (id, name) = (self.line_id(self.n), self.name.clone());
-        Line { id, lamport: self.clock, name, uid: self.me, text, act, seal: None }
+        Line { id, lamport: self.clock, name, uid: self.me, text, channel, act, seal: None }
     }
 
     /// My lines are sealed, and get their place or wait for it.

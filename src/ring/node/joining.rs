@@ -54,7 +54,7 @@ impl Node {
         }
         let join = Join {
             attempt,
-            name: self.name.clone(),
+            name: self.wanted_name(),
             rename: self.rename || self.greeted,
             shape,
             whole,
@@ -214,13 +214,14 @@ impl Node {
                 lines: 0,
             }),
         }));
-        self.event(Event::Leader(epoch));
+        self.tell_leader(epoch);
         if !backlog {
             self.show_from(common);
         }
         self.catch_up(tail, backlog.then(|| lines.saturating_sub(self.log.summary().lines)));
         self.send(conn, Frame::Ack(Ack { stream, index: common }));
         self.start_uplink();
+        self.hand_whispers(None);
     }
 
     /// The newest lines of a room that I have entered, or come back to after long.
@@ -316,7 +317,7 @@ impl Node {
         let since = if dead { self.now.mono } else { ended.heard };
         if seek.redialling && dead {
             seek.redialling = false;
-            self.event(Event::LeaderLost(leader));
+            self.leader_lost(leader);
             return self.seek_leader(Seek { knock: seek.knock, ..Seek::after(leader, since) });
         }
         if ended.how == End::Closed && ended.conn.is_direct() && !std::mem::replace(&mut seek.repeated, true) {

@@ -10,10 +10,10 @@ use crate::ring::id::{Index, Name, Text};
 use crate::ring::proof::AuthorId;
 use crate::ring::rules::Effect;
 use crate::ring::seal::seal;
-use crate::ring::{Event, Order, Stop, Unable, Verb};
+use crate::ring::{Event, Order, Saying, Stop, Unable, Verb};
 
 /// Digits of an author's id that are enough to mean it, where only one begins with them.
-const AUTHOR_DIGITS_MIN: usize = 8;
+pub(super) const AUTHOR_DIGITS_MIN: usize = 8;
 
 impl Node {
     /// Somebody wants something done to another.
@@ -41,7 +41,7 @@ impl Node {
             return self.event(Event::Unable(Unable::NotModerator));
         }
         if let Some(act) = act(self) {
-            let line = self.line(text, Some(act));
+            let line = self.line(Saying { text, channel: None, act: Some(act) });
             self.submit(vec![line]);
         }
     }
@@ -58,7 +58,8 @@ impl Node {
         authors.dedup();
         let names: Vec<String> = authors.iter().map(AuthorId::short).collect();
         let Ok(text) = Text::parse(&format!("/moderators {}", names.join(","))) else { return };
-        let mut lines = [self.line(text, Some(Act::Moderators(authors)))];
+        let act = Some(Act::Moderators(authors));
+        let mut lines = [self.line(Saying { text, channel: None, act })];
         seal(room, &mut lines, &*self.hand.0);
         self.order(lines.into_iter().map(Arc::new).collect());
     }

@@ -43,6 +43,7 @@ impl Past {
                 name: Name::parse(name).unwrap(),
                 uid,
                 text: Text::parse(text).unwrap(),
+                channel: None,
                 act: None,
                 seal: None,
             })),

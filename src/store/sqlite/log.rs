@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{Error, SUMMARY_EVERY, State, damaged, queue};
 use crate::ring::limits::{BATCH_BYTES_MAX, BATCH_ENTRIES_MAX};
 use crate::ring::{
-    Batch, Entry, EpochSpan, Index, Lamport, Member, Record, Rules, SessionKey, Summary, Tail, View, WallMs,
+    Batch, Entry, EpochSpan, Index, Lamport, Member, Record, Rules, SessionKey, Social, Summary, Tail, View, WallMs,
 };
 use crate::store::memory::cut_line;
 
@@ -290,12 +290,17 @@ struct Fold {
     members: Vec<Member>,
     lost: Vec<Member>,
     rules: Rules,
+    /// Files of before there were channels have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    social: Option<Social>,
 }
 
 impl Fold {
     /// There are no more lines than entries, and no session has said more than there are lines.
     fn can_be(&self) -> bool {
-        self.lines <= self.tail.index.0 && self.marks.iter().all(|(_, _, n)| *n <= self.lines)
+        self.lines <= self.tail.index.0
+            && self.marks.iter().all(|(_, _, n)| *n <= self.lines)
+            && self.social.as_ref().is_none_or(|social| social.can_be(self.lines, self.members.len()))
     }
 }
 
@@ -310,6 +315,7 @@ impl From<&Summary> for Fold {
             members: summary.view.members().cloned().collect(),
             lost: summary.view.all_lost().to_vec(),
             rules: summary.rules.clone(),
+            social: Some(summary.social.clone()),
         }
     }
 }
@@ -324,6 +330,7 @@ impl From<Fold> for Summary {
             watermarks: marks.collect(),
             view: View::restored(fold.members, fold.lost),
             rules: fold.rules,
+            social: fold.social.unwrap_or_else(|| Social::of_old(fold.lines, fold.tail.index)),
             lines: fold.lines,
         }
     }

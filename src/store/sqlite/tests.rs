@@ -26,6 +26,7 @@ fn line(k: usize, n: u64) -> Arc<Line> {
         name: Name::parse("ann").unwrap(),
         uid: uid(1),
         text: Text::parse(&format!("line {n} of {k} \u{1f980} \"quoted\"")).unwrap(),
+        channel: None,
         act: None,
         seal: None,
     })

@@ -185,7 +185,7 @@ impl Scene {
     /// Its person says something.
     pub fn say(&mut self, text: &str) {
         if let Ok(text) = Text::parse(text) {
-            self.step(Input::Submit(vec![text]));
+            self.step(Input::Submit(vec![text.into()]));
         }
     }
 

@@ -1,0 +1,217 @@
+//! Everybody who is shown what happens: standard output, where lines go as text, and any number of frontends, which get
+//! values, each through a bounded queue of its own.
+
+use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::mpsc;
+
+use super::feed::{self, Told, What};
+use super::format;
+use super::screen::Screen;
+use super::shown::Shown;
+use crate::ring::Lamport;
+
+/// Frontends at once.
+pub const FRONTS_MAX: usize = 64;
+/// Values that wait for one frontend; what comes beyond is left out there, counted and said.
+pub const FEED_VALUES_MAX: usize = 8192;
+
+/// Tells all of them; cheap to clone.
+#[derive(Clone)]
+pub struct Hub(Arc<Shared>);
+
+struct Shared {
+    /// Standard output as text; none: it belongs to a frontend.
+    plain: Option<Screen>,
+    fronts: Mutex<Vec<Front>>,
+    /// How many there are.
+    count: AtomicUsize,
+}
+
+struct Front {
+    feed: mpsc::Sender<Arc<Told>>,
+    left_out: u64,
+}
+
+/// What one frontend is told, in order.
+#[derive(Debug)]
+pub struct Feed(mpsc::Receiver<Arc<Told>>);
+
+impl Feed {
+    /// The next value; none once the node has ended.
+    pub async fn next(&mut self) -> Option<Arc<Told>> {
+        self.0.recv().await
+    }
+}
+
+impl Front {
+    /// Whether it still listens.
+    fn tell(&mut self, told: &Arc<Told>) -> bool {
+        if self.left_out > 0 {
+            match self.feed.try_send(Arc::new(Told::LeftOut { lines: self.left_out })) {
+                Ok(()) => self.left_out = 0,
+                Err(mpsc::error::TrySendError::Full(_)) => {}
+                Err(mpsc::error::TrySendError::Closed(_)) => return false,
+            }
+        }
+        match self.feed.try_send(Arc::clone(told)) {
+            Ok(()) => true,
+            Err(mpsc::error::TrySendError::Full(_)) => {
+                self.left_out += u64::from(matches!(**told, Told::Line(_)));
+                true
+            }
+            Err(mpsc::error::TrySendError::Closed(_)) => false,
+        }
+    }
+}
+
+impl Hub {
+    /// Nobody yet but standard output, if it takes text.
+    pub fn new(plain: Option<Screen>) -> Self {
+        Self(Arc::new(Shared { plain, fronts: Mutex::default(), count: AtomicUsize::new(0) }))
+    }
+
+    fn fronts(&self) -> MutexGuard<'_, Vec<Front>> {
+        self.0.fronts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One more frontend, from here on; `None`: there are [`FRONTS_MAX`].
+    pub fn attach(&self) -> Option<Feed> {
+        let mut fronts = self.fronts();
+        fronts.retain(|front| !front.feed.is_closed());
+        let room = fronts.len() < FRONTS_MAX;
+        let feed = room.then(|| {
+            let (feed, told) = mpsc::channel(FEED_VALUES_MAX);
+            fronts.push(Front { feed, left_out: 0 });
+            Feed(told)
+        });
+        self.0.count.store(fronts.len(), Ordering::Release);
+        feed
+    }
+
+    /// Whether there are any frontends: without, no values need be made.
+    pub fn is_watched(&self) -> bool {
+        self.0.count.load(Ordering::Acquire) > 0
+    }
+
+    /// Tells all frontends. Never waits.
+    pub fn tell(&self, told: Told) {
+        if self.is_watched() {
+            let told = Arc::new(told);
+            let mut fronts = self.fronts();
+            fronts.retain_mut(|front| front.tell(&told));
+            self.0.count.store(fronts.len(), Ordering::Release);
+        }
+    }
+
+    /// Shows this to all, and empties it.
+    pub fn show(&self, shown: &mut Shown) {
+        self.text(&shown.text);
+        shown.text.clear();
+        shown.told.drain(..).for_each(|told| self.tell(told));
+    }
+
+    /// Shows whole lines of text on standard output, if it takes text.
+    pub fn text(&self, text: &str) {
+        if let Some(plain) = &self.0.plain {
+            plain.push(text);
+        }
+    }
+
+    /// Shows everybody a word of the program itself: `/// text ///` where it is text.
+    pub fn event(&self, text: &str) {
+        if let Some(plain) = &self.0.plain {
+            plain.event(text);
+        }
+        self.tell(Told::Event(feed::Event {
+            kind: What::Other,
+            text: crate::text::visible(text).into_owned(),
+            notable: true,
+            ..feed::Event::default()
+        }));
+    }
+
+    /// What goes to the log goes to standard output too; frontends get it as what is not notable.
+    pub fn logged(&self, at: Lamport, text: &str) {
+        if let Some(plain) = &self.0.plain {
+            let mut line = String::new();
+            format::push_log_event(&mut line, at, text);
+            plain.push(&line);
+        }
+    }
+
+    /// The end: frontends are told why, and nothing more.
+    pub fn close(&self, text: &str) {
+        self.tell(Told::Bye { text: text.to_owned() });
+        self.fronts().clear();
+        self.0.count.store(0, Ordering::Release);
+    }
+}
+
+impl fmt::Debug for Hub {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hub").field("plain", &self.0.plain).field("fronts", &self.fronts().len()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
+
+    use super::*;
+    use crate::ring::{AuthorId, Name, SessionId};
+
+    fn note(n: u64) -> Told {
+        Told::Line(Box::new(feed::Line {
+            index: n,
+            ts: n,
+            time: String::new(),
+            name: Name::parse("ann").unwrap(),
+            address: "10.0.0.5:2428".parse().unwrap(),
+            author: AuthorId::of_bits(1),
+            session: SessionId(1),
+            n,
+            channel: "lobby".to_owned(),
+            kind: feed::Kind::Say,
+            text: "hello".to_owned(),
+            to: None,
+            own: false,
+            past: false,
+            reactions: Vec::new(),
+        }))
+    }
+
+    #[tokio::test]
+    async fn a_frontend_that_takes_nothing_is_told_what_it_lacks_and_holds_up_nobody() {
+        let hub = Hub::new(None);
+        let (mut slow, mut quick) = (hub.attach().unwrap(), hub.attach().unwrap());
+        let total = FEED_VALUES_MAX as u64 + 10;
+        for n in 1..=total {
+            hub.tell(note(n));
+            assert_eq!(*quick.next().await.unwrap(), note(n));
+        }
+        for n in 1..=FEED_VALUES_MAX as u64 {
+            assert_eq!(*slow.next().await.unwrap(), note(n));
+        }
+        hub.tell(note(total + 1));
+        assert_eq!(*slow.next().await.unwrap(), Told::LeftOut { lines: 10 });
+        assert_eq!(*slow.next().await.unwrap(), note(total + 1));
+        hub.close("left");
+        assert_eq!(*slow.next().await.unwrap(), Told::Bye { text: "left".to_owned() });
+        assert_eq!(slow.next().await, None);
+    }
+
+    #[test]
+    fn whoever_has_gone_makes_room() {
+        let hub = Hub::new(None);
+        let mut fronts: Vec<Feed> = (0..FRONTS_MAX).map(|_| hub.attach().unwrap()).collect();
+        assert!(hub.attach().is_none());
+        fronts.pop();
+        assert!(hub.attach().is_some());
+        drop(fronts);
+        hub.tell(note(1));
+        assert!(!hub.is_watched());
+    }
+}

@@ -1,0 +1,436 @@
+//! One frontend's conversation with the node: what is typed there is understood here, and what happens passes through
+//! here on its way there.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::answers;
+use super::desk::{Desk, Ended};
+use super::feed::{Asked, Here, Private, Told};
+use super::format;
+use super::herald::Place;
+use super::hub::Feed;
+use super::meaning::{self, Doing, Meaning};
+use super::view::{Fate, Taste, View};
+use crate::history::{self, Recall};
+use crate::net::Command;
+use crate::ring::limits::TEXT_BYTES_MAX;
+use crate::ring::{Act, Channel, Emoji, Lamport, LineId, Order, Saying, Text, TextError};
+
+/// Values that wait until the frontend takes them, beside those in its [`Feed`].
+const TOLD_MAX: usize = 64;
+/// What a frontend asks, until it is understood.
+pub const ASKED_MAX: usize = 256;
+
+/// A frontend's two ends.
+#[derive(Debug)]
+pub struct Front {
+    /// What it is told, in order; ends with the node, or with itself.
+    pub told: mpsc::Receiver<Told>,
+    /// What it asks.
+    pub asked: mpsc::Sender<Asked>,
+}
+
+/// What happens when a frontend wants to leave.
+pub enum Leaving {
+    /// The node leaves its room: this is called, once.
+    Node(Box<dyn FnOnce() + Send>),
+    /// The frontend alone ends.
+    Front,
+}
+
+/// A conversation.
+#[derive(Clone)]
+struct Session {
+    desk: Desk,
+    out: mpsc::Sender<Told>,
+    view: Arc<Mutex<View>>,
+}
+
+/// Begins one; `None`: there are as many frontends as there may be.
+pub fn open(desk: &Desk, taste: Taste, leaving: Leaving) -> Option<Front> {
+    let feed = desk.hub.attach()?;
+    let (out, told) = mpsc::channel(TOLD_MAX);
+    let (asked, asks) = mpsc::channel(ASKED_MAX);
+    let session = Session { desk: desk.clone(), out, view: Arc::new(Mutex::new(View::new(taste))) };
+    let (over, is_over) = oneshot::channel();
+    tokio::spawn(session.clone().deliver(feed, is_over));
+    tokio::spawn(session.listen(asks, leaving, over));
+    Some(Front { told, asked })
+}
+
+impl Session {
+    fn view(&self) -> MutexGuard<'_, View> {
+        self.view.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Passes on what happens, until the node or the frontend has ended.
+    async fn deliver(self, mut feed: Feed, mut is_over: oneshot::Receiver<()>) {
+        let mut place = self.desk.place.clone();
+        place.mark_changed();
+        if !self.tell(Told::Hello(self.desk.hello())).await {
+            return;
+        }
+        loop {
+            let told = tokio::select! {
+                biased;
+                () = moved(&mut place) => self.here(),
+                told = feed.next() => match told {
+                    Some(told) => self.passes(&told),
+                    None => return,
+                },
+                _ = &mut is_over => {
+                    self.tell(Told::Bye { text: "this terminal is detached; the node stays".to_owned() }).await;
+                    return;
+                }
+            };
+            if let Some(told) = told
+                && !self.tell(told).await
+            {
+                return;
+            }
+        }
+    }
+
+    /// Who the node is, and where this frontend speaks; nothing before the node is in its room.
+    fn here(&self) -> Option<Told> {
+        let (name, _) = self.desk.place.borrow().clone()?;
+        let view = self.view();
+        let channel = Channel::name_of(view.channel()).to_owned();
+        Some(Told::Here(Here { name, address: self.desk.uid, channel, unread: view.unread() }))
+    }
+
+    /// What the frontend is told of this.
+    fn passes(&self, told: &Arc<Told>) -> Option<Told> {
+        match &**told {
+            Told::Line(line) => {
+                let me = self.desk.place.borrow().as_ref().map(|(name, _)| name.clone());
+                let fate = self.view().take(line, me.as_ref());
+                match fate {
+                    Fate::Shown => Some(Told::clone(told)),
+                    Fate::Hidden => None,
+                    Fate::Unread { first: true } if !self.view().is_in(&line.channel) => Some(Told::Note {
+                        text: format!("{} speaks in #{}; /join #{} goes there", line.name, line.channel, line.channel),
+                    }),
+                    Fate::Unread { first: _ } => self.here(),
+                }
+            }
+            Told::Private(private) if !private.own && self.view().ignores(&private.from) => None,
+            Told::Private(_)
+            | Told::Hello(_)
+            | Told::Reactions(_)
+            | Told::Event(_)
+            | Told::State(_)
+            | Told::Note { .. }
+            | Told::Listing { .. }
+            | Told::Here(_)
+            | Told::Clear
+            | Told::Sent(_)
+            | Told::Waiting { .. }
+            | Told::Missed { .. }
+            | Told::CaughtUp
+            | Told::LeftOut { .. }
+            | Told::Bye { .. } => Some(Told::clone(told)),
+        }
+    }
+
+    /// `false`: nobody listens any more.
+    async fn tell(&self, told: Told) -> bool {
+        self.out.send(told).await.is_ok()
+    }
+
+    async fn note(&self, text: impl Into<String>) {
+        self.tell(Told::Note { text: crate::text::visible(&text.into()).into_owned() }).await;
+    }
+
+    async fn listing(&self, (heading, lines): (String, Vec<String>)) {
+        self.tell(Told::Listing { heading, lines }).await;
+    }
+
+    /// Understands what is asked, in order, and waits while the node has no room for it.
+    async fn listen(self, mut asks: mpsc::Receiver<Asked>, leaving: Leaving, over: oneshot::Sender<()>) {
+        while let Some(asked) = asks.recv().await {
+            if self.desk.leaving.load(Ordering::Acquire) {
+                return;
+            }
+            let goes_on = match asked {
+                Asked::Say { text, channel, id: _ } => match self.place(channel.as_deref()) {
+                    Ok(place) => self.say(&text, place).await,
+                    Err(why) => {
+                        self.note(why).await;
+                        Ok(true)
+                    }
+                },
+                Asked::Type { line } => self.understand(&line).await,
+                Asked::State => self.state().await,
+                Asked::Leave => Ok(false),
+            };
+            match goes_on {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(Ended) => return,
+            }
+        }
+        match leaving {
+            Leaving::Node(leave) => leave(),
+            Leaving::Front => drop(over.send(())),
+        }
+    }
+
+    async fn state(&self) -> Result<bool, Ended> {
+        let state = self.desk.state().await?;
+        self.tell(Told::State(Box::new(state))).await;
+        Ok(true)
+    }
+
+    /// Where something is said that names a channel, or none.
+    fn place(&self, channel: Option<&str>) -> Result<Option<Channel>, String> {
+        match channel {
+            Some(channel) => Channel::parse(channel).map_err(|error| format!("not sent: {error}")),
+            None => Ok(self.view().channel().cloned()),
+        }
+    }
+
+    /// Says something. Whether the conversation goes on.
+    async fn say(&self, line: &str, channel: Option<Channel>) -> Result<bool, Ended> {
+        let mut rest = Some(line);
+        while let Some(line) = rest {
+            let (first, after) = match line.split_once('\n') {
+                Some((first, after)) => (first, Some(after)),
+                None => (line, None),
+            };
+            rest = after;
+            match Text::parse(first.strip_suffix('\r').unwrap_or(first)) {
+                Ok(text) => {
+                    self.hand_over(Saying { text, channel: channel.clone(), act: None }).await?;
+                }
+                Err(TextError::Blank | TextError::Newline) => {}
+                Err(TextError::TooLong { bytes }) => {
+                    self.note(format!("not sent: a line of {bytes} bytes; at most {TEXT_BYTES_MAX} are allowed")).await
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    async fn understand(&self, line: &str) -> Result<bool, Ended> {
+        match meaning::read(line) {
+            Meaning::Nothing => {}
+            Meaning::Say(text) => {
+                let channel = self.view().channel().cloned();
+                return self.say(text, channel).await;
+            }
+            Meaning::Act(doing) => self.act_out(line, doing).await?,
+            Meaning::Private(whom, words) => self.whisper(whom, words).await?,
+            Meaning::AskTopic => self.topic().await?,
+            Meaning::Join(name) => match Channel::parse(name) {
+                Ok(channel) => self.join(channel).await,
+                Err(why) => self.note(format!("no channel: {why}")).await,
+            },
+            Meaning::Part => {
+                let left = self.view().part();
+                match left {
+                    Some(channel) => {
+                        self.note(format!("you have left {channel}")).await;
+                        self.told_here().await;
+                    }
+                    None => self.note("you are in the lobby, which nobody leaves; /exit leaves the room").await,
+                }
+            }
+            Meaning::List => {
+                let state = self.desk.state().await?;
+                let listing = answers::list(&state, &self.view());
+                self.listing(listing).await;
+            }
+            Meaning::Leave => return Ok(false),
+            Meaning::Help(about) => match answers::help(about) {
+                Ok(listing) => self.listing(listing).await,
+                Err(why) => self.note(why).await,
+            },
+            Meaning::Who => {
+                let (status, state) = self.desk.survey().await?;
+                self.listing(answers::who(&state, &status.banned)).await;
+            }
+            Meaning::Status => {
+                let status = self.desk.status().await?;
+                self.listing(answers::status(&(&status).into(), status.author)).await;
+            }
+            Meaning::Ring => self.listing(answers::ring(&self.desk.state().await?)).await,
+            Meaning::Recall(asked) => self.recall(asked).await,
+            Meaning::Save(file) => self.save(file).await,
+            Meaning::Clear => drop(self.tell(Told::Clear).await),
+            Meaning::Ignore(whom) => {
+                let answer = self.view().ignore(whom);
+                self.note(answer).await;
+            }
+            Meaning::Order(verb, whom) => {
+                let whom = whom.to_owned();
+                self.act(line, |text, taken| Command::Order(Order { verb, whom, text }, taken)).await?;
+            }
+            Meaning::Rekey => self.act(line, Command::Rekey).await?,
+            Meaning::Misused(command) => self.note(answers::misused(command)).await,
+            Meaning::Unknown(name) => self.note(answers::unknown(name)).await,
+        }
+        Ok(true)
+    }
+
+    /// Says something to one member alone.
+    async fn whisper(&self, whom: &str, words: &str) -> Result<(), Ended> {
+        let Ok(text) = Text::parse(words) else {
+            self.note(format!("not sent: a message has at most {TEXT_BYTES_MAX} bytes")).await;
+            return Ok(());
+        };
+        let (answer, sent) = oneshot::channel();
+        let command = Command::Whisper { to: whom.to_owned(), text, answer };
+        self.desk.urgent.send(command).await.map_err(|_| Ended)?;
+        match sent.await.map_err(|_| Ended)? {
+            Ok((_, to)) => {
+                let from = self.desk.hello().name;
+                self.tell(Told::Private(Private { from, to: to.name, text: words.to_owned(), own: true })).await;
+            }
+            Err(why) => self.note(format::unsaid_text(&why)).await,
+        }
+        Ok(())
+    }
+
+    async fn told_here(&self) {
+        let here = self.here();
+        if let Some(here) = here {
+            self.tell(here).await;
+        }
+    }
+
+    async fn join(&self, channel: Option<Channel>) {
+        let joined = self.view().join(channel);
+        match joined {
+            true => self.told_here().await,
+            false => self.note("you are in as many channels as one can be: /part leaves one").await,
+        }
+    }
+
+    async fn topic(&self) -> Result<(), Ended> {
+        let here = Channel::name_of(self.view().channel()).to_owned();
+        let state = self.desk.state().await?;
+        let topic = state.channels.into_iter().find(|channel| channel.name == here).and_then(|channel| channel.topic);
+        self.note(match topic {
+            Some(topic) => format!("the topic of #{here}: {topic}"),
+            None => format!("#{here} has no topic; /topic TEXT sets one"),
+        })
+        .await;
+        Ok(())
+    }
+
+    async fn hand_over(&self, saying: Saying) -> Result<(), Ended> {
+        self.desk.lines.say();
+        self.desk.tell(Command::Say(saying, None)).await
+    }
+
+    /// Says a line that does something.
+    async fn act_out(&self, line: &str, doing: Doing<'_>) -> Result<(), Ended> {
+        let composed = match self.compose(line.trim_end(), doing).await {
+            Ok((typed, act)) => match Text::parse(&typed) {
+                Ok(text) => Ok((text, act)),
+                Err(_) => Err("not sent: that is too long".to_owned()),
+            },
+            Err(why) => Err(why),
+        };
+        match composed {
+            Ok((text, act)) => {
+                let channel = self.view().channel().cloned();
+                self.hand_over(Saying { text, channel, act: Some(act) }).await
+            }
+            Err(why) => {
+                self.note(why).await;
+                Ok(())
+            }
+        }
+    }
+
+    /// What is said, and what that does. A line that is meant is named, so that it can be read in every log.
+    async fn compose(&self, line: &str, doing: Doing<'_>) -> Result<(String, Act), String> {
+        Ok(match doing {
+            Doing::Me => (line.to_owned(), Act::Me),
+            Doing::Topic => (line.to_owned(), Act::Topic),
+            Doing::Away => (line.to_owned(), Act::Away),
+            Doing::Nick(name) => (line.to_owned(), Act::Nick(name)),
+            Doing::Reply(ts, words) => {
+                let (ts, to) = self.find(ts).await?;
+                (format!("/reply {ts} {words}"), Act::Reply(to))
+            }
+            Doing::React { ts, with, on } => {
+                let (ts, to) = self.find(ts).await?;
+                let likes = with == Emoji::like();
+                let typed = match (likes, on) {
+                    (true, true) => format!("/like {ts}"),
+                    (true, false) => format!("/unlike {ts}"),
+                    (false, true) => format!("/react {with} {ts}"),
+                    (false, false) => format!("/unreact {with} {ts}"),
+                };
+                (typed, Act::React { to, with, on })
+            }
+        })
+    }
+
+    /// The line with this timestamp, or the last one of another.
+    async fn find(&self, ts: Option<u64>) -> Result<(u64, LineId), String> {
+        if let Some(found) = self.view().line(ts) {
+            return Ok(found);
+        }
+        let (Some(ts), past) = (ts, self.desk.past.clone()) else {
+            return Err("nobody else has said anything here yet; /help reply says how to mean another line".to_owned());
+        };
+        let found = match past {
+            Some(past) => {
+                tokio::task::spawn_blocking(move || history::line_at(&past, Lamport(ts))).await.ok().flatten()
+            }
+            None => None,
+        };
+        found.map(|id| (ts, id)).ok_or_else(|| format!("there is no line [{ts}] here"))
+    }
+
+    /// Has something done; the line says so to all.
+    async fn act(&self, line: &str, command: impl FnOnce(Text, oneshot::Sender<bool>) -> Command) -> Result<(), Ended> {
+        let Ok(text) = Text::parse(line.trim_end()) else { return Ok(()) };
+        let (taken, answer) = oneshot::channel();
+        self.desk.tell(command(text, taken)).await?;
+        if let Ok(true) = answer.await {
+            self.desk.lines.say();
+        }
+        Ok(())
+    }
+
+    async fn recall(&self, asked: Recall<'_>) {
+        let Some(past) = self.desk.past.clone() else {
+            return self.note("nothing is kept here: this node runs with --ephemeral").await;
+        };
+        let (words, newest) = match asked {
+            Recall::Words(words) => (Some(words.to_owned()), 0),
+            Recall::Newest(newest) => (None, newest),
+        };
+        let found = tokio::task::spawn_blocking(move || match &words {
+            Some(words) => history::recall(&past, Recall::Words(words)),
+            None => history::recall(&past, Recall::Newest(newest)),
+        });
+        if let Ok((heading, lines)) = found.await {
+            self.listing((heading, lines.lines().map(str::to_owned).collect())).await;
+        }
+    }
+
+    async fn save(&self, file: &str) {
+        let Some(past) = self.desk.past.clone() else {
+            return self.note("nothing is kept here: this node runs with --ephemeral").await;
+        };
+        let file = std::path::PathBuf::from(file);
+        let saved = tokio::task::spawn_blocking(move || history::save(&past, &file)).await;
+        self.note(saved.unwrap_or_else(|_| "not saved".to_owned())).await;
+    }
+}
+
+/// Waits until the node is somebody else, or for ever.
+async fn moved(place: &mut watch::Receiver<Place>) {
+    if place.changed().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
