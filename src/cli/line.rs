@@ -140,6 +140,7 @@ struct Member {
     #[arg(long, env = "DIST_CHAT_RATE_LIMIT", value_name = "N", default_value_t = Rate::DEFAULT.lines,
           value_parser = clap::value_parser!(u64).range(..=1_000_000))]
     rate_limit: u64,
+    /// When the terminal's bell rings
     #[arg(long, env = "DIST_CHAT_BELL", value_name = "WHEN", value_enum, default_value_t)]
     bell: Bell,
 }

@@ -198,7 +198,9 @@ fn troff(page: &Page) -> io::Result<String> {
             roff.text([bold(file_name(other)), roman("(1)")]);
             roff.text([roman(about(other))]);
         }
-        listed(&mut roff, "IN THE ROOM", &room());
+        let room = room();
+        let room: Vec<(&str, &str)> = room.iter().map(|(command, does)| (command.as_str(), does.as_str())).collect();
+        listed(&mut roff, "IN THE ROOM", &room);
         listed(&mut roff, "FILES", FILES);
     }
     listed(&mut roff, "EXIT STATUS", &exits(page));
@@ -232,11 +234,11 @@ fn paragraphs(roff: &mut Roff, says: Says) {
     }
 }
 
-fn listed<T: AsRef<str>>(roff: &mut Roff, title: &str, list: &[(T, &str)]) {
+fn listed(roff: &mut Roff, title: &str, list: &[(&str, &str)]) {
     roff.control("SH", [title]);
     for (what, means) in list {
         roff.control("TP", []);
-        roff.text([bold(what.as_ref())]);
+        roff.text([bold(*what)]);
         roff.text([roman(*means)]);
     }
 }
@@ -275,7 +277,7 @@ fn handbook() -> String {
     }
     text.push_str("\nIn the room\n-----------\n\nOn a terminal a line that begins with a slash is a command; ``/help`` lists them.\n\n");
     for (command, does) in room() {
-        let _ = writeln!(text, "``{command}``\n   {}", literal(does));
+        let _ = writeln!(text, "``{command}``\n   {}", literal(&does));
     }
     text
 }

@@ -1,6 +1,6 @@
 //! What the manual says of each command beside its flags.
 
-use crate::ui::commands::COMMANDS;
+use crate::ui::commands::{self, Command};
 
 /// Paragraphs.
 pub(super) type Says = &'static [&'static str];
@@ -41,8 +41,12 @@ pub(super) const FILES: &[(&str, &str)] = &[
 ];
 
 /// What can be typed in a room on a terminal, and what it does: the table that `/help` shows there.
-pub(super) fn room() -> Vec<(String, &'static str)> {
-    COMMANDS.iter().map(|command| (command.usage(), command.does)).collect()
+pub(super) fn room() -> Vec<(String, String)> {
+    let does = |command: &Command| match command.aliases {
+        [] => command.does.to_owned(),
+        aliases => format!("{} (also {})", command.does, aliases.join(", ")),
+    };
+    commands::COMMANDS.iter().map(|command| (command.usage(), does(command))).collect()
 }
 
 /// Every page.

@@ -119,7 +119,11 @@ pub fn spawn(args: &[&str], variables: &[(&str, &str)]) -> (Dir, Pty, Child) {
     for (key, _) in std::env::vars_os().filter(|(key, _)| key.to_string_lossy().starts_with("DIST_CHAT_")) {
         command = command.env_remove(key);
     }
-    command = command.env("XDG_RUNTIME_DIR", &dir.0).env("TERM", "xterm-256color").env_remove("NO_COLOR");
+    command = command
+        .env("XDG_RUNTIME_DIR", &dir.0)
+        .env("TERM", "xterm-256color")
+        .env("DIST_CHAT_CONFIG", "")
+        .env_remove("NO_COLOR");
     let child = command.envs(variables.iter().copied()).spawn(pts).unwrap();
     (dir, pty, child)
 }
