@@ -271,6 +271,17 @@ pub fn line_at(past: &Path, ts: Lamport) -> Option<LineId> {
     found.iter().find(|entry| entry.lamport == ts)?.line().map(|line| line.id)
 }
 
+/// The line with this timestamp and id, and what is put to it.
+pub fn put_to_line(past: &Path, ts: Lamport, id: LineId) -> Option<(Arc<Entry>, Vec<(Emoji, u64)>)> {
+    let at = Some(Moment::Stamp(ts));
+    let wanted = Selection { since: at, until: at, ..Selection::default() };
+    let reader = Reader::open(past).ok()??;
+    let found =
+        find(Some(&reader), &wanted).ok()?.into_iter().find(|entry| entry.line().map(|line| line.id) == Some(id))?;
+    let counts = reader.reactions(&[id]).ok()?.remove(&id).unwrap_or_default();
+    Some((found, counts))
+}
+
 /// Writes all lines into a new file, as they are printed. What is told then.
 pub fn save(past: &Path, file: &Path) -> String {
     let name = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
