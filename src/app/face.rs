@@ -103,11 +103,12 @@ pub fn write(told: mpsc::Receiver<Told>, gone: impl FnOnce() + Send + 'static) -
 ///
 /// # Errors
 /// The system starts no more threads.
-pub fn full(front: Front) -> io::Result<JoinHandle<()>> {
+pub fn full(front: Front, look: crate::ui::terminal::Settings) -> io::Result<JoinHandle<()>> {
     named(tui::THREAD).spawn(move || {
         let Front { told, asked } = front;
         let settings = tui::Settings {
-            colours: std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty()),
+            colours: look.paint,
+            bell: look.bell,
             zone: shown::local(),
             commands: COMMANDS.iter().map(|command| command.name.to_owned()).collect(),
         };

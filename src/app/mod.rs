@@ -343,7 +343,7 @@ fn begin(
             let started = terminal::start(front.told, front.asked, settings, ended).context("no thread")?;
             (Shows::Terminal(started.0), Some(started.1))
         }
-        Face::Full => (Shows::Full, Some(face::full(open(Taste::All)?).context("no thread")?)),
+        Face::Full => (Shows::Full, Some(face::full(open(Taste::All)?, settings).context("no thread")?)),
         Face::Json => {
             let (front, news) = (open(Taste::All)?, news.clone());
             let gone = move || drop(news.try_send(News::ScreenGone));

@@ -44,6 +44,15 @@ impl Paint {
         }
     }
 
+    /// The number of a name's colour, among as many as there are.
+    pub fn colour_of(self, name: &str) -> Option<u8> {
+        match self {
+            Self::Plain => None,
+            Self::Sixteen => Some(pick(&SIXTEEN, name)),
+            Self::Many => Some(pick(&MANY, name)),
+        }
+    }
+
     /// `words` less important.
     pub fn faint(self, words: &str) -> String {
         match self {

@@ -10,6 +10,7 @@ mod disk;
 mod doctor;
 mod errors;
 mod full;
+mod full_screen;
 mod harness;
 mod history;
 mod install;

@@ -1,6 +1,7 @@
 //! What was said, and how it looks.
 
 use dist_chat::ui::feed::{Here, Kind, Link, Private, Reactions, Told, What};
+use dist_chat::ui::paint::Paint;
 use dist_chat::ui::tui::keys::Key;
 
 use crate::harness::{Screen, channel, count, event, name, state, uid};
@@ -31,7 +32,7 @@ fn a_chat() {
 
 #[test]
 fn colours_are_there_and_without_them_none() {
-    for colours in [true, false] {
+    for colours in [Paint::Many, Paint::Sixteen, Paint::Plain] {
         let mut screen = Screen::painted(80, 24, colours);
         screen.told(Told::State(Box::new(state(3, Some(1)))));
         talk(&mut screen);
@@ -39,7 +40,7 @@ fn colours_are_there_and_without_them_none() {
         let buffer = screen.stage.terminal().backend().buffer().clone();
         let reset = ratatui::style::Color::Reset;
         let coloured = buffer.content().iter().any(|cell| cell.fg != reset || cell.bg != reset);
-        assert_eq!(coloured, colours);
+        assert_eq!(coloured, colours != Paint::Plain);
         // One's own name, said by another, stands out either way.
         let stands_out = |cell: &ratatui::buffer::Cell| cell.modifier.contains(ratatui::style::Modifier::REVERSED);
         assert!((2..20).any(|y| (0..50).any(|x| buffer[(x, y)].symbol() == "A" && stands_out(&buffer[(x, y)]))));
@@ -254,6 +255,16 @@ fn the_node_says_who_and_where_one_is_and_may_empty_the_screen() {
     screen.told(Told::Listing { heading: "commands".to_owned(), lines });
     let text = screen.text();
     assert!(text.contains("\n  /help  what there is") && !text.contains("joined the ring"), "{text}");
+}
+
+#[test]
+fn the_bell_rings_for_who_is_meant() {
+    let mut screen = Screen::in_room(80, 24, 3, 1);
+    screen.say("bob", "nobody in particular");
+    screen.say("ann", "ann herself");
+    assert!(!screen.stage.take_rings());
+    screen.say("bob", "ann?");
+    assert!(screen.stage.take_rings() && !screen.stage.take_rings());
 }
 
 #[test]

@@ -6,6 +6,8 @@ use std::time::Duration;
 use dist_chat::ring::{AuthorId, Name, RoomId, SessionId, Uid};
 use dist_chat::status::report::RoleWord;
 use dist_chat::ui::feed::{Asked, Channel, Count, Event, Hello, Here, Kind, Line, Link, Member, State, Told, What};
+use dist_chat::ui::paint::Paint;
+use dist_chat::ui::terminal::Bell;
 use dist_chat::ui::tui::keys::Key;
 use dist_chat::ui::tui::stage::Stage;
 use dist_chat::ui::tui::{Model, Settings};
@@ -40,12 +42,12 @@ pub struct Screen {
 
 impl Screen {
     pub fn new(columns: u16, rows: u16) -> Self {
-        Self::painted(columns, rows, false)
+        Self::painted(columns, rows, Paint::Plain)
     }
 
-    pub fn painted(columns: u16, rows: u16, colours: bool) -> Self {
+    pub fn painted(columns: u16, rows: u16, colours: Paint) -> Self {
         let commands = ["/help", "/history", "/join"].map(str::to_owned).to_vec();
-        let settings = Settings { colours, zone: TimeZone::UTC, commands };
+        let settings = Settings { colours, bell: Bell::Mention, zone: TimeZone::UTC, commands };
         let model = Model::new(settings, (columns, rows));
         let terminal = Terminal::new(TestBackend::new(columns, rows)).unwrap();
         Self { stage: Stage::new(model, terminal), now: Duration::from_secs(1), asked: Vec::new(), ts: 100 }

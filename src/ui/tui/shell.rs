@@ -31,6 +31,8 @@ const HAPPENED_MAX: usize = 1024;
 const BATCH_MAX: usize = 256;
 /// Between two looks of the keyboard's thread whether it is still wanted.
 const LOOK_UP: Duration = Duration::from_millis(100);
+/// Between two rings of the bell.
+const RING_EVERY: Duration = Duration::from_secs(1);
 /// Between two tries to hand over what was asked.
 const TRY_AGAIN: Duration = Duration::from_millis(50);
 
@@ -156,6 +158,7 @@ fn live(
 ) -> io::Result<End> {
     let start = Instant::now();
     let mut mouse = false;
+    let mut rang: Option<Duration> = None;
     loop {
         stage.ask(|want| match asked.try_send(want) {
             Ok(()) => None,
@@ -178,6 +181,11 @@ fn live(
             }
         }
         let now = start.elapsed();
+        if stage.take_rings() && rang.is_none_or(|rang| now >= rang + RING_EVERY) {
+            rang = Some(now);
+            let mut out = io::stdout();
+            out.write_all(b"\x07").and_then(|()| out.flush())?;
+        }
         let mut patience = stage.wake(now).saturating_sub(now);
         if stage.has_more() {
             patience = patience.min(TRY_AGAIN);

@@ -45,6 +45,11 @@ impl<B: Backend> Stage<B> {
         &mut self.terminal
     }
 
+    /// Whether the terminal is to ring.
+    pub fn take_rings(&mut self) -> bool {
+        self.model.take_rings()
+    }
+
     /// How often it was drawn.
     pub fn draws(&self) -> u64 {
         self.draws

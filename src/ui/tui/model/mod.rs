@@ -16,6 +16,8 @@ use super::layout::Areas;
 use super::page::{self, Look};
 use super::paint::Paint;
 use crate::ui::feed::{Asked, Event, Hello, Here, Kind, Line, Reactions, State, Told};
+use crate::ui::paint::Paint as Colours;
+use crate::ui::terminal::Bell;
 use messages::{Message, Messages, Shown, tally};
 use ring::Ring;
 use search::Search;
@@ -38,8 +40,10 @@ pub const LOBBY: &str = "lobby";
 /// What a screen is told before it begins.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Colours may be used.
-    pub colours: bool,
+    /// The colours.
+    pub colours: Colours,
+    /// When the terminal rings.
+    pub bell: Bell,
     /// Where the person is: times are shown as they are there.
     pub zone: TimeZone,
     /// The commands that Tab completes, with their slash.
@@ -125,6 +129,8 @@ pub struct Model {
     moved: bool,
     /// When the next thing is no longer shown.
     fades: Option<Duration>,
+    /// The terminal is to ring.
+    rings: bool,
     changed: bool,
 }
 
@@ -169,6 +175,7 @@ impl Model {
             asked: None,
             moved: false,
             fades: None,
+            rings: false,
             changed: true,
         }
     }
@@ -203,13 +210,32 @@ impl Model {
         std::mem::take(&mut self.changed)
     }
 
+    /// Whether the terminal is to ring, for what has come since this was asked last.
+    pub fn take_rings(&mut self) -> bool {
+        std::mem::take(&mut self.rings)
+    }
+
+    /// Rings for something that is new, and another's; `meant`: for the person at this screen.
+    fn ring_for(&mut self, meant: bool) {
+        self.rings |= match self.settings.bell {
+            Bell::Off => false,
+            Bell::Mention => meant,
+            Bell::All => true,
+        };
+    }
+
     /// Takes in what the node tells, `now`.
     pub fn told(&mut self, told: Told, now: Duration) {
         self.changed = true;
         match told {
             Told::Hello(hello) => self.hello = Some(hello),
             Told::Line(line) => self.line(line),
-            Told::Private(private) => self.push(None, Shown::Private(private)),
+            Told::Private(private) => {
+                if !private.own {
+                    self.ring_for(true);
+                }
+                self.push(None, Shown::Private(private));
+            }
             Told::Reactions(reactions) => self.reacted(&reactions),
             Told::Event(event) => self.event(&event, now),
             Told::State(state) => self.stated(*state, now),
@@ -294,6 +320,9 @@ impl Model {
         }
         let elsewhere = line.channel != self.channel;
         let mentioned = self.own_name().is_some_and(|own| !page::mentions(&line.text, own).is_empty());
+        if !line.own && !line.past {
+            self.ring_for(mentioned);
+        }
         // Who is spoken to hears it, wherever that is.
         let everywhere = elsewhere && mentioned && !line.own && !line.past;
         if elsewhere

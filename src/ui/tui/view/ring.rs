@@ -17,6 +17,7 @@ use crate::ui::feed::{Link, State};
 use crate::ui::tui::cells::{put, safe, shortened, width};
 use crate::ui::tui::model::Model;
 use crate::ui::tui::model::ring::Place;
+use crate::ui::tui::paint::Paint;
 
 /// Cells of a name in the ring.
 const NAME_CELLS_MAX: usize = 16;
@@ -115,7 +116,7 @@ pub fn draw(model: &Model, buffer: &mut Buffer, area: Rect, now: Duration) {
     let names = (longest + 4).min(usize::from(inner.width) / 2);
     let circle = Circle::within(inner, places.len(), names);
     if places.len() > 1 {
-        links(buffer, inner, &circle, &places, state, paint.colours);
+        links(buffer, inner, &circle, &places, state, paint);
     }
     let labels = labels(model, buffer, inner, &circle, &places, state, (names, now));
     passing(model, buffer, inner, (&circle, &places, &labels), state, now);
@@ -130,7 +131,7 @@ fn link_of(state: &State, uid: Uid) -> Option<Link> {
 }
 
 /// The links: those of this node as lines, those of others, of which it knows nothing, as dots.
-fn links(buffer: &mut Buffer, area: Rect, circle: &Circle, places: &[Place], state: &State, colours: bool) {
+fn links(buffer: &mut Buffer, area: Rect, circle: &Circle, places: &[Place], state: &State, paint: Paint) {
     let living: Vec<usize> = (0..places.len()).filter(|place| !places[*place].lost).collect();
     let mut ways: Vec<(usize, usize)> = living.iter().copied().zip(living.iter().copied().cycle().skip(1)).collect();
     ways.retain(|(from, to)| from != to);
@@ -175,15 +176,15 @@ fn links(buffer: &mut Buffer, area: Rect, circle: &Circle, places: &[Place], sta
         points.iter().map(|(x, y)| (x - left + 0.5, high - (y - top + 0.5))).collect()
     };
     let (faint, good, bad) = (turned(&faint), turned(&good), turned(&bad));
-    let colour = |colour: u8| if colours { Color::Indexed(colour) } else { Color::Reset };
+    let colour = |style: Style| style.fg.unwrap_or(Color::Reset);
     Canvas::default()
         .marker(Marker::Braille)
         .x_bounds([0.0, wide])
         .y_bounds([0.0, high])
         .paint(|context| {
-            context.draw(&Points { coords: &faint, color: colour(244) });
-            context.draw(&Points { coords: &bad, color: colour(161) });
-            context.draw(&Points { coords: &good, color: colour(35) });
+            context.draw(&Points { coords: &faint, color: colour(paint.dim()) });
+            context.draw(&Points { coords: &bad, color: colour(paint.bad()) });
+            context.draw(&Points { coords: &good, color: colour(paint.good()) });
         })
         .render(area, buffer);
 }
