@@ -123,10 +123,10 @@ struct Member {
     /// No terminal: standard input is not read, the node stays until a signal
     #[arg(long, env = "DIST_CHAT_DAEMON", action = ArgAction::SetTrue, value_parser = FalseyValueParser::new())]
     daemon: bool,
-    /// Speak JSON, one object a line, both ways
+    /// One JSON object a line instead of text, both ways
     #[arg(long, env = "DIST_CHAT_JSON", action = ArgAction::SetTrue, value_parser = FalseyValueParser::new())]
     json: bool,
-    /// The full screen
+    /// The full screen, on a terminal
     #[arg(long, env = "DIST_CHAT_TUI", action = ArgAction::SetTrue, value_parser = FalseyValueParser::new())]
     tui: bool,
     /// Keep nothing on disk: neither log nor history

@@ -31,6 +31,11 @@ fn a_room_is_created() {
 }
 
 #[test]
+fn the_full_screen_is_asked_for() {
+    assert!(chat_of("-l -n ann --tui").tui && !chat_of("-l -n ann").tui);
+}
+
+#[test]
 fn neighbours_are_whole_tokens() {
     let one = Start::Join(vec![contact("10.0.0.5", 5001)]);
     assert_eq!(chat_of("-n ann -na 10.0.0.5 -np 5001").start, one);

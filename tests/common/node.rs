@@ -249,6 +249,16 @@ impl Node {
         whole.lines().filter_map(Chat::from_log).collect()
     }
 
+    /// The directory of its files.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Its process's id; while it is alive.
+    pub fn pid(&self) -> i32 {
+        self.pid.as_raw_nonzero().get()
+    }
+
     /// What it said on standard error.
     pub fn stderr(&self) -> String {
         std::fs::read_to_string(&self.stderr).unwrap_or_default()

@@ -155,12 +155,15 @@ fn private_messages() {
 #[test]
 fn what_was_missed_is_set_apart() {
     let mut screen = Screen::in_room(80, 24, 3, 1);
-    screen.told(Told::Missed { lines: Some(2) });
+    screen.told(Told::Missed { lines: Some(3) });
     for text in ["first", "second"] {
         let mut line = screen.line("bob", text);
         line.past = true;
         screen.told(Told::Line(Box::new(line)));
     }
+    let mut elsewhere = screen.line("bob", "in another channel");
+    (elsewhere.past, elsewhere.channel) = (true, "rust".to_owned());
+    screen.told(Told::Line(Box::new(elsewhere)));
     screen.told(Told::CaughtUp);
     screen.say("bob", "third");
     screen.told(Told::LeftOut { lines: 12 });
@@ -215,12 +218,16 @@ fn channels_count_what_is_unread() {
     screen.say("bob", "in the lobby");
     screen.shows("channels");
     screen.key(Key::Alt('2'));
-    screen.shows("other_channel");
     assert_eq!(screen.typed(), ["/join #rust"]);
+    assert!(screen.text().starts_with(" #lobby"), "it has not been joined yet");
+    screen.here("rust");
+    screen.shows("other_channel");
     screen.key(Key::Ctrl('p'));
-    screen.key(Key::Ctrl('p'));
+    screen.key(Key::Ctrl('n'));
+    screen.key(Key::Click(60, 7));
     screen.key(Key::Click(60, 8));
-    assert_eq!(screen.typed()[..2], ["/join #lobby", "/join #a-channel-with-a-long-name"]);
+    let long = "/join #a-channel-with-a-long-name";
+    assert_eq!(screen.typed(), ["/join #lobby", long, "/join #lobby"], "one is in #rust already");
 }
 
 #[test]
@@ -239,8 +246,7 @@ fn who_is_spoken_to_in_another_channel_hears_it() {
 fn the_node_says_who_and_where_one_is_and_may_empty_the_screen() {
     let mut screen = Screen::in_room(80, 24, 3, 1);
     talk(&mut screen);
-    let here = Here { name: name("anna"), address: uid(0), channel: "rust".to_owned(), unread: 0 };
-    screen.told(Told::Here(here));
+    screen.told(Told::Here(Here { name: name("anna"), address: uid(0), channel: "rust".to_owned(), unread: 0 }));
     let text = screen.text();
     assert!(text.contains("anna>") && text.starts_with(" #rust"), "{text}");
     screen.told(Told::Clear);

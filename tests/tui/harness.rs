@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use dist_chat::ring::{AuthorId, Name, RoomId, SessionId, Uid};
 use dist_chat::status::report::RoleWord;
-use dist_chat::ui::feed::{Asked, Channel, Count, Event, Hello, Kind, Line, Link, Member, State, Told, What};
+use dist_chat::ui::feed::{Asked, Channel, Count, Event, Hello, Here, Kind, Line, Link, Member, State, Told, What};
 use dist_chat::ui::tui::keys::Key;
 use dist_chat::ui::tui::stage::Stage;
 use dist_chat::ui::tui::{Model, Settings};
@@ -127,6 +127,11 @@ impl Screen {
             past: false,
             reactions: Vec::new(),
         }
+    }
+
+    /// The node says in which channel one speaks.
+    pub fn here(&mut self, channel: &str) {
+        self.told(Told::Here(Here { name: name("ann"), address: uid(0), channel: channel.to_owned(), unread: 0 }));
     }
 
     /// The screen as text: what a person sees, without blanks at the ends of lines.

@@ -41,6 +41,8 @@ fn an_election() {
     screen.say("bob", "who leads?");
     screen.told(Told::Event(Event { address: Some(uid(4)), ..event(What::LeaderLost, "emil is gone") }));
     screen.told(Told::Event(Event { address: Some(uid(4)), name: Some(name("emil")), ..event(What::Lost, "") }));
+    // An answer that is older than the loss changes nothing.
+    screen.told(Told::State(Box::new(state(5, None))));
     let mut now = state(4, None);
     now.last = 121;
     screen.told(Told::State(Box::new(now.clone())));

@@ -89,8 +89,7 @@ impl Input {
     }
 
     fn word_before(&self) -> usize {
-        let words = self.text[..self.caret].unicode_word_indices();
-        words.map(|(start, _)| start).last().unwrap_or(0)
+        self.text[..self.caret].unicode_word_indices().next_back().map_or(0, |(start, _)| start)
     }
 
     fn word_after(&self) -> usize {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::messages::Shown;
 use super::search::Search;
-use super::{LOBBY, Mode, Model, PENDING_LINES_MAX, RingPane};
+use super::{Mode, Model, PENDING_LINES_MAX, RingPane};
 use crate::ui::feed::Asked;
 use crate::ui::tui::input::{Go, INPUT_LINES_MAX};
 use crate::ui::tui::keys::Key;
@@ -125,7 +125,7 @@ impl Model {
             Key::Alt(digit @ '1'..='9') => {
                 let place = digit.to_digit(10).and_then(|digit| usize::try_from(digit).ok()).unwrap_or(1) - 1;
                 let name = self.channels().get(place).map(|(name, _)| (*name).to_owned());
-                return name.map_or_else(Vec::new, |name| self.join(&name));
+                return name.map_or_else(Vec::new, |name| join(&name));
             }
             Key::Click(column, row) => return self.click(column, row),
             Key::Paste(text) => self.paste(&text),
@@ -196,21 +196,10 @@ impl Model {
         let Some(line) = lines.pop().filter(|_| lines.is_empty()) else {
             return self.say_all(text.split('\n').map(str::to_owned).collect());
         };
-        match line.split_once(char::is_whitespace).unwrap_or((line, "")) {
-            ("/join", channel) => match channel.trim().trim_start_matches('#') {
-                "" => {}
-                channel => return self.join(&channel.to_lowercase()),
-            },
-            ("/part", _) => self.look_at(LOBBY),
-            _ if line.starts_with('/') => {}
-            _ => self.awaits(line),
+        if !line.starts_with('/') {
+            self.awaits(line);
         }
         vec![Asked::Type { line: line.to_owned() }]
-    }
-
-    fn join(&mut self, channel: &str) -> Vec<Asked> {
-        self.look_at(channel);
-        vec![Asked::Type { line: format!("/join #{channel}") }]
     }
 
     fn next_channel(&mut self, forwards: bool) -> Vec<Asked> {
@@ -218,7 +207,7 @@ impl Model {
         let place = channels.iter().position(|(name, _)| *name == self.channel).unwrap_or(0);
         let step = if forwards { 1 } else { channels.len() - 1 };
         match channels.get((place + step) % channels.len()).map(|(name, _)| (*name).to_owned()) {
-            Some(name) if name != self.channel => self.join(&name),
+            Some(name) if name != self.channel => join(&name),
             Some(_) | None => Vec::new(),
         }
     }
@@ -231,7 +220,7 @@ impl Model {
         }
         let place = usize::from(row - area.y) - 1;
         let name = self.channels().get(place).map(|(name, _)| (*name).to_owned());
-        name.filter(|name| *name != self.channel).map_or_else(Vec::new, |name| self.join(&name))
+        name.filter(|name| *name != self.channel).map_or_else(Vec::new, |name| join(&name))
     }
 
     fn paste(&mut self, text: &str) {
@@ -316,4 +305,9 @@ impl Model {
             self.show(seq);
         }
     }
+}
+
+/// The node says when the channel is another.
+fn join(channel: &str) -> Vec<Asked> {
+    vec![Asked::Type { line: format!("/join #{channel}") }]
 }

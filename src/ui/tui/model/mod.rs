@@ -133,8 +133,10 @@ pub struct Model {
 enum Past {
     /// It is not known yet.
     Unsaid,
-    /// It was.
+    /// It was, before this screen was there at all.
     Before,
+    /// It was, while this screen or its node was away: it is new to the person.
+    Missed,
     /// It is new.
     New,
 }
@@ -233,7 +235,7 @@ impl Model {
                     Some(lines) => format!("missed: {lines} lines"),
                     None => "missed".to_owned(),
                 };
-                self.past = Past::Before;
+                self.past = Past::Missed;
                 self.push(None, Shown::Divider(text));
             }
             Told::CaughtUp => self.new_from_here(),
@@ -264,7 +266,7 @@ impl Model {
     }
 
     fn new_from_here(&mut self) {
-        if self.past == Past::Before {
+        if matches!(self.past, Past::Before | Past::Missed) {
             self.push(None, Shown::Divider("new".to_owned()));
         }
         self.past = Past::New;
@@ -276,8 +278,8 @@ impl Model {
                 self.past = Past::Before;
                 self.push(None, Shown::Divider("said before".to_owned()));
             }
-            (false, Past::Before) => self.new_from_here(),
-            (true, Past::Before) | (false, Past::Unsaid | Past::New) => {}
+            (false, Past::Before | Past::Missed) => self.new_from_here(),
+            (true, Past::Before | Past::Missed) | (false, Past::Unsaid | Past::New) => {}
         }
         if line.own
             && let Some(place) = self.pending.iter().position(|typed| typed.trim() == line.text.trim())
@@ -291,17 +293,18 @@ impl Model {
             return;
         }
         let elsewhere = line.channel != self.channel;
+        let mentioned = self.own_name().is_some_and(|own| !page::mentions(&line.text, own).is_empty());
+        // Who is spoken to hears it, wherever that is.
+        let everywhere = elsewhere && mentioned && !line.own && !line.past;
         if elsewhere
+            && !everywhere
             && !line.own
-            && !line.past
+            && (!line.past || self.past == Past::Missed)
             && (self.unread.len() < CHANNELS_MAX || self.unread.contains_key(&line.channel))
         {
             *self.unread.entry(line.channel.clone()).or_default() += 1;
         }
         let quote = line.to.filter(|_| line.kind == Kind::Reply).and_then(|ts| self.messages.quote(ts));
-        let mentioned = self.own_name().is_some_and(|own| !page::mentions(&line.text, own).is_empty());
-        // Who is spoken to hears it, wherever that is.
-        let everywhere = elsewhere && mentioned && !line.own && !line.past;
         self.push((!everywhere).then(|| line.channel.clone()), Shown::Line { line, quote });
     }
 

@@ -15,12 +15,25 @@ pub const PULSE: Duration = Duration::from_millis(400);
 pub const HOP: Duration = Duration::from_millis(500);
 /// How long somebody who is lost is still shown.
 pub const LOST_SHOWN: Duration = Duration::from_secs(10);
+/// How long somebody who is lost may still be named as a member.
+const LOST_SETTLES: Duration = Duration::from_secs(2);
 /// How long what has happened is said below the ring.
 pub const SAID_SHOWN: Duration = Duration::from_secs(10);
 /// Tokens that wait to be drawn; of more, the oldest are not.
 const HOPS_MAX: usize = 8;
+/// Things that are said, or will be.
+const SAID_MAX: usize = 16;
+/// Names that are remembered.
+const NAMES_MAX: usize = 4096;
 /// Lost members that are still shown.
 const LOST_MAX: usize = 16;
+
+/// A piece of what is said: names are known late.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Word {
+    Text(String),
+    Who(Uid),
+}
 
 /// A token on its way.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,7 +68,10 @@ pub struct Ring {
     pulses: BTreeMap<Uid, Duration>,
     hops: VecDeque<Hop>,
     lost: BTreeMap<Uid, (Name, Duration)>,
-    said: Option<(String, Duration)>,
+    /// What is said, and from when on.
+    said: VecDeque<(Vec<Word>, Duration)>,
+    /// The names of all who are, or were, here.
+    names: BTreeMap<Uid, Name>,
     /// Who leads, as the last event had it: `Some(None)`, nobody.
     leader: Option<Option<Uid>>,
     /// An election goes on.
@@ -66,10 +82,12 @@ impl Ring {
     /// Takes in how the room is doing, `now`.
     pub fn state(&mut self, state: &State, now: Duration) {
         let here = |uid: &Uid| state.members.iter().any(|member| member.address == *uid);
-        self.lost.retain(|uid, _| !here(uid));
+        // An answer may be older than the loss.
+        self.lost.retain(|uid, (_, since)| !here(uid) || now < *since + LOST_SETTLES);
         self.heard.retain(|uid, _| here(uid));
         self.pulses.retain(|uid, _| here(uid));
         for member in &state.members {
+            self.know(member.address, &member.name);
             let Some(link) = member.link.filter(|link| link.up) else { continue };
             let heard = now.saturating_sub(Duration::from_millis(link.silent_ms));
             let last = self.heard.insert(member.address, heard);
@@ -86,50 +104,57 @@ impl Ring {
 
     /// Takes in what has happened, `now`, in a ring of which `state` is the last that is known.
     pub fn event(&mut self, event: &Event, state: Option<&State>, now: Duration) {
-        let called = |uid: Uid| match state.and_then(|state| name_of(state, uid)) {
-            Some(name) => name.to_string(),
-            None => self.lost.get(&uid).map_or_else(|| uid.to_string(), |(name, _)| name.to_string()),
-        };
+        if let (Some(uid), Some(name)) = (event.address, &event.name) {
+            self.know(uid, name);
+        }
         match event.kind {
             What::ElectionStarted => {
-                let round = event.round.map_or_else(String::new, |round| format!("round {round}: "));
-                self.say(format!("{round}an election begins"), now);
+                let round = event.round.map_or_else(String::new, |round| format!(", round {round}"));
+                self.say(vec![Word::Text(format!("an election{round}"))], now);
                 self.electing = true;
             }
             What::TokenPassed => {
                 let (Some(candidate), Some(to), Some(state)) = (event.address, event.to, state) else { return };
-                self.say(format!("token of {} to {}", called(candidate), called(to)), now);
-                let free = self.hops.back().map_or(now, |last| last.starts + HOP).max(now);
+                let starts = self.settled().max(now);
+                let words =
+                    [Word::Text("token of ".into()), Word::Who(candidate), Word::Text(" to ".into()), Word::Who(to)];
+                self.say(words.into(), starts);
                 if self.hops.len() == HOPS_MAX {
                     self.hops.pop_front();
                 }
-                self.hops.push_back(Hop { candidate, from: state.address, to, starts: free });
+                self.hops.push_back(Hop { candidate, from: state.address, to, starts });
                 self.electing = true;
             }
             What::Leader => {
                 if let Some(leader) = event.address {
-                    self.say(format!("{} leads now", called(leader)), now);
+                    // A token is faster than the eye: who wins is said when it has been seen to arrive.
+                    self.say(vec![Word::Who(leader), Word::Text(" leads now".into())], self.settled().max(now));
                     self.leader = Some(Some(leader));
                 }
                 self.electing = false;
             }
             What::LeaderLost | What::Lost => {
+                let Some(uid) = event.address else { return };
                 let leads = event.kind == What::LeaderLost;
                 if leads {
                     self.leader = Some(None);
                 }
-                let Some(uid) = event.address else { return };
-                let name = event.name.clone().or_else(|| state.and_then(|state| name_of(state, uid)).cloned());
-                let what = if leads { "the leader, is gone" } else { "is gone" };
-                self.say(format!("{}{} {what}", called(uid), if leads { "," } else { "" }), now);
-                if let Some(name) = name
+                if !self.lost.contains_key(&uid) {
+                    let what = if leads { ", the leader, is gone" } else { " is gone" };
+                    self.say(vec![Word::Who(uid), Word::Text(what.into())], now);
+                }
+                if let Some(name) = self.names.get(&uid)
                     && self.lost.len() < LOST_MAX
                 {
-                    self.lost.insert(uid, (name, now));
+                    self.lost.insert(uid, (name.clone(), now));
+                }
+            }
+            What::Joined => {
+                if let Some(uid) = event.address {
+                    self.lost.remove(&uid);
                 }
             }
             What::Entered
-            | What::Joined
             | What::Left
             | What::Asking
             | What::Next
@@ -144,8 +169,23 @@ impl Ring {
         }
     }
 
-    fn say(&mut self, text: String, now: Duration) {
-        self.said = Some((text, now));
+    /// When the last token has arrived.
+    fn settled(&self) -> Duration {
+        self.hops.back().map_or(Duration::ZERO, |last| last.starts + HOP)
+    }
+
+    fn know(&mut self, uid: Uid, name: &Name) {
+        if self.names.len() >= NAMES_MAX {
+            self.names.clear();
+        }
+        self.names.insert(uid, name.clone());
+    }
+
+    fn say(&mut self, words: Vec<Word>, from: Duration) {
+        if self.said.len() == SAID_MAX {
+            self.said.pop_front();
+        }
+        self.said.push_back((words, from));
     }
 
     /// Who stands in the ring, in its order; whoever was lost just now stands there still, crossed out.
@@ -168,6 +208,11 @@ impl Ring {
         self.leader.unwrap_or(state.leader)
     }
 
+    /// Who wears the mark: nobody while a token is still on its way.
+    pub fn crowned(&self, state: &State, now: Duration) -> Option<Uid> {
+        self.leader(state).filter(|_| now >= self.settled())
+    }
+
     /// Along which links something comes at the moment, and how far it is: from 0 to 1.
     pub fn pulses(&self, now: Duration) -> impl Iterator<Item = (Uid, f64)> {
         self.pulses.iter().filter_map(move |(uid, start)| {
@@ -182,13 +227,29 @@ impl Ring {
         let way = now.saturating_sub(hop.starts);
         match way < HOP {
             true => Some((hop, way.as_secs_f64() / HOP.as_secs_f64())),
-            false => self.electing.then_some((hop, 1.0)),
+            false => (self.electing && hop.starts + SAID_SHOWN > now).then_some((hop, 1.0)),
         }
     }
 
-    /// What is said below the ring.
-    pub fn said(&self, now: Duration) -> Option<&str> {
-        self.said.as_ref().filter(|(_, since)| now < *since + SAID_SHOWN).map(|(text, _)| text.as_str())
+    /// What is said below the ring: the last two things, the newest last.
+    pub fn said(&self, now: Duration) -> Vec<String> {
+        let seen = self.said.iter().filter(|(_, from)| *from <= now && now < *from + SAID_SHOWN);
+        let mut seen: Vec<&(Vec<Word>, Duration)> = seen.collect();
+        seen.sort_by_key(|(_, from)| *from);
+        seen.iter().skip(seen.len().saturating_sub(2)).map(|(words, _)| self.sentence(words)).collect()
+    }
+
+    fn sentence(&self, words: &[Word]) -> String {
+        let word = |word: &Word| match word {
+            Word::Text(text) => text.clone(),
+            Word::Who(uid) => self.names.get(uid).map_or_else(|| uid.to_string(), ToString::to_string),
+        };
+        words.iter().map(word).collect()
+    }
+
+    /// The name of whoever is, or was, at this address.
+    pub fn name(&self, uid: Uid) -> Option<&Name> {
+        self.names.get(&uid)
     }
 
     /// Something moves.
@@ -198,7 +259,7 @@ impl Ring {
 
     /// The next moment at which something is no longer shown.
     pub fn fades(&self, now: Duration) -> Option<Duration> {
-        let said = self.said.iter().map(|(_, since)| *since + SAID_SHOWN);
+        let said = self.said.iter().flat_map(|(_, from)| [*from, *from + SAID_SHOWN]);
         let lost = self.lost.values().map(|(_, since)| *since + LOST_SHOWN);
         said.chain(lost).filter(|at| *at > now).min()
     }

@@ -14,12 +14,14 @@ use ratatui::widgets::canvas::{Canvas, Points};
 use super::title;
 use crate::ring::Uid;
 use crate::ui::feed::{Link, State};
-use crate::ui::tui::cells::{put, safe, shortened, width, wrap};
+use crate::ui::tui::cells::{put, safe, shortened, width};
 use crate::ui::tui::model::Model;
 use crate::ui::tui::model::ring::Place;
 
 /// Cells of a name in the ring.
 const NAME_CELLS_MAX: usize = 16;
+/// Members up to which a ring is drawn round.
+const ROUND_MAX: usize = 6;
 /// How far towards the middle a token is drawn, so that names can be read.
 const TOKEN_INWARDS: f64 = 0.72;
 
@@ -38,10 +40,14 @@ impl Circle {
     fn within(area: Rect, count: usize, names: usize) -> Self {
         let (wide, high) = (f64::from(area.width), f64::from(area.height));
         let names = f64::from(u16::try_from(names).unwrap_or(u16::MAX));
+        // Cells are about twice as high as wide.
+        let across = ((wide - names) / 2.0 - 1.0).clamp(1.0, (high * 1.6).max(1.0));
+        let down = ((high - 1.0) / 2.0).max(0.0);
+        // A few are drawn about as round as they can be; many need the room.
+        let down = if count <= ROUND_MAX { down.min((across * 0.75).max(3.0)) } else { down };
         Self {
             middle: (f64::from(area.x) + (wide - 1.0) / 2.0, f64::from(area.y) + (high - 1.0) / 2.0),
-            // Cells are about twice as high as wide.
-            radii: (((wide - names) / 2.0 - 1.0).clamp(1.0, high * 1.6), ((high - 1.0) / 2.0).max(0.0)),
+            radii: (across, down),
             count: count.max(1),
         }
     }
@@ -89,11 +95,10 @@ pub fn draw(model: &Model, buffer: &mut Buffer, area: Rect, now: Duration) {
     }
     let paint = model.paint();
     title(buffer, area, "ring", paint.title());
-    let said = model.ring.said(now).map_or_else(Vec::new, |said| {
-        let mut rows = wrap(&[Span::styled(safe(said), paint.dim())], usize::from(area.width), 0);
-        rows.truncate(2);
-        rows
-    });
+    let cells = usize::from(area.width);
+    let said = model.ring.said(now).into_iter();
+    let said: Vec<Line<'static>> =
+        said.map(|said| Line::from(Span::styled(shortened(&safe(&said), cells), paint.dim()))).collect();
     let Some(state) = &model.state else { return };
     let inner = Rect { y: area.y + 1, height: area.height.saturating_sub(3), ..area };
     if area.height >= 4 {
@@ -112,8 +117,8 @@ pub fn draw(model: &Model, buffer: &mut Buffer, area: Rect, now: Duration) {
     if places.len() > 1 {
         links(buffer, inner, &circle, &places, state, paint.colours);
     }
-    labels(model, buffer, inner, &circle, &places, state, names);
-    passing(model, buffer, inner, &circle, &places, state, now);
+    let labels = labels(model, buffer, inner, &circle, &places, state, (names, now));
+    passing(model, buffer, inner, (&circle, &places, &labels), state, now);
 }
 
 fn place_of(places: &[Place], uid: Uid) -> Option<usize> {
@@ -209,10 +214,10 @@ fn labels(
     circle: &Circle,
     places: &[Place],
     state: &State,
-    names: usize,
-) {
+    (names, now): (usize, Duration),
+) -> Vec<Rect> {
     let paint = model.paint();
-    let leader = model.ring.leader(state);
+    let leader = model.ring.crowned(state, now);
     let mut taken: Vec<Rect> = Vec::new();
     for (at, place) in places.iter().enumerate() {
         let own = place.address == state.address;
@@ -253,6 +258,7 @@ fn labels(
             taken.push(there);
         }
     }
+    taken
 }
 
 /// What moves: pulses on this node's links, and a token.
@@ -260,8 +266,7 @@ fn passing(
     model: &Model,
     buffer: &mut Buffer,
     area: Rect,
-    circle: &Circle,
-    places: &[Place],
+    (circle, places, labels): (&Circle, &[Place], &[Rect]),
     state: &State,
     now: Duration,
 ) {
@@ -287,10 +292,17 @@ fn passing(
     if let Some((hop, way)) = model.ring.token(now)
         && let (Some(from), Some(to)) = (place_of(places, hop.from), place_of(places, hop.to))
     {
-        let named = places.iter().find(|place| place.address == hop.candidate);
-        let name = named.map_or_else(|| hop.candidate.to_string(), |place| safe(place.name.as_str()));
-        let point = circle.inwards(circle.between(from, to, way));
-        let text = format!("◆ {}", shortened(&name, NAME_CELLS_MAX));
-        centred(buffer, area, point, vec![Span::styled(text, paint.token())]);
+        let named = model.ring.name(hop.candidate);
+        let name = named.map_or_else(|| hop.candidate.to_string(), |name| safe(name.as_str()));
+        let spans = vec![Span::styled(format!("◆ {}", shortened(&name, NAME_CELLS_MAX)), paint.token())];
+        let (x, y) = circle.inwards(circle.between(from, to, way));
+        let inwards = if y < circle.middle.1 { 1.0 } else { -1.0 };
+        // No name is covered, where there is another row for the token.
+        let free = [0.0, inwards, 2.0 * inwards].map(|rows| (x, y + rows)).into_iter().find(|at| {
+            let mut trial = Buffer::empty(area);
+            let there = centred(&mut trial, area, *at, spans.clone());
+            there.is_some_and(|there| !labels.iter().any(|label| label.intersects(there)))
+        });
+        centred(buffer, area, free.unwrap_or((x, y)), spans);
     }
 }
