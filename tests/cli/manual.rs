@@ -85,7 +85,7 @@ fn each_page_of_the_manual_is_without_fault() {
     }
     for name in names {
         let mut groff = Command::new("groff");
-        groff.args(["-man", "-Tutf8", "-ww"]).arg(dir.0.join("man1").join(&name));
+        groff.args(["-Kutf8", "-man", "-Tutf8", "-ww"]).arg(dir.0.join("man1").join(&name));
         let read = fed(groff, b"");
         assert!(read.status.success() && read.stderr.is_empty(), "{name}: {}", String::from_utf8_lossy(&read.stderr));
         assert!(!read.stdout.is_empty());
