@@ -6,6 +6,7 @@ mod keys;
 mod mending;
 pub(crate) mod place;
 mod returning;
+mod stages;
 pub(crate) mod verdict;
 
 use std::io;
@@ -26,7 +27,7 @@ use crate::failure::{Exit, Failure, complain};
 use crate::identity::Identity;
 use crate::key::{self, KeyMark, RoomKey};
 use crate::net::{self, Command, Keyring, Secrets};
-use crate::ring::{self, RoomId, SessionId, Stop, Timing, Uid};
+use crate::ring::{self, RoomId, SessionId, Stop, Timing};
 use crate::status::server::Server;
 use crate::store::{self, LogMark, Opened};
 use crate::ui::desk::{Desk, Parts};
