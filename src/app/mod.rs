@@ -4,9 +4,10 @@ mod diagnostics;
 mod face;
 mod keys;
 mod mending;
-mod place;
+pub(crate) mod place;
 mod returning;
-mod verdict;
+mod stages;
+pub(crate) mod verdict;
 
 use std::io;
 use std::net::SocketAddr;
@@ -26,13 +27,14 @@ use crate::failure::{Exit, Failure, complain};
 use crate::identity::Identity;
 use crate::key::{self, KeyMark, RoomKey};
 use crate::net::{self, Command, Keyring, Secrets};
-use crate::ring::{self, RoomId, SessionId, Stop, Timing, Uid};
+use crate::ring::{self, RoomId, SessionId, Stop, Timing};
 use crate::status::server::Server;
 use crate::store::{self, LogMark, Opened};
 use crate::ui::desk::{Desk, Parts};
 use crate::ui::format;
 use crate::ui::herald::{Clock, Herald, Marks, Place as InRoom};
 use crate::ui::hub::Hub;
+use crate::ui::likes::Likes;
 use crate::ui::missing::Past;
 use crate::ui::own::OwnLines;
 use crate::ui::screen::Screen;
@@ -154,9 +156,6 @@ async fn be_member(chat: &Chat) -> Result<(), Failure> {
     diagnostics::install(log.writer(), clock.clone(), chat.verbose.then(|| hub.clone()))?;
     let restore = face.is_person().then(Restore::new);
 
-    if let (Some(contact), true) = (place.contacts.first(), face == Face::Terminal) {
-        screen.event(&format!("joining through {contact}"));
-    }
     let started = Instant::now();
     let Opened { history, saved, identity, logged, .. } = opened;
     let saved_room = saved.room;
@@ -198,7 +197,7 @@ async fn be_member(chat: &Chat) -> Result<(), Failure> {
         hub: hub.clone(),
     };
     let rekeyed = tokio::spawn(keys::keep_changed(changed));
-    let kept = key.as_ref().map(|key| tokio::spawn(keys::keep_right(entered.clone(), key.clone(), file, keep)));
+    let kept = key.as_ref().map(|key| tokio::spawn(keys::keep_right(entered.clone(), key.clone(), file.clone(), keep)));
     if let Some(remark) = is_open.filter(|_| joins) {
         tokio::spawn(keys::tell_inside(entered.clone(), hub.clone(), remark));
     }
@@ -213,6 +212,7 @@ async fn be_member(chat: &Chat) -> Result<(), Failure> {
         session,
         lines: lines.clone(),
         teller: Teller::new(session),
+        likes: Likes::new(file.clone()),
         place: in_room,
         marks,
         away: None,
@@ -246,14 +246,21 @@ async fn be_member(chat: &Chat) -> Result<(), Failure> {
         place: entered.clone(),
         wanted: chat.name.clone(),
         uid: place.uid,
-        past: (!chat.ephemeral).then(|| store::file_in(&chat.data_dir, port)),
+        past: file,
         log: (!chat.ephemeral).then(|| log.name()),
         teller: Teller::new(session),
         leaving: member.leaving.clone(),
     });
     let (shows, shown) = begin(face, &desk, Settings::new(chat.bell, chat.verbose), &news)?;
-    let hint = (chat.start == Start::Found && room.is_none() && face.is_person())
-        .then(|| invitation(place.uid, key.is_some()));
+    let hint = match chat.start == Start::Found && room.is_none() && face.is_person() {
+        true => stages::opened(place.uid, key.is_some(), desk.log.as_deref()),
+        false => Vec::new(),
+    };
+    if let (Some(contact), true) = (place.contacts.first(), face.is_person()) {
+        hub.event(&stages::reaching(*contact, place.contacts.len() - 1));
+        let node = member.urgent.clone();
+        tokio::spawn(stages::tell(entered.clone(), node, hub.clone(), key.is_some()));
+    }
     tokio::spawn(waiting::tell(lines.clone(), hub.clone()));
     let herald = std::thread::Builder::new()
         .name("herald".to_owned())
@@ -304,7 +311,7 @@ struct Input {
     shows: Shows,
     entered: watch::Receiver<InRoom>,
     /// What to tell before the first line is typed.
-    hint: Option<String>,
+    hint: Vec<String>,
     /// Called once, when the input has ended.
     ended: Box<dyn FnOnce() + Send>,
 }
@@ -345,16 +352,6 @@ fn begin(
             (Shows::Json { asked: front.asked }, Some(shown))
         }
     })
-}
-
-/// What a person who has just opened a room wants to know next.
-fn invitation(uid: Uid, keyed: bool) -> String {
-    let (ip, port) = (uid.0.ip(), uid.0.port());
-    match ip.is_loopback() {
-        _ if keyed => format!("invite others: dist-chat invite -p {port}"),
-        true => format!("join here: dist-chat -p PORT -n NAME -na {ip} -np {port}"),
-        false => format!("join with: dist-chat -n NAME -na {ip} -np {port}"),
-    }
 }
 
 /// The store has ended the run.
@@ -515,9 +512,7 @@ impl Member {
     }
 
     fn read(&self, input: Input) -> io::Result<()> {
-        if let Some(hint) = input.hint {
-            self.hub.event(&hint);
-        }
+        input.hint.iter().for_each(|hint| self.hub.event(hint));
         input.shows.read(input.ended)
     }
 

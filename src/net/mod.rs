@@ -43,7 +43,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 pub use keyring::{Keyring, Keys, Secrets};
-pub use look::hello_at;
+pub use look::{Doing, Met, Unmet, hello_at, meet_at};
 pub use meter::Meter;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};

@@ -6,9 +6,7 @@ use std::sync::Arc;
 use super::entry::{Entry, Line};
 use super::frame::{Backlog, Entries, Frame};
 use super::id::RoomId;
-use super::limits::{
-    BATCH_ENTRIES_MAX, BOOK_NODES_MAX, FRAME_BYTES_MAX, MEMBERS_MAX, OFFER_LINES_MAX, SHAPE_EPOCHS_MAX,
-};
+use super::limits::{BATCH_ENTRIES_MAX, BOOK_NODES_MAX, FRAME_BYTES_MAX, OFFER_LINES_MAX, SHAPE_EPOCHS_MAX};
 use super::proof::{AuthorId, Signature};
 use super::seal::{Forged, Torn, each_run, message};
 
@@ -160,7 +158,7 @@ impl Frame {
             Self::Submit(submit) => within(submit.lines.len(), BATCH_ENTRIES_MAX, "lines"),
             Self::Token(token) => within(token.ring.len(), BOOK_NODES_MAX, "nodes"),
             Self::Elected(elected) => within(elected.ring.len(), BOOK_NODES_MAX, "nodes"),
-            Self::Surveyed(reports) => within(reports.len(), MEMBERS_MAX, "members"),
+            Self::Surveyed(reports) => within(reports.len(), BOOK_NODES_MAX, "members"),
             Self::Relay(relay) => match relay.frame.as_deref() {
                 Some(Self::Relay(_)) => Err(DecodeError::Nested),
                 Some(frame) => frame.check_lists(),

@@ -124,7 +124,7 @@ pub enum Frame {
     Receipt(Receipt),
     /// How are all members doing?
     Survey,
-    /// This is how.
+    /// This is how: at most [`BOOK_NODES_MAX`](super::limits::BOOK_NODES_MAX).
     Surveyed(Vec<Report>),
 
     /// A frame between two nodes that cannot reach each other, through a third.

@@ -54,8 +54,9 @@ pub const RUN_BYTES_MAX: usize = BATCH_BYTES_MAX / 2;
 pub const SECRET_BYTES_MAX: usize = 256;
 /// Frames with lines of one follower that are dropped after it was told to wait, and may have been on their way.
 pub const SLOWED_FRAMES_MAX: u32 = 2 * OUTBOX_LINES_MAX as u32;
-/// Authors whose lines a leader counts at once.
-pub const BUCKETS_MAX: usize = 2 * BOOK_NODES_MAX;
+/// Authors of whom something is counted at once, for each kind of thing anew: what they say, what they hand on, and what
+/// they say to one reader.
+pub const BUCKETS_MAX: usize = 3 * BOOK_NODES_MAX;
 /// Authors that one run remembers as forgers.
 pub const CONVICTS_MAX: usize = 256;
 /// Characters of what is told to somebody who was put out.

@@ -74,7 +74,7 @@ mod tests {
         later.put(line(1), party(), AuthorId::of_bits(3), false);
         later.put(line(2), party(), AuthorId::of_bits(3), true);
         all.put_all(line(1), &later);
-        assert_eq!(all.of(line(1)), [(party(), 1), (Emoji::like(), 1)].into_iter().rev().collect::<Vec<_>>());
+        assert_eq!(all.of(line(1)), [(party(), 1), (Emoji::like(), 1)]);
         assert_eq!(all.of(line(2)), []);
     }
 }

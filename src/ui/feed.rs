@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::ring::{self, AuthorId, Name, RoomId, SessionId, Status, Uid};
+use crate::ring::{self, Act, AuthorId, Emoji, Name, RoomId, SessionId, Status, Uid};
 use crate::status::report::RoleWord;
 
 /// The version of the objects, in each of them as `v`. A change that breaks readers raises it; new keys and new types
@@ -165,6 +165,29 @@ pub enum Kind {
     Away,
     /// `/kick`, `/ban`, `/unban`, `/rekey`, and who may do that.
     Moderate,
+}
+
+impl Kind {
+    /// What a line with this act is.
+    pub const fn of(act: Option<&Act>) -> Self {
+        match act {
+            None => Self::Say,
+            Some(Act::Me) => Self::Me,
+            Some(Act::Reply(_)) => Self::Reply,
+            Some(Act::React { .. }) => Self::React,
+            Some(Act::Nick(_)) => Self::Nick,
+            Some(Act::Topic) => Self::Topic,
+            Some(Act::Away) => Self::Away,
+            Some(Act::Moderators(_) | Act::Kick(_) | Act::Ban(_) | Act::Unban(_) | Act::Rekey(_)) => Self::Moderate,
+        }
+    }
+}
+
+impl Count {
+    /// A line's counts as they are told.
+    pub fn all(of: &[(Emoji, u64)]) -> Vec<Self> {
+        of.iter().map(|(with, count)| Self { with: with.as_str().to_owned(), count: *count }).collect()
+    }
 }
 
 /// A message for its reader alone.

@@ -19,6 +19,7 @@ use crate::ui::away::Away;
 use crate::ui::feed::{self, Told, What};
 use crate::ui::format::{self, LineFormat};
 use crate::ui::hub::Hub;
+use crate::ui::likes::Likes;
 use crate::ui::missing::{Missing, Past};
 use crate::ui::own::OwnLines;
 use crate::ui::shown::{self, Shown, Teller};
@@ -64,6 +65,8 @@ pub struct Herald {
     pub lines: OwnLines,
     /// Makes values for frontends.
     pub teller: Teller,
+    /// What was put to lines.
+    pub likes: Likes,
     /// Told when the node is in its room, and when its name changes there.
     pub place: watch::Sender<Place>,
     /// Told how far the log goes.
@@ -211,6 +214,9 @@ impl Herald {
             }
         }
         self.mark();
+        if self.hub.is_watched() {
+            shown.told.append(&mut self.likes.changes());
+        }
         match &mut self.away {
             Some(away) => away.keep(shown),
             None => self.hub.show(shown),
@@ -259,6 +265,7 @@ impl Herald {
                 self.clock.witness(entry.lamport);
                 self.last = Some(entry.tail());
                 self.line(entry, lines, log, &mut Shown::default());
+                self.likes.take(entry);
             }
             Event::CatchUp { lines } => self.catch_up(*lines, log, shown),
             Event::CaughtUp => self.caught_up(log, shown),
@@ -316,9 +323,13 @@ impl Herald {
     }
 
     /// The same for frontends.
-    fn value(&self, entry: &Entry, past: bool, shown: &mut Shown) {
-        if self.hub.is_watched() {
-            shown.told.extend(self.teller.line(entry, past));
+    fn value(&mut self, entry: &Entry, past: bool, shown: &mut Shown) {
+        let to = self.likes.take(entry);
+        if self.hub.is_watched()
+            && let Some(Told::Line(mut line)) = self.teller.line(entry, past)
+        {
+            line.to = to;
+            shown.told.push(Told::Line(line));
         }
     }
 
@@ -421,6 +432,7 @@ mod tests {
             session: SessionId(1),
             lines: OwnLines::default(),
             teller: Teller::new(SessionId(1)),
+            likes: Likes::default(),
             place,
             marks: marks.clone(),
             away: None,

@@ -18,6 +18,7 @@ pub mod format;
 pub mod herald;
 pub mod hub;
 pub mod json;
+pub mod likes;
 pub mod meaning;
 pub mod missing;
 pub mod own;

@@ -56,8 +56,8 @@ impl Paint {
     /// `words` less important.
     pub fn faint(self, words: &str) -> String {
         match self {
-            Self::Plain => words.to_owned(),
-            Self::Sixteen | Self::Many => format!("\x1b[2m{words}\x1b[0m"),
+            Self::Sixteen | Self::Many if !words.is_empty() => format!("\x1b[2m{words}\x1b[0m"),
+            Self::Plain | Self::Sixteen | Self::Many => words.to_owned(),
         }
     }
 

@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 
 use super::feed::{self, Kind, Told, What};
 use super::format;
-use crate::ring::{Act, Channel, Entry, Event, Lamport, SessionId, WallMs};
+use crate::ring::{Channel, Entry, Event, Lamport, SessionId, WallMs};
 
 /// What is to be shown next.
 #[derive(Debug, Default)]
@@ -44,26 +44,13 @@ impl Teller {
             session: line.id.session,
             n: line.id.n,
             channel: Channel::name_of(line.channel.as_ref()).to_owned(),
-            kind: kind(line.act.as_ref()),
+            kind: Kind::of(line.act.as_ref()),
             text: line.words().to_owned(),
             to: None,
             own: line.id.session == self.session,
             past,
             reactions: Vec::new(),
         })))
-    }
-}
-
-fn kind(act: Option<&Act>) -> Kind {
-    match act {
-        None => Kind::Say,
-        Some(Act::Me) => Kind::Me,
-        Some(Act::Reply(_)) => Kind::Reply,
-        Some(Act::React { .. }) => Kind::React,
-        Some(Act::Nick(_)) => Kind::Nick,
-        Some(Act::Topic) => Kind::Topic,
-        Some(Act::Away) => Kind::Away,
-        Some(Act::Moderators(_) | Act::Kick(_) | Act::Ban(_) | Act::Unban(_) | Act::Rekey(_)) => Kind::Moderate,
     }
 }
 

@@ -13,6 +13,8 @@ use pty_process::blocking::{Command, Pty, open};
 
 use crate::harness::{Dir, LONG, Node, PROGRAM};
 
+/// Ends each drawing.
+const DRAWN: &[u8] = b"\x1b[?2026l";
 /// Lines that have left the screen and are still known.
 const SCROLLBACK_LINES: usize = 10_000;
 
@@ -31,10 +33,31 @@ pub struct Seen {
     parser: vt100::Parser<Bells>,
     /// All of it.
     pub bytes: Vec<u8>,
+    /// What ann had typed as the screen was after each drawing; the same twice stands once.
+    pub frames: Vec<String>,
     closed: bool,
 }
 
 impl Seen {
+    fn push(&mut self, bytes: &[u8]) {
+        let mut fed = self.bytes.len();
+        self.bytes.extend_from_slice(bytes);
+        // It may have begun in what came before.
+        let mut from = fed.saturating_sub(DRAWN.len() - 1);
+        while let Some(at) = memchr::memmem::find(&self.bytes[from..], DRAWN) {
+            from += at + DRAWN.len();
+            self.parser.process(&self.bytes[fed..from]);
+            fed = from;
+            let typed = self.typed("> ann(");
+            let typed = typed.and_then(|typed| Some(typed.split_once("):")?.1.trim_start().to_owned()));
+            let typed = typed.unwrap_or_else(|| format!("no prompt: {:?}", self.rows()));
+            if self.frames.last() != Some(&typed) {
+                self.frames.push(typed);
+            }
+        }
+        self.parser.process(&self.bytes[fed..]);
+    }
+
     /// The rows that are not empty, without the spaces at their ends.
     pub fn rows(&self) -> Vec<String> {
         let screen = self.parser.screen();
@@ -96,7 +119,11 @@ pub fn spawn(args: &[&str], variables: &[(&str, &str)]) -> (Dir, Pty, Child) {
     for (key, _) in std::env::vars_os().filter(|(key, _)| key.to_string_lossy().starts_with("DIST_CHAT_")) {
         command = command.env_remove(key);
     }
-    command = command.env("XDG_RUNTIME_DIR", &dir.0).env("TERM", "xterm-256color").env_remove("NO_COLOR");
+    command = command
+        .env("XDG_RUNTIME_DIR", &dir.0)
+        .env("TERM", "xterm-256color")
+        .env("DIST_CHAT_CONFIG", "")
+        .env_remove("NO_COLOR");
     let child = command.envs(variables.iter().copied()).spawn(pts).unwrap();
     (dir, pty, child)
 }
@@ -133,7 +160,7 @@ impl Term {
         let (dir, pty, child) = spawn(args, variables);
         let size = |n| NonZero::new(n).unwrap();
         let parser = vt100::Parser::new_with_callbacks(size(24), size(80), SCROLLBACK_LINES, Bells::default());
-        let seen = Seen { parser, bytes: Vec::new(), closed: false };
+        let seen = Seen { parser, bytes: Vec::new(), frames: Vec::new(), closed: false };
         let shared = Arc::new((Mutex::new(seen), Condvar::new()));
         let (mut out, writer) = (File::from(pty.as_fd().try_clone_to_owned().unwrap()), Arc::clone(&shared));
         std::thread::spawn(move || {
@@ -142,8 +169,7 @@ impl Term {
                 // The last one who has it open for writing has closed it: an error.
                 let got = out.read(&mut bytes).unwrap_or(0);
                 let mut seen = writer.0.lock().unwrap();
-                seen.parser.process(&bytes[..got]);
-                seen.bytes.extend_from_slice(&bytes[..got]);
+                seen.push(&bytes[..got]);
                 seen.closed = got == 0;
                 writer.1.notify_all();
                 if got == 0 {

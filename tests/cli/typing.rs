@@ -11,6 +11,8 @@ struct Fire {
     bob: Node,
     ann: Term,
     said: usize,
+    /// What was typed after each key.
+    states: Vec<String>,
 }
 
 impl Fire {
@@ -25,6 +27,13 @@ impl Fire {
         self.shoot();
         self.ann.keys(key);
         self.ann.wait_typed(expected);
+        self.is_typed(expected);
+    }
+
+    fn is_typed(&mut self, text: &str) {
+        if self.states.last().is_none_or(|last| last != text.trim_end()) {
+            self.states.push(text.trim_end().to_owned());
+        }
     }
 }
 
@@ -32,7 +41,7 @@ impl Fire {
 fn what_arrives_never_tears_what_is_typed() {
     let bob = Node::found("bob");
     let ann = Term::join(&bob, &[], &[]);
-    let mut fire = Fire { bob, ann, said: 0 };
+    let mut fire = Fire { bob, ann, said: 0, states: vec![String::new()] };
 
     // Who is here has to be known first: Tab is pressed until it is.
     fire.press("b", "b");
@@ -43,6 +52,7 @@ fn what_arrives_never_tears_what_is_typed() {
         fire.ann.look(|seen| seen.typed("> ann(").is_some_and(|typed| typed.ends_with("bob:")))
     });
     fire.ann.wait_typed("bob:");
+    fire.is_typed("bob:");
     let mut text = "bob: ".to_owned();
     let script = "漢字かな ist e\u{301}in a\u{308}lter 👩‍👩‍👧 mit 🇩🇪 und 👍🏽, שלום עולם، مرحبا; über zwei Zeilen hinweg, bis ans Ende";
     for c in script.chars() {
@@ -88,7 +98,7 @@ fn what_arrives_never_tears_what_is_typed() {
     assert!(fire.said >= 500, "{}", fire.said);
 
     // The room gets exactly that.
-    let Fire { mut bob, mut ann, said } = fire;
+    let Fire { mut bob, mut ann, said, mut states } = fire;
     ann.wait_row(&format!("from bob {}", said - 1));
     ann.wait_typed(&text);
     ann.keys("\r");
@@ -96,6 +106,13 @@ fn what_arrives_never_tears_what_is_typed() {
     assert_eq!(line.split_once("]: ").unwrap().1, text);
     ann.wait_typed("");
     ann.wait("it above", |seen| seen.rows().concat().contains(" bob !"));
+
+    // Whenever the screen was drawn, there stood what was typed up to then, and nothing else.
+    states.push(String::new());
+    let frames = ann.look(|seen| seen.frames.clone());
+    // The first prompts may come before the name is known.
+    let first = frames.iter().position(String::is_empty).unwrap();
+    assert_eq!(frames[first..], states);
 
     // Whatever arrived was shown once, whole, and in order.
     let shown: Vec<String> = ann.look(|seen| seen.everything());
@@ -110,7 +127,7 @@ fn what_arrives_never_tears_what_is_typed() {
 fn a_window_may_change_its_size_while_one_types() {
     let bob = Node::found("bob");
     let ann = Term::join(&bob, &[], &[]);
-    let mut fire = Fire { bob, ann, said: 0 };
+    let mut fire = Fire { bob, ann, said: 0, states: Vec::new() };
     let mut text = String::new();
     for (n, (rows, columns)) in [(24, 60), (10, 40), (10, 33), (30, 100), (24, 80)].into_iter().enumerate() {
         for c in ["漢", "e\u{301}", "👍", "x"] {
@@ -269,4 +286,22 @@ fn a_terminal_that_goes_away_takes_the_program_with_it() {
     drop(terminal);
     bob.wait_for(" left the ring ///");
     ann.wait().unwrap();
+}
+
+#[test]
+fn the_prompt_changes_while_one_types() {
+    let mut bob = Node::found("bob");
+    let mut ann = Term::join(&bob, &[], &[]);
+    let address = ann.prompt.trim_start_matches("> ann").trim_end_matches(':').to_owned();
+    ann.keys("/join #dev\rhalf a 漢");
+    ann.prompt = format!("> ann{address} #dev:");
+    ann.wait_typed("half a 漢");
+    ann.keys("\x15/nick anna\rand the oth");
+    ann.prompt = format!("> anna{address} #dev:");
+    ann.wait_typed("and the oth");
+    ann.wait_cursor("and the oth");
+    ann.keys("er\r");
+    assert!(bob.wait_for("> anna(").ends_with("]: and the other"));
+    ann.keys("/me waves\r");
+    ann.wait_row("* anna waves");
 }

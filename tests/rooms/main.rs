@@ -25,3 +25,4 @@ mod namespaces;
 mod refusals;
 mod secret;
 mod talking;
+mod whispers;

@@ -157,6 +157,20 @@ fn a_member_that_takes_another_name_has_it_everywhere() {
 }
 
 #[test]
+fn a_name_that_is_asked_for_when_the_links_break_is_had_all_the_same() {
+    for later in [0, 150, 300, 450] {
+        let mut world = room(4);
+        nick(&mut world, 2, "Carl");
+        world.run_to(world.now + later);
+        (0..world.net.conns.len()).for_each(|conn| world.reset(conn));
+        settle(&mut world, SECOND);
+        well(&world);
+        assert_eq!(called(&world, 2), name("Carl"), "the links break after {later} us");
+        assert_eq!(told(&world, &["c    tells Renamed", "name: Name(Carl)"]), 1, "the links break after {later} us");
+    }
+}
+
+#[test]
 fn a_name_that_waits_for_a_lost_member_is_not_free() {
     let mut world = room(4);
     world.crash(3);

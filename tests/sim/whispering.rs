@@ -1,8 +1,9 @@
 //! What is said to one reader: it arrives once, at that one alone, and its author is told. And how all are doing.
 
-use dist_chat::ring::{Event, Fate, Frame, Input, Role, Span, Uid, Unsaid, WhisperId};
+use dist_chat::ring::{AuthorId, Event, Fate, Frame, Input, Role, Sealed, Span, Start, Uid, Unsaid, WhisperId};
 
 use crate::settle::{gathered, settle, well};
+use crate::world::actions::Rewind;
 use crate::world::{MS, SECOND, World, name};
 
 fn room(hosts: usize) -> World {
@@ -161,6 +162,97 @@ fn a_leader_cannot_make_up_that_a_whisper_has_arrived() {
     world.run_to(world.now + 10 * SECOND);
     assert_eq!(fates(&world, id), [Fate::Unknown]);
     assert_heard(&world, 2, "b", "did you get this");
+}
+
+/// A leader that spoils what it passes on.
+fn breaks_seals(frame: &mut Frame) {
+    if let (Frame::Whisper(whisper), Some(broken)) = (frame, Sealed::new(vec![7])) {
+        whisper.sealed = broken;
+    }
+}
+
+#[test]
+fn a_broken_seal_is_told_of_once_in_a_while_and_nothing_is_shown() {
+    let mut world = room(3);
+    world.forger = Some((0, breaks_seals));
+    let ids: Vec<WhisperId> = (0..3).map(|k| whisper(&mut world, 1, "c", &format!("whisper {k}"))).collect();
+    world.run_to(world.now + 10 * SECOND);
+    well(&world);
+    assert!(world.slots.iter().all(|slot| slot.heard.is_empty()));
+    assert_eq!(told(&world, 2, "tells BrokenSeal { of: Member { uid: b"), 1, "thirty came");
+    assert!(ids.into_iter().all(|id| fates(&world, id) == [Fate::Unknown]));
+}
+
+/// A member that whispers under another's name, and answers in another's.
+fn speaks_for_another(frame: &mut Frame) {
+    match frame {
+        Frame::Whisper(whisper) => whisper.from = AuthorId::of_bits(99),
+        Frame::Receipt(receipt) => receipt.to = AuthorId::of_bits(99),
+        _ => {}
+    }
+}
+
+#[test]
+fn who_whispers_or_answers_as_another_loses_its_link() {
+    for (from, to, why) in [(1, 2, "whispers as another"), (2, 1, "answers for another")] {
+        let mut world = room(3);
+        world.forger = Some((1, speaks_for_another));
+        let whom = world.slots[to].name.as_str().to_owned();
+        whisper(&mut world, from, &whom, "who am I");
+        world.run_to(world.now + 100 * MS);
+        assert!(told(&world, 0, why) >= 1, "{why}");
+    }
+}
+
+/// Whatever dies and whatever is cut, each message is heard by its reader alone and once in a run, and its author is told
+/// one thing of it, which is true.
+#[test]
+fn whispers_under_faults() {
+    for seed in 0..12 {
+        let mut world = gathered(World::new(1_000 + seed, 5, 100, 50));
+        let mut said: Vec<(usize, usize, String, WhisperId)> = Vec::new();
+        for round in 0..60_usize {
+            let dice = usize::try_from(seed).unwrap_or_default() * 31 + round * 17;
+            let (from, to) = (dice % 5, (dice / 5 + round) % 5);
+            let (whom, words) = (world.slots[to].name.as_str().to_owned(), format!("whisper {round}"));
+            if let Some(id) = world.whisper(from, &whom, &words) {
+                said.push((from, to, words, id));
+            }
+            world.run_to(world.now + (dice % 7) as u64 * 20 * MS);
+            match round % 10 {
+                3 => world.crash(dice % 5),
+                5 => {
+                    let down = |world: &World, slot: &usize| world.slots[*slot].process.is_none();
+                    let all: Vec<usize> = (0..5).filter(|slot| down(&world, slot)).collect();
+                    all.into_iter().for_each(|slot| world.start(slot, Rewind::Not, Start::Reopen));
+                }
+                6 => world.cut_link(dice % 5, (dice + 2) % 5),
+                8 => world.heal(),
+                _ => {}
+            }
+        }
+        world.heal();
+        world.run_to(world.now + 15 * SECOND);
+        well(&world);
+        let mut arrived = 0;
+        for (from, to, words, id) in &said {
+            let times = |slot: usize| world.slots[slot].heard.iter().filter(|(_, heard)| heard == words).count();
+            let others: usize = (0..5).filter(|slot| slot != to).map(times).sum();
+            assert_eq!(others, 0, "seed {seed}: {words} is heard by another");
+            let fates = fates(&world, *id);
+            // Who dies is told nothing more.
+            assert!(fates.len() <= 1, "seed {seed}: {words} from {from}: {fates:?}");
+            match fates.first() {
+                Some(Fate::Delivered) => assert!(times(*to) >= 1, "seed {seed}: {words} was not heard"),
+                Some(Fate::Gone | Fate::NoLeader) => assert_eq!(times(*to), 0, "seed {seed}: {words} was heard"),
+                Some(Fate::Unknown) | None => {}
+            }
+            // A reader that died before its answer arrived may hear it again in its next run.
+            assert!(times(*to) <= 2, "seed {seed}: {words} was heard {} times", times(*to));
+            arrived += usize::from(fates == [Fate::Delivered]);
+        }
+        assert!(arrived * 2 > said.len(), "seed {seed}: {arrived} of {}", said.len());
+    }
 }
 
 // ---- how all are doing

@@ -2,6 +2,7 @@
 
 use super::Node;
 use super::phase::{Ahead, Attached, Following, Joining, PendingWay, Phase, Seek, Uplink};
+use crate::ring::entry::Member;
 use crate::ring::frame::{Accept, Ack, Backlog, Frame, Join};
 use crate::ring::id::{ConnId, Epoch, Index, Time, Uid};
 use crate::ring::limits::{RUN_LINES_MAX, SHAPE_EPOCHS_MAX};
@@ -149,7 +150,13 @@ impl Node {
         }
         members.iter().for_each(|&uid| self.meet(uid));
         let renamed = self.name != name;
-        self.name = name;
+        let wanted = self.greeted && self.wanted_name() == name;
+        let before = std::mem::replace(&mut self.name, name);
+        if renamed && wanted {
+            // The line that asks for it is on its way, or stands there already.
+            let was = Member { uid: self.me, name: before, author: self.session.author };
+            self.event(Event::Renamed { was, name: self.name.clone() });
+        }
         if !self.greeted || renamed {
             self.greeted = true;
             let (name, room) = (self.name.clone(), room);

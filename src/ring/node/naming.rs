@@ -26,13 +26,18 @@ impl Node {
             Renaming::Done { was, name } => {
                 // What stood there when I came (again) was counted by whoever let me in, and named me.
                 let mine = self.is_me(&was) && self.greeted && index > self.judged_after;
+                // Who let me in may have given me the name already.
+                let told = self.is_me(&was) && self.name == name;
                 if mine {
                     self.name = name.clone();
                 }
-                if news {
+                if news && !told {
                     self.event(Event::Renamed { was, name: name.clone() });
                 }
-                if mine && let Some(room) = self.room {
+                if mine
+                    && !told
+                    && let Some(room) = self.room
+                {
                     self.event(Event::Entered { name, room });
                 }
             }

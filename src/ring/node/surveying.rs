@@ -4,7 +4,7 @@ use super::Node;
 use super::phase::Phase;
 use crate::ring::frame::{Frame, Report};
 use crate::ring::id::{ConnId, Span, Time, Uid};
-use crate::ring::limits::{MEMBERS_MAX, SURVEY_GOOD, SURVEY_PAUSE, SURVEY_WAIT};
+use crate::ring::limits::{BOOK_NODES_MAX, SURVEY_GOOD, SURVEY_PAUSE, SURVEY_WAIT};
 use crate::ring::{Health, Output, Survey};
 
 /// What a follower has asked its leader, and was told.
@@ -98,7 +98,7 @@ impl Node {
             round_trip: health.rtt.map(|Span(micros)| micros),
             behind: health.behind,
         };
-        let reports = self.health().into_iter().take(MEMBERS_MAX).map(report).collect();
+        let reports = self.health().into_iter().take(BOOK_NODES_MAX).map(report).collect();
         self.send(conn, Frame::Surveyed(reports));
     }
 

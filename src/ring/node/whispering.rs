@@ -42,8 +42,9 @@ struct Sent {
     token: Token,
     /// It is sent again until then.
     until: Time,
-    /// When it was last handed to a leader.
-    handed: Option<Time>,
+    /// How often it was handed to a leader, and when last.
+    handed: u32,
+    handed_at: Time,
 }
 
 impl Whispers {
@@ -97,7 +98,7 @@ impl Node {
         self.count_whisper(from, 1, sealed.bytes().len());
         let whisper = Arc::new(Whisper { id, from, to: to.author, sealed });
         let until = self.now.mono + WHISPER_WAIT;
-        self.whispers.sent.insert(id, Sent { whisper, to, token, until, handed: None });
+        self.whispers.sent.insert(id, Sent { whisper, to, token, until, handed: 0, handed_at: Time(0) });
         self.hand_whispers(Some(id));
     }
 
@@ -110,7 +111,8 @@ impl Node {
         let now = self.now.mono;
         let mut go = Vec::new();
         for (_, sent) in self.whispers.sent.iter_mut().filter(|(id, _)| which.is_none_or(|which| which == **id)) {
-            sent.handed = Some(now);
+            sent.handed = sent.handed.saturating_add(1);
+            sent.handed_at = now;
             go.push(Arc::clone(&sent.whisper));
         }
         let conn = self.following().map(|following| following.conn);
@@ -128,10 +130,10 @@ impl Node {
         let over: Vec<WhisperId> =
             (self.whispers.sent.iter()).filter(|(_, sent)| sent.until <= now).map(|(&id, _)| id).collect();
         for id in over {
-            let handed = self.whispers.sent.get(&id).is_some_and(|sent| sent.handed.is_some());
+            let handed = self.whispers.sent.get(&id).is_some_and(|sent| sent.handed > 0);
             self.settle_whisper(id, if handed { Fate::Unknown } else { Fate::NoLeader });
         }
-        let due = |sent: &Sent| sent.handed.is_none_or(|at| at + WHISPER_AGAIN <= now);
+        let due = |sent: &Sent| sent.handed == 0 || sent.handed_at + WHISPER_AGAIN <= now;
         let again: Vec<WhisperId> =
             self.whispers.sent.iter().filter(|(_, sent)| due(sent)).map(|(&id, _)| id).collect();
         again.into_iter().for_each(|id| self.hand_whispers(Some(id)));
@@ -256,7 +258,9 @@ impl Node {
             Found::Opened(token) if token == sent.token => self.settle_whisper(receipt.id, Fate::Delivered),
             // Nobody but its reader knows the token: somebody makes it up.
             Found::Opened(_) => {}
-            Found::Nobody => self.settle_whisper(receipt.id, Fate::Gone),
+            Found::Nobody if sent.handed == 1 => self.settle_whisper(receipt.id, Fate::Gone),
+            // What was handed on before may have arrived, and its reader may come back.
+            Found::Nobody => {}
         }
     }
 

@@ -67,6 +67,11 @@ impl Display {
         Self { size, drawn: None, tail: VecDeque::new(), tail_bytes: 0 }
     }
 
+    /// The size that it draws for.
+    pub const fn size(&self) -> Size {
+        self.size
+    }
+
     /// What to write so that `lines`, whole ones, stand above, and at the bottom the prompt with `text` and the cursor
     /// at byte `at`. Nothing where nothing has changed.
     pub fn paint(&mut self, lines: &str, prompt: &str, text: &str, at: usize) -> String {

@@ -51,12 +51,12 @@ pub enum Input {
 }
 
 /// How far it is.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     /// What is told is shown, and nothing is read.
     Showing,
     /// There is a prompt.
-    Typing(Raw),
+    Typing,
     /// The person, or the node, has left: what still comes is shown, without a prompt.
     Left,
 }
@@ -68,6 +68,7 @@ pub struct Frontend {
     display: Display,
     renderer: Renderer,
     phase: Phase,
+    raw: Raw,
     asked: mpsc::Sender<Asked>,
     /// What waits to be asked.
     outbox: VecDeque<Asked>,
@@ -85,12 +86,16 @@ pub struct Frontend {
 
 impl Frontend {
     /// Shows what is told, until [`Input::Begin`].
-    pub fn new(asked: mpsc::Sender<Asked>, settings: &Settings) -> Self {
-        Self {
+    ///
+    /// # Errors
+    /// There is no terminal.
+    pub fn new(asked: mpsc::Sender<Asked>, settings: &Settings) -> io::Result<Self> {
+        Ok(Self {
             editor: Editor::default(),
             display: Display::new(tty::size()),
             renderer: Renderer::new(settings.paint, settings.bell, settings.verbose),
             phase: Phase::Showing,
+            raw: Raw::quiet()?,
             asked,
             outbox: VecDeque::new(),
             above: String::new(),
@@ -100,7 +105,7 @@ impl Frontend {
             leaves: false,
             stale: false,
             state_asked: None,
-        }
+        })
     }
 
     /// Lives until nothing more is told, or the terminal is gone.
@@ -123,7 +128,7 @@ impl Frontend {
             while let Some(input) = next.take() {
                 match input {
                     Input::Gone => return Ok(End::Gone),
-                    Input::Over => end = Some(if matches!(self.phase, Phase::Left) { End::Left } else { End::Over }),
+                    Input::Over => end = Some(if self.phase == Phase::Left { End::Left } else { End::Over }),
                     input => self.take(input)?,
                 }
                 taken += 1;
@@ -153,11 +158,12 @@ impl Frontend {
     fn take(&mut self, input: Input) -> io::Result<()> {
         match input {
             Input::Begin => {
-                self.phase = Phase::Typing(Raw::enter()?);
+                self.raw.give_keys()?;
+                self.phase = Phase::Typing;
                 self.stale = true;
             }
             Input::Key(key) => match self.phase {
-                Phase::Typing(_) => return self.key(key),
+                Phase::Typing => return self.key(key),
                 Phase::Showing | Phase::Left => {}
             },
             Input::Gone | Input::Over => {}
@@ -165,7 +171,7 @@ impl Frontend {
                 self.rings |= self.renderer.push(&mut self.above, &told, Instant::now());
                 match &*told {
                     Told::State(state) => self.editor.known = Known::from(&**state),
-                    Told::Event(_) => self.stale = matches!(self.phase, Phase::Typing(_)),
+                    Told::Event(_) => self.stale = self.phase == Phase::Typing,
                     Told::Clear => self.clear(),
                     Told::Bye { text: _ } => self.leave(),
                     _other => {}
@@ -188,9 +194,7 @@ impl Frontend {
             Wish::Clear => self.clear(),
             Wish::Suspend => {
                 tty::write(self.display.finish(&std::mem::take(&mut self.above)).as_bytes())?;
-                if let Phase::Typing(raw) = &mut self.phase {
-                    raw.suspend()?;
-                }
+                self.raw.suspend()?;
                 self.resized = true;
             }
             Wish::Leave => {
@@ -262,11 +266,11 @@ impl Frontend {
             bytes.push_str(&self.display.finish(""));
             tty::write(bytes.as_bytes())?;
             bytes.clear();
-            // Gives the terminal back.
+            self.raw.leave();
             self.phase = Phase::Left;
         }
         match self.phase {
-            Phase::Typing(_) => {}
+            Phase::Typing => {}
             Phase::Showing | Phase::Left => {
                 bytes.push_str(&self.display.finish(&above));
                 return tty::write(bytes.as_bytes());
@@ -277,7 +281,7 @@ impl Frontend {
         if std::mem::take(&mut self.cleared) {
             bytes.push_str(&self.display.clear(&prompt, shown.text, shown.at));
         }
-        if std::mem::take(&mut self.resized) {
+        if std::mem::take(&mut self.resized) && tty::size() != self.display.size() {
             bytes.push_str(&self.display.resize(tty::size(), &prompt, shown.text, shown.at));
         }
         bytes.push_str(&self.display.paint(&above, &prompt, shown.text, shown.at));

@@ -108,7 +108,8 @@ pub fn start(
     named("told").spawn(move || pass_on(told, &inputs))?;
     let thread = named("shown").spawn(move || {
         // A terminal that cannot be written to is gone too.
-        ended(Frontend::new(asked, &settings).live(&received).unwrap_or(End::Gone));
+        let end = Frontend::new(asked, &settings).and_then(|frontend| frontend.live(&received));
+        ended(end.unwrap_or(End::Gone));
     })?;
     Ok((terminal, thread))
 }
@@ -215,7 +216,7 @@ impl Drop for Restore {
             && now.local_modes != saved.local_modes
         {
             // An editor was cut off: its prompt and bracketed paste go with it.
-            let _ = tty::write(b"\x1b[?2004l\x1b[?7h\r\x1b[J");
+            tty::write_if_taken(b"\x1b[?2004l\x1b[?7h\r\x1b[J");
             let _ = tcsetattr(io::stdin(), OptionalActions::Now, saved);
         }
     }

@@ -26,16 +26,33 @@ pub fn write(bytes: &[u8]) -> io::Result<()> {
     out.flush()
 }
 
+/// Writes if that needs no waiting, neither for the terminal nor for another thread that waits for it.
+pub fn write_if_taken(bytes: &[u8]) {
+    let out = io::stdout();
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    if poll(&mut [PollFd::new(&out, PollFlags::OUT)], Some(&now)).is_ok_and(|ready| ready > 0) {
+        let _ = rustix::io::write(&out, bytes);
+    }
+}
+
 /// How large the terminal is; 80 to 24 where it does not say.
 pub fn size() -> Size {
     tcgetwinsize(io::stdout()).map_or(Size::of(0, 0), |size| Size::of(size.ws_col, size.ws_row))
 }
 
-/// A terminal that gives each key as it is typed.
+/// A terminal that is ours: at first it only does not show what is typed too early, then it gives each key as it is
+/// typed.
 #[derive(Debug)]
 pub struct Raw {
     before: Termios,
-    on: bool,
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Quiet,
+    Keys,
+    Left,
 }
 
 impl Raw {
@@ -43,26 +60,35 @@ impl Raw {
     ///
     /// # Errors
     /// There is none.
-    pub fn enter() -> io::Result<Self> {
-        let mut raw = Self { before: tcgetattr(io::stdin())?, on: false };
-        raw.on()?;
-        Ok(raw)
+    pub fn quiet() -> io::Result<Self> {
+        let before = tcgetattr(io::stdin())?;
+        let mut modes = before.clone();
+        modes.local_modes &= !LocalModes::ECHO;
+        tcsetattr(io::stdin(), OptionalActions::Now, &modes)?;
+        Ok(Self { before, state: State::Quiet })
     }
 
-    fn on(&mut self) -> io::Result<()> {
+    /// From here on it gives keys.
+    ///
+    /// # Errors
+    /// The terminal is gone.
+    pub fn give_keys(&mut self) -> io::Result<()> {
         let mut modes = self.before.clone();
         modes.local_modes &= !(LocalModes::ECHO | LocalModes::ICANON | LocalModes::IEXTEN | LocalModes::ISIG);
         modes.input_modes &=
             !(InputModes::BRKINT | InputModes::ICRNL | InputModes::INPCK | InputModes::ISTRIP | InputModes::IXON);
         tcsetattr(io::stdin(), OptionalActions::Drain, &modes)?;
-        self.on = true;
+        self.state = State::Keys;
         write(PASTE_ON)
     }
 
     /// Gives the terminal back as it was.
     pub fn leave(&mut self) {
-        if std::mem::take(&mut self.on) {
+        let state = std::mem::replace(&mut self.state, State::Left);
+        if state == State::Keys {
             let _ = write(PASTE_OFF);
+        }
+        if state != State::Left {
             let _ = tcsetattr(io::stdin(), OptionalActions::Now, &self.before);
         }
     }
@@ -75,7 +101,7 @@ impl Raw {
         self.leave();
         kill_process(getpid(), Signal::TSTP)?;
         self.before = tcgetattr(io::stdin())?;
-        self.on()
+        self.give_keys()
     }
 }
 
@@ -113,7 +139,7 @@ fn next(decoder: &Decoder, bytes: &mut [u8]) -> Result<Option<usize>, Errno> {
     read(&stdin, bytes).map(Some)
 }
 
-/// Calls `changed` whenever the size has changed, until it wants no more.
+/// Calls `changed` when it begins to watch, and whenever the size has changed, until it wants no more.
 ///
 /// # Errors
 /// The system gives no more signals.
@@ -121,7 +147,7 @@ pub fn watch_size(mut changed: impl FnMut() -> bool) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let mut changes = signal(SignalKind::window_change())?;
-        while changes.recv().await.is_some() && changed() {}
+        while changed() && changes.recv().await.is_some() {}
         Ok(())
     })
 }

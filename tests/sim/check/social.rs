@@ -1,4 +1,5 @@
-//! What people say of channels, of themselves and of each other's lines: the same at everybody who holds the same log.
+//! Invariant 11: what is told of members, channels and who is away is the same at everybody who holds the same log, and
+//! what that log says.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -27,16 +28,18 @@ impl Social {
     pub fn status(&mut self, tip: Place, status: &Status) -> Verdict {
         let names: BTreeSet<String> = status.members.iter().map(|member| member.name.folded()).collect();
         if names.len() != status.members.len() {
-            return Err(format!("two members have one name: {:?}", status.members));
+            return Err(format!("invariant 11: two members have one name: {:?}", status.members));
         }
         let here = |author: &AuthorId| status.members.iter().any(|member| member.author == *author);
         if !status.away.iter().all(|(author, _)| here(author)) {
-            return Err(format!("somebody is away who is not here: {:?}", status.away));
+            return Err(format!("invariant 11: somebody is away who is not here: {:?}", status.away));
         }
         let told =
             Told { channels: status.channels.clone(), away: status.away.clone(), members: status.members.clone() };
         match self.0.get(&tip) {
-            Some(first) if *first != told => Err(format!("of one log two things are told: {first:?} and {told:?}")),
+            Some(first) if *first != told => {
+                Err(format!("invariant 11: of one log two things are told: {first:?} and {told:?}"))
+            }
             Some(_) => Ok(()),
             None => {
                 self.0.insert(tip, told);
@@ -69,10 +72,12 @@ fn channels(store: &MemoryStore) -> Channels {
 pub fn agrees(status: &Status, store: &MemoryStore) -> Verdict {
     let counted = channels(store);
     if status.channels != counted {
-        return Err(format!("channels are {:?}, and the log says {counted:?}", status.channels));
+        return Err(format!("invariant 11: channels are {:?}, and the log says {counted:?}", status.channels));
     }
     match status.members.iter().find(|member| member.uid == status.uid) {
-        Some(me) if me.name != status.name => Err(format!("calls itself {} and is {}", status.name, me.name)),
+        Some(me) if me.name != status.name => {
+            Err(format!("invariant 11: calls itself {} and is {}", status.name, me.name))
+        }
         Some(_) | None => Ok(()),
     }
 }
