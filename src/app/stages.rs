@@ -59,7 +59,8 @@ pub async fn tell(mut entered: watch::Receiver<InRoom>, node: mpsc::Sender<Comma
     hub.event(&here(&status));
     let mut told = false;
     loop {
-        let (Some(status), Some(survey)) = (ask(&node, Command::Status).await, ask(&node, Command::Survey).await) else {
+        let (Some(status), Some(survey)) = (ask(&node, Command::Status).await, ask(&node, Command::Survey).await)
+        else {
             return;
         };
         match behind(&status, &survey) {
