@@ -1,7 +1,7 @@
 //! What a person is told who opens a room, or comes into one: each stage, and how long it may take.
 
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -12,6 +12,8 @@ use crate::ui::hub::Hub;
 
 /// Between two words about how much of the history has come.
 const HISTORY_EVERY: Duration = Duration::from_secs(1);
+/// Between two looks how much has come.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 /// Names that are told of who is here.
 const NAMES_MAX: usize = 12;
 
@@ -55,29 +57,26 @@ pub async fn tell(mut entered: watch::Receiver<InRoom>, node: mpsc::Sender<Comma
     if keyed {
         hub.event("the key fits");
     }
-    let Some(status) = ask(&node, Command::Status).await else { return };
-    hub.event(&here(&status));
-    let mut told = false;
+    let mut told = Instant::now();
     loop {
         let (Some(status), Some(survey)) = (ask(&node, Command::Status).await, ask(&node, Command::Survey).await)
         else {
             return;
         };
+        let has = status.tail.index.0;
+        // Nothing is known while nobody leads, or it has not answered.
         match behind(&status, &survey) {
-            Some(behind) if behind > 0 => {
-                told = true;
-                let has = status.tail.index.0;
+            Some(0) if status.members.iter().any(|member| member.uid == status.uid) => {
+                hub.event(&format!("history {has}/{has}"));
+                return hub.event(&here(&status));
+            }
+            Some(behind) if behind > 0 && told.elapsed() >= HISTORY_EVERY => {
+                told = Instant::now();
                 hub.event(&format!("history {has}/{}", has.saturating_add(behind)));
             }
-            Some(_) => {
-                let has = status.tail.index.0;
-                let whole = if told { "it is here" } else { "all of it is here" };
-                return hub.event(&format!("history {has}/{has}: {whole}"));
-            }
-            // Nobody leads at the moment, or it has not answered.
-            None => {}
+            Some(_) | None => {}
         }
-        tokio::time::sleep(HISTORY_EVERY).await;
+        tokio::time::sleep(LOOK_AGAIN).await;
     }
 }
 

@@ -122,9 +122,8 @@ impl Renderer {
                 let to = line.to.map_or_else(String::new, |to| format!(" to [{to}]"));
                 push(out, &format!("{there}> {who}[{ts}]{to}: {words}{liked}"));
             }
-            // The totals are told.
-            Kind::React => return false,
-            Kind::Nick => note(out, &format!("{name} is now {text}")),
+            // What comes of them is told: the totals, and the new name if it is free.
+            Kind::React | Kind::Nick => return false,
             Kind::Topic => note(out, &format!("#{}: {name} has set the topic: {text}", visible(&line.channel))),
             Kind::Away if line.text.is_empty() => note(out, &format!("{name} is here again")),
             Kind::Away => note(out, &format!("{name} is away: {text}")),
@@ -275,7 +274,7 @@ mod tests {
         assert_eq!(plain(kind(Kind::Me)), "* bob tea\n");
         assert_eq!(plain(Line { to: Some(3), ..kind(Kind::Reply) }), "> bob(10.0.0.5:2428)[7] to [3]: tea\n");
         assert_eq!(plain(kind(Kind::Topic)), "/// #lobby: bob has set the topic: tea ///\n");
-        assert_eq!(plain(kind(Kind::Nick)), "/// bob is now tea ///\n");
+        assert_eq!(plain(kind(Kind::Nick)), "");
         assert_eq!(plain(kind(Kind::Away)), "/// bob is away: tea ///\n");
         assert_eq!(plain(Line { kind: Kind::Away, ..said("bob", "") }), "/// bob is here again ///\n");
         assert_eq!(plain(kind(Kind::React)), "");

@@ -315,8 +315,8 @@ impl Model {
             self.pending.drain(..=place);
         }
         self.spoke(line.name.as_str());
-        if line.kind == Kind::React {
-            // Its total follows, and stands with the line that is meant.
+        // What comes of them follows: the total, which stands with the line that is meant; the name, if it is free.
+        if matches!(line.kind, Kind::React | Kind::Nick) {
             return;
         }
         let elsewhere = line.channel != self.channel;
