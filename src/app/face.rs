@@ -79,6 +79,8 @@ pub enum Shows {
     Json {
         /// Its other end.
         asked: mpsc::Sender<Asked>,
+        /// Where it is told what is wrong with that.
+        answers: mpsc::WeakSender<Told>,
     },
 }
 
@@ -130,10 +132,10 @@ impl Shows {
                     ended();
                 })?;
             }
-            Self::Json { asked } => {
+            Self::Json { asked, answers } => {
                 named("stdin").spawn(move || {
                     let input = io::stdin().as_fd().try_clone_to_owned().map(File::from);
-                    if let Err(error) = input.and_then(|input| json::read_all(input, &asked)) {
+                    if let Err(error) = input.and_then(|input| json::read_all(input, &asked, Some(&answers))) {
                         complain(format_args!("dist-chat: cannot read standard input: {error}"));
                     }
                 })?;

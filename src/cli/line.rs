@@ -13,7 +13,7 @@ use crate::failure::{Exit, Failure};
 use crate::key::{self, tool};
 use crate::ring::limits::{BACKLOG_LINES, BACKLOG_LINES_MAX, MODERATORS_MAX};
 use crate::ring::{AuthorId, Name, Rate};
-use crate::{bench, history};
+use crate::{attach, bench, history};
 
 /// The two commands that everything begins with.
 pub const COMMANDS: &str = "  dist-chat -l -a IP -p PORT -n NAME                 create a room
@@ -24,7 +24,7 @@ pub(super) const HELP: &str = "  dist-chat -l -a IP -p PORT -n NAME             
   dist-chat -a IP -p PORT -n NAME -na IP -np PORT    join through any member
   dist-chat join -n NAME      join with an invite, which is asked for
   dist-chat [-p PORT]         back into the room that the files hold
-  dist-chat key, invite, status, history, bench --help    more; also -h, -V
+  dist-chat send, tail, attach, status, history, key, invite, bench --help; -V
   -l,  --leader               start the room here
   -a,  --address IP           listen here      [127.0.0.1; joining: what fits]
        --advertise IP[:PORT]  what others dial [where we listen]
@@ -140,12 +140,27 @@ pub(super) enum Sub {
     Invite(tool::InviteArgs),
     #[command(override_help = JOIN_HELP)]
     Join(JoinArgs),
+    #[command(override_help = attach::send::HELP)]
+    Send(attach::send::Args),
+    #[command(override_help = attach::tail::HELP)]
+    Tail(attach::tail::Args),
+    #[command(override_help = attach::terminal::HELP)]
+    Attach(attach::terminal::Args),
     /// Measures what a room costs, beside bare sockets
     Bench(bench::Args),
 }
 
 /// The helps that are shown as they stand here.
-pub(super) const HELPS: [&str; 5] = [HELP, history::HELP, tool::KEY_HELP, tool::INVITE_HELP, JOIN_HELP];
+pub(super) const HELPS: [&str; 8] = [
+    HELP,
+    history::HELP,
+    tool::KEY_HELP,
+    tool::INVITE_HELP,
+    JOIN_HELP,
+    attach::send::HELP,
+    attach::tail::HELP,
+    attach::terminal::HELP,
+];
 
 /// Variables that nobody reads here, and that people may take for the place of a key.
 const NO_PLACE_FOR_A_KEY: [&str; 6] = ["KEY", "ROOM_KEY", "PASSPHRASE", "PASSWORD", "INVITE", "TOKEN"];

@@ -15,7 +15,7 @@ use clap::{Args, CommandFactory as _, FromArgMatches as _};
 use crate::failure::{Exit, Failure};
 use crate::key::{RoomKey, tool};
 use crate::ring::{AuthorId, Name, Rate};
-use crate::{bench, history};
+use crate::{attach, bench, history};
 pub use line::COMMANDS;
 use line::{HELPS, Line, Sub};
 
@@ -35,6 +35,12 @@ pub enum Request {
     Key(tool::KeyArgs),
     /// Make an invite to the room of a node that runs here.
     Invite(tool::InviteArgs),
+    /// Say something through a node that runs here.
+    Send(attach::send::Args),
+    /// Show the newest lines, and what comes.
+    Tail(attach::tail::Args),
+    /// Be at a node that runs here.
+    Attach(attach::terminal::Args),
     /// Measure.
     Bench(bench::Args),
 }
@@ -207,6 +213,9 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Request, Quit> 
     match line.command {
         Some(Sub::Status(query)) => Ok(Request::Status(query)),
         Some(Sub::History(args)) => Ok(Request::History(args)),
+        Some(Sub::Send(args)) => Ok(Request::Send(args)),
+        Some(Sub::Tail(args)) => Ok(Request::Tail(args)),
+        Some(Sub::Attach(args)) => Ok(Request::Attach(args)),
         Some(Sub::Bench(args)) => Ok(Request::Bench(args)),
         Some(Sub::Key(args)) => Ok(Request::Key(args)),
         Some(Sub::Invite(args)) => Ok(Request::Invite(args)),

@@ -108,7 +108,15 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         Some(error) => return Err(Failure::new(Exit::Files, "cannot write what was found", error.to_string(), "")),
         None => {}
     }
-    match answer.map_err(|error| unusable(&path, &error))? {
+    judge(answer, &path)
+}
+
+/// What came of reading a file.
+///
+/// # Errors
+/// It cannot be read, or it has changed meanwhile.
+pub fn judge(answer: Result<Answer, Error>, path: &Path) -> Result<(), Failure> {
+    match answer.map_err(|error| unusable(path, &error))? {
         Answer::Whole | Answer::Enough => Ok(()),
         Answer::Cut => Err(Failure::new(
             Exit::Files,
@@ -137,6 +145,14 @@ fn selection(args: &Args, now: &Zoned) -> Result<Selection, Failure> {
     })
 }
 
+/// The moment from which on something is wanted.
+///
+/// # Errors
+/// It is none.
+pub fn since(text: &str, now: &Zoned) -> Result<Moment, Failure> {
+    when::parse(text, Edge::Since, now).ok_or_else(|| no_moment(text, Edge::Since))
+}
+
 fn no_moment(text: &str, edge: Edge) -> Failure {
     let flag = match edge {
         Edge::Since => "--since",
@@ -150,8 +166,11 @@ fn no_moment(text: &str, edge: Edge) -> Failure {
     )
 }
 
-/// `None`: a file in which no room is kept yet.
-fn open(path: &Path) -> Result<Option<Reader>, Failure> {
+/// A file to be read; `None`: no room is kept in it yet.
+///
+/// # Errors
+/// There is no such file, or it is of no use.
+pub fn open(path: &Path) -> Result<Option<Reader>, Failure> {
     match File::open(path) {
         Ok(_) => Reader::open(path).map_err(|error| unusable(path, &error)),
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {

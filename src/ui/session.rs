@@ -10,14 +10,15 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::answers;
 use super::desk::{Desk, Ended};
 use super::feed::{Asked, Here, Told};
-use super::hub::Feed;
+use super::follow::{Following, Wanted};
 use super::meaning::{self, Meaning};
+use super::receipts::{self, Receipts};
 use crate::history::{self, Recall};
 use crate::net::Command;
 use crate::ring::limits::TEXT_BYTES_MAX;
 use crate::ring::{Order, Text, TextError};
 
-/// Values that wait until the frontend takes them, beside those in its [`Feed`].
+/// Values that wait until the frontend takes them, beside those in its [`Feed`](super::hub::Feed).
 const TOLD_MAX: usize = 64;
 /// What a frontend asks, until it is understood.
 pub const ASKED_MAX: usize = 256;
@@ -31,6 +32,8 @@ pub struct Front {
     pub told: mpsc::Receiver<Told>,
     /// What it asks.
     pub asked: mpsc::Sender<Asked>,
+    /// Answers to what was to be asked and was not understood go here.
+    pub answers: mpsc::WeakSender<Told>,
 }
 
 /// What happens when a frontend wants to leave.
@@ -54,18 +57,21 @@ struct Session {
     desk: Desk,
     out: mpsc::Sender<Told>,
     view: Arc<Mutex<View>>,
+    receipts: Receipts,
 }
 
 /// Begins one; `None`: there are as many frontends as there may be.
-pub fn open(desk: &Desk, leaving: Leaving) -> Option<Front> {
-    let feed = desk.hub.attach()?;
+pub fn open(desk: &Desk, wanted: &Wanted, leaving: Leaving) -> Option<Front> {
+    let feed = Following::begin(desk, wanted)?;
     let (out, told) = mpsc::channel(TOLD_MAX);
     let (asked, asks) = mpsc::channel(ASKED_MAX);
-    let session = Session { desk: desk.clone(), out, view: Arc::default() };
+    let answers = out.downgrade();
+    let receipts = Receipts::start(desk.clone(), out.clone());
+    let session = Session { desk: desk.clone(), out, view: Arc::default(), receipts };
     let (over, is_over) = oneshot::channel();
     tokio::spawn(session.clone().deliver(feed, is_over));
     tokio::spawn(session.listen(asks, leaving, over));
-    Some(Front { told, asked })
+    Some(Front { told, asked, answers })
 }
 
 impl Session {
@@ -74,7 +80,8 @@ impl Session {
     }
 
     /// Passes on what happens, until the node or the frontend has ended.
-    async fn deliver(self, mut feed: Feed, mut is_over: oneshot::Receiver<()>) {
+    async fn deliver(self, mut feed: Following, is_over: oneshot::Receiver<()>) {
+        let mut is_over = Some(is_over);
         let mut place = self.desk.place.clone();
         place.mark_changed();
         if !self.tell(Told::Hello(self.desk.hello())).await {
@@ -92,7 +99,7 @@ impl Session {
                     Some(_) => continue,
                     None => return,
                 },
-                _ = &mut is_over => {
+                () = over(&mut is_over) => {
                     self.tell(Told::Bye { text: "left this terminal; the node stays".to_owned() }).await;
                     return;
                 }
@@ -150,7 +157,8 @@ impl Session {
                 return;
             }
             let goes_on = match asked {
-                Asked::Say { text, channel: _, id: _ } => self.say(&text).await,
+                Asked::Say { text, channel, id } => self.say_in(&text, channel.as_deref(), id).await,
+                Asked::Flush { id } => self.flush(id).await,
                 Asked::Type { line } => self.understand(&line).await,
                 Asked::State => self.state().await,
                 Asked::Leave => Ok(false),
@@ -170,6 +178,43 @@ impl Session {
     async fn state(&self) -> Result<bool, Ended> {
         let state = self.desk.state().await?;
         self.tell(Told::State(Box::new(state))).await;
+        Ok(true)
+    }
+
+    /// Says something where that is wanted, with a receipt where that is wanted. Whether the conversation goes on.
+    async fn say_in(&self, text: &str, channel: Option<&str>, id: Option<String>) -> Result<bool, Ended> {
+        match receipts::sayings(text, channel) {
+            Ok(mut sayings) => {
+                let last = sayings.pop();
+                for saying in sayings {
+                    self.desk.lines.say();
+                    self.desk.tell(Command::Say(saying, None)).await?;
+                }
+                let Some(last) = last else { return Ok(true) };
+                let due = id.map(|id| (id, oneshot::channel()));
+                if due.is_some() {
+                    self.desk.lines.remember_stamps();
+                }
+                let (answer, due) = due.map_or((None, None), |(id, (answer, n))| (Some(answer), Some((id, n))));
+                self.desk.lines.say();
+                self.desk.tell(Command::Say(last, answer)).await?;
+                if let Some((id, number)) = due {
+                    self.receipts.line(id, number).await;
+                }
+            }
+            Err(why) => match id {
+                Some(id) => drop(self.tell(Told::Sent(receipts::refused(id, why))).await),
+                None => self.note(format!("not sent: {why}")).await,
+            },
+        }
+        Ok(true)
+    }
+
+    /// Receipts for all that was said so far.
+    async fn flush(&self, id: String) -> Result<bool, Ended> {
+        self.desk.settled().await?;
+        self.tell(Told::Sent(receipts::taken(id.clone()))).await;
+        self.receipts.all(id, self.desk.lines.said()).await;
         Ok(true)
     }
 
@@ -290,6 +335,18 @@ impl Session {
         }
         view.ignored.insert(folded);
         format!("lines of {whom} are not shown here; /ignore {whom} shows them again")
+    }
+}
+
+/// Waits until the frontend has left, or, where the node leaves, for ever.
+async fn over(left: &mut Option<oneshot::Receiver<()>>) {
+    if let Some(receiver) = left
+        && receiver.await.is_err()
+    {
+        *left = None;
+    }
+    if left.is_none() {
+        std::future::pending::<()>().await;
     }
 }
 
