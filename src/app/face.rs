@@ -4,8 +4,11 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use rustix::termios::isatty;
 use tokio::sync::{mpsc, watch};
@@ -88,30 +91,64 @@ pub enum Shows {
 ///
 /// # Errors
 /// The system starts no more threads.
-pub fn show(mut told: mpsc::Receiver<Told>, screen: Screen, verbose: bool) -> io::Result<JoinHandle<()>> {
-    named("shown").spawn(move || {
+pub fn show(mut told: mpsc::Receiver<Told>, screen: Screen, verbose: bool) -> io::Result<Showing> {
+    let thread = named("shown").spawn(move || {
         let mut text = String::new();
         while let Some(one) = told.blocking_recv() {
             text.clear();
             plain::push(&one, verbose, &mut text);
             screen.push(&text);
         }
-    })
+    })?;
+    Ok(Showing { thread, written: Arc::default() })
 }
 
 /// Starts a thread that writes objects to standard output, until there is no more. `gone` is called when nobody reads it.
 ///
 /// # Errors
 /// The system starts no more threads.
-pub fn write(told: mpsc::Receiver<Told>, gone: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
-    named("json").spawn(move || {
+pub fn write(told: mpsc::Receiver<Told>, gone: impl FnOnce() + Send + 'static) -> io::Result<Showing> {
+    let written = Arc::<AtomicU64>::default();
+    let count = Arc::clone(&written);
+    let thread = named("json").spawn(move || {
         // Past the standard library's own buffer.
         let out = io::stdout().as_fd().try_clone_to_owned().map(File::from);
-        if out.and_then(|out| json::write(told, out)).is_err() {
+        if out.and_then(|out| json::write(told, out, &count)).is_err() {
             gone();
         }
-    })
+    })?;
+    Ok(Showing { thread, written })
 }
+
+/// A frontend that shows what it is told.
+#[derive(Debug)]
+pub struct Showing {
+    thread: JoinHandle<()>,
+    /// Counts what it has written.
+    written: Arc<AtomicU64>,
+}
+
+impl Showing {
+    /// Waits until it has shown everything, or has shown nothing for so long. Whether it has shown everything.
+    pub fn finish(self, patience: Duration) -> bool {
+        let mut seen = (self.written.load(Ordering::Relaxed), Instant::now());
+        while !self.thread.is_finished() {
+            let written = self.written.load(Ordering::Relaxed);
+            if written != seen.0 {
+                seen = (written, Instant::now());
+            }
+            if seen.1.elapsed() > patience {
+                return false;
+            }
+            // A thread cannot be waited for until a time.
+            thread::sleep(LOOK_AGAIN);
+        }
+        self.thread.join().is_ok()
+    }
+}
+
+/// Between two looks whether everything is shown.
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
 fn named(name: &str) -> thread::Builder {
     thread::Builder::new().name(name.to_owned())

@@ -42,7 +42,7 @@ use crate::ui::shown::Teller;
 use crate::ui::talk::Talk;
 use crate::ui::terminal::Restore;
 use crate::ui::waiting;
-use face::{Face, Shows};
+use face::{Face, Showing, Shows};
 use keys::{Changed, Keyed};
 use mending::Mended;
 
@@ -277,8 +277,9 @@ async fn be_member(chat: &Chat) -> Result<(), Failure> {
     hub.close(&outcome.as_ref().map_or_else(ToString::to_string, format::stop_text));
     if let Some(shown) = shown {
         // Values that nobody takes are waited for as long as lines that nobody reads.
-        let joined = tokio::task::spawn_blocking(move || shown.join());
-        let _ = tokio::time::timeout(SCREEN_PATIENCE, joined).await;
+        if let Ok(false) = tokio::task::spawn_blocking(move || shown.finish(SCREEN_PATIENCE)).await {
+            complain("dist-chat: nobody reads what is told: the rest of it is in the history");
+        }
     }
     // Frontends elsewhere are told the end too.
     let _ = tokio::time::timeout(FRONTS_PATIENCE, fronts_gone.recv()).await;
@@ -317,7 +318,7 @@ fn begin(
     screen: &Screen,
     verbose: bool,
     news: &mpsc::Sender<News>,
-) -> anyhow::Result<(Shows, Option<std::thread::JoinHandle<()>>)> {
+) -> anyhow::Result<(Shows, Option<Showing>)> {
     let open = || {
         let news = news.clone();
         let leave = Box::new(move || drop(news.try_send(News::InputEnded)));

@@ -115,7 +115,7 @@ fn at_terminal(front: Front) -> io::Result<Result<(), Failure>> {
         }
     }
     drop(out);
-    let _ = showing.join();
+    showing.finish(PATIENCE);
     screen.finish(PATIENCE);
     drop(restore);
     complain(format_args!("dist-chat: {bye}"));

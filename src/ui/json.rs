@@ -1,6 +1,7 @@
 //! `--json`: one object a line, both ways.
 
 use std::io::{self, Read, Write};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::mpsc;
 
@@ -24,11 +25,11 @@ pub fn push(told: &Told, out: &mut String) {
     }
 }
 
-/// Writes what is told until there is no more. A reader that has gone is an error.
+/// Writes what is told until there is no more; `written` counts the writes. A reader that has gone is an error.
 ///
 /// # Errors
 /// Nobody reads any more.
-pub fn write(mut told: mpsc::Receiver<Told>, mut out: impl Write) -> io::Result<()> {
+pub fn write(mut told: mpsc::Receiver<Told>, mut out: impl Write, written: &AtomicU64) -> io::Result<()> {
     let mut lines = String::new();
     while let Some(next) = told.blocking_recv() {
         push(&next, &mut lines);
@@ -39,6 +40,7 @@ pub fn write(mut told: mpsc::Receiver<Told>, mut out: impl Write) -> io::Result<
         }
         out.write_all(lines.as_bytes())?;
         out.flush()?;
+        written.fetch_add(1, Ordering::Relaxed);
         lines.clear();
     }
     Ok(())

@@ -25,9 +25,9 @@ fn several_frontends_at_once_and_the_end() {
         assert_eq!(found.as_deref(), Some(text), "{n}");
     };
     (0..3).for_each(|n| saw(n, "before"));
-    for n in 0..3 {
+    for (n, front) in fronts.iter_mut().enumerate() {
         let said = format!("{n} speaks");
-        writeln!(fronts[n].0.stdin.as_mut().unwrap(), "{said}").unwrap();
+        writeln!(front.0.stdin.as_mut().unwrap(), "{said}").unwrap();
         (0..3).for_each(|n| saw(n, &said));
     }
     // One leaves, by a word or by its end; the others and the node stay.

@@ -219,6 +219,36 @@ fn a_slow_reader_of_json_lacks_nothing() {
 }
 
 #[test]
+fn a_node_that_has_left_still_tells_what_was_not_read() {
+    const LINES: u64 = 20_000;
+    for keeps in [&[][..], &["--ephemeral"]] {
+        let dir = Dir::new();
+        let args = [&["-l", "-p", "0", "-n", "ann", "--json", "--rate-limit", "0"], keeps].concat();
+        let mut ann = Reader::start(&dir.0, &args);
+        let mut typing = ann.0.stdin.take().unwrap();
+        for n in 1..=LINES {
+            writeln!(typing, r#"{{"v":1,"type":"say","text":"{n} {}"}}"#, "x".repeat(100)).unwrap();
+        }
+        drop(typing);
+        let sockets = || std::fs::read_dir(dir.0.join("dist-chat")).map_or(1, |sockets| sockets.count());
+        until("the node has left", || sockets() == 0);
+        let (mut next, mut left_out, mut last) = (1, 0, String::new());
+        for line in BufReader::new(ann.0.stdout.take().unwrap()).lines() {
+            let object: Value = serde_json::from_str(&line.unwrap()).unwrap();
+            last = object["type"].as_str().unwrap().to_owned();
+            if last == "line" {
+                assert_eq!(object["text"].as_str().unwrap().split(' ').next().unwrap(), next.to_string());
+                next += 1;
+            }
+            left_out += object["lines"].as_u64().filter(|_| last == "left_out").unwrap_or(0);
+        }
+        // What was not kept anywhere is counted.
+        assert_eq!((next - 1 + left_out, left_out == 0), (LINES, keeps.is_empty()));
+        assert_eq!((last.as_str(), ann.end()), ("bye", (0, String::new())));
+    }
+}
+
+#[test]
 fn an_output_that_is_closed_ends_every_program_well() {
     let mut ann = Node::found("ann");
     let port = ann.port.to_string();
