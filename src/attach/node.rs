@@ -38,7 +38,12 @@ pub async fn serve(
     if wanted.state {
         let _ = asked.send(Asked::State).await;
     }
-    let reading = tokio::spawn(listen(input, asked, answers));
+    let mut place = desk.place.clone();
+    let reading = tokio::spawn(async move {
+        // What is said before the node is in its room might be said in none.
+        let is_in = place.wait_for(Option::is_some).await.is_ok();
+        if is_in { listen(input, asked, answers).await } else { Ok(()) }
+    });
     let done = write(desk, &mut told, &mut output).await;
     reading.abort();
     done

@@ -9,6 +9,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -97,6 +98,8 @@ pub struct Following {
     channel: Option<String>,
     /// What was said before, while it comes.
     past: Option<mpsc::Receiver<Told>>,
+    /// Where it ends: up to there it is for the past to tell, or nobody wants it.
+    past_end: Arc<AtomicU64>,
     /// How far the lines of each run were told with it.
     heard: BTreeMap<SessionKey, u64>,
     /// A question to the history, from this entry on.
@@ -114,9 +117,15 @@ impl Following {
     pub fn begin(desk: &Desk, wanted: &Wanted) -> Option<Self> {
         // First the feed: what is said from here on is there, and what was said before is in the history.
         let feed = desk.hub.attach(wanted.told)?;
+        let past_end = Arc::<AtomicU64>::default();
         let past = wanted.past.map(|since| {
             let (out, past) = mpsc::channel(PAST_VALUES_MAX);
-            tokio::spawn(tell_past(desk.clone(), since, wanted.channel.clone(), out));
+            let (desk, channel, end) = (desk.clone(), wanted.channel.clone(), Arc::clone(&past_end));
+            tokio::spawn(async move {
+                let last = desk.status().await?.tail.index;
+                end.store(last.0, Ordering::Release);
+                tell_past(&desk, since, channel.as_deref(), last, &out).await
+            });
             past
         });
         Some(Self {
@@ -124,6 +133,7 @@ impl Following {
             feed,
             channel: wanted.channel.clone(),
             past,
+            past_end,
             heard: BTreeMap::new(),
             asked: None,
             read: VecDeque::new(),
@@ -182,6 +192,10 @@ impl Following {
     /// Whether this is wanted, and was not told with the past.
     fn takes(&self, told: &Told) -> bool {
         let Told::Line(line) = told else { return true };
+        // Told late, and said before this began; unless a cut has put it there.
+        if line.index <= self.past_end.load(Ordering::Acquire).min(self.feed.stands().0) {
+            return false;
+        }
         let key = SessionKey { author: line.author, session: line.session };
         let heard = self.heard.get(&key).is_some_and(|heard| *heard >= line.n);
         !heard && self.channel.as_ref().is_none_or(|channel| *channel == line.channel)
@@ -248,15 +262,19 @@ fn page_of_file(path: &std::path::Path, from: Index, since: Option<Lamport>) -> 
     Some(page)
 }
 
-/// Tells what was said, from where it is wanted to the end that the log has now.
-async fn tell_past(desk: Desk, since: Since, channel: Option<String>, out: mpsc::Sender<Told>) -> Result<(), Ended> {
-    let last = desk.status().await?.tail.index;
+/// Tells what was said, from where it is wanted to the end that the log had.
+async fn tell_past(
+    desk: &Desk,
+    since: Since,
+    channel: Option<&str>,
+    last: Index,
+    out: &mpsc::Sender<Told>,
+) -> Result<(), Ended> {
     let is_wanted = |entry: &Entry| {
         let Some(line) = entry.line() else { return false };
-        since.takes(entry)
-            && channel.as_deref().is_none_or(|channel| channel == Channel::name_of(line.channel.as_ref()))
+        since.takes(entry) && channel.is_none_or(|channel| channel == Channel::name_of(line.channel.as_ref()))
     };
-    let mut from = first(&desk, since, last, &is_wanted).await?;
+    let mut from = first(desk, since, last, &is_wanted).await?;
     while from <= last {
         let entries = desk.page(from).await?;
         let Some(end) = entries.last().map(|entry| entry.index) else { return Ok(()) };
@@ -521,6 +539,7 @@ mod tests {
             let mut follow = stage.begin(&Wanted { past: Some(since), ..Wanted::every_line() });
             // It stood in the history before the frontend began, and is told only now.
             stage.desk.hub.tell(stage.desk.teller.line(&entry(100, 7, 100), false).unwrap());
+            stage.desk.hub.tell(stage.desk.teller.line(&entry(50, 8, 1), false).unwrap());
             stage.desk.hub.tell(stage.desk.teller.line(&entry(101, 7, 101), false).unwrap());
             for n in first..=100 {
                 assert_eq!(told(follow.next().await), (7, n), "{since:?}");

@@ -2,7 +2,7 @@
 //! values, each through a bounded queue of its own.
 
 use std::fmt;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
@@ -39,6 +39,7 @@ struct Front {
     wants: Wants,
     /// Where every line is wanted: those that found no room.
     lacks: Lacks,
+    stands: Arc<AtomicU64>,
     left_out: u64,
 }
 
@@ -64,9 +65,16 @@ pub struct Feed {
     told: mpsc::Receiver<Arc<Told>>,
     /// Lines that come after everything that waits here, and are not told here: they are to be read in the history.
     pub lacks: Lacks,
+    /// The log up to here was never cut since this began.
+    stands: Arc<AtomicU64>,
 }
 
 impl Feed {
+    /// The entry up to which the log was never cut since this began.
+    pub fn stands(&self) -> Index {
+        Index(self.stands.load(Ordering::Acquire))
+    }
+
     /// The next value; none once the node has ended.
     pub async fn next(&mut self) -> Option<Arc<Told>> {
         self.told.recv().await
@@ -140,9 +148,9 @@ impl Hub {
         let room = fronts.len() < FRONTS_MAX;
         let feed = room.then(|| {
             let (feed, told) = mpsc::channel(FEED_VALUES_MAX + ENDING_VALUES);
-            let lacks = Lacks::default();
-            fronts.push(Front { feed, wants, lacks: Arc::clone(&lacks), left_out: 0 });
-            Feed { told, lacks }
+            let (lacks, stands) = (Lacks::default(), Arc::new(AtomicU64::new(u64::MAX)));
+            fronts.push(Front { feed, wants, lacks: lacks.clone(), stands: stands.clone(), left_out: 0 });
+            Feed { told, lacks, stands }
         });
         self.count(&fronts);
         feed
@@ -157,7 +165,10 @@ impl Hub {
     /// The log was cut after this entry: lines that frontends lack may stand elsewhere now. Lines that stood behind have
     /// been told before.
     pub fn cut(&self, keep: Index) {
-        self.fronts().iter().for_each(|front| locked(&front.lacks).cut(keep));
+        for front in self.fronts().iter() {
+            front.stands.fetch_min(keep.0, Ordering::AcqRel);
+            locked(&front.lacks).cut(keep);
+        }
     }
 
     /// Whether there are any frontends: without, no values need be made.
