@@ -4,6 +4,7 @@ use std::fmt;
 
 use ed25519_dalek::{Signer as _, SigningKey, VerifyingKey};
 use sha2::{Digest as _, Sha256};
+use zeroize::Zeroizing;
 
 use crate::ring::{AuthorId, Sign, Signature};
 
@@ -35,10 +36,22 @@ impl Identity {
         self.0.to_bytes()
     }
 
+    /// The secret half as an X25519 key (RFC 7748), whose public half is [`exchange_key`] of the author.
+    pub fn exchange_secret(&self) -> Zeroizing<[u8; 32]> {
+        Zeroizing::new(self.0.to_scalar_bytes())
+    }
+
     /// The public half.
     pub fn author(&self) -> AuthorId {
         AuthorId(self.0.verifying_key().to_bytes())
     }
+}
+
+/// An author's X25519 public key. `None`: the author is no Ed25519 key, or one of small order, with which everybody shares
+/// the same secret.
+pub fn exchange_key(author: AuthorId) -> Option<[u8; 32]> {
+    let key = VerifyingKey::from_bytes(&author.0).ok().filter(|key| !key.is_weak())?;
+    Some(key.to_montgomery().to_bytes())
 }
 
 impl Sign for Identity {

@@ -16,6 +16,10 @@ pub mod chatlog;
 #[cfg(feature = "program")]
 pub mod cli;
 #[cfg(feature = "program")]
+pub mod config;
+#[cfg(feature = "program")]
+pub mod doctor;
+#[cfg(feature = "program")]
 pub mod failure;
 #[cfg(feature = "program")]
 pub mod history;

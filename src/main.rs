@@ -3,10 +3,10 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use dist_chat::cli::{self, Quit, Request};
+use dist_chat::cli::{self, Quit, Request, manual};
 use dist_chat::failure::{Exit, Failure, complain};
 use dist_chat::key::tool;
-use dist_chat::{app, attach, bench, history, status};
+use dist_chat::{app, attach, bench, doctor, history, status};
 
 fn main() -> ExitCode {
     let request = match cli::parse(std::env::args_os()) {
@@ -24,6 +24,10 @@ fn main() -> ExitCode {
         Request::History(args) => history::run(&args).map(|()| Exit::Left.into()),
         Request::Key(args) => tool::key(&args).map(|key| print(&key)),
         Request::Invite(args) => tool::invite(&args).map(|invite| print(&invite)),
+        Request::Doctor(args) => doctor::run(&args),
+        Request::Config(text) => Ok(print(&text)),
+        Request::Completions(args) => Ok(print(&manual::completions(&args))),
+        Request::Man(args) => manual::man(&args).map(|pages| print(&pages)),
         Request::Status(query) => status::client::ask(&query).map(|answer| print(&answer)),
     };
     outcome.unwrap_or_else(|failure| fail(&failure))

@@ -6,22 +6,21 @@ use std::io;
 use std::os::fd::AsFd as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use rustix::termios::isatty;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 
 use crate::cli::Chat;
 use crate::failure::complain;
-use crate::ring::Uid;
+use crate::ui::commands::COMMANDS;
 use crate::ui::feed::{Asked, Told};
-use crate::ui::herald::Place;
 use crate::ui::pipe::{self, Typed};
-use crate::ui::screen::Screen;
-use crate::ui::talk::{Talk, refuse};
-use crate::ui::{json, plain, terminal};
+use crate::ui::session::Front;
+use crate::ui::talk::Talk;
+use crate::ui::terminal::Terminal;
+use crate::ui::{json, shown, tui};
 
 /// What a node shows its owner, and how it is spoken to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +31,8 @@ pub enum Face {
     Daemon,
     /// A person at a terminal.
     Terminal,
+    /// The same, who wants all of it.
+    Full,
     /// Objects, one a line, both ways.
     Json,
 }
@@ -47,6 +48,7 @@ impl Face {
         match (chat.daemon, chat.json) {
             (true, _) => Self::Daemon,
             (false, true) => Self::Json,
+            (false, false) if is_terminal() && chat.tui => Self::Full,
             (false, false) if is_terminal() => Self::Terminal,
             (false, false) => Self::Text,
         }
@@ -56,7 +58,15 @@ impl Face {
     pub fn takes_text(self) -> bool {
         match self {
             Self::Text | Self::Daemon => true,
-            Self::Terminal | Self::Json => false,
+            Self::Terminal | Self::Full | Self::Json => false,
+        }
+    }
+
+    /// Whether a person looks at it.
+    pub fn is_person(self) -> bool {
+        match self {
+            Self::Terminal | Self::Full => true,
+            Self::Text | Self::Daemon | Self::Json => false,
         }
     }
 }
@@ -67,17 +77,10 @@ pub enum Shows {
     Text(Talk),
     /// It is shown nothing but those, and reads nothing.
     Daemon,
+    /// The full screen, which reads from the beginning.
+    Full,
     /// Values go to a terminal.
-    Terminal {
-        /// Its other end.
-        asked: mpsc::Sender<Asked>,
-        /// The terminal.
-        screen: Screen,
-        /// The prompt's name.
-        place: watch::Receiver<Place>,
-        /// The prompt's address.
-        uid: Uid,
-    },
+    Terminal(Terminal),
     /// Values go out as they are.
     Json {
         /// Its other end.
@@ -85,22 +88,6 @@ pub enum Shows {
         /// Where it is told what is wrong with that.
         answers: mpsc::WeakSender<Told>,
     },
-}
-
-/// Starts a thread that shows a terminal what it is told, until there is no more.
-///
-/// # Errors
-/// The system starts no more threads.
-pub fn show(mut told: mpsc::Receiver<Told>, screen: Screen, verbose: bool) -> io::Result<Showing> {
-    let thread = named("shown").spawn(move || {
-        let mut text = String::new();
-        while let Some(one) = told.blocking_recv() {
-            text.clear();
-            plain::push(&one, verbose, &mut text);
-            screen.push(&text);
-        }
-    })?;
-    Ok(Showing { thread, written: Arc::default() })
 }
 
 /// Starts a thread that writes objects to standard output, until there is no more. `gone` is called when nobody reads it.
@@ -129,6 +116,11 @@ pub struct Showing {
 }
 
 impl Showing {
+    /// In this thread; nobody counts what it writes.
+    pub fn of(thread: JoinHandle<()>) -> Self {
+        Self { thread, written: Arc::default() }
+    }
+
     /// Waits until it has shown everything, or has shown nothing for so long. Whether it has shown everything.
     pub fn finish(self, patience: Duration) -> bool {
         let mut seen = (self.written.load(Ordering::Relaxed), Instant::now());
@@ -150,6 +142,31 @@ impl Showing {
 /// Between two looks whether everything is shown.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
+/// Starts a thread with the full screen, which is there until the node says good-bye.
+///
+/// # Errors
+/// The system starts no more threads.
+pub fn full(front: Front, look: crate::ui::terminal::Settings) -> io::Result<JoinHandle<()>> {
+    named(tui::THREAD).spawn(move || {
+        let Front { told, asked, answers: _ } = front;
+        let settings = tui::Settings {
+            colours: look.paint,
+            bell: look.bell,
+            zone: shown::local(),
+            commands: COMMANDS.iter().map(|command| command.name.to_owned()).collect(),
+        };
+        match tui::run(told, &asked, settings) {
+            Ok(tui::End::Bye(_) | tui::End::Silent) => return,
+            Ok(tui::End::NoKeyboard) => {}
+            Err(error) => {
+                complain(format_args!("dist-chat: this terminal has no full screen ({error})\n  try it without --tui"))
+            }
+        }
+        // Nobody is there any more.
+        let _ = asked.blocking_send(Asked::Leave);
+    })
+}
+
 fn named(name: &str) -> thread::Builder {
     thread::Builder::new().name(name.to_owned())
 }
@@ -162,7 +179,7 @@ impl Shows {
     /// The system starts no more threads.
     pub fn read(self, ended: impl FnOnce() + Send + 'static) -> io::Result<()> {
         match self {
-            Self::Daemon => {}
+            Self::Daemon | Self::Full => {}
             Self::Text(talk) => {
                 named("stdin").spawn(move || {
                     read(|line| talk.take(&line));
@@ -177,32 +194,9 @@ impl Shows {
                     }
                 })?;
             }
-            Self::Terminal { asked, screen, place, uid } => {
-                // The editor must stay awake while the node has no room for a line: another thread waits in its place.
-                let (typed, lines) = sync_channel(terminal::TYPED_LINES_MAX);
-                named("editor").spawn(move || {
-                    if terminal::edit(&place, uid, &screen, typed.clone()).is_err() {
-                        // A dumb terminal: lines are read as they come.
-                        read(|line| typed.send(line).is_ok());
-                    }
-                })?;
-                named("typed").spawn(move || ask_all(&asked, &lines))?;
-            }
+            Self::Terminal(terminal) => terminal.read()?,
         }
         Ok(())
-    }
-}
-
-fn ask_all(asked: &mpsc::Sender<Asked>, lines: &Receiver<Typed>) {
-    while let Ok(line) = lines.recv() {
-        match line {
-            Typed::Line(line) => {
-                if asked.blocking_send(Asked::Type { line }).is_err() {
-                    return;
-                }
-            }
-            Typed::TooLong { bytes } => refuse(bytes),
-        }
     }
 }
 

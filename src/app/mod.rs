@@ -4,9 +4,10 @@ mod diagnostics;
 pub mod face;
 mod keys;
 mod mending;
-mod place;
+pub(crate) mod place;
 mod returning;
-mod verdict;
+mod stages;
+pub(crate) mod verdict;
 
 use std::io;
 use std::net::SocketAddr;
@@ -26,21 +27,25 @@ use crate::failure::{Exit, Failure, complain};
 use crate::identity::Identity;
 use crate::key::{self, KeyMark};
 use crate::net::{self, Command, Secrets};
-use crate::ring::{self, RoomId, SessionId, Stop, Timing, Uid};
+use crate::ring::{self, RoomId, SessionId, Stop, Timing};
 use crate::status::server::{Answers, Server};
 use crate::store::{self, LogMark, Opened};
 use crate::ui::desk::{Desk, Parts};
 use crate::ui::follow::Wanted;
 use crate::ui::format;
 use crate::ui::herald::{Clock, Herald, Marks, Place as InRoom};
-use crate::ui::hub::Hub;
+use crate::ui::hub::{Hub, Wants};
+use crate::ui::likes::Likes;
 use crate::ui::missing::Past;
 use crate::ui::own::OwnLines;
 use crate::ui::screen::Screen;
 use crate::ui::session::{self, Leaving};
 use crate::ui::shown::Teller;
+use crate::ui::succession::Succession;
 use crate::ui::talk::Talk;
-use crate::ui::terminal::Restore;
+use crate::ui::terminal::{self, End, Restore, Settings};
+use crate::ui::tui;
+use crate::ui::view::Taste;
 use crate::ui::waiting;
 use face::{Face, Showing, Shows};
 use keys::{Changed, Keyed};
@@ -153,11 +158,8 @@ async fn be_member(chat: &Chat) -> Result<(), Failure> {
     let face = Face::of(chat);
     let hub = Hub::new(face.takes_text().then(|| screen.clone()));
     diagnostics::install(log.writer(), clock.clone(), chat.verbose.then(|| hub.clone()))?;
-    let restore = (face == Face::Terminal).then(Restore::new);
+    let restore = face.is_person().then(Restore::new);
 
-    if let (Some(contact), true) = (place.contacts.first(), face == Face::Terminal) {
-        screen.event(&format!("joining through {contact}"));
-    }
     let started = Instant::now();
     let Opened { history, saved, identity, logged, .. } = opened;
     let saved_room = saved.room;
@@ -198,7 +200,7 @@ async fn be_member(chat: &Chat) -> Result<(), Failure> {
         hub: hub.clone(),
     };
     let rekeyed = tokio::spawn(keys::keep_changed(changed));
-    let kept = key.as_ref().map(|key| tokio::spawn(keys::keep_right(entered.clone(), key.clone(), file, keep)));
+    let kept = key.as_ref().map(|key| tokio::spawn(keys::keep_right(entered.clone(), key.clone(), file.clone(), keep)));
     if let Some(remark) = is_open.filter(|_| joins) {
         tokio::spawn(keys::tell_inside(entered.clone(), hub.clone(), remark));
     }
@@ -213,6 +215,7 @@ async fn be_member(chat: &Chat) -> Result<(), Failure> {
         session,
         lines: lines.clone(),
         teller: Teller::new(session),
+        likes: Likes::new(file.clone()),
         place: in_room,
         marks,
         away: None,
@@ -223,6 +226,7 @@ async fn be_member(chat: &Chat) -> Result<(), Failure> {
         missing,
         past: Past::of(running.urgent.clone()),
         failing: failing.clone(),
+        succession: Succession::default(),
     };
     let notices = running.notices;
     let mut member = Member {
@@ -245,16 +249,23 @@ async fn be_member(chat: &Chat) -> Result<(), Failure> {
         place: entered.clone(),
         wanted: chat.name.clone(),
         uid: place.uid,
-        past: (!chat.ephemeral).then(|| store::file_in(&chat.data_dir, port)),
+        past: file,
         log: (!chat.ephemeral).then(|| log.name()),
         teller: Teller::new(session),
         leaving: member.leaving.clone(),
     });
     let (fronts, mut fronts_gone) = mpsc::channel(1);
     answer_askers(chat, place.listens, Answers { desk: desk.clone(), keyring: running.keyring, fronts });
-    let (shows, shown) = begin(face, &desk, &screen, chat.verbose, &news)?;
-    let hint = (chat.start == Start::Found && room.is_none() && face == Face::Terminal)
-        .then(|| invitation(place.uid, key.is_some()));
+    let (shows, shown) = begin(face, &desk, Settings::new(chat.bell, chat.verbose), &news)?;
+    let hint = match chat.start == Start::Found && room.is_none() && face.is_person() {
+        true => stages::opened(place.uid, key.is_some(), desk.log.as_deref()),
+        false => Vec::new(),
+    };
+    if let (Some(contact), true) = (place.contacts.first(), face.is_person()) {
+        hub.event(&stages::reaching(*contact, place.contacts.len() - 1));
+        let node = member.urgent.clone();
+        tokio::spawn(stages::tell(entered.clone(), node, hub.clone(), key.is_some()));
+    }
     tokio::spawn(waiting::tell(lines.clone(), hub.clone()));
     let herald = std::thread::Builder::new()
         .name("herald".to_owned())
@@ -278,7 +289,11 @@ async fn be_member(chat: &Chat) -> Result<(), Failure> {
     if let Some(shown) = shown {
         // Values that nobody takes are waited for as long as lines that nobody reads.
         if let Ok(false) = tokio::task::spawn_blocking(move || shown.finish(SCREEN_PATIENCE)).await {
-            complain("dist-chat: nobody reads what is told: the rest of it is in the history");
+            match face {
+                Face::Full => tui::give_back(),
+                Face::Terminal | Face::Text | Face::Daemon => {}
+                Face::Json => complain("dist-chat: nobody reads what is told: the rest of it is in the history"),
+            }
         }
     }
     // Frontends elsewhere are told the end too.
@@ -306,7 +321,7 @@ struct Input {
     shows: Shows,
     entered: watch::Receiver<InRoom>,
     /// What to tell before the first line is typed.
-    hint: Option<String>,
+    hint: Vec<String>,
     /// Called once, when the input has ended.
     ended: Box<dyn FnOnce() + Send>,
 }
@@ -315,14 +330,14 @@ struct Input {
 fn begin(
     face: Face,
     desk: &Desk,
-    screen: &Screen,
-    verbose: bool,
+    settings: Settings,
     news: &mpsc::Sender<News>,
 ) -> anyhow::Result<(Shows, Option<Showing>)> {
-    let open = || {
+    let open = |taste| {
         let news = news.clone();
         let leave = Box::new(move || drop(news.try_send(News::InputEnded)));
-        let wanted = if face == Face::Json { Wanted::every_line() } else { Wanted::default() };
+        let told = if face == Face::Json { Wants::EveryLine } else { Wants::Newest };
+        let wanted = Wanted { told, taste, ..Wanted::default() };
         session::open(desk, &wanted, Leaving::Node(leave)).context("no room for the first frontend")
     };
     Ok(match face {
@@ -332,28 +347,26 @@ fn begin(
             (Shows::Text(Talk { commands, leaving, lines }), None)
         }
         Face::Terminal => {
-            let front = open()?;
-            let shown = face::show(front.told, screen.clone(), verbose).context("no thread")?;
-            let (asked, screen) = (front.asked, screen.clone());
-            (Shows::Terminal { asked, screen, place: desk.place.clone(), uid: desk.uid }, Some(shown))
+            let front = open(Taste::Here)?;
+            let news = news.clone();
+            let ended = move |end| match end {
+                End::Gone => drop(news.try_send(News::ScreenGone)),
+                End::Left | End::Over => {}
+            };
+            let started = terminal::start(front.told, front.asked, settings, ended).context("no thread")?;
+            (Shows::Terminal(started.0), Some(Showing::of(started.1)))
+        }
+        Face::Full => {
+            let thread = face::full(open(Taste::All)?, settings).context("no thread")?;
+            (Shows::Full, Some(Showing::of(thread)))
         }
         Face::Json => {
-            let (front, news) = (open()?, news.clone());
+            let (front, news) = (open(Taste::All)?, news.clone());
             let gone = move || drop(news.try_send(News::ScreenGone));
             let shown = face::write(front.told, gone).context("no thread")?;
             (Shows::Json { asked: front.asked, answers: front.answers }, Some(shown))
         }
     })
-}
-
-/// What a person who has just opened a room wants to know next.
-fn invitation(uid: Uid, keyed: bool) -> String {
-    let (ip, port) = (uid.0.ip(), uid.0.port());
-    match ip.is_loopback() {
-        _ if keyed => format!("invite others: dist-chat invite -p {port}"),
-        true => format!("join here: dist-chat -p PORT -n NAME -na {ip} -np {port}"),
-        false => format!("join with: dist-chat -n NAME -na {ip} -np {port}"),
-    }
 }
 
 /// The store has ended the run.
@@ -520,9 +533,7 @@ impl Member {
     }
 
     fn read(&self, input: Input) -> io::Result<()> {
-        if let Some(hint) = input.hint {
-            self.hub.event(&hint);
-        }
+        input.hint.iter().for_each(|hint| self.hub.event(hint));
         input.shows.read(input.ended)
     }
 

@@ -7,7 +7,7 @@ use super::place;
 use crate::cli::Chat;
 use crate::failure::{Exit, Failure};
 use crate::ring::limits::{BOOK_NODES_MAX, PROTOCOL_VERSION};
-use crate::ring::{Refusal, Stop};
+use crate::ring::{Name, Refusal, Stop};
 
 /// Judges a node's end. `unordered`: own lines that are not in the log.
 ///
@@ -20,7 +20,7 @@ pub fn of(stop: Stop, unordered: u64, chat: &Chat, contacts: &[SocketAddr], live
             lines => Err(waiting_lines(lines, chat.ephemeral)),
         },
         Stop::Unreachable => Err(place::unreachable(contacts, lived)),
-        Stop::Refused(refusal) => Err(refused(&refusal, chat)),
+        Stop::Refused(refusal) => Err(refused(&refusal, &chat.name)),
     }
 }
 
@@ -40,12 +40,13 @@ fn waiting_lines(lines: u64, ephemeral: bool) -> Failure {
     )
 }
 
-fn refused(refusal: &Refusal, chat: &Chat) -> Failure {
+/// What it means that a room will not have a node of this name.
+pub(crate) fn refused(refusal: &Refusal, name: &Name) -> Failure {
     let new = |what: String, why: &str, hint: String| Failure::new(Exit::Refused, what, why, hint);
     let own = PROTOCOL_VERSION;
     match refusal {
         Refusal::Name(free) => new(
-            format!("the name {} is taken in this room", chat.name),
+            format!("the name {name} is taken in this room"),
             "two members cannot share one, upper and lower case alike",
             format!("try `-n {free}`"),
         ),

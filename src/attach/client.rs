@@ -27,13 +27,13 @@ const WRITE_BYTES: usize = 64 * 1024;
 /// Which node is meant.
 #[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
 pub struct Which {
-    /// Where it listens, or what it advertises.
+    /// Where it listens, or what it advertises
     #[arg(short, long, env = "DIST_CHAT_ADDRESS", value_name = "IP")]
     pub address: Option<IpAddr>,
-    /// Its port.
+    /// Its port
     #[arg(short, long, env = "DIST_CHAT_PORT", value_name = "PORT", default_value_t = PORT_DEFAULT)]
     pub port: u16,
-    /// Where its files live.
+    /// Where its files live
     #[arg(long, env = "DIST_CHAT_DATA_DIR", value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
 }

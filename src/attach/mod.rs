@@ -6,6 +6,7 @@
 
 pub mod client;
 pub mod node;
+mod plain;
 pub mod send;
 pub mod socket;
 pub mod tail;
@@ -35,6 +36,7 @@ mod tests {
     use super::*;
     use crate::ui::follow::Since;
     use crate::ui::hub::Wants;
+    use crate::ui::view::Taste;
 
     #[test]
     fn the_first_line_says_what_is_wanted() {
@@ -43,9 +45,10 @@ mod tests {
             past: Some(Since::Newest(20)),
             channel: Some("ops".to_owned()),
             state: true,
+            taste: Taste::All,
         };
         let line = first_line(&wanted);
-        let expected = "attach {\"told\":\"every_line\",\"past\":{\"newest\":20},\"channel\":\"ops\",\"state\":true}\n";
+        let expected = "attach {\"told\":\"every_line\",\"taste\":\"all\",\"past\":{\"newest\":20},\"channel\":\"ops\",\"state\":true}\n";
         assert_eq!(line, expected);
         assert_eq!(read_first_line(&line).unwrap(), wanted);
         assert_eq!(read_first_line("attach {}\n").unwrap(), Wanted::default());

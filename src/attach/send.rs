@@ -52,16 +52,16 @@ const RECEIPT: &str = "all";
 /// What is to be said, and through whom.
 #[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
 pub struct Args {
-    /// What to say.
+    /// Say this; repeat it for more lines
     #[arg(short, long = "message", value_name = "TEXT", allow_hyphen_values = true, conflicts_with = "input")]
     pub messages: Vec<String>,
-    /// `-`: standard input.
+    /// Say the lines of standard input, up to its end
     #[arg(value_name = "-", value_parser = ["-"], hide_possible_values = true)]
     pub input: Option<String>,
-    /// Where.
+    /// Say it in this channel
     #[arg(long, value_name = "C")]
     pub channel: Option<String>,
-    /// Until it is ordered.
+    /// End only when all of it is ordered, and another member holds it
     #[arg(long)]
     pub wait: bool,
     /// Through which node.

@@ -14,6 +14,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 
 use super::client::{self, Which, has_ended};
+use super::plain;
 use super::send::channel_name;
 use crate::failure::{Exit, Failure, complain};
 use crate::history;
@@ -22,8 +23,8 @@ use crate::store::{self, Answer, Moment, Reader, Selection};
 use crate::ui::feed::Told;
 use crate::ui::follow::{NEWEST_LINES_MAX, Since, Wanted};
 use crate::ui::hub::Wants;
+use crate::ui::json;
 use crate::ui::shown::Teller;
-use crate::ui::{json, plain};
 
 /// All of `tail --help`: it fits a terminal of 24 lines and 80 columns.
 pub const HELP: &str = "  dist-chat tail               the newest 10 lines of the room
@@ -55,20 +56,20 @@ const WRITE_BYTES: usize = 64 * 1024;
 /// What is to be shown, and of which node.
 #[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
 pub struct Args {
-    /// What comes, too.
+    /// Go on with what comes
     #[arg(short, long)]
     pub follow: bool,
-    /// The newest so many.
+    /// So many of the newest lines before that; 10 where nothing is said
     #[arg(short = 'n', long, value_name = "N", conflicts_with = "since",
           value_parser = clap::value_parser!(u32).range(..=i64::from(NEWEST_LINES_MAX)))]
     pub lines: Option<u32>,
-    /// Not before this moment.
+    /// All lines since this moment
     #[arg(long, value_name = "WHEN")]
     pub since: Option<String>,
-    /// Of this channel.
+    /// Only what is said in this channel
     #[arg(long, value_name = "C")]
     pub channel: Option<String>,
-    /// As JSON, one object a line.
+    /// As JSON, one object a line
     #[arg(long)]
     pub json: bool,
     /// Of which node.
@@ -87,7 +88,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         None => Since::Newest(args.lines.unwrap_or(LINES)),
     };
     let told = if args.follow { Wants::EveryLine } else { Wants::TheEnd };
-    let wanted = Wanted { told, past: Some(since), channel, state: false };
+    let wanted = Wanted { told, past: Some(since), channel, ..Wanted::default() };
     let out = Out { json: args.json, lines: String::new(), out: stdout()?, failed: None };
     match args.which.connect(&wanted) {
         Ok(stream) => follow(&stream, args.follow, out),
@@ -118,7 +119,11 @@ impl Out {
     fn push(&mut self, told: &Told) {
         match self.json {
             true => json::push(told, &mut self.lines),
-            false => plain::push(told, false, &mut self.lines),
+            false => {
+                if let Told::Line(line) = told {
+                    plain::push(line, &mut self.lines);
+                }
+            }
         }
     }
 

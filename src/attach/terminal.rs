@@ -5,24 +5,28 @@ use std::io;
 use std::os::fd::AsFd as _;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use tokio::sync::{mpsc, watch};
+use clap::ArgAction;
+use clap::builder::FalseyValueParser;
+use tokio::sync::mpsc;
 
 use super::client::{self, Which, has_ended};
+use super::plain;
 use super::send::not_ordered;
-use crate::app::face::{self, Shows};
+use crate::app::face::{self, Showing};
 use crate::failure::{Failure, complain};
-use crate::ring::{Name, RoomId, Uid};
 use crate::ui::feed::{Asked, Sent, Told};
 use crate::ui::follow::{Since, Wanted};
-use crate::ui::herald::Place;
 use crate::ui::hub::Wants;
+use crate::ui::json;
+use crate::ui::paint::Paint;
 use crate::ui::pipe::{self, Typed};
-use crate::ui::screen::Screen;
 use crate::ui::session::Front;
-use crate::ui::terminal::Restore;
-use crate::ui::{json, plain, talk};
+use crate::ui::talk;
+use crate::ui::terminal::{self, Bell, End, Renderer, Restore, Settings};
+use crate::ui::tui;
+use crate::ui::view::Taste;
 
 /// All of `attach --help`: it fits a terminal of 24 lines and 80 columns.
 pub const HELP: &str = "  dist-chat -l --daemon &      a node that runs without a terminal
@@ -32,6 +36,8 @@ pub const HELP: &str = "  dist-chat -l --daemon &      a node that runs without 
   -a, --address IP     its address, where several have that port
       --data-dir DIR   the node whose files live there
       --json           objects, one a line, both ways: as `dist-chat --json`
+      --tui            the full screen
+      --bell WHEN      off, mention, all: when the terminal rings  [mention]
 
 The node is one of yours on this machine, in a terminal or with --daemon; it
 may have many of these at once. The newest 20 lines are shown first.
@@ -42,12 +48,13 @@ stays in its room. When the node leaves, this ends too, and says why.
 Where standard input or output is no terminal each line that comes is said,
 and lines are shown as in a pipe; the end of the input ends it, once all that
 was said is ordered.
-
 Exit: 0 left, 2 usage, 4 no such node, 7 said, but not ordered within 5 s
 ";
 
 /// Lines that are shown at first.
 const LINES: u32 = 20;
+/// Values that wait until they are shown.
+const TOLD_MAX: usize = 64;
 /// How long is waited for what the node has taken.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// The receipt for everything that came through a pipe.
@@ -59,9 +66,15 @@ pub struct Args {
     /// Which node.
     #[command(flatten)]
     pub which: Which,
-    /// Objects, one a line, both ways.
-    #[arg(long)]
+    /// One JSON object a line instead of text, both ways
+    #[arg(long, env = "DIST_CHAT_JSON", action = ArgAction::SetTrue, value_parser = FalseyValueParser::new())]
     pub json: bool,
+    /// The full screen, on a terminal
+    #[arg(long, env = "DIST_CHAT_TUI", action = ArgAction::SetTrue, value_parser = FalseyValueParser::new())]
+    pub tui: bool,
+    /// When the terminal's bell rings
+    #[arg(long, env = "DIST_CHAT_BELL", value_name = "WHEN", value_enum, default_value_t)]
+    pub bell: Bell,
 }
 
 /// Shows the node and speaks through it, until either has had enough.
@@ -69,81 +82,65 @@ pub struct Args {
 /// # Errors
 /// No such node runs here, or what was said could not be ordered in time.
 pub fn run(args: &Args) -> Result<(), Failure> {
-    let terminal = !args.json && face::is_terminal();
-    let told = if terminal { Wants::Newest } else { Wants::EveryLine };
-    let wanted = Wanted { told, past: Some(Since::Newest(LINES)), channel: None, state: args.json || terminal };
+    let person = !args.json && face::is_terminal();
+    let told = if person { Wants::Newest } else { Wants::EveryLine };
+    let taste = if person && !args.tui { Taste::Here } else { Taste::All };
+    let wanted = Wanted { told, taste, past: Some(Since::Newest(LINES)), channel: None, state: args.json || person };
     let front = client::front(args.which.connect(&wanted)?).map_err(|error| has_ended(&error))?;
-    match (terminal, args.json) {
-        (true, _) => at_terminal(front),
+    match (person, args.json) {
+        (true, _) => at_terminal(front, args),
         (false, true) => {
             let answers = front.answers.clone();
             through_pipe(front, move |input, asked| json::read_all(input, asked, Some(&answers)), json::push)
         }
-        (false, false) => through_pipe(front, say_all, push_plain),
+        (false, false) => {
+            let mut renderer = Renderer::new(Paint::Plain, Bell::Off, false);
+            through_pipe(front, say_all, move |told, lines| push_plain(&mut renderer, told, lines))
+        }
     }
     .map_err(|error| has_ended(&error))?
 }
 
-/// A person at a terminal: the same frontend as that of a node in a terminal.
-fn at_terminal(front: Front) -> io::Result<Result<(), Failure>> {
-    let Front { mut told, asked, answers: _ } = front;
-    // The editor needs to know who speaks before it begins.
-    let Some((place, uid, first)) = begin(&mut told) else { return Ok(Ok(())) };
-    let (here, place) = watch::channel(place);
-    let (screen, _) = Screen::start(io::stdout(), "the history".to_owned(), || {})?;
+/// A person at a terminal: the same frontends as those of a node in a terminal.
+fn at_terminal(front: Front, args: &Args) -> io::Result<Result<(), Failure>> {
+    let Front { mut told, asked, answers } = front;
+    let (out, shown) = mpsc::channel(TOLD_MAX);
     let restore = Restore::new();
-    let (out, shown) = mpsc::channel(first.len() + 1);
-    for told in first {
-        let _ = out.try_send(told);
-    }
-    let showing = face::show(shown, screen.clone(), false)?;
-    Shows::Terminal { asked, screen: screen.clone(), place, uid }.read(|| {})?;
+    let settings = Settings::new(args.bell, false);
+    let showing = match args.tui {
+        true => face::full(Front { told: shown, asked, answers }, settings)?,
+        false => {
+            let leave = asked.clone();
+            let (terminal, thread) = terminal::start(shown, asked, settings, move |end| match end {
+                End::Gone => drop(leave.blocking_send(Asked::Leave)),
+                End::Left | End::Over => {}
+            })?;
+            terminal.read()?;
+            thread
+        }
+    };
     let mut bye = String::new();
     while let Some(told) = told.blocking_recv() {
-        if let Told::Here(now) = &told {
-            here.send_modify(|place| {
-                if let Some((name, _)) = place {
-                    *name = now.name.clone();
-                }
-            });
-        }
         if let Told::Bye { text } = &told {
             bye.clone_from(text);
         }
-        if out.blocking_send(told).is_err() {
-            break;
-        }
+        // A terminal that has gone asks to leave.
+        let _ = out.blocking_send(told);
     }
     drop(out);
-    showing.finish(PATIENCE);
-    screen.finish(PATIENCE);
+    if !Showing::of(showing).finish(PATIENCE) && args.tui {
+        tui::give_back();
+    }
     drop(restore);
     complain(format_args!("dist-chat: {bye}"));
     Ok(Ok(()))
-}
-
-/// What is told first, up to who the node is; `None`: it has ended before.
-fn begin(told: &mut mpsc::Receiver<Told>) -> Option<(Place, Uid, Vec<Told>)> {
-    let hello = loop {
-        match told.blocking_recv()? {
-            Told::Hello(hello) => break hello,
-            Told::Bye { text } => {
-                complain(format_args!("dist-chat: {text}"));
-                return None;
-            }
-            _ => {}
-        }
-    };
-    let (name, address) = (hello.name.clone(), hello.address);
-    let place: (Name, RoomId) = (name, hello.room.unwrap_or(RoomId(0)));
-    Some((Some(place), address, vec![Told::Hello(hello)]))
 }
 
 /// A program at both ends. Ends with the input once everything is ordered, or with the node.
 fn through_pipe(
     front: Front,
     ask: impl FnOnce(File, &mpsc::Sender<Asked>) -> io::Result<()> + Send + 'static,
-    push: impl Fn(&Told, &mut String),
+    mut push: impl FnMut(&Told, &mut String),
 ) -> io::Result<Result<(), Failure>> {
     let Front { mut told, asked, answers: _ } = front;
     let ((receipt, receipts), (outcome, ordered)) = (channel(), channel());
@@ -158,11 +155,11 @@ fn through_pipe(
     let mut out = io::stdout().as_fd().try_clone_to_owned().map(File::from)?;
     let mut lines = String::new();
     while let Some(next) = told.blocking_recv() {
-        take(&next, &receipt, &mut lines, &push);
+        take(&next, &receipt, &mut lines, &mut push);
         while lines.len() < 64 * 1024
             && let Ok(next) = told.try_recv()
         {
-            take(&next, &receipt, &mut lines, &push);
+            take(&next, &receipt, &mut lines, &mut push);
         }
         if io::Write::write_all(&mut out, lines.as_bytes()).is_err() {
             // Nobody reads any more.
@@ -176,7 +173,7 @@ fn through_pipe(
     })
 }
 
-fn take(told: &Told, receipt: &Sender<Sent>, lines: &mut String, push: &impl Fn(&Told, &mut String)) {
+fn take(told: &Told, receipt: &Sender<Sent>, lines: &mut String, push: &mut impl FnMut(&Told, &mut String)) {
     match told {
         Told::Sent(sent) if sent.id == RECEIPT => drop(receipt.send(sent.clone())),
         told => push(told, lines),
@@ -192,13 +189,14 @@ fn settle(asked: &mpsc::Sender<Asked>, receipts: &Receiver<Sent>) -> bool {
     taken.ordered || receipts.recv_timeout(PATIENCE).is_ok_and(|sent| sent.ordered)
 }
 
-fn push_plain(told: &Told, lines: &mut String) {
+fn push_plain(renderer: &mut Renderer, told: &Told, lines: &mut String) {
     match told {
         // What is not of the room stands apart from it.
         Told::Note { text } => complain(format_args!("dist-chat: {text}")),
         Told::Bye { text } => complain(format_args!("dist-chat: {text}")),
         Told::CaughtUp => {}
-        told => plain::push(told, false, lines),
+        Told::Line(line) => plain::push(line, lines),
+        told => drop(renderer.push(lines, told, Instant::now())),
     }
 }
 

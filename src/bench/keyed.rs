@@ -85,7 +85,11 @@ impl Room {
                             shown.fetch_add(1, Ordering::Relaxed);
                         }
                         Notice::Event(Event::Entered { .. }) => drop(entered.fetch_add(1, Ordering::SeqCst)),
-                        Notice::Event(_) | Notice::Clock(_) | Notice::Health(_) | Notice::PeerDropped { .. } => {}
+                        Notice::Event(_)
+                        | Notice::Whisper { .. }
+                        | Notice::Clock(_)
+                        | Notice::Health(_)
+                        | Notice::PeerDropped { .. } => {}
                     }
                 }
             }

@@ -84,7 +84,8 @@ impl Room {
         let mut command = Command::new(&self.program);
         command.arg("-a").arg(address.ip().to_string()).arg("-p").arg(address.port().to_string());
         command.arg("-n").arg(format!("node{k}")).arg("--data-dir").arg(&self.files);
-        // What is measured is what a room can do, not what it is told to take.
+        // What is measured is what a room can do, not what it is told to take, nor what somebody has configured.
+        command.env("DIST_CHAT_CONFIG", "");
         command.args(["--rate-limit", "0"]);
         if self.keep == Keep::Nothing {
             command.arg("--ephemeral");
@@ -138,6 +139,7 @@ impl Room {
     fn status(&self, k: usize) -> Option<Value> {
         let address = self.nodes[k].address;
         let mut command = Command::new(&self.program);
+        command.env("DIST_CHAT_CONFIG", "");
         command.args(["status", "--json", "-a", &address.ip().to_string(), "-p", &address.port().to_string()]);
         let output = command.stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
         output.status.success().then(|| serde_json::from_slice(&output.stdout).ok())?

@@ -4,16 +4,19 @@ use std::ffi::OsString;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
-use clap::builder::FalseyValueParser;
+use clap::builder::{FalseyValueParser, OsStringValueParser, TypedValueParser as _};
 use clap::parser::ValueSource;
-use clap::{ArgAction, ArgMatches, Args, Parser, Subcommand};
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, CommandFactory as _, Parser, Subcommand, ValueHint};
 
+use super::manual;
 use super::{Advertise, Chat, Contact, KeyFrom, PORT_DEFAULT, Start, StatusQuery, nothing_to_do};
 use crate::failure::{Exit, Failure};
 use crate::key::{self, tool};
 use crate::ring::limits::{BACKLOG_LINES, BACKLOG_LINES_MAX, MODERATORS_MAX};
 use crate::ring::{AuthorId, Name, Rate};
-use crate::{attach, bench, history};
+use crate::status::client;
+use crate::ui::terminal::Bell;
+use crate::{attach, bench, config, doctor, history};
 
 /// The two commands that everything begins with.
 pub const COMMANDS: &str = "  dist-chat -l -a IP -p PORT -n NAME                 create a room
@@ -24,7 +27,7 @@ pub(super) const HELP: &str = "  dist-chat -l -a IP -p PORT -n NAME             
   dist-chat -a IP -p PORT -n NAME -na IP -np PORT    join through any member
   dist-chat join -n NAME      join with an invite, which is asked for
   dist-chat [-p PORT]         back into the room that the files hold
-  dist-chat send, tail, attach, status, history, key, invite, bench --help; -V
+  dist-chat send|tail|attach|status|history|key|invite|doctor|config|... -h
   -l,  --leader               start the room here
   -a,  --address IP           listen here      [127.0.0.1; joining: what fits]
        --advertise IP[:PORT]  what others dial [where we listen]
@@ -35,13 +38,13 @@ pub(super) const HELP: &str = "  dist-chat -l -a IP -p PORT -n NAME             
        --key-file FILE        the room's key, mode 0600; --ask-key: typed
   -v,  --verbose              log lines on stdout too; --json: speak JSON
        --data-dir DIR         where chat_PORT.log and .db live  [.]
-       --ephemeral            keep nothing on disk
-       --backlog N            show so many old lines  [1000]
+       --ephemeral            keep nothing on disk; --tui: the full screen
+       --backlog N            show so many old lines [1000]; --bell off, all
        --rate-limit N         lines/s taken of one author  [2000; 0: all]
        --daemon               no terminal: ignore stdin, stay until a signal
        --new, --moderators A  with -l: whatever the files hold; who may kick
-Type a line to say it, //exit to leave. Each flag has a variable of its own in
-the environment: DIST_CHAT_NAME=ann is --name ann; a flag beats it.
+Type a line to say it, //exit to leave. --name ann is also DIST_CHAT_NAME=ann,
+or name = \"ann\" in ~/.config/dist-chat/config.toml (or --config FILE).
 Exit: 0 left, 2 usage, 3 cannot listen, 4 nobody there, 5 refused, 6 files,
       7 left with lines that nobody has ordered
 ";
@@ -61,26 +64,37 @@ The key is kept in chat_PORT.key beside the history, mode 0600, so that
 `dist-chat -p PORT` comes back without it being typed (with --ephemeral: not).
 ";
 
+/// Group chat with no server: a ring, an election, one ordered log
 #[derive(Parser)]
 #[command(name = "dist-chat", version, override_help = HELP, args_conflicts_with_subcommands = true)]
 pub(super) struct Line {
     #[command(subcommand)]
     pub(super) command: Option<Sub>,
+    /// Start the room here, or reopen the one that the files hold
     #[arg(short, long, env = "DIST_CHAT_LEADER", action = ArgAction::SetTrue, value_parser = FalseyValueParser::new())]
     leader: bool,
-    #[arg(long, env = "DIST_CHAT_NEIGHBOR_ADDRESS", value_name = "IP", value_delimiter = ',')]
+    /// A member's IP or host name, or HOST:PORT; repeat it for more, they are tried in turn (short: -na)
+    #[arg(long, env = "DIST_CHAT_NEIGHBOR_ADDRESS", value_name = "IP", value_delimiter = ',', value_hint = ValueHint::Hostname)]
     neighbor_address: Vec<String>,
+    /// Its port; each belongs to the neighbor at the same place, the last to all that are left (short: -np) [default: 2428]
     #[arg(long, env = "DIST_CHAT_NEIGHBOR_PORT", value_name = "PORT", value_delimiter = ',')]
     neighbor_port: Vec<u16>,
-    #[arg(long, env = "DIST_CHAT_KEY_FILE", value_name = "FILE")]
+    /// The room's key is the one line of this file, which nobody else may be able to read
+    #[arg(long, env = "DIST_CHAT_KEY_FILE", value_name = "FILE", value_hint = ValueHint::FilePath)]
     key_file: Option<PathBuf>,
+    /// Ask for the room's key at the terminal; what is typed is not shown
     #[arg(long, env = "DIST_CHAT_ASK_KEY", action = ArgAction::SetTrue, value_parser = FalseyValueParser::new())]
     ask_key: bool,
+    /// With -l: a new room, whatever the files hold
     #[arg(long, env = "DIST_CHAT_NEW", action = ArgAction::SetTrue, value_parser = FalseyValueParser::new())]
     new: bool,
-    /// Whoever founds the room is one of them.
+    /// With -l, where a room is created: who may put others out, beside its founder; commas separate [default: everybody]
     #[arg(long, env = "DIST_CHAT_MODERATORS", value_name = "AUTHOR", value_delimiter = ',', value_parser = author)]
     moderators: Vec<AuthorId>,
+    /// Read this configuration instead of ~/.config/dist-chat/config.toml; an empty name: none
+    #[arg(long, env = "DIST_CHAT_CONFIG", value_name = "FILE", global = true, value_hint = ValueHint::FilePath,
+          value_parser = OsStringValueParser::new().map(PathBuf::from))]
+    config: Option<PathBuf>,
     #[command(flatten)]
     member: Member,
 }
@@ -88,30 +102,47 @@ pub(super) struct Line {
 /// What a member can be told however it begins.
 #[derive(Args)]
 struct Member {
+    /// The IP to listen on [default: with -l 127.0.0.1; joining, the local one towards the contact]
     #[arg(short, long, env = "DIST_CHAT_ADDRESS", value_name = "IP")]
     address: Option<IpAddr>,
+    /// What others dial (NAT, containers) [default: where it listens]
     #[arg(long, env = "DIST_CHAT_ADVERTISE", value_name = "IP[:PORT]")]
     advertise: Option<Advertise>,
+    /// The TCP port; 0: any that is free
     #[arg(short, long, env = "DIST_CHAT_PORT", value_name = "PORT", default_value_t = PORT_DEFAULT)]
     port: u16,
-    #[arg(short, long, env = "DIST_CHAT_NAME", value_name = "NAME")]
+    /// 1 to 32 letters, digits, _ - . and unique in the room [default: the login name]
+    #[arg(short, long, env = "DIST_CHAT_NAME", value_name = "NAME", value_hint = ValueHint::Other)]
     name: Option<String>,
+    /// The log's event lines on standard output too
     #[arg(short, long, env = "DIST_CHAT_VERBOSE", action = ArgAction::SetTrue, value_parser = FalseyValueParser::new())]
     verbose: bool,
-    #[arg(long, env = "DIST_CHAT_DATA_DIR", value_name = "DIR", default_value = ".")]
+    /// Where chat_PORT.log and chat_PORT.db live
+    #[arg(long, env = "DIST_CHAT_DATA_DIR", value_name = "DIR", default_value = ".", value_hint = ValueHint::DirPath)]
     data_dir: PathBuf,
+    /// No terminal: standard input is not read, the node stays until a signal
     #[arg(long, env = "DIST_CHAT_DAEMON", action = ArgAction::SetTrue, value_parser = FalseyValueParser::new())]
     daemon: bool,
+    /// One JSON object a line instead of text, both ways
     #[arg(long, env = "DIST_CHAT_JSON", action = ArgAction::SetTrue, value_parser = FalseyValueParser::new())]
     json: bool,
+    /// The full screen, on a terminal
+    #[arg(long, env = "DIST_CHAT_TUI", action = ArgAction::SetTrue, value_parser = FalseyValueParser::new())]
+    tui: bool,
+    /// Keep nothing on disk: neither log nor history
     #[arg(long, env = "DIST_CHAT_EPHEMERAL", action = ArgAction::SetTrue, value_parser = FalseyValueParser::new())]
     ephemeral: bool,
+    /// How many of the newest lines are shown to who comes, or comes back after long
     #[arg(long, env = "DIST_CHAT_BACKLOG", value_name = "N", default_value_t = BACKLOG_LINES,
           value_parser = clap::value_parser!(u32).range(..=i64::from(BACKLOG_LINES_MAX)))]
     backlog: u32,
+    /// Lines a second that this node takes of one author when it leads; 0: no limit
     #[arg(long, env = "DIST_CHAT_RATE_LIMIT", value_name = "N", default_value_t = Rate::DEFAULT.lines,
           value_parser = clap::value_parser!(u64).range(..=1_000_000))]
     rate_limit: u64,
+    /// When the terminal's bell rings
+    #[arg(long, env = "DIST_CHAT_BELL", value_name = "WHEN", value_enum, default_value_t)]
+    bell: Bell,
 }
 
 fn author(digits: &str) -> Result<AuthorId, String> {
@@ -121,8 +152,8 @@ fn author(digits: &str) -> Result<AuthorId, String> {
 /// Joins with an invite.
 #[derive(Args)]
 pub(super) struct JoinArgs {
-    /// The file that holds the invite.
-    #[arg(value_name = "FILE")]
+    /// The file that holds the invite; without one it is asked for, or read from standard input
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
     file: Option<PathBuf>,
     #[command(flatten)]
     member: Member,
@@ -130,36 +161,96 @@ pub(super) struct JoinArgs {
 
 #[derive(Subcommand)]
 pub(super) enum Sub {
-    #[command(override_help = HELP)]
-    Status(StatusQuery),
-    #[command(override_help = history::HELP)]
-    History(history::Args),
-    #[command(override_help = tool::KEY_HELP)]
-    Key(tool::KeyArgs),
-    #[command(override_help = tool::INVITE_HELP)]
-    Invite(tool::InviteArgs),
+    /// Joins a room with an invite
     #[command(override_help = JOIN_HELP)]
     Join(JoinArgs),
+    /// Says how a node that runs here is doing
+    #[command(override_help = client::HELP)]
+    Status(StatusQuery),
+    /// Says something through a node that runs here
     #[command(override_help = attach::send::HELP)]
     Send(attach::send::Args),
+    /// Says what was said last, and what comes
     #[command(override_help = attach::tail::HELP)]
     Tail(attach::tail::Args),
+    /// Is a terminal onto a node that runs here
     #[command(override_help = attach::terminal::HELP)]
     Attach(attach::terminal::Args),
+    /// Says what was said
+    #[command(override_help = history::HELP)]
+    History(history::Args),
+    /// Makes a new key for a room
+    #[command(override_help = tool::KEY_HELP)]
+    Key(tool::KeyArgs),
+    /// Makes an invite to the room of a node that runs here
+    #[command(override_help = tool::INVITE_HELP)]
+    Invite(tool::InviteArgs),
+    /// Tells why a member cannot be reached or joined
+    #[command(override_help = doctor::HELP)]
+    Doctor(doctor::Args),
+    /// Says every setting, and where it comes from
+    #[command(override_help = CONFIG_HELP)]
+    Config(ConfigArgs),
+    /// Prints what a shell completes the command line with
+    #[command(override_help = manual::COMPLETIONS_HELP)]
+    Completions(manual::CompletionsArgs),
+    /// Prints a page of the manual
+    #[command(override_help = manual::MAN_HELP)]
+    Man(manual::ManArgs),
     /// Measures what a room costs, beside bare sockets
+    #[command(hide = true)]
     Bench(bench::Args),
 }
 
-/// The helps that are shown as they stand here.
-pub(super) const HELPS: [&str; 8] = [
-    HELP,
-    history::HELP,
-    tool::KEY_HELP,
-    tool::INVITE_HELP,
-    JOIN_HELP,
-    attach::send::HELP,
-    attach::tail::HELP,
-    attach::terminal::HELP,
+/// All of `config --help`.
+pub(super) const CONFIG_HELP: &str = "  dist-chat config [FLAGS]    every setting, and where it comes from
+  dist-chat config --path     which file is read
+
+  name = \"ann\"               # ~/.config/dist-chat/config.toml:1
+  port = 5001                # DIST_CHAT_PORT
+  data-dir = \".\"             # default
+
+The file is dist-chat/config.toml in $XDG_CONFIG_HOME or ~/.config; --config
+FILE or DIST_CHAT_CONFIG names another, an empty DIST_CHAT_CONFIG none. Its
+keys are the long names of the flags of `dist-chat`: a flag beats the
+environment, which beats the file. What is printed is such a file.
+-l, --new, --ask-key and --moderators are said at a start, and are no settings;
+nor is a key, ever: name its file with key-file. A path is taken from where the
+file is, ~/ from home.
+A list: neighbor-address = [\"10.0.0.5\", \"10.0.0.6\"]
+Exit: 0, 2 a line makes no sense (it is named), 6 the file cannot be read
+";
+
+/// What is to be said of the configuration. The flags of `dist-chat` itself are added to these.
+#[derive(Args)]
+pub(super) struct ConfigArgs {
+    /// Only where the file is
+    #[arg(long)]
+    pub(super) path: bool,
+}
+
+/// Every command and flag, as clap has them.
+pub(super) fn command() -> Command {
+    let line = Line::command();
+    let settings: Vec<Arg> = config::keys(&line).cloned().collect();
+    line.mut_subcommand("config", |sub| sub.args(settings))
+}
+
+/// The helps that are shown as they stand here, by subcommand.
+pub(super) const HELPS_OF: [(&str, &str); 13] = [
+    ("", HELP),
+    ("join", JOIN_HELP),
+    ("status", client::HELP),
+    ("send", attach::send::HELP),
+    ("tail", attach::tail::HELP),
+    ("attach", attach::terminal::HELP),
+    ("history", history::HELP),
+    ("key", tool::KEY_HELP),
+    ("invite", tool::INVITE_HELP),
+    ("doctor", doctor::HELP),
+    ("config", CONFIG_HELP),
+    ("completions", manual::COMPLETIONS_HELP),
+    ("man", manual::MAN_HELP),
 ];
 
 /// Variables that nobody reads here, and that people may take for the place of a key.
@@ -227,20 +318,39 @@ pub(super) fn whole_token(arg: OsString) -> Result<OsString, Failure> {
     Ok(long)
 }
 
-/// How the person wants to begin. A flag beats the environment, `-l` what stands there of neighbours and the other way
-/// round; two of the same kind contradict each other.
-pub(super) fn way(matches: &ArgMatches) -> Result<Way, Failure> {
+/// Where a value comes from, the weakest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Origin {
+    Default,
+    File,
+    Environment,
+    Typed,
+}
+
+/// Where the value of this flag comes from. What the file says stands among the defaults (see [`config::File::under`]).
+fn origin(matches: &ArgMatches, file: &config::File, id: &str) -> Origin {
+    match matches.value_source(id) {
+        Some(ValueSource::CommandLine) => Origin::Typed,
+        Some(ValueSource::EnvVariable) => Origin::Environment,
+        _ if file.get(&id.replace('_', "-")).is_some() => Origin::File,
+        _ => Origin::Default,
+    }
+}
+
+/// How the person wants to begin. A flag beats the environment, which beats the file: `-l` what stands there of neighbours
+/// and the other way round; two of the same kind contradict each other.
+pub(super) fn way(matches: &ArgMatches, file: &config::File) -> Result<Way, Failure> {
     if matches.subcommand_name().is_some() {
         return Ok(Way::Return);
     }
-    let given = |id: &str| matches.value_source(id).filter(|source| *source != ValueSource::DefaultValue);
+    let given = |id: &str| Some(origin(matches, file, id)).filter(|origin| *origin > Origin::Default);
     let leader = matches.get_flag("leader").then(|| given("leader")).flatten();
     match (leader, given("neighbor_address")) {
         (None, None) => Ok(Way::Return),
         (Some(_), None) => Ok(Way::Found),
         (None, Some(_)) => Ok(Way::Join),
-        (Some(ValueSource::CommandLine), Some(ValueSource::EnvVariable)) => Ok(Way::Found),
-        (Some(ValueSource::EnvVariable), Some(ValueSource::CommandLine)) => Ok(Way::Join),
+        (Some(leader), Some(neighbor)) if leader > neighbor => Ok(Way::Found),
+        (Some(leader), Some(neighbor)) if leader < neighbor => Ok(Way::Join),
         (Some(_), Some(_)) => Err(Failure::new(
             Exit::Usage,
             "-l and -na contradict each other",
@@ -316,45 +426,51 @@ fn member(told: Member, start: Start, key: KeyFrom, new: bool) -> Result<Chat, F
         data_dir: told.data_dir,
         daemon: told.daemon,
         json: told.json,
+        tui: told.tui,
         new,
         ephemeral: told.ephemeral,
         moderators: Vec::new(),
         rate: Rate::of(told.rate_limit),
         backlog: told.backlog,
+        bell: told.bell,
     })
 }
 
-/// Where the key comes from. A flag beats the environment; both flags contradict each other.
-pub(super) fn key_from(matches: &ArgMatches) -> Result<KeyFrom, Failure> {
+/// Where the key comes from. A flag beats the environment, which beats the file; both flags contradict each other.
+pub(super) fn key_from(matches: &ArgMatches, file: &config::File) -> Result<KeyFrom, Failure> {
     if matches.subcommand_name().is_some() {
         return Ok(KeyFrom::Unsaid);
     }
-    let file = matches.get_one::<PathBuf>("key_file").filter(|file| !file.as_os_str().is_empty());
+    let path = matches.get_one::<PathBuf>("key_file").filter(|file| !file.as_os_str().is_empty());
     let asked = matches.get_flag("ask_key");
-    let typed = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
-    match (file, asked) {
+    let of = |id: &str| origin(matches, file, id);
+    match (path, asked) {
         (None, false) => Ok(KeyFrom::Unsaid),
         (None, true) => Ok(KeyFrom::Asked),
-        (Some(file), false) => Ok(KeyFrom::File(file.clone())),
-        (Some(_), true) if typed("key_file") && typed("ask_key") => Err(Failure::new(
+        (Some(path), false) => Ok(KeyFrom::File(path.clone())),
+        (Some(_), true) if of("key_file") == Origin::Typed && of("ask_key") == Origin::Typed => Err(Failure::new(
             Exit::Usage,
             "--key-file and --ask-key contradict each other",
             "the key is read from a file or typed",
             "try one of them",
         )),
-        (Some(_), true) if typed("ask_key") => Ok(KeyFrom::Asked),
-        (Some(file), true) => Ok(KeyFrom::File(file.clone())),
+        (Some(_), true) if of("ask_key") > of("key_file") => Ok(KeyFrom::Asked),
+        (Some(path), true) => Ok(KeyFrom::File(path.clone())),
     }
 }
 
-fn parse_name(text: &str) -> Result<Name, Failure> {
+/// A name as a person gives it.
+///
+/// # Errors
+/// No member can have it.
+pub fn parse_name(text: &str) -> Result<Name, Failure> {
     Name::parse(text).map_err(|error| {
         Failure::new(Exit::Usage, format!("`{text}` cannot be a name"), error.to_string(), "try `-n ann`")
     })
 }
 
 /// The login name with everything that no name may hold left out; `guest` where nothing is left.
-fn default_name() -> Name {
+pub fn default_name() -> Name {
     let user = ["USER", "LOGNAME"].into_iter().find_map(|key| std::env::var(key).ok()).unwrap_or_default();
     let fit: String = user.chars().filter(|c| Name::parse(c.encode_utf8(&mut [0; 4])).is_ok()).take(32).collect();
     Name::parse(&fit).or_else(|_| Name::parse("guest")).unwrap_or_else(|_| unreachable!("guest is a name"))

@@ -3,21 +3,24 @@
 //! [`parse`] gives a [`Request`]; the words and flags themselves are in `line`.
 
 mod line;
+pub mod manual;
+mod pages;
 
 use std::ffi::OsString;
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use clap::error::ErrorKind;
-use clap::{Args, CommandFactory as _, FromArgMatches as _};
+use clap::{ArgMatches, Args, Command, FromArgMatches as _};
 
 use crate::failure::{Exit, Failure};
 use crate::key::{RoomKey, tool};
 use crate::ring::{AuthorId, Name, Rate};
-use crate::{attach, bench, history};
-pub use line::COMMANDS;
-use line::{HELPS, Line, Sub};
+use crate::ui::terminal::Bell;
+use crate::{attach, bench, config, doctor, history};
+pub use line::{COMMANDS, default_name, parse_name};
+use line::{HELPS_OF, Line, Sub};
 
 /// The port that is used where none is given: C-H-A-T on a phone.
 pub const PORT_DEFAULT: u16 = 2428;
@@ -41,6 +44,14 @@ pub enum Request {
     Tail(attach::tail::Args),
     /// Be at a node that runs here.
     Attach(attach::terminal::Args),
+    /// Find out why a member cannot be reached or joined.
+    Doctor(doctor::Args),
+    /// Print this: every setting, and where it comes from.
+    Config(String),
+    /// Print what a shell completes with.
+    Completions(manual::CompletionsArgs),
+    /// Print or write pages of the manual.
+    Man(manual::ManArgs),
     /// Measure.
     Bench(bench::Args),
 }
@@ -70,6 +81,8 @@ pub struct Chat {
     pub daemon: bool,
     /// Objects instead of lines, both ways.
     pub json: bool,
+    /// The full screen, where there is a terminal.
+    pub tui: bool,
     /// A new room, whatever the files hold.
     pub new: bool,
     /// Nothing is kept on disk.
@@ -80,6 +93,8 @@ pub struct Chat {
     pub rate: Rate,
     /// How many old lines are shown at most to somebody who comes.
     pub backlog: u32,
+    /// When the terminal rings.
+    pub bell: Bell,
 }
 
 /// How a member begins.
@@ -146,13 +161,13 @@ impl FromStr for Advertise {
 /// Which node is asked, and how its answer is shown.
 #[derive(Clone, Debug, PartialEq, Eq, Args)]
 pub struct StatusQuery {
-    /// Where it listens, or what it advertises.
+    /// Where it listens, or what it advertises
     #[arg(short, long, env = "DIST_CHAT_ADDRESS", value_name = "IP")]
     pub address: Option<IpAddr>,
-    /// Its port.
+    /// Its port
     #[arg(short, long, env = "DIST_CHAT_PORT", value_name = "PORT", default_value_t = PORT_DEFAULT)]
     pub port: u16,
-    /// As one line of JSON.
+    /// As one line of JSON
     #[arg(long)]
     pub json: bool,
 }
@@ -172,7 +187,7 @@ impl From<clap::Error> for Quit {
         match error.kind() {
             // clap trims what stands at its start.
             ErrorKind::DisplayHelp => {
-                let own = HELPS.into_iter().find(|help| text.trim() == help.trim());
+                let own = HELPS_OF.into_iter().map(|(_, help)| help).find(|help| text.trim() == help.trim());
                 Self::Print(own.map_or(text, str::to_owned))
             }
             ErrorKind::DisplayVersion => Self::Print(text),
@@ -196,19 +211,42 @@ impl From<Failure> for Quit {
     }
 }
 
-/// Reads the command line, the program's own name first, and the environment.
+/// Reads the command line, the program's own name first, the environment and the configuration.
 ///
 /// # Errors
 /// [`Quit`]: there is nothing to run, and why.
 pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Request, Quit> {
+    parse_in(args, |named| config::place(named, |variable| std::env::var_os(variable)))
+}
+
+/// As [`parse`], with the configuration that `place` chooses when it is told which was named.
+fn parse_in(
+    args: impl IntoIterator<Item = OsString>,
+    place: impl FnOnce(Option<&Path>) -> config::Place,
+) -> Result<Request, Quit> {
     let args: Vec<OsString> = args.into_iter().collect();
     let variables: Vec<(String, String)> = std::env::vars_os()
         .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
         .collect();
     line::refuse_secrets(&args, &variables)?;
     let args = args.into_iter().map(line::whole_token).collect::<Result<Vec<_>, _>>()?;
-    let mut matches = Line::command().try_get_matches_from(args)?;
-    let (way, key) = (line::way(&matches)?, line::key_from(&matches)?);
+    let command = line::command();
+    // Once without the file: only then it is known which file, and whether any is wanted.
+    let first = command.clone().try_get_matches_from(&args)?;
+    let (place, file) = match is_configured(&command, &first) {
+        true => {
+            let place = place(named(&first));
+            let file = config::read(&place, &command)?;
+            (place, file)
+        }
+        false => (config::Place::Nowhere, config::File::default()),
+    };
+    let command = file.under(command);
+    let mut matches = command.clone().try_get_matches_from(args)?;
+    let (way, key) = (line::way(&matches, &file)?, line::key_from(&matches, &file)?);
+    if let Some(("config", matches)) = matches.subcommand() {
+        return settings(&command, matches, (&place, &file)).map(Request::Config);
+    }
     let line = Line::from_arg_matches_mut(&mut matches)?;
     match line.command {
         Some(Sub::Status(query)) => Ok(Request::Status(query)),
@@ -220,8 +258,43 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Request, Quit> 
         Some(Sub::Key(args)) => Ok(Request::Key(args)),
         Some(Sub::Invite(args)) => Ok(Request::Invite(args)),
         Some(Sub::Join(args)) => Ok(Request::Chat(line::join(args)?)),
-        None => Ok(Request::Chat(line::chat(line, way, key)?)),
+        Some(Sub::Doctor(args)) => Ok(Request::Doctor(args)),
+        Some(Sub::Completions(args)) => Ok(Request::Completions(args)),
+        Some(Sub::Man(args)) => Ok(Request::Man(args)),
+        // It has been answered above: all of its flags but one are added to it there.
+        Some(Sub::Config(_)) | None => Ok(Request::Chat(line::chat(line, way, key)?)),
     }
+}
+
+/// The file that was named, before or behind the subcommand.
+fn named(matches: &ArgMatches) -> Option<&Path> {
+    let deeper = matches.subcommand().map(|(_, matches)| matches);
+    deeper.unwrap_or(matches).get_one::<PathBuf>("config").map(PathBuf::as_path)
+}
+
+/// What is asked for has a flag that the configuration may set: only then a mistake in it matters.
+fn is_configured(command: &Command, matches: &ArgMatches) -> bool {
+    let Some((name, _)) = matches.subcommand() else { return true };
+    let keys: Vec<_> = config::keys(command).filter_map(|arg| arg.get_long()).collect();
+    let has = |sub: &Command| sub.get_arguments().filter_map(|arg| arg.get_long()).any(|long| keys.contains(&long));
+    command.find_subcommand(name).is_some_and(has)
+}
+
+/// What `dist-chat config` prints.
+fn settings(command: &Command, matches: &ArgMatches, config: (&config::Place, &config::File)) -> Result<String, Quit> {
+    if matches.get_flag("path") {
+        return match config.0 {
+            config::Place::Usual(path) | config::Place::Named(path) => Ok(format!("{}\n", path.display())),
+            config::Place::Nowhere => Err(Quit::Failure(Failure::new(
+                Exit::Usage,
+                "no configuration file is read",
+                "DIST_CHAT_CONFIG is empty, or there is no home directory",
+                "try --config FILE",
+            ))),
+        };
+    }
+    let unset = |key: &str| (key == "name").then(|| (default_name().to_string(), "default: the login name"));
+    Ok(config::show(command, matches, config, unset))
 }
 
 /// Neither `-l` nor `-na`, and no file that remembers a room.

@@ -4,7 +4,10 @@ use super::line::{HELP, JOIN_HELP};
 use super::*;
 
 fn parse_words(words: &str) -> Result<Request, Quit> {
-    parse(std::iter::once("dist-chat").chain(words.split_whitespace()).map(OsString::from))
+    // Not the configuration of whoever runs the tests.
+    parse_in(std::iter::once("dist-chat").chain(words.split_whitespace()).map(OsString::from), |_| {
+        config::Place::Nowhere
+    })
 }
 
 fn chat_of(words: &str) -> Chat {
@@ -25,6 +28,11 @@ fn a_room_is_created() {
     assert_eq!((chat.address, chat.port), (Some([10, 0, 0, 5].into()), 5001));
     assert_eq!((chat.name.as_str(), chat.rename), ("ann", false));
     assert_eq!(chat_of("-l -n ann").port, PORT_DEFAULT);
+}
+
+#[test]
+fn the_full_screen_is_asked_for() {
+    assert!(chat_of("-l -n ann --tui").tui && !chat_of("-l -n ann").tui);
 }
 
 #[test]
@@ -122,7 +130,7 @@ fn help_fits_a_screen_and_names_every_flag() {
     assert!(HELP.starts_with(COMMANDS));
     assert!(HELP.lines().count() <= 24, "{} lines", HELP.lines().count());
     assert!(HELP.lines().all(|line| line.chars().count() < 80));
-    for arg in Line::command().get_arguments() {
+    for arg in line::command().get_arguments() {
         let long = arg.get_long().unwrap();
         assert!(HELP.contains(&format!("--{long}")), "{long}");
     }
@@ -192,4 +200,22 @@ fn who_moderates_is_said_with_dash_l() {
     }
     assert_eq!(chat_of("-l -n ann").rate, Rate::DEFAULT);
     assert_eq!(chat_of("-l -n ann --rate-limit 0").rate.lines, 0);
+}
+
+#[test]
+fn every_command_has_a_help_and_a_page() {
+    let command = line::command();
+    let mut told: Vec<&str> =
+        command.get_subcommands().filter(|sub| !sub.is_hide_set()).map(|sub| sub.get_name()).collect();
+    told.push("");
+    told.sort_unstable();
+    let mut paged: Vec<&str> = pages::PAGES.iter().map(|page| page.command).collect();
+    let mut helped: Vec<&str> = HELPS_OF.iter().map(|(name, _)| *name).collect();
+    paged.sort_unstable();
+    helped.sort_unstable();
+    assert_eq!((&paged, &helped), (&told, &told));
+    for page in &pages::PAGES {
+        assert!(!page.says.is_empty() && !page.usage.is_empty() && page.exits.contains(&"0"), "{}", page.command);
+        assert!(page.exits.iter().all(|exit| pages::EXITS.iter().any(|(code, _)| code == exit)), "{}", page.command);
+    }
 }

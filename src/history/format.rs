@@ -5,12 +5,13 @@ use std::fmt::Write as _;
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
-use crate::ring::{AuthorId, Entry, Name, SessionId, Text, Uid};
+use crate::ring::{AuthorId, Channel, Emoji, Entry, Name, SessionId, Uid};
 use crate::text;
+use crate::ui::feed::{Count, Kind};
 use crate::ui::format::LineFormat;
 use crate::ui::shown::{self, local, timestamp};
 
-/// `2026-11-20 15:04:05 > NAME(IP:PORT)[TS]: text`
+/// `2026-11-20 15:04:05 > NAME(IP:PORT)[TS]: text`, and behind a line to which something was put ` [👍 3, 🎉 1]`.
 #[derive(Debug)]
 pub struct Plain {
     zone: TimeZone,
@@ -31,8 +32,8 @@ impl Plain {
         Self { zone, line: LineFormat::default(), second: (i64::MIN, String::new()), log: String::new() }
     }
 
-    /// Appends an entry, if it is a line.
-    pub fn push(&mut self, entry: &Entry, out: &mut String) {
+    /// Appends an entry, if it is a line, with what was put to it.
+    pub fn push(&mut self, entry: &Entry, reactions: &[(Emoji, u64)], out: &mut String) {
         let at = timestamp(entry.wall);
         if self.second.0 != at.as_second() {
             self.second.0 = at.as_second();
@@ -54,9 +55,24 @@ impl Plain {
         out.push_str(&self.second.1);
         self.log.clear();
         if !self.line.push(entry, &mut self.log, out) {
-            out.truncate(before);
+            return out.truncate(before);
+        }
+        if !reactions.is_empty() && out.ends_with('\n') {
+            out.pop();
+            push_reactions(reactions, out);
+            out.push('\n');
         }
     }
+}
+
+/// Appends ` [👍 3, 🎉 1]`.
+fn push_reactions(reactions: &[(Emoji, u64)], out: &mut String) {
+    for (place, (with, count)) in reactions.iter().enumerate() {
+        out.push_str(if place == 0 { " [" } else { ", " });
+        text::push_visible(out, with.as_str());
+        let _ = write!(out, " {count}");
+    }
+    out.push(']');
 }
 
 /// One object a line.
@@ -83,7 +99,11 @@ struct Told<'a> {
     author: AuthorId,
     session: SessionId,
     n: u64,
-    text: &'a Text,
+    text: &'a str,
+    channel: &'a str,
+    kind: Kind,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    reactions: Vec<Count>,
 }
 
 /// The reign in which a line was ordered.
@@ -94,8 +114,8 @@ struct Epoch {
 }
 
 impl Json {
-    /// Appends an entry, if it is a line.
-    pub fn push(&mut self, entry: &Entry, out: &mut String) {
+    /// Appends an entry, if it is a line, with what was put to it.
+    pub fn push(&mut self, entry: &Entry, reactions: &[(Emoji, u64)], out: &mut String) {
         let Some(line) = entry.line() else { return };
         let told = Told {
             index: entry.index.0,
@@ -107,7 +127,10 @@ impl Json {
             author: line.id.author,
             session: line.id.session,
             n: line.id.n,
-            text: &line.text,
+            text: line.words(),
+            channel: Channel::name_of(line.channel.as_ref()),
+            kind: Kind::of(line.act.as_ref()),
+            reactions: Count::all(reactions),
         };
         // Numbers and strings always have a form in JSON.
         if let Ok(json) = serde_json::to_string(&told) {
@@ -124,7 +147,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::ring::{Body, Epoch, Index, Lamport, Line, LineId, Nonce, WallMs};
+    use crate::ring::{Act, Body, Epoch, Index, Lamport, Line, LineId, Nonce, Text, WallMs};
 
     fn entry(wall: u64, text: &str) -> Entry {
         let line = Line {
@@ -144,13 +167,13 @@ mod tests {
 
     fn plain(wall: u64, text: &str) -> String {
         let mut out = String::new();
-        Plain::in_zone(TimeZone::fixed(jiff::tz::offset(1))).push(&entry(wall, text), &mut out);
+        Plain::in_zone(TimeZone::fixed(jiff::tz::offset(1))).push(&entry(wall, text), &[], &mut out);
         out
     }
 
     fn json(wall: u64, text: &str) -> String {
         let mut out = String::new();
-        Json { zone: TimeZone::fixed(jiff::tz::offset(1)) }.push(&entry(wall, text), &mut out);
+        Json { zone: TimeZone::fixed(jiff::tz::offset(1)) }.push(&entry(wall, text), &[], &mut out);
         out
     }
 
@@ -161,10 +184,33 @@ mod tests {
         let expected = concat!(
             r#"{"index":9,"ts":12,"time":"2026-11-20T15:04:05.678+01:00","#,
             r#""epoch":{"round":4,"leader":"10.0.0.7:2428"},"name":"ann","address":"10.0.0.5:2428","#,
-            r#""author":"0000000000000001000000000000000000000000000000000000000000000000","session":"0000000000000002","n":3,"text":"hello"}"#,
+            r#""author":"0000000000000001000000000000000000000000000000000000000000000000","session":"0000000000000002","n":3,"text":"hello","#,
+            r#""channel":"lobby","kind":"say"}"#,
             "\n"
         );
         assert_eq!(json(wall, "hello"), expected);
+    }
+
+    #[test]
+    fn what_is_put_to_a_line_stands_behind_it() {
+        let mut entry = entry(1_795_183_445_678, "/topic Deploy at six");
+        if let Body::Line(line) = &mut entry.body {
+            let line = Arc::make_mut(line);
+            (line.channel, line.act) = (Channel::parse("ops").unwrap(), Some(Act::Topic));
+        }
+        let put = [(Emoji::like(), 3), (Emoji::parse("🎉").unwrap(), 1)];
+        let zone = TimeZone::fixed(jiff::tz::offset(1));
+        let (mut plain, mut json) = (String::new(), String::new());
+        Plain::in_zone(zone.clone()).push(&entry, &put, &mut plain);
+        let expected = "2026-11-20 15:04:05 > ann(10.0.0.5:2428)[12]: /topic Deploy at six [👍 3, 🎉 1]\n";
+        assert_eq!(plain, expected);
+        Json { zone }.push(&entry, &put, &mut json);
+        let end = concat!(
+            r#""n":3,"text":"Deploy at six","channel":"ops","kind":"topic","#,
+            r#""reactions":[{"with":"👍","count":3},{"with":"🎉","count":1}]}"#,
+            "\n"
+        );
+        assert!(json.ends_with(end), "{json}");
     }
 
     #[test]

@@ -5,7 +5,7 @@ mod when;
 
 use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{self, Write as _};
+use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,11 +14,13 @@ use jiff::Zoned;
 
 use crate::cli::PORT_DEFAULT;
 use crate::failure::{Exit, Failure};
-use crate::ring::{Entry, Name};
-use crate::store::{self, Answer, Error, Moment, Reader, Selection};
+use crate::ring::{Channel, Emoji, Entry, Lamport, LineId, Name};
+use crate::store::{self, Answer, Counts, Error, Moment, Reader, Selection, Tally};
 use format::{Json, Plain};
 use when::Edge;
 
+/// Lines of which it is asked at once what was put to them.
+const PAGE_LINES: usize = 1024;
 /// Bytes that are gathered for one write.
 const WRITE_BYTES: usize = 64 * 1024;
 /// Lines that `/history` shows where no number is given.
@@ -37,6 +39,7 @@ pub const HELP: &str = "  dist-chat history [-p PORT] [--data-dir DIR]  all that
       --since WHEN     not before this
       --until WHEN     not after this: 14:30 is up to 14:30:59.999
       --from NAME      only what NAME said; upper and lower case alike
+      --channel NAME   only what was said there
       --grep TEXT      only lines with all these words; each may go on
                        (deploy finds Deployed); emoji, Chinese: anywhere
   -n, --lines N        only the newest N of them
@@ -53,28 +56,31 @@ Exit: 0 also where nothing was found, 2 usage, 4 no such file, 6 file unusable
 /// What is asked.
 #[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
 pub struct Args {
-    /// The port of the node.
+    /// The node's port, while it runs or later
     #[arg(short, long, env = "DIST_CHAT_PORT", value_name = "PORT", default_value_t = PORT_DEFAULT)]
     pub port: u16,
-    /// Where its files live.
-    #[arg(long, env = "DIST_CHAT_DATA_DIR", value_name = "DIR", default_value = ".")]
+    /// Where its chat_PORT.db lives
+    #[arg(long, env = "DIST_CHAT_DATA_DIR", value_name = "DIR", default_value = ".", value_hint = clap::ValueHint::DirPath)]
     pub data_dir: PathBuf,
-    /// Not before this moment.
+    /// Not before this moment: a timestamp, a time, a date, or so long ago (2h)
     #[arg(long, value_name = "WHEN")]
     pub since: Option<String>,
-    /// Not after this moment.
+    /// Not after this moment; 14:30 is up to 14:30:59.999
     #[arg(long, value_name = "WHEN")]
     pub until: Option<String>,
-    /// Only what was said under this name.
+    /// Only what was said under this name, upper and lower case alike
     #[arg(long, value_name = "NAME")]
     pub from: Option<String>,
-    /// Only lines with these words.
+    /// Only what was said in this channel
+    #[arg(long, value_name = "NAME")]
+    pub channel: Option<String>,
+    /// Only lines with all these words, each of which may go on
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     pub grep: Option<String>,
-    /// Only the newest so many.
+    /// Only the newest so many
     #[arg(short = 'n', long, value_name = "N")]
     pub lines: Option<usize>,
-    /// As JSON, one object a line.
+    /// As JSON, one object a line
     #[arg(long)]
     pub json: bool,
 }
@@ -87,27 +93,24 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let wanted = selection(args, &Zoned::now())?;
     let path = store::file_in(&args.data_dir, args.port);
     let Some(reader) = open(&path)? else { return Ok(()) };
-    let mut out = Out { text: String::new(), stdout: io::stdout().lock(), failed: None };
-    let answer = if args.json {
-        let mut json = Json::default();
-        reader.select(&wanted, |entry| {
-            json.push(entry, &mut out.text);
-            out.goes_on()
-        })
-    } else {
-        let mut plain = Plain::default();
-        reader.select(&wanted, |entry| {
-            plain.push(entry, &mut out.text);
-            out.goes_on()
-        })
-    };
+    let tally = reader.tally().map_err(|error| unusable(&path, &error))?;
+    let form = if args.json { Form::Json(Json::default()) } else { Form::Plain(Plain::default()) };
+    let out = io::stdout().lock();
+    let mut out = Out { tally, form, page: Vec::new(), text: String::new(), out, failed: None, counted: Ok(true) };
+    let answer = reader.select(&wanted, |entry| out.take(entry));
     // What was found before something went wrong is worth reading.
+    out.turn_page();
     out.write();
     match out.failed {
         Some(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
         Some(error) => return Err(Failure::new(Exit::Files, "cannot write what was found", error.to_string(), "")),
         None => {}
     }
+    let answer = match out.counted {
+        Ok(true) => answer,
+        Ok(false) => Ok(Answer::Cut),
+        Err(error) => Err(error),
+    };
     judge(answer, &path)
 }
 
@@ -140,6 +143,7 @@ fn selection(args: &Args, now: &Zoned) -> Result<Selection, Failure> {
         since: moment(&args.since, Edge::Since)?,
         until: moment(&args.until, Edge::Until)?,
         from: args.from.as_ref().map(name).transpose()?,
+        channel: args.channel.as_deref().map(channel).transpose()?,
         words: args.grep.clone(),
         newest: args.lines,
     })
@@ -151,6 +155,16 @@ fn selection(args: &Args, now: &Zoned) -> Result<Selection, Failure> {
 /// It is none.
 pub fn since(text: &str, now: &Zoned) -> Result<Moment, Failure> {
     when::parse(text, Edge::Since, now).ok_or_else(|| no_moment(text, Edge::Since))
+}
+
+/// The channel that is named; `None`: the lobby.
+///
+/// # Errors
+/// It is none.
+pub fn channel(text: &str) -> Result<Option<Channel>, Failure> {
+    Channel::parse(text).map_err(|error| {
+        Failure::new(Exit::Usage, format!("`{text}` cannot be a channel"), error.to_string(), "try `--channel lobby`")
+    })
 }
 
 fn no_moment(text: &str, edge: Edge) -> Failure {
@@ -213,29 +227,82 @@ fn unusable(path: &Path, error: &Error) -> Failure {
     Failure::new(Exit::Files, format!("cannot read {}", path.display()), why, hint)
 }
 
-/// Standard output, many lines at once.
-struct Out {
-    text: String,
-    stdout: io::StdoutLock<'static>,
-    failed: Option<io::Error>,
+/// What lines look like.
+enum Form {
+    Plain(Plain),
+    Json(Json),
 }
 
-impl Out {
-    /// Writes when there is enough. Whether more can be written.
-    fn goes_on(&mut self) -> bool {
-        if self.text.len() >= WRITE_BYTES {
-            self.write();
+/// Where lines go, many at once.
+struct Out<'a, W> {
+    tally: Tally<'a>,
+    form: Form,
+    /// Lines of which it is not known yet what was put to them.
+    page: Vec<Arc<Entry>>,
+    text: String,
+    out: W,
+    failed: Option<io::Error>,
+    /// `false`: what was put to the last page was not found, since the log was cut.
+    counted: Result<bool, Error>,
+}
+
+impl<W: io::Write> Out<'_, W> {
+    /// Takes the next line. Whether more is wanted.
+    fn take(&mut self, entry: &Arc<Entry>) -> bool {
+        self.page.push(Arc::clone(entry));
+        if self.page.len() >= PAGE_LINES {
+            self.turn_page();
+            if self.text.len() >= WRITE_BYTES {
+                self.write();
+            }
         }
-        self.failed.is_none()
+        self.failed.is_none() && self.counted == Ok(true)
+    }
+
+    /// Appends the page's lines, with what was put to them.
+    fn turn_page(&mut self) {
+        if self.page.is_empty() {
+            return;
+        }
+        let counts = self.tally.of(&ids(&self.page));
+        self.counted = counts.as_ref().map(Option::is_some).map_err(Clone::clone);
+        let counts = counts.ok().flatten().unwrap_or_default();
+        for entry in self.page.drain(..) {
+            let put = put_to(&entry, &counts);
+            match &mut self.form {
+                Form::Plain(plain) => plain.push(&entry, put, &mut self.text),
+                Form::Json(json) => json.push(&entry, put, &mut self.text),
+            }
+        }
     }
 
     fn write(&mut self) {
         if self.failed.is_none() {
-            let done = self.stdout.write_all(self.text.as_bytes()).and_then(|()| self.stdout.flush());
+            let done = self.out.write_all(self.text.as_bytes()).and_then(|()| self.out.flush());
             self.failed = done.err();
         }
         self.text.clear();
     }
+}
+
+/// The line with this timestamp, if there is one.
+pub fn line_at(past: &Path, ts: Lamport) -> Option<LineId> {
+    let at = Some(Moment::Stamp(ts));
+    let wanted = Selection { since: at, until: at, ..Selection::default() };
+    let reader = Reader::open(past).ok()?;
+    let found = find(reader.as_ref(), &wanted).ok()?;
+    found.iter().find(|entry| entry.lamport == ts)?.line().map(|line| line.id)
+}
+
+/// The line with this timestamp and id, and what is put to it.
+pub fn put_to_line(past: &Path, ts: Lamport, id: LineId) -> Option<(Arc<Entry>, Vec<(Emoji, u64)>)> {
+    let at = Some(Moment::Stamp(ts));
+    let wanted = Selection { since: at, until: at, ..Selection::default() };
+    let reader = Reader::open(past).ok()??;
+    let found =
+        find(Some(&reader), &wanted).ok()?.into_iter().find(|entry| entry.line().map(|line| line.id) == Some(id))?;
+    let counts = reader.reactions(&[id]).ok()?.remove(&id).unwrap_or_default();
+    Some((found, counts))
 }
 
 /// Writes all lines into a new file, as they are printed. What is told then.
@@ -243,14 +310,14 @@ pub fn save(past: &Path, file: &Path) -> String {
     let name = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
     let name = name.display();
     let made = File::options().write(true).create_new(true).mode(0o600).open(file);
-    let mut out = match made {
-        Ok(made) => io::BufWriter::with_capacity(WRITE_BYTES, made),
+    let out = match made {
+        Ok(made) => made,
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             return format!("not saved: {name} exists; nothing is overwritten");
         }
         Err(error) => return format!("not saved: {name} cannot be made ({error})"),
     };
-    match save_to(past, &mut out) {
+    match save_to(past, out) {
         Ok(lines) => format!("{lines} lines saved in {name}"),
         Err(why) => {
             let _ = std::fs::remove_file(file);
@@ -259,26 +326,41 @@ pub fn save(past: &Path, file: &Path) -> String {
     }
 }
 
-fn save_to(past: &Path, out: &mut impl io::Write) -> Result<u64, String> {
-    let reader = Reader::open(past).map_err(|error| format!("the history cannot be read: {error}"))?;
-    let (mut plain, mut text, mut lines, mut failed) = (Plain::default(), String::new(), 0, None);
-    let mut take = |entry: &Arc<Entry>| {
-        text.clear();
-        plain.push(entry, &mut text);
-        lines += u64::from(!text.is_empty());
-        failed = out.write_all(text.as_bytes()).err();
-        failed.is_none()
+fn save_to(past: &Path, out: impl io::Write) -> Result<u64, String> {
+    let unread = |error: Error| format!("the history cannot be read: {error}");
+    let Some(reader) = Reader::open(past).map_err(unread)? else { return Ok(0) };
+    let mut out = Out {
+        tally: reader.tally().map_err(unread)?,
+        form: Form::Plain(Plain::default()),
+        page: Vec::new(),
+        text: String::new(),
+        out,
+        failed: None,
+        counted: Ok(true),
     };
-    let answer = match &reader {
-        Some(reader) => reader.select(&Selection::default(), &mut take),
-        None => Ok(Answer::Whole),
-    };
-    match (answer, failed) {
-        (_, Some(error)) => Err(error.to_string()),
-        (Err(error), None) => Err(format!("the history cannot be read: {error}")),
-        (Ok(Answer::Cut), None) => Err("two parts of the room have met meanwhile: try it again".to_owned()),
-        (Ok(Answer::Whole | Answer::Enough), None) => out.flush().map(|()| lines).map_err(|error| error.to_string()),
+    let mut lines = 0;
+    let answer = reader.select(&Selection::default(), |entry| {
+        lines += u64::from(entry.line().is_some());
+        out.take(entry)
+    });
+    out.turn_page();
+    out.write();
+    match (out.failed, out.counted, answer) {
+        (Some(error), _, _) => Err(error.to_string()),
+        (None, Err(error), _) | (None, _, Err(error)) => Err(unread(error)),
+        (None, Ok(false), _) | (None, _, Ok(Answer::Cut)) => {
+            Err("two parts of the room have met meanwhile: try it again".to_owned())
+        }
+        (None, Ok(true), Ok(Answer::Whole | Answer::Enough)) => Ok(lines),
     }
+}
+
+fn ids<'a>(entries: impl IntoIterator<Item = &'a Arc<Entry>>) -> Vec<LineId> {
+    entries.into_iter().filter_map(|entry| entry.line()).map(|line| line.id).collect()
+}
+
+fn put_to<'a>(entry: &Entry, counts: &'a Counts) -> &'a [(Emoji, u64)] {
+    entry.line().and_then(|line| counts.get(&line.id)).map_or(&[], Vec::as_slice)
 }
 
 /// What a person in the room has asked for.
@@ -301,8 +383,13 @@ pub fn recall(path: &Path, asked: Recall<'_>) -> (String, String) {
     // One more tells whether there are more.
     let newest = if most > shown { shown + 1 } else { shown };
     let wanted = Selection { words: words.map(str::to_owned), newest: Some(newest), ..Selection::default() };
-    let mut entries = match Reader::open(path).and_then(|reader| find(reader.as_ref(), &wanted)) {
-        Ok(entries) => entries,
+    let found = Reader::open(path).and_then(|reader| {
+        let entries = find(reader.as_ref(), &wanted)?;
+        let counts = reader.map_or(Ok(Counts::new()), |reader| reader.reactions(&ids(&entries)))?;
+        Ok((entries, counts))
+    });
+    let (mut entries, counts) = match found {
+        Ok(found) => found,
         Err(error) => return (format!("the history cannot be read: {error}"), String::new()),
     };
     let cut = entries.len() > shown;
@@ -310,7 +397,7 @@ pub fn recall(path: &Path, asked: Recall<'_>) -> (String, String) {
         entries.pop_front();
     }
     let (mut plain, mut text) = (Plain::default(), String::new());
-    entries.iter().for_each(|entry| plain.push(entry, &mut text));
+    entries.iter().for_each(|entry| plain.push(entry, put_to(entry, &counts), &mut text));
     (heading(entries.len(), cut, words), text)
 }
 

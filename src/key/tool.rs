@@ -48,21 +48,21 @@ Exit: 0, 2 usage, 4 no node there, 5 it is in no room yet
 /// Where a new key goes.
 #[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
 pub struct KeyArgs {
-    /// A file that is not there yet; standard output where none is named.
-    #[arg(value_name = "FILE")]
+    /// A file that is not there yet; standard output where none is named
+    #[arg(value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     pub file: Option<PathBuf>,
 }
 
 /// Which node's room, and how the invite is shown.
 #[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
 pub struct InviteArgs {
-    /// Where the node listens, or what it advertises.
+    /// Where the node listens, or what it advertises
     #[arg(short, long, env = "DIST_CHAT_ADDRESS", value_name = "IP")]
     pub address: Option<IpAddr>,
-    /// Its port.
+    /// Its port
     #[arg(short, long, env = "DIST_CHAT_PORT", value_name = "PORT", default_value_t = PORT_DEFAULT)]
     pub port: u16,
-    /// As a picture.
+    /// As a picture, for a camera
     #[arg(long)]
     pub qr: bool,
 }

@@ -10,18 +10,19 @@ use tokio::time::Instant;
 
 use super::dial::Failed;
 use super::inbox::Arrival;
-use super::limits::{TURN_COMMANDS_MAX, TURN_FRAMES_MAX};
+use super::limits::{SURVEYS_MAX, TURN_COMMANDS_MAX, TURN_FRAMES_MAX};
 use super::links::{Links, overflowed};
 use super::notices::Notices;
 use super::rekeying::RoomKeys;
 use super::task::Task;
+use super::whispers::Whispers;
 use super::witness::Entered;
 use super::{Command, Meter};
 use crate::key::RoomKey;
 use crate::ring::limits::BATCH_BYTES_MAX;
 use crate::ring::{
-    ConnId, Event, Found, Frame, Input, Node, Now, Output, Record, Refusal, Saying, Secret, Stop, SyncId, Time, WallMs,
-    Wanted,
+    ConnId, Event, Found, Frame, Input, Member, Node, Now, Output, Record, Refusal, Saying, Secret, Stop, Survey,
+    SyncId, Text, Time, Unsaid, WallMs, Wanted, Whisper, WhisperId,
 };
 use crate::store::Store;
 
@@ -55,6 +56,9 @@ pub(super) struct Driver<S> {
     pub(super) keys: RoomKeys,
     /// The room, for those who check what was said in it.
     pub(super) entered: Entered,
+    pub(super) whispers: Whispers,
+    /// Who waits to hear how all are doing.
+    pub(super) surveys: Vec<oneshot::Sender<Survey>>,
 }
 
 /// Where commands come from.
@@ -280,6 +284,18 @@ where
                 let _ = taken.send(self.node.said() > before);
                 Ok(())
             }
+            Command::Whisper { to, text, answer } => {
+                let said = self.whisper(&to, text)?;
+                let _ = answer.send(said);
+                Ok(())
+            }
+            Command::Survey(answer) => {
+                // Who finds no place here is not answered.
+                if self.surveys.len() < SURVEYS_MAX {
+                    self.surveys.push(answer);
+                }
+                self.step(Input::Survey)
+            }
             Command::Leave => {
                 self.leaving = true;
                 self.step(Input::Leave)
@@ -300,6 +316,30 @@ where
                 Ok(())
             }
         }
+    }
+
+    /// Says something to one member alone.
+    fn whisper(&mut self, to: &str, text: Text) -> anyhow::Result<Result<(WhisperId, Member), Unsaid>> {
+        let to = match self.node.reader(to) {
+            Ok(to) => to,
+            Err(why) => return Ok(Err(why)),
+        };
+        let Some(&room) = self.entered.get() else { return Ok(Err(Unsaid::NotNow)) };
+        let Some(whispering) = self.whispers.seal(room, to, text)? else { return Ok(Err(Unsaid::NoKey)) };
+        let (id, to) = (whispering.id, whispering.to.clone());
+        self.step(Input::Whisper(whispering))?;
+        Ok(Ok((id, to)))
+    }
+
+    /// Shows what somebody has said to this node's owner alone, if its seal is whole.
+    fn open(&mut self, from: Member, whisper: &Whisper) {
+        let opened = self.entered.get().and_then(|&room| self.whispers.open(room, whisper));
+        let (id, author) = (whisper.id, whisper.from);
+        let token = opened.map(|(token, text)| {
+            self.notices.whisper(from, text);
+            token
+        });
+        self.answer(Input::Opened { id, from: author, token });
     }
 
     /// Steps what was handed over; gives for how many frames it counts.
@@ -427,6 +467,12 @@ where
             Output::GiveKey(conn) => self.send_key(&[conn], self.keys.present()),
             Output::OfferKey(conns) => self.send_key(&conns, self.keys.newest()),
             Output::TakeKey(secret) => self.keys.offer_sent(&secret),
+            Output::Open(from, whisper) => self.open(from, &whisper),
+            Output::Surveyed(survey) => {
+                for answer in self.surveys.drain(..) {
+                    let _ = answer.send(Survey::clone(&survey));
+                }
+            }
             Output::Close(conn) => {
                 // What is queued there may leave at once.
                 wrote(self.store.commit())?;
@@ -437,7 +483,15 @@ where
                     self.notices.dropped(Instant::now(), peer, why);
                 }
             }
-            Output::Event(event) => self.notices.event(event),
+            Output::Event(event) => {
+                if let Event::Renamed { was, name } = &event
+                    && self.node.is_me(was)
+                    && self.node.name() == name
+                {
+                    self.store.renamed(name);
+                }
+                self.notices.event(event);
+            }
             Output::Stop(stop) => self.stop = Some(stop),
         }
         Ok(())

@@ -7,7 +7,7 @@ use anyhow::{Context as _, anyhow, bail, ensure};
 use tokio::io::AsyncWriteExt as _;
 
 use super::Locks;
-use super::dial::{dial, duration};
+use super::dial::{Failed, dial, duration};
 use super::frames::Unframed;
 use super::greeting::SPEAKS_FOR_ANOTHER;
 use super::keyring::Keyring;
@@ -16,7 +16,7 @@ use super::noise::{Own, Sealer};
 use crate::identity::Identity;
 use crate::key::RoomKey;
 use crate::ring::limits::PROTOCOL_VERSION;
-use crate::ring::{AuthorId, Frame, Hello, SessionId, Timing, Uid};
+use crate::ring::{Answer, AuthorId, Epoch, Frame, Hello, Refusal, RoomId, SessionId, Span, Standing, Timing, Uid};
 
 /// What a node answers to somebody who says hello and is in no room; with a key, once both have shown that they have it.
 ///
@@ -35,9 +35,8 @@ async fn exchange(connected: Connected, author: AuthorId) -> anyhow::Result<Hell
     let Connected { mut socket, session, plain, sealed } = connected;
     let proven = session.as_ref().map(|session| session.author);
     let (sealer, opener) = session.map(|session| (session.sealer, session.opener)).unzip();
-    let uid = Uid(socket.local_addr()?);
-    let hello = Hello { version: PROTOCOL_VERSION, room: None, uid, author, session: SessionId(getrandom::u64()?) };
-    socket.write_all(&bytes_of(hello, sealer)?).await?;
+    let hello = own_hello(Uid(socket.local_addr()?), author)?;
+    socket.write_all(&bytes_of(&[Frame::Hello(hello)], sealer)?).await?;
     let mut unframed = Unframed::with(plain, opener.map(|opener| (opener, sealed)));
     let mut frames = Vec::new();
     while frames.is_empty() {
@@ -52,11 +51,129 @@ async fn exchange(connected: Connected, author: AuthorId) -> anyhow::Result<Hell
     Ok(hello)
 }
 
-fn bytes_of(hello: Hello, sealer: Option<Sealer>) -> anyhow::Result<Vec<u8>> {
-    let mut line = Vec::new();
-    Frame::Hello(hello).encode(&mut line);
-    let Some(mut sealer) = sealer else { return Ok(line) };
+fn own_hello(uid: Uid, author: AuthorId) -> anyhow::Result<Hello> {
+    Ok(Hello { version: PROTOCOL_VERSION, room: None, uid, author, session: SessionId(getrandom::u64()?) })
+}
+
+fn bytes_of(frames: &[Frame], sealer: Option<Sealer>) -> anyhow::Result<Vec<u8>> {
+    let mut lines = Vec::new();
+    frames.iter().for_each(|frame| frame.encode(&mut lines));
+    let Some(mut sealer) = sealer else { return Ok(lines) };
     let mut record = Vec::new();
-    sealer.seal(&line, &mut record).map_err(|fault| anyhow!("it {fault}"))?;
+    sealer.seal(&lines, &mut record).map_err(|fault| anyhow!("it {fault}"))?;
     Ok(record)
+}
+
+/// What a member says to a stranger about itself and its room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Met {
+    /// Its address in the room.
+    pub uid: Uid,
+    /// Its room, if it is in one.
+    pub room: Option<RoomId>,
+    /// What it is doing; `None`: it has not said so in time.
+    pub doing: Option<Doing>,
+}
+
+/// What a member is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Doing {
+    /// It leads.
+    Leading {
+        /// Its reign.
+        epoch: Epoch,
+        /// How many follow it.
+        followers: u32,
+    },
+    /// It follows the leader of this epoch.
+    Following(Epoch),
+    /// It looks for a leader, or elects one, or is on its way to one.
+    Between,
+    /// It looks for a room itself.
+    Knocking,
+}
+
+/// Why a member says nothing about itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unmet {
+    /// It does not answer, or not in time.
+    Silent,
+    /// It will not have this stranger.
+    TurnedAway(Refusal),
+    /// What it says makes no sense; this is what is wrong.
+    Broken(String),
+}
+
+/// Asks a member what it says to a stranger: it says hello and is asked what it is doing, and nothing becomes of the
+/// connection. Takes at most twice `patience`.
+///
+/// # Errors
+/// See [`Unmet`].
+pub async fn meet_at(there: SocketAddr, key: Option<RoomKey>, patience: Span) -> Result<Met, Unmet> {
+    let ours = |error: anyhow::Error| Unmet::Broken(format!("{error:#}"));
+    let timing = Timing { connect: patience, ..Timing::default() };
+    let identity = Identity::fresh().map_err(ours)?;
+    let locks = Locks { own: Arc::new(Own::new(&identity).map_err(ours)?), keyring: Keyring::new(key) };
+    let connected = dial(there, timing, &locks).await.map_err(|why| match why {
+        Failed::Refused | Failed::Unreachable => Unmet::Silent,
+        Failed::TurnedAway(refusal) => Unmet::TurnedAway(refusal),
+        Failed::Broken(why) => Unmet::Broken(why),
+    })?;
+    let (mut met, mut refused) = (None, None);
+    let talk = meet(connected, identity.author(), &mut met, &mut refused);
+    let ended = tokio::time::timeout(duration(patience), talk).await;
+    match (refused, met, ended) {
+        (Some(refusal), ..) => Err(Unmet::TurnedAway(refusal)),
+        // It has said who it is: that it says no more is worth telling, and no failure.
+        (None, Some(met), _) => Ok(met),
+        (None, None, Ok(Err(error))) => Err(ours(error)),
+        (None, None, Ok(Ok(())) | Err(_)) => Err(Unmet::Silent),
+    }
+}
+
+/// Until it has said what it is doing, or nothing more comes.
+async fn meet(
+    connected: Connected,
+    author: AuthorId,
+    met: &mut Option<Met>,
+    refused: &mut Option<Refusal>,
+) -> anyhow::Result<()> {
+    let Connected { mut socket, session, plain, sealed } = connected;
+    let (sealer, opener) = session.map(|session| (session.sealer, session.opener)).unzip();
+    let hello = own_hello(Uid(socket.local_addr()?), author)?;
+    socket.write_all(&bytes_of(&[Frame::Hello(hello), Frame::Ask], sealer)?).await?;
+    let mut unframed = Unframed::with(plain, opener.map(|opener| (opener, sealed)));
+    let mut frames = Vec::new();
+    while unframed.read(&socket).await? > 0 {
+        unframed.open().map_err(|fault| anyhow!("it {fault}"))?;
+        if unframed.find()? > 0 {
+            unframed.decode(&mut frames)?;
+        }
+        for frame in frames.drain(..) {
+            match (frame, met.as_mut()) {
+                (Frame::Refuse(refusal), _) => {
+                    *refused = Some(refusal);
+                    return Ok(());
+                }
+                (Frame::Hello(hello), None) => *met = Some(Met { uid: hello.uid, room: hello.room, doing: None }),
+                (_, None) => bail!("its first frame is no hello"),
+                (Frame::Answer(answer), Some(met)) => {
+                    met.doing = Some(doing(&answer));
+                    return Ok(());
+                }
+                // It treats the stranger as it does any other: nothing of that is of interest here.
+                (_, Some(_)) => {}
+            }
+        }
+    }
+    Ok(())
+}
+
+fn doing(answer: &Answer) -> Doing {
+    match answer.standing {
+        Standing::Leading { epoch, followers } => Doing::Leading { epoch, followers },
+        Standing::Following { epoch, heard_ms: _, relay: _ } => Doing::Following(epoch),
+        Standing::Electing | Standing::Joining => Doing::Between,
+        Standing::Knocking => Doing::Knocking,
+    }
 }

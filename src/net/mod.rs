@@ -35,6 +35,7 @@ mod strangers;
 mod task;
 #[cfg(test)]
 mod tests;
+mod whispers;
 mod witness;
 
 use std::collections::VecDeque;
@@ -42,7 +43,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 pub use keyring::{Keyring, Keys, Secrets};
-pub use look::hello_at;
+pub use look::{Doing, Met, Unmet, hello_at, meet_at};
 pub use meter::Meter;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
@@ -57,9 +58,13 @@ use noise::Own;
 use notices::Notices;
 use rekeying::RoomKeys;
 use task::Task;
+use whispers::Whispers;
 
 use crate::key::RoomKey;
-use crate::ring::{Config, Entry, Event, Index, Lamport, Node, Order, Saying, Start, Status, Stop, Text};
+use crate::ring::{
+    Config, Entry, Event, Index, Lamport, Member, Node, Order, Saying, Start, Status, Stop, Survey, Text, Unsaid,
+    WhisperId,
+};
 use crate::store::{Health, LogMark, Store};
 
 /// What a frontend wants of the node.
@@ -73,6 +78,19 @@ pub enum Command {
     /// Draw a new key for the room, and say so with this line; answered with whether a line says so now. In order, as
     /// [`Self::Say`].
     Rekey(Text, oneshot::Sender<bool>),
+    /// Say this to one member alone: sealed for that one, and written nowhere. Answered with which message it is and for
+    /// whom, or why it was not sent; what becomes of it is told with [`Event::Whispered`]. It need not stand in line: nothing of it is ordered.
+    Whisper {
+        /// A name, or an author's id or enough of its first digits.
+        to: String,
+        /// The words.
+        text: Text,
+        /// The answer.
+        answer: oneshot::Sender<Result<(WhisperId, Member), Unsaid>>,
+    },
+    /// Answer with how all members are doing: within [`SURVEY_WAIT`](crate::ring::limits::SURVEY_WAIT) with what the
+    /// leader says, or else with what this node knows by itself.
+    Survey(oneshot::Sender<Survey>),
     /// Leave the room; a second time: at once.
     Leave,
     /// So far the log that people read is written.
@@ -93,6 +111,13 @@ pub enum Command {
 pub enum Notice {
     /// Something happened in the room.
     Event(Event),
+    /// A member has said this to this node's owner alone.
+    Whisper {
+        /// Whose words they are: proven by the seal. Which name an author has, nobody proves.
+        from: Member,
+        /// The words.
+        text: Text,
+    },
     /// The node's clock, before a notice that carries no timestamp of its own; only when it has changed.
     Clock(Lamport),
     /// The history's store.
@@ -115,7 +140,8 @@ pub enum Notice {
 pub struct Running {
     /// Commands, in order. None is taken while the node's outbox has no room, so that whoever sends lines waits.
     pub commands: mpsc::Sender<Command>,
-    /// Commands that do not stand in line behind what was said: for [`Command::Status`], and for a [`Command::Leave`]
+    /// Commands that do not stand in line behind what was said: for [`Command::Status`], [`Command::Survey`] and
+    /// [`Command::Whisper`], and for a [`Command::Leave`]
     /// that must not wait until everything said so far has found room.
     pub urgent: mpsc::Sender<Command>,
     /// What happened, in order and without a gap: the node waits while this is full.
@@ -157,6 +183,7 @@ where
     assert_eq!(config.author, secrets.identity.author(), "a node speaks for its owner");
     let config = Config { key: secrets.key.as_ref().map(RoomKey::digest), ..config };
     let locks = Locks { own: Arc::new(Own::new(&secrets.identity)?), keyring: Keyring::new(secrets.key) };
+    let whispers = Whispers::new(&secrets.identity);
     let keyring = locks.keyring.clone();
     let (changed, rekeyed) = mpsc::channel(KEYS_CHANGED_MAX);
     let listeners = listeners.into_iter().map(listen).collect::<anyhow::Result<Vec<_>>>()?;
@@ -192,6 +219,8 @@ where
         meter: Arc::clone(&meter),
         persisted: mpsc::channel(1),
         entered,
+        whispers,
+        surveys: Vec::new(),
         keys: RoomKeys::new(keyring.clone(), changed),
         tend: tokio::time::Instant::now(),
     };

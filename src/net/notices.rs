@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::Notice;
 use super::limits::{NOTICE_CHARS_MAX, NOTICE_PAUSE, NOTICE_PEERS_MAX};
-use crate::ring::{Event, Lamport};
+use crate::ring::{Event, Lamport, Member, Text};
 use crate::store::Health;
 
 /// The notices of one turn, on their way out.
@@ -41,6 +41,12 @@ impl Notices {
             self.tell_clock();
         }
         self.batch.push(Notice::Event(event));
+    }
+
+    /// Somebody has said this to this node's owner alone.
+    pub(super) fn whisper(&mut self, from: Member, text: Text) {
+        self.tell_clock();
+        self.batch.push(Notice::Whisper { from, text });
     }
 
     /// What the node's clock says from now on.
@@ -148,7 +154,7 @@ mod tests {
         let clocks = got.recv().await.unwrap().into_iter().map(|notice| match notice {
             Notice::Clock(at) => at.0,
             Notice::Event(Event::StillElecting) => 0,
-            Notice::Event(_) | Notice::Health(_) | Notice::PeerDropped { .. } => 1,
+            Notice::Event(_) | Notice::Whisper { .. } | Notice::Health(_) | Notice::PeerDropped { .. } => 1,
         });
         assert_eq!(clocks.collect::<Vec<_>>(), [1, 3, 0, 1, 0, 1, 4, 0]);
     }

@@ -51,6 +51,11 @@ impl Book {
         }
     }
 
+    /// It has said good-bye, and was not seen since.
+    pub fn has_left(&self, uid: Uid) -> bool {
+        self.nodes.get(&uid).is_some_and(|known| known.left)
+    }
+
     /// Forgets a uid.
     pub fn forget(&mut self, uid: Uid) -> bool {
         self.nodes.remove(&uid).is_some()

@@ -116,7 +116,11 @@ impl Frame {
             | Self::Yielded(_)
             | Self::Yield(_)
             | Self::Hint(_)
-            | Self::Handover(_) => (&[], &[]),
+            | Self::Handover(_)
+            | Self::Whisper(_)
+            | Self::Receipt(_)
+            | Self::Survey
+            | Self::Surveyed(_) => (&[], &[]),
         }
     }
 
@@ -154,6 +158,7 @@ impl Frame {
             Self::Submit(submit) => within(submit.lines.len(), BATCH_ENTRIES_MAX, "lines"),
             Self::Token(token) => within(token.ring.len(), BOOK_NODES_MAX, "nodes"),
             Self::Elected(elected) => within(elected.ring.len(), BOOK_NODES_MAX, "nodes"),
+            Self::Surveyed(reports) => within(reports.len(), BOOK_NODES_MAX, "members"),
             Self::Relay(relay) => match relay.frame.as_deref() {
                 Some(Self::Relay(_)) => Err(DecodeError::Nested),
                 Some(frame) => frame.check_lists(),
@@ -185,7 +190,10 @@ impl Frame {
             | Self::Yielded(_)
             | Self::Yield(_)
             | Self::Hint(_)
-            | Self::Handover(_) => Ok(()),
+            | Self::Handover(_)
+            | Self::Whisper(_)
+            | Self::Receipt(_)
+            | Self::Survey => Ok(()),
         }
     }
 }

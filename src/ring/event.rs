@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use super::channel::Channel;
 use super::entry::{Act, Entry, Member};
-use super::id::{ConnId, Epoch, Index, Name, RoomId, Text, Uid};
+use super::id::{ConnId, Epoch, Index, Name, RoomId, Span, Text, Uid, WhisperId};
 use super::proof::Digest;
+use super::whisper::Fate;
 
 /// A line that somebody says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,6 +97,15 @@ pub enum Event {
         /// The room.
         room: RoomId,
     },
+    /// A member has another name from here on. Where it is this node, [`Event::Entered`] follows.
+    Renamed {
+        /// Who it was.
+        was: Member,
+        /// What it is called now.
+        name: Name,
+    },
+    /// I wanted this name, and somebody else has it: I keep mine.
+    NameTaken(Name),
     /// Somebody came.
     Joined(Member),
     /// Somebody went.
@@ -109,6 +119,43 @@ pub enum Event {
     Leader(Epoch),
     /// I have lost the leader.
     LeaderLost(Uid),
+    /// Another leads in the place of one that I have lost. Told right after [`Event::Leader`] of the same epoch.
+    Succeeded {
+        /// Who was lost.
+        lost: Uid,
+        /// Its name, where that is known.
+        lost_name: Option<Name>,
+        /// The reign that is obeyed now.
+        epoch: Epoch,
+        /// The new leader's name, where that is known.
+        name: Option<Name>,
+        /// How long I had no leader.
+        took: Span,
+    },
+    /// Within a short time more members were lost than are left: I am cut off from most of the room, or most of it is down.
+    /// Told once, until most of them are here again.
+    CutOff {
+        /// Members that are here, I among them.
+        here: usize,
+        /// Members that there were.
+        of: usize,
+    },
+    /// What became of a message of mine for one reader.
+    Whispered {
+        /// Which.
+        id: WhisperId,
+        /// For whom it was.
+        to: Member,
+        /// What became of it.
+        fate: Fate,
+    },
+    /// A message for me was dropped, since its seal is broken. Told once in a while.
+    BrokenSeal {
+        /// Whose it says that it is.
+        of: Member,
+        /// Who has handed it on.
+        through: Uid,
+    },
     /// I ask whom others follow.
     Asking {
         /// How many I ask.

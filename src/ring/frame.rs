@@ -9,9 +9,12 @@ use std::sync::Arc;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::entry::{Entry, Line};
-use super::id::{Epoch, Index, Lamport, LineId, Name, RoomId, SessionId, StreamId, Tail, Text, Uid, number};
+use super::id::{
+    Epoch, Index, Lamport, LineId, Name, RoomId, SessionId, StreamId, Tail, Text, Uid, number, number_if_any,
+};
 use super::limits::PROTOCOL_VERSION;
 use super::proof::{AuthorId, Digest, Secret};
+use super::whisper::{Receipt, Whisper};
 
 /// What one node says to another.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -114,6 +117,15 @@ pub enum Frame {
     Hint(Epoch),
     /// Lead from here with at least this round; I leave.
     Handover(#[serde(deserialize_with = "number")] u64),
+
+    /// A message for one reader, sealed.
+    Whisper(Whisper),
+    /// What became of one.
+    Receipt(Receipt),
+    /// How are all members doing?
+    Survey,
+    /// This is how: at most [`BOOK_NODES_MAX`](super::limits::BOOK_NODES_MAX).
+    Surveyed(Vec<Report>),
 
     /// A frame between two nodes that cannot reach each other, through a third.
     Relay(Relay),
@@ -410,6 +422,20 @@ pub struct Meet {
     pub mine: Weight,
     /// The listener's weight, as it said it; `None` opens the exchange.
     pub yours: Option<Weight>,
+}
+
+/// How a member is doing, as its leader sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Report {
+    /// Who.
+    #[serde(rename = "u")]
+    pub uid: Uid,
+    /// From a heartbeat to its echo, in microseconds.
+    #[serde(rename = "t", default, skip_serializing_if = "Option::is_none", deserialize_with = "number_if_any")]
+    pub round_trip: Option<u64>,
+    /// Entries that it is not known to hold.
+    #[serde(rename = "b", default, skip_serializing_if = "Option::is_none", deserialize_with = "number_if_any")]
+    pub behind: Option<u64>,
 }
 
 /// A frame carried for two others.

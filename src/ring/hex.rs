@@ -16,7 +16,6 @@ pub fn text(bytes: &[u8]) -> String {
 
 /// Exactly `N` bytes from their digits.
 pub fn read<const N: usize>(digits: &str) -> Option<[u8; N]> {
-    let nibble = |digit: u8| char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok());
     let digits = digits.as_bytes();
     if digits.len() != 2 * N {
         return None;
@@ -26,6 +25,22 @@ pub fn read<const N: usize>(digits: &str) -> Option<[u8; N]> {
         *byte = nibble(pair[0])? << 4 | nibble(pair[1])?;
     }
     Some(bytes)
+}
+
+/// So many bytes as there are digits for, if they are whole and at most `max`.
+pub fn read_at_most(digits: &str, max: usize) -> Option<Vec<u8>> {
+    if digits.len() > 2 * max || !digits.len().is_multiple_of(2) {
+        return None;
+    }
+    let mut bytes = Vec::with_capacity(digits.len() / 2);
+    for pair in digits.as_bytes().chunks_exact(2) {
+        bytes.push(nibble(pair[0])? << 4 | nibble(pair[1])?);
+    }
+    Some(bytes)
+}
+
+fn nibble(digit: u8) -> Option<u8> {
+    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
 }
 
 #[cfg(test)]
@@ -38,6 +53,11 @@ mod tests {
         assert_eq!(read("001fFF"), Some([0, 0x1f, 0xff]));
         for bad in ["", "001f", "001fff0", "001ff-", "001ff\u{e9}", "+01fff"] {
             assert_eq!(read::<3>(bad), None, "{bad}");
+        }
+        assert_eq!(read_at_most("001fFF", 3), Some(vec![0, 0x1f, 0xff]));
+        assert_eq!(read_at_most("", 3), Some(Vec::new()));
+        for bad in ["001fff00", "001", "0x", "\u{e9}"] {
+            assert_eq!(read_at_most(bad, 3), None, "{bad}");
         }
     }
 }

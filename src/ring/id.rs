@@ -171,6 +171,10 @@ random_id!(
     /// What tells two reigns of the same leader in the same round apart: 64 random bits drawn at each win.
     Nonce
 );
+random_id!(
+    /// Which message for one reader: 64 random bits drawn by its author.
+    WhisperId
+);
 
 /// Whose numbering a line belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -424,6 +428,12 @@ impl Text {
     /// The line as text; foreign, so sanitise it before a terminal or a log sees it.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl From<Text> for String {
+    fn from(text: Text) -> Self {
+        text.0.into()
     }
 }
 

@@ -1,6 +1,7 @@
 //! Every bound of the core, with its unit last in the name.
 
 use super::id::Span;
+use super::rate::Rate;
 
 /// The version of the protocol that this program speaks; a peer with another is refused.
 pub const PROTOCOL_VERSION: u32 = 3;
@@ -19,6 +20,28 @@ pub const AWAY_CHARS_MAX: usize = 200;
 pub const EMOJI_BYTES_MAX: usize = 32;
 /// Bytes of one line of text.
 pub const TEXT_BYTES_MAX: usize = 16 * 1024;
+/// Bytes of a message for one reader as it is sealed: its words, and what sealing adds.
+pub const WHISPER_BYTES_MAX: usize = TEXT_BYTES_MAX + 128;
+/// Messages for one reader that a node has sent and knows nothing of yet.
+pub const WHISPERS_SENT_MAX: usize = 64;
+/// The newest messages for one reader that a node remembers to have read: each is shown once.
+pub const WHISPERS_READ_MAX: usize = 1024;
+/// How long a message for one reader is sent again until its reader has answered; then its author is told that nobody knows.
+pub const WHISPER_WAIT: Span = Span::ms(5_000);
+/// Between two times that it is sent to the same leader.
+pub const WHISPER_AGAIN: Span = Span::ms(500);
+/// Between two words about messages with a broken seal.
+pub const WHISPER_TOLD: Span = Span::ms(60_000);
+/// What a node passes on or opens of one author's messages for one reader: 20 a second, 200 at once, and their bytes.
+pub const WHISPER_RATE: Rate = Rate { lines: 20, lines_burst: 200, bytes: 128 * 1024, bytes_burst: 4 * 1024 * 1024 };
+/// How long a node waits for its leader's word on how all members are doing.
+pub const SURVEY_WAIT: Span = Span::ms(500);
+/// How long that word is good for: the leader is asked again after it.
+pub const SURVEY_GOOD: Span = Span::ms(500);
+/// Between two such questions that a leader answers to one follower.
+pub const SURVEY_PAUSE: Span = Span::ms(250);
+/// Members that are lost within this time of each other have gone together.
+pub const CUT_OFF_WITHIN: Span = Span::ms(10_000);
 /// Bytes of one frame on the wire, its line feed included. Holds a batch whose every byte is escaped (`\u0001`).
 pub const FRAME_BYTES_MAX: usize = 1024 * 1024;
 /// Bytes of text, as [`Entry::weight`](super::Entry::weight) counts them, in one batch of entries or lines.
@@ -31,8 +54,9 @@ pub const RUN_BYTES_MAX: usize = BATCH_BYTES_MAX / 2;
 pub const SECRET_BYTES_MAX: usize = 256;
 /// Frames with lines of one follower that are dropped after it was told to wait, and may have been on their way.
 pub const SLOWED_FRAMES_MAX: u32 = 2 * OUTBOX_LINES_MAX as u32;
-/// Authors whose lines a leader counts at once.
-pub const BUCKETS_MAX: usize = 2 * BOOK_NODES_MAX;
+/// Authors of whom something is counted at once, for each kind of thing anew: what they say, what they hand on, and what
+/// they say to one reader.
+pub const BUCKETS_MAX: usize = 3 * BOOK_NODES_MAX;
 /// Authors that one run remembers as forgers.
 pub const CONVICTS_MAX: usize = 256;
 /// Characters of what is told to somebody who was put out.

@@ -7,12 +7,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::Output;
 use super::detector::Detector;
 use super::frame::{Frame, Hello, Relay};
 use super::id::{ConnId, RoomId, Span, Time, Uid};
 use super::limits::{CONNS_MAX, DIAL_FRAMES_MAX, DIALLED_MAX, RELAYS_MAX, RELAYS_OVER_ONE_MAX, Timing};
 use super::proof::AuthorId;
+use super::{Link, Output};
 
 /// All connections of a node.
 #[derive(Clone, Debug, Hash)]
@@ -176,6 +176,20 @@ impl Links {
     /// How long ago the other end echoed.
     pub fn echo_age(&self, conn: ConnId, now: Time) -> Option<Span> {
         self.detector(conn).map(|detector| detector.echo_age(now))
+    }
+
+    /// How the connection to `uid` is doing that says most: one that is up before one that is not, a straight one before
+    /// one through another member. With it its smoothed round trip, once it is known.
+    pub fn health(&self, uid: Uid, now: Time) -> Option<(Link, Option<Span>)> {
+        let conns = self.by_uid.get(&uid)?.iter().filter_map(|id| self.conns.get(id).map(|conn| (id, conn)));
+        let (_, conn) = conns.max_by_key(|(id, conn)| (matches!(conn.state, State::Up(_)), id.is_direct()))?;
+        Some(match &conn.state {
+            State::Up(detector) => {
+                let known = Some(detector.round_trip()).filter(|span| *span > Span(0));
+                (Link { up: true, silent: now - detector.last_heard() }, known)
+            }
+            State::Opening { .. } | State::Greeting { .. } => (Link { up: false, silent: now - conn.used }, None),
+        })
     }
 
     /// The longest smoothed round trip of all connections.

@@ -42,10 +42,13 @@ mod log;
 mod node;
 mod proof;
 mod rate;
+mod reactions;
 mod rules;
 mod seal;
+mod social;
 mod summary;
 mod view;
+mod whisper;
 mod wire;
 
 use std::net::SocketAddr;
@@ -58,20 +61,23 @@ pub use entry::{Act, Body, Entry, Line, Member, Note, Subject};
 pub use event::{Event, Order, Saying, Unable, Verb};
 pub use frame::{
     Accept, Ack, Answer, Backlog, Batch, Elected, Entries, EpochSpan, Frame, Hello, Join, Meet, Offer, Refusal, Relay,
-    Slow, Standing, Submit, Token, Verdict, Want, Weight,
+    Report, Slow, Standing, Submit, Token, Verdict, Want, Weight,
 };
 pub use id::{
     ConnId, Epoch, Index, Lamport, LineId, Name, NameError, Nonce, Now, ReadId, RoomId, SessionId, SessionKey, Span,
-    StreamId, SyncId, Tail, Text, TextError, Time, Uid, WallMs,
+    StreamId, SyncId, Tail, Text, TextError, Time, Uid, WallMs, WhisperId,
 };
 pub use limits::Timing;
 pub use node::Node;
 pub use proof::{AuthorId, Digest, Secret, Signature};
 pub use rate::Rate;
+pub use reactions::Reactions;
 pub use rules::{Ban, Effect, Rules};
 pub use seal::{Forged, Seal, Sign, seal};
+pub use social::{Social, Talk, Topic};
 pub use summary::Summary;
-pub use view::{View, between};
+pub use view::{Renaming, View, between};
+pub use whisper::{Fate, Found as WhisperFound, Receipt, Sealed, Token as WhisperToken, Unsaid, Whisper, Whispering};
 
 /// Everything that a node is told at birth.
 #[derive(Clone, Debug)]
@@ -186,6 +192,19 @@ pub enum Input {
     Rekey(Digest, Text),
     /// The key with this hash is here, and in use.
     KeyHeld(Digest),
+    /// Somebody has said this to one reader; [`Node::reader`] has named that one just now.
+    Whisper(Whispering),
+    /// What [`Output::Open`] held: its token, or nothing, since its seal is broken.
+    Opened {
+        /// Which.
+        id: WhisperId,
+        /// Whose, as it says.
+        from: AuthorId,
+        /// What was in it beside the words.
+        token: Option<WhisperToken>,
+    },
+    /// How are all members doing? Answered with [`Output::Surveyed`].
+    Survey,
     /// The person wants to leave; again: at once.
     Leave,
 }
@@ -237,6 +256,10 @@ pub enum Output {
     OfferKey(Vec<ConnId>),
     /// Here is a key. Once its hash is [`Node::key_wanted`] it is the room's: that is answered with [`Input::KeyHeld`].
     TakeKey(Secret),
+    /// Open this message for me, show it, and answer with [`Input::Opened`] before anything else.
+    Open(Member, Whisper),
+    /// How all members are doing, for whoever has asked with [`Input::Survey`] so far.
+    Surveyed(Box<Survey>),
     /// Write what is queued (within a short time), then close.
     Close(ConnId),
     /// Something that people want to know.
@@ -319,6 +342,38 @@ pub enum Role {
     Joining,
 }
 
+/// How a member is doing, as far as a node knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Health {
+    /// Who.
+    pub uid: Uid,
+    /// This node's link to it; none: there is none, as a rule since none is needed.
+    pub link: Option<Link>,
+    /// The smoothed time from a heartbeat to its echo: on the leader's link to it where that is known, else on this
+    /// node's.
+    pub rtt: Option<Span>,
+    /// Entries of the leader's log that it is not known to hold. The leader alone knows.
+    pub behind: Option<u64>,
+}
+
+/// A link as one of its ends sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Link {
+    /// It is in use; else it is being opened.
+    pub up: bool,
+    /// Since anything came over it, or since it is being opened.
+    pub silent: Span,
+}
+
+/// How a room is doing.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Survey {
+    /// How each member is doing, in ring order.
+    pub health: Vec<Health>,
+    /// The leader has said what it knows; else this is what this node knows by itself.
+    pub whole: bool,
+}
+
 /// A node at one moment, for `status` and for tests.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Status {
@@ -340,8 +395,14 @@ pub struct Status {
     pub prev: Option<Uid>,
     /// The members.
     pub members: Vec<Member>,
+    /// How each of them is doing, in the same order, as far as this node knows by itself.
+    pub health: Vec<Health>,
     /// Who may not come in.
     pub banned: Vec<(AuthorId, Option<Name>)>,
+    /// The channels that are known, the lobby (`None`) first: how many lines were said there, and what it is about.
+    pub channels: Vec<(Option<Channel>, u64, Option<Text>)>,
+    /// Who is away, and why.
+    pub away: Vec<(AuthorId, Text)>,
     /// The log's end.
     pub tail: Tail,
     /// The node's clock.

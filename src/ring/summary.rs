@@ -5,10 +5,11 @@
 
 use std::collections::BTreeMap;
 
-use super::entry::{Body, Entry};
+use super::entry::{Act, Body, Entry};
 use super::frame::EpochSpan;
 use super::id::{Epoch, Index, Lamport, SessionKey, Tail};
 use super::rules::{Effect, Rules};
+use super::social::Social;
 use super::view::View;
 
 /// The fold of a log up to some index.
@@ -22,10 +23,12 @@ pub struct Summary {
     pub epochs: BTreeMap<Epoch, Index>,
     /// For each session the number of its last line: lines of a session stand in the log without a hole.
     pub watermarks: BTreeMap<SessionKey, u64>,
-    /// The members, as the notes say.
+    /// The members, as the notes and some lines say.
     pub view: View,
     /// What the members have decided.
     pub rules: Rules,
+    /// What is said where, and who is away.
+    pub social: Social,
     /// How many lines there are.
     pub lines: u64,
 }
@@ -46,11 +49,19 @@ impl Summary {
             Body::Line(line) => {
                 if let Effect::Out { subject, .. } = self.rules.apply(line, self.lines == 0) {
                     self.view.expel(subject.author);
+                    self.social.keep_members(&self.view);
                 }
+                if let Some(Act::Nick(name)) = &line.act {
+                    self.view.rename(line.id.author, line.uid, name);
+                }
+                self.social.apply(entry.index, line, &self.view);
                 self.lines += 1;
                 self.watermarks.insert(line.id.key(), line.id.n);
             }
-            Body::Note(note) => self.view.apply(note),
+            Body::Note(note) => {
+                self.view.apply(note);
+                self.social.keep_members(&self.view);
+            }
         }
     }
 

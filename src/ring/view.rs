@@ -8,12 +8,34 @@ use super::id::{Name, Uid};
 use super::limits::BOOK_NODES_MAX;
 use super::proof::AuthorId;
 
-/// The members of the room: the fold of the log's notes. The ring is these, by ascending uid.
+/// The members of the room: the fold of the log's notes, and of the lines by which members change their names or put
+/// others out. The ring is these, by ascending uid.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct View {
     members: BTreeMap<Uid, Member>,
     /// Who was lost, in that order: their names wait for them.
     lost: Vec<Member>,
+}
+
+/// What becomes of a member that wants another name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Renaming {
+    /// Nothing: it is no member, or has that name.
+    None,
+    /// Nothing, since somebody else has it.
+    Taken {
+        /// Who wants it.
+        member: Member,
+        /// The name.
+        name: Name,
+    },
+    /// It has it.
+    Done {
+        /// Who it was.
+        was: Member,
+        /// Its name from here on.
+        name: Name,
+    },
 }
 
 impl View {
@@ -110,12 +132,48 @@ impl View {
         after.chain(self.members.range(..uid)).map(|(&uid, _)| uid)
     }
 
+    /// Whether somebody of this author is a member.
+    pub fn has(&self, author: AuthorId) -> bool {
+        self.members.values().any(|member| member.author == author)
+    }
+
+    /// What would become of this author's member, the one at `uid` if there are several, if it wanted this name.
+    pub fn renaming(&self, author: AuthorId, uid: Uid, name: &Name) -> Renaming {
+        let there = self.get(uid).filter(|member| member.author == author);
+        let Some(member) = there.or_else(|| self.members().find(|member| member.author == author)) else {
+            return Renaming::None;
+        };
+        if member.name == *name {
+            return Renaming::None;
+        }
+        let folded = name.folded();
+        match self.others(member.uid, author).any(|other| other.name.folded() == folded) {
+            true => Renaming::Taken { member: member.clone(), name: name.clone() },
+            false => Renaming::Done { was: member.clone(), name: name.clone() },
+        }
+    }
+
+    /// This author's member has this name from here on, if it is free.
+    pub fn rename(&mut self, author: AuthorId, uid: Uid, name: &Name) {
+        if let Renaming::Done { was, name } = self.renaming(author, uid, name) {
+            let folded = name.folded();
+            self.lost.retain(|lost| lost.name.folded() != folded);
+            if let Some(member) = self.members.get_mut(&was.uid) {
+                member.name = name;
+            }
+        }
+    }
+
+    /// Those whose names this author cannot have at `uid`.
+    fn others(&self, uid: Uid, author: AuthorId) -> impl Iterator<Item = &Member> {
+        self.members().chain(&self.lost).filter(move |other| other.uid != uid && other.author != author)
+    }
+
     /// The name, or the first numbered form of it, that this author can have at `uid`: a name belongs to the author that
     /// had it last as long as that one is a member, and waits for it when it was lost; who takes its address takes over
     /// that too. Upper and lower case are alike.
     pub fn free_name(&self, name: &Name, uid: Uid, author: AuthorId) -> Name {
-        let others = self.members().chain(&self.lost).filter(|other| other.uid != uid && other.author != author);
-        let taken: std::collections::BTreeSet<String> = others.map(|other| other.name.folded()).collect();
+        let taken: std::collections::BTreeSet<String> = self.others(uid, author).map(|o| o.name.folded()).collect();
         let mut free = name.clone();
         let mut k = 1;
         while taken.contains(&free.folded()) {

@@ -14,6 +14,19 @@ use crate::cli::StatusQuery;
 use crate::failure::{Exit, Failure};
 use crate::key::{self, Given, RoomKey};
 
+/// All of `status --help`.
+pub const HELP: &str = "  dist-chat status [-p PORT]         how a node of yours here is doing
+  dist-chat status [-p PORT] --json  the same for a script, as one line
+
+  -p, --port PORT    the node's port  [2428]
+  -a, --address IP   its address, where several nodes have that port
+      --json         keys: room, name, address, role, epoch, leader, next,
+                     prev, members, log, waiting; null where there is none
+
+It is asked over a socket that only you can open; the network sees nothing.
+Exit: 0, 2 several nodes have that port, 4 no node there
+";
+
 /// How long a node may take to answer.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// Bytes of an answer: a room of the largest size fits.

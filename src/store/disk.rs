@@ -12,7 +12,7 @@ use super::journal::{self, Journal, Mark};
 use super::keeper::{COMMIT_BYTES, Keeper};
 use super::sqlite::{Error, Sqlite};
 use super::{Done, LogMark, MemoryStore};
-use crate::ring::{Cut, Index, Line, Record};
+use crate::ring::{Cut, Index, Line, Name, Record};
 
 /// Bytes of a group, as [`Entry::weight`](crate::ring::Entry::weight) counts them, that goes through the journal; a longer
 /// one is worth a transaction of its own.
@@ -277,6 +277,17 @@ impl Disk {
         }
         let _way = self.keeper.give_way();
         if self.file.set_log_mark(mark) == Ok(true) {
+            self.told(0);
+        }
+    }
+
+    /// Notes the name that the owner has taken. May be forgotten.
+    pub fn renamed(&mut self, name: &Name) {
+        if self.fold(&[]).is_err() {
+            return;
+        }
+        let _way = self.keeper.give_way();
+        if self.file.set_fact("name", name.as_str()).is_ok() {
             self.told(0);
         }
     }

@@ -397,4 +397,22 @@ mod tests {
         facts::write(&open_again(&path).unwrap(), &facts::key_of(ROOM), "nonsense").unwrap();
         assert!(matches!(peek(&path), Err(Error::Damaged(_))));
     }
+
+    #[test]
+    fn a_name_that_was_taken_is_the_next_runs() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("chat_1.db");
+        let uid = "127.0.0.1:1".parse().unwrap();
+        let identity = Identity::of_seed([1; 32]);
+        let ask = Ask { room: None, session: SessionId(2), identity, name: "ann".into(), uid, key: None };
+        let mut opened = open(&path, &ask).unwrap();
+        opened.history.save(&Record::Room(ROOM)).unwrap();
+        opened.history.commit().unwrap();
+        let name = || peek(&path).unwrap().unwrap().name;
+        assert_eq!(name().as_deref(), Some("ann"));
+        opened.history.renamed(&crate::ring::Name::parse("anna").unwrap());
+        assert_eq!(name().as_deref(), Some("anna"));
+        opened.history.finish().unwrap();
+        assert_eq!(name().as_deref(), Some("anna"));
+    }
 }

@@ -12,7 +12,7 @@ use super::disk::{Disk, weight};
 use super::files::Lock;
 use super::sqlite::{Error, Sqlite};
 use super::{Done, Health, LogMark, MemoryStore, Store};
-use crate::ring::{Cut, Entry, Found, Index, Record, Saved, Wanted};
+use crate::ring::{Cut, Entry, Found, Index, Name, Record, Saved, Wanted};
 
 /// Bytes, as [`Entry::weight`] counts them, that are kept in memory while the file takes no more; with more the node ends.
 pub const OVERLAY_BYTES_MAX: usize = 128 * 1024 * 1024;
@@ -296,6 +296,12 @@ impl Store for History {
     fn logged(&mut self, mark: LogMark) {
         if let (Some(disk), None) = (&mut self.disk, &self.memory) {
             disk.logged(mark);
+        }
+    }
+
+    fn renamed(&mut self, name: &Name) {
+        if let (Some(disk), None) = (&mut self.disk, &self.memory) {
+            disk.renamed(name);
         }
     }
 

@@ -1,4 +1,4 @@
-//! What is done for the file behind the node's back: syncs, checkpoints, the full-text index.
+//! What is done for the file behind the node's back: syncs, checkpoints, the full-text index and the table of reactions.
 //!
 //! A thread of its own with a connection of its own. What the node writes goes into the journal and into SQLite's
 //! write-ahead log, where it is safe from the end of the process at once, and from the loss of power once it is synced:

@@ -26,10 +26,10 @@ mod sqlite;
 pub use files::{Aside, Ask, Lock, OpenError, Opened, Peeked, file_in, open, peek, remember_key, set_aside, upgrade};
 pub use history::{History, OVERLAY_BYTES_MAX};
 pub use memory::MemoryStore;
-pub use reader::{Answer, Moment, Reader, Selection};
+pub use reader::{Answer, Counts, Moment, REACTIONS_MAX, Reader, Selection, Tally};
 pub use sqlite::{Error, SCHEMA_VERSION, Sqlite};
 
-use crate::ring::{Cut, Found, Index, Record, Saved, Tail, Wanted};
+use crate::ring::{Cut, Found, Index, Name, Record, Saved, Tail, Wanted};
 
 /// To be called once, when it is done.
 pub type Done = Box<dyn FnOnce() + Send>;
@@ -114,6 +114,9 @@ pub trait Store {
 
     /// Notes how far the log that people read is written. May be forgotten.
     fn logged(&mut self, _: LogMark) {}
+
+    /// Notes the name that the owner has taken, for the next run. May be forgotten.
+    fn renamed(&mut self, _: &Name) {}
 
     /// To be called several times a second: looks after what was written. Gives what people should know.
     ///

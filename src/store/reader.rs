@@ -8,6 +8,7 @@
 //! sure that none has come.
 
 mod query;
+mod tally;
 #[cfg(test)]
 mod tests;
 
@@ -18,8 +19,9 @@ use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehav
 
 use super::journal;
 use super::sqlite::{Error, decode, each, end, index_of, journal_mark, key, open_to_read};
-use crate::ring::{Entry, Index, Lamport, Line, Name, Record, RoomId, WallMs};
+use crate::ring::{Act, Channel, Entry, Index, Lamport, Line, LineId, Name, Record, RoomId, WallMs};
 use query::Query;
+pub use tally::{Counts, REACTIONS_MAX, Tally};
 
 /// Bytes of batches after which a page is long enough.
 const PAGE_BYTES: usize = 256 * 1024;
@@ -39,6 +41,8 @@ pub struct Selection {
     pub until: Option<Moment>,
     /// Only what was said under this name, upper and lower case alike.
     pub from: Option<Name>,
+    /// Only what was said in this channel; `Some(None)`: in the lobby.
+    pub channel: Option<Option<Channel>>,
     /// Only lines with all of these words, parted by white space; each may go on (`deploy` finds `deployed`), upper and
     /// lower case and accents alike. What the index knows no words in (emoji, signs), and what is written without spaces
     /// between words (Chinese, Japanese, Thai ...), is found anywhere in a line.
@@ -458,7 +462,8 @@ impl<'a> Asked<'a> {
             Some(Moment::Stamp(stamp)) => entry.lamport <= stamp,
             None => true,
         };
-        after && before && entry.line().is_some_and(named)
+        let placed = |line: &Line| self.wanted.channel.as_ref().is_none_or(|channel| *channel == line.channel);
+        after && before && entry.line().is_some_and(|line| named(line) && placed(line))
     }
 }
 
@@ -491,13 +496,20 @@ pub(super) fn index_some(db: &mut Connection, no: i64, tail: u64, behind: u64, m
     let last = end.0.min(done + most as u64);
     let sql = "INSERT INTO words (rowid, text) VALUES (?1, ?2)";
     let mut insert = tx.prepare_cached(sql)?;
+    let sql = "INSERT INTO reaction (at, author, session, n, emoji, who, put) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+    let mut react = tx.prepare_cached(sql)?;
     each(&tx, no, Index(done + 1), Index(last), |entry| {
         if let Some(line) = entry.line() {
             insert.execute(params![key(no, entry.index), line.text.as_str()])?;
+            if let Some(Act::React { to: LineId { author, session, n }, with, on }) = &line.act {
+                let (session, n) = (session.0.cast_signed(), n.cast_signed());
+                let at = key(no, entry.index);
+                react.execute(params![at, author.0, session, n, with.as_str(), line.id.author.0, on])?;
+            }
         }
         Ok(())
     })?;
-    drop(insert);
+    drop((insert, react));
     let sql = "REPLACE INTO indexed (room, last) VALUES (?1, ?2)";
     tx.prepare_cached(sql)?.execute(params![no, last.cast_signed()])?;
     tx.commit()?;

@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use super::commands::{self, COMMANDS, Command};
-use super::feed::{Member, State};
-use crate::ring::{AuthorId, Name};
+use super::feed::{self, Member, State};
+use super::view::View;
+use crate::ring::{AuthorId, Channel, Name};
 use crate::status::report::RoleWord;
+use crate::text;
 
 /// A span as people say it: `12 ms`, `1.5 s`.
 pub fn span(span: Duration) -> String {
@@ -96,7 +98,7 @@ fn marks(state: &State, member: &Member) -> String {
     if let Some(why) = &member.away {
         mark(&match why.as_str() {
             "" => "away".to_owned(),
-            why => format!("away: {}", crate::text::visible(why)),
+            why => format!("away: {}", text::visible(why)),
         });
     }
     marks
@@ -126,6 +128,31 @@ pub fn status(state: &State, author: AuthorId) -> (String, Vec<String>) {
         ),
     ];
     (format!("{}({}) is {role} in {room}", state.name, state.address), told)
+}
+
+/// `/list`: the channels, with what is unread there.
+pub fn list(state: &State, view: &View) -> (String, Vec<String>) {
+    let here = Channel::name_of(view.channel());
+    let tell = |channel: &feed::Channel| {
+        let mut told = format!("#{}  {}", channel.name, lines(channel.lines));
+        if channel.name == here {
+            told.push_str(", you are here");
+        }
+        match view.unread_in(&channel.name) {
+            0 => {}
+            unread => told.push_str(&format!(", {unread} unread")),
+        }
+        if let Some(topic) = &channel.topic {
+            told.push_str(": ");
+            text::push_visible(&mut told, topic);
+        }
+        told
+    };
+    let heading = match state.channels.len() {
+        1 => "one channel; /join #NAME makes another".to_owned(),
+        count => format!("{count} channels"),
+    };
+    (heading, state.channels.iter().map(tell).collect())
 }
 
 /// `/ring`: the members in ring order, each with the link to it.

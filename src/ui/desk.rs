@@ -108,6 +108,19 @@ impl Desk {
         entries.await.map_err(|_| Ended)
     }
 
+    /// The same as frontends are told, with what the leader knows of each member.
+    ///
+    /// # Errors
+    /// The node has ended.
+    pub async fn survey(&self) -> Result<(Status, State), Ended> {
+        let status = self.status().await?;
+        let mut state = State::from(&status);
+        let (ask, answer) = oneshot::channel();
+        self.urgent.send(Command::Survey(ask)).await.map_err(|_| Ended)?;
+        state.learn(&answer.await.map_err(|_| Ended)?.health);
+        Ok((status, state))
+    }
+
     /// The same as frontends are told.
     ///
     /// # Errors

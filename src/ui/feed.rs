@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::ring::{self, AuthorId, Name, RoomId, SessionId, Status, Uid};
+use crate::ring::{self, Act, AuthorId, Emoji, Name, RoomId, SessionId, Status, Uid};
 use crate::status::report::RoleWord;
 
 /// The version of the objects, in each of them as `v`. A change that breaks readers raises it; new keys and new types
@@ -167,6 +167,29 @@ pub enum Kind {
     Moderate,
 }
 
+impl Kind {
+    /// What a line with this act is.
+    pub const fn of(act: Option<&Act>) -> Self {
+        match act {
+            None => Self::Say,
+            Some(Act::Me) => Self::Me,
+            Some(Act::Reply(_)) => Self::Reply,
+            Some(Act::React { .. }) => Self::React,
+            Some(Act::Nick(_)) => Self::Nick,
+            Some(Act::Topic) => Self::Topic,
+            Some(Act::Away) => Self::Away,
+            Some(Act::Moderators(_) | Act::Kick(_) | Act::Ban(_) | Act::Unban(_) | Act::Rekey(_)) => Self::Moderate,
+        }
+    }
+}
+
+impl Count {
+    /// A line's counts as they are told.
+    pub fn all(of: &[(Emoji, u64)]) -> Vec<Self> {
+        of.iter().map(|(with, count)| Self { with: with.as_str().to_owned(), count: *count }).collect()
+    }
+}
+
 /// A message for its reader alone.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Private {
@@ -243,6 +266,8 @@ pub enum What {
     TokenPassed,
     Next,
     Repaired,
+    Succeeded,
+    CutOff,
     Renamed,
     Moderated,
     Forged,
@@ -382,12 +407,16 @@ impl From<&Status> for State {
             address: member.uid,
             name: member.name.clone(),
             author: member.author,
-            away: None,
+            away: status
+                .away
+                .iter()
+                .find(|(author, _)| *author == member.author)
+                .map(|(_, why)| why.as_str().to_owned()),
             link: None,
             rtt_us: None,
             behind: None,
         };
-        Self {
+        let mut state = Self {
             room: status.room,
             name: status.name.clone(),
             address: status.uid,
@@ -397,10 +426,34 @@ impl From<&Status> for State {
             next: status.next,
             prev: status.prev,
             members: status.members.iter().map(member).collect(),
-            channels: Vec::new(),
+            channels: status.channels.iter().map(Channel::from).collect(),
             last: status.tail.index.0,
             lamport: status.lamport.0,
             waiting: status.waiting,
+        };
+        state.learn(&status.health);
+        state
+    }
+}
+
+impl State {
+    /// Takes how members are doing.
+    pub fn learn(&mut self, health: &[ring::Health]) {
+        for known in health {
+            let Some(member) = self.members.iter_mut().find(|member| member.address == known.uid) else { continue };
+            member.link = known.link.map(|link| Link { up: link.up, silent_ms: link.silent.0 / 1000 });
+            member.rtt_us = known.rtt.map(|rtt| rtt.0);
+            member.behind = known.behind;
+        }
+    }
+}
+
+impl From<&(Option<ring::Channel>, u64, Option<ring::Text>)> for Channel {
+    fn from((channel, lines, topic): &(Option<ring::Channel>, u64, Option<ring::Text>)) -> Self {
+        Self {
+            name: ring::Channel::name_of(channel.as_ref()).to_owned(),
+            topic: topic.as_ref().map(|topic| topic.as_str().to_owned()),
+            lines: *lines,
         }
     }
 }

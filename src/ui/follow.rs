@@ -18,6 +18,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::desk::{Desk, Ended};
 use super::feed::{Line, Told};
 use super::hub::{Feed, Wants, locked};
+use super::view::Taste;
 use crate::net::Command;
 use crate::ring::{Channel, Entry, Index, Lamport, SessionKey, WallMs};
 use crate::store::{Moment, Reader, Selection};
@@ -41,6 +42,8 @@ const LOOK_AGAIN: Duration = Duration::from_millis(100);
 pub struct Wanted {
     /// Of what happens.
     pub told: Wants,
+    /// Of the lines that are told: where a person looks, or all.
+    pub taste: Taste,
     /// Of what was said before; `None`: nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub past: Option<Since>,

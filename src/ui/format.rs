@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt::{self, Write as _};
 
-use crate::ring::{Entry, Event, Lamport, Member, Name, RoomId, Stop, Uid, Unable};
+use crate::ring::{Entry, Event, Fate, Lamport, Member, Name, RoomId, Span, Stop, Text, Uid, Unable, Unsaid};
 use crate::store::Health;
 use crate::text;
 
@@ -85,10 +85,24 @@ pub fn event_text(event: &Event) -> Option<String> {
             return None;
         }
         Event::Entered { name, room } => format!("{name} is in the room {room}"),
+        Event::Renamed { was, name } => format!("{} is {name} now", Who::from(was)),
+        Event::NameTaken(name) => format!("the name {name} is taken"),
         Event::Joined(member) => format!("{} joined the ring", Who::from(member)),
         Event::Left { member, lost: true } => format!("{} was lost", Who::from(member)),
         Event::Left { member, lost: false } => format!("{} left the ring", Who::from(member)),
         Event::Leader(epoch) => format!("Leader is {} (epoch {})", epoch.leader, epoch.round),
+        Event::Succeeded { lost, lost_name, epoch, name, took } => {
+            let (gone, leads) = (called(lost_name.as_ref(), *lost), called(name.as_ref(), epoch.leader));
+            format!("{gone} is gone; {leads} leads now, {}", span_text(*took))
+        }
+        Event::CutOff { here, of } => format!(
+            "most of the room cannot be reached: {here} of {of} are here; what is said now reaches the others when they \
+             are back"
+        ),
+        Event::Whispered { id: _, to, fate } => fate_text(to, *fate),
+        Event::BrokenSeal { of, through } => {
+            format!("a private message as of {} came through {through} with a broken seal: dropped", Who::from(of))
+        }
         Event::LeaderLost(uid) => format!("The leader {uid} does not answer"),
         Event::Asking { nodes: 1 } => "Asking one node for the leader".to_owned(),
         Event::Asking { nodes } => format!("Asking {nodes} nodes for the leader"),
@@ -133,9 +147,14 @@ pub fn event_text(event: &Event) -> Option<String> {
 /// Whether an event is for people at the screen; the log has all of them.
 pub const fn is_for_screen(event: &Event) -> bool {
     match event {
-        Event::Joined(_)
+        Event::Renamed { .. }
+        | Event::NameTaken(_)
+        | Event::Joined(_)
         | Event::Left { .. }
         | Event::Leader(_)
+        | Event::Succeeded { .. }
+        | Event::CutOff { .. }
+        | Event::Whispered { .. }
         | Event::OtherRoom(_)
         | Event::Rebased { .. }
         | Event::Forged { .. }
@@ -160,7 +179,49 @@ pub const fn is_for_screen(event: &Event) -> bool {
         | Event::Next { .. }
         | Event::OtherLeader(_)
         | Event::Relayed { .. }
+        | Event::BrokenSeal { .. }
         | Event::Misbehaved { .. } => false,
+    }
+}
+
+/// Somebody by name, where that is known.
+fn called(name: Option<&Name>, uid: Uid) -> String {
+    name.map_or_else(|| uid.to_string(), Name::to_string)
+}
+
+/// A length of time: `<1 ms`, `12 ms`, `1.4 s`.
+pub fn span_text(span: Span) -> String {
+    match span.0 / 1000 {
+        0 => "<1 ms".to_owned(),
+        ms @ 1..1000 => format!("{ms} ms"),
+        ms => format!("{}.{} s", ms / 1000, ms % 1000 / 100),
+    }
+}
+
+/// A message for this node's owner alone.
+pub fn private_text(from: &Member, text: &Text) -> String {
+    format!("private from {}: {}", Who::from(from), text.as_str())
+}
+
+/// What became of a message for one reader.
+pub fn fate_text(to: &Member, fate: Fate) -> String {
+    let what = match fate {
+        Fate::Delivered => "delivered",
+        Fate::Gone => "not delivered, the room has no such member any more",
+        Fate::NoLeader => "not delivered, there was no leader to pass it on: try again when there is",
+        Fate::Unknown => "no answer: it may have arrived, or not",
+    };
+    format!("private to {}: {what}", Who::from(to))
+}
+
+/// Why a message for one reader was not sent, and what to try.
+pub fn unsaid_text(why: &Unsaid) -> String {
+    match why {
+        Unsaid::Nobody(whom) => format!("not sent: {whom} is nobody who is here; /who lists who is"),
+        Unsaid::Oneself => "not sent: that is you".to_owned(),
+        Unsaid::TooMany => "not sent: too many private messages at once; try again in a moment".to_owned(),
+        Unsaid::NotNow => "not sent: this node is not in a room".to_owned(),
+        Unsaid::NoKey => "not sent: nothing can be sealed for that author".to_owned(),
     }
 }
 
@@ -236,7 +297,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::ring::{AuthorId, Body, Epoch, Index, Line, LineId, Nonce, SessionId, Text, WallMs};
+    use crate::ring::{AuthorId, Body, Epoch, Index, Line, LineId, Nonce, SessionId, WallMs, WhisperId};
 
     fn uid() -> Uid {
         "10.0.0.5:2428".parse().unwrap()
@@ -305,7 +366,23 @@ mod tests {
             (Event::Joined(member()), "ann(10.0.0.5:2428) joined the ring"),
             (Event::Left { member: member(), lost: false }, "ann(10.0.0.5:2428) left the ring"),
             (Event::Left { member: member(), lost: true }, "ann(10.0.0.5:2428) was lost"),
+            (Event::Renamed { was: member(), name: Name::parse("anna").unwrap() }, "ann(10.0.0.5:2428) is anna now"),
+            (Event::NameTaken(Name::parse("anna").unwrap()), "the name anna is taken"),
             (Event::Leader(epoch()), "Leader is 10.0.0.7:2428 (epoch 3)"),
+            (
+                Event::Succeeded {
+                    lost: uid(),
+                    lost_name: Some(member().name),
+                    epoch: epoch(),
+                    name: None,
+                    took: Span(12_345),
+                },
+                "ann is gone; 10.0.0.7:2428 leads now, 12 ms",
+            ),
+            (
+                Event::Whispered { id: WhisperId(1), to: member(), fate: Fate::Delivered },
+                "private to ann(10.0.0.5:2428): delivered",
+            ),
             (Event::OtherRoom(uid()), "another room is now at 10.0.0.5:2428"),
         ] {
             assert_eq!(event_text(&event).as_deref(), Some(expected));
@@ -315,6 +392,25 @@ mod tests {
         push_screen_event(&mut screen, "Leader is 10.0.0.7:2428 (epoch 3)");
         assert_eq!(log, "14: Leader is 10.0.0.7:2428 (epoch 3)\n");
         assert_eq!(screen, "/// Leader is 10.0.0.7:2428 (epoch 3) ///\n");
+    }
+
+    #[test]
+    fn what_is_said_to_one_reader_never_has_the_shape_of_a_line() {
+        let said = private_text(&member(), &Text::parse("hello \u{1b}[2J").unwrap());
+        assert_eq!(said, "private from ann(10.0.0.5:2428): hello \u{1b}[2J");
+        let mut log = String::new();
+        push_log_event(&mut log, Lamport(1), &said);
+        assert_eq!(log, "1: private from ann(10.0.0.5:2428): hello \\x1b[2J\n");
+        assert!(!text::is_chat_shaped(&said));
+    }
+
+    #[test]
+    fn spans_are_short() {
+        for (micros, expected) in
+            [(0, "<1 ms"), (999, "<1 ms"), (1_000, "1 ms"), (999_999, "999 ms"), (1_450_000, "1.4 s")]
+        {
+            assert_eq!(span_text(Span(micros)), expected);
+        }
     }
 
     #[test]

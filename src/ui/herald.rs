@@ -12,16 +12,18 @@ use tokio::sync::{mpsc, watch};
 
 use crate::chatlog::{self, LogWriter};
 use crate::net::Notice;
-use crate::ring::{Entry, Event, Index, Lamport, Name, RoomId, SessionId, Tail, Uid};
+use crate::ring::{Entry, Event, Index, Lamport, Member, Name, RoomId, SessionId, Tail, Text, Uid};
 use crate::store::Health;
 use crate::ui::ahead::{Ahead, AheadIn};
 use crate::ui::away::Away;
 use crate::ui::feed::{self, Told, What};
 use crate::ui::format::{self, LineFormat};
 use crate::ui::hub::Hub;
+use crate::ui::likes::Likes;
 use crate::ui::missing::{Missing, Past};
 use crate::ui::own::OwnLines;
 use crate::ui::shown::{self, Shown, Teller};
+use crate::ui::succession::Succession;
 
 /// The node's clock as far as the frontends know it: never behind any line that was shown.
 #[derive(Clone, Debug, Default)]
@@ -63,6 +65,8 @@ pub struct Herald {
     pub lines: OwnLines,
     /// Makes values for frontends.
     pub teller: Teller,
+    /// What was put to lines.
+    pub likes: Likes,
     /// Told when the node is in its room, and when its name changes there.
     pub place: watch::Sender<Place>,
     /// Told how far the log goes.
@@ -83,6 +87,8 @@ pub struct Herald {
     pub past: Past,
     /// Set while the store fails, which is told of.
     pub failing: Arc<AtomicBool>,
+    /// What the screen is told in one line instead of several.
+    pub succession: Succession,
 }
 
 /// While lines are missing: between two looks whether the log or the history has moved.
@@ -133,10 +139,15 @@ impl Herald {
         let mut lines = LineFormat::default();
         let (mut log, mut shown) = (String::new(), Shown::default());
         while let Some(batch) = self.next(&mut notices, &mut lines) {
-            for notice in batch {
+            let mut batch = batch.into_iter().peekable();
+            while let Some(notice) = batch.next() {
                 match notice {
                     Notice::Clock(at) => self.clock.witness(at),
-                    Notice::Event(event) => self.tell(&event, &mut lines, &mut log, &mut shown),
+                    Notice::Event(event) => {
+                        self.succession.hear(&event, batch.peek());
+                        self.tell(&event, &mut lines, &mut log, &mut shown);
+                    }
+                    Notice::Whisper { from, text } => self.whispered(&from, &text, &mut log, &mut shown),
                     Notice::Health(health) => {
                         self.failing.store(health != Health::Well, Ordering::Release);
                         self.push(&format::health_text(&health), true, What::Disk, &mut log, &mut shown);
@@ -203,6 +214,9 @@ impl Herald {
             }
         }
         self.mark();
+        if self.hub.is_watched() {
+            shown.told.append(&mut self.likes.changes());
+        }
         match &mut self.away {
             Some(away) => away.keep(shown),
             None => self.hub.show(shown),
@@ -254,6 +268,7 @@ impl Herald {
                 self.clock.witness(entry.lamport);
                 self.last = Some(entry.tail());
                 self.line(entry, lines, log, &mut Shown::default());
+                self.likes.take(entry);
             }
             Event::CatchUp { lines } => self.catch_up(*lines, log, shown),
             Event::CaughtUp => self.caught_up(log, shown),
@@ -284,6 +299,12 @@ impl Herald {
             }
             Event::Sent { n, alone: _ } => shown.held = Some(*n),
             Event::Entered { name, room } => self.enter(name, *room, log, shown),
+            Event::Renamed { was, name } => {
+                if was.uid == self.uid {
+                    self.wanted = name.clone();
+                }
+                self.tell_event(event, log, shown);
+            }
             event => self.tell_event(event, log, shown),
         }
     }
@@ -297,19 +318,36 @@ impl Herald {
         }
     }
 
-    /// The same for frontends.
-    fn value(&self, entry: &Entry, past: bool, shown: &mut Shown) {
+    /// A message for the owner alone: in the log too, since a screen may be gone before it is read.
+    fn whispered(&self, from: &Member, text: &Text, log: &mut String, shown: &mut Shown) {
+        self.push_text(&format::private_text(from, text), true, log, shown);
         if self.hub.is_watched() {
-            shown.told.extend(self.teller.line(entry, past));
+            let to = self.place.borrow().as_ref().map_or_else(|| self.wanted.clone(), |(name, _)| name.clone());
+            let text = text.as_str().to_owned();
+            shown.told.push(Told::Private(feed::Private { from: from.name.clone(), to, text, own: false }));
+        }
+    }
+
+    /// The same for frontends.
+    fn value(&mut self, entry: &Entry, past: bool, shown: &mut Shown) {
+        let to = self.likes.take(entry);
+        if self.hub.is_watched()
+            && let Some(Told::Line(mut line)) = self.teller.line(entry, past)
+        {
+            line.to = to;
+            shown.told.push(Told::Line(line));
         }
     }
 
     fn tell_event(&self, event: &Event, log: &mut String, shown: &mut Shown) {
         if let Some(text) = format::event_text(event) {
-            let at = self.clock.now();
-            self.push_text(&text, format::is_for_screen(event), log, shown);
-            if self.hub.is_watched() {
-                shown.told.extend(shown::event(event, at));
+            let (at, notable) = (self.clock.now(), format::is_for_screen(event));
+            self.push_text(&text, notable && self.succession.shows(event, false), log, shown);
+            if self.hub.is_watched()
+                && let Some(Told::Event(told)) = shown::event(event, at)
+            {
+                let notable = notable && self.succession.shows(event, true);
+                shown.told.push(Told::Event(feed::Event { notable, ..told }));
             }
         }
     }
@@ -400,6 +438,7 @@ mod tests {
             session: SessionId(1),
             lines: OwnLines::default(),
             teller: Teller::new(SessionId(1)),
+            likes: Likes::default(),
             place,
             marks: marks.clone(),
             away: None,
@@ -410,6 +449,7 @@ mod tests {
             missing: Missing::default(),
             past: Past::of(mpsc::channel(1).0),
             failing: Arc::default(),
+            succession: Succession::default(),
         };
         let (sender, notices) = mpsc::channel(batches.len().max(1));
         batches.into_iter().for_each(|batch| sender.try_send(batch).unwrap());
@@ -475,6 +515,24 @@ mod tests {
         );
         assert_eq!(logged.lines().count(), 2, "{logged}");
         assert_eq!(place.unwrap().0.as_str(), "ann-2");
+    }
+
+    #[test]
+    fn a_name_that_was_wanted_is_told_as_such() {
+        let was = Member {
+            uid: "10.0.0.5:2428".parse().unwrap(),
+            name: Name::parse("ann").unwrap(),
+            author: AuthorId::of_bits(1),
+        };
+        let renamed = Notice::Event(Event::Renamed { was, name: Name::parse("anna").unwrap() });
+        let (_, shown, place) = told("nick", false, vec![vec![entered("ann")], vec![renamed, entered("anna")]]);
+        assert_eq!(
+            shown,
+            "/// you are ann(10.0.0.5:2428) in room 0000000000000007 ///\n\
+             /// ann(10.0.0.5:2428) is anna now ///\n\
+             /// you are anna(10.0.0.5:2428) in room 0000000000000007 ///\n"
+        );
+        assert_eq!(place.unwrap().0.as_str(), "anna");
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! One frontend's conversation with the node: what is typed there is understood here, and what happens passes through
 //! here on its way there.
 
-use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -9,21 +8,22 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::answers;
 use super::desk::{Desk, Ended};
-use super::feed::{Asked, Here, Told};
+use super::feed::{Asked, Here, Private, Told};
 use super::follow::{Following, Wanted};
-use super::meaning::{self, Meaning};
+use super::format;
+use super::herald::Place;
+use super::meaning::{self, Doing, Meaning};
 use super::receipts::{self, Receipts};
+use super::view::{Fate, View};
 use crate::history::{self, Recall};
 use crate::net::Command;
 use crate::ring::limits::TEXT_BYTES_MAX;
-use crate::ring::{Order, Text, TextError};
+use crate::ring::{Act, Channel, Emoji, Lamport, LineId, Order, Saying, Text, TextError};
 
 /// Values that wait until the frontend takes them, beside those in its [`Feed`](super::hub::Feed).
 const TOLD_MAX: usize = 64;
 /// What a frontend asks, until it is understood.
 pub const ASKED_MAX: usize = 256;
-/// Names that one frontend shows nothing of.
-const IGNORED_MAX: usize = 256;
 
 /// A frontend's two ends.
 #[derive(Debug)]
@@ -44,13 +44,6 @@ pub enum Leaving {
     Front,
 }
 
-/// What a frontend has chosen to see, and where it speaks.
-#[derive(Debug, Default)]
-struct View {
-    /// Nothing of these is shown: folded names.
-    ignored: BTreeSet<String>,
-}
-
 /// A conversation.
 #[derive(Clone)]
 struct Session {
@@ -67,7 +60,7 @@ pub fn open(desk: &Desk, wanted: &Wanted, leaving: Leaving) -> Option<Front> {
     let (asked, asks) = mpsc::channel(ASKED_MAX);
     let answers = out.downgrade();
     let receipts = Receipts::start(desk.clone(), out.clone());
-    let session = Session { desk: desk.clone(), out, view: Arc::default(), receipts };
+    let session = Session { desk: desk.clone(), out, view: Arc::new(Mutex::new(View::new(wanted.taste))), receipts };
     let (over, is_over) = oneshot::channel();
     tokio::spawn(session.clone().deliver(feed, is_over));
     tokio::spawn(session.listen(asks, leaving, over));
@@ -90,37 +83,50 @@ impl Session {
         loop {
             let told = tokio::select! {
                 biased;
-                () = moved(&mut place) => match self.here(&place) {
-                    Some(here) => here,
-                    None => continue,
-                },
+                () = moved(&mut place) => self.here(),
                 told = feed.next() => match told {
-                    Some(told) if self.wants(&told) => Told::clone(&told),
-                    Some(_) => continue,
+                    Some(told) => self.passes(&told),
                     None => return,
                 },
                 () = over(&mut is_over) => {
-                    self.tell(Told::Bye { text: "left this terminal; the node stays".to_owned() }).await;
+                    self.tell(Told::Bye { text: "this terminal is detached; the node stays".to_owned() }).await;
                     return;
                 }
             };
-            if !self.tell(told).await {
+            if let Some(told) = told
+                && !self.tell(told).await
+            {
                 return;
             }
         }
     }
 
-    fn here(&self, place: &watch::Receiver<super::herald::Place>) -> Option<Told> {
-        let (name, _) = place.borrow().clone()?;
-        Some(Told::Here(Here { name, address: self.desk.uid, channel: "lobby".to_owned(), unread: 0 }))
+    /// Who the node is, and where this frontend speaks; nothing before the node is in its room.
+    fn here(&self) -> Option<Told> {
+        let (name, _) = self.desk.place.borrow().clone()?;
+        let view = self.view();
+        let channel = Channel::name_of(view.channel()).to_owned();
+        Some(Told::Here(Here { name, address: self.desk.uid, channel, unread: view.unread() }))
     }
 
-    /// Whether the frontend is to be told this.
-    fn wants(&self, told: &Told) -> bool {
-        match told {
-            Told::Line(line) => line.own || !self.view().ignored.contains(&line.name.folded()),
-            Told::Private(private) => private.own || !self.view().ignored.contains(&private.from.folded()),
-            Told::Hello(_)
+    /// What the frontend is told of this.
+    fn passes(&self, told: &Arc<Told>) -> Option<Told> {
+        match &**told {
+            Told::Line(line) => {
+                let me = self.desk.place.borrow().as_ref().map(|(name, _)| name.clone());
+                let fate = self.view().take(line, me.as_ref());
+                match fate {
+                    Fate::Shown => Some(Told::clone(told)),
+                    Fate::Hidden => None,
+                    Fate::Unread { first: true } if !self.view().is_in(&line.channel) => Some(Told::Note {
+                        text: format!("{} speaks in #{}; /join #{} goes there", line.name, line.channel, line.channel),
+                    }),
+                    Fate::Unread { first: _ } => self.here(),
+                }
+            }
+            Told::Private(private) if !private.own && self.view().ignores(&private.from) => None,
+            Told::Private(_)
+            | Told::Hello(_)
             | Told::Reactions(_)
             | Told::Event(_)
             | Told::State(_)
@@ -133,7 +139,7 @@ impl Session {
             | Told::Missed { .. }
             | Told::CaughtUp
             | Told::LeftOut { .. }
-            | Told::Bye { .. } => true,
+            | Told::Bye { .. } => Some(Told::clone(told)),
         }
     }
 
@@ -183,24 +189,20 @@ impl Session {
 
     /// Says something where that is wanted, with a receipt where that is wanted. Whether the conversation goes on.
     async fn say_in(&self, text: &str, channel: Option<&str>, id: Option<String>) -> Result<bool, Ended> {
-        match receipts::sayings(text, channel) {
+        let place = self.place(channel);
+        match place.and_then(|place| receipts::sayings(text, place.as_ref())) {
             Ok(mut sayings) => {
                 let last = sayings.pop();
                 for saying in sayings {
-                    self.desk.lines.say();
-                    self.desk.tell(Command::Say(saying, None)).await?;
+                    self.hand_over(saying).await?;
                 }
                 let Some(last) = last else { return Ok(true) };
-                let due = id.map(|id| (id, oneshot::channel()));
-                if due.is_some() {
-                    self.desk.lines.remember_stamps();
-                }
-                let (answer, due) = due.map_or((None, None), |(id, (answer, n))| (Some(answer), Some((id, n))));
+                let Some(id) = id else { return self.hand_over(last).await.map(|()| true) };
+                let (answer, number) = oneshot::channel();
+                self.desk.lines.remember_stamps();
                 self.desk.lines.say();
-                self.desk.tell(Command::Say(last, answer)).await?;
-                if let Some((id, number)) = due {
-                    self.receipts.line(id, number).await;
-                }
+                self.desk.tell(Command::Say(last, Some(answer))).await?;
+                self.receipts.line(id, number).await;
             }
             Err(why) => match id {
                 Some(id) => drop(self.tell(Told::Sent(receipts::refused(id, why))).await),
@@ -218,8 +220,16 @@ impl Session {
         Ok(true)
     }
 
+    /// Where something is said that names a channel, or none.
+    fn place(&self, channel: Option<&str>) -> Result<Option<Channel>, String> {
+        match channel {
+            Some(channel) => Channel::parse(channel).map_err(|error| error.to_string()),
+            None => Ok(self.view().channel().cloned()),
+        }
+    }
+
     /// Says something. Whether the conversation goes on.
-    async fn say(&self, line: &str) -> Result<bool, Ended> {
+    async fn say(&self, line: &str, channel: Option<Channel>) -> Result<bool, Ended> {
         let mut rest = Some(line);
         while let Some(line) = rest {
             let (first, after) = match line.split_once('\n') {
@@ -229,8 +239,7 @@ impl Session {
             rest = after;
             match Text::parse(first.strip_suffix('\r').unwrap_or(first)) {
                 Ok(text) => {
-                    self.desk.lines.say();
-                    self.desk.tell(Command::Say(text.into(), None)).await?;
+                    self.hand_over(Saying { text, channel: channel.clone(), act: None }).await?;
                 }
                 Err(TextError::Blank | TextError::Newline) => {}
                 Err(TextError::TooLong { bytes }) => {
@@ -244,15 +253,40 @@ impl Session {
     async fn understand(&self, line: &str) -> Result<bool, Ended> {
         match meaning::read(line) {
             Meaning::Nothing => {}
-            Meaning::Say(text) => return self.say(text).await,
+            Meaning::Say(text) => {
+                let channel = self.view().channel().cloned();
+                return self.say(text, channel).await;
+            }
+            Meaning::Act(doing) => self.act_out(line, doing).await?,
+            Meaning::Private(whom, words) => self.whisper(whom, words).await?,
+            Meaning::AskTopic => self.topic().await?,
+            Meaning::Join(name) => match Channel::parse(name) {
+                Ok(channel) => self.join(channel).await,
+                Err(why) => self.note(format!("no channel: {why}")).await,
+            },
+            Meaning::Part => {
+                let left = self.view().part();
+                match left {
+                    Some(channel) => {
+                        self.note(format!("you have left {channel}")).await;
+                        self.told_here().await;
+                    }
+                    None => self.note("you are in the lobby, which nobody leaves; /exit leaves the room").await,
+                }
+            }
+            Meaning::List => {
+                let state = self.desk.state().await?;
+                let listing = answers::list(&state, &self.view());
+                self.listing(listing).await;
+            }
             Meaning::Leave => return Ok(false),
             Meaning::Help(about) => match answers::help(about) {
                 Ok(listing) => self.listing(listing).await,
                 Err(why) => self.note(why).await,
             },
             Meaning::Who => {
-                let status = self.desk.status().await?;
-                self.listing(answers::who(&(&status).into(), &status.banned)).await;
+                let (status, state) = self.desk.survey().await?;
+                self.listing(answers::who(&state, &status.banned)).await;
             }
             Meaning::Status => {
                 let status = self.desk.status().await?;
@@ -262,7 +296,10 @@ impl Session {
             Meaning::Recall(asked) => self.recall(asked).await,
             Meaning::Save(file) => self.save(file).await,
             Meaning::Clear => drop(self.tell(Told::Clear).await),
-            Meaning::Ignore(whom) => self.ignore(whom).await,
+            Meaning::Ignore(whom) => {
+                let answer = self.view().ignore(whom);
+                self.note(answer).await;
+            }
             Meaning::Order(verb, whom) => {
                 let whom = whom.to_owned();
                 self.act(line, |text, taken| Command::Order(Order { verb, whom, text }, taken)).await?;
@@ -272,6 +309,120 @@ impl Session {
             Meaning::Unknown(name) => self.note(answers::unknown(name)).await,
         }
         Ok(true)
+    }
+
+    /// Says something to one member alone.
+    async fn whisper(&self, whom: &str, words: &str) -> Result<(), Ended> {
+        let Ok(text) = Text::parse(words) else {
+            self.note(format!("not sent: a message has at most {TEXT_BYTES_MAX} bytes")).await;
+            return Ok(());
+        };
+        let (answer, sent) = oneshot::channel();
+        let command = Command::Whisper { to: whom.to_owned(), text, answer };
+        self.desk.urgent.send(command).await.map_err(|_| Ended)?;
+        match sent.await.map_err(|_| Ended)? {
+            Ok((_, to)) => {
+                let from = self.desk.hello().name;
+                self.tell(Told::Private(Private { from, to: to.name, text: words.to_owned(), own: true })).await;
+            }
+            Err(why) => self.note(format::unsaid_text(&why)).await,
+        }
+        Ok(())
+    }
+
+    async fn told_here(&self) {
+        let here = self.here();
+        if let Some(here) = here {
+            self.tell(here).await;
+        }
+    }
+
+    async fn join(&self, channel: Option<Channel>) {
+        let joined = self.view().join(channel);
+        match joined {
+            true => self.told_here().await,
+            false => self.note("you are in as many channels as one can be: /part leaves one").await,
+        }
+    }
+
+    async fn topic(&self) -> Result<(), Ended> {
+        let here = Channel::name_of(self.view().channel()).to_owned();
+        let state = self.desk.state().await?;
+        let topic = state.channels.into_iter().find(|channel| channel.name == here).and_then(|channel| channel.topic);
+        self.note(match topic {
+            Some(topic) => format!("the topic of #{here}: {topic}"),
+            None => format!("#{here} has no topic; /topic TEXT sets one"),
+        })
+        .await;
+        Ok(())
+    }
+
+    async fn hand_over(&self, saying: Saying) -> Result<(), Ended> {
+        self.desk.lines.say();
+        self.desk.tell(Command::Say(saying, None)).await
+    }
+
+    /// Says a line that does something.
+    async fn act_out(&self, line: &str, doing: Doing<'_>) -> Result<(), Ended> {
+        let composed = match self.compose(line.trim_end(), doing).await {
+            Ok((typed, act)) => match Text::parse(&typed) {
+                Ok(text) => Ok((text, act)),
+                Err(_) => Err("not sent: that is too long".to_owned()),
+            },
+            Err(why) => Err(why),
+        };
+        match composed {
+            Ok((text, act)) => {
+                let channel = self.view().channel().cloned();
+                self.hand_over(Saying { text, channel, act: Some(act) }).await
+            }
+            Err(why) => {
+                self.note(why).await;
+                Ok(())
+            }
+        }
+    }
+
+    /// What is said, and what that does. A line that is meant is named, so that it can be read in every log.
+    async fn compose(&self, line: &str, doing: Doing<'_>) -> Result<(String, Act), String> {
+        Ok(match doing {
+            Doing::Me => (line.to_owned(), Act::Me),
+            Doing::Topic => (line.to_owned(), Act::Topic),
+            Doing::Away => (line.to_owned(), Act::Away),
+            Doing::Nick(name) => (line.to_owned(), Act::Nick(name)),
+            Doing::Reply(ts, words) => {
+                let (ts, to) = self.find(ts).await?;
+                (format!("/reply {ts} {words}"), Act::Reply(to))
+            }
+            Doing::React { ts, with, on } => {
+                let (ts, to) = self.find(ts).await?;
+                let likes = with == Emoji::like();
+                let typed = match (likes, on) {
+                    (true, true) => format!("/like {ts}"),
+                    (true, false) => format!("/unlike {ts}"),
+                    (false, true) => format!("/react {with} {ts}"),
+                    (false, false) => format!("/unreact {with} {ts}"),
+                };
+                (typed, Act::React { to, with, on })
+            }
+        })
+    }
+
+    /// The line with this timestamp, or the last one of another.
+    async fn find(&self, ts: Option<u64>) -> Result<(u64, LineId), String> {
+        if let Some(found) = self.view().line(ts) {
+            return Ok(found);
+        }
+        let (Some(ts), past) = (ts, self.desk.past.clone()) else {
+            return Err("nobody else has said anything here yet; /help reply says how to mean another line".to_owned());
+        };
+        let found = match past {
+            Some(past) => {
+                tokio::task::spawn_blocking(move || history::line_at(&past, Lamport(ts))).await.ok().flatten()
+            }
+            None => None,
+        };
+        found.map(|id| (ts, id)).ok_or_else(|| format!("there is no line [{ts}] here"))
     }
 
     /// Has something done; the line says so to all.
@@ -310,32 +461,6 @@ impl Session {
         let saved = tokio::task::spawn_blocking(move || history::save(&past, &file)).await;
         self.note(saved.unwrap_or_else(|_| "not saved".to_owned())).await;
     }
-
-    async fn ignore(&self, whom: &str) {
-        let answer = self.ignored(whom);
-        self.note(answer).await;
-    }
-
-    /// Changes who is ignored, and says how it is then.
-    fn ignored(&self, whom: &str) -> String {
-        let mut view = self.view();
-        let folded = whom.to_lowercase();
-        if whom.is_empty() {
-            let names: Vec<&str> = view.ignored.iter().map(String::as_str).collect();
-            return match names.is_empty() {
-                true => "you ignore nobody".to_owned(),
-                false => format!("you ignore {}; /ignore NAME shows them again", names.join(", ")),
-            };
-        }
-        if view.ignored.remove(&folded) {
-            return format!("lines of {whom} are shown again");
-        }
-        if view.ignored.len() >= IGNORED_MAX {
-            return format!("not done: {IGNORED_MAX} names are ignored, which is as many as there may be");
-        }
-        view.ignored.insert(folded);
-        format!("lines of {whom} are not shown here; /ignore {whom} shows them again")
-    }
 }
 
 /// Waits until the frontend has left, or, where the node leaves, for ever.
@@ -351,7 +476,7 @@ async fn over(left: &mut Option<oneshot::Receiver<()>>) {
 }
 
 /// Waits until the node is somebody else, or for ever.
-async fn moved(place: &mut watch::Receiver<super::herald::Place>) {
+async fn moved(place: &mut watch::Receiver<Place>) {
     if place.changed().await.is_err() {
         std::future::pending::<()>().await;
     }

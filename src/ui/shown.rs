@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 
 use super::feed::{self, Kind, Told, What};
 use super::format;
-use crate::ring::{Act, Channel, Entry, Event, Lamport, SessionId, WallMs};
+use crate::ring::{Channel, Entry, Event, Lamport, SessionId, WallMs};
 
 /// What is to be shown next.
 #[derive(Debug, Default)]
@@ -46,26 +46,13 @@ impl Teller {
             session: line.id.session,
             n: line.id.n,
             channel: Channel::name_of(line.channel.as_ref()).to_owned(),
-            kind: kind(line.act.as_ref()),
+            kind: Kind::of(line.act.as_ref()),
             text: line.words().to_owned(),
             to: None,
             own: line.id.session == self.session,
             past,
             reactions: Vec::new(),
         })))
-    }
-}
-
-fn kind(act: Option<&Act>) -> Kind {
-    match act {
-        None => Kind::Say,
-        Some(Act::Me) => Kind::Me,
-        Some(Act::Reply(_)) => Kind::Reply,
-        Some(Act::React { .. }) => Kind::React,
-        Some(Act::Nick(_)) => Kind::Nick,
-        Some(Act::Topic) => Kind::Topic,
-        Some(Act::Away) => Kind::Away,
-        Some(Act::Moderators(_) | Act::Kick(_) | Act::Ban(_) | Act::Unban(_) | Act::Rekey(_)) => Kind::Moderate,
     }
 }
 
@@ -136,7 +123,19 @@ pub fn event(event: &Event, ts: Lamport) -> Option<Told> {
             told.kind = What::Moderated;
             (told.name, told.address) = (Some(member.name.clone()), Some(member.uid));
         }
-        Event::Line(_)
+        Event::Renamed { was, name } => {
+            told.kind = What::Renamed;
+            (told.name, told.address) = (Some(name.clone()), Some(was.uid));
+        }
+        Event::Succeeded { lost: _, lost_name: _, epoch, name, took: _ } => {
+            told.kind = What::Succeeded;
+            (told.name, told.address, told.round) = (name.clone(), Some(epoch.leader), Some(epoch.round));
+        }
+        Event::CutOff { .. } => told.kind = What::CutOff,
+        Event::NameTaken(_)
+        | Event::Whispered { .. }
+        | Event::BrokenSeal { .. }
+        | Event::Line(_)
         | Event::Logged(_)
         | Event::Backlog { .. }
         | Event::CatchUp { .. }

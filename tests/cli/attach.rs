@@ -33,12 +33,12 @@ fn several_frontends_at_once_and_the_end() {
     // One leaves, by a word or by its end; the others and the node stay.
     writeln!(fronts[0].0.stdin.as_mut().unwrap(), "/exit").unwrap();
     let (code, said) = fronts.remove(0).end();
-    assert_eq!((code, said.as_str()), (0, "dist-chat: left this terminal; the node stays\n"));
+    assert_eq!((code, said.as_str()), (0, "dist-chat: this terminal is detached; the node stays\n"));
     let mut second = fronts.remove(0);
     second.0.stdin.as_mut().unwrap().write_all(b"good-bye").unwrap();
     drop(second.0.stdin.take());
     let (code, said) = second.end();
-    assert_eq!((code, said.as_str()), (0, "dist-chat: left this terminal; the node stays\n"));
+    assert_eq!((code, said.as_str()), (0, "dist-chat: this terminal is detached; the node stays\n"));
     saw(2, "good-bye");
     // The node leaves: whoever is there is told so.
     ann.signal(Signal::TERM);

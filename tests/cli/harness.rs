@@ -46,6 +46,8 @@ pub fn program(dir: &Path, args: &[&str]) -> Command {
     for (key, _) in std::env::vars_os().filter(|(key, _)| key.to_string_lossy().starts_with("DIST_CHAT_")) {
         command.env_remove(key);
     }
+    // Nor the configuration of whoever runs the tests.
+    command.env("DIST_CHAT_CONFIG", "");
     command
 }
 

@@ -71,7 +71,8 @@ fn the_json_has_stable_keys() {
     let lines = json(&ann.dir.0, ann.port, &[]);
     assert_eq!(lines.len(), 2);
     let keys: Vec<&String> = lines[0].as_object().unwrap().keys().collect();
-    let mut expected = ["index", "ts", "time", "epoch", "name", "address", "author", "session", "n", "text"];
+    let mut expected =
+        ["index", "ts", "time", "epoch", "name", "address", "author", "session", "n", "text", "channel", "kind"];
     expected.sort_unstable();
     assert_eq!(keys, expected);
     let epoch = lines[0]["epoch"].as_object().unwrap();
@@ -123,6 +124,8 @@ fn questions_narrow_it_down() {
     assert_eq!(texts(dir, port, &["--grep", "東京"]), all[3..4]);
     assert_eq!(texts(dir, port, &["--grep", "🦀"]), all[3..4]);
     assert!(texts(dir, port, &["--grep", "zebra"]).is_empty());
+    assert_eq!(texts(dir, port, &["--channel", "#Lobby"]), all);
+    assert!(texts(dir, port, &["--channel", "ops"]).is_empty());
     assert_eq!(texts(dir, port, &["-n", "2"]), all[3..]);
     assert_eq!(texts(dir, port, &["-n", "1", "--grep", "deploy", "--from", "ann"]), all[1..2]);
     assert!(texts(dir, port, &["-n", "0"]).is_empty());

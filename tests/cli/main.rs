@@ -5,20 +5,27 @@
 
 mod attach;
 mod bots;
+mod config;
 #[path = "../faults/disk.rs"]
 #[allow(dead_code, reason = "shared: some of it is for tests/faults")]
 mod disk;
+mod doctor;
 mod errors;
 mod full;
+mod full_screen;
 mod harness;
 mod history;
+mod install;
 mod keys;
 mod locked;
 mod log;
 mod long;
+mod manual;
+mod pty;
 mod returning;
 mod screen;
 mod status;
 mod tail;
 mod talking;
+mod typing;
 mod usage;

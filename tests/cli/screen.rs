@@ -1,10 +1,11 @@
 //! A terminal, played by tmux: what arrives never tears what is being typed.
 
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::harness::{Dir, Node, PROGRAM, until};
+use crate::harness::{Dir, LONG, Node, PROGRAM};
 
 /// A program in a terminal of 80 columns and 24 lines.
 pub struct Terminal {
@@ -22,7 +23,7 @@ impl Terminal {
         let dir = terminal.dir.0.display();
         // The shell stays after the program, to show its exit code and what it left of the terminal.
         let script = format!(
-            "cd {dir}; export XDG_RUNTIME_DIR={dir}; {PROGRAM} {args}; echo code $?; stty -a | grep -c -- -icanon; cat"
+            "cd {dir}; export XDG_RUNTIME_DIR={dir} DIST_CHAT_CONFIG=; {PROGRAM} {args}; echo code $?; stty -a | grep -c -- -icanon; cat"
         );
         terminal.tmux(&["-f", "/dev/null", "new-session", "-d", "-x", "80", "-y", "24", "sh", "-c", &script]);
         Some(terminal)
@@ -51,12 +52,15 @@ impl Terminal {
     }
 
     pub fn wait_for(&self, what: impl Fn(&[String]) -> bool) -> Vec<String> {
-        let mut lines = Vec::new();
-        until("the screen shows it", || {
-            lines = self.lines();
-            what(&lines)
-        });
-        lines
+        let end = Instant::now() + LONG;
+        loop {
+            let lines = self.lines();
+            if what(&lines) {
+                return lines;
+            }
+            assert!(Instant::now() < end, "the screen shows something else: {lines:#?}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 }
 
@@ -107,6 +111,51 @@ fn what_arrives_stands_above_what_is_being_typed() {
     terminal.wait_for(last_is(&format!("> {ann}:")));
     terminal.keys(&["C-d"]);
     terminal.wait_for(ends_well);
+}
+
+/// As terminals do that break what they show into rows of the new width.
+#[test]
+fn a_narrower_window_shows_the_same() {
+    let mut bob = Node::found("bob");
+    let Some(terminal) = Terminal::start(&format!("-p 0 -n ann -na 127.0.0.1 -np {}", bob.port)) else { return };
+    bob.wait_for(" joined the ring ///");
+    let long = "a line that is longer than the window will be: ".repeat(3);
+    for n in 0..3 {
+        bob.feed(format!("{long}{n}\n"));
+    }
+    terminal.wait_for(|lines| lines.last().is_some_and(|line| line.starts_with("> ann(") && line.ends_with(':')));
+    terminal.keys(&["-l", "half a line, and some more of it"]);
+    terminal.wait_for(|lines| lines.last().is_some_and(|line| line.ends_with("some more of it")));
+    for (columns, rows) in [("30", "24"), ("60", "30"), ("40", "12"), ("100", "24")] {
+        terminal.tmux(&["resize-window", "-x", columns, "-y", rows]);
+        terminal.keys(&["-l", "!"]);
+        terminal.wait_for(|lines| {
+            // Where rows end, spaces are not seen.
+            let all = lines.concat().replace(' ', "");
+            let prompts = all.matches("):half").count();
+            prompts == 1 && all.trim_end_matches('!').ends_with("somemoreofit") && all.contains("be:2>ann(")
+        });
+    }
+    terminal.keys(&["C-c"]);
+    terminal.keys(&["C-c"]);
+    terminal.wait_for(ends_well);
+}
+
+#[test]
+fn a_leaders_death_is_one_line() {
+    let mut bob = Node::found("bob");
+    let Some(terminal) = Terminal::start(&format!("-p 0 -n ann -na 127.0.0.1 -np {}", bob.port)) else { return };
+    bob.wait_for(" joined the ring ///");
+    terminal.wait_for(|lines| lines.last().is_some_and(|line| line.starts_with("> ann(")));
+    bob.kill();
+    let gone = |line: &String| line.starts_with("/// bob is gone; ann leads now, ");
+    terminal.wait_for(|lines| lines.iter().any(gone));
+    // What is said afterwards is ordered by the new leader, behind the note that the old one was lost.
+    terminal.keys(&["-l", "on we go"]);
+    terminal.keys(&["Enter"]);
+    let lines = terminal.wait_for(|lines| lines.iter().any(|line| line.ends_with("]: on we go")));
+    assert_eq!(lines.iter().filter(|line| gone(line)).count(), 1, "{lines:#?}");
+    assert!(!lines.iter().any(|line| line.contains("was lost") || line.contains("(epoch 2)")), "{lines:#?}");
 }
 
 #[test]

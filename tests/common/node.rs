@@ -33,7 +33,7 @@ fn isolated(program: &Path, netns: Option<&str>, runtime: &OsStr) -> Command {
         }
         None => Command::new(program),
     };
-    command.env_clear().env("XDG_RUNTIME_DIR", runtime).env("RUST_BACKTRACE", "1");
+    command.env_clear().env("XDG_RUNTIME_DIR", runtime).env("RUST_BACKTRACE", "1").env("DIST_CHAT_CONFIG", "");
     if let Some(path) = std::env::var_os("PATH") {
         command.env("PATH", path);
     }
@@ -254,6 +254,16 @@ impl Node {
         // What follows the last line feed is still being written.
         let whole = text.rfind('\n').map_or("", |end| &text[..end]);
         whole.lines().filter_map(Chat::from_log).collect()
+    }
+
+    /// The directory of its files.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Its process's id; while it is alive.
+    pub fn pid(&self) -> i32 {
+        self.pid.as_raw_nonzero().get()
     }
 
     /// What it said on standard error.

@@ -4,6 +4,7 @@
 
 mod keyed;
 mod room;
+mod whispers;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -35,6 +36,35 @@ async fn everybody_talks_at_once(nodes: u64) {
         let own: Vec<_> = log.iter().filter_map(|(_, text)| text.strip_prefix(&own)).collect();
         assert_eq!(own, (0..100).map(|n| n.to_string()).collect::<Vec<_>>());
     }
+}
+
+#[tokio::test]
+async fn who_asks_is_told_the_number_of_a_line() {
+    let mut room = Member::room(1).await;
+    let say = |text: &str, answer| {
+        let said = dist_chat::ring::Text::parse(text).unwrap().into();
+        room[0].commands.send(dist_chat::net::Command::Say(said, answer))
+    };
+    let mut answers = Vec::new();
+    for n in 1..=50_u64 {
+        // Every third one wants to know.
+        let (asks, answer) = tokio::sync::oneshot::channel();
+        say(&format!("line {n}"), n.is_multiple_of(3).then_some(asks)).await.unwrap();
+        if n.is_multiple_of(3) {
+            answers.push((n, answer));
+        }
+    }
+    for (n, answer) in answers {
+        assert_eq!(answer.await.unwrap(), n);
+    }
+    // What is said after the good-bye is not taken.
+    room[0].urgent.send(dist_chat::net::Command::Leave).await.unwrap();
+    let (asks, answer) = tokio::sync::oneshot::channel();
+    let late = dist_chat::ring::Text::parse("too late").unwrap().into();
+    // The node may be gone by now.
+    let _ = room[0].commands.send(dist_chat::net::Command::Say(late, Some(asks))).await;
+    assert!(answer.await.is_err());
+    room[0].lines(50).await;
 }
 
 #[tokio::test]

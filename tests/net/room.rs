@@ -7,7 +7,10 @@ use std::time::Duration;
 use dist_chat::identity::Identity;
 use dist_chat::key::RoomKey;
 use dist_chat::net::{self, Command, Meter, Notice, Secrets};
-use dist_chat::ring::{Config, Entry, Event, Name, RoomId, SessionId, Start, Status, Stop, Text, Timing, Uid};
+use dist_chat::ring::{
+    Config, Entry, Event, Fate, Name, RoomId, SessionId, Start, Status, Stop, Survey, Text, Timing, Uid, Unsaid,
+    WhisperId,
+};
 use dist_chat::store::{MemoryStore, Store as _};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
@@ -24,6 +27,10 @@ pub struct Seen {
     pub entered: bool,
     /// Peers that lost their link, and why.
     pub dropped: Vec<(String, String)>,
+    /// What its owner was told alone.
+    pub whispers: Vec<(dist_chat::ring::Member, String)>,
+    /// What became of what its owner has told others alone.
+    pub fates: Vec<(WhisperId, Fate)>,
 }
 
 /// The owner of the `n`-th node.
@@ -42,7 +49,7 @@ pub struct Member {
     pub commands: mpsc::Sender<Command>,
     pub urgent: mpsc::Sender<Command>,
     pub meter: Arc<Meter>,
-    seen: watch::Receiver<Seen>,
+    pub seen: watch::Receiver<Seen>,
     done: JoinHandle<anyhow::Result<Stop>>,
     /// The room's key, as it changes.
     pub rekeyed: mpsc::Receiver<RoomKey>,
@@ -150,6 +157,20 @@ impl Member {
         tokio::time::timeout(LONG, status).await.unwrap().unwrap()
     }
 
+    /// Says something to one reader.
+    pub async fn whisper(&self, to: &str, text: &str) -> Result<WhisperId, Unsaid> {
+        let (answer, said) = oneshot::channel();
+        let (to, text) = (to.to_owned(), Text::parse(text).unwrap());
+        self.urgent.send(Command::Whisper { to, text, answer }).await.unwrap();
+        tokio::time::timeout(LONG, said).await.unwrap().unwrap().map(|(id, _)| id)
+    }
+
+    pub async fn survey(&self) -> Survey {
+        let (answer, survey) = oneshot::channel();
+        self.urgent.send(Command::Survey(answer)).await.unwrap();
+        tokio::time::timeout(LONG, survey).await.unwrap().unwrap()
+    }
+
     /// Waits until its view has that many members and its neighbours are linked.
     pub async fn members(&self, count: usize) -> Status {
         let wait = async {
@@ -216,7 +237,9 @@ impl Seen {
             Notice::Event(Event::Line(entry)) => self.line(&entry),
             Notice::Event(Event::Backlog { entries, .. }) => entries.iter().for_each(|entry| self.line(entry)),
             Notice::Event(Event::Entered { .. }) => self.entered = true,
+            Notice::Event(Event::Whispered { id, fate, .. }) => self.fates.push((id, fate)),
             Notice::Event(_) | Notice::Clock(_) => {}
+            Notice::Whisper { from, text } => self.whispers.push((from, text.as_str().to_owned())),
             Notice::Health(health) => unreachable!("a store in memory is well: {health:?}"),
             Notice::PeerDropped { peer, why } => self.dropped.push((peer, why)),
         }

@@ -174,7 +174,11 @@ fn kick(net: &Net, room: &Room, contact: SocketAddr, whom: &str, why: &str) -> R
         "ip netns exec {netns} {PROGRAM} -a {ip} -p {MODERATOR_PORT} -n Froschkoenig -na {ip} -np {port} --ephemeral {key}"
     );
     let mut script = Command::new("script");
-    script.args(["-q", "-c", &command, "/dev/null"]).env("TERM", "dumb").env("XDG_RUNTIME_DIR", room.runtime());
+    script
+        .args(["-q", "-c", &command, "/dev/null"])
+        .env("TERM", "dumb")
+        .env("XDG_RUNTIME_DIR", room.runtime())
+        .env("DIST_CHAT_CONFIG", "");
     let child = script.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
     let mut moderator = Leash(child.map_err(|error| format!("no terminal here: script: {error}"))?);
     let mut keys = moderator.0.stdin.take().unwrap();

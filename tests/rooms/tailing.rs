@@ -11,7 +11,7 @@ use crate::harness::{Room, quiet, setting, soon, turn};
 
 /// A long file piped into one member, and two programs that follow at another; one of them stands still meanwhile.
 #[test]
-fn proof_20_tails() {
+fn proof_21_tails() {
     let lines = setting("PROOF_TAIL_LINES").unwrap_or(20_000);
     let _turn = turn();
     let room = Room::of(2, 1);
@@ -48,7 +48,7 @@ fn proof_20_tails() {
     piped.say("after");
     outs.iter_mut().for_each(|out| assert_eq!(next(out), "after"));
     println!(
-        "proof 20: {lines} lines piped into one member: `tail -f --json` at the other told all of them, in order, each once, \
+        "proof 21: {lines} lines piped into one member: `tail -f --json` at the other told all of them, in order, each once, \
          after {:.2} s; another one that stood still meanwhile too, after {:.2} s",
         steady.as_secs_f64(),
         late.as_secs_f64(),

@@ -129,11 +129,18 @@ impl Hand {
     }
 
     fn stands(&mut self, slot: usize, role: Role, epoch: Option<Epoch>) -> Verdict {
+        self.stands_with(slot, role, epoch, Vec::new())
+    }
+
+    /// As [`Self::stands`], with these members.
+    fn stands_with(&mut self, slot: usize, role: Role, epoch: Option<Epoch>, members: Vec<Member>) -> Verdict {
         let log = self.disks[slot].store().log();
         let tail = log.last().map_or_else(Tail::default, |last| last.tail());
         let status = Status {
             author: AuthorId::of_bits(0),
             banned: Vec::new(),
+            channels: Vec::new(),
+            away: Vec::new(),
             room: Some(RoomId(1)),
             name: member_name(slot),
             uid: uid(slot),
@@ -141,7 +148,8 @@ impl Hand {
             epoch,
             next: None,
             prev: None,
-            members: Vec::new(),
+            members,
+            health: Vec::new(),
             tail,
             lamport: Lamport(0),
             waiting: 0,
@@ -366,4 +374,15 @@ fn invariant_10_a_survivor_loses_what_it_was_shown() {
     let mut hand = shown(true);
     (0..2).for_each(|slot| hand.checks.ended(slot, 0));
     fine(&hand.cut(1, 1));
+}
+
+#[test]
+fn invariant_11_of_one_log_two_things_are_told() {
+    let mut hand = good();
+    // The two hosts' logs end alike, and one of them knows of a member that the other does not.
+    bites(&hand.stands_with(1, Role::Follower, Some(epoch(1, 0)), vec![member(0)]), "invariant 11");
+    fine(&hand.stands_with(1, Role::Follower, Some(epoch(1, 0)), Vec::new()));
+    let mut other = member(1);
+    other.name = name("A");
+    bites(&hand.stands_with(1, Role::Follower, Some(epoch(1, 0)), vec![member(0), other]), "invariant 11");
 }

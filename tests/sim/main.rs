@@ -11,9 +11,11 @@ mod forging;
 mod moderating;
 mod rekeying;
 mod settle;
+mod socializing;
 mod stories;
 mod swarm;
 mod tamper;
+mod whispering;
 mod world;
 
 use std::sync::Mutex;

@@ -2,6 +2,7 @@
 
 use dist_chat::ring::{Role, Stop};
 
+use crate::check::social;
 use crate::world::trace::host;
 use crate::world::{MS, SECOND, World};
 
@@ -118,6 +119,9 @@ pub fn settle(world: &mut World, watch: u64) -> u64 {
         let verdict = world.checks.all_sent_stand(slot).and_then(|()| world.checks.all_shown(slot));
         world.verdict(verdict);
         let verdict = world.checks.agrees(slot, &world.slots[slot].disk);
+        world.verdict(verdict);
+        let Some(process) = &world.slots[slot].process else { continue };
+        let verdict = social::agrees(&process.node.status(), world.slots[slot].disk.store());
         world.verdict(verdict);
     }
     for slot in 0..world.slots.len() {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use dist_chat::ring::{Body, Note, RoomId, Start, Uid};
+use dist_chat::ring::{Act, Body, Channel, Emoji, Name, Note, RoomId, Saying, Start, Text, Uid};
 
 use crate::settle;
 use crate::world::actions::Rewind;
@@ -87,6 +87,8 @@ struct Swarm {
     world: World,
     /// Draws the schedule: apart from the world's chance, so that a change there leaves the plan alone.
     rng: Rng,
+    /// Draws where lines are said and what they do: apart from both.
+    tongue: Rng,
     faults: Vec<Fault>,
     undos: Vec<Undo>,
     gap: (u64, u64),
@@ -151,6 +153,7 @@ pub fn run(seed: u64, trace: bool) -> Report {
         founder: rng.index(hosts),
         world,
         rng,
+        tongue: Rng::new(!seed),
     };
     let drawn = format!(
         "{hosts} hosts, links {delay}+{jitter} us, {:?}, gaps {:?} us, tear {} backup {} erase {} %",
@@ -222,12 +225,32 @@ impl Swarm {
             let at_once = if lines % 2 == 0 { lines } else { 1 };
             for _ in 0..lines / at_once {
                 let typed = self.world.checks.typed() as u64;
-                let words: Vec<String> = (typed..typed + at_once).map(|n| format!("line {n}")).collect();
-                self.world.say_all(slot, &words);
+                let said = (typed..typed + at_once).filter_map(|n| self.saying(slot, n)).collect();
+                self.world.submit(slot, said);
             }
         }
         let gap = self.rng.range(1, 2 * self.talk);
         self.world.alarm(self.world.now + gap, TALK);
+    }
+
+    /// A line, in the lobby as a rule; every other one does something.
+    fn saying(&mut self, slot: usize, n: u64) -> Option<Saying> {
+        let rng = &mut self.tongue;
+        let channel = if rng.percent(60) { None } else { Channel::parse(&format!("c{}", rng.below(4))).ok()? };
+        let log = self.world.slots[slot].disk.store().log();
+        let line = log.get(rng.index(log.len().max(1))).and_then(|entry| entry.line()).map(|line| line.id);
+        let with = if rng.percent(70) { Emoji::like() } else { Emoji::parse("🎉").ok()? };
+        let (command, act) = match (rng.below(14), line) {
+            (0, _) => ("/me is", Some(Act::Me)),
+            (1, Some(to)) => ("/reply", Some(Act::Reply(to))),
+            (2..4, Some(to)) => ("/like", Some(Act::React { to, with, on: rng.percent(70) })),
+            (4, _) => ("/nick", Some(Act::Nick(Name::parse(["x", "Y", "y", "a", "b", "same"][rng.index(6)]).ok()?))),
+            (5, _) => ("/topic", Some(Act::Topic)),
+            (6, _) => ("/away", Some(Act::Away)),
+            _ => ("say", None),
+        };
+        let text = if rng.percent(90) { format!("{command} line {n}") } else { command.to_owned() };
+        Some(Saying { text: Text::parse(&text).ok()?, channel, act })
     }
 
     fn undo(&mut self, after: u64, undo: Undo) {

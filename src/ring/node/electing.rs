@@ -170,6 +170,7 @@ impl Node {
                 // From here on nothing of the old epoch is applied: what the token says of my tail stays true.
                 let leader = following.leader;
                 self.close(following.conn);
+                self.leader_missing(leader);
                 Seek::after(leader, self.now.mono)
             }
             Phase::Unborn | Phase::Knocking(_) | Phase::Crowned(_) | Phase::Leading(_) | Phase::Gone => Seek::default(),
@@ -385,6 +386,7 @@ impl Node {
                     self.send(over, Frame::Hint(epoch));
                 } else {
                     self.close_quietly(over);
+                    self.leader_missing(leader);
                     self.obey_elected(epoch, Seek::after(leader, self.now.mono));
                 }
             }

@@ -83,7 +83,7 @@ impl Node {
                 Body::Line(line) => {
                     let mine = line.id.key() == self.session;
                     let id = line.id;
-                    let effect = self.effect_of(line);
+                    let (effect, renaming) = (self.effect_of(line), self.renaming_of(line));
                     self.log.push(Arc::clone(&entry));
                     if mine {
                         self.stands(id.n);
@@ -96,6 +96,9 @@ impl Node {
                     if let Some((effect, concerned)) = effect {
                         self.take_effect(&entry, effect, concerned);
                     }
+                    if let Some(renaming) = renaming {
+                        self.take_name(entry.index, renaming);
+                    }
                 }
                 Body::Note(note) => {
                     let news = entry.index > self.show_after;
@@ -104,6 +107,7 @@ impl Node {
                 }
             }
         }
+        self.count_the_missing();
         self.believing.take_if(|until| *until <= self.log.tail().index);
         if self.catching_up.is_some_and(|until| until <= self.log.tail().index) {
             self.caught_up();
@@ -139,6 +143,7 @@ impl Node {
             Note::Elected(member) | Note::Joined(member) => {
                 self.meet(member.uid);
                 self.book.set_left(member.uid, false);
+                self.is_not_missing(member.uid);
                 let known = self.log.summary().view.get(member.uid) == Some(member);
                 if news && !known && member.uid != self.me {
                     self.event(Event::Joined(member.clone()));
@@ -153,6 +158,11 @@ impl Node {
                 }
             }
             Note::Left { uid, lost } => {
+                if *lost && news {
+                    self.is_missing(*uid);
+                } else {
+                    self.is_not_missing(*uid);
+                }
                 if !lost {
                     self.book.set_left(*uid, true);
                 }

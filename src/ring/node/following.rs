@@ -191,6 +191,7 @@ impl Node {
         let Phase::Following(following) = &self.phase else { return };
         let (leader, epoch) = (following.leader, following.epoch);
         let direct = ended.conn.is_direct();
+        self.leader_missing(leader);
         match ended.how {
             // It may have closed this connection alone: it is asked once.
             End::Closed | End::Dropped if direct => {
@@ -198,7 +199,7 @@ impl Node {
                 self.join(leader, Some(epoch), seek);
             }
             End::Closed | End::Dropped | End::Refused | End::Unreachable | End::Silent => {
-                self.event(Event::LeaderLost(leader));
+                self.leader_lost(leader);
                 self.seek_leader(Seek::after(leader, ended.heard));
             }
         }

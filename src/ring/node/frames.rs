@@ -63,6 +63,11 @@ impl Node {
             Frame::Yield(epoch) => self.on_yield(conn, epoch),
             Frame::Hint(epoch) => self.on_hint(conn, from, epoch),
             Frame::Handover(round) => self.on_handover(conn, from, round),
+
+            Frame::Whisper(whisper) => self.on_whisper(conn, whisper),
+            Frame::Receipt(receipt) => self.on_receipt(conn, receipt),
+            Frame::Survey => self.on_survey_asked(conn, from),
+            Frame::Surveyed(reports) => self.on_surveyed(conn, reports),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::Node;
 use super::phase::{Ahead, Attached, Following, Joining, PendingWay, Phase, Seek, Uplink};
+use crate::ring::entry::Member;
 use crate::ring::frame::{Accept, Ack, Backlog, Frame, Join};
 use crate::ring::id::{ConnId, Epoch, Index, Time, Uid};
 use crate::ring::limits::{RUN_LINES_MAX, SHAPE_EPOCHS_MAX};
@@ -54,7 +55,7 @@ impl Node {
         }
         let join = Join {
             attempt,
-            name: self.name.clone(),
+            name: self.wanted_name(),
             rename: self.rename || self.greeted,
             shape,
             whole,
@@ -149,7 +150,13 @@ impl Node {
         }
         members.iter().for_each(|&uid| self.meet(uid));
         let renamed = self.name != name;
-        self.name = name;
+        let wanted = self.greeted && self.wanted_name() == name;
+        let before = std::mem::replace(&mut self.name, name);
+        if renamed && wanted {
+            // The line that asks for it is on its way, or stands there already.
+            let was = Member { uid: self.me, name: before, author: self.session.author };
+            self.event(Event::Renamed { was, name: self.name.clone() });
+        }
         if !self.greeted || renamed {
             self.greeted = true;
             let (name, room) = (self.name.clone(), room);
@@ -214,13 +221,14 @@ impl Node {
                 lines: 0,
             }),
         }));
-        self.event(Event::Leader(epoch));
+        self.tell_leader(epoch);
         if !backlog {
             self.show_from(common);
         }
         self.catch_up(tail, backlog.then(|| lines.saturating_sub(self.log.summary().lines)));
         self.send(conn, Frame::Ack(Ack { stream, index: common }));
         self.start_uplink();
+        self.hand_whispers(None);
     }
 
     /// The newest lines of a room that I have entered, or come back to after long.
@@ -316,7 +324,7 @@ impl Node {
         let since = if dead { self.now.mono } else { ended.heard };
         if seek.redialling && dead {
             seek.redialling = false;
-            self.event(Event::LeaderLost(leader));
+            self.leader_lost(leader);
             return self.seek_leader(Seek { knock: seek.knock, ..Seek::after(leader, since) });
         }
         if ended.how == End::Closed && ended.conn.is_direct() && !std::mem::replace(&mut seek.repeated, true) {

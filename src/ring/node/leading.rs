@@ -66,7 +66,7 @@ impl Node {
         self.judged_after = self.log.tail().index;
         self.note_elected();
         self.found_moderated();
-        self.event(Event::Leader(epoch));
+        self.tell_leader(epoch);
         if !self.greeted
             && let Some(room) = self.room
         {
@@ -74,6 +74,7 @@ impl Node {
             let name = self.name.clone();
             self.event(Event::Entered { name, room });
         }
+        self.hand_whispers(None);
         if self.pending.is_empty() {
             self.order_outbox();
         } else {
@@ -222,6 +223,7 @@ impl Node {
             flight_bytes: 0,
             wanted: BTreeSet::new(),
             dropped: 0,
+            survey_at: self.now.mono,
             reading: false,
             held,
         };

@@ -17,6 +17,7 @@ mod leaving;
 mod looking;
 mod meeting;
 mod moderating;
+mod naming;
 mod neighbours;
 mod phase;
 mod rebasing;
@@ -24,7 +25,10 @@ mod relaying;
 mod status;
 mod streaming;
 mod submitting;
+mod succeeding;
+mod surveying;
 mod time;
+mod whispering;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::hash::{Hash, Hasher};
@@ -34,6 +38,9 @@ use self::forging::Convict;
 use self::neighbours::Neighbours;
 use self::phase::Phase;
 use self::submitting::Said;
+use self::succeeding::{Interregnum, Missing};
+use self::surveying::Surveying;
+use self::whispering::Whispers;
 use super::book::Book;
 use super::budget::Budget;
 use super::entry::Line;
@@ -129,6 +136,11 @@ pub struct Node {
     sentence: Option<super::Refusal>,
     /// The last announcement that I passed on.
     announced: Option<Epoch>,
+    /// My leader is lost, and I obey no other yet.
+    interregnum: Option<Interregnum>,
+    missing: Missing,
+    whispers: Whispers,
+    surveying: Surveying,
 
     // What I do.
     phase: Phase,
@@ -272,6 +284,10 @@ impl Node {
             judged_after: Index(0),
             sentence: None,
             announced: None,
+            interregnum: None,
+            missing: Missing::default(),
+            whispers: Whispers::default(),
+            surveying: Surveying::default(),
             phase: Phase::Unborn,
             links: Links::new(uid, timing),
             neighbours: Neighbours::default(),
@@ -321,6 +337,9 @@ impl Node {
             Input::Order(order) => self.on_order(order),
             Input::Rekey(key, text) => self.on_rekey(key, text),
             Input::KeyHeld(key) => self.on_key_held(key),
+            Input::Whisper(whispering) => self.on_whispering(whispering),
+            Input::Opened { id, from, token } => self.on_opened(id, from, token),
+            Input::Survey => self.on_survey(),
             Input::Leave => self.on_leave(),
         }
         self.settle();

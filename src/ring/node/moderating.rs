@@ -13,7 +13,7 @@ use crate::ring::seal::seal;
 use crate::ring::{Event, Order, Saying, Stop, Unable, Verb};
 
 /// Digits of an author's id that are enough to mean it, where only one begins with them.
-const AUTHOR_DIGITS_MIN: usize = 8;
+pub(super) const AUTHOR_DIGITS_MIN: usize = 8;
 
 impl Node {
     /// Somebody wants something done to another.

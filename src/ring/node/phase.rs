@@ -271,6 +271,8 @@ pub(super) struct Follower {
     pub wanted: BTreeSet<LineId>,
     /// Frames with lines that were dropped since it was told to wait.
     pub dropped: u32,
+    /// When it is told again how all are doing.
+    pub survey_at: Time,
     /// Older entries are being read from the store for it.
     pub reading: bool,
     /// A newcomer gets no entry before everybody else has its `joined`, at this index, or until this time: whoever

@@ -9,7 +9,7 @@ use crate::ring::limits::{
     PUSHERS_MAX, RECENT_BYTES_MAX, RECENT_ENTRIES_MAX, RELAYS_MAX, UNSENT_MARKS_MAX, WAITING_JOINS_MAX,
 };
 use crate::ring::proof::AuthorId;
-use crate::ring::{Role, Status};
+use crate::ring::{Channel, Role, Status, Talk};
 
 impl Node {
     /// The node at this moment.
@@ -19,6 +19,10 @@ impl Node {
             Phase::Following(following) => (Role::Follower, Some(following.epoch)),
             Phase::Crowned(_) | Phase::Electing(_) | Phase::Asking(_) | Phase::Waiting { .. } => (Role::Electing, None),
             Phase::Unborn | Phase::Knocking(_) | Phase::Joining(_) | Phase::Gone => (Role::Joining, None),
+        };
+        let social = &self.log.summary().social;
+        let channel = |(channel, talk): (Option<&Channel>, &Talk)| {
+            (channel.cloned(), talk.lines, talk.topic.as_ref().map(|topic| topic.text.clone()))
         };
         Status {
             room: self.room,
@@ -30,7 +34,10 @@ impl Node {
             next: self.next(),
             prev: self.prev(),
             members: self.log.summary().view.members().cloned().collect(),
+            health: self.health(),
             banned: self.log.summary().rules.all_banned().map(|(author, ban)| (author, ban.name.clone())).collect(),
+            channels: social.channels().map(channel).collect(),
+            away: social.away().map(|(author, why)| (author, why.clone())).collect(),
             tail: self.log.tail(),
             lamport: self.clock,
             waiting: self.waiting(),
@@ -41,7 +48,7 @@ impl Node {
 
     /// Whether somebody of this author is a member.
     pub fn is_member(&self, author: AuthorId) -> bool {
-        self.log.summary().view.members().any(|member| member.author == author)
+        self.log.summary().view.has(author)
     }
 
     /// How many lines its owner has said in this run.
@@ -76,6 +83,8 @@ impl Node {
             ("connections", self.links.len(), CONNS_MAX),
             ("authors counted", self.buckets.len(), limits::BUCKETS_MAX),
             ("convicts", self.convicts.len(), limits::CONVICTS_MAX),
+            ("channels", self.log.summary().social.count(), limits::CHANNELS_MAX),
+            ("who is away", self.log.summary().social.away().len(), MEMBERS_MAX),
             ("bans", self.log.summary().rules.bans(), limits::BANS_MAX),
             ("lost members", self.log.summary().view.all_lost().len(), BOOK_NODES_MAX),
             ("dialled connections", self.links.outward(), DIALLED_MAX),
@@ -95,6 +104,10 @@ impl Node {
             ),
             ("pulls that wait", self.pulls.len(), CONNS_MAX),
             ("reads under way", self.reads.len(), CONNS_MAX),
+            ("messages for one reader on their way", self.whispers.sent(), limits::WHISPERS_SENT_MAX),
+            ("messages for one reader read", self.whispers.read(), limits::WHISPERS_READ_MAX),
+            ("members told of by the leader", self.surveying.told(), BOOK_NODES_MAX),
+            ("members lost lately", self.missing.len(), BOOK_NODES_MAX),
             ("lines not known to be held by another", self.unsent.len(), UNSENT_MARKS_MAX),
         ]
     }

@@ -24,6 +24,8 @@ pub(super) enum Said {
     Own,
     /// Those of others, that the author's node has handed on after a cut.
     HandedOn,
+    /// What it says to one reader alone.
+    Whispered,
 }
 
 impl Node {

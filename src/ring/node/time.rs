@@ -46,7 +46,9 @@ impl Node {
             self.look_for_the_lost();
             self.tell_floor();
             self.ask_for_key();
+            self.look_after_whispers();
         }
+        self.look_after_survey();
         let held = self.held();
         for ended in self.links.expire(self.now.mono, &held, &mut self.out) {
             self.on_end(ended);
@@ -104,7 +106,7 @@ impl Node {
             Phase::Gone => None,
         };
         let leaving = self.leaving.map(|since| since + self.timing.leave);
-        let all = [phase, leaving, self.links.deadline(), self.neighbours.deadline()];
+        let all = [phase, leaving, self.links.deadline(), self.neighbours.deadline(), self.surveying.deadline()];
         all.into_iter().flatten().fold(self.beat, Time::min)
     }
 

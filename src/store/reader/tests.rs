@@ -1,10 +1,13 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
+mod likes;
+
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Instant;
 
 use super::*;
-use crate::ring::{AuthorId, Body, Epoch, LineId, Nonce, Note, Record, SessionId, Text};
+use crate::ring::{AuthorId, Body, Emoji, Epoch, LineId, Nonce, Note, Record, SessionId, Text};
 use crate::store::Sqlite;
 use crate::store::sqlite::open_again;
 
@@ -16,6 +19,8 @@ struct Past {
     file: Sqlite,
     round: u64,
     next: u64,
+    /// How much each author has put to lines in a round.
+    said: BTreeMap<(u64, u64), u64>,
 }
 
 impl Past {
@@ -24,7 +29,7 @@ impl Past {
         let mut file = Sqlite::open(&dir.path().join("chat_1.db")).unwrap();
         file.enter(None, AuthorId::of_bits(1), SessionId(1)).unwrap();
         file.write(&[Record::Room(RoomId(u64::MAX))]).unwrap();
-        Self { dir, file, round: 1, next: 1 }
+        Self { dir, file, round: 1, next: 1, said: BTreeMap::new() }
     }
 
     fn path(&self) -> PathBuf {
@@ -338,6 +343,26 @@ fn whoever_has_enough_is_not_asked_again() {
         count < 2
     });
     assert_eq!((answer.unwrap(), count), (Answer::Enough, 2));
+}
+
+#[test]
+fn one_channel_or_all_of_them() {
+    let mut past = Past::new();
+    past.say(&["in the lobby", "not in ops", "nor here"]);
+    let mut entry = past.entry("ann", "deploy in ops");
+    if let Body::Line(line) = &mut Arc::make_mut(&mut entry).body {
+        Arc::make_mut(line).channel = Channel::parse("ops").unwrap();
+    }
+    past.file.write(&[Record::Append(vec![entry])]).unwrap();
+    let place = |name: &str| Selection { channel: Some(Channel::parse(name).unwrap()), ..Selection::default() };
+    for _ in 0..2 {
+        assert_eq!(past.select(&place("ops")), [4]);
+        assert_eq!(past.select(&place("lobby")), [1, 2, 3]);
+        assert_eq!(past.select(&place("dev")), NONE);
+        assert_eq!(past.select(&Selection { words: Some("ops".to_owned()), ..place("ops") }), [4]);
+        assert_eq!(past.select(&Selection { newest: Some(1), ..place("lobby") }), [3]);
+        past.index(100);
+    }
 }
 
 #[test]

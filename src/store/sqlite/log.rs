@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use memchr::memmem::Finder;
 use rusqlite::{Connection, OptionalExtension as _, params};
 use serde::{Deserialize, Serialize};
 
 use super::{Error, SUMMARY_EVERY, State, damaged, queue};
 use crate::ring::limits::{BATCH_BYTES_MAX, BATCH_ENTRIES_MAX};
 use crate::ring::{
-    Batch, Entry, EpochSpan, Index, Lamport, Member, Record, Rules, SessionKey, Summary, Tail, View, WallMs,
+    Act, Batch, Entry, EpochSpan, Index, Lamport, Line, Member, Record, Rules, SessionKey, Social, Summary, Tail, View,
+    WallMs,
 };
 use crate::store::memory::cut_line;
 
@@ -96,6 +98,34 @@ fn until(
                 return Ok(());
             }
         }
+    }
+    Ok(())
+}
+
+/// Calls `take` with every line from one index to another that puts something to another line, or takes it back. Batches
+/// without one are not decoded.
+pub fn each_reacting(
+    db: &Connection,
+    no: i64,
+    from: Index,
+    to: Index,
+    mut take: impl FnMut(&Line),
+) -> Result<(), Error> {
+    // As the act's name stands in JSON; within a text its quotes would be escaped.
+    let act = Finder::new(br#""react""#);
+    let sql = "SELECT body, crc FROM batch
+               WHERE at >= ifnull((SELECT max(at) FROM batch WHERE at BETWEEN ?1 AND ?2), ?2) AND at <= ?3 ORDER BY at";
+    let mut statement = db.prepare_cached(sql)?;
+    let mut rows = statement.query(params![key(no, Index(0)), key(no, from), key(no, to)])?;
+    while let Some(row) = rows.next()? {
+        let body = row.get_ref(0)?.as_blob().map_err(|_| damaged("entries that cannot be read"))?;
+        if act.find(body).is_none() {
+            continue;
+        }
+        let entries = decode(body, row.get(1)?)?;
+        let within = entries.iter().filter(|entry| (from..=to).contains(&entry.index));
+        let lines = within.filter_map(|entry| entry.line());
+        lines.filter(|line| matches!(line.act, Some(Act::React { .. }))).for_each(&mut take);
     }
     Ok(())
 }
@@ -251,6 +281,7 @@ impl State {
         tx.execute("DELETE FROM batch WHERE at BETWEEN ?1 AND ?2", [after, end])?;
         tx.execute("DELETE FROM summary WHERE at BETWEEN ?1 AND ?2", [after, end])?;
         tx.execute("DELETE FROM words WHERE rowid BETWEEN ?1 AND ?2", [after, end])?;
+        tx.execute("DELETE FROM reaction WHERE at BETWEEN ?1 AND ?2", [after, end])?;
         let keep = keep.0.cast_signed();
         tx.execute("UPDATE indexed SET last = min(last, ?2) WHERE room = ?1", [no, keep])?;
         tx.execute("UPDATE room SET log_index = min(log_index, ?2) WHERE no = ?1", [no, keep])?;
@@ -290,12 +321,17 @@ struct Fold {
     members: Vec<Member>,
     lost: Vec<Member>,
     rules: Rules,
+    /// Files of before there were channels have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    social: Option<Social>,
 }
 
 impl Fold {
     /// There are no more lines than entries, and no session has said more than there are lines.
     fn can_be(&self) -> bool {
-        self.lines <= self.tail.index.0 && self.marks.iter().all(|(_, _, n)| *n <= self.lines)
+        self.lines <= self.tail.index.0
+            && self.marks.iter().all(|(_, _, n)| *n <= self.lines)
+            && self.social.as_ref().is_none_or(|social| social.can_be(self.lines, self.members.len()))
     }
 }
 
@@ -310,6 +346,7 @@ impl From<&Summary> for Fold {
             members: summary.view.members().cloned().collect(),
             lost: summary.view.all_lost().to_vec(),
             rules: summary.rules.clone(),
+            social: Some(summary.social.clone()),
         }
     }
 }
@@ -324,7 +361,26 @@ impl From<Fold> for Summary {
             watermarks: marks.collect(),
             view: View::restored(fold.members, fold.lost),
             rules: fold.rules,
+            social: fold.social.unwrap_or_else(|| Social::of_old(fold.lines, fold.tail.index)),
             lines: fold.lines,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
+
+    use super::*;
+
+    #[test]
+    fn a_fold_of_before_there_were_channels_has_all_lines_in_the_lobby() {
+        let tail = Tail { epoch: None, index: Index(9) };
+        let summary = Summary { tail, lines: 7, social: Social::of_old(7, Index(9)), ..Summary::default() };
+        let mut fold = serde_json::to_value(Fold::from(&summary)).unwrap();
+        let back = |fold: &serde_json::Value| Summary::from(serde_json::from_value::<Fold>(fold.clone()).unwrap());
+        assert_eq!(back(&fold), summary);
+        assert!(fold.as_object_mut().unwrap().remove("social").is_some());
+        assert_eq!(back(&fold), summary);
     }
 }

@@ -22,7 +22,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::types::Value;
 use rusqlite::{Connection, ErrorCode, OptionalExtension as _, Transaction, TransactionBehavior, params};
 
-pub(super) use log::{decode, each, end, index_of, key};
+pub(super) use log::{decode, each, each_reacting, end, index_of, key};
 pub use schema::SCHEMA_VERSION;
 pub(super) use schema::{PAGE_BYTES, open_again, open_to_read};
 

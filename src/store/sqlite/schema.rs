@@ -21,7 +21,7 @@ const WAL_BYTES_KEPT: i64 = 64 * 1024 * 1024;
 const STATEMENTS: usize = 64;
 
 /// What brings a file from one version to the next: the first makes version 1 of an empty file.
-const MIGRATIONS: [&str; 4] = [
+const MIGRATIONS: [&str; 5] = [
     // Numbers of 64 random bits are kept as the signed number of the same bits, authors as their 32 bytes. `at` is room.no << 40 | index.
     "CREATE TABLE node (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
      CREATE TABLE room (
@@ -53,6 +53,12 @@ const MIGRATIONS: [&str; 4] = [
     "DELETE FROM node WHERE key = 'journal';",
     // An author is a public key (32 bytes), and its lines are signed: what was written before is no one's.
     "DELETE FROM node WHERE key IN ('author', 'journal');",
+    // What was put to which line, and when (`at`): filled with the full-text index, in the same transactions. No file of
+    // before holds such a line, since no program of then could read one: the table is as full as that index.
+    "CREATE TABLE reaction (
+         at INTEGER PRIMARY KEY, author BLOB NOT NULL, session INTEGER NOT NULL, n INTEGER NOT NULL,
+         emoji TEXT NOT NULL, who BLOB NOT NULL, put INTEGER NOT NULL);
+     CREATE INDEX reaction_to ON reaction (author, session, n, emoji, who);",
 ];
 
 /// The version of the file's tables that this program writes.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use dist_chat::ring::{
     AuthorId, Config, ConnId, Frame, Hello, Input, Name, Node, Now, Output, Rate, RoomId, Saved, SessionId, Sign,
-    Signature, Start, Time, Timing, Uid, WallMs,
+    Signature, Start, Time, Timing, Uid, WallMs, WhisperToken,
 };
 use dist_chat::store::{MemoryStore, Store as _};
 
@@ -144,6 +144,12 @@ impl Host {
                     Output::Dial(..) | Output::Send(..) | Output::Close(_) | Output::Event(_) => rest.push(output),
                     // The rooms here are open.
                     Output::GiveKey(_) | Output::OfferKey(_) | Output::TakeKey(_) => {}
+                    // What was sealed is the token here, if it is one.
+                    Output::Open(_, whisper) => {
+                        let token = whisper.sealed.bytes().try_into().ok().map(WhisperToken);
+                        inputs.push_front(Input::Opened { id: whisper.id, from: whisper.from, token });
+                    }
+                    Output::Surveyed(_) => {}
                 }
             }
             self.watch.after(&self.node);

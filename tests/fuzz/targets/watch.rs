@@ -88,6 +88,8 @@ impl Watch {
             | Output::GiveKey(_)
             | Output::OfferKey(_)
             | Output::TakeKey(_)
+            | Output::Open(..)
+            | Output::Surveyed(_)
             | Output::Stop(_) => {}
         }
     }

@@ -354,6 +354,8 @@ impl State {
             }
             // The rooms here are open.
             Output::GiveKey(_) | Output::OfferKey(_) | Output::TakeKey(_) => {}
+            // Nothing is said to one reader here, and nobody asks how all are doing.
+            Output::Open(..) | Output::Surveyed(_) => {}
             Output::Close(id) => {
                 let mut here = None;
                 self.change(slot, |process| here = process.conns.remove(&id));

@@ -7,6 +7,7 @@ mod history;
 mod lines;
 mod reign;
 mod screen;
+pub mod social;
 mod steady;
 
 use dist_chat::ring::{Config, Event, Frame, Index, LineId, Record, SessionKey, Status, Text};
@@ -16,6 +17,7 @@ use history::History;
 use lines::Lines;
 use reign::Reign;
 use screen::Screen;
+use social::Social;
 use steady::Steady;
 
 /// What a checker says; the error names the invariant.
@@ -37,6 +39,7 @@ pub struct Checks {
     reign: Reign,
     screen: Screen,
     steady: Steady,
+    social: Social,
 }
 
 impl Checks {
@@ -49,6 +52,7 @@ impl Checks {
             reign: Reign::new(hosts),
             screen: Screen::new(hosts),
             steady: Steady::new(hosts),
+            social: Social::default(),
         }
     }
 
@@ -231,6 +235,7 @@ impl Checks {
             let len = self.history.len(slot);
             return Err(format!("invariant 2: says that its log ends at {}; it ends at {len}", status.tail.index.0));
         }
+        self.social.status(self.history.tip(slot), status)?;
         let leader = status.epoch.and_then(|epoch| crate::world::slot_at(epoch.leader.0));
         let level = leader.is_some_and(|leader| self.history.tip(leader) == self.history.tip(slot));
         self.steady.status(slot, level);

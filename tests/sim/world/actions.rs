@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use dist_chat::ring::limits::BACKLOG_LINES;
-use dist_chat::ring::{AuthorId, Config, Input, Node, RoomId, Saying, SessionId, Start, Text};
+use dist_chat::ring::{
+    AuthorId, Config, Input, Node, RoomId, Saying, Sealed, SessionId, Start, Text, WhisperId, WhisperToken, Whispering,
+};
 
 use super::hand::Hand;
 use super::net::Item;
@@ -248,14 +250,29 @@ impl World {
         self.say_all(slot, &[words.to_owned()])
     }
 
+    /// Somebody says something to one reader, if the node can send it.
+    pub fn whisper(&mut self, slot: usize, whom: &str, words: &str) -> Option<WhisperId> {
+        let to = self.slots[slot].process.as_ref()?.node.reader(whom).ok()?;
+        let (id, token) = (WhisperId(self.rng.bits()), self.rng.bits().to_be_bytes());
+        let token = WhisperToken([token, token].concat().try_into().ok()?);
+        let sealed = Sealed::new([&token.0, words.as_bytes()].concat())?;
+        self.step(slot, Input::Whisper(Whispering { id, to, sealed, token }));
+        Some(id)
+    }
+
     /// Somebody pastes lines, if the node can take any.
     pub fn say_all(&mut self, slot: usize, lines: &[String]) -> bool {
+        let texts = lines.iter().filter_map(|words| Text::parse(words).ok());
+        self.submit(slot, texts.map(Saying::from).collect())
+    }
+
+    /// Somebody says these, if the node can take any.
+    pub fn submit(&mut self, slot: usize, said: Vec<Saying>) -> bool {
         let Some(process) = &self.slots[slot].process else { return false };
         if process.paused || process.node.outbox_room() == 0 {
             return false;
         }
-        let texts = lines.iter().filter_map(|words| Text::parse(words).ok());
-        self.step(slot, Input::Submit(texts.map(Saying::from).collect()));
+        self.step(slot, Input::Submit(said));
         true
     }
 
@@ -280,4 +297,10 @@ impl World {
             self.resume(from);
         }
     }
+}
+
+/// What stands for a seal here: nothing does, but what is too short for a token counts as broken.
+pub fn unsealed(sealed: &[u8]) -> Option<(WhisperToken, String)> {
+    let (token, words) = sealed.split_first_chunk()?;
+    Some((WhisperToken(*token), String::from_utf8(words.to_vec()).ok()?))
 }

@@ -9,7 +9,7 @@ use dist_chat::ring::{
 
 use super::net::Item;
 use super::trace::{Short, host};
-use super::{Arrival, Happening, MS, World, hand, slot_at};
+use super::{Arrival, Happening, MS, World, actions, hand, slot_at};
 
 /// So many ticks at one instant mean that a node spins.
 const SPINS_MAX: u32 = 1_000;
@@ -34,6 +34,7 @@ impl World {
         let input = match arrival {
             Arrival::Read(id, found) => Input::Read(id, found),
             Arrival::KeyHeld(key) => Input::KeyHeld(key),
+            Arrival::Opened { id, from, token } => Input::Opened { id, from, token },
             Arrival::Persisted(id, ops) => {
                 self.slots[slot].disk.sync_first(ops);
                 Input::Persisted(id)
@@ -310,6 +311,15 @@ impl World {
             Output::TakeKey(secret) => {
                 self.slots[slot].offered.extend(AuthorId::parse(secret.reveal()).map(|key| Digest(key.0)));
             }
+            Output::Open(member, whisper) => {
+                let opened = actions::unsealed(whisper.sealed.bytes());
+                let token = opened.map(|(token, words)| {
+                    self.slots[slot].heard.push((member.name, words));
+                    token
+                });
+                answers.insert(0, Arrival::Opened { id: whisper.id, from: whisper.from, token });
+            }
+            Output::Surveyed(survey) => self.slots[slot].survey = Some(*survey),
             Output::Close(id) => self.close(slot, id),
             Output::Event(event) => {
                 if let Told::ElectionStarted { .. } | Told::Asking { .. } | Told::LeaderLost(_) | Told::Leader(_) =
@@ -319,6 +329,9 @@ impl World {
                 }
                 if let (Told::Entered { .. }, Some(process)) = (&event, &mut self.slots[slot].process) {
                     process.entered = true;
+                }
+                if let Told::Whispered { id, to: _, fate } = &event {
+                    self.slots[slot].fates.push((*id, *fate));
                 }
                 self.tally.rounds += u64::from(matches!(event, Told::ElectionStarted { .. }));
                 let verdict = self.checks.event(slot, &event, &self.slots[slot].disk);
@@ -529,6 +542,9 @@ impl World {
             Input::Order(order) => format!("{who} orders {:?} {}", order.verb, order.whom),
             Input::KeyHeld(key) => format!("{who} holds the key {key:?}"),
             Input::Rekey(key, _) => format!("{who} wants the key {key:?}"),
+            Input::Whisper(whispering) => format!("{who} whispers to {}", whispering.to.name),
+            Input::Opened { id, token, .. } => format!("{who} has opened {id}: {}", token.is_some()),
+            Input::Survey => format!("{who} asks how all are doing"),
             Input::Leave => format!("{who} wants to leave"),
         };
         self.tell(|short| short.text(&line));
@@ -553,6 +569,8 @@ impl World {
             Output::GiveKey(id) => format!("{who}    gives {} the key", self.peer(slot, *id)),
             Output::OfferKey(ids) => format!("{who}    offers a key to {} others", ids.len()),
             Output::TakeKey(_) => format!("{who}    takes a key"),
+            Output::Open(from, _) => format!("{who}    opens what {} whispers", from.name),
+            Output::Surveyed(survey) => format!("{who}    knows how {} are doing", survey.health.len()),
             Output::Close(id) => format!("{who}    closes {} ({id:?})", self.peer(slot, *id)),
             Output::Event(event) => format!("{who}    tells {event:?}"),
             Output::Stop(stop) => format!("{who}    stops: {stop:?}"),
@@ -614,5 +632,8 @@ fn input_kind(input: &Input) -> u64 {
         Input::Rekey(..) => 14,
         Input::KeyHeld(_) => 15,
         Input::TurnedAway(..) => 15,
+        Input::Whisper(_) => 16,
+        Input::Opened { .. } => 17,
+        Input::Survey => 18,
     }
 }

@@ -16,7 +16,8 @@ use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use dist_chat::ring::{
-    AuthorId, ConnId, Cut, Digest, Found, Frame, Name, Node, Rate, ReadId, Stop, SyncId, Timing, Uid,
+    AuthorId, ConnId, Cut, Digest, Fate, Found, Frame, Name, Node, Rate, ReadId, Stop, Survey, SyncId, Timing, Uid,
+    WhisperId, WhisperToken,
 };
 
 use crate::check::Checks;
@@ -74,6 +75,7 @@ enum Arrival {
     Persisted(SyncId, usize),
     Cut(Box<Cut>),
     KeyHeld(Digest),
+    Opened { id: WhisperId, from: AuthorId, token: Option<WhisperToken> },
 }
 
 /// A running dist-chat.
@@ -116,6 +118,12 @@ pub struct Slot {
     pub drawn: Option<Digest>,
     /// Those of keys that others have drawn.
     pub offered: Vec<Digest>,
+    /// What its owner was told alone, and by whom.
+    pub heard: Vec<(Name, String)>,
+    /// What its owner was told of what it has told others alone.
+    pub fates: Vec<(WhisperId, Fate)>,
+    /// How its owner was told that all are doing, last.
+    pub survey: Option<Survey>,
     /// It has power.
     pub host_up: bool,
     /// What runs there.
@@ -272,6 +280,9 @@ impl World {
                     key: None,
                     drawn: None,
                     offered: Vec::new(),
+                    heard: Vec::new(),
+                    fates: Vec::new(),
+                    survey: None,
                     host_up: true,
                     process: None,
                     disk: Disk::default(),

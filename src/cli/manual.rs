@@ -1,0 +1,337 @@
+//! What is made of the definitions of commands and flags: completions for shells, pages of the manual, and the page of the
+//! handbook that lists every command.
+
+use std::fmt::Write as _;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use clap::{Arg, Command};
+use clap_mangen::Man;
+use clap_mangen::roff::{Roff, bold, roman};
+
+use super::line;
+use super::pages::{EXITS, FILES, PAGES, Page, Says, room};
+use crate::config;
+use crate::failure::{Exit, Failure};
+
+/// All of `completions --help`.
+pub(super) const COMPLETIONS_HELP: &str =
+    "  dist-chat completions bash    prints what bash completes a command line with
+  dist-chat completions zsh     ... zsh
+  dist-chat completions fish    ... fish
+
+Subcommands, flags, files and the values of flags that have few. To have it at
+each start of the shell, put it where the shell looks (scripts/install does):
+  bash  ~/.local/share/bash-completion/completions/dist-chat
+  zsh   _dist-chat in a directory of $fpath
+  fish  ~/.local/share/fish/vendor_completions.d/dist-chat.fish
+or, for this shell alone: source <(dist-chat completions bash)
+Exit: 0, 2 another shell
+";
+
+/// All of `man --help`.
+pub(super) const MAN_HELP: &str = "  dist-chat man | man -l -          the manual of dist-chat
+  dist-chat man status | man -l -   ... of one of its commands
+  dist-chat man --dir DIR           all of them into files: dist-chat.1 ...
+
+It is made of the definitions of the flags, and so cannot be behind them.
+Exit: 0, 2 no such command, 6 DIR cannot be written
+";
+
+/// For which shell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Shell {
+    /// GNU bash.
+    Bash,
+    /// zsh.
+    Zsh,
+    /// fish.
+    Fish,
+}
+
+/// The arguments of `dist-chat completions`.
+#[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
+pub struct CompletionsArgs {
+    /// Which shell
+    #[arg(value_enum)]
+    pub shell: Shell,
+}
+
+/// The arguments of `dist-chat man`.
+#[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
+pub struct ManArgs {
+    /// The command whose page is printed; dist-chat itself where none is named
+    #[arg(value_name = "COMMAND")]
+    pub command: Option<String>,
+    /// Write all pages into this directory
+    #[arg(long, value_name = "DIR", conflicts_with = "command", value_hint = clap::ValueHint::DirPath)]
+    pub dir: Option<PathBuf>,
+    /// The page of the handbook that lists every command, as reStructuredText
+    #[arg(long, hide = true, conflicts_with_all = ["command", "dir"])]
+    pub rst: bool,
+}
+
+/// A script that a shell completes with.
+pub fn completions(args: &CompletionsArgs) -> String {
+    let shell = match args.shell {
+        Shell::Bash => clap_complete::Shell::Bash,
+        Shell::Zsh => clap_complete::Shell::Zsh,
+        Shell::Fish => clap_complete::Shell::Fish,
+    };
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut line::command(), "dist-chat", &mut script);
+    let script = String::from_utf8_lossy(&script);
+    // -na and -np are whole tokens, which clap does not know of (`line::whole_token`).
+    match args.shell {
+        // And the generator for bash has two names for a subcommand of a program with a hyphen: it sets the one and looks for
+        // the other.
+        Shell::Bash => script
+            .replace("dist__subcmd__chat", "dist__chat")
+            .replace(" --neighbor-address ", " -na -np --neighbor-address ")
+            .replace("--neighbor-address)", "--neighbor-address|-na)")
+            .replace("--neighbor-port)", "--neighbor-port|-np)"),
+        Shell::Zsh => script.lines().map(zsh_line).collect(),
+        Shell::Fish => script
+            .replace(" -l neighbor-address ", " -o na -l neighbor-address ")
+            .replace(" -l neighbor-port ", " -o np -l neighbor-port "),
+    }
+}
+
+/// A flag's line, and the same for its whole token, if it has one.
+fn zsh_line(line: &str) -> String {
+    let mut lines = format!("{line}\n");
+    for (long, token) in [("'*--neighbor-address=[", "'*-na["), ("'*--neighbor-port=[", "'*-np[")] {
+        if let Some(rest) = line.strip_prefix(long) {
+            let _ = writeln!(lines, "{token}{rest}");
+        }
+    }
+    lines
+}
+
+/// What is to be printed; nothing where pages are written into a directory.
+///
+/// # Errors
+/// There is no such command, or the directory cannot be written.
+pub fn man(args: &ManArgs) -> Result<String, Failure> {
+    if args.rst {
+        return Ok(handbook());
+    }
+    if let Some(dir) = &args.dir {
+        return write_all(dir).map(|()| String::new()).map_err(|error| {
+            let what = format!("cannot write the manual into {}", dir.display());
+            Failure::new(Exit::Files, what, error.to_string(), "try another --dir DIR")
+        });
+    }
+    let name = args.command.as_deref().unwrap_or_default();
+    match PAGES.iter().find(|page| page.command == name) {
+        Some(page) => troff(page).map_err(|error| Failure::from(anyhow::Error::new(error))),
+        None => Err(Failure::new(
+            Exit::Usage,
+            format!("there is no page for `{name}`"),
+            format!("there are: {}", names().join(", ")),
+            "try `dist-chat man`",
+        )),
+    }
+}
+
+fn names() -> Vec<&'static str> {
+    PAGES.iter().map(|page| page.command).filter(|name| !name.is_empty()).collect()
+}
+
+fn write_all(dir: &Path) -> io::Result<()> {
+    std::fs::create_dir_all(dir)?;
+    for page in &PAGES {
+        std::fs::write(dir.join(format!("{}.1", file_name(page))), troff(page)?)?;
+    }
+    Ok(())
+}
+
+/// `dist-chat-status`, as such pages are called.
+fn file_name(page: &Page) -> String {
+    match page.command {
+        "" => "dist-chat".to_owned(),
+        name => format!("dist-chat-{name}"),
+    }
+}
+
+/// A page's command, with what its flags are called elsewhere.
+fn command_of(page: &Page) -> Command {
+    let mut all = line::command().disable_help_subcommand(true);
+    let keys: Vec<String> = config::keys(&all).filter_map(Arg::get_long).map(str::to_owned).collect();
+    all.build();
+    let command = match page.command {
+        "" => all,
+        name => all.find_subcommand(name).cloned().unwrap_or_else(|| Command::new(name)),
+    };
+    let command = command.override_usage(page.usage.join("\n"));
+    command.mut_args(|arg| {
+        let key = arg.get_long().filter(|long| keys.iter().any(|key| key == long)).map(str::to_owned);
+        match (key, arg.get_help().map(ToString::to_string)) {
+            (Some(key), Some(help)) => arg.help(format!("{help}. In the configuration: {key}")),
+            _ => arg,
+        }
+    })
+}
+
+/// The page as `man` reads it.
+fn troff(page: &Page) -> io::Result<String> {
+    let title = file_name(page);
+    let source = format!("dist-chat {}", env!("CARGO_PKG_VERSION"));
+    let man = Man::new(command_of(page)).title(title.to_uppercase()).source(source).manual("dist-chat");
+    let mut text = Vec::new();
+    man.render_title(&mut text)?;
+    let mut roff = Roff::new();
+    roff.control("SH", ["NAME"]);
+    roff.text([roman(format!("{title} - {}", about(page).to_lowercase()))]);
+    roff.to_writer(&mut text)?;
+    man.render_synopsis_section(&mut text)?;
+    let mut roff = Roff::new();
+    roff.control("SH", ["DESCRIPTION"]);
+    paragraphs(&mut roff, page.says);
+    roff.to_writer(&mut text)?;
+    man.render_options_section(&mut text)?;
+    let mut roff = Roff::new();
+    if page.command.is_empty() {
+        roff.control("SH", ["COMMANDS"]);
+        for other in PAGES.iter().filter(|other| !other.command.is_empty()) {
+            roff.control("TP", []);
+            roff.text([bold(file_name(other)), roman("(1)")]);
+            roff.text([roman(about(other))]);
+        }
+        let room = room();
+        let room: Vec<(&str, &str)> = room.iter().map(|(command, does)| (command.as_str(), does.as_str())).collect();
+        listed(&mut roff, "IN THE ROOM", &room);
+        listed(&mut roff, "FILES", FILES);
+    }
+    listed(&mut roff, "EXIT STATUS", &exits(page));
+    if !page.examples.is_empty() {
+        roff.control("SH", ["EXAMPLES"]);
+        for (does, line) in page.examples {
+            roff.control("TP", []);
+            roff.text([bold(*line)]);
+            roff.text([roman(*does)]);
+        }
+    }
+    roff.control("SH", ["SEE ALSO"]);
+    let others: Vec<String> =
+        PAGES.iter().map(file_name).filter(|other| *other != title).map(|other| format!("{other}(1)")).collect();
+    roff.text([roman(others.join(", "))]);
+    roff.to_writer(&mut text)?;
+    String::from_utf8(text).map_err(io::Error::other)
+}
+
+fn about(page: &Page) -> String {
+    let command = command_of(page);
+    command.get_about().map(ToString::to_string).unwrap_or_default()
+}
+
+fn paragraphs(roff: &mut Roff, says: Says) {
+    for (place, paragraph) in says.iter().enumerate() {
+        if place > 0 {
+            roff.control("PP", []);
+        }
+        roff.text([roman(*paragraph)]);
+    }
+}
+
+fn listed(roff: &mut Roff, title: &str, list: &[(&str, &str)]) {
+    roff.control("SH", [title]);
+    for (what, means) in list {
+        roff.control("TP", []);
+        roff.text([bold(*what)]);
+        roff.text([roman(*means)]);
+    }
+}
+
+/// The exit codes of a command, with their meaning.
+fn exits(page: &Page) -> Vec<(&'static str, &'static str)> {
+    EXITS.iter().filter(|(code, _)| page.exits.contains(code)).copied().collect()
+}
+
+/// `docs/commands.rst`.
+fn handbook() -> String {
+    let mut text = String::from(
+        ".. Made by the program itself (dist-chat man --rst): REGENERATE=1 cargo test --test cli manual writes it again.\n\n\
+         Every command\n=============\n\n\
+         What ``--help`` says of each, and every flag with its environment variable and its key in the configuration\n\
+         (``~/.config/dist-chat/config.toml``; see :doc:`using`). ``dist-chat man COMMAND`` says the same on a terminal.\n",
+    );
+    for page in &PAGES {
+        let command = command_of(page);
+        let title = match page.command {
+            "" => "dist-chat".to_owned(),
+            name => format!("dist-chat {name}"),
+        };
+        let _ = write!(text, "\n{title}\n{}\n\n{}.\n\n", "-".repeat(title.len()), about(page));
+        for paragraph in page.says {
+            let _ = write!(text, "{}\n\n", wrapped(&literal(paragraph)));
+        }
+        text.push_str("::\n\n");
+        let help = line::HELPS_OF.iter().find(|(name, _)| *name == page.command).map_or("", |(_, help)| help);
+        for line in help.lines() {
+            let _ = writeln!(text, "{}", format!("   {line}").trim_end());
+        }
+        flags(&mut text, &command);
+        let codes: Vec<String> = exits(page).iter().map(|(code, means)| format!("{code} ({means})")).collect();
+        let _ = write!(text, "\n{}\n", wrapped(&format!("Exit codes: {}.", codes.join(", "))));
+    }
+    text.push_str("\nIn the room\n-----------\n\nOn a terminal a line that begins with a slash is a command; ``/help`` lists them.\n\n");
+    for (command, does) in room() {
+        let _ = writeln!(text, "``{command}``\n   {}", literal(&does));
+    }
+    text
+}
+
+fn flags(text: &mut String, command: &Command) {
+    let keys: Vec<String> = config::keys(&line::command()).filter_map(Arg::get_long).map(str::to_owned).collect();
+    let shown = |arg: &&Arg| !arg.is_hide_set() && !["help", "version"].contains(&arg.get_id().as_str());
+    let all: Vec<&Arg> = command.get_arguments().filter(shown).collect();
+    if all.is_empty() {
+        return;
+    }
+    text.push_str("\n.. list-table::\n   :header-rows: 1\n   :widths: 26 44 18 12\n\n   * - argument\n     - meaning\n     - environment\n     - key\n");
+    for arg in all {
+        let value = arg.get_value_names().filter(|_| arg.get_action().takes_values()).map(|names| names.join(" "));
+        let name = match (arg.get_long(), arg.get_short(), value) {
+            (None, _, value) => value.unwrap_or_else(|| arg.get_id().to_string()),
+            (Some(long), short, value) => {
+                let short = short.map(|short| format!("-{short}, ")).unwrap_or_default();
+                format!("{short}--{long}{}", value.map(|value| format!(" {value}")).unwrap_or_default())
+            }
+        };
+        let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
+        let help = help.split_once(". In the configuration: ").map_or(&*help, |(help, _)| help);
+        let default: Vec<_> = arg.get_default_values().iter().map(|value| value.to_string_lossy()).collect();
+        let default = match arg.get_action().takes_values() && !default.is_empty() {
+            true => format!(" [default: {}]", default.join(", ")),
+            false => String::new(),
+        };
+        let marked = |word: Option<String>| word.map(|word| format!(" ``{word}``")).unwrap_or_default();
+        let env = marked(arg.get_env().map(|name| name.to_string_lossy().into_owned()));
+        let key = marked(arg.get_long().filter(|long| keys.iter().any(|key| key == long)).map(str::to_owned));
+        let _ = write!(text, "   * - ``{name}``\n     - {}{default}\n     -{env}\n     -{key}\n", literal(help));
+    }
+}
+
+/// Lines of the handbook have at most so many characters, where words allow it.
+const COLUMNS: usize = 120;
+
+fn wrapped(text: &str) -> String {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        match lines.last_mut() {
+            Some(line) if line.is_empty() => line.push_str(word),
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= COLUMNS => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines.join("\n")
+}
+
+/// A text in which nothing is markup.
+fn literal(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('*', "\\*").replace('_', "\\_").replace('`', "\\`").replace('|', "\\|")
+}

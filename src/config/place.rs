@@ -1,0 +1,40 @@
+//! Which file it is.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+/// Which file is read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// None.
+    Nowhere,
+    /// The usual one, if it is there.
+    Usual(PathBuf),
+    /// This one, which must be there.
+    Named(PathBuf),
+}
+
+/// `named`: what `--config` or `DIST_CHAT_CONFIG` says; empty: that there is to be none. Otherwise the file is
+/// `dist-chat/config.toml` in `$XDG_CONFIG_HOME`, or in `~/.config` where that is not set (or is no absolute path, which the
+/// [specification](https://specifications.freedesktop.org/basedir-spec/latest/) has ignored).
+pub fn place(named: Option<&Path>, variable: impl Fn(&str) -> Option<OsString>) -> Place {
+    match named {
+        Some(path) if path.as_os_str().is_empty() => return Place::Nowhere,
+        Some(path) => return Place::Named(path.to_owned()),
+        None => {}
+    }
+    let absolute = |name: &str| variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    match absolute("XDG_CONFIG_HOME").or_else(|| absolute("HOME").map(|home| home.join(".config"))) {
+        Some(dir) => Place::Usual(dir.join("dist-chat").join("config.toml")),
+        None => Place::Nowhere,
+    }
+}
+
+/// A path as people write it: with `~` for the home directory.
+pub fn shown(path: &Path) -> String {
+    let home = std::env::var_os("HOME").map(PathBuf::from).filter(|home| home.is_absolute() && home.parent().is_some());
+    match home.as_deref().and_then(|home| path.strip_prefix(home).ok()) {
+        Some(rest) => format!("~/{}", rest.display()),
+        None => path.display().to_string(),
+    }
+}

@@ -1,0 +1,65 @@
+//! Members change their names, by lines in the log like any other.
+
+use super::Node;
+use crate::ring::Event;
+use crate::ring::entry::{Act, Line, Member};
+use crate::ring::id::{Index, Name};
+use crate::ring::view::Renaming;
+
+impl Node {
+    /// What a line does to its author's name: asked before it stands.
+    pub(super) fn renaming_of(&self, line: &Line) -> Option<Renaming> {
+        let Some(Act::Nick(name)) = &line.act else { return None };
+        Some(self.log.summary().view.renaming(line.id.author, line.uid, name))
+    }
+
+    /// A line that is about its author's name has got its place.
+    pub(super) fn take_name(&mut self, index: Index, renaming: Renaming) {
+        let news = index > self.show_after;
+        match renaming {
+            Renaming::None => {}
+            Renaming::Taken { member, name } => {
+                if news && self.is_me(&member) {
+                    self.event(Event::NameTaken(name));
+                }
+            }
+            Renaming::Done { was, name } => {
+                // What stood there when I came (again) was counted by whoever let me in, and named me.
+                let mine = self.is_me(&was) && self.greeted && index > self.judged_after;
+                // Who let me in may have given me the name already.
+                let told = self.is_me(&was) && self.name == name;
+                if mine {
+                    self.name = name.clone();
+                }
+                if news && !told {
+                    self.event(Event::Renamed { was, name: name.clone() });
+                }
+                if mine
+                    && !told
+                    && let Some(room) = self.room
+                {
+                    self.event(Event::Entered { name, room });
+                }
+            }
+        }
+    }
+
+    /// The name to ask a leader for: mine, or the one that I have wanted since and of which I have not heard.
+    pub(super) fn wanted_name(&self) -> Name {
+        let wanted = self.outbox.iter().rev().find_map(|line| match &line.act {
+            Some(Act::Nick(name)) => Some(name),
+            Some(_) | None => None,
+        });
+        wanted.filter(|_| self.greeted).unwrap_or(&self.name).clone()
+    }
+
+    /// Whether this member is this node.
+    pub fn is_me(&self, member: &Member) -> bool {
+        member.uid == self.me && member.author == self.session.author
+    }
+
+    /// The node's name.
+    pub fn name(&self) -> &Name {
+        &self.name
+    }
+}

@@ -1,0 +1,80 @@
+//! What was put to which lines: for each line and emoji the authors whose last word about it is that it is there.
+
+use std::collections::BTreeMap;
+
+use super::emoji::Emoji;
+use super::entry::{Act, Line};
+use super::id::LineId;
+use super::proof::AuthorId;
+
+/// The fold of the reactions in a part of a log. It grows with what is put to its lines: a part that is long is counted
+/// by a store.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reactions(BTreeMap<LineId, BTreeMap<(Emoji, AuthorId), bool>>);
+
+impl Reactions {
+    /// Takes the next line.
+    pub fn apply(&mut self, line: &Line) {
+        if let Some(Act::React { to, with, on }) = &line.act {
+            self.put(*to, with.clone(), line.id.author, *on);
+        }
+    }
+
+    /// This is the author's last word so far.
+    pub fn put(&mut self, to: LineId, with: Emoji, by: AuthorId, on: bool) {
+        self.0.entry(to).or_default().insert((with, by), on);
+    }
+
+    /// Takes what another fold says of a line, which comes after everything here.
+    pub fn put_all(&mut self, to: LineId, later: &Self) {
+        if let Some(words) = later.0.get(&to) {
+            self.0.entry(to).or_default().extend(words.iter().map(|(key, &on)| (key.clone(), on)));
+        }
+    }
+
+    /// What is put to a line, and by how many authors: the most frequent first.
+    pub fn of(&self, line: LineId) -> Vec<(Emoji, u64)> {
+        let mut counts: BTreeMap<&Emoji, u64> = BTreeMap::new();
+        for ((with, _), _) in self.0.get(&line).into_iter().flatten().filter(|(_, on)| **on) {
+            *counts.entry(with).or_default() += 1;
+        }
+        let mut counts: Vec<(Emoji, u64)> = counts.into_iter().map(|(with, count)| (with.clone(), count)).collect();
+        counts.sort_by(|(one, few), (other, many)| many.cmp(few).then_with(|| one.cmp(other)));
+        counts
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
+mod tests {
+    use super::*;
+    use crate::ring::id::SessionId;
+
+    #[test]
+    fn an_author_counts_once_and_may_take_it_back() {
+        let line = |n| LineId { author: AuthorId::of_bits(1), session: SessionId(1), n };
+        let party = || Emoji::parse("🎉").unwrap();
+        let mut all = Reactions::default();
+        for (n, with, by, on) in [
+            (1, Emoji::like(), 1, true),
+            (1, Emoji::like(), 1, true),
+            (1, Emoji::like(), 2, true),
+            (1, party(), 2, true),
+            (1, party(), 3, true),
+            (1, party(), 4, true),
+            (1, Emoji::like(), 2, false),
+            (2, party(), 2, false),
+        ] {
+            all.put(line(n), with, AuthorId::of_bits(by), on);
+        }
+        assert_eq!(all.of(line(1)), [(party(), 3), (Emoji::like(), 1)]);
+        assert_eq!((all.of(line(2)), all.of(line(3))), (vec![], vec![]));
+        let mut later = Reactions::default();
+        later.put(line(1), party(), AuthorId::of_bits(2), false);
+        later.put(line(1), party(), AuthorId::of_bits(3), false);
+        later.put(line(2), party(), AuthorId::of_bits(3), true);
+        all.put_all(line(1), &later);
+        assert_eq!(all.of(line(1)), [(party(), 1), (Emoji::like(), 1)]);
+        assert_eq!(all.of(line(2)), []);
+    }
+}

@@ -1,0 +1,148 @@
+//! Messages for one reader, as they travel beside the log: sealed, through the leader, and never written anywhere.
+//!
+//! The core carries sealed bytes; whoever drives it seals and opens them. What is sealed holds a [`Token`] that the reader
+//! sends back in a [`Receipt`]: so a leader that has passed nothing on cannot say that it has arrived.
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::entry::Member;
+use super::hex;
+use super::id::{ParseVisitor, WhisperId};
+use super::limits::WHISPER_BYTES_MAX;
+use super::proof::AuthorId;
+
+/// A message that only `to` can read.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Whisper {
+    /// Which: 64 random bits.
+    pub id: WhisperId,
+    /// Whose it is.
+    pub from: AuthorId,
+    /// For whom.
+    pub to: AuthorId,
+    /// The words.
+    pub sealed: Sealed,
+}
+
+/// What became of a [`Whisper`], on its way back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Receipt {
+    /// Which.
+    pub id: WhisperId,
+    /// Whose it was.
+    pub from: AuthorId,
+    /// For whom it was.
+    pub to: AuthorId,
+    /// The answer.
+    pub found: Found,
+}
+
+/// Whether a [`Whisper`] has found its reader.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Found {
+    /// The reader has opened it: this was in it.
+    Opened(Token),
+    /// The leader knows no such member.
+    Nobody,
+}
+
+/// Sealed bytes: at most [`WHISPER_BYTES_MAX`]. In JSON a string of hexadecimal digits.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Sealed(Box<[u8]>);
+
+impl Sealed {
+    /// `None`: more than [`WHISPER_BYTES_MAX`].
+    pub fn new(bytes: Vec<u8>) -> Option<Self> {
+        (bytes.len() <= WHISPER_BYTES_MAX).then(|| Self(bytes.into()))
+    }
+
+    /// The bytes.
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Sealed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} sealed bytes", self.0.len())
+    }
+}
+
+impl Serialize for Sealed {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&hex::text(&self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for Sealed {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let read = |digits: &str| hex::read_at_most(digits, WHISPER_BYTES_MAX).and_then(Self::new);
+        deserializer.deserialize_str(ParseVisitor("hexadecimal digits of not too many bytes", read))
+    }
+}
+
+/// 128 random bits. In JSON a string of 32 hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Token(pub [u8; 16]);
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(..)")
+    }
+}
+
+impl Serialize for Token {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(hex::write(&self.0, &mut [0; 32]))
+    }
+}
+
+impl<'de> Deserialize<'de> for Token {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(ParseVisitor("32 hexadecimal digits", |s| hex::read(s).map(Self)))
+    }
+}
+
+/// A message on its way out.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Whispering {
+    /// Which.
+    pub id: WhisperId,
+    /// For whom.
+    pub to: Member,
+    /// The words, and the token.
+    pub sealed: Sealed,
+    /// What its reader sends back.
+    pub token: Token,
+}
+
+/// What became of an own message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Fate {
+    /// Its reader has it.
+    Delivered,
+    /// Its reader is no member any more, says the leader.
+    Gone,
+    /// There was no leader all the time: nobody has it.
+    NoLeader,
+    /// Its reader has not answered in time: it may have arrived.
+    Unknown,
+}
+
+/// Why a message is not even sent.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Unsaid {
+    /// This name, or author's id, is no member's, or several members'.
+    Nobody(String),
+    /// It is one's own.
+    Oneself,
+    /// Too many in too short a time.
+    TooMany,
+    /// This node is not in a room, or is leaving it.
+    NotNow,
+    /// Nothing can be sealed for that author: its id is no key.
+    NoKey,
+}

@@ -1,0 +1,97 @@
+//! What was put to lines, counted: the file's table has what stands as far as the index goes, and the rest is read.
+
+use std::collections::BTreeMap;
+
+use rusqlite::params;
+
+use super::{Mark, Reader, indexed};
+use crate::ring::{AuthorId, Emoji, Index, LineId, Reactions};
+use crate::store::sqlite::{Error, each_reacting};
+
+/// Kinds of reactions that are told of one line at most: the most frequent.
+pub const REACTIONS_MAX: usize = 64;
+
+/// What is put to each line, and by how many authors, the most frequent first. Lines to which nothing is put are not there.
+pub type Counts = BTreeMap<LineId, Vec<(Emoji, u64)>>;
+
+/// What was put to lines, in a log as it was when this was asked for.
+#[derive(Debug)]
+pub struct Tally<'a> {
+    reader: &'a Reader,
+    mark: Mark,
+    /// Up to here the table tells.
+    indexed: Index,
+    /// What comes after.
+    rest: Reactions,
+}
+
+impl Reader {
+    /// What is put to these lines now: of each emoji the number of authors whose last word about it is that it is there;
+    /// of at most [`REACTIONS_MAX`] emoji a line.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn reactions(&self, of: &[LineId]) -> Result<Counts, Error> {
+        loop {
+            if let Some(counts) = self.tally()?.of(of)? {
+                return Ok(counts);
+            }
+        }
+    }
+
+    /// The same for many questions about one log: what is not indexed is read once.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn tally(&self) -> Result<Tally<'_>, Error> {
+        loop {
+            let (mark, behind) = self.ends()?;
+            let tx = self.look()?;
+            if !self.has(mark)? {
+                continue;
+            }
+            let last = Index(indexed(&tx, self.no)?.min(mark.end().0));
+            let mut rest = Reactions::default();
+            each_reacting(&tx, self.no, last.next(), mark.end(), |line| rest.apply(line))?;
+            behind.iter().filter_map(|entry| entry.line()).for_each(|line| rest.apply(line));
+            return Ok(Tally { reader: self, mark, indexed: last, rest });
+        }
+    }
+}
+
+impl Tally<'_> {
+    /// What is put to these lines. `None`: the log was cut meanwhile.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn of(&self, lines: &[LineId]) -> Result<Option<Counts>, Error> {
+        let reader = self.reader;
+        let _look = reader.look()?;
+        if !reader.has(self.mark)? {
+            return Ok(None);
+        }
+        // Of the values beside the highest place, SQLite gives those of the row that has it: the last word.
+        let sql = "SELECT emoji, who, put, max(at) FROM reaction
+                   WHERE author = ?1 AND session = ?2 AND n = ?3 AND at BETWEEN ?4 AND ?5 GROUP BY emoji, who";
+        let mut statement = reader.db.prepare_cached(sql)?;
+        let (first, last) = (reader.at(Index(0)), reader.at(self.indexed));
+        let mut counts = Counts::new();
+        for &line in lines {
+            let LineId { author, session, n } = line;
+            let mut all = Reactions::default();
+            let mut rows = statement.query(params![author.0, session.0.cast_signed(), n.cast_signed(), first, last])?;
+            while let Some(row) = rows.next()? {
+                let emoji: String = row.get(0)?;
+                let emoji = Emoji::parse(&emoji).map_err(|_| Error::Damaged("it holds no emoji".to_owned()))?;
+                all.put(line, emoji, AuthorId(row.get(1)?), row.get(2)?);
+            }
+            all.put_all(line, &self.rest);
+            let mut of = all.of(line);
+            of.truncate(REACTIONS_MAX);
+            if !of.is_empty() {
+                counts.insert(line, of);
+            }
+        }
+        Ok(Some(counts))
+    }
+}

@@ -1,0 +1,297 @@
+//! What a person at the keyboard wants: keys in, wishes out. It draws nothing and sends nothing.
+
+use super::buffer::Buffer;
+use super::complete::{Completion, Known, complete};
+use super::keys::Key;
+use super::recall::Recall;
+
+/// Lines of a paste that are sent without a question.
+pub const PASTE_LINES_UNASKED: usize = 5;
+
+/// What a key leads to, besides another line to be shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wish {
+    /// Nothing.
+    Nothing,
+    /// The line is to be sent; [`Editor::entered`] empties it.
+    Enter,
+    /// These lines were pasted, and are to be sent.
+    Lines(Vec<String>),
+    /// What Tab found.
+    List(Vec<String>),
+    /// The screen is to be cleared.
+    Clear,
+    /// The program is to stop until the shell continues it.
+    Suspend,
+    /// The person wants to leave.
+    Leave,
+    /// A word about it.
+    Say(String),
+}
+
+/// What is shown of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shown<'a> {
+    /// Instead of the prompt.
+    pub question: Option<String>,
+    /// What is being typed.
+    pub text: &'a str,
+    /// The cursor, in bytes of `text`.
+    pub at: usize,
+}
+
+#[derive(Debug, Default)]
+enum Mode {
+    #[default]
+    Line,
+    /// Ctrl-R: what is looked for, how far back it was found, and what was being typed before.
+    Search { words: String, back: usize, draft: String },
+    /// A paste of many lines waits for a word.
+    Ask { pasted: String, lines: usize },
+}
+
+/// The line being typed and everything around it.
+#[derive(Debug, Default)]
+pub struct Editor {
+    buffer: Buffer,
+    recall: Recall,
+    mode: Mode,
+    /// For completion.
+    pub known: Known,
+}
+
+impl Editor {
+    /// What is to be shown.
+    pub fn shown(&self) -> Shown<'_> {
+        let question = match &self.mode {
+            Mode::Line => None,
+            Mode::Search { words, back: _, draft: _ } => Some(format!("(search `{words}') ")),
+            Mode::Ask { pasted: _, lines } => {
+                return Shown { question: Some(format!("paste {lines} lines? y/N ")), text: "", at: 0 };
+            }
+        };
+        Shown { question, text: self.buffer.text(), at: self.buffer.at() }
+    }
+
+    /// The line.
+    pub fn line(&self) -> &str {
+        self.buffer.text()
+    }
+
+    /// The line was sent.
+    pub fn entered(&mut self) {
+        let line = self.buffer.take();
+        self.recall.add(&line);
+    }
+
+    /// Does what a key means.
+    pub fn key(&mut self, key: Key) -> Wish {
+        match std::mem::take(&mut self.mode) {
+            Mode::Line => self.line_key(key),
+            Mode::Search { words, back, draft } => self.search_key(key, words, back, draft),
+            Mode::Ask { pasted, lines } => match key {
+                Key::Char('y' | 'Y') => Wish::Lines(self.lines_of(&pasted)),
+                Key::Char('n' | 'N') | Key::Escape | Key::Enter | Key::Ctrl('c' | 'd' | 'g') => Wish::Nothing,
+                _other => {
+                    self.mode = Mode::Ask { pasted, lines };
+                    Wish::Nothing
+                }
+            },
+        }
+    }
+
+    fn line_key(&mut self, key: Key) -> Wish {
+        let buffer = &mut self.buffer;
+        match key {
+            Key::Char(c) => buffer.insert(c.encode_utf8(&mut [0; 4])),
+            Key::Enter => return Wish::Enter,
+            Key::Tab => return self.tab(),
+            Key::Ctrl('c') if buffer.text().is_empty() => return Wish::Leave,
+            Key::Ctrl('d') if buffer.text().is_empty() => return Wish::Leave,
+            Key::Ctrl('c') => drop(buffer.take()),
+            Key::Ctrl('d') | Key::Delete => buffer.delete(),
+            Key::Backspace | Key::Ctrl('h') => buffer.backspace(),
+            Key::Left | Key::Ctrl('b') => buffer.left(),
+            Key::Right | Key::Ctrl('f') => buffer.right(),
+            Key::Home | Key::Ctrl('a') => buffer.home(),
+            Key::End | Key::Ctrl('e') => buffer.end(),
+            Key::Alt('b') => buffer.word_left(),
+            Key::Alt('f') => buffer.word_right(),
+            Key::Alt('d') => buffer.cut_word_after(),
+            Key::AltBackspace => buffer.cut_word_before(),
+            Key::Ctrl('w') => buffer.cut_blank_word(),
+            Key::Ctrl('k') => buffer.cut_end(),
+            Key::Ctrl('u') => buffer.cut_start(),
+            Key::Ctrl('y') => buffer.paste_cut(),
+            Key::Ctrl('t') => buffer.swap(),
+            Key::Up | Key::Ctrl('p') => {
+                if let Some(line) = self.recall.older(buffer.text()) {
+                    buffer.set(line);
+                }
+            }
+            Key::Down | Key::Ctrl('n') => {
+                if let Some(line) = self.recall.newer() {
+                    buffer.set(line);
+                }
+            }
+            Key::Ctrl('r') => {
+                let draft = buffer.text().to_owned();
+                self.mode = Mode::Search { words: String::new(), back: 0, draft };
+            }
+            Key::Ctrl('l') => return Wish::Clear,
+            Key::Ctrl('z') => return Wish::Suspend,
+            Key::Paste(text) => return self.paste(&text),
+            Key::PasteTooLong { bytes } => {
+                return Wish::Say(format!("{bytes} bytes are too many to paste, and were not taken"));
+            }
+            Key::Ctrl(_) | Key::Alt(_) | Key::Escape => {}
+        }
+        Wish::Nothing
+    }
+
+    fn tab(&mut self) -> Wish {
+        match complete(&self.buffer.text()[..self.buffer.at()], &self.known) {
+            Completion::Nothing => {}
+            Completion::Put(from, text) => self.buffer.complete(from, &text),
+            Completion::List(candidates) => return Wish::List(candidates),
+        }
+        Wish::Nothing
+    }
+
+    fn search_key(&mut self, key: Key, mut words: String, back: usize, draft: String) -> Wish {
+        let (words, from) = match key {
+            Key::Char(c) => {
+                words.push(c);
+                (words, back.saturating_sub(1))
+            }
+            Key::Backspace => {
+                words.pop();
+                (words, 0)
+            }
+            Key::Ctrl('r') => (words, back),
+            Key::Escape | Key::Ctrl('g' | 'c') => {
+                self.buffer.set(draft);
+                return Wish::Nothing;
+            }
+            // It is found: the key acts on it.
+            other => return self.line_key(other),
+        };
+        let found = if words.is_empty() { None } else { self.recall.search(&words, from) };
+        let back = match found {
+            Some((at, line)) => {
+                self.buffer.set(line.to_owned());
+                at
+            }
+            None => back,
+        };
+        self.mode = Mode::Search { words, back, draft };
+        Wish::Nothing
+    }
+
+    fn paste(&mut self, text: &str) -> Wish {
+        let text = text.replace("\r\n", "\n").replace('\r', "\n");
+        // What a terminal could act on is not even typed.
+        let text: String = text.chars().filter(|c| matches!(c, '\n' | '\t') || !c.is_control()).collect();
+        match text.lines().count() {
+            lines if lines > PASTE_LINES_UNASKED => {
+                self.mode = Mode::Ask { pasted: text, lines };
+                Wish::Nothing
+            }
+            _ => match self.lines_of(&text) {
+                lines if lines.is_empty() => Wish::Nothing,
+                lines => Wish::Lines(lines),
+            },
+        }
+    }
+
+    /// As if they were typed: the first goes where the cursor is, what follows the last end of a line stays.
+    fn lines_of(&mut self, pasted: &str) -> Vec<String> {
+        let mut lines = Vec::new();
+        let mut pieces = pasted.split('\n').peekable();
+        while let Some(piece) = pieces.next() {
+            self.buffer.insert(piece);
+            if pieces.peek().is_some() {
+                let line = self.buffer.take();
+                self.recall.add(&line);
+                lines.push(line);
+            }
+        }
+        lines
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn type_in(editor: &mut Editor, text: &str) {
+        for c in text.chars() {
+            assert_eq!(editor.key(Key::Char(c)), Wish::Nothing);
+        }
+    }
+
+    #[test]
+    fn leaving_takes_an_empty_line() {
+        for key in ['c', 'd'] {
+            let mut editor = Editor::default();
+            type_in(&mut editor, "ab");
+            editor.key(Key::Left);
+            assert_eq!(editor.key(Key::Ctrl(key)), Wish::Nothing);
+            assert_eq!(editor.line(), if key == 'c' { "" } else { "a" });
+            editor.key(Key::Backspace);
+            assert_eq!(editor.key(Key::Ctrl(key)), Wish::Leave);
+        }
+    }
+
+    #[test]
+    fn few_lines_are_sent_as_typed_and_many_after_a_question() {
+        let mut editor = Editor::default();
+        type_in(&mut editor, "[]");
+        editor.key(Key::Left);
+        assert_eq!(editor.key(Key::Paste("one".to_owned())), Wish::Nothing);
+        assert_eq!(editor.line(), "[one]");
+        let lines = |lines: &[&str]| Wish::Lines(lines.iter().map(|line| (*line).to_owned()).collect());
+        assert_eq!(editor.key(Key::Paste("\r\ntwo\rthree".to_owned())), lines(&["[one]", "two"]));
+        assert_eq!(editor.line(), "three");
+        let many = "1\n2\n3\n4\n5\n6\n";
+        for no in [Key::Char('n'), Key::Escape, Key::Enter, Key::Ctrl('c')] {
+            assert_eq!(editor.key(Key::Paste(many.to_owned())), Wish::Nothing);
+            assert_eq!(editor.shown().question.as_deref(), Some("paste 6 lines? y/N "));
+            assert_eq!(editor.key(Key::Char('x')), Wish::Nothing);
+            assert_eq!(editor.key(no), Wish::Nothing);
+            assert_eq!((editor.line(), editor.shown().question), ("three", None));
+        }
+        editor.key(Key::Ctrl('c'));
+        editor.key(Key::Paste(many.to_owned()));
+        assert_eq!(editor.key(Key::Char('y')), lines(&["1", "2", "3", "4", "5", "6"]));
+    }
+
+    #[test]
+    fn pasted_control_bytes_do_not_act() {
+        let mut editor = Editor::default();
+        editor.key(Key::Paste("a\x1b[31m\x03\x04\t\u{9b}b\x7f".to_owned()));
+        assert_eq!(editor.line(), "a[31m\tb");
+    }
+
+    #[test]
+    fn a_search_finds_what_was_typed() {
+        let mut editor = Editor::default();
+        for line in ["make tea", "drink it", "make coffee"] {
+            type_in(&mut editor, line);
+            editor.entered();
+        }
+        type_in(&mut editor, "draft");
+        editor.key(Key::Ctrl('r'));
+        type_in(&mut editor, "mak");
+        assert_eq!(editor.line(), "make coffee");
+        editor.key(Key::Ctrl('r'));
+        assert_eq!(editor.line(), "make tea");
+        assert_eq!(editor.shown().question.as_deref(), Some("(search `mak') "));
+        editor.key(Key::Escape);
+        assert_eq!((editor.line(), editor.shown().question), ("draft", None));
+        editor.key(Key::Ctrl('r'));
+        type_in(&mut editor, "drink");
+        assert_eq!(editor.key(Key::Enter), Wish::Enter);
+        assert_eq!(editor.line(), "drink it");
+    }
+}

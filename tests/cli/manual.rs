@@ -1,0 +1,154 @@
+//! What is made of the definitions of the flags: the handbook's page, the manual, completions.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use crate::harness::{Dir, PROGRAM, program, run, run_args};
+
+/// The subcommands that people are told of.
+const COMMANDS: [&str; 12] =
+    ["join", "status", "send", "tail", "attach", "history", "key", "invite", "doctor", "config", "completions", "man"];
+
+fn is_there(program: &str) -> bool {
+    Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
+}
+
+fn fed(mut command: Command, input: &[u8]) -> Output {
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(input).unwrap();
+    child.wait_with_output().unwrap()
+}
+
+#[test]
+fn the_handbook_lists_every_command_as_it_is() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/commands.rst");
+    let made = run_args(&["man", "--rst"]).out;
+    if std::env::var_os("REGENERATE").is_some() {
+        std::fs::write(&page, &made).unwrap();
+    }
+    let kept = std::fs::read_to_string(&page).unwrap_or_default();
+    let differs = kept.lines().zip(made.lines()).position(|(kept, made)| kept != made);
+    assert!(
+        kept == made,
+        "docs/commands.rst is not what the program says (line {:?}): REGENERATE=1 cargo test --test cli manual",
+        differs.map(|line| line + 1)
+    );
+    for command in COMMANDS {
+        let help = run_args(&[command, "--help"]);
+        assert_eq!(help.code, 0, "{}", help.err);
+        assert!(
+            help.out.lines().count() <= 24 && help.out.lines().all(|line| line.chars().count() < 80),
+            "{}",
+            help.out
+        );
+        assert!(help.out.contains("Exit: 0") || command == "join", "{command}: {}", help.out);
+        let indented: String = help.out.lines().map(|line| format!("{}\n", format!("   {line}").trim_end())).collect();
+        assert!(made.contains(&indented), "{command}");
+    }
+}
+
+#[test]
+fn every_flag_of_every_command_is_explained() {
+    // A row of the table whose meaning is empty has a flag without a help.
+    let made = run_args(&["man", "--rst"]).out;
+    let mut rows = made.lines();
+    while let Some(row) = rows.next() {
+        if row.starts_with("   * - ") {
+            let meaning = rows.next().unwrap();
+            assert!(meaning.len() > "     - ".len() + 5, "{row}");
+        }
+    }
+}
+
+#[test]
+fn each_page_of_the_manual_is_without_fault() {
+    let dir = Dir::new();
+    assert_eq!(run(program(&dir.0, &["man", "--dir", "man1"]), b"").code, 0);
+    let mut names: Vec<String> = std::fs::read_dir(dir.0.join("man1"))
+        .unwrap()
+        .map(|file| file.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    assert_eq!(names.len(), COMMANDS.len() + 1, "{names:?}");
+    let main = std::fs::read_to_string(dir.0.join("man1/dist-chat.1")).unwrap();
+    for part in ["NAME", "SYNOPSIS", "DESCRIPTION", "OPTIONS", "COMMANDS", "FILES", "EXAMPLES"] {
+        assert!(main.contains(&format!(".SH {part}")), "{part}");
+    }
+    assert!(main.contains("DIST_CHAT_NAME") && main.contains("EXIT STATUS"), "{main}");
+    assert_eq!(run_args(&["man"]).out, main);
+    assert_eq!(run_args(&["man", "nonesuch"]).code, 2);
+    assert_eq!(run(program(&dir.0, &["man", "--dir", "/proc/nonesuch"]), b"").code, 6);
+    if !is_there("groff") {
+        eprintln!("skipped: no groff here to read the pages with");
+        return;
+    }
+    for name in names {
+        let mut groff = Command::new("groff");
+        groff.args(["-Kutf8", "-man", "-Tutf8", "-ww"]).arg(dir.0.join("man1").join(&name));
+        let read = fed(groff, b"");
+        assert!(read.status.success() && read.stderr.is_empty(), "{name}: {}", String::from_utf8_lossy(&read.stderr));
+        assert!(!read.stdout.is_empty());
+    }
+}
+
+/// What bash proposes behind these words, of which the last is being typed.
+fn proposed(words: &str) -> Vec<String> {
+    let script = format!(
+        "source <({PROGRAM} completions bash)\n\
+         complete -p dist-chat >&2 || exit 3\n\
+         fun=$(complete -p dist-chat | sed 's/.*-F \\([^ ]*\\).*/\\1/')\n\
+         words=\"{words}\"; read -ra COMP_WORDS <<< \"$words\"; [[ $words == *' ' ]] && COMP_WORDS+=('')\n\
+         COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); COMP_LINE=$words; COMP_POINT=${{#words}}\n\
+         $fun dist-chat \"${{COMP_WORDS[COMP_CWORD]}}\" \"${{COMP_WORDS[COMP_CWORD-1]}}\"\n\
+         printf '%s\\n' \"${{COMPREPLY[@]}}\"\n"
+    );
+    let mut bash = Command::new("bash");
+    bash.args(["--norc", "--noprofile", "-s"]);
+    let output = fed(bash, script.as_bytes());
+    let err = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && err.contains("complete "), "{err}");
+    String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn bash_completes_commands_flags_and_values() {
+    if !is_there("bash") {
+        eprintln!("skipped: no bash here");
+        return;
+    }
+    let has = |words: &str, wanted: &[&str]| {
+        let all = proposed(words);
+        for word in wanted {
+            assert!(all.iter().any(|other| other == word), "{words}: no {word} in {all:?}");
+        }
+    };
+    has("dist-chat ", &COMMANDS);
+    has("dist-chat --", &["--leader", "--neighbor-address", "--data-dir", "--config"]);
+    has("dist-chat -n", &["-n", "-na", "-np"]);
+    has("dist-chat doc", &["doctor"]);
+    has("dist-chat status --", &["--port", "--json"]);
+    has("dist-chat history --s", &["--since"]);
+    has("dist-chat config --", &["--path", "--port", "--key-file"]);
+    has("dist-chat completions ", &["bash", "zsh", "fish"]);
+    assert_eq!(run_args(&["completions", "tcsh"]).code, 2);
+}
+
+#[test]
+fn zsh_and_fish_take_their_scripts() {
+    for (shell, check) in [("zsh", &["-n"][..]), ("fish", &["--no-execute"])] {
+        let script = run_args(&["completions", shell]);
+        assert!(script.code == 0 && script.out.contains("dist-chat") && script.out.contains("neighbor-address"));
+        let token = if shell == "zsh" { "\n'*-na[A member" } else { " -o na -l neighbor-address " };
+        assert!(script.out.contains(token), "{}", script.out);
+        if !is_there(shell) {
+            eprintln!("skipped: no {shell} here to read its script");
+            continue;
+        }
+        let mut command = Command::new(shell);
+        command.args(check);
+        let read = fed(command, script.out.as_bytes());
+        assert!(read.status.success(), "{shell}: {}", String::from_utf8_lossy(&read.stderr));
+    }
+}
