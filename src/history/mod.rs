@@ -294,15 +294,24 @@ pub fn line_at(past: &Path, ts: Lamport) -> Option<LineId> {
     found.iter().find(|entry| entry.lamport == ts)?.line().map(|line| line.id)
 }
 
+/// A line, and what is put to it.
+#[derive(Clone, Debug)]
+pub struct Liked {
+    /// The line.
+    pub entry: Arc<Entry>,
+    /// What, and by how many authors: the most frequent first.
+    pub reactions: Vec<(Emoji, u64)>,
+}
+
 /// The line with this timestamp and id, and what is put to it.
-pub fn put_to_line(past: &Path, ts: Lamport, id: LineId) -> Option<(Arc<Entry>, Vec<(Emoji, u64)>)> {
+pub fn put_to_line(past: &Path, ts: Lamport, id: LineId) -> Option<Liked> {
     let at = Some(Moment::Stamp(ts));
     let wanted = Selection { since: at, until: at, ..Selection::default() };
     let reader = Reader::open(past).ok()??;
-    let found =
+    let entry =
         find(Some(&reader), &wanted).ok()?.into_iter().find(|entry| entry.line().map(|line| line.id) == Some(id))?;
-    let counts = reader.reactions(&[id]).ok()?.remove(&id).unwrap_or_default();
-    Some((found, counts))
+    let reactions = reader.reactions(&[id]).ok()?.remove(&id).unwrap_or_default();
+    Some(Liked { entry, reactions })
 }
 
 /// Writes all lines into a new file, as they are printed. What is told then.

@@ -115,16 +115,15 @@ impl Likes {
         }
         for (id, ts) in std::mem::take(&mut self.old) {
             // The reaction's author may have named another line: it counts for the one that it means.
-            let Some((entry, reactions)) = self.past.as_deref().and_then(|past| history::put_to_line(past, ts, id))
-            else {
+            let Some(liked) = self.past.as_deref().and_then(|past| history::put_to_line(past, ts, id)) else {
                 continue;
             };
-            let Some(line) = entry.line() else { continue };
+            let Some(line) = liked.entry.line() else { continue };
             told.push(Told::Reactions(feed::Reactions {
                 ts: ts.0,
                 name: line.name.clone(),
                 text: beginning(line.words()),
-                reactions: Count::all(&reactions),
+                reactions: Count::all(&liked.reactions),
             }));
         }
         told
@@ -140,7 +139,7 @@ fn counts(put: &BTreeMap<(Emoji, AuthorId), bool>) -> Vec<Count> {
             _ => all.push(Count { with: with.as_str().to_owned(), count: 1 }),
         }
     }
-    all.sort_by(|one, other| other.count.cmp(&one.count));
+    all.sort_by_key(|count| std::cmp::Reverse(count.count));
     all
 }
 
