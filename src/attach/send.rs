@@ -13,6 +13,7 @@ use rustix::termios::isatty;
 
 use super::client::{self, Which, has_ended};
 use crate::failure::{Exit, Failure, complain};
+use crate::history;
 use crate::ring::{Channel, Text, TextError};
 use crate::ui::feed::{Asked, Sent, Told};
 use crate::ui::follow::Wanted;
@@ -103,9 +104,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
 /// # Errors
 /// It is none.
 pub fn channel_name(text: &str) -> Result<String, Failure> {
-    Channel::parse(text).map(|channel| Channel::name_of(channel.as_ref()).to_owned()).map_err(|error| {
-        Failure::new(Exit::Usage, format!("`{text}` cannot be a channel"), error.to_string(), "try `--channel ops`")
-    })
+    history::channel(text).map(|channel| Channel::name_of(channel.as_ref()).to_owned())
 }
 
 fn check(message: &str) -> Result<(), Failure> {

@@ -18,7 +18,7 @@ use super::plain;
 use super::send::channel_name;
 use crate::failure::{Exit, Failure, complain};
 use crate::history;
-use crate::ring::{Channel, Entry, Lamport, SessionId, WallMs};
+use crate::ring::{Channel, Lamport, SessionId, WallMs};
 use crate::store::{self, Answer, Moment, Reader, Selection};
 use crate::ui::feed::Told;
 use crate::ui::follow::{NEWEST_LINES_MAX, Since, Wanted};
@@ -217,32 +217,16 @@ fn files(args: &Args, wanted: &Wanted, mut out: Out, nobody: Failure) -> Result<
 
 fn show(reader: &Reader, wanted: &Wanted, out: &mut Out) -> Result<Answer, store::Error> {
     let teller = Teller::new(SessionId(0));
-    let is_wanted = |entry: &Entry| {
-        let channel = entry.line().map(|line| Channel::name_of(line.channel.as_ref()));
-        wanted.channel.as_deref().is_none_or(|wanted| channel == Some(wanted))
-    };
-    let (mut selection, mut skip) = (Selection::default(), 0);
-    match (wanted.past, &wanted.channel) {
-        (Some(Since::Stamp(stamp)), _) => selection.since = Some(Moment::Stamp(Lamport(stamp))),
-        (Some(Since::Wall(wall)), _) => selection.since = Some(Moment::Wall(WallMs(wall))),
-        (Some(Since::Newest(lines)), None) => selection.newest = Some(lines as usize),
-        (Some(Since::Newest(lines)), Some(_)) => {
-            let mut count = 0_usize;
-            reader.select(&selection, |entry| {
-                count += usize::from(is_wanted(entry));
-                true
-            })?;
-            skip = count.saturating_sub(lines as usize);
-        }
-        (None, _) => return Ok(Answer::Whole),
+    let channel = wanted.channel.as_deref().and_then(|name| Channel::parse(name).ok());
+    let mut selection = Selection { channel, ..Selection::default() };
+    match wanted.past {
+        Some(Since::Stamp(stamp)) => selection.since = Some(Moment::Stamp(Lamport(stamp))),
+        Some(Since::Wall(wall)) => selection.since = Some(Moment::Wall(WallMs(wall))),
+        Some(Since::Newest(lines)) => selection.newest = Some(lines as usize),
+        None => return Ok(Answer::Whole),
     }
     reader.select(&selection, |entry| {
-        if is_wanted(entry) {
-            match skip {
-                0 => teller.line(entry, true).iter().for_each(|told| out.push(told)),
-                _ => skip -= 1,
-            }
-        }
+        teller.line(entry, true).iter().for_each(|told| out.push(told));
         out.lines.len() < WRITE_BYTES || out.write()
     })
 }
