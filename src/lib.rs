@@ -8,6 +8,8 @@
 #[cfg(feature = "program")]
 pub mod app;
 #[cfg(feature = "program")]
+pub mod attach;
+#[cfg(feature = "program")]
 pub mod bench;
 #[cfg(feature = "program")]
 pub mod chatlog;

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use dist_chat::cli::{self, Quit, Request, manual};
 use dist_chat::failure::{Exit, Failure, complain};
 use dist_chat::key::tool;
-use dist_chat::{app, bench, doctor, history, status};
+use dist_chat::{app, attach, bench, doctor, history, status};
 
 fn main() -> ExitCode {
     let request = match cli::parse(std::env::args_os()) {
@@ -17,6 +17,9 @@ fn main() -> ExitCode {
     let outcome = match request {
         // Standard output is not touched after a chat: a reader that takes nothing may still hold its lock.
         Request::Chat(chat) => app::run(&chat).map(|()| Exit::Left.into()),
+        Request::Attach(args) => attach::terminal::run(&args).map(|()| Exit::Left.into()),
+        Request::Send(args) => attach::send::run(&args).map(|()| Exit::Left.into()),
+        Request::Tail(args) => attach::tail::run(&args).map(|()| Exit::Left.into()),
         Request::Bench(args) => bench::run(args).map(|()| Exit::Left.into()).map_err(Failure::from),
         Request::History(args) => history::run(&args).map(|()| Exit::Left.into()),
         Request::Key(args) => tool::key(&args).map(|key| print(&key)),

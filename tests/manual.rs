@@ -1,9 +1,12 @@
 //! The manual tells the truth about what can be compared: every frame that it shows is one, and every limit is named.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use dist_chat::ring::Frame;
+use dist_chat::ui::feed::{Asked, Told, Versioned};
+use serde_json::Value;
 
 fn read(file: &str) -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap()
@@ -13,6 +16,14 @@ fn read(file: &str) -> String {
 fn frames(manual: &str) -> Vec<&str> {
     let block = |line: &&str| line.starts_with("   {\"") || (line.starts_with("   \"") && line.ends_with('"'));
     manual.lines().filter(block).map(str::trim).collect()
+}
+
+/// How a variant is called in JSON.
+fn snake(name: &str) -> String {
+    name.char_indices().fold(String::new(), |word, (at, c)| {
+        let gap = if at > 0 && c.is_uppercase() { "_" } else { "" };
+        word + gap + &c.to_lowercase().to_string()
+    })
 }
 
 #[test]
@@ -30,10 +41,7 @@ fn every_frame_in_the_manual_is_what_the_program_says() {
     let kinds = source.split_once("pub enum Frame {").unwrap().1.split_once("\n}").unwrap().0;
     for kind in kinds.lines().filter(|line| line.starts_with("    ") && line[4..].starts_with(char::is_uppercase)) {
         let name: String = kind.trim().chars().take_while(|c| c.is_alphanumeric()).collect();
-        let snake = name.char_indices().fold(String::new(), |word, (at, c)| {
-            let gap = if at > 0 && c.is_uppercase() { "_" } else { "" };
-            word + gap + &c.to_lowercase().to_string()
-        });
+        let snake = snake(&name);
         let (with, without) = (format!("{{\"{snake}\":"), format!("\"{snake}\""));
         assert!(
             shown.iter().any(|line| line.starts_with(&with) || *line == without),
@@ -50,5 +58,104 @@ fn every_limit_of_the_core_is_in_the_manual() {
     let times = limits.lines().filter_map(|line| line.trim().strip_prefix("pub ")?.strip_suffix(": Span,"));
     for name in constants.chain(times) {
         assert!(manual.contains(&format!("``{name}``")), "{name} is not in docs/protocol.rst");
+    }
+}
+
+/// The objects that a page shows: each begins a line, and may go on in the next.
+fn objects(manual: &str) -> Vec<Value> {
+    let paragraphs = manual.split("\n\n").filter(|paragraph| paragraph.trim_start().starts_with("{\"v\""));
+    let of = |paragraph: &str| {
+        let flat: Vec<&str> = paragraph.lines().map(str::trim).collect();
+        let each = flat.join("\n").replace("\n{\"v\"", "\u{0}{\"v\"");
+        let object = |text: &str| serde_json::from_str(text).unwrap_or_else(|error| panic!("{text}: {error}"));
+        each.split('\u{0}').map(object).collect::<Vec<Value>>()
+    };
+    paragraphs.flat_map(of).collect()
+}
+
+/// What stands between the braces of an item in a source file.
+fn body<'a>(source: &'a str, item: &str) -> &'a str {
+    let (_, rest) = source.split_once(&format!("pub {item} {{\n")).unwrap_or_else(|| panic!("no {item}"));
+    rest.split_once("\n}").unwrap().0
+}
+
+/// The names of the fields, each at the beginning of a line with so much before it.
+fn fields<'a>(block: &'a str, before: &str) -> BTreeSet<&'a str> {
+    let field = |line: &'a str| line.strip_prefix(before)?.split_once(": ").map(|(name, _)| name);
+    let is_name = |name: &&str| name.chars().all(|c| c.is_ascii_lowercase() || c == '_');
+    block.lines().filter_map(field).filter(is_name).collect()
+}
+
+/// The types of an enum of objects, each with its keys.
+fn types<'a>(source: &'a str, item: &str) -> BTreeMap<String, BTreeSet<&'a str>> {
+    let block = body(source, item);
+    let mut types = BTreeMap::new();
+    for (at, line) in block.lines().enumerate() {
+        let Some(variant) = line.strip_prefix("    ").filter(|line| line.starts_with(char::is_uppercase)) else {
+            continue;
+        };
+        let name: String = variant.chars().take_while(|c| c.is_alphanumeric()).collect();
+        let keys = match variant[name.len()..].chars().next() {
+            Some('(') => {
+                let inner = variant.trim_end_matches([')', ',', '>']).rsplit(['(', '<']).next().unwrap();
+                fields(body(source, &format!("struct {inner}")), "    pub ")
+            }
+            Some('{') | Some(' ') => {
+                let rest = block.lines().skip(at + 1).take_while(|line| *line != "    },");
+                rest.flat_map(|line| fields(line, "        ")).collect()
+            }
+            _ => BTreeSet::new(),
+        };
+        types.insert(snake(&name), keys);
+    }
+    types
+}
+
+/// What the program makes of an object.
+fn back<T: serde::Serialize + serde::de::DeserializeOwned>(object: &Value) -> Value {
+    let read =
+        serde_json::from_value::<Versioned<T>>(object.clone()).unwrap_or_else(|error| panic!("{object}: {error}"));
+    serde_json::to_value(read).unwrap()
+}
+
+#[test]
+fn every_object_in_the_manual_is_one_and_each_is_described_whole() {
+    let (manual, source) = (read("docs/json.rst"), read("src/ui/feed.rs"));
+    let (asked, told) = manual.split_once("What a program is told").unwrap();
+    for (page, item, back) in
+        [(asked, "enum Asked", back::<Asked> as fn(&Value) -> Value), (told, "enum Told", back::<Told>)]
+    {
+        let mut keys: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for object in objects(page) {
+            assert_eq!(back(&object), object);
+            let object = object.as_object().unwrap();
+            let of_type = keys.entry(object["type"].as_str().unwrap().to_owned()).or_default();
+            of_type.extend(object.keys().filter(|key| !["v", "type"].contains(&key.as_str())).cloned());
+        }
+        for (name, fields) in types(&source, item) {
+            // `reactions` and others are both a type and a key: each type has a paragraph of its own.
+            assert!(page.contains(&format!("\n``{name}``\n")), "no {name} in docs/json.rst");
+            let shown = keys.get(&name).unwrap_or_else(|| panic!("no example of {name} in docs/json.rst"));
+            assert_eq!(shown.iter().map(String::as_str).collect::<BTreeSet<_>>(), fields, "{name} in docs/json.rst");
+            let section = page.split_once(&format!("\n``{name}``\n")).unwrap().1;
+            let section = section.split("\n``").next().unwrap();
+            for field in fields {
+                assert!(
+                    section.contains(&format!("``{field}``")),
+                    "{field} of {name} is not described in docs/json.rst"
+                );
+            }
+        }
+    }
+    for item in ["struct Member", "struct Link", "struct Channel", "struct Count"] {
+        for field in fields(body(&source, item), "    pub ") {
+            assert!(manual.contains(&format!("``{field}``")), "{field} of {item} is not in docs/json.rst");
+        }
+    }
+    for item in ["enum Kind", "enum What"] {
+        let words = body(&source, item).lines().filter_map(|line| line.strip_prefix("    ")?.strip_suffix(','));
+        for word in words.filter(|word| word.chars().all(char::is_alphanumeric)) {
+            assert!(manual.contains(&format!("``{}``", snake(word))), "{word} is not in docs/json.rst");
+        }
     }
 }

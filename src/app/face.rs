@@ -4,7 +4,10 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use rustix::termios::isatty;
 use tokio::sync::mpsc;
@@ -82,6 +85,8 @@ pub enum Shows {
     Json {
         /// Its other end.
         asked: mpsc::Sender<Asked>,
+        /// Where it is told what is wrong with that.
+        answers: mpsc::WeakSender<Told>,
     },
 }
 
@@ -89,15 +94,53 @@ pub enum Shows {
 ///
 /// # Errors
 /// The system starts no more threads.
-pub fn write(told: mpsc::Receiver<Told>, gone: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
-    named("json").spawn(move || {
+pub fn write(told: mpsc::Receiver<Told>, gone: impl FnOnce() + Send + 'static) -> io::Result<Showing> {
+    let written = Arc::<AtomicU64>::default();
+    let count = Arc::clone(&written);
+    let thread = named("json").spawn(move || {
         // Past the standard library's own buffer.
         let out = io::stdout().as_fd().try_clone_to_owned().map(File::from);
-        if out.and_then(|out| json::write(told, out)).is_err() {
+        if out.and_then(|out| json::write(told, out, &count)).is_err() {
             gone();
         }
-    })
+    })?;
+    Ok(Showing { thread, written })
 }
+
+/// A frontend that shows what it is told.
+#[derive(Debug)]
+pub struct Showing {
+    thread: JoinHandle<()>,
+    /// Counts what it has written.
+    written: Arc<AtomicU64>,
+}
+
+impl Showing {
+    /// In this thread; nobody counts what it writes.
+    pub fn of(thread: JoinHandle<()>) -> Self {
+        Self { thread, written: Arc::default() }
+    }
+
+    /// Waits until it has shown everything, or has shown nothing for so long. Whether it has shown everything.
+    pub fn finish(self, patience: Duration) -> bool {
+        let mut seen = (self.written.load(Ordering::Relaxed), Instant::now());
+        while !self.thread.is_finished() {
+            let written = self.written.load(Ordering::Relaxed);
+            if written != seen.0 {
+                seen = (written, Instant::now());
+            }
+            if seen.1.elapsed() > patience {
+                return false;
+            }
+            // A thread cannot be waited for until a time.
+            thread::sleep(LOOK_AGAIN);
+        }
+        self.thread.join().is_ok()
+    }
+}
+
+/// Between two looks whether everything is shown.
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
 /// Starts a thread with the full screen, which is there until the node says good-bye.
 ///
@@ -105,7 +148,7 @@ pub fn write(told: mpsc::Receiver<Told>, gone: impl FnOnce() + Send + 'static) -
 /// The system starts no more threads.
 pub fn full(front: Front, look: crate::ui::terminal::Settings) -> io::Result<JoinHandle<()>> {
     named(tui::THREAD).spawn(move || {
-        let Front { told, asked } = front;
+        let Front { told, asked, answers: _ } = front;
         let settings = tui::Settings {
             colours: look.paint,
             bell: look.bell,
@@ -143,10 +186,10 @@ impl Shows {
                     ended();
                 })?;
             }
-            Self::Json { asked } => {
+            Self::Json { asked, answers } => {
                 named("stdin").spawn(move || {
                     let input = io::stdin().as_fd().try_clone_to_owned().map(File::from);
-                    if let Err(error) = input.and_then(|input| json::read_all(input, &asked)) {
+                    if let Err(error) = input.and_then(|input| json::read_all(input, &asked, Some(&answers))) {
                         complain(format_args!("dist-chat: cannot read standard input: {error}"));
                     }
                 })?;

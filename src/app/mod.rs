@@ -1,7 +1,7 @@
 //! Puts the parts together: addresses, files, node, frontends; and takes them apart in the right order.
 
 mod diagnostics;
-mod face;
+pub mod face;
 mod keys;
 mod mending;
 pub(crate) mod place;
@@ -25,15 +25,16 @@ use crate::chatlog::{ChatLog, LogNews, LogWriter};
 use crate::cli::{Chat, KeyFrom, Start};
 use crate::failure::{Exit, Failure, complain};
 use crate::identity::Identity;
-use crate::key::{self, KeyMark, RoomKey};
-use crate::net::{self, Command, Keyring, Secrets};
+use crate::key::{self, KeyMark};
+use crate::net::{self, Command, Secrets};
 use crate::ring::{self, RoomId, SessionId, Stop, Timing};
-use crate::status::server::Server;
+use crate::status::server::{Answers, Server};
 use crate::store::{self, LogMark, Opened};
 use crate::ui::desk::{Desk, Parts};
+use crate::ui::follow::Wanted;
 use crate::ui::format;
 use crate::ui::herald::{Clock, Herald, Marks, Place as InRoom};
-use crate::ui::hub::Hub;
+use crate::ui::hub::{Hub, Wants};
 use crate::ui::likes::Likes;
 use crate::ui::missing::Past;
 use crate::ui::own::OwnLines;
@@ -46,7 +47,7 @@ use crate::ui::terminal::{self, End, Restore, Settings};
 use crate::ui::tui;
 use crate::ui::view::Taste;
 use crate::ui::waiting;
-use face::{Face, Shows};
+use face::{Face, Showing, Shows};
 use keys::{Changed, Keyed};
 use mending::Mended;
 
@@ -63,6 +64,9 @@ const LOG_GRACE: Duration = Duration::from_millis(1_500);
 const MARK_EVERY: Duration = Duration::from_millis(500);
 /// How long the log may take for its last lines.
 const LOG_PATIENCE: Duration = Duration::from_secs(10);
+/// How long frontends elsewhere may take, together, for what they have not read. Each is given up earlier when it takes
+/// nothing.
+const FRONTS_PATIENCE: Duration = Duration::from_secs(30);
 /// How long a reader of standard output that takes nothing is waited for at the end.
 const SCREEN_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -185,7 +189,6 @@ async fn be_member(chat: &Chat) -> Result<(), Failure> {
     let marks = Marks::default();
     let failing = Arc::new(AtomicBool::new(false));
     tokio::spawn(mark_log(marks.clone(), log.writer(), running.urgent.clone()));
-    answer_status(place.listens, running.urgent.clone(), running.keyring.clone());
     let (in_room, entered) = watch::channel(InRoom::None);
     let file = (!chat.ephemeral).then(|| store::file_in(&chat.data_dir, port));
     let changed = Changed {
@@ -251,6 +254,8 @@ async fn be_member(chat: &Chat) -> Result<(), Failure> {
         teller: Teller::new(session),
         leaving: member.leaving.clone(),
     });
+    let (fronts, mut fronts_gone) = mpsc::channel(1);
+    answer_askers(chat, place.listens, Answers { desk: desk.clone(), keyring: running.keyring, fronts });
     let (shows, shown) = begin(face, &desk, Settings::new(chat.bell, chat.verbose), &news)?;
     let hint = match chat.start == Start::Found && room.is_none() && face.is_person() {
         true => stages::opened(place.uid, key.is_some(), desk.log.as_deref()),
@@ -283,11 +288,16 @@ async fn be_member(chat: &Chat) -> Result<(), Failure> {
     hub.close(&outcome.as_ref().map_or_else(ToString::to_string, format::stop_text));
     if let Some(shown) = shown {
         // Values that nobody takes are waited for as long as lines that nobody reads.
-        let joined = tokio::task::spawn_blocking(move || shown.join());
-        if tokio::time::timeout(SCREEN_PATIENCE, joined).await.is_err() && face == Face::Full {
-            tui::give_back();
+        if let Ok(false) = tokio::task::spawn_blocking(move || shown.finish(SCREEN_PATIENCE)).await {
+            match face {
+                Face::Full => tui::give_back(),
+                Face::Terminal | Face::Text | Face::Daemon => {}
+                Face::Json => complain("dist-chat: nobody reads what is told: the rest of it is in the history"),
+            }
         }
     }
+    // Frontends elsewhere are told the end too.
+    let _ = tokio::time::timeout(FRONTS_PATIENCE, fronts_gone.recv()).await;
     let log_name = log.name();
     log.finish(LOG_PATIENCE);
     let unseen = screen.finish(SCREEN_PATIENCE);
@@ -322,11 +332,13 @@ fn begin(
     desk: &Desk,
     settings: Settings,
     news: &mpsc::Sender<News>,
-) -> anyhow::Result<(Shows, Option<std::thread::JoinHandle<()>>)> {
+) -> anyhow::Result<(Shows, Option<Showing>)> {
     let open = |taste| {
         let news = news.clone();
         let leave = Box::new(move || drop(news.try_send(News::InputEnded)));
-        session::open(desk, taste, Leaving::Node(leave)).context("no room for the first frontend")
+        let told = if face == Face::Json { Wants::EveryLine } else { Wants::Newest };
+        let wanted = Wanted { told, taste, ..Wanted::default() };
+        session::open(desk, &wanted, Leaving::Node(leave)).context("no room for the first frontend")
     };
     Ok(match face {
         Face::Daemon => (Shows::Daemon, None),
@@ -342,14 +354,17 @@ fn begin(
                 End::Left | End::Over => {}
             };
             let started = terminal::start(front.told, front.asked, settings, ended).context("no thread")?;
-            (Shows::Terminal(started.0), Some(started.1))
+            (Shows::Terminal(started.0), Some(Showing::of(started.1)))
         }
-        Face::Full => (Shows::Full, Some(face::full(open(Taste::All)?, settings).context("no thread")?)),
+        Face::Full => {
+            let thread = face::full(open(Taste::All)?, settings).context("no thread")?;
+            (Shows::Full, Some(Showing::of(thread)))
+        }
         Face::Json => {
             let (front, news) = (open(Taste::All)?, news.clone());
             let gone = move || drop(news.try_send(News::ScreenGone));
             let shown = face::write(front.told, gone).context("no thread")?;
-            (Shows::Json { asked: front.asked }, Some(shown))
+            (Shows::Json { asked: front.asked, answers: front.answers }, Some(shown))
         }
     })
 }
@@ -397,11 +412,17 @@ async fn mark_log(marks: Marks, mut log: LogWriter, node: mpsc::Sender<Command>)
 }
 
 /// A node that cannot be asked is still a node: it says why in its log.
-fn answer_status(listens: SocketAddr, node: mpsc::Sender<Command>, keyring: Keyring) {
-    let key = move || keyring.keys().current.map(|key| RoomKey::clone(&key));
+fn answer_askers(chat: &Chat, listens: SocketAddr, answers: Answers) {
     match Server::bind(listens) {
-        Ok(server) => drop(tokio::spawn(server.serve(node, key))),
+        Ok(server) => drop(tokio::spawn(server.serve(answers.clone()))),
         Err(error) => tracing::warn!("`dist-chat status` will not find this node: {error}"),
+    }
+    if chat.ephemeral {
+        return;
+    }
+    match Server::bind_beside(&chat.data_dir, listens.port()) {
+        Ok(server) => drop(tokio::spawn(server.serve(answers))),
+        Err(error) => tracing::warn!("this node has no socket beside its files: {error}"),
     }
 }
 

@@ -16,7 +16,7 @@ use crate::ring::limits::{BACKLOG_LINES, BACKLOG_LINES_MAX, MODERATORS_MAX};
 use crate::ring::{AuthorId, Name, Rate};
 use crate::status::client;
 use crate::ui::terminal::Bell;
-use crate::{bench, config, doctor, history};
+use crate::{attach, bench, config, doctor, history};
 
 /// The two commands that everything begins with.
 pub const COMMANDS: &str = "  dist-chat -l -a IP -p PORT -n NAME                 create a room
@@ -27,7 +27,7 @@ pub(super) const HELP: &str = "  dist-chat -l -a IP -p PORT -n NAME             
   dist-chat -a IP -p PORT -n NAME -na IP -np PORT    join through any member
   dist-chat join -n NAME      join with an invite, which is asked for
   dist-chat [-p PORT]         back into the room that the files hold
-  dist-chat key|invite|status|history|doctor|config|man|... --help   (-h, -V)
+  dist-chat send|tail|attach|status|history|key|invite|doctor|config|... -h
   -l,  --leader               start the room here
   -a,  --address IP           listen here      [127.0.0.1; joining: what fits]
        --advertise IP[:PORT]  what others dial [where we listen]
@@ -167,6 +167,15 @@ pub(super) enum Sub {
     /// Says how a node that runs here is doing
     #[command(override_help = client::HELP)]
     Status(StatusQuery),
+    /// Says something through a node that runs here
+    #[command(override_help = attach::send::HELP)]
+    Send(attach::send::Args),
+    /// Says what was said last, and what comes
+    #[command(override_help = attach::tail::HELP)]
+    Tail(attach::tail::Args),
+    /// Is a terminal onto a node that runs here
+    #[command(override_help = attach::terminal::HELP)]
+    Attach(attach::terminal::Args),
     /// Says what was said
     #[command(override_help = history::HELP)]
     History(history::Args),
@@ -228,10 +237,13 @@ pub(super) fn command() -> Command {
 }
 
 /// The helps that are shown as they stand here, by subcommand.
-pub(super) const HELPS_OF: [(&str, &str); 10] = [
+pub(super) const HELPS_OF: [(&str, &str); 13] = [
     ("", HELP),
     ("join", JOIN_HELP),
     ("status", client::HELP),
+    ("send", attach::send::HELP),
+    ("tail", attach::tail::HELP),
+    ("attach", attach::terminal::HELP),
     ("history", history::HELP),
     ("key", tool::KEY_HELP),
     ("invite", tool::INVITE_HELP),

@@ -18,7 +18,7 @@ use crate::failure::{Exit, Failure};
 use crate::key::{RoomKey, tool};
 use crate::ring::{AuthorId, Name, Rate};
 use crate::ui::terminal::Bell;
-use crate::{bench, config, doctor, history};
+use crate::{attach, bench, config, doctor, history};
 pub use line::{COMMANDS, default_name, parse_name};
 use line::{HELPS_OF, Line, Sub};
 
@@ -38,6 +38,12 @@ pub enum Request {
     Key(tool::KeyArgs),
     /// Make an invite to the room of a node that runs here.
     Invite(tool::InviteArgs),
+    /// Say something through a node that runs here.
+    Send(attach::send::Args),
+    /// Show the newest lines, and what comes.
+    Tail(attach::tail::Args),
+    /// Be at a node that runs here.
+    Attach(attach::terminal::Args),
     /// Find out why a member cannot be reached or joined.
     Doctor(doctor::Args),
     /// Print this: every setting, and where it comes from.
@@ -245,6 +251,9 @@ fn parse_in(
     match line.command {
         Some(Sub::Status(query)) => Ok(Request::Status(query)),
         Some(Sub::History(args)) => Ok(Request::History(args)),
+        Some(Sub::Send(args)) => Ok(Request::Send(args)),
+        Some(Sub::Tail(args)) => Ok(Request::Tail(args)),
+        Some(Sub::Attach(args)) => Ok(Request::Attach(args)),
         Some(Sub::Bench(args)) => Ok(Request::Bench(args)),
         Some(Sub::Key(args)) => Ok(Request::Key(args)),
         Some(Sub::Invite(args)) => Ok(Request::Invite(args)),

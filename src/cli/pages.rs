@@ -50,7 +50,7 @@ pub(super) fn room() -> Vec<(String, String)> {
 }
 
 /// Every page.
-pub(super) const PAGES: [Page; 10] = [
+pub(super) const PAGES: [Page; 13] = [
     Page {
         command: "",
         usage: &[
@@ -107,6 +107,40 @@ pub(super) const PAGES: [Page; 10] = [
         ],
         examples: &[("As JSON, for a script.", "dist-chat status -p 5002 --json")],
         exits: &["0", "2", "4"],
+    },
+    Page {
+        command: "send",
+        usage: &["dist-chat send [-m TEXT | -] [--channel C] [--wait] [-p PORT]"],
+        says: &[
+            "Says something through a node of yours that runs on this machine: what -m says, or else each line of standard \
+             input. Nothing is a command, and blank lines are not said. It ends once the node has taken everything; with --wait \
+             when all of it is ordered and another member holds it.",
+        ],
+        examples: &[
+            ("Says one line.", "dist-chat send -m 'the build is done'"),
+            ("Says what a program prints.", "make 2>&1 | dist-chat send --channel builds"),
+        ],
+        exits: &["0", "2", "4", "7"],
+    },
+    Page {
+        command: "tail",
+        usage: &["dist-chat tail [-f] [-n N | --since WHEN] [--channel C] [--json] [-p PORT]"],
+        says: &["Prints the newest lines and, with -f, those that come, until the node leaves. A line is \
+             `> NAME(IP:PORT)[TS]: text`, or with --json an object. However slowly they are read, no line is left out and none \
+             comes twice. Without -f the files of a node that does not run will do."],
+        examples: &[("All that comes, for a program.", "dist-chat tail -f -n 0 --json | ./bot")],
+        exits: &["0", "2", "4", "6"],
+    },
+    Page {
+        command: "attach",
+        usage: &["dist-chat attach [--json | --tui] [-p PORT]"],
+        says: &[
+            "Is a terminal onto a node of yours that runs on this machine, with --daemon perhaps. Several can be at one node. \
+             /exit or Ctrl-D leaves the terminal, and the node stays. When the node leaves, this ends too and says why.",
+            "Where standard input or output is no terminal, each line that comes is said and lines are shown as in a pipe.",
+        ],
+        examples: &[("A node without a terminal, and a terminal onto it.", "dist-chat -l --daemon & dist-chat attach")],
+        exits: &["0", "2", "4", "7"],
     },
     Page {
         command: "history",

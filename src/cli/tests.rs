@@ -94,6 +94,28 @@ fn history_has_flags_of_its_own() {
 }
 
 #[test]
+fn programs_that_speak_through_a_node_have_flags_of_their_own() {
+    let Ok(Request::Send(args)) = parse_words("send -m -x -m y --channel ops --wait -a ::1 -p 5001") else { panic!() };
+    assert_eq!((args.messages, args.channel.as_deref(), args.wait), (vec!["-x".into(), "y".into()], Some("ops"), true));
+    assert_eq!((args.which.port, args.which.address), (5001, Some(std::net::Ipv6Addr::LOCALHOST.into())));
+    let Ok(Request::Send(args)) = parse_words("send -") else { panic!() };
+    assert_eq!((args.input.as_deref(), args.which.port, args.which.data_dir), (Some("-"), PORT_DEFAULT, None));
+    let Ok(Request::Tail(args)) = parse_words("tail -fn 0 --json --data-dir d") else { panic!() };
+    assert_eq!((args.follow, args.lines, args.json, args.which.data_dir), (true, Some(0), true, Some("d".into())));
+    assert!(matches!(parse_words("attach --json"), Ok(Request::Attach(args)) if args.json));
+    for words in ["send x", "send -m x -", "tail -n 5 --since 1h", "tail -n 100001", "attach x", "-l attach"] {
+        assert!(matches!(parse_words(words), Err(Quit::Failure(failure)) if failure.exit == Exit::Usage), "{words}");
+    }
+    for (words, help) in [
+        ("send --help", attach::send::HELP),
+        ("tail --help", attach::tail::HELP),
+        ("attach --help", attach::terminal::HELP),
+    ] {
+        assert_eq!(parse_words(words).unwrap_err(), Quit::Print(help.to_owned()));
+    }
+}
+
+#[test]
 fn advertised_addresses() {
     let of = |text: &str| text.parse::<Advertise>();
     assert_eq!(of("1.2.3.4:5").unwrap(), Advertise { ip: [1, 2, 3, 4].into(), port: Some(5) });

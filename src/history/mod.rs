@@ -111,7 +111,15 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         Ok(false) => Ok(Answer::Cut),
         Err(error) => Err(error),
     };
-    match answer.map_err(|error| unusable(&path, &error))? {
+    judge(answer, &path)
+}
+
+/// What came of reading a file.
+///
+/// # Errors
+/// It cannot be read, or it has changed meanwhile.
+pub fn judge(answer: Result<Answer, Error>, path: &Path) -> Result<(), Failure> {
+    match answer.map_err(|error| unusable(path, &error))? {
         Answer::Whole | Answer::Enough => Ok(()),
         Answer::Cut => Err(Failure::new(
             Exit::Files,
@@ -141,7 +149,19 @@ fn selection(args: &Args, now: &Zoned) -> Result<Selection, Failure> {
     })
 }
 
-fn channel(text: &str) -> Result<Option<Channel>, Failure> {
+/// The moment from which on something is wanted.
+///
+/// # Errors
+/// It is none.
+pub fn since(text: &str, now: &Zoned) -> Result<Moment, Failure> {
+    when::parse(text, Edge::Since, now).ok_or_else(|| no_moment(text, Edge::Since))
+}
+
+/// The channel that is named; `None`: the lobby.
+///
+/// # Errors
+/// It is none.
+pub fn channel(text: &str) -> Result<Option<Channel>, Failure> {
     Channel::parse(text).map_err(|error| {
         Failure::new(Exit::Usage, format!("`{text}` cannot be a channel"), error.to_string(), "try `--channel lobby`")
     })
@@ -160,8 +180,11 @@ fn no_moment(text: &str, edge: Edge) -> Failure {
     )
 }
 
-/// `None`: a file in which no room is kept yet.
-fn open(path: &Path) -> Result<Option<Reader>, Failure> {
+/// A file to be read; `None`: no room is kept in it yet.
+///
+/// # Errors
+/// There is no such file, or it is of no use.
+pub fn open(path: &Path) -> Result<Option<Reader>, Failure> {
     match File::open(path) {
         Ok(_) => Reader::open(path).map_err(|error| unusable(path, &error)),
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {

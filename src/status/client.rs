@@ -3,7 +3,7 @@
 use std::io::{self, Read as _, Write as _};
 use std::net::{IpAddr, SocketAddr};
 use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use zeroize::Zeroizing;
@@ -119,6 +119,14 @@ pub fn find(address: Option<IpAddr>, port: u16) -> Result<Node, Failure> {
         )),
         (None, _) => Err(nobody((address, port), &listed, &dir, silent)),
     }
+}
+
+/// The socket of that node.
+///
+/// # Errors
+/// The directory of sockets is not ours.
+pub fn socket_of(node: &Node) -> io::Result<PathBuf> {
+    Ok(super::socket_path(&super::directory()?, node.listens))
 }
 
 fn nobody(

@@ -1,7 +1,8 @@
 //! How a node is doing, and what its room's key is: asked over a Unix socket that only the same user can open.
 //!
 //! The asker writes one word on a line, the node answers with one line: to `status` with a [`Report`](report::Report) in
-//! JSON, to `key` with the key as it is kept in files, or `open`.
+//! JSON, to `key` with the key as it is kept in files, or `open`. Frontends come the same way: see
+//! [`attach`](crate::attach).
 
 pub mod client;
 pub mod report;
@@ -14,7 +15,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// Bytes of a socket's path (Linux: 108 with its end).
-const SOCKET_PATH_BYTES_MAX: usize = 107;
+pub(crate) const SOCKET_PATH_BYTES_MAX: usize = 107;
 /// Bytes of the longest file name of a socket.
 const SOCKET_NAME_BYTES_MAX: usize = 65;
 

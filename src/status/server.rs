@@ -1,27 +1,32 @@
 //! The node's side: answers whoever of the same user asks.
 
+use std::fs::Permissions;
 use std::io;
 use std::net::SocketAddr;
-use std::os::unix::fs::MetadataExt;
-use std::os::unix::net::UnixListener as StdListener;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{mpsc, oneshot};
-
+use tokio::sync::{Semaphore, mpsc};
 use zeroize::Zeroizing;
 
 use super::report::Report;
 use super::{OPEN, Question};
-use crate::key::RoomKey;
-use crate::net::Command;
+use crate::attach::{self, socket};
+use crate::net::Keyring;
+use crate::ring::Status;
+use crate::ui::desk::{Desk, Ended};
+use crate::ui::hub::FRONTS_MAX;
 
-/// The longest that one asker may take, the node's own time to answer included.
+/// The longest that one question may take, and then its answer; frontends stay.
 const ANSWER: Duration = Duration::from_secs(3);
 /// Bytes of the longest question.
-const QUESTION_BYTES_MAX: u64 = 64;
+const QUESTION_BYTES_MAX: u64 = 512;
+/// Askers at once: the frontends, and some questions.
+const ASKERS_MAX: usize = FRONTS_MAX + 16;
 
 /// A socket that answers. Its file goes when it is dropped.
 #[derive(Debug)]
@@ -50,40 +55,60 @@ fn file_id(path: &Path) -> io::Result<(u64, u64)> {
 }
 
 impl Server {
-    /// Makes the socket of the node that listens there; a dead node's is replaced. Within a tokio runtime.
+    /// Makes the socket of the node that listens there, in the runtime directory; a dead node's is replaced. Within a tokio
+    /// runtime.
     ///
     /// # Errors
     /// The directory is not ours, or a living node has that socket (in another network namespace).
     pub fn bind(listens: SocketAddr) -> io::Result<Self> {
-        let path = super::socket_path(&super::directory()?, listens);
-        let listener = match StdListener::bind(&path) {
+        Self::bind_at(super::socket_path(&super::directory()?, listens))
+    }
+
+    /// Makes the socket beside a node's files. Within a tokio runtime.
+    ///
+    /// # Errors
+    /// The directory takes none, or a living node has that socket.
+    pub fn bind_beside(data_dir: &Path, port: u16) -> io::Result<Self> {
+        // The program may change its directory, and the socket is to go in the end.
+        Self::bind_at(std::path::absolute(socket::beside(data_dir, port))?)
+    }
+
+    fn bind_at(path: PathBuf) -> io::Result<Self> {
+        let listener = match socket::bind(&path) {
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-                if std::os::unix::net::UnixStream::connect(&path).is_ok() {
+                if socket::connect(&path).is_ok() {
                     return Err(io::Error::new(error.kind(), format!("{} is another node's", path.display())));
                 }
                 std::fs::remove_file(&path)?;
-                StdListener::bind(&path)?
+                socket::bind(&path)?
             }
             bound => bound?,
         };
+        std::fs::set_permissions(&path, Permissions::from_mode(0o600))?;
         let file = SocketFile { id: file_id(&path)?, path };
         listener.set_nonblocking(true)?;
         Ok(Self { listener: UnixListener::from_std(listener)?, file })
     }
 
-    /// Answers until the node has ended. `key`: that of the room, when it is asked for.
-    pub async fn serve(self, node: mpsc::Sender<Command>, key: impl Fn() -> Option<RoomKey>) {
+    /// Answers until the node has ended.
+    pub async fn serve(self, answers: Answers) {
         let Self { listener, file } = self;
         let user = rustix::process::geteuid().as_raw();
+        let places = Arc::new(Semaphore::new(ASKERS_MAX));
         loop {
             let asker = tokio::select! {
                 accepted = listener.accept() => accepted,
-                () = node.closed() => break,
+                () = answers.desk.urgent.closed() => break,
             };
             match asker {
-                // One asker after the other: whoever dawdles is cut off.
-                Ok((stream, _)) if stream.peer_cred().is_ok_and(|peer| peer.uid() == user || peer.uid() == 0) => {
-                    let _ = tokio::time::timeout(ANSWER, answer(stream, &node, &key)).await;
+                Ok((stream, _)) if stream.peer_cred().is_ok_and(|peer| may_ask(peer.uid(), user)) => {
+                    if let Ok(place) = Arc::clone(&places).try_acquire_owned() {
+                        let answers = answers.clone();
+                        tokio::spawn(async move {
+                            let _ = answers.answer(stream).await;
+                            drop(place);
+                        });
+                    }
                 }
                 Ok(_) => {}
                 // Out of descriptors, perhaps; there is no event to wait for.
@@ -94,23 +119,60 @@ impl Server {
     }
 }
 
-async fn answer(
-    mut stream: UnixStream,
-    node: &mpsc::Sender<Command>,
-    key: impl Fn() -> Option<RoomKey>,
-) -> anyhow::Result<()> {
-    let mut asked = String::new();
-    BufReader::new((&mut stream).take(QUESTION_BYTES_MAX)).read_line(&mut asked).await?;
-    let Some(question) = Question::ALL.into_iter().find(|question| question.line() == asked) else { return Ok(()) };
-    let mut line = Zeroizing::new(match question {
-        Question::Status => {
-            let (ask, told) = oneshot::channel();
-            node.send(Command::Status(ask)).await?;
-            serde_json::to_vec(&Report::from(told.await?))?
+/// Whether a user may ask a node of that user.
+fn may_ask(asker: u32, user: u32) -> bool {
+    asker == user || asker == 0
+}
+
+/// What answers need; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Answers {
+    /// The node.
+    pub desk: Desk,
+    /// The key of its room.
+    pub keyring: Keyring,
+    /// Held by each frontend: when all of them are gone, all have been told everything.
+    pub fronts: mpsc::Sender<()>,
+}
+
+impl Answers {
+    async fn answer(self, stream: UnixStream) -> anyhow::Result<()> {
+        let (input, mut output) = stream.into_split();
+        let (mut input, mut asked) = (BufReader::new(input), String::new());
+        let mut first = (&mut input).take(QUESTION_BYTES_MAX);
+        tokio::time::timeout(ANSWER, first.read_line(&mut asked)).await??;
+        if let Some(wanted) = attach::read_first_line(&asked) {
+            let Self { desk, keyring: _, fronts } = self;
+            let _told = fronts;
+            return Ok(attach::node::serve(wanted, &desk, input, output).await?);
         }
-        Question::Key => key().map_or_else(|| OPEN.into(), |key| key.kept().as_bytes().to_vec()),
-    });
-    line.push(b'\n');
-    stream.write_all(&line).await?;
-    Ok(())
+        let Some(question) = Question::ALL.into_iter().find(|question| question.line() == asked) else { return Ok(()) };
+        let answer = async {
+            let mut line = Zeroizing::new(match question {
+                Question::Status => serde_json::to_vec(&Report::from(self.status().await?))?,
+                Question::Key => {
+                    self.keyring.keys().current.map_or_else(|| OPEN.into(), |key| key.kept().as_bytes().to_vec())
+                }
+            });
+            line.push(b'\n');
+            output.write_all(&line).await?;
+            Ok(())
+        };
+        tokio::time::timeout(ANSWER, answer).await?
+    }
+
+    async fn status(&self) -> anyhow::Result<Status> {
+        self.desk.status().await.map_err(|Ended| anyhow::anyhow!("the node has ended"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_asks_but_the_same_user_and_who_may_do_everything() {
+        assert!(may_ask(1000, 1000) && may_ask(0, 1000) && may_ask(0, 0));
+        assert!(!may_ask(1001, 1000) && !may_ask(1000, 0));
+    }
 }

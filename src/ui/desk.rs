@@ -12,7 +12,7 @@ use super::hub::Hub;
 use super::own::OwnLines;
 use super::shown::Teller;
 use crate::net::Command;
-use crate::ring::{Status, Uid};
+use crate::ring::{Entry, Index, Status, Uid};
 
 /// What frontends need of the node; cheap to clone.
 #[derive(Clone, Debug)]
@@ -86,6 +86,26 @@ impl Desk {
         let (ask, answer) = oneshot::channel();
         self.urgent.send(Command::Status(ask)).await.map_err(|_| Ended)?;
         answer.await.map_err(|_| Ended)
+    }
+
+    /// The node once it has taken all that was handed over before.
+    ///
+    /// # Errors
+    /// It has ended.
+    pub async fn settled(&self) -> Result<Status, Ended> {
+        let (ask, answer) = oneshot::channel();
+        self.tell(Command::Status(ask)).await?;
+        answer.await.map_err(|_| Ended)
+    }
+
+    /// Entries of the history from this one on, as many as come at once; none: it ends before.
+    ///
+    /// # Errors
+    /// The node has ended.
+    pub async fn page(&self, from: Index) -> Result<Vec<Arc<Entry>>, Ended> {
+        let (answer, entries) = oneshot::channel();
+        self.urgent.send(Command::Past { from, answer }).await.map_err(|_| Ended)?;
+        entries.await.map_err(|_| Ended)
     }
 
     /// The same as frontends are told, with what the leader knows of each member.

@@ -382,6 +382,12 @@ pub enum Asked {
         /// The line.
         line: String,
     },
+    /// Answer with [`Told::Sent`] once all that was said before is with the node (not ordered, and no `why`), and again
+    /// once all of it is ordered.
+    Flush {
+        /// Comes back with the answers.
+        id: String,
+    },
     /// Answer with [`Told::State`].
     State,
     /// Leave the room, and end the node. Over a socket: end this frontend alone.

@@ -221,6 +221,9 @@ impl Herald {
             Some(away) => away.keep(shown),
             None => self.hub.show(shown),
         }
+        if let Some(n) = shown.held.take() {
+            self.lines.hold(n);
+        }
     }
 
     /// Marks how far the log goes. Not while it holds what the history does not, or lacks what the history holds: the next
@@ -255,7 +258,7 @@ impl Herald {
             Event::Line(entry) => {
                 self.clock.witness(entry.lamport);
                 if let Some(line) = entry.line().filter(|line| line.id.session == self.session) {
-                    self.lines.witness(line.id.n);
+                    self.lines.witness(line.id.n, entry.lamport);
                 }
                 self.last = Some(entry.tail());
                 self.line(entry, lines, log, shown);
@@ -271,6 +274,9 @@ impl Herald {
             Event::CaughtUp => self.caught_up(log, shown),
             Event::Rebased { lines: _, keep } => {
                 self.missing.cut(*keep);
+                // What was shown before the cut has the places of before.
+                self.hand_over(log, shown);
+                self.hub.cut(*keep);
                 // What was logged may stand no more.
                 self.last = None;
                 self.tell_event(event, log, shown);
@@ -291,7 +297,7 @@ impl Herald {
                     }
                 }
             }
-            Event::Sent { n, alone: _ } => self.lines.hold(*n),
+            Event::Sent { n, alone: _ } => shown.held = Some(*n),
             Event::Entered { name, room } => self.enter(name, *room, log, shown),
             Event::Renamed { was, name } => {
                 if was.uid == self.uid {

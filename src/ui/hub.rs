@@ -2,21 +2,25 @@
 //! values, each through a bounded queue of its own.
 
 use std::fmt;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
 use super::feed::{self, Told, What};
 use super::format;
+use super::missing::Missing;
 use super::screen::Screen;
 use super::shown::Shown;
-use crate::ring::Lamport;
+use crate::ring::{Index, Lamport, LineId};
 
 /// Frontends at once.
 pub const FRONTS_MAX: usize = 64;
 /// Values that wait for one frontend; what comes beyond is left out there, counted and said.
 pub const FEED_VALUES_MAX: usize = 8192;
+/// Beside them: how many lines were left out, and the end.
+const ENDING_VALUES: usize = 2;
 
 /// Tells all of them; cheap to clone.
 #[derive(Clone)]
@@ -26,44 +30,104 @@ struct Shared {
     /// Standard output as text; none: it belongs to a frontend.
     plain: Option<Screen>,
     fronts: Mutex<Vec<Front>>,
-    /// How many there are.
+    /// How many there are that want values.
     count: AtomicUsize,
 }
 
 struct Front {
     feed: mpsc::Sender<Arc<Told>>,
+    wants: Wants,
+    /// Where every line is wanted: those that found no room.
+    lacks: Lacks,
+    stands: Arc<AtomicU64>,
     left_out: u64,
 }
 
+/// What a frontend wants to be told of what happens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Wants {
+    /// What it has time for; for the rest there is the log.
+    #[default]
+    Newest,
+    /// Every line.
+    EveryLine,
+    /// The end, and nothing else.
+    TheEnd,
+}
+
+/// Lines that a frontend lacks and will read in the history.
+pub type Lacks = Arc<Mutex<Missing>>;
+
 /// What one frontend is told, in order.
 #[derive(Debug)]
-pub struct Feed(mpsc::Receiver<Arc<Told>>);
+pub struct Feed {
+    told: mpsc::Receiver<Arc<Told>>,
+    /// Lines that come after everything that waits here, and are not told here: they are to be read in the history.
+    pub lacks: Lacks,
+    /// The log up to here was never cut since this began.
+    stands: Arc<AtomicU64>,
+}
 
 impl Feed {
+    /// The entry up to which the log was never cut since this began.
+    pub fn stands(&self) -> Index {
+        Index(self.stands.load(Ordering::Acquire))
+    }
+
     /// The next value; none once the node has ended.
     pub async fn next(&mut self) -> Option<Arc<Told>> {
-        self.0.recv().await
+        self.told.recv().await
     }
+
+    /// The next value, if there is one at once.
+    pub fn try_next(&mut self) -> Option<Arc<Told>> {
+        self.told.try_recv().ok()
+    }
+}
+
+/// What is missing, to be looked at and changed.
+pub fn locked(lacks: &Lacks) -> MutexGuard<'_, Missing> {
+    lacks.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Front {
     /// Whether it still listens.
     fn tell(&mut self, told: &Arc<Told>) -> bool {
-        if self.left_out > 0 {
-            match self.feed.try_send(Arc::new(Told::LeftOut { lines: self.left_out })) {
-                Ok(()) => self.left_out = 0,
-                Err(mpsc::error::TrySendError::Full(_)) => {}
-                Err(mpsc::error::TrySendError::Closed(_)) => return false,
-            }
+        if self.feed.is_closed() {
+            return false;
         }
-        match self.feed.try_send(Arc::clone(told)) {
-            Ok(()) => true,
-            Err(mpsc::error::TrySendError::Full(_)) => {
-                self.left_out += u64::from(matches!(**told, Told::Line(_)));
-                true
-            }
-            Err(mpsc::error::TrySendError::Closed(_)) => false,
+        let ends = matches!(**told, Told::Bye { .. });
+        if self.wants == Wants::TheEnd && !ends {
+            return true;
         }
+        // Nobody else sends here: room that is seen is there. The last of it is for the end.
+        let mut room = self.feed.capacity().saturating_sub(if ends { 0 } else { ENDING_VALUES });
+        if self.left_out > 0 && room > 0 {
+            let _ = self.feed.try_send(Arc::new(Told::LeftOut { lines: self.left_out }));
+            self.left_out = 0;
+            room -= 1;
+        }
+        if let Told::Line(line) = &**told {
+            if self.lacks(line, room == 0) {
+                return true;
+            }
+            self.left_out += u64::from(room == 0);
+        }
+        if room > 0 {
+            let _ = self.feed.try_send(Arc::clone(told));
+        }
+        true
+    }
+
+    /// Whether a line is not told here, and is not left out either: it will be read in the history.
+    fn lacks(&mut self, line: &feed::Line, full: bool) -> bool {
+        if self.wants != Wants::EveryLine {
+            return false;
+        }
+        let mut missing = locked(&self.lacks);
+        let id = LineId { author: line.author, session: line.session, n: line.n };
+        (full || missing.holds_back()) && missing.add_line(Index(line.index), id)
     }
 }
 
@@ -78,17 +142,33 @@ impl Hub {
     }
 
     /// One more frontend, from here on; `None`: there are [`FRONTS_MAX`].
-    pub fn attach(&self) -> Option<Feed> {
+    pub fn attach(&self, wants: Wants) -> Option<Feed> {
         let mut fronts = self.fronts();
         fronts.retain(|front| !front.feed.is_closed());
         let room = fronts.len() < FRONTS_MAX;
         let feed = room.then(|| {
-            let (feed, told) = mpsc::channel(FEED_VALUES_MAX);
-            fronts.push(Front { feed, left_out: 0 });
-            Feed(told)
+            let (feed, told) = mpsc::channel(FEED_VALUES_MAX + ENDING_VALUES);
+            let (lacks, stands) = (Lacks::default(), Arc::new(AtomicU64::new(u64::MAX)));
+            fronts.push(Front { feed, wants, lacks: lacks.clone(), stands: stands.clone(), left_out: 0 });
+            Feed { told, lacks, stands }
         });
-        self.0.count.store(fronts.len(), Ordering::Release);
+        self.count(&fronts);
         feed
+    }
+
+    /// Those who want only the end need no values.
+    fn count(&self, fronts: &[Front]) {
+        let watch = fronts.iter().filter(|front| front.wants != Wants::TheEnd).count();
+        self.0.count.store(watch, Ordering::Release);
+    }
+
+    /// The log was cut after this entry: lines that frontends lack may stand elsewhere now. Lines that stood behind have
+    /// been told before.
+    pub fn cut(&self, keep: Index) {
+        for front in self.fronts().iter() {
+            front.stands.fetch_min(keep.0, Ordering::AcqRel);
+            locked(&front.lacks).cut(keep);
+        }
     }
 
     /// Whether there are any frontends: without, no values need be made.
@@ -102,7 +182,7 @@ impl Hub {
             let told = Arc::new(told);
             let mut fronts = self.fronts();
             fronts.retain_mut(|front| front.tell(&told));
-            self.0.count.store(fronts.len(), Ordering::Release);
+            self.count(&fronts);
         }
     }
 
@@ -144,8 +224,11 @@ impl Hub {
 
     /// The end: frontends are told why, and nothing more.
     pub fn close(&self, text: &str) {
-        self.tell(Told::Bye { text: text.to_owned() });
-        self.fronts().clear();
+        let (bye, mut fronts) = (Arc::new(Told::Bye { text: text.to_owned() }), self.fronts());
+        for front in fronts.iter_mut() {
+            front.tell(&bye);
+        }
+        fronts.clear();
         self.0.count.store(0, Ordering::Release);
     }
 }
@@ -186,7 +269,7 @@ mod tests {
     #[tokio::test]
     async fn a_frontend_that_takes_nothing_is_told_what_it_lacks_and_holds_up_nobody() {
         let hub = Hub::new(None);
-        let (mut slow, mut quick) = (hub.attach().unwrap(), hub.attach().unwrap());
+        let (mut slow, mut quick) = (hub.attach(Wants::Newest).unwrap(), hub.attach(Wants::Newest).unwrap());
         let total = FEED_VALUES_MAX as u64 + 10;
         for n in 1..=total {
             hub.tell(note(n));
@@ -206,10 +289,10 @@ mod tests {
     #[test]
     fn whoever_has_gone_makes_room() {
         let hub = Hub::new(None);
-        let mut fronts: Vec<Feed> = (0..FRONTS_MAX).map(|_| hub.attach().unwrap()).collect();
-        assert!(hub.attach().is_none());
+        let mut fronts: Vec<Feed> = (0..FRONTS_MAX).map(|_| hub.attach(Wants::EveryLine).unwrap()).collect();
+        assert!(hub.attach(Wants::Newest).is_none());
         fronts.pop();
-        assert!(hub.attach().is_some());
+        assert!(hub.attach(Wants::Newest).is_some());
         drop(fronts);
         hub.tell(note(1));
         assert!(!hub.is_watched());

@@ -1,16 +1,20 @@
 //! `--json`: one object a line, both ways.
 
 use std::io::{self, Read, Write};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::mpsc;
 
 use super::feed::{Asked, Told, Versioned};
 use super::pipe::{self, Typed};
 use crate::failure::complain;
+use crate::ring::limits::TEXT_BYTES_MAX;
 use crate::text;
 
 /// Bytes that are gathered for one write, while more is ready.
 const WRITE_BYTES: usize = 64 * 1024;
+/// Bytes of an object that asks for something: a text of the greatest length, with every character of it escaped.
+pub const ASKED_BYTES_MAX: usize = 6 * TEXT_BYTES_MAX + 4096;
 
 /// Appends an object as a line, with what could harm a terminal escaped: it means the same.
 pub fn push(told: &Told, out: &mut String) {
@@ -21,11 +25,11 @@ pub fn push(told: &Told, out: &mut String) {
     }
 }
 
-/// Writes what is told until there is no more. A reader that has gone is an error.
+/// Writes what is told until there is no more; `written` counts the writes. A reader that has gone is an error.
 ///
 /// # Errors
 /// Nobody reads any more.
-pub fn write(mut told: mpsc::Receiver<Told>, mut out: impl Write) -> io::Result<()> {
+pub fn write(mut told: mpsc::Receiver<Told>, mut out: impl Write, written: &AtomicU64) -> io::Result<()> {
     let mut lines = String::new();
     while let Some(next) = told.blocking_recv() {
         push(&next, &mut lines);
@@ -36,6 +40,7 @@ pub fn write(mut told: mpsc::Receiver<Told>, mut out: impl Write) -> io::Result<
         }
         out.write_all(lines.as_bytes())?;
         out.flush()?;
+        written.fetch_add(1, Ordering::Relaxed);
         lines.clear();
     }
     Ok(())
@@ -53,29 +58,38 @@ pub fn read(line: &str) -> Result<Asked, String> {
     }
 }
 
-/// Reads objects until the end, or until nobody takes them. What is none is complained of, and the next one is read.
+/// Reads objects until the end, or until nobody takes them. What is none is complained of, to whoever reads `answers` too,
+/// and the next one is read.
 ///
 /// # Errors
 /// The input cannot be read.
-pub fn read_all(input: impl Read, asked: &mpsc::Sender<Asked>) -> io::Result<()> {
+pub fn read_all(
+    input: impl Read,
+    asked: &mpsc::Sender<Asked>,
+    answers: Option<&mpsc::WeakSender<Told>>,
+) -> io::Result<()> {
     let mut number = 0_u64;
-    pipe::read_lines(input, |typed| {
+    pipe::read_lines_to(ASKED_BYTES_MAX, input, |typed| {
         number += 1;
-        match typed {
-            Typed::Line(line) if line.trim().is_empty() => true,
+        let wrong = match typed {
+            Typed::Line(line) if line.trim().is_empty() => return true,
             Typed::Line(line) => match read(&line) {
-                Ok(one) => asked.blocking_send(one).is_ok(),
-                Err(why) => {
-                    complain(format_args!("dist-chat: line {number} of standard input is not understood: {why}"));
-                    true
-                }
+                Ok(one) => return asked.blocking_send(one).is_ok(),
+                Err(why) => format!("is not understood: {why}"),
             },
-            Typed::TooLong { bytes } => {
-                complain(format_args!(
-                    "dist-chat: line {number} of standard input has {bytes} bytes: that is too long"
-                ));
-                true
-            }
+            Typed::TooLong { bytes } => too_long(bytes),
+        };
+        let wrong = format!("line {number} of standard input {wrong}");
+        complain(format_args!("dist-chat: {}", text::visible(&wrong)));
+        if let Some(answers) = answers.and_then(mpsc::WeakSender::upgrade) {
+            // Where the reader has gone, the other end is told.
+            let _ = answers.blocking_send(Told::Note { text: text::visible(&wrong).into_owned() });
         }
+        true
     })
+}
+
+/// What is told of an object that is longer than [`ASKED_BYTES_MAX`].
+pub fn too_long(bytes: u64) -> String {
+    format!("has {bytes} bytes: at most {ASKED_BYTES_MAX} are allowed")
 }

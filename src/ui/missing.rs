@@ -10,7 +10,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::net::Command;
-use crate::ring::{Entry, Index, SessionKey};
+use crate::ring::{Entry, Index, LineId, SessionKey};
 
 /// Sessions whose missing lines are known; those of others are found by the next start.
 const SESSIONS_MAX: usize = 64 * 1024;
@@ -46,16 +46,28 @@ impl Missing {
 
     /// This line is missing.
     pub fn add(&mut self, entry: &Entry) {
-        let Some(line) = entry.line() else { return };
-        self.from = Some(self.from.map_or(entry.index, |from| from.min(entry.index)));
-        self.until = self.until.max(Some(entry.index));
-        let key = line.id.key();
+        if let Some(line) = entry.line() {
+            self.add_line(entry.index, line.id);
+        }
+    }
+
+    /// This line, which stands there, is missing. `false`: there are too many to know it.
+    pub fn add_line(&mut self, index: Index, id: LineId) -> bool {
+        self.from = Some(self.from.map_or(index, |from| from.min(index)));
+        self.until = self.until.max(Some(index));
+        let key = id.key();
         if self.lines.len() >= SESSIONS_MAX && !self.lines.contains_key(&key) {
             self.more = true;
-            return;
+            return false;
         }
-        let (first, last) = self.lines.entry(key).or_insert((line.id.n, line.id.n));
-        (*first, *last) = (line.id.n.min(*first), line.id.n.max(*last));
+        let (first, last) = self.lines.entry(key).or_insert((id.n, id.n));
+        (*first, *last) = (id.n.min(*first), id.n.max(*last));
+        true
+    }
+
+    /// How many lines are missing that are known.
+    pub fn count(&self) -> u64 {
+        self.lines.values().map(|(first, last)| last - first + 1).sum()
     }
 
     /// The history was cut after this entry: what stood there is ordered again.
@@ -65,13 +77,13 @@ impl Missing {
     }
 
     /// The entry from which the history is to be read.
-    fn next(&self) -> Index {
+    pub fn next(&self) -> Index {
         self.from.unwrap_or(Index(1))
     }
 
     /// The history was read from `from` on: calls `take` with those that were missing, in the history's order. Whether there
     /// may be more.
-    fn read(&mut self, from: Index, entries: &[Arc<Entry>], mut take: impl FnMut(&Entry)) -> bool {
+    pub fn read(&mut self, from: Index, entries: &[Arc<Entry>], mut take: impl FnMut(&Entry)) -> bool {
         // A cut came in between.
         if from > self.next() {
             return true;

@@ -12,7 +12,7 @@ const READ_BYTES: usize = 64 * 1024;
 pub enum Typed {
     /// To be said, if it is not blank.
     Line(String),
-    /// More than [`TEXT_BYTES_MAX`] bytes; nothing of it is kept.
+    /// More than are allowed, [`TEXT_BYTES_MAX`] for what is said; nothing of it is kept.
     TooLong {
         /// How many.
         bytes: u64,
@@ -26,9 +26,17 @@ pub enum Typed {
 ///
 /// # Errors
 /// The input cannot be read.
-pub fn read_lines(mut input: impl Read, mut take: impl FnMut(Typed) -> bool) -> io::Result<()> {
+pub fn read_lines(input: impl Read, take: impl FnMut(Typed) -> bool) -> io::Result<()> {
+    read_lines_to(TEXT_BYTES_MAX, input, take)
+}
+
+/// As [`read_lines`], where a line may have so many bytes.
+///
+/// # Errors
+/// The input cannot be read.
+pub fn read_lines_to(bytes_max: usize, mut input: impl Read, mut take: impl FnMut(Typed) -> bool) -> io::Result<()> {
     let mut chunk = vec![0; READ_BYTES];
-    let mut line = Gathered::default();
+    let mut line = Gathered { kept: Vec::new(), bytes: 0, bytes_max };
     loop {
         let got = match input.read(&mut chunk) {
             Ok(0) => break,
@@ -53,17 +61,17 @@ pub fn read_lines(mut input: impl Read, mut take: impl FnMut(Typed) -> bool) -> 
 }
 
 /// A line on its way in.
-#[derive(Default)]
 struct Gathered {
     kept: Vec<u8>,
     bytes: u64,
+    bytes_max: usize,
 }
 
 impl Gathered {
     fn push(&mut self, bytes: &[u8]) {
         self.bytes += bytes.len() as u64;
         // One more byte than a line may have: the carriage return that is not part of it.
-        let room = TEXT_BYTES_MAX + 1 - self.kept.len();
+        let room = self.bytes_max + 1 - self.kept.len();
         self.kept.extend_from_slice(&bytes[..bytes.len().min(room)]);
     }
 
@@ -74,7 +82,7 @@ impl Gathered {
         let text = String::from_utf8_lossy(line);
         // Of a line that was not kept whole nobody knows what its bytes would have become: they count as they came.
         let typed = match whole {
-            true if text.len() <= TEXT_BYTES_MAX => Typed::Line(text.into_owned()),
+            true if text.len() <= self.bytes_max => Typed::Line(text.into_owned()),
             true => Typed::TooLong { bytes: text.len() as u64 },
             false => Typed::TooLong { bytes },
         };

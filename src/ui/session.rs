@@ -9,17 +9,18 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::answers;
 use super::desk::{Desk, Ended};
 use super::feed::{Asked, Here, Private, Told};
+use super::follow::{Following, Wanted};
 use super::format;
 use super::herald::Place;
-use super::hub::Feed;
 use super::meaning::{self, Doing, Meaning};
-use super::view::{Fate, Taste, View};
+use super::receipts::{self, Receipts};
+use super::view::{Fate, View};
 use crate::history::{self, Recall};
 use crate::net::Command;
 use crate::ring::limits::TEXT_BYTES_MAX;
 use crate::ring::{Act, Channel, Emoji, Lamport, LineId, Order, Saying, Text, TextError};
 
-/// Values that wait until the frontend takes them, beside those in its [`Feed`].
+/// Values that wait until the frontend takes them, beside those in its [`Feed`](super::hub::Feed).
 const TOLD_MAX: usize = 64;
 /// What a frontend asks, until it is understood.
 pub const ASKED_MAX: usize = 256;
@@ -31,6 +32,8 @@ pub struct Front {
     pub told: mpsc::Receiver<Told>,
     /// What it asks.
     pub asked: mpsc::Sender<Asked>,
+    /// Answers to what was to be asked and was not understood go here.
+    pub answers: mpsc::WeakSender<Told>,
 }
 
 /// What happens when a frontend wants to leave.
@@ -47,18 +50,21 @@ struct Session {
     desk: Desk,
     out: mpsc::Sender<Told>,
     view: Arc<Mutex<View>>,
+    receipts: Receipts,
 }
 
 /// Begins one; `None`: there are as many frontends as there may be.
-pub fn open(desk: &Desk, taste: Taste, leaving: Leaving) -> Option<Front> {
-    let feed = desk.hub.attach()?;
+pub fn open(desk: &Desk, wanted: &Wanted, leaving: Leaving) -> Option<Front> {
+    let feed = Following::begin(desk, wanted)?;
     let (out, told) = mpsc::channel(TOLD_MAX);
     let (asked, asks) = mpsc::channel(ASKED_MAX);
-    let session = Session { desk: desk.clone(), out, view: Arc::new(Mutex::new(View::new(taste))) };
+    let answers = out.downgrade();
+    let receipts = Receipts::start(desk.clone(), out.clone());
+    let session = Session { desk: desk.clone(), out, view: Arc::new(Mutex::new(View::new(wanted.taste))), receipts };
     let (over, is_over) = oneshot::channel();
     tokio::spawn(session.clone().deliver(feed, is_over));
     tokio::spawn(session.listen(asks, leaving, over));
-    Some(Front { told, asked })
+    Some(Front { told, asked, answers })
 }
 
 impl Session {
@@ -67,7 +73,8 @@ impl Session {
     }
 
     /// Passes on what happens, until the node or the frontend has ended.
-    async fn deliver(self, mut feed: Feed, mut is_over: oneshot::Receiver<()>) {
+    async fn deliver(self, mut feed: Following, is_over: oneshot::Receiver<()>) {
+        let mut is_over = Some(is_over);
         let mut place = self.desk.place.clone();
         place.mark_changed();
         if !self.tell(Told::Hello(self.desk.hello())).await {
@@ -81,7 +88,7 @@ impl Session {
                     Some(told) => self.passes(&told),
                     None => return,
                 },
-                _ = &mut is_over => {
+                () = over(&mut is_over) => {
                     self.tell(Told::Bye { text: "this terminal is detached; the node stays".to_owned() }).await;
                     return;
                 }
@@ -156,13 +163,8 @@ impl Session {
                 return;
             }
             let goes_on = match asked {
-                Asked::Say { text, channel, id: _ } => match self.place(channel.as_deref()) {
-                    Ok(place) => self.say(&text, place).await,
-                    Err(why) => {
-                        self.note(why).await;
-                        Ok(true)
-                    }
-                },
+                Asked::Say { text, channel, id } => self.say_in(&text, channel.as_deref(), id).await,
+                Asked::Flush { id } => self.flush(id).await,
                 Asked::Type { line } => self.understand(&line).await,
                 Asked::State => self.state().await,
                 Asked::Leave => Ok(false),
@@ -185,10 +187,43 @@ impl Session {
         Ok(true)
     }
 
+    /// Says something where that is wanted, with a receipt where that is wanted. Whether the conversation goes on.
+    async fn say_in(&self, text: &str, channel: Option<&str>, id: Option<String>) -> Result<bool, Ended> {
+        let place = self.place(channel);
+        match place.and_then(|place| receipts::sayings(text, place.as_ref())) {
+            Ok(mut sayings) => {
+                let last = sayings.pop();
+                for saying in sayings {
+                    self.hand_over(saying).await?;
+                }
+                let Some(last) = last else { return Ok(true) };
+                let Some(id) = id else { return self.hand_over(last).await.map(|()| true) };
+                let (answer, number) = oneshot::channel();
+                self.desk.lines.remember_stamps();
+                self.desk.lines.say();
+                self.desk.tell(Command::Say(last, Some(answer))).await?;
+                self.receipts.line(id, number).await;
+            }
+            Err(why) => match id {
+                Some(id) => drop(self.tell(Told::Sent(receipts::refused(id, why))).await),
+                None => self.note(format!("not sent: {why}")).await,
+            },
+        }
+        Ok(true)
+    }
+
+    /// Receipts for all that was said so far.
+    async fn flush(&self, id: String) -> Result<bool, Ended> {
+        self.desk.settled().await?;
+        self.tell(Told::Sent(receipts::taken(id.clone()))).await;
+        self.receipts.all(id, self.desk.lines.said()).await;
+        Ok(true)
+    }
+
     /// Where something is said that names a channel, or none.
     fn place(&self, channel: Option<&str>) -> Result<Option<Channel>, String> {
         match channel {
-            Some(channel) => Channel::parse(channel).map_err(|error| format!("not sent: {error}")),
+            Some(channel) => Channel::parse(channel).map_err(|error| error.to_string()),
             None => Ok(self.view().channel().cloned()),
         }
     }
@@ -425,6 +460,18 @@ impl Session {
         let file = std::path::PathBuf::from(file);
         let saved = tokio::task::spawn_blocking(move || history::save(&past, &file)).await;
         self.note(saved.unwrap_or_else(|_| "not saved".to_owned())).await;
+    }
+}
+
+/// Waits until the frontend has left, or, where the node leaves, for ever.
+async fn over(left: &mut Option<oneshot::Receiver<()>>) {
+    if let Some(receiver) = left
+        && receiver.await.is_err()
+    {
+        *left = None;
+    }
+    if left.is_none() {
+        std::future::pending::<()>().await;
     }
 }
 

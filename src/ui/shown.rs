@@ -15,6 +15,8 @@ pub struct Shown {
     pub text: String,
     /// For frontends.
     pub told: Vec<Told>,
+    /// Once that is shown: up to this number own lines are held.
+    pub held: Option<u64>,
 }
 
 /// Makes values of what happens.

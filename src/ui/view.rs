@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use serde::{Deserialize, Serialize};
+
 use super::feed::Line;
 use crate::ring::{Channel, LineId, Name};
 
@@ -15,11 +17,13 @@ const JOINED_MAX: usize = 64;
 const RECENT_LINES_MAX: usize = 1024;
 
 /// Which lines a frontend is told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Taste {
     /// Those of the channel where it speaks, and those that mention its owner.
     Here,
     /// All of them.
+    #[default]
     All,
 }
 

@@ -47,13 +47,13 @@ mod tests {
         let (mut reader, writer) = std::io::pipe().unwrap();
         let (screen, thread) = Screen::start(writer, String::new(), || {}).unwrap();
         let (lines, hub) = (OwnLines::default(), Hub::new(Some(screen.clone())));
-        let mut feed = hub.attach().unwrap();
+        let mut feed = hub.attach(crate::ui::hub::Wants::Newest).unwrap();
         lines.say();
         lines.say();
         let teller = tokio::spawn(tell(lines.clone(), hub));
         assert_eq!(*feed.next().await.unwrap(), Told::Waiting { lines: 2 });
         tokio::time::sleep(2 * PATIENCE).await;
-        lines.witness(2);
+        lines.witness(2, crate::ring::Lamport(2));
         assert_eq!(*feed.next().await.unwrap(), Told::Waiting { lines: 0 });
         teller.abort();
         screen.finish(PATIENCE);

@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, and its name says what it shows")]
 #![expect(clippy::print_stderr, reason = "a test says when it is skipped")]
 
+mod attach;
+mod bots;
 mod config;
 #[path = "../faults/disk.rs"]
 #[allow(dead_code, reason = "shared: some of it is for tests/faults")]
@@ -23,6 +25,7 @@ mod pty;
 mod returning;
 mod screen;
 mod status;
+mod tail;
 mod talking;
 mod typing;
 mod usage;

@@ -7,7 +7,8 @@ use std::process::{Command, Output, Stdio};
 use crate::harness::{Dir, PROGRAM, program, run, run_args};
 
 /// The subcommands that people are told of.
-const COMMANDS: [&str; 9] = ["join", "status", "history", "key", "invite", "doctor", "config", "completions", "man"];
+const COMMANDS: [&str; 12] =
+    ["join", "status", "send", "tail", "attach", "history", "key", "invite", "doctor", "config", "completions", "man"];
 
 fn is_there(program: &str) -> bool {
     Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()

@@ -206,6 +206,13 @@ impl Node {
         text.lines().map(|line| serde_json::from_str(line).map_err(|error| format!("{error}: {line}"))).collect()
     }
 
+    /// Starts the program beside the node, as its user would; it is killed with its handle.
+    pub fn beside(&self, args: &[&str]) -> Leash {
+        let mut command = program(self.netns.as_deref(), self.runtime.as_os_str());
+        command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Leash(command.spawn().unwrap())
+    }
+
     /// Runs the program beside the node; returns what it wrote.
     fn ask(&self, args: &[&OsStr]) -> Result<String, String> {
         let mut command = program(self.netns.as_deref(), self.runtime.as_os_str());
@@ -335,7 +342,7 @@ impl Keyboard {
 }
 
 /// A child that does not outlive its handle.
-struct Leash(Child);
+pub struct Leash(pub Child);
 
 impl Drop for Leash {
     fn drop(&mut self) {

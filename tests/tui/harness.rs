@@ -94,7 +94,7 @@ impl Screen {
             Asked::Type { line } => Some(line),
             Asked::Say { text, .. } => Some(format!("say {text}")),
             Asked::Leave => Some("leave".to_owned()),
-            Asked::State => None,
+            Asked::State | Asked::Flush { .. } => None,
         };
         asked.into_iter().filter_map(line).collect()
     }

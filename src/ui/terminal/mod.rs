@@ -42,7 +42,7 @@ use crate::ui::pipe::{self, Typed};
 use crate::ui::talk::refuse;
 use frontend::{Frontend, INPUTS_MAX, Input};
 pub use render::Bell;
-use render::Renderer;
+pub use render::Renderer;
 
 /// How the person wants it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,0 +1,171 @@
+//! The other side: finds the node that is meant, and speaks to it.
+
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{IpAddr, Shutdown};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::thread;
+
+use rustix::net::sockopt::socket_peercred;
+use tokio::sync::mpsc;
+
+use super::{first_line, socket};
+use crate::cli::PORT_DEFAULT;
+use crate::failure::{Exit, Failure};
+use crate::status;
+use crate::ui::feed::{Asked, Told, Versioned};
+use crate::ui::follow::Wanted;
+use crate::ui::session::{ASKED_MAX, Front};
+
+/// Bytes of an object that a node tells: the state of the largest room fits.
+const TOLD_BYTES_MAX: u64 = 4 * 1024 * 1024;
+/// Values that wait for whoever shows them.
+const TOLD_MAX: usize = 1024;
+/// Bytes that are gathered for one write, while more is ready.
+const WRITE_BYTES: usize = 64 * 1024;
+
+/// Which node is meant.
+#[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
+pub struct Which {
+    /// Where it listens, or what it advertises
+    #[arg(short, long, env = "DIST_CHAT_ADDRESS", value_name = "IP")]
+    pub address: Option<IpAddr>,
+    /// Its port
+    #[arg(short, long, env = "DIST_CHAT_PORT", value_name = "PORT", default_value_t = PORT_DEFAULT)]
+    pub port: u16,
+    /// Where its files live
+    #[arg(long, env = "DIST_CHAT_DATA_DIR", value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+}
+
+impl Which {
+    /// Where its files are.
+    pub fn files(&self) -> &Path {
+        self.data_dir.as_deref().unwrap_or(Path::new("."))
+    }
+
+    /// Connects to that node, as a frontend that wants this.
+    ///
+    /// # Errors
+    /// No such node runs here, or more than one is meant.
+    pub fn connect(&self, wanted: &Wanted) -> Result<UnixStream, Failure> {
+        let mut stream = self.find()?;
+        let written = stream.write_all(first_line(wanted).as_bytes());
+        written.map(|()| stream).map_err(|error| has_ended(&error))
+    }
+
+    fn find(&self) -> Result<UnixStream, Failure> {
+        let there = socket::beside(self.files(), self.port);
+        if let (Some(_), None) = (&self.data_dir, self.address) {
+            return open(&there).map_err(|error| self.not_there(&error));
+        }
+        match status::client::find(self.address, self.port) {
+            Ok(node) => {
+                status::client::socket_of(&node).and_then(|path| open(&path)).map_err(|error| has_ended(&error))
+            }
+            Err(failure) if failure.exit == Exit::Unreachable && self.address.is_none() => {
+                open(&there).map_err(|_| failure)
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+
+    fn not_there(&self, error: &io::Error) -> Failure {
+        let (port, dir) = (self.port, self.files().display());
+        let what = format!("no node of yours runs with the files chat_{port}.* in {dir}");
+        let why = match error.kind() {
+            io::ErrorKind::NotFound => "there is no socket of one".to_owned(),
+            io::ErrorKind::ConnectionRefused => "the one that made them has ended".to_owned(),
+            _ => error.to_string(),
+        };
+        Failure::new(Exit::Unreachable, what, why, "try `dist-chat status`, or start it: `dist-chat -p PORT --daemon`")
+    }
+}
+
+fn open(path: &Path) -> io::Result<UnixStream> {
+    let stream = socket::connect(path)?;
+    // In a directory where others may write, it may be anybody's.
+    let peer = socket_peercred(&stream)?.uid;
+    match peer == rustix::process::geteuid() || peer.is_root() {
+        true => Ok(stream),
+        false => Err(io::Error::other("it belongs to somebody else")),
+    }
+}
+
+/// A node that went away in the middle.
+pub fn has_ended(error: &io::Error) -> Failure {
+    Failure::new(Exit::Unreachable, "the node has ended", error.to_string(), "try `dist-chat status`")
+}
+
+/// Reads what a node tells, until `take` says that it wants no more (`false`), or until the node has ended. With each value
+/// comes whether more is there already.
+///
+/// # Errors
+/// The connection has broken.
+pub fn read(stream: &UnixStream, mut take: impl FnMut(Told, bool) -> bool) -> io::Result<()> {
+    let (mut input, mut line) = (BufReader::with_capacity(WRITE_BYTES, stream), Vec::new());
+    loop {
+        line.clear();
+        if (&mut input).take(TOLD_BYTES_MAX).read_until(b'\n', &mut line)? == 0 {
+            return Ok(());
+        }
+        // What a later node may tell and this program does not know is passed over.
+        if let Ok(Versioned { object, .. }) = serde_json::from_slice::<Versioned<Told>>(&line)
+            && !take(object, !input.buffer().is_empty())
+        {
+            return Ok(());
+        }
+    }
+}
+
+/// A frontend at a node: its two ends, with threads between them and the node.
+///
+/// # Errors
+/// The system starts no more threads, or has no more descriptors.
+pub fn front(stream: UnixStream) -> io::Result<Front> {
+    let (out, told) = mpsc::channel(TOLD_MAX);
+    let (asked, asks) = mpsc::channel(ASKED_MAX);
+    let (answers, input) = (out.downgrade(), stream.try_clone()?);
+    thread::Builder::new().name("told".to_owned()).spawn(move || {
+        let mut bye = false;
+        let done = read(&input, |told, _| {
+            bye = matches!(told, Told::Bye { .. });
+            out.blocking_send(told).is_ok() && !bye
+        });
+        if !bye {
+            let why = done.err().map_or_else(String::new, |error| format!(" ({error})"));
+            let _ = out.blocking_send(Told::Bye { text: format!("the node has ended without a word{why}") });
+        }
+    })?;
+    thread::Builder::new().name("asked".to_owned()).spawn(move || {
+        // A node that has ended says so on the other way.
+        let _ = write(&stream, asks);
+        let _ = stream.shutdown(Shutdown::Write);
+    })?;
+    Ok(Front { told, asked, answers })
+}
+
+fn write(mut stream: &UnixStream, mut asks: mpsc::Receiver<Asked>) -> io::Result<()> {
+    let mut lines = Vec::new();
+    while let Some(asked) = asks.blocking_recv() {
+        push(&asked, &mut lines)?;
+        while lines.len() < WRITE_BYTES
+            && let Ok(asked) = asks.try_recv()
+        {
+            push(&asked, &mut lines)?;
+        }
+        stream.write_all(&lines)?;
+        lines.clear();
+    }
+    Ok(())
+}
+
+/// Appends an object as a line.
+///
+/// # Errors
+/// It has no form in JSON, which does not happen.
+pub fn push(asked: &Asked, lines: &mut Vec<u8>) -> io::Result<()> {
+    serde_json::to_writer(&mut *lines, &Versioned::of(asked))?;
+    lines.push(b'\n');
+    Ok(())
+}

@@ -1,0 +1,125 @@
+//! The node's side: one task for each frontend, which holds up nobody but itself.
+
+use std::io;
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::mpsc;
+
+use crate::ui::desk::Desk;
+use crate::ui::feed::{Asked, Told};
+use crate::ui::follow::Wanted;
+use crate::ui::hub::FRONTS_MAX;
+use crate::ui::json::{self, ASKED_BYTES_MAX};
+use crate::ui::session::{self, Front, Leaving};
+
+/// Bytes that are gathered for one write, while more is ready.
+const WRITE_BYTES: usize = 64 * 1024;
+/// How long a frontend that takes nothing is waited for once the node has ended.
+const ENDING: Duration = Duration::from_secs(5);
+
+/// Serves a frontend until it has left or the node has ended.
+///
+/// # Errors
+/// It has gone without a word.
+pub async fn serve(
+    wanted: Wanted,
+    desk: &Desk,
+    input: BufReader<OwnedReadHalf>,
+    mut output: OwnedWriteHalf,
+) -> io::Result<()> {
+    let Some(Front { mut told, asked, answers }) = session::open(desk, &wanted, Leaving::Front) else {
+        let mut line = String::new();
+        let text = format!("there are {FRONTS_MAX} frontends at this node, which is as many as there may be");
+        json::push(&Told::Bye { text }, &mut line);
+        return output.write_all(line.as_bytes()).await;
+    };
+    if wanted.state {
+        let _ = asked.send(Asked::State).await;
+    }
+    let mut place = desk.place.clone();
+    let reading = tokio::spawn(async move {
+        // What is said before the node is in its room might be said in none.
+        let is_in = place.wait_for(Option::is_some).await.is_ok();
+        if is_in { listen(input, asked, answers).await } else { Ok(()) }
+    });
+    let done = write(desk, &mut told, &mut output).await;
+    reading.abort();
+    done
+}
+
+async fn write(desk: &Desk, told: &mut mpsc::Receiver<Told>, output: &mut OwnedWriteHalf) -> io::Result<()> {
+    let mut lines = String::new();
+    while let Some(next) = told.recv().await {
+        json::push(&next, &mut lines);
+        while lines.len() < WRITE_BYTES
+            && let Ok(next) = told.try_recv()
+        {
+            json::push(&next, &mut lines);
+        }
+        let too_late = async {
+            desk.urgent.closed().await;
+            tokio::time::sleep(ENDING).await;
+        };
+        tokio::select! {
+            written = output.write_all(lines.as_bytes()) => written?,
+            () = too_late => return Err(io::ErrorKind::TimedOut.into()),
+        }
+        lines.clear();
+    }
+    output.shutdown().await
+}
+
+/// Hands on what it asks. What is none of the objects is answered, and the next one is read.
+async fn listen(
+    mut input: BufReader<OwnedReadHalf>,
+    asked: mpsc::Sender<Asked>,
+    answers: mpsc::WeakSender<Told>,
+) -> io::Result<()> {
+    let (mut line, mut number) = (Vec::new(), 0_u64);
+    loop {
+        line.clear();
+        number += 1;
+        let read = (&mut input).take(ASKED_BYTES_MAX as u64 + 1).read_until(b'\n', &mut line).await?;
+        if read == 0 {
+            return Ok(());
+        }
+        let wrong = match line.ends_with(b"\n") || read <= ASKED_BYTES_MAX {
+            true => match String::from_utf8_lossy(&line).trim() {
+                "" => continue,
+                object => match json::read(object) {
+                    Ok(one) => match asked.send(one).await {
+                        Ok(()) => continue,
+                        Err(_) => return Ok(()),
+                    },
+                    Err(why) => format!("is not understood: {why}"),
+                },
+            },
+            false => json::too_long(read as u64 + skip_line(&mut input).await?),
+        };
+        let text = crate::text::visible(&format!("line {number} {wrong}")).into_owned();
+        match answers.upgrade() {
+            Some(answers) => drop(answers.send(Told::Note { text }).await),
+            None => return Ok(()),
+        }
+    }
+}
+
+/// Reads to the end of a line. How many bytes that were, without its line feed.
+async fn skip_line(input: &mut BufReader<OwnedReadHalf>) -> io::Result<u64> {
+    let mut skipped = 0;
+    loop {
+        let ready = input.fill_buf().await?;
+        let (bytes, ends) = match memchr::memchr(b'\n', ready) {
+            Some(end) => (end, true),
+            None => (ready.len(), ready.is_empty()),
+        };
+        let taken = (bytes + usize::from(ends)).min(ready.len());
+        input.consume(taken);
+        skipped += bytes as u64;
+        if ends {
+            return Ok(skipped);
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! `dist-chat tail`: the newest lines, and those that come.
+
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::net::Shutdown;
+use std::os::fd::AsFd as _;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use jiff::Zoned;
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
+
+use super::client::{self, Which, has_ended};
+use super::plain;
+use super::send::channel_name;
+use crate::failure::{Exit, Failure, complain};
+use crate::history;
+use crate::ring::{Channel, Lamport, SessionId, WallMs};
+use crate::store::{self, Answer, Moment, Reader, Selection};
+use crate::ui::feed::Told;
+use crate::ui::follow::{NEWEST_LINES_MAX, Since, Wanted};
+use crate::ui::hub::Wants;
+use crate::ui::json;
+use crate::ui::shown::Teller;
+
+/// All of `tail --help`: it fits a terminal of 24 lines and 80 columns.
+pub const HELP: &str = "  dist-chat tail               the newest 10 lines of the room
+  dist-chat tail -f            and those that come, until the node leaves
+  dist-chat tail -f -n 0 --json | ./bot
+
+  -f, --follow         go on with what comes
+  -n, --lines N        so many lines before that  [10]
+      --since WHEN     all lines since then: the forms are those of
+                       `dist-chat history --help`
+      --channel C      only what is said in this channel
+      --json           one JSON object a line, as with `dist-chat --json`
+  -p, --port PORT      the node's port  [2428]
+  -a, --address IP     its address, where several have that port
+      --data-dir DIR   where its files live  [.]
+
+A line is `> NAME(IP:PORT)[TS]: text`, as it is where `dist-chat` writes into a
+pipe. However slowly they are read, no line is left out and none comes twice.
+Without -f the files of a node that does not run will do.
+
+Exit: 0 also where the node has left, 2 usage, 4 no such node, 6 file unusable
+";
+
+/// Lines that are shown where nothing is said.
+const LINES: u32 = 10;
+/// Bytes that are gathered for one write.
+const WRITE_BYTES: usize = 64 * 1024;
+
+/// What is to be shown, and of which node.
+#[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
+pub struct Args {
+    /// Go on with what comes
+    #[arg(short, long)]
+    pub follow: bool,
+    /// So many of the newest lines before that; 10 where nothing is said
+    #[arg(short = 'n', long, value_name = "N", conflicts_with = "since",
+          value_parser = clap::value_parser!(u32).range(..=i64::from(NEWEST_LINES_MAX)))]
+    pub lines: Option<u32>,
+    /// All lines since this moment
+    #[arg(long, value_name = "WHEN")]
+    pub since: Option<String>,
+    /// Only what is said in this channel
+    #[arg(long, value_name = "C")]
+    pub channel: Option<String>,
+    /// As JSON, one object a line
+    #[arg(long)]
+    pub json: bool,
+    /// Of which node.
+    #[command(flatten)]
+    pub which: Which,
+}
+
+/// Shows it. A reader of standard output that has had enough ends it, and that is well.
+///
+/// # Errors
+/// The question makes no sense, no such node runs here, or its files cannot be read.
+pub fn run(args: &Args) -> Result<(), Failure> {
+    let channel = args.channel.as_deref().map(channel_name).transpose()?;
+    let since = match &args.since {
+        Some(text) => Since::from(history::since(text, &Zoned::now())?),
+        None => Since::Newest(args.lines.unwrap_or(LINES)),
+    };
+    let told = if args.follow { Wants::EveryLine } else { Wants::TheEnd };
+    let wanted = Wanted { told, past: Some(since), channel, ..Wanted::default() };
+    let out = Out { json: args.json, lines: String::new(), out: stdout()?, failed: None };
+    match args.which.connect(&wanted) {
+        Ok(stream) => follow(&stream, args.follow, out),
+        Err(failure) if failure.exit == Exit::Unreachable && !args.follow => files(args, &wanted, out, failure),
+        Err(failure) => Err(failure),
+    }
+}
+
+fn stdout() -> Result<File, Failure> {
+    // Past the standard library's own buffer.
+    let out = io::stdout().as_fd().try_clone_to_owned().map(File::from);
+    out.map_err(|error| cannot_write(&error))
+}
+
+fn cannot_write(error: &io::Error) -> Failure {
+    Failure::new(Exit::Files, "cannot write what was found", error.to_string(), "")
+}
+
+/// Standard output.
+struct Out {
+    json: bool,
+    lines: String,
+    out: File,
+    failed: Option<io::Error>,
+}
+
+impl Out {
+    fn push(&mut self, told: &Told) {
+        match self.json {
+            true => json::push(told, &mut self.lines),
+            false => {
+                if let Told::Line(line) = told {
+                    plain::push(line, &mut self.lines);
+                }
+            }
+        }
+    }
+
+    /// Whether more can be written.
+    fn write(&mut self) -> bool {
+        if self.failed.is_none() && !self.lines.is_empty() {
+            self.failed = self.out.write_all(self.lines.as_bytes()).err();
+            self.lines.clear();
+        }
+        self.failed.is_none()
+    }
+
+    fn end(mut self) -> Result<(), Failure> {
+        self.write();
+        match self.failed {
+            Some(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(cannot_write(&error)),
+            Some(_) | None => Ok(()),
+        }
+    }
+}
+
+/// Shows what the node tells.
+fn follow(stream: &UnixStream, goes_on: bool, mut out: Out) -> Result<(), Failure> {
+    let reader_gone = Arc::new(AtomicBool::new(false));
+    if goes_on {
+        end_with_reader(stream, &out, Arc::clone(&reader_gone)).map_err(|error| has_ended(&error))?;
+    }
+    let mut ended = false;
+    let read = client::read(stream, |told, more| {
+        match told {
+            Told::Line(_) => out.push(&told),
+            Told::LeftOut { lines } => {
+                complain(format_args!("dist-chat: {lines} lines are lost here; see the history"))
+            }
+            Told::CaughtUp => ended = !goes_on,
+            Told::Bye { text } => {
+                ended = true;
+                out.write();
+                complain(format_args!("dist-chat: {text}"));
+            }
+            Told::Hello(_)
+            | Told::Private(_)
+            | Told::Reactions(_)
+            | Told::Event(_)
+            | Told::State(_)
+            | Told::Note { .. }
+            | Told::Sent(_)
+            | Told::Listing { .. }
+            | Told::Here(_)
+            | Told::Clear
+            | Told::Waiting { .. }
+            | Told::Missed { .. } => {}
+        }
+        !ended && ((more && out.lines.len() < WRITE_BYTES) || out.write())
+    });
+    let reader_gone = out.failed.is_some() || reader_gone.load(Ordering::Acquire);
+    out.end()?;
+    match read {
+        _ if ended || reader_gone => Ok(()),
+        Ok(()) => Err(has_ended(&io::ErrorKind::UnexpectedEof.into())),
+        Err(error) => Err(has_ended(&error)),
+    }
+}
+
+/// A reader that goes away while nothing is said ends it too.
+fn end_with_reader(stream: &UnixStream, out: &Out, gone: Arc<AtomicBool>) -> io::Result<()> {
+    let (stream, out) = (stream.try_clone()?, out.out.try_clone()?);
+    thread::Builder::new().name("reader".to_owned()).spawn(move || {
+        let mut fds = [PollFd::new(&out, PollFlags::empty())];
+        // Nothing is asked for: what is told is that it has gone.
+        while poll(&mut fds, None).is_err_and(|error| error == Errno::INTR) {}
+        if fds[0].revents().intersects(PollFlags::ERR | PollFlags::HUP) {
+            gone.store(true, Ordering::Release);
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+    })?;
+    Ok(())
+}
+
+/// Shows what the files of a node hold that does not run.
+fn files(args: &Args, wanted: &Wanted, mut out: Out, nobody: Failure) -> Result<(), Failure> {
+    let path = store::file_in(args.which.files(), args.which.port);
+    if !path.exists() {
+        return Err(nobody);
+    }
+    let Some(reader) = history::open(&path)? else { return Ok(()) };
+    let answer = show(&reader, wanted, &mut out);
+    out.end()?;
+    history::judge(answer, &path)
+}
+
+fn show(reader: &Reader, wanted: &Wanted, out: &mut Out) -> Result<Answer, store::Error> {
+    let teller = Teller::new(SessionId(0));
+    let channel = wanted.channel.as_deref().and_then(|name| Channel::parse(name).ok());
+    let mut selection = Selection { channel, ..Selection::default() };
+    match wanted.past {
+        Some(Since::Stamp(stamp)) => selection.since = Some(Moment::Stamp(Lamport(stamp))),
+        Some(Since::Wall(wall)) => selection.since = Some(Moment::Wall(WallMs(wall))),
+        Some(Since::Newest(lines)) => selection.newest = Some(lines as usize),
+        None => return Ok(Answer::Whole),
+    }
+    reader.select(&selection, |entry| {
+        teller.line(entry, true).iter().for_each(|told| out.push(told));
+        out.lines.len() < WRITE_BYTES || out.write()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn help_fits_a_screen() {
+        assert!(HELP.lines().count() <= 24, "{} lines", HELP.lines().count());
+        assert!(HELP.lines().all(|line| line.chars().count() < 80));
+    }
+}

@@ -1,0 +1,225 @@
+//! `dist-chat attach`: a terminal, or a pipe, onto a node that runs here.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd as _;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use clap::ArgAction;
+use clap::builder::FalseyValueParser;
+use tokio::sync::mpsc;
+
+use super::client::{self, Which, has_ended};
+use super::plain;
+use super::send::not_ordered;
+use crate::app::face::{self, Showing};
+use crate::failure::{Failure, complain};
+use crate::ui::feed::{Asked, Sent, Told};
+use crate::ui::follow::{Since, Wanted};
+use crate::ui::hub::Wants;
+use crate::ui::json;
+use crate::ui::paint::Paint;
+use crate::ui::pipe::{self, Typed};
+use crate::ui::session::Front;
+use crate::ui::talk;
+use crate::ui::terminal::{self, Bell, End, Renderer, Restore, Settings};
+use crate::ui::tui;
+use crate::ui::view::Taste;
+
+/// All of `attach --help`: it fits a terminal of 24 lines and 80 columns.
+pub const HELP: &str = "  dist-chat -l --daemon &      a node that runs without a terminal
+  dist-chat attach             a terminal onto it, as if it ran here
+
+  -p, --port PORT      the node's port  [2428]
+  -a, --address IP     its address, where several have that port
+      --data-dir DIR   the node whose files live there
+      --json           objects, one a line, both ways: as `dist-chat --json`
+      --tui            the full screen
+      --bell WHEN      off, mention, all: when the terminal rings  [mention]
+
+The node is one of yours on this machine, in a terminal or with --daemon; it
+may have many of these at once. The newest 20 lines are shown first.
+
+/exit, or ^D on an empty line, leaves this terminal and nothing else: the node
+stays in its room. When the node leaves, this ends too, and says why.
+
+Where standard input or output is no terminal each line that comes is said,
+and lines are shown as in a pipe; the end of the input ends it, once all that
+was said is ordered.
+Exit: 0 left, 2 usage, 4 no such node, 7 said, but not ordered within 5 s
+";
+
+/// Lines that are shown at first.
+const LINES: u32 = 20;
+/// Values that wait until they are shown.
+const TOLD_MAX: usize = 64;
+/// How long is waited for what the node has taken.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// The receipt for everything that came through a pipe.
+const RECEIPT: &str = "all that came through the pipe";
+
+/// Which node, and how it is shown.
+#[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
+pub struct Args {
+    /// Which node.
+    #[command(flatten)]
+    pub which: Which,
+    /// One JSON object a line instead of text, both ways
+    #[arg(long, env = "DIST_CHAT_JSON", action = ArgAction::SetTrue, value_parser = FalseyValueParser::new())]
+    pub json: bool,
+    /// The full screen, on a terminal
+    #[arg(long, env = "DIST_CHAT_TUI", action = ArgAction::SetTrue, value_parser = FalseyValueParser::new())]
+    pub tui: bool,
+    /// When the terminal's bell rings
+    #[arg(long, env = "DIST_CHAT_BELL", value_name = "WHEN", value_enum, default_value_t)]
+    pub bell: Bell,
+}
+
+/// Shows the node and speaks through it, until either has had enough.
+///
+/// # Errors
+/// No such node runs here, or what was said could not be ordered in time.
+pub fn run(args: &Args) -> Result<(), Failure> {
+    let person = !args.json && face::is_terminal();
+    let told = if person { Wants::Newest } else { Wants::EveryLine };
+    let taste = if person && !args.tui { Taste::Here } else { Taste::All };
+    let wanted = Wanted { told, taste, past: Some(Since::Newest(LINES)), channel: None, state: args.json || person };
+    let front = client::front(args.which.connect(&wanted)?).map_err(|error| has_ended(&error))?;
+    match (person, args.json) {
+        (true, _) => at_terminal(front, args),
+        (false, true) => {
+            let answers = front.answers.clone();
+            through_pipe(front, move |input, asked| json::read_all(input, asked, Some(&answers)), json::push)
+        }
+        (false, false) => {
+            let mut renderer = Renderer::new(Paint::Plain, Bell::Off, false);
+            through_pipe(front, say_all, move |told, lines| push_plain(&mut renderer, told, lines))
+        }
+    }
+    .map_err(|error| has_ended(&error))?
+}
+
+/// A person at a terminal: the same frontends as those of a node in a terminal.
+fn at_terminal(front: Front, args: &Args) -> io::Result<Result<(), Failure>> {
+    let Front { mut told, asked, answers } = front;
+    let (out, shown) = mpsc::channel(TOLD_MAX);
+    let restore = Restore::new();
+    let settings = Settings::new(args.bell, false);
+    let showing = match args.tui {
+        true => face::full(Front { told: shown, asked, answers }, settings)?,
+        false => {
+            let leave = asked.clone();
+            let (terminal, thread) = terminal::start(shown, asked, settings, move |end| match end {
+                End::Gone => drop(leave.blocking_send(Asked::Leave)),
+                End::Left | End::Over => {}
+            })?;
+            terminal.read()?;
+            thread
+        }
+    };
+    let mut bye = String::new();
+    while let Some(told) = told.blocking_recv() {
+        if let Told::Bye { text } = &told {
+            bye.clone_from(text);
+        }
+        // A terminal that has gone asks to leave.
+        let _ = out.blocking_send(told);
+    }
+    drop(out);
+    if !Showing::of(showing).finish(PATIENCE) && args.tui {
+        tui::give_back();
+    }
+    drop(restore);
+    complain(format_args!("dist-chat: {bye}"));
+    Ok(Ok(()))
+}
+
+/// A program at both ends. Ends with the input once everything is ordered, or with the node.
+fn through_pipe(
+    front: Front,
+    ask: impl FnOnce(File, &mpsc::Sender<Asked>) -> io::Result<()> + Send + 'static,
+    mut push: impl FnMut(&Told, &mut String),
+) -> io::Result<Result<(), Failure>> {
+    let Front { mut told, asked, answers: _ } = front;
+    let ((receipt, receipts), (outcome, ordered)) = (channel(), channel());
+    thread::Builder::new().name("stdin".to_owned()).spawn(move || {
+        let input = io::stdin().as_fd().try_clone_to_owned().map(File::from);
+        if let Err(error) = input.and_then(|input| ask(input, &asked)) {
+            complain(format_args!("dist-chat: cannot read standard input: {error}"));
+        }
+        let _ = outcome.send(settle(&asked, &receipts));
+        // Now the node is told that this is all.
+    })?;
+    let mut out = io::stdout().as_fd().try_clone_to_owned().map(File::from)?;
+    let mut lines = String::new();
+    while let Some(next) = told.blocking_recv() {
+        take(&next, &receipt, &mut lines, &mut push);
+        while lines.len() < 64 * 1024
+            && let Ok(next) = told.try_recv()
+        {
+            take(&next, &receipt, &mut lines, &mut push);
+        }
+        if io::Write::write_all(&mut out, lines.as_bytes()).is_err() {
+            // Nobody reads any more.
+            return Ok(Ok(()));
+        }
+        lines.clear();
+    }
+    Ok(match ordered.try_recv() {
+        Ok(false) => Err(not_ordered()),
+        Ok(true) | Err(_) => Ok(()),
+    })
+}
+
+fn take(told: &Told, receipt: &Sender<Sent>, lines: &mut String, push: &mut impl FnMut(&Told, &mut String)) {
+    match told {
+        Told::Sent(sent) if sent.id == RECEIPT => drop(receipt.send(sent.clone())),
+        told => push(told, lines),
+    }
+}
+
+/// Waits until all that was said is ordered. Whether it is.
+fn settle(asked: &mpsc::Sender<Asked>, receipts: &Receiver<Sent>) -> bool {
+    if asked.blocking_send(Asked::Flush { id: RECEIPT.to_owned() }).is_err() {
+        return true;
+    }
+    let Ok(taken) = receipts.recv() else { return true };
+    taken.ordered || receipts.recv_timeout(PATIENCE).is_ok_and(|sent| sent.ordered)
+}
+
+fn push_plain(renderer: &mut Renderer, told: &Told, lines: &mut String) {
+    match told {
+        // What is not of the room stands apart from it.
+        Told::Note { text } => complain(format_args!("dist-chat: {text}")),
+        Told::Bye { text } => complain(format_args!("dist-chat: {text}")),
+        Told::CaughtUp => {}
+        Told::Line(line) => plain::push(line, lines),
+        told => drop(renderer.push(lines, told, Instant::now())),
+    }
+}
+
+/// Says each line, as a pipe does.
+fn say_all(input: File, asked: &mpsc::Sender<Asked>) -> io::Result<()> {
+    pipe::read_lines(input, |typed| match typed {
+        Typed::Line(line) if talk::leaves(&line) => false,
+        Typed::Line(line) if line.trim().is_empty() => true,
+        Typed::Line(text) => asked.blocking_send(Asked::Say { text, channel: None, id: None }).is_ok(),
+        Typed::TooLong { bytes } => {
+            talk::refuse(bytes);
+            true
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn help_fits_a_screen() {
+        assert!(HELP.lines().count() <= 24, "{} lines", HELP.lines().count());
+        assert!(HELP.lines().all(|line| line.chars().count() < 80));
+    }
+}

@@ -1,0 +1,575 @@
+//! What a frontend is told, so that it lacks nothing: first what was said before it came, as far as it wants that, then
+//! what happens; and what it was too slow for is read again in the history.
+//!
+//! ```text
+//!   history ──▶ what was said ──┐
+//!   hub ──▶ feed ───────────────┼──▶ frontend, each line once
+//!   history ──▶ what found no room in the feed
+//! ```
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::{mpsc, oneshot};
+
+use super::desk::{Desk, Ended};
+use super::feed::{Line, Told};
+use super::hub::{Feed, Wants, locked};
+use super::view::Taste;
+use crate::net::Command;
+use crate::ring::{Channel, Entry, Index, Lamport, SessionKey, WallMs};
+use crate::store::{Moment, Reader, Selection};
+
+/// Lines of the past at most that are counted back from the end; whoever wants more says since when.
+pub const NEWEST_LINES_MAX: u32 = 100_000;
+/// Lines of the past that wait until the frontend takes them.
+const PAST_VALUES_MAX: usize = 256;
+/// Runs of the program of which it is known how far their lines were told with the past.
+const SESSIONS_MAX: usize = 64 * 1024;
+/// Entries beside lines that are expected among the newest, at first.
+const NOTES_EXPECTED: u64 = 64;
+/// Entries that may not have come to the file yet in which a moment is looked up.
+const UNWRITTEN_ENTRIES_MAX: u64 = 64 * 1024;
+/// Between two looks whether what is missing stands in the history again.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
+/// What a frontend wants to be told.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Wanted {
+    /// Of what happens.
+    pub told: Wants,
+    /// Of the lines that are told: where a person looks, or all.
+    pub taste: Taste,
+    /// Of what was said before; `None`: nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub past: Option<Since>,
+    /// Lines of this channel alone, named without `#`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub channel: Option<String>,
+    /// How the node is, at once.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub state: bool,
+}
+
+impl Wanted {
+    /// Every line that comes, as programs want it.
+    pub fn every_line() -> Self {
+        Self { told: Wants::EveryLine, ..Self::default() }
+    }
+}
+
+/// Where what is told begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Since {
+    /// So many lines before the end; at most [`NEWEST_LINES_MAX`].
+    Newest(u32),
+    /// Not before this Lamport timestamp.
+    Stamp(u64),
+    /// Not before this moment, in milliseconds since 1970, by the clock of whoever ordered a line.
+    Wall(u64),
+}
+
+impl From<Moment> for Since {
+    fn from(moment: Moment) -> Self {
+        match moment {
+            Moment::Stamp(stamp) => Self::Stamp(stamp.0),
+            Moment::Wall(wall) => Self::Wall(wall.0),
+        }
+    }
+}
+
+impl Since {
+    fn takes(self, entry: &Entry) -> bool {
+        match self {
+            Self::Newest(_) => true,
+            Self::Stamp(stamp) => entry.lamport >= Lamport(stamp),
+            Self::Wall(wall) => entry.wall >= WallMs(wall),
+        }
+    }
+}
+
+/// What one frontend is told, in order.
+#[derive(Debug)]
+pub struct Following {
+    desk: Desk,
+    feed: Feed,
+    channel: Option<String>,
+    /// What was said before, while it comes.
+    past: Option<mpsc::Receiver<Told>>,
+    /// Where it ends: up to there it is for the past to tell, or nobody wants it.
+    past_end: Arc<AtomicU64>,
+    /// How far the lines of each run were told with it.
+    heard: BTreeMap<SessionKey, u64>,
+    /// A question to the history, from this entry on.
+    asked: Option<(Index, oneshot::Receiver<Vec<Arc<Entry>>>)>,
+    /// What was read there.
+    read: VecDeque<Told>,
+    /// How far the file was read, once the node has ended.
+    file_read: Option<Lamport>,
+    /// The end has come, and lines that belong before it are still to be read.
+    bye: Option<Arc<Told>>,
+}
+
+impl Following {
+    /// Begins; `None`: there are as many frontends as there may be. Within a tokio runtime.
+    pub fn begin(desk: &Desk, wanted: &Wanted) -> Option<Self> {
+        // First the feed: what is said from here on is there, and what was said before is in the history.
+        let feed = desk.hub.attach(wanted.told)?;
+        let past_end = Arc::<AtomicU64>::default();
+        let past = wanted.past.map(|since| {
+            let (out, past) = mpsc::channel(PAST_VALUES_MAX);
+            let (desk, channel, end) = (desk.clone(), wanted.channel.clone(), Arc::clone(&past_end));
+            tokio::spawn(async move {
+                let last = desk.status().await?.tail.index;
+                end.store(last.0, Ordering::Release);
+                tell_past(&desk, since, channel.as_deref(), last, &out).await
+            });
+            past
+        });
+        Some(Self {
+            desk: desk.clone(),
+            feed,
+            channel: wanted.channel.clone(),
+            past,
+            past_end,
+            heard: BTreeMap::new(),
+            asked: None,
+            read: VecDeque::new(),
+            file_read: None,
+            bye: None,
+        })
+    }
+
+    /// The next value; none once the node has ended. Nothing is lost where this is given up.
+    pub async fn next(&mut self) -> Option<Arc<Told>> {
+        loop {
+            if let Some(told) = self.read.pop_front() {
+                return Some(Arc::new(told));
+            }
+            if let Some(past) = &mut self.past {
+                let told = past.recv().await;
+                match &told {
+                    Some(Told::Line(line)) => self.hear(line),
+                    Some(_) => {}
+                    None => self.past = None,
+                }
+                return Some(Arc::new(told.unwrap_or(Told::CaughtUp)));
+            }
+            if self.bye.is_none() {
+                let told = match self.feed.try_next() {
+                    Some(told) => Some(told),
+                    None if self.lacks() => None,
+                    None => Some(self.feed.next().await?),
+                };
+                match told {
+                    Some(told) if matches!(*told, Told::Bye { .. }) && self.lacks() => self.bye = Some(told),
+                    Some(told) if self.takes(&told) => return Some(told),
+                    Some(_) => continue,
+                    None => {}
+                }
+            }
+            match self.lacks() {
+                true => self.read_back().await,
+                false => return self.bye.take(),
+            }
+        }
+    }
+
+    fn lacks(&self) -> bool {
+        locked(&self.feed.lacks).holds_back()
+    }
+
+    fn hear(&mut self, line: &Line) {
+        let key = SessionKey { author: line.author, session: line.session };
+        if self.heard.len() < SESSIONS_MAX || self.heard.contains_key(&key) {
+            let heard = self.heard.entry(key).or_default();
+            *heard = line.n.max(*heard);
+        }
+    }
+
+    /// Whether this is wanted, and was not told with the past.
+    fn takes(&self, told: &Told) -> bool {
+        let Told::Line(line) = told else { return true };
+        // Told late, and said before this began; unless a cut has put it there.
+        if line.index <= self.past_end.load(Ordering::Acquire).min(self.feed.stands().0) {
+            return false;
+        }
+        let key = SessionKey { author: line.author, session: line.session };
+        let heard = self.heard.get(&key).is_some_and(|heard| *heard >= line.n);
+        !heard && self.channel.as_ref().is_none_or(|channel| *channel == line.channel)
+    }
+
+    /// One step of reading what found no room.
+    async fn read_back(&mut self) {
+        let (from, answer) = match &mut self.asked {
+            Some(asked) => asked,
+            None => {
+                let from = locked(&self.feed.lacks).next();
+                let Ok(permit) = self.desk.urgent.reserve().await else { return self.read_file().await };
+                let (answer, entries) = oneshot::channel();
+                permit.send(Command::Past { from, answer });
+                self.asked.insert((from, entries))
+            }
+        };
+        let (from, entries) = (*from, answer.await);
+        self.asked = None;
+        let Ok(entries) = entries else { return self.read_file().await };
+        let moves = self.take(from, &entries);
+        if !moves && self.read.is_empty() && self.lacks() {
+            // It was cut out, and is ordered again; nothing tells when.
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    fn take(&mut self, from: Index, entries: &[Arc<Entry>]) -> bool {
+        let (desk, mut read) = (&self.desk, Vec::new());
+        let moves = locked(&self.feed.lacks).read(from, entries, |entry| read.extend(desk.teller.line(entry, false)));
+        let wanted = read.into_iter().filter(|told| self.takes(told)).collect::<Vec<_>>();
+        self.read.extend(wanted);
+        moves
+    }
+
+    /// The node has ended: what it kept can still be read. What it did not keep is counted.
+    async fn read_file(&mut self) {
+        let (path, from, since) = (self.desk.past.clone(), locked(&self.feed.lacks).next(), self.file_read);
+        let page = tokio::task::spawn_blocking(move || page_of_file(path.as_deref()?, from, since));
+        let page = page.await.ok().flatten().unwrap_or_default();
+        self.file_read = page.last().map(|entry| entry.lamport);
+        let moves = self.take(from, &page);
+        if !moves && self.lacks() {
+            let lines = std::mem::take(&mut *locked(&self.feed.lacks)).count();
+            self.read.push_back(Told::LeftOut { lines });
+        }
+    }
+}
+
+/// Lines of a file at most that are taken at once.
+const FILE_LINES_MAX: usize = 16 * 1024;
+
+/// Entries with lines from this one on, which has no smaller timestamp than that.
+fn page_of_file(path: &std::path::Path, from: Index, since: Option<Lamport>) -> Option<Vec<Arc<Entry>>> {
+    let (reader, mut page) = (Reader::open(path).ok()??, Vec::new());
+    let take = |entry: &Arc<Entry>| {
+        if entry.index >= from {
+            page.push(Arc::clone(entry));
+        }
+        page.len() < FILE_LINES_MAX
+    };
+    let wanted = Selection { since: since.map(Moment::Stamp), ..Selection::default() };
+    reader.select(&wanted, take).ok()?;
+    Some(page)
+}
+
+/// Tells what was said, from where it is wanted to the end that the log had.
+async fn tell_past(
+    desk: &Desk,
+    since: Since,
+    channel: Option<&str>,
+    last: Index,
+    out: &mpsc::Sender<Told>,
+) -> Result<(), Ended> {
+    let is_wanted = |entry: &Entry| {
+        let Some(line) = entry.line() else { return false };
+        since.takes(entry) && channel.is_none_or(|channel| channel == Channel::name_of(line.channel.as_ref()))
+    };
+    let mut from = first(desk, since, last, &is_wanted).await?;
+    while from <= last {
+        let entries = desk.page(from).await?;
+        let Some(end) = entries.last().map(|entry| entry.index) else { return Ok(()) };
+        for entry in entries.iter().filter(|entry| is_wanted(entry)) {
+            if let Some(told) = desk.teller.line(entry, true)
+                && out.send(told).await.is_err()
+            {
+                return Ok(());
+            }
+        }
+        from = end.next();
+    }
+    Ok(())
+}
+
+/// From which entry on is to be read.
+async fn first(desk: &Desk, since: Since, last: Index, is_wanted: &impl Fn(&Entry) -> bool) -> Result<Index, Ended> {
+    match since {
+        Since::Newest(0) => Ok(last.next()),
+        Since::Newest(lines) => newest(desk, lines.min(NEWEST_LINES_MAX) as usize, last, is_wanted).await,
+        Since::Stamp(stamp) => {
+            // Timestamps rise along the log.
+            let (mut low, mut high) = (1, last.0 + 1);
+            while low < high {
+                let middle = low + (high - low) / 2;
+                match desk.page(Index(middle)).await?.first() {
+                    Some(entry) if entry.lamport < Lamport(stamp) => low = middle + 1,
+                    Some(_) | None => high = middle,
+                }
+            }
+            Ok(Index(low))
+        }
+        Since::Wall(wall) => {
+            let Some(path) = desk.past.clone() else { return Ok(Index(1)) };
+            let found = tokio::task::spawn_blocking(move || first_of_file(&path, WallMs(wall))).await;
+            Ok(match found {
+                Ok(Some(Some(index))) => index,
+                Ok(Some(None)) => Index(last.0.saturating_sub(UNWRITTEN_ENTRIES_MAX).max(1)),
+                Ok(None) | Err(_) => Index(1),
+            })
+        }
+    }
+}
+
+/// The first line in a file that is not older; `None`: it cannot be read.
+fn first_of_file(path: &std::path::Path, wall: WallMs) -> Option<Option<Index>> {
+    let wanted = Selection { since: Some(Moment::Wall(wall)), ..Selection::default() };
+    let mut found = None;
+    let take = |entry: &Arc<Entry>| {
+        found = Some(entry.index);
+        false
+    };
+    Reader::open(path).ok()??.select(&wanted, take).ok()?;
+    Some(found)
+}
+
+/// Where the newest lines begin: looks back from the end, further and further until there are enough.
+async fn newest(desk: &Desk, lines: usize, last: Index, is_wanted: &impl Fn(&Entry) -> bool) -> Result<Index, Ended> {
+    let mut reach = lines as u64 + NOTES_EXPECTED;
+    loop {
+        let begin = Index(last.0.saturating_sub(reach) + 1);
+        let (mut from, mut places) = (begin, VecDeque::with_capacity(lines.min(NOTES_EXPECTED as usize)));
+        while from <= last {
+            let entries = desk.page(from).await?;
+            let Some(end) = entries.last().map(|entry| entry.index) else { break };
+            for entry in entries.iter().filter(|entry| is_wanted(entry)) {
+                if places.len() == lines {
+                    places.pop_front();
+                }
+                places.push_back(entry.index);
+            }
+            from = end.next();
+        }
+        match places.front() {
+            Some(place) if places.len() == lines => return Ok(*place),
+            Some(place) if begin == Index(1) => return Ok(*place),
+            None if begin == Index(1) => return Ok(last.next()),
+            Some(_) | None => reach = reach.saturating_mul(8),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
+
+    use std::sync::Mutex;
+    use std::sync::atomic::AtomicBool;
+
+    use tokio::sync::watch;
+
+    use super::*;
+    use crate::ring::{AuthorId, Body, Epoch, Line as Said, LineId, Name, Nonce, SessionId, Text, Uid};
+    use crate::ui::desk::Parts;
+    use crate::ui::hub::{FEED_VALUES_MAX, Hub};
+    use crate::ui::own::OwnLines;
+    use crate::ui::shown::Teller;
+
+    fn uid() -> Uid {
+        "10.0.0.5:2428".parse().unwrap()
+    }
+
+    /// The line `n` of a session at an index.
+    fn entry(index: u64, session: u64, n: u64) -> Arc<Entry> {
+        let id = LineId { author: AuthorId::of_bits(1), session: SessionId(session), n };
+        let line = Said {
+            id,
+            lamport: Lamport(index),
+            name: Name::parse("ann").unwrap(),
+            uid: uid(),
+            text: Text::parse("hello").unwrap(),
+            channel: None,
+            act: None,
+            seal: None,
+        };
+        let epoch = Epoch { round: 1, leader: uid(), nonce: Nonce(1) };
+        Arc::new(Entry {
+            epoch,
+            index: Index(index),
+            lamport: Lamport(10 * index),
+            wall: WallMs(100 * index),
+            body: Body::Line(Arc::new(line)),
+        })
+    }
+
+    /// A node whose log is this, and that answers what it is asked of it until it ends.
+    struct Stage {
+        desk: Desk,
+        log: Arc<Mutex<Vec<Arc<Entry>>>>,
+        node: tokio::task::JoinHandle<()>,
+    }
+
+    impl Stage {
+        fn new() -> Self {
+            let (urgent, mut asked) = mpsc::channel(8);
+            let log = Arc::<Mutex<Vec<Arc<Entry>>>>::default();
+            let history = Arc::clone(&log);
+            let node = tokio::spawn(async move {
+                while let Some(command) = asked.recv().await {
+                    let log = history.lock().unwrap().clone();
+                    match command {
+                        Command::Past { from, answer } => {
+                            let page = log.into_iter().filter(|entry| entry.index >= from).take(7).collect();
+                            let _ = answer.send(page);
+                        }
+                        Command::Status(answer) => {
+                            let mut status = status();
+                            status.tail.index = log.last().map_or(Index(0), |entry| entry.index);
+                            let _ = answer.send(status);
+                        }
+                        other => panic!("{other:?}"),
+                    }
+                }
+            });
+            let desk = Desk::new(Parts {
+                commands: mpsc::channel(1).0,
+                urgent,
+                hub: Hub::new(None),
+                lines: OwnLines::default(),
+                place: watch::channel(None).1,
+                wanted: Name::parse("ann").unwrap(),
+                uid: uid(),
+                past: None,
+                log: None,
+                teller: Teller::new(SessionId(1)),
+                leaving: Arc::new(AtomicBool::new(false)),
+            });
+            Self { desk, log, node }
+        }
+
+        /// Appends a line, and tells it.
+        fn say(&self, session: u64, n: u64) {
+            let mut log = self.log.lock().unwrap();
+            let entry = entry(log.len() as u64 + 1, session, n);
+            log.push(Arc::clone(&entry));
+            self.desk.hub.tell(self.desk.teller.line(&entry, false).unwrap());
+        }
+
+        fn begin(&self, wanted: &Wanted) -> Following {
+            Following::begin(&self.desk, wanted).unwrap()
+        }
+    }
+
+    fn status() -> crate::ring::Status {
+        let config = crate::ring::Config {
+            uid: uid(),
+            name: Name::parse("ann").unwrap(),
+            rename: false,
+            author: AuthorId::of_bits(1),
+            signer: Arc::new(crate::identity::Identity::fresh().unwrap()),
+            session: SessionId(1),
+            seed: 1,
+            start: crate::ring::Start::Reopen,
+            saved: crate::ring::Saved::default(),
+            key: None,
+            rate: crate::ring::Rate::DEFAULT,
+            moderators: Vec::new(),
+            backlog: 0,
+            timing: crate::ring::Timing::default(),
+        };
+        crate::ring::Node::new(config).status()
+    }
+
+    fn told(told: Option<Arc<Told>>) -> (u64, u64) {
+        match &*told.unwrap() {
+            Told::Line(line) => (line.session.0, line.n),
+            Told::CaughtUp => (0, 0),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn what_found_no_room_is_read_again_in_order_and_once() {
+        let stage = Stage::new();
+        let mut follow = stage.begin(&Wanted::every_line());
+        let total = FEED_VALUES_MAX as u64 + 100;
+        (1..=total).for_each(|n| stage.say(7, n));
+        for n in 1..=total {
+            assert_eq!(told(follow.next().await), (7, n));
+        }
+        stage.say(8, 1);
+        stage.say(7, total + 1);
+        assert_eq!([told(follow.next().await), told(follow.next().await)], [(8, 1), (7, total + 1)]);
+    }
+
+    #[tokio::test]
+    async fn a_cut_moves_what_is_read_again_and_repeats_nothing() {
+        let stage = Stage::new();
+        let mut follow = stage.begin(&Wanted::every_line());
+        let full = FEED_VALUES_MAX as u64;
+        (1..=full).for_each(|n| stage.say(7, n));
+        // Found no room; then the log is cut far below, and another order stands there, in which they come first.
+        stage.say(8, 1);
+        stage.say(8, 2);
+        let keep = full - 10;
+        {
+            let mut log = stage.log.lock().unwrap();
+            log.truncate(keep as usize);
+            let moved = [(9, 1), (8, 1), (8, 2)].into_iter().chain((keep + 1..=full).map(|n| (7, n)));
+            for (session, n) in moved {
+                let index = log.len() as u64 + 1;
+                log.push(entry(index, session, n));
+            }
+        }
+        stage.desk.hub.cut(Index(keep));
+        // Of the other part, and new here.
+        stage.desk.hub.tell(stage.desk.teller.line(&entry(keep + 1, 9, 1), false).unwrap());
+        for n in 1..=full {
+            assert_eq!(told(follow.next().await), (7, n));
+        }
+        let rest = [told(follow.next().await), told(follow.next().await), told(follow.next().await)];
+        assert_eq!(rest, [(9, 1), (8, 1), (8, 2)]);
+        stage.say(7, full + 1);
+        assert_eq!(told(follow.next().await), (7, full + 1));
+    }
+
+    #[tokio::test]
+    async fn the_past_comes_first_and_not_again() {
+        let stage = Stage::new();
+        (1..=100).for_each(|n| stage.say(7, n));
+        for (since, first) in [(Since::Newest(3), 98), (Since::Stamp(905), 91), (Since::Wall(9_000), 90)] {
+            let mut follow = stage.begin(&Wanted { past: Some(since), ..Wanted::every_line() });
+            // It stood in the history before the frontend began, and is told only now.
+            stage.desk.hub.tell(stage.desk.teller.line(&entry(100, 7, 100), false).unwrap());
+            stage.desk.hub.tell(stage.desk.teller.line(&entry(50, 8, 1), false).unwrap());
+            stage.desk.hub.tell(stage.desk.teller.line(&entry(101, 7, 101), false).unwrap());
+            for n in first..=100 {
+                assert_eq!(told(follow.next().await), (7, n), "{since:?}");
+            }
+            assert_eq!([told(follow.next().await), told(follow.next().await)], [(0, 0), (7, 101)]);
+        }
+        let mut none = stage.begin(&Wanted { past: Some(Since::Newest(0)), ..Wanted::every_line() });
+        assert_eq!(told(none.next().await), (0, 0));
+        let channel = Some("ops".to_owned());
+        let mut none = stage.begin(&Wanted { past: Some(Since::Newest(5)), channel, ..Wanted::every_line() });
+        stage.say(7, 102);
+        assert_eq!(told(none.next().await), (0, 0));
+    }
+
+    #[tokio::test]
+    async fn the_end_comes_last_and_what_is_lost_is_counted() {
+        let stage = Stage::new();
+        let mut follow = stage.begin(&Wanted::every_line());
+        (1..=FEED_VALUES_MAX as u64 + 5).for_each(|n| stage.say(7, n));
+        stage.desk.hub.close("left");
+        stage.node.abort();
+        assert!(stage.node.await.unwrap_err().is_cancelled());
+        for n in 1..=FEED_VALUES_MAX as u64 {
+            assert_eq!(told(follow.next().await), (7, n));
+        }
+        assert_eq!(*follow.next().await.unwrap(), Told::LeftOut { lines: 5 });
+        assert_eq!(*follow.next().await.unwrap(), Told::Bye { text: "left".to_owned() });
+        assert_eq!(follow.next().await, None);
+    }
+}

@@ -1,0 +1,215 @@
+//! Frontends at a node that runs elsewhere.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _, chown};
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::Stdio;
+
+use rustix::process::{Signal, geteuid};
+use serde_json::Value;
+
+use crate::harness::{Dir, Node, program, run, until};
+use crate::tail::{Reader, ask};
+
+#[test]
+fn several_frontends_at_once_and_the_end() {
+    let ann = Node::start(&["-l", "-p", "0", "-n", "ann", "--daemon"]);
+    let port = ann.port.to_string();
+    assert_eq!(ask(&ann.dir.0, ann.port, &["send", "-m", "before", "--wait"], "").code, 0);
+    let mut fronts: Vec<_> = (0..3).map(|_| Reader::start(&ann.dir.0, &["attach", "-p", &port])).collect();
+    let mut outs: Vec<_> =
+        fronts.iter_mut().map(|front| BufReader::new(front.0.stdout.take().unwrap()).lines()).collect();
+    let mut saw = |n: usize, text: &str| {
+        let found = outs[n].find_map(|line| line.unwrap().split_once("]: ").map(|(_, text)| text.to_owned()));
+        assert_eq!(found.as_deref(), Some(text), "{n}");
+    };
+    (0..3).for_each(|n| saw(n, "before"));
+    for (n, front) in fronts.iter_mut().enumerate() {
+        let said = format!("{n} speaks");
+        writeln!(front.0.stdin.as_mut().unwrap(), "{said}").unwrap();
+        (0..3).for_each(|n| saw(n, &said));
+    }
+    // One leaves, by a word or by its end; the others and the node stay.
+    writeln!(fronts[0].0.stdin.as_mut().unwrap(), "/exit").unwrap();
+    let (code, said) = fronts.remove(0).end();
+    assert_eq!((code, said.as_str()), (0, "dist-chat: this terminal is detached; the node stays\n"));
+    let mut second = fronts.remove(0);
+    second.0.stdin.as_mut().unwrap().write_all(b"good-bye").unwrap();
+    drop(second.0.stdin.take());
+    let (code, said) = second.end();
+    assert_eq!((code, said.as_str()), (0, "dist-chat: this terminal is detached; the node stays\n"));
+    saw(2, "good-bye");
+    // The node leaves: whoever is there is told so.
+    ann.signal(Signal::TERM);
+    assert_eq!(ann.wait().0, 0);
+    let (code, said) = fronts.remove(0).end();
+    assert_eq!((code, said.as_str()), (0, "dist-chat: left the room\n"));
+}
+
+#[test]
+fn objects_both_ways() {
+    let ann = Node::start(&["-l", "-p", "0", "-n", "ann", "--daemon"]);
+    let port = ann.port.to_string();
+    let big = "\\u0001".repeat(16 * 1024);
+    let asked = format!(
+        "{}\n{}\n{}\n{}\n{}\n",
+        r#"{"v":1,"type":"say","text":"hello","channel":"Ops","id":"a"}"#,
+        r#"{"v":1,"type":"say","text":"hello","channel":"no such place","id":"b"}"#,
+        format_args!(r#"{{"v":1,"type":"say","text":"{big}","id":"c"}}"#),
+        r#"{"v":2,"type":"state"}"#,
+        r#"{"v":1,"type":"type","line":"/who"}"#,
+    );
+    let ended = run(program(&ann.dir.0, &["attach", "--json", "-p", &port]), asked.as_bytes());
+    assert_eq!(ended.code, 0, "{}", ended.err);
+    let objects: Vec<Value> = ended.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(objects.iter().all(|object| object["v"] == 1));
+    let of = |kind: &str| objects.iter().filter(|object| object["type"] == kind).collect::<Vec<_>>();
+    assert_eq!(objects[0]["type"], "hello");
+    assert_eq!(of("state").len(), 1, "the state comes first, and a wrong version is not understood");
+    assert_eq!(of("line").iter().filter(|line| line["channel"] == "ops").count(), 1);
+    let sent = of("sent");
+    let receipt = |id: &str| *sent.iter().find(|sent| sent["id"] == id).unwrap();
+    assert_eq!((&receipt("a")["ordered"], &receipt("c")["ordered"]), (&true.into(), &true.into()));
+    assert_eq!(receipt("b")["ordered"], false);
+    assert!(receipt("b")["why"].as_str().unwrap().contains("channel"));
+    assert!(of("note")[0]["text"].as_str().unwrap().contains("version 2"));
+    assert_eq!(of("listing").len(), 1);
+    assert_eq!(objects.last().unwrap()["type"], "bye");
+}
+
+#[test]
+fn the_socket_stands_beside_the_files_and_goes_with_the_node() {
+    let dir = Dir::new();
+    let deep = dir.0.join("d".repeat(120));
+    std::fs::create_dir_all(&deep).unwrap();
+    let mut command = program(&deep, &["-l", "-p", "0", "-n", "ann"]);
+    command.env("XDG_RUNTIME_DIR", &dir.0);
+    let ann = Node::spawn(dir, command);
+    let socket = deep.join(format!("chat_{}.sock", ann.port));
+    let meta = socket.symlink_metadata().unwrap();
+    assert!(meta.file_type().is_socket());
+    assert_eq!(meta.permissions().mode() & 0o777, 0o600);
+    // Found by its files alone, from a runtime directory that knows nothing of it.
+    let elsewhere = Dir::new();
+    let from = |args: &[&str]| ask(&elsewhere.0, ann.port, args, "");
+    assert_eq!(from(&["send", "-m", "x"]).code, 4);
+    let deep_name = deep.to_str().unwrap();
+    assert_eq!(from(&["send", "-m", "from elsewhere", "--wait", "--data-dir", deep_name]).code, 0);
+    let told = from(&["tail", "--data-dir", deep_name]);
+    assert!(told.out.ends_with("]: from elsewhere\n"), "{}", told.out);
+
+    // A dead node's is replaced.
+    let port = ann.port.to_string();
+    let home = ann.kill();
+    assert!(socket.exists());
+    let mut command = program(&deep, &["-l", "-p", &port, "-n", "ann"]);
+    command.env("XDG_RUNTIME_DIR", &home.0);
+    let ann = Node::spawn(home, command);
+    assert_eq!(ask(&elsewhere.0, ann.port, &["tail", "--data-dir", deep_name], "").code, 0);
+    let (code, _, _dir) = ann.leave();
+    assert_eq!((code, socket.exists()), (0, false));
+}
+
+#[test]
+fn a_node_that_keeps_nothing_serves_all_the_same() {
+    let mut ann = Node::start(&["-l", "-p", "0", "-n", "ann", "--ephemeral"]);
+    assert!(!ann.dir.0.join(format!("chat_{}.sock", ann.port)).exists());
+    ann.feed("one\ntwo\nthree\n");
+    ann.wait_for("]: three");
+    for args in [&["tail", "-n", "2"][..], &["tail", "-n", "2", "--channel", "lobby"]] {
+        let told = ask(&ann.dir.0, ann.port, args, "").out;
+        assert!(told.lines().count() == 2 && told.ends_with("]: three\n"), "{told}");
+    }
+    assert_eq!(ask(&ann.dir.0, ann.port, &["tail", "--since", "1h"], "").out.lines().count(), 3);
+    assert_eq!(ask(&ann.dir.0, ann.port, &["send", "-m", "four", "--wait"], "").code, 0);
+    ann.wait_for("]: four");
+}
+
+#[test]
+fn another_user_is_refused() {
+    if !geteuid().is_root() {
+        eprintln!("skipped: only root can be another user");
+        return;
+    }
+    let (dir, reach) = (Dir::new(), Dir::new());
+    let nobody = 65534;
+    // The node is another user's; everybody may reach its socket.
+    let files = reach.0.join("files");
+    std::fs::create_dir(&files).unwrap();
+    for path in [&dir.0, &files] {
+        chown(path, Some(1), Some(1)).unwrap();
+    }
+    let copy = reach.0.join("dist-chat");
+    std::fs::copy(crate::harness::PROGRAM, &copy).unwrap();
+    let as_user = |user: u32, runtime: &Path, args: &[&str]| {
+        let mut command = std::process::Command::new(&copy);
+        command.args(args).current_dir("/").env_clear().env("XDG_RUNTIME_DIR", runtime).env("USER", "user");
+        command.arg("--data-dir").arg(&files).uid(user).gid(user);
+        command
+    };
+    let mut ann = Node::spawn(dir, as_user(1, &files, &["-l", "-p", "0", "-n", "ann"]));
+    let port = ann.port.to_string();
+    let socket = files.join(format!("chat_{port}.sock"));
+    std::fs::set_permissions(&socket, std::fs::Permissions::from_mode(0o666)).unwrap();
+    let send = |user| run(as_user(user, &reach.0, &["send", "-m", "who am I", "-p", &port]), b"");
+    let refused = send(nobody);
+    assert_eq!(refused.code, 4, "{}", refused.err);
+    // Even one that does not look whom it speaks to.
+    let script = "import socket,sys\ns=socket.socket(socket.AF_UNIX)\ns.connect(sys.argv[1])\n\
+                  s.sendall(b'attach {}\\n{\"v\":1,\"type\":\"say\",\"text\":\"intruder\"}\\n')\nprint(len(s.recv(100)))";
+    let mut python = std::process::Command::new("python3");
+    python.args(["-c", script]).arg(&socket).uid(nobody).gid(nobody).stdin(Stdio::null());
+    match python.output() {
+        Ok(said) => assert!(!String::from_utf8_lossy(&said.stdout).contains("100"), "{said:?}"),
+        Err(error) => eprintln!("skipped in part: python3 does not run ({error})"),
+    }
+    assert_eq!(send(1).code, 0);
+    ann.feed("the end\n");
+    let shown = ann.wait_for("]: ");
+    assert!(shown.ends_with("]: who am I"), "{shown}");
+}
+
+#[test]
+fn a_terminal_onto_a_node() {
+    if std::process::Command::new("tmux").arg("-V").stdout(Stdio::null()).status().is_err() {
+        eprintln!("skipped: there is no tmux here");
+        return;
+    }
+    let ann = Node::start(&["-l", "-p", "0", "-n", "ann", "--daemon"]);
+    assert_eq!(ask(&ann.dir.0, ann.port, &["send", "-m", "said before"], "").code, 0);
+    let server = format!("dist-chat-attach-{}", std::process::id());
+    let tmux = |args: &[&str]| {
+        let mut command = std::process::Command::new("tmux");
+        command.args(["-L", &server, "-f", "/dev/null"]).args(args).stdin(Stdio::null());
+        String::from_utf8(command.output().unwrap().stdout).unwrap()
+    };
+    let command = format!(
+        "env XDG_RUNTIME_DIR={} {} attach -p {}; echo code $?; cat",
+        ann.dir.0.display(),
+        crate::harness::PROGRAM,
+        ann.port
+    );
+    tmux(&["new-session", "-d", "-x", "100", "-y", "30", &command]);
+    let shows = |what: &str| until(what, || tmux(&["capture-pane", "-p"]).contains(what));
+    shows("said before");
+    tmux(&["send-keys", "-l", "typed there"]);
+    tmux(&["send-keys", "Enter"]);
+    shows("]: typed there");
+    tmux(&["send-keys", "C-d"]);
+    shows("the node stays");
+    shows("code 0");
+    tmux(&["kill-server"]);
+    assert_eq!(ask(&ann.dir.0, ann.port, &["send", "-m", "it does", "--wait"], "").code, 0);
+}
+
+#[test]
+fn a_terminal_that_hangs_up_leaves_a_daemon_where_it_is() {
+    let ann = Node::start(&["-l", "-p", "0", "-n", "ann", "--daemon"]);
+    ann.signal(Signal::HUP);
+    assert_eq!(ask(&ann.dir.0, ann.port, &["send", "-m", "still here", "--wait"], "").code, 0);
+    let mut tail = Reader::start(&ann.dir.0, &["tail", "-p", &ann.port.to_string()]);
+    let mut said = String::new();
+    tail.0.stdout.take().unwrap().read_to_string(&mut said).unwrap();
+    assert!(said.ends_with("]: still here\n"), "{said}");
+}
