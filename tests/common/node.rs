@@ -213,6 +213,15 @@ impl Node {
         Leash(command.spawn().unwrap())
     }
 
+    /// A program's conversation with the node, as its user would start it: objects in, objects out.
+    pub fn attached(&self) -> Leash {
+        let (ip, port) = (self.addr.ip().to_string(), self.addr.port().to_string());
+        let mut command = program(self.netns.as_deref(), self.runtime.as_os_str());
+        command.args(["attach", "--json", "-a", &ip, "-p", &port]);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Leash(command.spawn().unwrap())
+    }
+
     /// Runs the program beside the node; returns what it wrote.
     fn ask(&self, args: &[&OsStr]) -> Result<String, String> {
         let mut command = program(self.netns.as_deref(), self.runtime.as_os_str());

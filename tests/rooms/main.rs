@@ -21,6 +21,7 @@ mod harness;
 mod hostile;
 mod intruders;
 mod leaving;
+mod likes;
 mod namespaces;
 mod refusals;
 mod secret;
