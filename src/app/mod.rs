@@ -36,6 +36,7 @@ use crate::ui::format;
 use crate::ui::herald::{Clock, Herald, Marks, Place as InRoom};
 use crate::ui::hub::{Hub, Wants};
 use crate::ui::likes::Likes;
+use crate::ui::loneliness;
 use crate::ui::missing::Past;
 use crate::ui::own::OwnLines;
 use crate::ui::screen::Screen;
@@ -267,6 +268,7 @@ async fn be_member(chat: &Chat) -> Result<(), Failure> {
         tokio::spawn(stages::tell(entered.clone(), node, hub.clone(), key.is_some()));
     }
     tokio::spawn(waiting::tell(lines.clone(), hub.clone()));
+    tokio::spawn(loneliness::tell(member.urgent.clone(), hub.clone()));
     let herald = std::thread::Builder::new()
         .name("herald".to_owned())
         .spawn(move || herald.run(notices))

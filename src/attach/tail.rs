@@ -20,7 +20,7 @@ use crate::failure::{Exit, Failure, complain};
 use crate::history;
 use crate::ring::{Channel, Lamport, SessionId, WallMs};
 use crate::store::{self, Answer, Moment, Reader, Selection};
-use crate::ui::feed::Told;
+use crate::ui::feed::{Count, Told};
 use crate::ui::follow::{NEWEST_LINES_MAX, Since, Wanted};
 use crate::ui::hub::Wants;
 use crate::ui::json;
@@ -225,8 +225,13 @@ fn show(reader: &Reader, wanted: &Wanted, out: &mut Out) -> Result<Answer, store
         Some(Since::Newest(lines)) => selection.newest = Some(lines as usize),
         None => return Ok(Answer::Whole),
     }
+    let tally = reader.tally()?;
     reader.select(&selection, |entry| {
-        teller.line(entry, true).iter().for_each(|told| out.push(told));
+        if let (Some(Told::Line(mut told)), Some(line)) = (teller.line(entry, true), entry.line()) {
+            let put = tally.of(&[line.id]).ok().flatten();
+            told.reactions = put.and_then(|put| put.get(&line.id).map(|put| Count::all(put))).unwrap_or_default();
+            out.push(&Told::Line(told));
+        }
         out.lines.len() < WRITE_BYTES || out.write()
     })
 }

@@ -303,6 +303,12 @@ pub struct Liked {
     pub reactions: Vec<(Emoji, u64)>,
 }
 
+/// What is put to these lines; nothing where that cannot be read.
+pub fn put_to_lines(past: &Path, ids: &[LineId]) -> Counts {
+    let reader = Reader::open(past).ok().flatten();
+    reader.and_then(|reader| reader.reactions(ids).ok()).unwrap_or_default()
+}
+
 /// The line with this timestamp and id, and what is put to it.
 pub fn put_to_line(past: &Path, ts: Lamport, id: LineId) -> Option<Liked> {
     let at = Some(Moment::Stamp(ts));

@@ -16,12 +16,13 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 
 use super::desk::{Desk, Ended};
-use super::feed::{Line, Told};
+use super::feed::{Count, Line, Told};
 use super::hub::{Feed, Wants, locked};
 use super::view::Taste;
+use crate::history;
 use crate::net::Command;
-use crate::ring::{Channel, Entry, Index, Lamport, SessionKey, WallMs};
-use crate::store::{Moment, Reader, Selection};
+use crate::ring::{Channel, Entry, Index, Lamport, LineId, SessionKey, WallMs};
+use crate::store::{Counts, Moment, Reader, Selection};
 
 /// Lines of the past at most that are counted back from the end; whoever wants more says since when.
 pub const NEWEST_LINES_MAX: u32 = 100_000;
@@ -281,16 +282,27 @@ async fn tell_past(
     while from <= last {
         let entries = desk.page(from).await?;
         let Some(end) = entries.last().map(|entry| entry.index) else { return Ok(()) };
-        for entry in entries.iter().filter(|entry| is_wanted(entry)) {
-            if let Some(told) = desk.teller.line(entry, true)
-                && out.send(told).await.is_err()
-            {
+        let wanted: Vec<&Entry> = entries.iter().map(Arc::as_ref).filter(|entry| is_wanted(entry)).collect();
+        let put = put_to(desk, &wanted).await;
+        for entry in wanted {
+            let Some(Told::Line(mut line)) = desk.teller.line(entry, true) else { continue };
+            if let Some(reactions) = entry.line().and_then(|line| put.get(&line.id)) {
+                line.reactions = Count::all(reactions);
+            }
+            if out.send(Told::Line(line)).await.is_err() {
                 return Ok(());
             }
         }
         from = end.next();
     }
     Ok(())
+}
+
+/// What is put to these lines now.
+async fn put_to(desk: &Desk, entries: &[&Entry]) -> Counts {
+    let ids: Vec<LineId> = entries.iter().filter_map(|entry| entry.line()).map(|line| line.id).collect();
+    let Some(past) = desk.past.clone().filter(|_| !ids.is_empty()) else { return Counts::new() };
+    tokio::task::spawn_blocking(move || history::put_to_lines(&past, &ids)).await.unwrap_or_default()
 }
 
 /// From which entry on is to be read.

@@ -334,7 +334,7 @@ impl Herald {
         if self.hub.is_watched()
             && let Some(Told::Line(mut line)) = self.teller.line(entry, past)
         {
-            line.to = to;
+            line.to = to.or(line.to);
             shown.told.push(Told::Line(line));
         }
     }

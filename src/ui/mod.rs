@@ -20,6 +20,7 @@ pub mod herald;
 pub mod hub;
 pub mod json;
 pub mod likes;
+pub mod loneliness;
 pub mod meaning;
 pub mod missing;
 pub mod own;

@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 
 use super::feed::{self, Kind, Told, What};
 use super::format;
-use crate::ring::{Channel, Entry, Event, Lamport, SessionId, WallMs};
+use crate::ring::{Act, Channel, Entry, Event, Lamport, Line, SessionId, WallMs};
 
 /// What is to be shown next.
 #[derive(Debug, Default)]
@@ -48,12 +48,23 @@ impl Teller {
             channel: Channel::name_of(line.channel.as_ref()).to_owned(),
             kind: Kind::of(line.act.as_ref()),
             text: line.words().to_owned(),
-            to: None,
+            to: named(line),
             own: line.id.session == self.session,
             past,
             reactions: Vec::new(),
         })))
     }
+}
+
+/// The timestamp by which an author has named the line that is meant: its program writes it where people read it.
+fn named(line: &Line) -> Option<u64> {
+    let mut words = line.text.as_str().split_whitespace();
+    match &line.act {
+        Some(Act::Reply(_)) => words.nth(1),
+        Some(Act::React { .. }) => words.next_back(),
+        Some(_) | None => None,
+    }
+    .and_then(|word| word.parse().ok())
 }
 
 /// The zone of the person; UTC where it is not known.

@@ -129,7 +129,7 @@ fn a_node_that_keeps_nothing_serves_all_the_same() {
 #[test]
 fn another_user_is_refused() {
     if !geteuid().is_root() {
-        eprintln!("skipped: only root can be another user");
+        eprintln!("SKIPPED: only root can be another user");
         return;
     }
     let (dir, reach) = (Dir::new(), Dir::new());
@@ -173,7 +173,7 @@ fn another_user_is_refused() {
 #[test]
 fn a_terminal_onto_a_node() {
     if std::process::Command::new("tmux").arg("-V").stdout(Stdio::null()).status().is_err() {
-        eprintln!("skipped: there is no tmux here");
+        eprintln!("SKIPPED: there is no tmux here");
         return;
     }
     let ann = Node::start(&["-l", "-p", "0", "-n", "ann", "--daemon"]);

@@ -19,7 +19,7 @@ fn bot(name: &str) -> std::path::PathBuf {
 
 fn answers(interpreter: &str, name: &str) {
     if Command::new(interpreter).arg("--version").stdout(Stdio::null()).status().is_err() {
-        eprintln!("skipped: there is no {interpreter} here");
+        eprintln!("SKIPPED: there is no {interpreter} here");
         return;
     }
     let mut ann = Node::found("ann");

@@ -172,7 +172,7 @@ fn a_machine_to_which_no_network_leads() {
     let mut alone = Command::new("unshare");
     alone.args(["-n", "true"]).stderr(Stdio::null());
     if !alone.status().is_ok_and(|status| status.success()) {
-        eprintln!("skipped: no network namespace can be made here");
+        eprintln!("SKIPPED: no network namespace can be made here");
         return;
     }
     let mut command = Command::new("unshare");

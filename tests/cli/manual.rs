@@ -81,7 +81,7 @@ fn each_page_of_the_manual_is_without_fault() {
     assert_eq!(run_args(&["man", "nonesuch"]).code, 2);
     assert_eq!(run(program(&dir.0, &["man", "--dir", "/proc/nonesuch"]), b"").code, 6);
     if !is_there("groff") {
-        eprintln!("skipped: no groff here to read the pages with");
+        eprintln!("SKIPPED: no groff here to read the pages with");
         return;
     }
     for name in names {
@@ -115,7 +115,7 @@ fn proposed(words: &str) -> Vec<String> {
 #[test]
 fn bash_completes_commands_flags_and_values() {
     if !is_there("bash") {
-        eprintln!("skipped: no bash here");
+        eprintln!("SKIPPED: no bash here");
         return;
     }
     let has = |words: &str, wanted: &[&str]| {

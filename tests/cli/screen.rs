@@ -16,7 +16,7 @@ impl Terminal {
     /// `None`, with a word, where there is no tmux.
     pub fn start(args: &str) -> Option<Self> {
         if Command::new("tmux").arg("-V").output().is_err() {
-            eprintln!("skipped: no tmux here");
+            eprintln!("SKIPPED: no tmux here");
             return None;
         }
         let terminal = Self { dir: Dir::new() };
