@@ -118,7 +118,7 @@ fn what_arrives_stands_above_what_is_being_typed() {
 fn a_narrower_window_shows_the_same() {
     let mut bob = Node::found("bob");
     let Some(terminal) = Terminal::start(&format!("-p 0 -n ann -na 127.0.0.1 -np {}", bob.port)) else { return };
-    bob.wait_for(" joined the ring ///");
+    terminal.wait_for(|lines| lines.iter().any(|line| line == "/// joined: bob and you are here ///"));
     let long = "a line that is longer than the window will be: ".repeat(3);
     for n in 0..3 {
         bob.feed(format!("{long}{n}\n"));
