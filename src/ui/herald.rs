@@ -268,7 +268,9 @@ impl Herald {
                 self.clock.witness(entry.lamport);
                 self.last = Some(entry.tail());
                 self.line(entry, lines, log, &mut Shown::default());
-                self.likes.take(entry);
+                if self.hub.is_watched() {
+                    self.likes.take(entry);
+                }
             }
             Event::CatchUp { lines } => self.catch_up(*lines, log, shown),
             Event::CaughtUp => self.caught_up(log, shown),
@@ -330,10 +332,11 @@ impl Herald {
 
     /// The same for frontends.
     fn value(&mut self, entry: &Entry, past: bool, shown: &mut Shown) {
+        if !self.hub.is_watched() {
+            return self.likes.forget();
+        }
         let to = self.likes.take(entry);
-        if self.hub.is_watched()
-            && let Some(Told::Line(mut line)) = self.teller.line(entry, past)
-        {
+        if let Some(Told::Line(mut line)) = self.teller.line(entry, past) {
             line.to = to.or(line.to);
             shown.told.push(Told::Line(line));
         }

@@ -45,6 +45,13 @@ impl Likes {
         Self { past, ..Self::default() }
     }
 
+    /// Nobody is told any more: what comes from here on is read in the history when somebody is again.
+    pub fn forget(&mut self) {
+        if !self.order.is_empty() {
+            *self = Self::new(self.past.take());
+        }
+    }
+
     /// Takes an entry, and gives the timestamp of the line that it answers or is put to, where that is known.
     pub fn take(&mut self, entry: &Entry) -> Option<u64> {
         let line = entry.line()?;
