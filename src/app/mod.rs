@@ -30,7 +30,7 @@ use crate::ring::{self, RoomId, SessionId, Timing};
 use crate::status::server::{Answers, Server};
 use crate::store::{self, LogMark, Opened};
 use crate::ui::desk::{Desk, Parts};
-use crate::ui::follow::Wanted;
+use crate::ui::follow::{Since, Wanted};
 use crate::ui::format;
 use crate::ui::herald::{Clock, Herald, Marks, Place as InRoom};
 use crate::ui::hub::{Hub, Wants};
@@ -54,6 +54,8 @@ use mending::Mended;
 
 /// What threads tell the loop; each of them tells at most one thing.
 const NEWS_MAX: usize = 8;
+/// Older lines that the full screen begins with.
+const FULL_LINES: u32 = 500;
 /// Between two marks of how far the log is written.
 const MARK_EVERY: Duration = Duration::from_millis(500);
 /// How long the log may take for its last lines.
@@ -311,7 +313,9 @@ fn begin(
         let news = news.clone();
         let leave = Box::new(move || drop(news.try_send(News::InputEnded)));
         let told = if face == Face::Json { Wants::EveryLine } else { Wants::Newest };
-        let wanted = Wanted { told, taste, ..Wanted::default() };
+        // The full screen is for looking back, too.
+        let past = (face == Face::Full).then_some(Since::Newest(FULL_LINES));
+        let wanted = Wanted { told, taste, past, ..Wanted::default() };
         session::open(desk, &wanted, Leaving::Node(leave)).context("no room for the first frontend")
     };
     Ok(match face {

@@ -4,6 +4,7 @@ mod format;
 mod when;
 
 use std::collections::VecDeque;
+use std::fmt::Write as _;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -14,8 +15,9 @@ use jiff::Zoned;
 
 use crate::cli::PORT_DEFAULT;
 use crate::failure::{Exit, Failure};
-use crate::ring::{Channel, Emoji, Entry, Lamport, LineId, Name};
+use crate::ring::{AuthorId, Channel, Emoji, Entry, Lamport, Line, LineId, Name};
 use crate::store::{self, Answer, Counts, Error, Moment, Reader, Selection, Tally};
+use crate::ui::feed::Kind;
 use format::{Json, Plain};
 use when::Edge;
 
@@ -29,6 +31,8 @@ pub const RECALL_LINES: usize = 20;
 pub const RECALL_LINES_MAX: usize = 500;
 /// How often a question in the room is asked again when the log was cut meanwhile.
 const RECALL_TRIES: usize = 3;
+/// How many times more lines are looked through than are wanted, for those that are words.
+const RECALL_TIMES: usize = 4;
 
 /// All of `history --help`: it fits a terminal of 24 lines and 80 columns.
 pub const HELP: &str = "  dist-chat history [-p PORT] [--data-dir DIR]  all that was said, oldest first
@@ -388,18 +392,24 @@ pub enum Recall<'a> {
 }
 
 /// The answer to it: what is told before the lines, and the lines as they are printed, of which there are at most
-/// [`RECALL_LINES_MAX`].
-pub fn recall(path: &Path, asked: Recall<'_>) -> (String, String) {
+/// [`RECALL_LINES_MAX`]. The newest are those of the channel where somebody asks; words are looked for everywhere, and a
+/// line of another channel says so.
+pub fn recall(path: &Path, asked: Recall<'_>, here: Option<&Channel>) -> (String, String) {
     let (words, most) = match asked {
         Recall::Newest(most) => (None, most),
         Recall::Words(words) => (Some(words), usize::MAX),
     };
     let shown = most.min(RECALL_LINES_MAX);
-    // One more tells whether there are more.
-    let newest = if most > shown { shown + 1 } else { shown };
-    let wanted = Selection { words: words.map(str::to_owned), newest: Some(newest), ..Selection::default() };
+    // One more tells whether there are more; what is said is looked for among what is only done.
+    let newest = match words {
+        Some(_) => shown + 1,
+        None => shown.saturating_add(1).saturating_mul(RECALL_TIMES),
+    };
+    let channel = words.is_none().then(|| here.cloned());
+    let wanted = Selection { words: words.map(str::to_owned), newest: Some(newest), channel, ..Selection::default() };
     let found = Reader::open(path).and_then(|reader| {
-        let entries = find(reader.as_ref(), &wanted)?;
+        let mut entries = find(reader.as_ref(), &wanted)?;
+        entries.retain(|entry| entry.line().is_some_and(is_said));
         let counts = reader.map_or(Ok(Counts::new()), |reader| reader.reactions(&ids(&entries)))?;
         Ok((entries, counts))
     });
@@ -407,13 +417,36 @@ pub fn recall(path: &Path, asked: Recall<'_>) -> (String, String) {
         Ok(found) => found,
         Err(error) => return (format!("the history cannot be read: {error}"), String::new()),
     };
-    let cut = entries.len() > shown;
-    if cut {
-        entries.pop_front();
-    }
+    let more = entries.len() > shown;
+    entries.drain(..entries.len().saturating_sub(shown));
     let (mut plain, mut text) = (Plain::default(), String::new());
-    entries.iter().for_each(|entry| plain.push(entry, put_to(entry, &counts), &mut text));
+    for entry in &entries {
+        if let Some(channel) = entry.line().and_then(|line| line.channel.as_ref()).filter(|it| Some(*it) != here) {
+            let _ = write!(text, "{channel} ");
+        }
+        plain.push(entry, put_to(entry, &counts), &mut text);
+    }
+    let cut = more && most > shown;
     (heading(entries.len(), cut, words), text)
+}
+
+/// Whether this is what people look for who look back: not what was put to another line, or said of oneself.
+fn is_said(line: &Line) -> bool {
+    match Kind::of(line.act.as_ref()) {
+        Kind::Say | Kind::Me | Kind::Reply | Kind::Topic | Kind::Moderate => true,
+        Kind::React | Kind::Nick | Kind::Away => false,
+    }
+}
+
+/// The last line that somebody else has said in this channel, and its timestamp.
+pub fn last_of_others(path: &Path, here: Option<Channel>, own: AuthorId) -> Option<(u64, LineId)> {
+    let wanted = Selection { channel: Some(here), newest: Some(RECALL_LINES_MAX), ..Selection::default() };
+    let reader = Reader::open(path).ok()??;
+    let found = find(Some(&reader), &wanted).ok()?;
+    let meant = |line: &&Line| {
+        line.id.author != own && matches!(Kind::of(line.act.as_ref()), Kind::Say | Kind::Me | Kind::Reply)
+    };
+    found.iter().rev().find_map(|entry| Some((entry.lamport.0, entry.line().filter(meant)?.id)))
 }
 
 fn find(reader: Option<&Reader>, wanted: &Selection) -> Result<VecDeque<Arc<Entry>>, Error> {

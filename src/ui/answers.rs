@@ -187,6 +187,7 @@ fn place_marks(state: &State, member: &Member) -> String {
     }
     if let Some(link) = member.link {
         match link.up {
+            true if link.silent_ms == 0 => marks.push_str(": link up, heard just now"),
             true => marks.push_str(&format!(": link up, heard {} ago", span(Duration::from_millis(link.silent_ms)))),
             false => marks.push_str(": link down"),
         }

@@ -73,8 +73,10 @@ pub const COMMANDS: [Command; 28] = [
     command("/part", "", "leave the channel, for the lobby"),
     command("/list", "", "the channels, their topics, what is unread"),
     command("/ignore", "[NAME]", "show no more of somebody here; again: show it"),
-    command("/history", "[N]", "the newest N lines, with their time (20)"),
-    command("/search", "WORDS", "the lines with these words"),
+    command("/history", "[N]", "the newest N lines, with their time (20)")
+        .more(&["Those of the channel where you are, without likes and the like."]),
+    command("/search", "WORDS", "the lines with these words")
+        .more(&["Those of all channels: a line of another one begins with its name."]),
     command("/save", "FILE", "write the whole history into a new file"),
     command("/clear", "", "empty the screen"),
     command("/kick", "NAME [WHY]", "put a member out; it may come again"),
@@ -93,9 +95,12 @@ const ALIKE: f64 = 0.75;
 
 /// The name that somebody may have meant.
 pub fn nearest(name: &str) -> Option<&'static str> {
-    let alike = |command: &Command| strsim::jaro_winkler(command.name, name);
-    let best = COMMANDS.iter().max_by(|a, b| alike(a).total_cmp(&alike(b)))?;
-    (alike(best) >= ALIKE).then_some(best.name)
+    // A slash alone is like every one of them.
+    let typed = name.strip_prefix('/').filter(|typed| !typed.is_empty())?;
+    let alike = |name: &str| strsim::jaro_winkler(name.trim_start_matches('/'), typed);
+    let names = COMMANDS.iter().flat_map(|command| [command.name].into_iter().chain(command.aliases.iter().copied()));
+    let best = names.filter(|name| !name.starts_with("//")).max_by(|a, b| alike(a).total_cmp(&alike(b)))?;
+    (alike(best) >= ALIKE).then_some(best)
 }
 
 #[cfg(test)]
@@ -117,10 +122,15 @@ mod tests {
 
     #[test]
     fn whoever_mistypes_is_told_the_nearest() {
-        for (typed, meant) in [("/hsitory", "/history"), ("/whoo", "/who"), ("/stauts", "/status"), ("/exot", "/exit")]
-        {
+        for (typed, meant) in [
+            ("/hsitory", "/history"),
+            ("/whoo", "/who"),
+            ("/stauts", "/status"),
+            ("/exot", "/exit"),
+            ("/quti", "/quit"),
+        ] {
             assert_eq!(nearest(typed), Some(meant));
         }
-        assert_eq!(nearest("/xyzzy"), None);
+        assert_eq!((nearest("/xyzzy"), nearest("/")), (None, None));
     }
 }

@@ -45,6 +45,8 @@ pub enum Meaning<'a> {
     Order(Verb, &'a str),
     /// A new key for the room.
     Rekey,
+    /// A command with something that cannot be: why, for people.
+    Wrong(String),
     /// A command that lacks something, or has too much.
     Misused(&'static commands::Command),
     /// No command.
@@ -115,7 +117,11 @@ pub fn read(line: &str) -> Meaning<'_> {
         "/away" => Meaning::Act(Doing::Away),
         "/topic" if rest.is_empty() => Meaning::AskTopic,
         "/topic" => Meaning::Act(Doing::Topic),
-        "/nick" => Name::parse(rest).map_or(Meaning::Misused(command), |name| Meaning::Act(Doing::Nick(name))),
+        "/nick" if rest.is_empty() => Meaning::Misused(command),
+        "/nick" => match Name::parse(rest) {
+            Ok(name) => Meaning::Act(Doing::Nick(name)),
+            Err(why) => Meaning::Wrong(format!("not done: {why}")),
+        },
         "/reply" => match numbered(rest) {
             (_, "") => Meaning::Misused(command),
             (ts, words) => Meaning::Act(Doing::Reply(ts, words)),
@@ -126,12 +132,14 @@ pub fn read(line: &str) -> Meaning<'_> {
         },
         "/react" | "/unreact" => match (Emoji::parse(whom), numbered(rest[whom.len()..].trim_start())) {
             (Ok(with), (ts, "")) => Meaning::Act(Doing::React { ts, with, on: command.name == "/react" }),
+            (Err(why), _) if !rest.is_empty() => Meaning::Wrong(format!("not sent: {why}")),
             (_, _) => Meaning::Misused(command),
         },
         "/msg" => match rest.split_once(char::is_whitespace) {
             Some((whom, words)) => Meaning::Private(whom, words.trim_start()),
             None => Meaning::Misused(command),
         },
+        "/join" if rest != whom => Meaning::Misused(command),
         "/join" => taking(Meaning::Join(whom)),
         "/part" => alone(Meaning::Part),
         "/list" => alone(Meaning::List),
@@ -182,17 +190,10 @@ mod tests {
         ] {
             assert_eq!(read(line), expected, "{line}");
         }
-        for line in [
-            "/who is it",
-            "/rekey now",
-            "/history all",
-            "/search  ",
-            "/kick",
-            "/like x",
-            "/nick a b",
-            "/msg bob",
-            "/me",
-        ] {
+        assert!(matches!(read("/nick a b"), Meaning::Wrong(_)));
+        for line in
+            ["/who is it", "/rekey now", "/history all", "/search  ", "/kick", "/like x", "/nick", "/msg bob", "/me"]
+        {
             assert!(matches!(read(line), Meaning::Misused(_)), "{line}");
         }
     }

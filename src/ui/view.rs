@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
-use super::feed::Line;
+use super::feed::{Kind, Line};
 use crate::ring::{Channel, LineId, Name};
 
 /// Names that one frontend shows nothing of.
@@ -49,6 +49,8 @@ struct Recent {
     id: LineId,
     channel: String,
     own: bool,
+    /// Somebody's words, and not what somebody does to others'.
+    said: bool,
 }
 
 /// What becomes of a line.
@@ -78,6 +80,11 @@ impl View {
         }
     }
 
+    /// Which lines it is told.
+    pub fn taste(&self) -> Taste {
+        self.taste
+    }
+
     /// Where it speaks.
     pub fn channel(&self) -> Option<&Channel> {
         self.channel.as_ref()
@@ -105,7 +112,13 @@ impl View {
             self.recent.pop_front();
         }
         let id = LineId { author: line.author, session: line.session, n: line.n };
-        self.recent.push_back(Recent { ts: line.ts, id, channel: line.channel.clone(), own: line.own });
+        self.recent.push_back(Recent {
+            ts: line.ts,
+            id,
+            channel: line.channel.clone(),
+            own: line.own,
+            said: said(line.kind),
+        });
         if !line.own && self.ignored.contains(&line.name.folded()) {
             return Fate::Hidden;
         }
@@ -126,7 +139,7 @@ impl View {
         let here = Channel::name_of(self.channel.as_ref());
         let found = match ts {
             Some(ts) => self.recent.iter().rfind(|recent| recent.ts == ts),
-            None => self.recent.iter().rfind(|recent| !recent.own && recent.channel == here),
+            None => self.recent.iter().rfind(|recent| recent.said && !recent.own && recent.channel == here),
         };
         found.map(|recent| (recent.ts, recent.id))
     }
@@ -174,7 +187,15 @@ impl View {
             return format!("not done: {IGNORED_MAX} names are ignored, which is as many as there may be");
         }
         self.ignored.insert(folded);
-        format!("lines of {whom} are not shown here; /ignore {whom} shows them again")
+        format!("lines of {whom} are not shown here until you leave; /ignore {whom} shows them again")
+    }
+}
+
+/// Whether a line of this kind is what somebody means who means the last line.
+const fn said(kind: Kind) -> bool {
+    match kind {
+        Kind::Say | Kind::Me | Kind::Reply => true,
+        Kind::React | Kind::Nick | Kind::Topic | Kind::Away | Kind::Moderate => false,
     }
 }
 
@@ -195,7 +216,6 @@ mod tests {
 
     use super::*;
     use crate::ring::{AuthorId, SessionId};
-    use crate::ui::feed::Kind;
 
     fn line(n: u64, name: &str, channel: &str, text: &str) -> Line {
         Line {

@@ -1,24 +1,25 @@
 //! One frontend's conversation with the node: what is typed there is understood here, and what happens passes through
 //! here on its way there.
 
+mod acting;
+mod looking;
+
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::answers;
-use super::desk::{Desk, Ended};
-use super::feed::{Asked, Here, Private, Told};
-use super::follow::{Following, Wanted};
-use super::format;
-use super::herald::Place;
-use super::meaning::{self, Doing, Meaning};
-use super::receipts::{self, Receipts};
-use super::view::{Fate, View};
-use crate::history::{self, Recall};
 use crate::net::Command;
 use crate::ring::limits::TEXT_BYTES_MAX;
-use crate::ring::{Act, Channel, Emoji, Lamport, LineId, Order, Saying, Text, TextError};
+use crate::ring::{Channel, Order, Saying, Text, TextError};
+use crate::ui::answers;
+use crate::ui::desk::{Desk, Ended};
+use crate::ui::feed::{Asked, Here, Told};
+use crate::ui::follow::{Following, Wanted};
+use crate::ui::herald::Place;
+use crate::ui::meaning::{self, Meaning};
+use crate::ui::receipts::{self, Receipts};
+use crate::ui::view::{Fate, View};
 
 /// Values that wait until the frontend takes them, beside those in its [`Feed`](super::hub::Feed).
 const TOLD_MAX: usize = 64;
@@ -305,29 +306,11 @@ impl Session {
                 self.act(line, |text, taken| Command::Order(Order { verb, whom, text }, taken)).await?;
             }
             Meaning::Rekey => self.act(line, Command::Rekey).await?,
+            Meaning::Wrong(why) => self.note(why).await,
             Meaning::Misused(command) => self.note(answers::misused(command)).await,
             Meaning::Unknown(name) => self.note(answers::unknown(name)).await,
         }
         Ok(true)
-    }
-
-    /// Says something to one member alone.
-    async fn whisper(&self, whom: &str, words: &str) -> Result<(), Ended> {
-        let Ok(text) = Text::parse(words) else {
-            self.note(format!("not sent: a message has at most {TEXT_BYTES_MAX} bytes")).await;
-            return Ok(());
-        };
-        let (answer, sent) = oneshot::channel();
-        let command = Command::Whisper { to: whom.to_owned(), text, answer };
-        self.desk.urgent.send(command).await.map_err(|_| Ended)?;
-        match sent.await.map_err(|_| Ended)? {
-            Ok((_, to)) => {
-                let from = self.desk.hello().name;
-                self.tell(Told::Private(Private { from, to: to.name, text: words.to_owned(), own: true })).await;
-            }
-            Err(why) => self.note(format::unsaid_text(&why)).await,
-        }
-        Ok(())
     }
 
     async fn told_here(&self) {
@@ -337,129 +320,9 @@ impl Session {
         }
     }
 
-    async fn join(&self, channel: Option<Channel>) {
-        let joined = self.view().join(channel);
-        match joined {
-            true => self.told_here().await,
-            false => self.note("you are in as many channels as one can be: /part leaves one").await,
-        }
-    }
-
-    async fn topic(&self) -> Result<(), Ended> {
-        let here = Channel::name_of(self.view().channel()).to_owned();
-        let state = self.desk.state().await?;
-        let topic = state.channels.into_iter().find(|channel| channel.name == here).and_then(|channel| channel.topic);
-        self.note(match topic {
-            Some(topic) => format!("the topic of #{here}: {topic}"),
-            None => format!("#{here} has no topic; /topic TEXT sets one"),
-        })
-        .await;
-        Ok(())
-    }
-
     async fn hand_over(&self, saying: Saying) -> Result<(), Ended> {
         self.desk.lines.say();
         self.desk.tell(Command::Say(saying, None)).await
-    }
-
-    /// Says a line that does something.
-    async fn act_out(&self, line: &str, doing: Doing<'_>) -> Result<(), Ended> {
-        let composed = match self.compose(line.trim_end(), doing).await {
-            Ok((typed, act)) => match Text::parse(&typed) {
-                Ok(text) => Ok((text, act)),
-                Err(_) => Err("not sent: that is too long".to_owned()),
-            },
-            Err(why) => Err(why),
-        };
-        match composed {
-            Ok((text, act)) => {
-                let channel = self.view().channel().cloned();
-                self.hand_over(Saying { text, channel, act: Some(act) }).await
-            }
-            Err(why) => {
-                self.note(why).await;
-                Ok(())
-            }
-        }
-    }
-
-    /// What is said, and what that does. A line that is meant is named, so that it can be read in every log.
-    async fn compose(&self, line: &str, doing: Doing<'_>) -> Result<(String, Act), String> {
-        Ok(match doing {
-            Doing::Me => (line.to_owned(), Act::Me),
-            Doing::Topic => (line.to_owned(), Act::Topic),
-            Doing::Away => (line.to_owned(), Act::Away),
-            Doing::Nick(name) => (line.to_owned(), Act::Nick(name)),
-            Doing::Reply(ts, words) => {
-                let (ts, to) = self.find(ts).await?;
-                (format!("/reply {ts} {words}"), Act::Reply(to))
-            }
-            Doing::React { ts, with, on } => {
-                let (ts, to) = self.find(ts).await?;
-                let likes = with == Emoji::like();
-                let typed = match (likes, on) {
-                    (true, true) => format!("/like {ts}"),
-                    (true, false) => format!("/unlike {ts}"),
-                    (false, true) => format!("/react {with} {ts}"),
-                    (false, false) => format!("/unreact {with} {ts}"),
-                };
-                (typed, Act::React { to, with, on })
-            }
-        })
-    }
-
-    /// The line with this timestamp, or the last one of another.
-    async fn find(&self, ts: Option<u64>) -> Result<(u64, LineId), String> {
-        if let Some(found) = self.view().line(ts) {
-            return Ok(found);
-        }
-        let (Some(ts), past) = (ts, self.desk.past.clone()) else {
-            return Err("nobody else has said anything here yet; /help reply says how to mean another line".to_owned());
-        };
-        let found = match past {
-            Some(past) => {
-                tokio::task::spawn_blocking(move || history::line_at(&past, Lamport(ts))).await.ok().flatten()
-            }
-            None => None,
-        };
-        found.map(|id| (ts, id)).ok_or_else(|| format!("there is no line [{ts}] here"))
-    }
-
-    /// Has something done; the line says so to all.
-    async fn act(&self, line: &str, command: impl FnOnce(Text, oneshot::Sender<bool>) -> Command) -> Result<(), Ended> {
-        let Ok(text) = Text::parse(line.trim_end()) else { return Ok(()) };
-        let (taken, answer) = oneshot::channel();
-        self.desk.tell(command(text, taken)).await?;
-        if let Ok(true) = answer.await {
-            self.desk.lines.say();
-        }
-        Ok(())
-    }
-
-    async fn recall(&self, asked: Recall<'_>) {
-        let Some(past) = self.desk.past.clone() else {
-            return self.note("nothing is kept here: this node runs with --ephemeral").await;
-        };
-        let (words, newest) = match asked {
-            Recall::Words(words) => (Some(words.to_owned()), 0),
-            Recall::Newest(newest) => (None, newest),
-        };
-        let found = tokio::task::spawn_blocking(move || match &words {
-            Some(words) => history::recall(&past, Recall::Words(words)),
-            None => history::recall(&past, Recall::Newest(newest)),
-        });
-        if let Ok((heading, lines)) = found.await {
-            self.listing((heading, lines.lines().map(str::to_owned).collect())).await;
-        }
-    }
-
-    async fn save(&self, file: &str) {
-        let Some(past) = self.desk.past.clone() else {
-            return self.note("nothing is kept here: this node runs with --ephemeral").await;
-        };
-        let file = std::path::PathBuf::from(file);
-        let saved = tokio::task::spawn_blocking(move || history::save(&past, &file)).await;
-        self.note(saved.unwrap_or_else(|_| "not saved".to_owned())).await;
     }
 }
 
