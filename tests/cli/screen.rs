@@ -181,6 +181,37 @@ fn slash_commands_are_answered_and_not_sent() {
 }
 
 #[test]
+fn a_channel_shows_what_was_said_in_it() {
+    let Some(terminal) = Terminal::start("-l -p 0 -n ann") else { return };
+    terminal.wait_for(|lines| lines.last().is_some_and(|line| line.starts_with("> ann(")));
+    let enter = |line: &str| {
+        terminal.keys(&["-l", line]);
+        terminal.keys(&["Enter"]);
+    };
+    let shows = |text: &'static str| terminal.wait_for(move |lines| lines.iter().any(|line| line.contains(text)));
+    enter("in the lobby");
+    shows("]: in the lobby");
+    enter("/join #Dev");
+    shows("/// #dev: no line ///");
+    terminal.wait_for(|lines| lines.last().is_some_and(|line| line.ends_with(") #dev:")));
+    enter("in dev");
+    shows("]: in dev");
+    enter("/part");
+    shows("/// you have left #dev ///");
+    enter("/join #dev");
+    let lines = shows("/// #dev: one line ///");
+    assert_eq!(lines.iter().filter(|line| line.ends_with("]: in dev")).count(), 2, "{lines:#?}");
+    // Nobody else has said anything.
+    enter("/like");
+    shows("/// nobody else has said anything here yet");
+    enter("/search in");
+    let lines = shows("/// 2 lines with \"in\" ///");
+    assert!(!lines.iter().any(|line| line.starts_with("#dev ")), "that is where she is: {lines:#?}");
+    enter("/exit");
+    terminal.wait_for(ends_well);
+}
+
+#[test]
 fn the_past_is_shown_to_the_asker_only() {
     let mut bob = Node::found("bob");
     let Some(terminal) = Terminal::start(&format!("-p 0 -n ann -na 127.0.0.1 -np {}", bob.port)) else { return };
