@@ -1,14 +1,19 @@
 //! How the program ends: exit codes, and what a person is told when it could not do as asked.
 
 use std::fmt;
-use std::io::Write;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use crate::text;
 
 /// Says something on standard error. Where that cannot be written, the exit code must do.
 pub fn complain(what: impl fmt::Display) {
-    let _ = writeln!(std::io::stderr(), "{what}");
+    let _ = writeln!(io::stderr(), "{what}");
+}
+
+/// Standard output takes no more.
+pub fn cannot_write(error: &io::Error) -> Failure {
+    Failure::new(Exit::Files, "cannot write what was found", error.to_string(), "")
 }
 
 /// The program's exit codes. Scripts rely on them.

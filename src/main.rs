@@ -1,10 +1,10 @@
 //! The program: arguments in, an exit code out.
 
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use dist_chat::cli::{self, Quit, Request, manual};
-use dist_chat::failure::{Exit, Failure, complain};
+use dist_chat::failure::{Exit, Failure, cannot_write, complain};
 use dist_chat::key::tool;
 use dist_chat::{app, attach, bench, doctor, history, status};
 
@@ -35,8 +35,11 @@ fn main() -> ExitCode {
 
 /// A closed standard output is no reason to complain.
 fn print(text: &str) -> ExitCode {
-    let _ = std::io::stdout().write_all(text.as_bytes());
-    Exit::Left.into()
+    let mut out = io::stdout();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => fail(&cannot_write(&error)),
+        Ok(()) | Err(_) => Exit::Left.into(),
+    }
 }
 
 fn fail(failure: &Failure) -> ExitCode {

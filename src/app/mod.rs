@@ -266,12 +266,14 @@ async fn be_member(chat: &Chat) -> Result<(), Failure> {
     if let Some(kept) = kept {
         let _ = kept.await;
     }
-    if let Ok(stop) = &outcome {
+    let was_in = desk.place.borrow().is_some();
+    let end = outcome.as_ref().map_or_else(ToString::to_string, |stop| format::stop_text(stop, was_in));
+    if outcome.is_ok() {
         let mut line = String::new();
-        format::push_log_event(&mut line, clock.now(), &format::stop_text(stop));
+        format::push_log_event(&mut line, clock.now(), &end);
         log.writer().push(&line);
     }
-    hub.close(&outcome.as_ref().map_or_else(ToString::to_string, format::stop_text));
+    hub.close(&end);
     if let Some(shown) = shown {
         // Values that nobody takes are waited for as long as lines that nobody reads.
         if let Ok(false) = tokio::task::spawn_blocking(move || shown.finish(SCREEN_PATIENCE)).await {

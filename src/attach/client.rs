@@ -1,9 +1,11 @@
 //! The other side: finds the node that is meant, and speaks to it.
 
+use std::fmt;
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{IpAddr, Shutdown};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::sync_channel;
 use std::thread;
 
 use rustix::net::sockopt::socket_peercred;
@@ -15,6 +17,7 @@ use crate::failure::{Exit, Failure};
 use crate::status;
 use crate::ui::feed::{Asked, Told, Versioned};
 use crate::ui::follow::Wanted;
+use crate::ui::hub::FRONTS_MAX;
 use crate::ui::session::{ASKED_MAX, Front};
 
 /// Bytes of an object that a node tells: the state of the largest room fits.
@@ -92,8 +95,33 @@ fn open(path: &Path) -> io::Result<UnixStream> {
     }
 }
 
-/// A node that went away in the middle.
+/// The node has not taken one more frontend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Full;
+
+impl fmt::Display for Full {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&full().what)
+    }
+}
+
+impl std::error::Error for Full {}
+
+/// What is said where a node has as many frontends as it may have.
+pub fn full() -> Failure {
+    Failure::new(
+        Exit::Refused,
+        format!("there are {FRONTS_MAX} frontends at this node already"),
+        "it serves no more of `attach`, `tail` and `send` at once",
+        "try again when one of them has ended",
+    )
+}
+
+/// A node that went away in the middle, or that has not let this one in.
 pub fn has_ended(error: &io::Error) -> Failure {
+    if error.get_ref().is_some_and(|inner| inner.is::<Full>()) {
+        return full();
+    }
     Failure::new(Exit::Unreachable, "the node has ended", error.to_string(), "try `dist-chat status`")
 }
 
@@ -101,19 +129,25 @@ pub fn has_ended(error: &io::Error) -> Failure {
 /// comes whether more is there already.
 ///
 /// # Errors
-/// The connection has broken.
+/// The connection has broken, or the node has refused it.
 pub fn read(stream: &UnixStream, mut take: impl FnMut(Told, bool) -> bool) -> io::Result<()> {
     let (mut input, mut line) = (BufReader::with_capacity(WRITE_BYTES, stream), Vec::new());
+    let mut greeted = false;
     loop {
         line.clear();
         if (&mut input).take(TOLD_BYTES_MAX).read_until(b'\n', &mut line)? == 0 {
             return Ok(());
         }
         // What a later node may tell and this program does not know is passed over.
-        if let Ok(Versioned { object, .. }) = serde_json::from_slice::<Versioned<Told>>(&line)
-            && !take(object, !input.buffer().is_empty())
-        {
-            return Ok(());
+        if let Ok(Versioned { object, .. }) = serde_json::from_slice::<Versioned<Told>>(&line) {
+            // Whoever is let in is told first who speaks.
+            if !greeted && matches!(object, Told::Bye { .. }) {
+                return Err(io::Error::other(Full));
+            }
+            greeted = true;
+            if !take(object, !input.buffer().is_empty()) {
+                return Ok(());
+            }
         }
     }
 }
@@ -121,22 +155,29 @@ pub fn read(stream: &UnixStream, mut take: impl FnMut(Told, bool) -> bool) -> io
 /// A frontend at a node: its two ends, with threads between them and the node.
 ///
 /// # Errors
-/// The system starts no more threads, or has no more descriptors.
+/// The system starts no more threads, or has no more descriptors; or the node has refused it.
 pub fn front(stream: UnixStream) -> io::Result<Front> {
     let (out, told) = mpsc::channel(TOLD_MAX);
     let (asked, asks) = mpsc::channel(ASKED_MAX);
     let (answers, input) = (out.downgrade(), stream.try_clone()?);
+    let (greet, greeted) = sync_channel(1);
     thread::Builder::new().name("told".to_owned()).spawn(move || {
-        let mut bye = false;
+        let (mut bye, mut greet) = (false, Some(greet));
         let done = read(&input, |told, _| {
+            if let Some(greet) = greet.take() {
+                let _ = greet.send(Ok(()));
+            }
             bye = matches!(told, Told::Bye { .. });
             out.blocking_send(told).is_ok() && !bye
         });
-        if !bye {
+        if let Some(greet) = greet {
+            let _ = greet.send(done.and(Err(io::ErrorKind::UnexpectedEof.into())));
+        } else if !bye {
             let why = done.err().map_or_else(String::new, |error| format!(" ({error})"));
             let _ = out.blocking_send(Told::Bye { text: format!("the node has ended without a word{why}") });
         }
     })?;
+    greeted.recv().unwrap_or_else(|_| Err(io::ErrorKind::UnexpectedEof.into()))?;
     thread::Builder::new().name("asked".to_owned()).spawn(move || {
         // A node that has ended says so on the other way.
         let _ = write(&stream, asks);

@@ -10,7 +10,6 @@ use tokio::sync::mpsc;
 use crate::ui::desk::Desk;
 use crate::ui::feed::{Asked, Told};
 use crate::ui::follow::Wanted;
-use crate::ui::hub::FRONTS_MAX;
 use crate::ui::json::{self, ASKED_BYTES_MAX};
 use crate::ui::session::{self, Front, Leaving};
 
@@ -31,8 +30,8 @@ pub async fn serve(
 ) -> io::Result<()> {
     let Some(Front { mut told, asked, answers }) = session::open(desk, &wanted, Leaving::Front) else {
         let mut line = String::new();
-        let text = format!("there are {FRONTS_MAX} frontends at this node, which is as many as there may be");
-        json::push(&Told::Bye { text }, &mut line);
+        // Without a hello before it this means: not let in.
+        json::push(&Told::Bye { text: super::client::full().what }, &mut line);
         return output.write_all(line.as_bytes()).await;
     };
     if wanted.state {

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, Read, Write as _};
 use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::mpsc::{Receiver, RecvError, RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
 
@@ -40,7 +40,8 @@ The node is one of yours that runs on this machine, in a terminal or with
 Without --wait it ends as soon as the node has taken everything; what cannot
 be ordered yet waits in the node's files.
 
-Exit: 0 said, 2 usage, 4 no such node, 7 taken, but not ordered within 5 s
+Exit: 0 said, 2 usage, 4 no such node, 5 it serves 64 already, 7 taken, but not
+ordered within 5 s
 ";
 
 /// How long is waited for what the node has taken.
@@ -89,6 +90,12 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     }
     let stream = args.which.connect(&Wanted { told: Wants::TheEnd, ..Wanted::default() })?;
     let receipts = receipts_of(&stream).map_err(|error| has_ended(&error))?;
+    // Before it has let us in nothing is said.
+    match receipts.recv() {
+        Ok(Heard::Hello) => {}
+        Ok(Heard::End(error)) => return Err(has_ended(&error)),
+        Ok(Heard::Sent(_)) | Err(RecvError) => return Err(has_ended(&io::ErrorKind::UnexpectedEof.into())),
+    }
     let out = RefCell::new(Out { stream: &stream, lines: Vec::new(), channel });
     let done = match args.messages.is_empty() {
         false => args.messages.iter().try_for_each(|message| out.borrow_mut().say(message.clone())),
@@ -182,30 +189,44 @@ fn say_input<'a>(out: &'a RefCell<Out<'a>>) -> io::Result<()> {
     failed
 }
 
+/// What the node has told.
+#[derive(Debug)]
+enum Heard {
+    /// Who it is.
+    Hello,
+    /// A receipt.
+    Sent(Sent),
+    /// The connection has broken, or was refused.
+    End(io::Error),
+}
+
 /// Reads what the node tells meanwhile.
-fn receipts_of(stream: &UnixStream) -> io::Result<Receiver<Sent>> {
+fn receipts_of(stream: &UnixStream) -> io::Result<Receiver<Heard>> {
     let (sender, receipts) = channel();
     let input = stream.try_clone()?;
     thread::Builder::new().name("told".to_owned()).spawn(move || {
-        let _ = client::read(&input, |told, _| {
+        let done = client::read(&input, |told, _| {
             match told {
-                Told::Sent(sent) => return sender.send(sent).is_ok(),
+                Told::Hello(_) => return sender.send(Heard::Hello).is_ok(),
+                Told::Sent(sent) => return sender.send(Heard::Sent(sent)).is_ok(),
                 Told::Note { text } => complain(format_args!("dist-chat: {text}")),
                 other => return !matches!(other, Told::Bye { .. }),
             }
             true
         });
+        if let Err(error) = done {
+            let _ = sender.send(Heard::End(error));
+        }
     })?;
     Ok(receipts)
 }
 
 /// Waits for the receipt: that the node has taken everything, and, where that is wanted, that it is ordered.
-fn wait(receipts: &Receiver<Sent>, ordered: bool) -> Result<(), Failure> {
-    let gone = |_| {
+fn wait(receipts: &Receiver<Heard>, ordered: bool) -> Result<(), Failure> {
+    let Ok(Heard::Sent(taken)) = receipts.recv() else {
         let hint = "try `dist-chat status`, and say again what `dist-chat history` does not show";
-        Failure::new(Exit::Unreachable, "the node has ended", "it may not have taken everything", hint)
+        return Err(Failure::new(Exit::Unreachable, "the node has ended", "it may not have taken everything", hint));
     };
-    let taken = receipts.recv().map_err(gone)?;
     if taken.why.is_some() {
         return Err(not_ordered());
     }
@@ -213,7 +234,7 @@ fn wait(receipts: &Receiver<Sent>, ordered: bool) -> Result<(), Failure> {
         return Ok(());
     }
     match receipts.recv_timeout(PATIENCE) {
-        Ok(sent) if sent.ordered => Ok(()),
+        Ok(Heard::Sent(sent)) if sent.ordered => Ok(()),
         Ok(_) | Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => Err(not_ordered()),
     }
 }

@@ -16,7 +16,7 @@ use rustix::io::Errno;
 use super::client::{self, Which, has_ended};
 use super::plain;
 use super::send::channel_name;
-use crate::failure::{Exit, Failure, complain};
+use crate::failure::{Exit, Failure, cannot_write, complain};
 use crate::history;
 use crate::ring::{Channel, Lamport, SessionId, WallMs};
 use crate::store::{self, Answer, Moment, Reader, Selection};
@@ -45,7 +45,8 @@ A line is `> NAME(IP:PORT)[TS]: text`, as it is where `dist-chat` writes into a
 pipe. However slowly they are read, no line is left out and none comes twice.
 Without -f the files of a node that does not run will do.
 
-Exit: 0 also where the node has left, 2 usage, 4 no such node, 6 file unusable
+Exit: 0 also where the node has left, 2 usage, 4 no such node, 5 it serves 64
+already, 6 file unusable
 ";
 
 /// Lines that are shown where nothing is said.
@@ -101,10 +102,6 @@ fn stdout() -> Result<File, Failure> {
     // Past the standard library's own buffer.
     let out = io::stdout().as_fd().try_clone_to_owned().map(File::from);
     out.map_err(|error| cannot_write(&error))
-}
-
-fn cannot_write(error: &io::Error) -> Failure {
-    Failure::new(Exit::Files, "cannot write what was found", error.to_string(), "")
 }
 
 /// Standard output.

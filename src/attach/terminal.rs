@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd as _;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -48,7 +48,7 @@ stays in its room. When the node leaves, this ends too, and says why.
 Where standard input or output is no terminal each line that comes is said,
 and lines are shown as in a pipe; the end of the input ends it, once all that
 was said is ordered.
-Exit: 0 left, 2 usage, 4 no such node, 7 said, but not ordered within 5 s
+Exit: 0 left, 2 usage, 4 no such node, 5 it serves 64, 7 not ordered within 5 s
 ";
 
 /// Lines that are shown at first.
@@ -91,11 +91,16 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         (true, _) => at_terminal(front, args),
         (false, true) => {
             let answers = front.answers.clone();
-            through_pipe(front, move |input, asked| json::read_all(input, asked, Some(&answers)), json::push)
+            let ask = move |input, asked: &_| json::read_all(input, asked, Some(&answers));
+            through_pipe(front, ask, |told, _, lines| json::push(told, lines))
         }
         (false, false) => {
             let mut renderer = Renderer::new(Paint::Plain, Bell::Off, false);
-            through_pipe(front, say_all, move |told, lines| push_plain(&mut renderer, told, lines))
+            through_pipe(front, say_all, move |told, left, lines| match told {
+                // Whoever has left knows it.
+                Told::Bye { .. } if left => {}
+                told => push_plain(&mut renderer, told, lines),
+            })
         }
     }
     .map_err(|error| has_ended(&error))?
@@ -132,15 +137,19 @@ fn at_terminal(front: Front, args: &Args) -> io::Result<Result<(), Failure>> {
         tui::give_back();
     }
     drop(restore);
-    complain(format_args!("dist-chat: {bye}"));
+    if args.tui {
+        // The screen with it has gone.
+        complain(format_args!("dist-chat: {bye}"));
+    }
     Ok(Ok(()))
 }
 
-/// A program at both ends. Ends with the input once everything is ordered, or with the node.
+/// A program at both ends. Ends with the input once everything is ordered, or with the node. What is told comes with
+/// whether the input's end was this end's own: then that is all.
 fn through_pipe(
     front: Front,
     ask: impl FnOnce(File, &mpsc::Sender<Asked>) -> io::Result<()> + Send + 'static,
-    mut push: impl FnMut(&Told, &mut String),
+    mut push: impl FnMut(&Told, bool, &mut String),
 ) -> io::Result<Result<(), Failure>> {
     let Front { mut told, asked, answers: _ } = front;
     let ((receipt, receipts), (outcome, ordered)) = (channel(), channel());
@@ -153,13 +162,20 @@ fn through_pipe(
         // Now the node is told that this is all.
     })?;
     let mut out = io::stdout().as_fd().try_clone_to_owned().map(File::from)?;
-    let mut lines = String::new();
+    let (mut lines, mut settled) = (String::new(), None);
+    let mut take = |told: &Told, lines: &mut String| match told {
+        Told::Sent(sent) if sent.id == RECEIPT => drop(receipt.send(sent.clone())),
+        told => {
+            settled = settled.or_else(|| ordered.try_recv().ok());
+            push(told, settled.is_some(), lines);
+        }
+    };
     while let Some(next) = told.blocking_recv() {
-        take(&next, &receipt, &mut lines, &mut push);
+        take(&next, &mut lines);
         while lines.len() < 64 * 1024
             && let Ok(next) = told.try_recv()
         {
-            take(&next, &receipt, &mut lines, &mut push);
+            take(&next, &mut lines);
         }
         if io::Write::write_all(&mut out, lines.as_bytes()).is_err() {
             // Nobody reads any more.
@@ -167,17 +183,10 @@ fn through_pipe(
         }
         lines.clear();
     }
-    Ok(match ordered.try_recv() {
-        Ok(false) => Err(not_ordered()),
-        Ok(true) | Err(_) => Ok(()),
+    Ok(match settled.or_else(|| ordered.try_recv().ok()) {
+        Some(false) => Err(not_ordered()),
+        Some(true) | None => Ok(()),
     })
-}
-
-fn take(told: &Told, receipt: &Sender<Sent>, lines: &mut String, push: &mut impl FnMut(&Told, &mut String)) {
-    match told {
-        Told::Sent(sent) if sent.id == RECEIPT => drop(receipt.send(sent.clone())),
-        told => push(told, lines),
-    }
 }
 
 /// Waits until all that was said is ordered. Whether it is.

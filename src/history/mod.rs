@@ -14,7 +14,7 @@ use std::sync::Arc;
 use jiff::Zoned;
 
 use crate::cli::PORT_DEFAULT;
-use crate::failure::{Exit, Failure};
+use crate::failure::{Exit, Failure, cannot_write};
 use crate::ring::{AuthorId, Channel, Emoji, Entry, Lamport, Line, LineId, Name};
 use crate::store::{self, Answer, Counts, Error, Moment, Reader, Selection, Tally};
 use crate::ui::feed::Kind;
@@ -107,7 +107,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     out.write();
     match out.failed {
         Some(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
-        Some(error) => return Err(Failure::new(Exit::Files, "cannot write what was found", error.to_string(), "")),
+        Some(error) => return Err(cannot_write(&error)),
         None => {}
     }
     let answer = match out.counted {

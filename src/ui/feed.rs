@@ -133,6 +133,9 @@ pub struct Line {
     pub kind: Kind,
     /// The words: for anything but [`Kind::Say`] without the command before them.
     pub text: String,
+    /// All that was typed, as the log that people read has it; `None`: `text` is all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub typed: Option<String>,
     /// For [`Kind::Reply`] and [`Kind::React`]: the timestamp of the line that is meant, where that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<u64>,
@@ -487,6 +490,7 @@ mod tests {
             channel: "lobby".to_owned(),
             kind: Kind::Say,
             text: "hello".to_owned(),
+            typed: None,
             to: None,
             own: false,
             past: false,

@@ -279,9 +279,10 @@ pub fn room_of(line: &str) -> Option<RoomId> {
     u64::from_str_radix(digits, 16).ok().map(RoomId)
 }
 
-/// How a run ended, for the log.
-pub fn stop_text(stop: &Stop) -> String {
+/// How a run ended, for the log. `was_in`: it was in a room.
+pub fn stop_text(stop: &Stop, was_in: bool) -> String {
     match stop {
+        Stop::Left { waiting: _ } if !was_in => "gave up before it was in a room".to_owned(),
         Stop::Left { waiting: 0 } => "left the room".to_owned(),
         Stop::Left { waiting: 1 } => "left the room with one line that nobody else has".to_owned(),
         Stop::Left { waiting } => format!("left the room with {waiting} lines that nobody else has"),

@@ -259,6 +259,7 @@ mod tests {
             channel: "lobby".to_owned(),
             kind: feed::Kind::Say,
             text: "hello".to_owned(),
+            typed: None,
             to: None,
             own: false,
             past: false,

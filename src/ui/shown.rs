@@ -36,6 +36,7 @@ impl Teller {
     /// An entry, if it is a line; `past`: it was said before the frontend was here.
     pub fn line(&self, entry: &Entry, past: bool) -> Option<Told> {
         let line = entry.line()?;
+        let (text, words) = (line.text.as_str(), line.words());
         Some(Told::Line(Box::new(feed::Line {
             index: entry.index.0,
             ts: entry.lamport.0,
@@ -47,7 +48,8 @@ impl Teller {
             n: line.id.n,
             channel: Channel::name_of(line.channel.as_ref()).to_owned(),
             kind: Kind::of(line.act.as_ref()),
-            text: line.words().to_owned(),
+            text: words.to_owned(),
+            typed: (text != words).then(|| text.to_owned()),
             to: named(line),
             own: line.id.session == self.session,
             past,

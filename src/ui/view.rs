@@ -230,6 +230,7 @@ mod tests {
             channel: channel.to_owned(),
             kind: Kind::Say,
             text: text.to_owned(),
+            typed: None,
             to: None,
             own: false,
             past: false,

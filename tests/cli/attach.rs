@@ -2,10 +2,12 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _, chown};
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::Stdio;
 
+use dist_chat::ui::hub::FRONTS_MAX;
 use rustix::process::{Signal, geteuid};
 use serde_json::Value;
 
@@ -33,18 +35,42 @@ fn several_frontends_at_once_and_the_end() {
     // One leaves, by a word or by its end; the others and the node stay.
     writeln!(fronts[0].0.stdin.as_mut().unwrap(), "/exit").unwrap();
     let (code, said) = fronts.remove(0).end();
-    assert_eq!((code, said.as_str()), (0, "dist-chat: this terminal is detached; the node stays\n"));
+    assert_eq!((code, said.as_str()), (0, ""));
     let mut second = fronts.remove(0);
     second.0.stdin.as_mut().unwrap().write_all(b"good-bye").unwrap();
     drop(second.0.stdin.take());
     let (code, said) = second.end();
-    assert_eq!((code, said.as_str()), (0, "dist-chat: this terminal is detached; the node stays\n"));
+    assert_eq!((code, said.as_str()), (0, ""));
     saw(2, "good-bye");
     // The node leaves: whoever is there is told so.
     ann.signal(Signal::TERM);
     assert_eq!(ann.wait().0, 0);
     let (code, said) = fronts.remove(0).end();
     assert_eq!((code, said.as_str()), (0, "dist-chat: left the room\n"));
+}
+
+#[test]
+fn one_frontend_more_than_there_may_be_is_refused_with_a_word() {
+    let ann = Node::start(&["-l", "-p", "0", "-n", "ann", "--daemon"]);
+    assert_eq!(ask(&ann.dir.0, ann.port, &["send", "-m", "hello", "--wait"], "").code, 0);
+    let socket = ann.dir.0.join(format!("chat_{}.sock", ann.port));
+    let fronts: Vec<_> = (0..FRONTS_MAX)
+        .map(|_| {
+            let mut front = UnixStream::connect(&socket).unwrap();
+            front.write_all(b"attach {}\n").unwrap();
+            let mut told = [0; 1];
+            front.read_exact(&mut told).unwrap();
+            front
+        })
+        .collect();
+    for args in [&["send", "-m", "x"][..], &["tail"], &["tail", "-f"], &["attach"], &["attach", "--json"]] {
+        let refused = ask(&ann.dir.0, ann.port, args, "");
+        assert_eq!((refused.code, refused.out.as_str()), (5, ""), "{args:?}");
+        let what = format!("dist-chat: there are {FRONTS_MAX} frontends at this node already\n");
+        assert!(refused.err.starts_with(&what), "{args:?}: {}", refused.err);
+    }
+    drop(fronts);
+    until("there is room again", || ask(&ann.dir.0, ann.port, &["tail"], "").code == 0);
 }
 
 #[test]
@@ -199,6 +225,7 @@ fn a_terminal_onto_a_node() {
     tmux(&["send-keys", "C-d"]);
     shows("the node stays");
     shows("code 0");
+    assert_eq!(tmux(&["capture-pane", "-p"]).matches("the node stays").count(), 1);
     tmux(&["kill-server"]);
     assert_eq!(ask(&ann.dir.0, ann.port, &["send", "-m", "it does", "--wait"], "").code, 0);
 }

@@ -249,6 +249,47 @@ fn a_node_that_has_left_still_tells_what_was_not_read() {
 }
 
 #[test]
+fn a_line_is_the_same_text_wherever_it_is_read() {
+    let mut ann = Node::found("ann");
+    let typed = ["tea?", "/like", "/me waves", "/reply to all?", "/away", "/away lunch", "/topic tea"];
+    let objects = typed.map(|line| format!("{}\n", serde_json::json!({ "v": 1, "type": "type", "line": line })));
+    let bob = Node::join("bob", &ann);
+    let port = bob.port.to_string();
+    ann.feed("hello\n");
+    ann.wait_for("]: hello");
+    until("bob has it", || ask(&bob.dir.0, bob.port, &["tail"], "").out.contains("]: hello"));
+    let args = ["attach", "--json", "-p", &port];
+    assert_eq!(run(program(&bob.dir.0, &args), objects.concat().as_bytes()).code, 0);
+    let mut shown: Vec<String> = typed.iter().map(|_| ann.wait_for("> bob(")).collect();
+    let texts = texts_of(&shown);
+    assert!(texts[1].starts_with("/like ") && texts[3].starts_with("/reply ") && texts[4] == "/away", "{texts:?}");
+    let (tail, history) =
+        (ask(&ann.dir.0, ann.port, &["tail"], "").out, ask(&ann.dir.0, ann.port, &["history"], "").out);
+    for line in shown.drain(..) {
+        assert!(tail.lines().any(|told| told == line), "{line} is not in {tail}");
+        assert!(history.lines().any(|told| told.ends_with(&line[1..])), "{line} is not in {history}");
+    }
+}
+
+fn texts_of(lines: &[String]) -> Vec<&str> {
+    lines.iter().map(|line| line.split_once("]: ").unwrap().1).collect()
+}
+
+#[test]
+fn an_output_that_takes_nothing_is_complained_of() {
+    let ann = Node::found("ann");
+    for args in [&["status"][..], &["history"], &["tail"]] {
+        let mut command = program(&ann.dir.0, &[args, &["-p", &ann.port.to_string()]].concat());
+        command.stdin(Stdio::null()).stdout(std::fs::File::options().write(true).open("/dev/full").unwrap());
+        assert_eq!(ask(&ann.dir.0, ann.port, &["send", "-m", "x", "--wait"], "").code, 0);
+        let ended = command.stderr(Stdio::piped()).output().unwrap();
+        let said = String::from_utf8(ended.stderr).unwrap();
+        assert_eq!(ended.status.code(), Some(6), "{args:?}");
+        assert!(said.starts_with("dist-chat: cannot write what was found\n"), "{args:?}: {said}");
+    }
+}
+
+#[test]
 fn an_output_that_is_closed_ends_every_program_well() {
     let mut ann = Node::found("ann");
     let port = ann.port.to_string();

@@ -1,7 +1,13 @@
 //! Typing on a terminal: while lines arrive, while it changes its size, and with everything that keys do.
 
-use crate::harness::Node;
+use std::io::{BufRead as _, BufReader};
+use std::net::TcpListener;
+
+use rustix::process::Signal;
+
+use crate::harness::{Dir, Node};
 use crate::pty::{Term, spawn};
+use crate::tail::Reader;
 
 /// Lines that arrive with each key.
 const LINES_A_KEY: usize = 8;
@@ -286,6 +292,46 @@ fn a_terminal_that_goes_away_takes_the_program_with_it() {
     drop(terminal);
     bob.wait_for(" left the ring ///");
     ann.wait().unwrap();
+}
+
+#[test]
+fn a_line_that_waits_is_shown_until_it_is_ordered() {
+    let bob = Node::found("bob");
+    let mut ann = Term::join(&bob, &[], &[]);
+    ann.keys("before\r");
+    ann.wait_row("]: before");
+    bob.freeze();
+    ann.keys("after\r/me waits\r");
+    ann.wait_row("… after (waits)");
+    ann.wait_row("… /me waits (waits)");
+    ann.wait_typed("");
+    bob.signal(Signal::CONT);
+    ann.wait_row("]: after");
+    ann.wait_row("* ann waits");
+    ann.wait_row("/// ordered: none of your lines waits any more ///");
+    assert!(!ann.look(|seen| seen.has("… before")));
+}
+
+#[test]
+fn whoever_gives_up_before_the_room_answers_is_told_that() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = silent.local_addr().unwrap().port().to_string();
+    let args = ["-p", "0", "-n", "ann", "-na", "127.0.0.1", "-np", &port];
+    let mut ann = Term::start(&args, &[]);
+    ann.wait_row("/// reaching 127.0.0.1:");
+    ann.keys("\x03");
+    ann.wait_row("/// gave up before it was in a room ///");
+    assert_eq!(ann.ended(), 0);
+    // Input that goes on is not waited for either.
+    let dir = Dir::new();
+    let mut ann = Reader::start(&dir.0, &[&args[..], &["--json"]].concat());
+    let mut told = BufReader::new(ann.0.stdout.take().unwrap()).lines().map(Result::unwrap);
+    assert!(told.any(|line| line.contains("reaching")));
+    ann.signal(Signal::TERM);
+    assert!(told.last().unwrap().contains("gave up before it was in a room"));
+    let typing = ann.0.stdin.take();
+    assert_eq!(ann.end(), (0, String::new()));
+    drop(typing);
 }
 
 #[test]

@@ -124,6 +124,7 @@ impl Screen {
             channel: "lobby".to_owned(),
             kind: Kind::Say,
             text: text.to_owned(),
+            typed: None,
             to: None,
             own: who == "ann",
             past: false,

@@ -159,7 +159,14 @@ impl Session {
 
     /// Understands what is asked, in order, and waits while the node has no room for it.
     async fn listen(self, mut asks: mpsc::Receiver<Asked>, leaving: Leaving, over: oneshot::Sender<()>) {
-        while let Some(asked) = asks.recv().await {
+        loop {
+            let asked = tokio::select! {
+                biased;
+                asked = asks.recv() => asked,
+                // A frontend that is told the end may go on holding what it asks with.
+                () = self.desk.urgent.closed() => return,
+            };
+            let Some(asked) = asked else { break };
             if self.desk.leaving.load(Ordering::Acquire) {
                 return;
             }

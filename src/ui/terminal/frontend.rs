@@ -12,6 +12,7 @@ use super::complete::Known;
 use super::display::Display;
 use super::editor::{Editor, Wish};
 use super::keys::Key;
+use super::pending::Pending;
 use super::render::{Renderer, note};
 use super::tty::{self, Raw};
 use super::{End, Settings};
@@ -72,6 +73,7 @@ pub struct Frontend {
     asked: mpsc::Sender<Asked>,
     /// What waits to be asked.
     outbox: VecDeque<Asked>,
+    pending: Pending,
     /// Lines to be shown with the next drawing.
     above: String,
     rings: bool,
@@ -98,6 +100,7 @@ impl Frontend {
             raw: Raw::quiet()?,
             asked,
             outbox: VecDeque::new(),
+            pending: Pending::default(),
             above: String::new(),
             rings: false,
             resized: false,
@@ -172,6 +175,11 @@ impl Frontend {
                 match &*told {
                     Told::State(state) => self.editor.known = Known::from(&**state),
                     Told::Event(_) => self.stale = self.phase == Phase::Typing,
+                    Told::Line(line) => self.pending.came(line),
+                    Told::Waiting { lines } => {
+                        let waiting = self.pending.wait(*lines);
+                        self.show_waiting(&waiting);
+                    }
                     Told::Clear => self.clear(),
                     Told::Bye { text: _ } => self.leave(),
                     _other => {}
@@ -219,7 +227,8 @@ impl Frontend {
         } else if self.outbox.len() >= TYPED_LINES_MAX {
             return note(&mut self.above, "not sent: too many lines wait for a leader; Enter tries again");
         } else if !line.trim().is_empty() {
-            self.outbox.push_back(Asked::Type { line: line.to_owned() });
+            let line = line.to_owned();
+            self.say(line);
         }
         self.editor.entered();
     }
@@ -228,8 +237,17 @@ impl Frontend {
         if self.outbox.len() >= TYPED_LINES_MAX {
             return note(&mut self.above, "not pasted: too many lines wait for a leader");
         }
-        let said = lines.into_iter().filter(|line| !line.trim().is_empty());
-        self.outbox.extend(said.map(|line| Asked::Type { line }));
+        lines.into_iter().filter(|line| !line.trim().is_empty()).for_each(|line| self.say(line));
+    }
+
+    fn say(&mut self, line: String) {
+        let waiting = self.pending.enter(&line);
+        self.show_waiting(&waiting);
+        self.outbox.push_back(Asked::Type { line });
+    }
+
+    fn show_waiting(&mut self, lines: &[String]) {
+        lines.iter().for_each(|line| self.renderer.waits(&mut self.above, line));
     }
 
     fn hand_over(&mut self) {

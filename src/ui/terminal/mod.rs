@@ -21,6 +21,7 @@ pub mod display;
 pub mod editor;
 mod frontend;
 pub mod keys;
+mod pending;
 pub mod recall;
 pub mod render;
 pub mod tty;

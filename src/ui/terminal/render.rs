@@ -173,6 +173,11 @@ impl Renderer {
         }
     }
 
+    /// Appends an own line that is not in the log.
+    pub fn waits(&self, out: &mut String, text: &str) {
+        push(out, &self.paint.faint(&format!("… {} (waits)", visible(text))));
+    }
+
     /// Appends what has waited long enough.
     pub fn tick(&mut self, out: &mut String, now: Instant) {
         let mut liked = std::mem::take(&mut self.liked);
@@ -239,6 +244,7 @@ mod tests {
             channel: LOBBY.to_owned(),
             kind: Kind::Say,
             text: text.to_owned(),
+            typed: None,
             to: None,
             own: false,
             past: false,
