@@ -54,6 +54,7 @@ impl Pending {
             | Meaning::Ignore(_)
             | Meaning::Order(..)
             | Meaning::Rekey
+            | Meaning::Wrong(_)
             | Meaning::Misused(_)
             | Meaning::Unknown(_) => return Vec::new(),
         };
