@@ -155,10 +155,7 @@ impl Member {
                 }
                 () = typed_enough => {
                     input_until = None;
-                    if patience.is_none() {
-                        complain("dist-chat: nobody reads what is told, and the input does not end: no more of it is said");
-                        self.leave(false, &mut patience);
-                    }
+                    self.end_input(&mut patience);
                 }
                 _ = signals.interrupt.recv() => self.leave(true, &mut patience),
                 _ = signals.terminate.recv() => self.leave(true, &mut patience),
@@ -175,6 +172,14 @@ impl Member {
                     News::Log(news) => self.log_news(news),
                 },
             }
+        }
+    }
+
+    /// The input has had its time.
+    fn end_input(&self, patience: &mut Option<tokio::time::Instant>) {
+        if patience.is_none() {
+            complain("dist-chat: nobody reads what is told, and the input does not end: no more of it is said");
+            self.leave(false, patience);
         }
     }
 

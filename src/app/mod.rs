@@ -137,8 +137,8 @@ async fn be_member(chat: &Chat) -> Result<(), Failure> {
         )?,
     };
     let lost = Lost::default();
-    let stdout = Outlet::stdout().context("no standard output")?;
-    let (screen, _) = Screen::start(stdout, log.name(), lost.tell(&news)).context("no thread")?;
+    let screen = Outlet::stdout().and_then(|out| Screen::start(out, log.name(), lost.tell(&news)));
+    let (screen, _) = screen.context("no thread")?;
     let clock = Clock::default();
     let face = Face::of(chat);
     let hub = Hub::new(face.takes_text().then(|| screen.clone()));

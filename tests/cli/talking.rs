@@ -177,8 +177,12 @@ fn a_closed_output_ends_a_person_but_not_a_daemon() {
     drop(reader);
     // An input that neither ends nor says anything.
     let (stdin, _keyboard) = std::io::pipe().unwrap();
-    ann.stdin(stdin).stdout(writer).stderr(Stdio::null());
-    assert_eq!(Guard(ann.spawn().unwrap()).0.wait().unwrap().code(), Some(0));
+    ann.stdin(stdin).stdout(writer).stderr(Stdio::piped());
+    let mut ann = Guard(ann.spawn().unwrap());
+    let mut said = String::new();
+    std::io::Read::read_to_string(&mut ann.0.stderr.take().unwrap(), &mut said).unwrap();
+    assert_eq!(said, "dist-chat: nobody reads what is told, and the input does not end: no more of it is said\n");
+    assert_eq!(ann.0.wait().unwrap().code(), Some(0));
 }
 
 #[test]
