@@ -16,6 +16,7 @@ use crate::cli::Chat;
 use crate::failure::complain;
 use crate::ui::commands::COMMANDS;
 use crate::ui::feed::{Asked, Told};
+use crate::ui::outlet::Outlet;
 use crate::ui::pipe::{self, Typed};
 use crate::ui::session::Front;
 use crate::ui::talk::Talk;
@@ -90,18 +91,16 @@ pub enum Shows {
     },
 }
 
-/// Starts a thread that writes objects to standard output, until there is no more. `gone` is called when nobody reads it.
+/// Starts a thread that writes objects to standard output, until there is no more. `gone` is called when it takes no more.
 ///
 /// # Errors
 /// The system starts no more threads.
-pub fn write(told: mpsc::Receiver<Told>, gone: impl FnOnce() + Send + 'static) -> io::Result<Showing> {
+pub fn write(told: mpsc::Receiver<Told>, gone: impl FnOnce(io::Error) + Send + 'static) -> io::Result<Showing> {
     let written = Arc::<AtomicU64>::default();
     let count = Arc::clone(&written);
     let thread = named("json").spawn(move || {
-        // Past the standard library's own buffer.
-        let out = io::stdout().as_fd().try_clone_to_owned().map(File::from);
-        if out.and_then(|out| json::write(told, out, &count)).is_err() {
-            gone();
+        if let Err(error) = Outlet::stdout().and_then(|out| json::write(told, out, &count)) {
+            gone(error);
         }
     })?;
     Ok(Showing { thread, written })

@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 
 use super::face::{Face, Shows};
 use crate::chatlog::{LogNews, LogWriter};
+use crate::failure::complain;
 use crate::net::Command;
 use crate::ring::Stop;
 use crate::ui::herald::Place as InRoom;
@@ -22,6 +23,8 @@ use crate::ui::hub::Hub;
 const LEAVE: Duration = Duration::from_millis(5_200);
 /// From that until the node is given up.
 const LEAVE_NOW: Duration = Duration::from_secs(2);
+/// From the moment when nobody reads standard output any more until what is said there ends, or is not read on.
+const INPUT: Duration = Duration::from_secs(5);
 /// A log that fails for longer is worth a word, unless the history fails too.
 const LOG_GRACE: Duration = Duration::from_millis(1_500);
 /// What happens to the program, besides signals and the node's end.
@@ -29,10 +32,20 @@ const LOG_GRACE: Duration = Duration::from_millis(1_500);
 pub(super) enum News {
     /// The person wants to leave, or the input has ended.
     InputEnded,
-    /// Nobody reads standard output any more.
-    ScreenGone,
+    /// The terminal is gone, and the person with it.
+    TerminalGone,
+    /// Nobody reads standard output any more, or it takes nothing.
+    OutputGone,
     /// The chat log takes no more, or does again.
     Log(LogNews),
+}
+
+/// That time; none: never.
+async fn at(time: Option<tokio::time::Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time).await,
+        None => std::future::pending().await,
+    }
 }
 
 /// What is read once the node is in its room.
@@ -53,6 +66,14 @@ pub(super) struct Signals {
 }
 
 impl Signals {
+    /// One that wants the program to end.
+    pub(super) async fn end(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+
     pub(super) fn new() -> io::Result<Self> {
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
@@ -101,25 +122,18 @@ impl Member {
         let mut entered = Some(input.entered.clone());
         let mut input = Some(input);
         let mut patience = None;
+        // Once nobody reads what is told: what was typed before is said all the same.
+        let (mut is_read, mut input_until) = (true, None);
         loop {
-            let late = async {
-                match patience {
-                    Some(until) => tokio::time::sleep_until(until).await,
-                    None => std::future::pending().await,
-                }
-            };
+            let late = at(patience);
+            let typed_enough = at(input_until);
             let is_in = async {
                 match &mut entered {
                     Some(entered) => entered.wait_for(Option::is_some).await.is_ok(),
                     None => std::future::pending().await,
                 }
             };
-            let tell = async {
-                match self.log.tell {
-                    Some(at) => tokio::time::sleep_until(at).await,
-                    None => std::future::pending().await,
-                }
-            };
+            let tell = at(self.log.tell);
             tokio::select! {
                 () = tell => self.tell_of_log(),
                 done = &mut self.done => {
@@ -136,18 +150,36 @@ impl Member {
                     entered = None;
                     if let Some(input) = input.take_if(|_| is_in) {
                         self.read(input).context("no thread")?;
+                        input_until = (!is_read).then(|| tokio::time::Instant::now() + INPUT);
                     }
+                }
+                () = typed_enough => {
+                    input_until = None;
+                    self.end_input(&mut patience);
                 }
                 _ = signals.interrupt.recv() => self.leave(true, &mut patience),
                 _ = signals.terminate.recv() => self.leave(true, &mut patience),
                 _ = signals.hang_up.recv() => log.reopen(),
                 Some(news) = news.recv() => match news {
                     News::InputEnded => self.leave(false, &mut patience),
-                    News::ScreenGone if self.face == Face::Daemon => {}
-                    News::ScreenGone => self.leave(true, &mut patience),
+                    News::TerminalGone => self.leave(true, &mut patience),
+                    News::OutputGone if self.face == Face::Daemon => {}
+                    News::OutputGone => {
+                        is_read = false;
+                        // Before anything is read, there is nothing to end.
+                        input_until = input.is_none().then(|| tokio::time::Instant::now() + INPUT);
+                    }
                     News::Log(news) => self.log_news(news),
                 },
             }
+        }
+    }
+
+    /// The input has had its time.
+    fn end_input(&self, patience: &mut Option<tokio::time::Instant>) {
+        if patience.is_none() {
+            complain("dist-chat: nobody reads what is told, and the input does not end: no more of it is said");
+            self.leave(false, patience);
         }
     }
 

@@ -12,8 +12,8 @@ pub(crate) mod verdict;
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -37,6 +37,7 @@ use crate::ui::hub::{Hub, Wants};
 use crate::ui::likes::Likes;
 use crate::ui::loneliness;
 use crate::ui::missing::Past;
+use crate::ui::outlet::{self, Outlet};
 use crate::ui::own::OwnLines;
 use crate::ui::screen::Screen;
 use crate::ui::session::{self, Leaving};
@@ -63,8 +64,11 @@ const LOG_PATIENCE: Duration = Duration::from_secs(10);
 /// How long frontends elsewhere may take, together, for what they have not read. Each is given up earlier when it takes
 /// nothing.
 const FRONTS_PATIENCE: Duration = Duration::from_secs(30);
-/// How long a reader of standard output that takes nothing is waited for at the end.
-const SCREEN_PATIENCE: Duration = Duration::from_secs(5);
+/// How long a terminal that takes nothing is waited for at the end.
+const TERMINAL_PATIENCE: Duration = Duration::from_secs(5);
+/// How long another reader of standard output that takes nothing is waited for at the end: the node has left its room,
+/// and holds up nobody there. A signal ends that.
+const READER_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Is a member until it leaves.
 ///
@@ -134,11 +138,9 @@ async fn be_member(chat: &Chat) -> Result<(), Failure> {
             move |told| drop(log_news.try_send(News::Log(told))),
         )?,
     };
-    let gone = news.clone();
-    let (screen, _) = Screen::start(io::stdout(), log.name(), move || {
-        let _ = gone.try_send(News::ScreenGone);
-    })
-    .context("no thread")?;
+    let lost = Lost::default();
+    let screen = Outlet::stdout().and_then(|out| Screen::start(out, log.name(), lost.tell(&news)));
+    let (screen, _) = screen.context("no thread")?;
     let clock = Clock::default();
     let face = Face::of(chat);
     let hub = Hub::new(face.takes_text().then(|| screen.clone()));
@@ -241,7 +243,7 @@ async fn be_member(chat: &Chat) -> Result<(), Failure> {
     });
     let (fronts, mut fronts_gone) = mpsc::channel(1);
     answer_askers(chat, place.listens, Answers { desk: desk.clone(), keyring: running.keyring, fronts });
-    let (shows, shown) = begin(face, &desk, Settings::new(chat.bell, chat.verbose), &news)?;
+    let (shows, shown) = begin(face, &desk, Settings::new(chat.bell, chat.verbose), &news, &lost)?;
     let hint = match chat.start == Start::Found && room.is_none() && face.is_person() {
         true => stages::opened(place.uid, key.is_some(), desk.log.as_deref()),
         false => Vec::new(),
@@ -275,8 +277,12 @@ async fn be_member(chat: &Chat) -> Result<(), Failure> {
     }
     hub.close(&end);
     if let Some(shown) = shown {
-        // Values that nobody takes are waited for as long as lines that nobody reads.
-        if let Ok(false) = tokio::task::spawn_blocking(move || shown.finish(SCREEN_PATIENCE)).await {
+        let patience = if face.is_person() { TERMINAL_PATIENCE } else { READER_PATIENCE };
+        let all = tokio::select! {
+            all = tokio::task::spawn_blocking(move || shown.finish(patience)) => all.unwrap_or(true),
+            () = signals.end() => false,
+        };
+        if !all {
             match face {
                 Face::Full => tui::give_back(),
                 Face::Terminal | Face::Text | Face::Daemon => {}
@@ -288,7 +294,11 @@ async fn be_member(chat: &Chat) -> Result<(), Failure> {
     let _ = tokio::time::timeout(FRONTS_PATIENCE, fronts_gone.recv()).await;
     let log_name = log.name();
     log.finish(LOG_PATIENCE);
-    let unseen = screen.finish(SCREEN_PATIENCE);
+    let last = screen.clone();
+    let unseen = tokio::select! {
+        unseen = tokio::task::spawn_blocking(move || last.finish(READER_PATIENCE)) => unseen.unwrap_or(0),
+        () = signals.end() => screen.unseen(),
+    };
     drop(restore);
     if unseen > 0 {
         complain(format_args!("dist-chat: {unseen} lines not shown, since nobody reads them; they are in {log_name}"));
@@ -301,7 +311,26 @@ async fn be_member(chat: &Chat) -> Result<(), Failure> {
     {
         return Err(files_failed(chat, port, error));
     }
-    verdict::of(outcome.map_err(Failure::from)?, lines.waiting(), chat, &place.contacts, started.elapsed())
+    verdict::of(outcome.map_err(Failure::from)?, lines.waiting(), chat, &place.contacts, started.elapsed())?;
+    match lost.0.get().filter(|error| face != Face::Daemon && !outlet::is_gone(error)) {
+        Some(error) => Err(verdict::unwritten(error)),
+        None => Ok(()),
+    }
+}
+
+/// Why standard output takes no more, once it does not.
+#[derive(Clone, Default)]
+struct Lost(Arc<OnceLock<io::Error>>);
+
+impl Lost {
+    /// Takes the reason, and tells of it.
+    fn tell(&self, news: &mpsc::Sender<News>) -> impl FnOnce(io::Error) + Send + use<> {
+        let (lost, news) = (self.clone(), news.clone());
+        move |error| {
+            let _ = lost.0.set(error);
+            let _ = news.try_send(News::OutputGone);
+        }
+    }
 }
 
 /// Shows the owner of the node what happens, from here on.
@@ -310,6 +339,7 @@ fn begin(
     desk: &Desk,
     settings: Settings,
     news: &mpsc::Sender<News>,
+    lost: &Lost,
 ) -> anyhow::Result<(Shows, Option<Showing>)> {
     let open = |taste| {
         let news = news.clone();
@@ -330,7 +360,7 @@ fn begin(
             let front = open(Taste::Here)?;
             let news = news.clone();
             let ended = move |end| match end {
-                End::Gone => drop(news.try_send(News::ScreenGone)),
+                End::Gone => drop(news.try_send(News::TerminalGone)),
                 End::Left | End::Over => {}
             };
             let started = terminal::start(front.told, front.asked, settings, ended).context("no thread")?;
@@ -341,9 +371,8 @@ fn begin(
             (Shows::Full, Some(Showing::of(thread)))
         }
         Face::Json => {
-            let (front, news) = (open(Taste::All)?, news.clone());
-            let gone = move || drop(news.try_send(News::ScreenGone));
-            let shown = face::write(front.told, gone).context("no thread")?;
+            let front = open(Taste::All)?;
+            let shown = face::write(front.told, lost.tell(news)).context("no thread")?;
             (Shows::Json { asked: front.asked, answers: front.answers }, Some(shown))
         }
     })

@@ -1,5 +1,6 @@
 //! How a run ended, as the person is told.
 
+use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -22,6 +23,16 @@ pub fn of(stop: Stop, unordered: u64, chat: &Chat, contacts: &[SocketAddr], live
         Stop::Unreachable => Err(place::unreachable(contacts, lived)),
         Stop::Refused(refusal) => Err(refused(&refusal, &chat.name)),
     }
+}
+
+/// Standard output has taken no more, and somebody was to read it.
+pub(super) fn unwritten(error: &io::Error) -> Failure {
+    Failure::new(
+        Exit::Files,
+        "cannot write standard output any more; left the room",
+        error.to_string(),
+        "what was typed has been said; what was told stands in the history",
+    )
 }
 
 fn waiting_lines(lines: u64, ephemeral: bool) -> Failure {

@@ -428,7 +428,7 @@ mod tests {
         std::fs::create_dir_all(&dir).unwrap();
         let log = ChatLog::open(&dir, 1, |_| Ok(()), |_| {}).unwrap();
         let (mut reader, writer) = std::io::pipe().unwrap();
-        let (screen, thread) = Screen::start(writer, log.name(), || {}).unwrap();
+        let (screen, thread) = Screen::start(writer, log.name(), |_| {}).unwrap();
         let (place, here) = watch::channel(None);
         let marks = Marks::default();
         let herald = Herald {

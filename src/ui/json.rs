@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::mpsc;
 
 use super::feed::{Asked, Told, Versioned};
+use super::outlet;
 use super::pipe::{self, Typed};
 use crate::failure::complain;
 use crate::ring::limits::TEXT_BYTES_MAX;
@@ -28,7 +29,7 @@ pub fn push(told: &Told, out: &mut String) {
 /// Writes what is told until there is no more; `written` counts the writes. A reader that has gone is an error.
 ///
 /// # Errors
-/// Nobody reads any more.
+/// The output takes no more.
 pub fn write(mut told: mpsc::Receiver<Told>, mut out: impl Write, written: &AtomicU64) -> io::Result<()> {
     let mut lines = String::new();
     while let Some(next) = told.blocking_recv() {
@@ -38,9 +39,9 @@ pub fn write(mut told: mpsc::Receiver<Told>, mut out: impl Write, written: &Atom
         {
             push(&next, &mut lines);
         }
-        out.write_all(lines.as_bytes())?;
-        out.flush()?;
-        written.fetch_add(1, Ordering::Relaxed);
+        outlet::write_all(&mut out, lines.as_bytes(), |_| {
+            written.fetch_add(1, Ordering::Relaxed);
+        })?;
         lines.clear();
     }
     Ok(())

@@ -23,6 +23,7 @@ pub mod likes;
 pub mod loneliness;
 pub mod meaning;
 pub mod missing;
+pub mod outlet;
 pub mod own;
 pub mod paint;
 pub mod pipe;

@@ -10,7 +10,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crate::ui::format;
+use crate::ui::{format, outlet};
 
 /// Lines that wait for the screen.
 pub const SCREEN_LINES_MAX: usize = 65_536;
@@ -42,9 +42,9 @@ struct Queue {
     bytes: usize,
     /// Lines that found no room.
     left_out: usize,
-    /// A piece is being written; it has so many lines.
+    /// A piece is being written; so many lines of it are not yet.
     busy: Option<usize>,
-    /// Pieces written, ever.
+    /// Writes, ever.
     written: u64,
     /// Nobody reads standard output any more.
     gone: bool,
@@ -56,6 +56,11 @@ struct Queue {
 impl Queue {
     fn is_idle(&self) -> bool {
         self.pieces.is_empty() && self.left_out == 0 && self.busy.is_none()
+    }
+
+    /// Lines that somebody who still reads has not been shown.
+    fn unseen(&self) -> usize {
+        if self.gone { 0 } else { self.lines + self.left_out + self.busy.unwrap_or(0) }
     }
 
     /// What is to be written next.
@@ -81,14 +86,15 @@ fn count_lines(text: &str) -> usize {
 }
 
 impl Screen {
-    /// Starts the thread that writes to `out`. `gone` is called once, from that thread, when nobody reads it any more.
+    /// Starts the thread that writes to `out`. `gone` is called once, from that thread, when it takes no more, with
+    /// the reason.
     ///
     /// # Errors
     /// The system starts no more threads.
     pub fn start(
         out: impl Write + Send + 'static,
         log_name: String,
-        gone: impl FnOnce() + Send + 'static,
+        gone: impl FnOnce(io::Error) + Send + 'static,
     ) -> io::Result<(Self, JoinHandle<()>)> {
         let shared = Arc::new(Shared { queue: Mutex::default(), changed: Condvar::new(), log_name });
         let screen = Self { shared: shared.clone() };
@@ -153,7 +159,12 @@ impl Screen {
             let left = patience.saturating_sub(seen.1.elapsed());
             queue = self.shared.changed.wait_timeout(queue, left).unwrap_or_else(PoisonError::into_inner).0;
         }
-        if queue.gone { 0 } else { queue.lines + queue.left_out + queue.busy.unwrap_or(0) }
+        queue.unseen()
+    }
+
+    /// How many lines somebody who still reads has not been shown by now.
+    pub fn unseen(&self) -> usize {
+        self.queue().unseen()
     }
 }
 
@@ -164,7 +175,7 @@ impl fmt::Debug for Screen {
     }
 }
 
-fn write_all(shared: &Shared, mut out: impl Write, gone: impl FnOnce()) {
+fn write_all(shared: &Shared, mut out: impl Write, gone: impl FnOnce(io::Error)) {
     let lock = || shared.queue.lock().unwrap_or_else(PoisonError::into_inner);
     let mut queue = lock();
     loop {
@@ -180,19 +191,26 @@ fn write_all(shared: &Shared, mut out: impl Write, gone: impl FnOnce()) {
         drop(queue);
         let done = match &mut above {
             Some(print) => print(piece),
-            None => out.write_all(piece.as_bytes()).and_then(|()| out.flush()),
+            None => outlet::write_all(&mut out, piece.as_bytes(), |part| {
+                let mut queue = lock();
+                queue.busy = queue.busy.map(|lines| lines.saturating_sub(memchr::memchr_iter(b'\n', part).count()));
+                queue.written += 1;
+                shared.changed.notify_all();
+            }),
         };
+        if let Err(error) = done {
+            // Before anybody stops waiting for the rest.
+            gone(error);
+            queue = lock();
+            queue.gone = true;
+            queue.busy = None;
+            queue.pieces.clear();
+            return shared.changed.notify_all();
+        }
         queue = lock();
         queue.busy = None;
         queue.written += 1;
         queue.above = queue.above.take().or(above);
-        if done.is_err() {
-            queue.gone = true;
-            queue.pieces.clear();
-            drop(queue);
-            shared.changed.notify_all();
-            return gone();
-        }
         shared.changed.notify_all();
     }
 }
@@ -201,9 +219,11 @@ fn write_all(shared: &Shared, mut out: impl Write, gone: impl FnOnce()) {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
+    use std::io::Read as _;
     use std::sync::mpsc;
 
     use super::*;
+    use crate::ui::outlet::Outlet;
 
     /// Takes what is written only as fast as somebody receives it.
     struct Slow(mpsc::SyncSender<Vec<u8>>);
@@ -222,7 +242,7 @@ mod tests {
         let (write, written) = mpsc::sync_channel(0);
         let (gone, is_gone) = mpsc::channel();
         let (screen, thread) =
-            Screen::start(Slow(write), "chat_1.log".to_owned(), move || gone.send(()).unwrap()).unwrap();
+            Screen::start(Slow(write), "chat_1.log".to_owned(), move |_| gone.send(()).unwrap()).unwrap();
         (screen, thread, written, is_gone)
     }
 
@@ -263,5 +283,24 @@ mod tests {
         let (screen, _thread, _written, _) = start();
         screen.push("a\nb\n");
         assert_eq!(screen.finish(Duration::from_millis(50)), 2);
+    }
+
+    #[test]
+    fn a_reader_that_stops_has_whole_lines_and_the_others_are_counted() {
+        let (mut reader, writer) = io::pipe().unwrap();
+        let out = Outlet::new(std::fs::File::from(std::os::fd::OwnedFd::from(writer)));
+        let (screen, _thread) = Screen::start(out, "chat_1.log".to_owned(), |_| {}).unwrap();
+        let total = 20_000;
+        for n in 0..total {
+            screen.push(&format!("{n}\n"));
+        }
+        // It reads something, and then no more.
+        reader.read_exact(&mut [0; 8 * 1024]).unwrap();
+        let unseen = screen.finish(Duration::from_millis(200));
+        // All that the program has written until it ends.
+        let mut rest = vec![0; rustix::io::ioctl_fionread(&reader).unwrap() as usize];
+        reader.read_exact(&mut rest).unwrap();
+        let rest = String::from_utf8(rest).unwrap();
+        assert!(unseen > 0 && rest.ends_with(&format!("\n{}\n", total - unseen - 1)), "{unseen}");
     }
 }

@@ -45,7 +45,7 @@ mod tests {
     #[tokio::test]
     async fn what_waits_is_told_once() {
         let (mut reader, writer) = std::io::pipe().unwrap();
-        let (screen, thread) = Screen::start(writer, String::new(), || {}).unwrap();
+        let (screen, thread) = Screen::start(writer, String::new(), |_| {}).unwrap();
         let (lines, hub) = (OwnLines::default(), Hub::new(Some(screen.clone())));
         let mut feed = hub.attach(crate::ui::hub::Wants::Newest).unwrap();
         lines.say();

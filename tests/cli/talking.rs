@@ -177,8 +177,12 @@ fn a_closed_output_ends_a_person_but_not_a_daemon() {
     drop(reader);
     // An input that neither ends nor says anything.
     let (stdin, _keyboard) = std::io::pipe().unwrap();
-    ann.stdin(stdin).stdout(writer).stderr(Stdio::null());
-    assert_eq!(Guard(ann.spawn().unwrap()).0.wait().unwrap().code(), Some(0));
+    ann.stdin(stdin).stdout(writer).stderr(Stdio::piped());
+    let mut ann = Guard(ann.spawn().unwrap());
+    let mut said = String::new();
+    std::io::Read::read_to_string(&mut ann.0.stderr.take().unwrap(), &mut said).unwrap();
+    assert_eq!(said, "dist-chat: nobody reads what is told, and the input does not end: no more of it is said\n");
+    assert_eq!(ann.0.wait().unwrap().code(), Some(0));
 }
 
 #[test]
@@ -186,22 +190,108 @@ fn an_output_that_is_never_read_holds_up_neither_the_room_nor_the_end() {
     let dir = Dir::new();
     let (_unread, out) = std::io::pipe().unwrap();
     let (stdin, mut keyboard) = std::io::pipe().unwrap();
-    let mut command = program(&dir.0, &["-l", "-p", "0", "-n", "ann"]);
+    let port = { std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port() };
+    let mut command = program(&dir.0, &["-l", "-p", &port.to_string(), "-n", "ann"]);
     command.stdin(stdin).stdout(out).stderr(Stdio::piped());
     let mut ann = Guard(command.spawn().unwrap());
     let lines = 100_000;
     let text: String = (0..lines).map(|n| format!("{n} {}\n", "x".repeat(100))).collect();
     std::io::Write::write_all(&mut keyboard, text.as_bytes()).unwrap();
     drop(keyboard);
+    // Whoever does not want to wait for a reader says so, once the room is left.
+    let log = dir.0.join(format!("chat_{port}.log"));
+    let left = || std::fs::read_to_string(&log).is_ok_and(|log| log.ends_with(": left the room\n"));
+    until("the room is left", left);
+    let pid = rustix::process::Pid::from_child(&ann.0);
+    until("a signal ends the wait", || {
+        // It may come a moment too early for the wait.
+        let _ = rustix::process::kill_process(pid, Signal::TERM);
+        ann.0.try_wait().unwrap().is_some()
+    });
     let mut said = String::new();
     std::io::Read::read_to_string(&mut ann.0.stderr.take().unwrap(), &mut said).unwrap();
     assert!(said.contains(" lines not shown, since nobody reads them; they are in chat_"), "{said}");
     assert_eq!(ann.0.wait().unwrap().code(), Some(0));
-    let log = std::fs::read_dir(&dir.0)
-        .unwrap()
-        .find(|entry| entry.as_ref().is_ok_and(|entry| entry.file_name().to_string_lossy().ends_with(".log")));
-    let log = std::fs::read_to_string(log.unwrap().unwrap().path()).unwrap();
+    let log = dir.log(port);
     assert_eq!(chat_lines(&log).len(), lines);
+}
+
+/// What this member says whose standard output nobody reads, or takes: these arguments, this input.
+fn unheard(ann: &Node, args: &[&str], out: impl Into<Stdio>, input: &str) -> (Option<i32>, String) {
+    let dir = Dir::new();
+    let mut command = program(&dir.0, &["-p", "0", "-na", "127.0.0.1", "-np", &ann.port.to_string(), "--backlog", "0"]);
+    command.args(args).stdin(Stdio::piped()).stdout(out).stderr(Stdio::piped());
+    let mut child = Guard(command.spawn().unwrap());
+    drop(command);
+    std::io::Write::write_all(&mut child.0.stdin.take().unwrap(), input.as_bytes()).unwrap();
+    let mut said = String::new();
+    std::io::Read::read_to_string(&mut child.0.stderr.take().unwrap(), &mut said).unwrap();
+    (child.0.wait().unwrap().code(), said)
+}
+
+/// Lines as objects that say them.
+fn objects(lines: &[String]) -> String {
+    lines.iter().map(|line| format!("{{\"v\":1,\"type\":\"say\",\"text\":\"{line}\"}}\n")).collect()
+}
+
+#[test]
+fn what_is_typed_is_said_also_where_nobody_reads_what_is_told() {
+    let mut ann = Node::found("ann");
+    for (n, args) in [&["-n", "bob"][..], &["-n", "cat", "--json"]].into_iter().enumerate() {
+        // More than the node takes at once.
+        let lines: Vec<String> = (0..6_000).map(|line| format!("{n} {line}")).collect();
+        let input = if n == 0 { lines.join("\n") } else { objects(&lines) };
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        assert_eq!(unheard(&ann, args, writer, &input), (Some(0), String::new()));
+        lines.iter().for_each(|line| assert!(ann.wait_for("]: ").ends_with(&format!("]: {line}"))));
+    }
+}
+
+#[test]
+fn an_output_that_takes_nothing_is_told_and_costs_nothing_of_what_is_typed() {
+    let mut ann = Node::found("ann");
+    for (n, args) in [&["-n", "bob"][..], &["-n", "cat", "--json"]].into_iter().enumerate() {
+        let Ok(full) = std::fs::File::options().write(true).open("/dev/full") else { return };
+        let lines: Vec<String> = (0..3).map(|line| format!("{n} {line}")).collect();
+        let input = if n == 0 { lines.join("\n") } else { objects(&lines) };
+        let (code, said) = unheard(&ann, args, full, &input);
+        assert!(said.starts_with("dist-chat: cannot write standard output any more; left the room\n"), "{said}");
+        assert_eq!(code, Some(6));
+        lines.iter().for_each(|line| assert!(ann.wait_for("]: ").ends_with(&format!("]: {line}"))));
+    }
+}
+
+#[test]
+fn a_reader_that_comes_late_gets_everything() {
+    for json in [false, true] {
+        let dir = Dir::new();
+        let port = { std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port() };
+        let mut command = program(&dir.0, &["-l", "-p", &port.to_string(), "-n", "ann"]);
+        command.args(json.then_some("--json")).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut ann = Guard(command.spawn().unwrap());
+        // More than a pipe holds.
+        let lines: Vec<String> = (0..4_000).map(|line| format!("line {line}")).collect();
+        let input = if json { objects(&lines) } else { lines.join("\n") };
+        std::io::Write::write_all(&mut ann.0.stdin.take().unwrap(), input.as_bytes()).unwrap();
+        until("the room is left", || dir.log(port).ends_with(": left the room\n"));
+        let mut told = String::new();
+        std::io::Read::read_to_string(&mut ann.0.stdout.take().unwrap(), &mut told).unwrap();
+        let mut said = String::new();
+        std::io::Read::read_to_string(&mut ann.0.stderr.take().unwrap(), &mut said).unwrap();
+        assert_eq!((ann.0.wait().unwrap().code(), said.as_str()), (Some(0), ""));
+        let texts: Vec<String> = told
+            .lines()
+            .filter_map(|line| match json {
+                false => line.split_once("]: ").map(|(_, text)| text.to_owned()),
+                true => {
+                    let object: serde_json::Value = serde_json::from_str(line).unwrap();
+                    (object["type"] == "line").then(|| object["text"].as_str().unwrap().to_owned())
+                }
+            })
+            .collect();
+        assert!(texts == lines, "{} of {}", texts.len(), lines.len());
+    }
 }
 
 struct Guard(std::process::Child);
