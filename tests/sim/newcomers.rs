@@ -4,10 +4,11 @@ use dist_chat::ring::{Entry, Role, Start};
 
 use crate::settle::{settle, well, whole_within};
 use crate::world::actions::Rewind;
+use crate::world::rng::Rng;
 use crate::world::{MS, SECOND, World};
 
 /// Lines that a room has when somebody comes: several windows full.
-const LINES: usize = 3_000;
+const LINES: usize = 300;
 
 fn log(world: &World, slot: usize) -> Vec<Entry> {
     world.slots[slot].disk.store().log().iter().map(|entry| Entry::clone(entry)).collect()
@@ -17,19 +18,25 @@ fn leads(world: &World, slot: usize) -> bool {
     world.slots[slot].process.as_ref().is_some_and(|process| process.node.status().role == Role::Leader)
 }
 
-/// The first host's room, in the moment in which all others have something of its log and none has all of it.
-fn half_way(hosts: usize) -> World {
-    let mut world = World::new(7, hosts, 10_000, 0);
+/// The first host's room and all that was said in it; nobody else is there.
+fn old_room(seed: u64, hosts: usize, delay: u64) -> World {
+    let mut world = World::new(seed, hosts, delay, 0);
     world.found(0);
     world.run_to(MS);
-    let lines: Vec<String> = (0..LINES).map(|k| format!("{k} {}", "x".repeat(1_000))).collect();
-    for some in lines.chunks(100) {
+    let lines: Vec<String> = (0..LINES).map(|k| format!("{k} {}", "x".repeat(10_000))).collect();
+    for some in lines.chunks(50) {
         assert!(world.say_all(0, some));
         world.run_to(world.now + MS);
     }
+    assert!(log(&world, 0).len() > LINES, "all is ordered");
+    world
+}
+
+/// The first host's room, in the moment in which all others have something of its log and none has all of it.
+fn half_way(hosts: usize) -> World {
+    let mut world = old_room(7, hosts, 10 * MS);
     (1..hosts).for_each(|slot| world.join(slot, &[0]));
     let whole = log(&world, 0).len();
-    assert!(whole > LINES, "all is ordered");
     let deadline = world.now + SECOND;
     while (1..hosts).any(|slot| log(&world, slot).is_empty()) {
         assert!(world.now < deadline, "the log comes");
@@ -112,4 +119,48 @@ fn a_newcomer_whose_leader_is_dead_goes_on_with_what_it_has() {
     well(&world);
     let lines = log(&world, 1).iter().filter(|entry| entry.line().is_some()).count();
     assert!(lines > LINES, "{lines} lines are there");
+}
+
+/// Some come, the network or a host fails while they take the log over, perhaps twice; then all is well again.
+#[test]
+fn whatever_happens_while_they_come_the_room_is_whole_again() {
+    for seed in 1..=60 {
+        let mut rng = Rng::new(seed);
+        let hosts = 2 + rng.index(4);
+        let old = rng.index(hosts - 1);
+        let mut world = old_room(seed, hosts, rng.range(MS, 20 * MS));
+        (1..=old).for_each(|slot| world.join(slot, &[0]));
+        if old > 0 {
+            world.run_to(world.now + SECOND);
+        }
+        (old + 1..hosts).for_each(|slot| world.join(slot, &[0]));
+        for _ in 0..1 + rng.index(2) {
+            world.run_to(world.now + rng.range(MS, 300 * MS));
+            let apart: Vec<usize> = (0..hosts).filter(|_| rng.percent(40)).collect();
+            match rng.index(3) {
+                0 => apart.iter().for_each(|&slot| world.pause(slot)),
+                1 => world.pause(0),
+                _ => {
+                    for a in 0..hosts {
+                        for b in 0..a {
+                            if apart.contains(&a) != apart.contains(&b) {
+                                world.cut_link(a, b);
+                            }
+                        }
+                    }
+                }
+            }
+            world.run_to(world.now + rng.range(SECOND, 12 * SECOND));
+            for slot in world.running() {
+                world.say(slot, &format!("{slot} meanwhile"));
+            }
+            world.heal();
+        }
+        // Who could not come in has given up.
+        let out: Vec<usize> = (0..hosts).filter(|&slot| !world.up(slot)).collect();
+        out.into_iter().for_each(|slot| world.join(slot, &[0]));
+        settle(&mut world, 3 * SECOND);
+        assert!(world.failure.is_none(), "seed {seed}: {:?}", world.failure);
+        well(&world);
+    }
 }
