@@ -407,9 +407,10 @@ pub struct Elected {
 /// What two leaders are compared by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Weight {
-    /// Followers with a live link.
+    /// Followers with a live link; none where the leader lacked entries when it began, not long ago.
     pub followers: u32,
-    /// It was not opened alone by a node that had been down: whoever stayed up keeps its order.
+    /// It was not opened alone by a node that had been down, nor by one that lacked entries: whoever stayed up, and has
+    /// all, keeps its order.
     pub steady: bool,
     /// The reign.
     pub epoch: Epoch,

@@ -40,6 +40,8 @@ pub const SURVEY_WAIT: Span = Span::ms(500);
 pub const SURVEY_GOOD: Span = Span::ms(500);
 /// Between two such questions that a leader answers to one follower.
 pub const SURVEY_PAUSE: Span = Span::ms(250);
+/// For how long a leader that lacked entries when it began gives way to one that has them, whoever follows it.
+pub const INCOMPLETE_YIELDS_FOR: Span = Span::ms(60_000);
 /// Members that are lost within this time of each other have gone together.
 pub const CUT_OFF_WITHIN: Span = Span::ms(10_000);
 /// Bytes of one frame on the wire, its line feed included. Holds a batch whose every byte is escaped (`\u0001`).

@@ -9,6 +9,7 @@ mod check;
 mod elections;
 mod forging;
 mod moderating;
+mod newcomers;
 mod rekeying;
 mod settle;
 mod socializing;

@@ -109,9 +109,16 @@ impl Node {
         }
         self.count_the_missing();
         self.believing.take_if(|until| *until <= self.log.tail().index);
+        self.settle_owed();
         if self.catching_up.is_some_and(|until| until <= self.log.tail().index) {
             self.caught_up();
         }
+    }
+
+    /// Nothing is owed to me any more once I hold all that my leader had when I joined it.
+    pub(super) fn settle_owed(&mut self) {
+        let epochs = &self.log.summary().epochs;
+        self.owed.take_if(|owed| owed.epoch.is_none_or(|epoch| epochs.get(&epoch) >= Some(&owed.index)));
     }
 
     /// A line has got its place: is it news?

@@ -139,7 +139,7 @@ impl Node {
             return self.join_abandoned(leader, self.now.mono, seek);
         }
         joining.epoch = Some(epoch);
-        joining.accepted = Some(Attached { stream, epoch, common, yours, tail: tail.index, lines, backlog });
+        joining.accepted = Some(Attached { stream, epoch, common, yours, tail, lines, backlog });
         self.enter_room(room);
         if newcomer {
             // Everybody else was greeted by somebody without a room: what is opened from here on says better.
@@ -199,8 +199,10 @@ impl Node {
     fn attach(&mut self) {
         let Phase::Joining(joining) = &self.phase else { return };
         let Some(Attached { stream, epoch, common, yours, tail, lines, backlog }) = joining.accepted else { return };
-        let (leader, conn) = (joining.leader, joining.conn);
+        let (leader, conn, owed, tail) = (joining.leader, joining.conn, tail, tail.index);
         self.obey(epoch);
+        self.owed = Some(owed);
+        self.settle_owed();
         self.judged_after = tail;
         self.believing = self.believing.map(|until| until.min(tail)).filter(|until| *until > self.log.tail().index);
         self.drop_pending_that_stand();

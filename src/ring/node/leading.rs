@@ -9,7 +9,8 @@ use crate::ring::entry::{Entry, Member, Note};
 use crate::ring::frame::{Accept, Ack, Backlog, Frame, Join, Refusal, Token};
 use crate::ring::id::{ConnId, Index, StreamId, Time, Uid};
 use crate::ring::limits::{
-    BACKLOG_BYTES_MAX, BACKLOG_LINES_MAX, BOOK_NODES_MAX, RUN_LINES_MAX, Timing, WAITING_JOINS_MAX,
+    BACKLOG_BYTES_MAX, BACKLOG_LINES_MAX, BOOK_NODES_MAX, INCOMPLETE_YIELDS_FOR, RUN_LINES_MAX, Timing,
+    WAITING_JOINS_MAX,
 };
 use crate::ring::links::{End, Ended};
 use crate::ring::log::one_batch;
@@ -42,9 +43,11 @@ impl Node {
         let grace = self.now.mono + self.timing.join_grace;
         let view = &self.log.summary().view;
         let absent = view.uids().filter(|&uid| uid != self.me).map(|uid| (uid, grace)).collect();
+        let lacking = self.owed.take().is_some();
         self.set_phase(Phase::Leading(Leading {
             epoch,
-            steady,
+            steady: steady && !lacking,
+            light_until: lacking.then(|| self.now.mono + INCOMPLETE_YIELDS_FOR),
             followers: BTreeMap::new(),
             acked: Index(0),
             absent,

@@ -9,11 +9,12 @@ use crate::ring::id::{ConnId, Epoch, Uid};
 impl Node {
     fn weight(&self) -> Option<Weight> {
         match &self.phase {
-            Phase::Leading(leading) if leading.retiring.is_none() => Some(Weight {
-                followers: self.live_followers(&leading.followers),
-                steady: leading.steady,
-                epoch: leading.epoch,
-            }),
+            Phase::Leading(leading) if leading.retiring.is_none() => {
+                // Who knows that it lacks entries is not to push aside who has them, and may come back any moment.
+                let light = leading.light_until.is_some_and(|until| self.now.mono < until);
+                let followers = if light { 0 } else { self.live_followers(&leading.followers) };
+                Some(Weight { followers, steady: leading.steady, epoch: leading.epoch })
+            }
             _ => None,
         }
     }

@@ -45,7 +45,7 @@ use super::book::Book;
 use super::budget::Budget;
 use super::entry::Line;
 use super::id::{
-    ConnId, Epoch, Index, Lamport, Name, Now, ReadId, RoomId, SessionKey, Span, StreamId, SyncId, Time, Uid,
+    ConnId, Epoch, Index, Lamport, Name, Now, ReadId, RoomId, SessionKey, Span, StreamId, SyncId, Tail, Time, Uid,
 };
 use super::limits::{self, NUMBER_MAX, OUTBOX_BYTES_MAX, OUTBOX_LINE_BYTES_MAX, OUTBOX_LINES_MAX};
 use super::links::{End, Links};
@@ -97,6 +97,8 @@ pub struct Node {
     /// I began with nothing, and what stands in the room's log up to here was there before: of that I believe all
     /// numbers, since I know no other.
     believing: Option<Index>,
+    /// Where the log of the leader that I joined last ended then, until I hold all of that.
+    owed: Option<Tail>,
     /// For each session the number of the last line that was shown, where the log alone does not tell.
     shown: BTreeMap<SessionKey, u64>,
     /// What stands up to here is not shown when it comes: it was in a backlog, or is too old.
@@ -263,6 +265,7 @@ impl Node {
             round_pushed: Budget::default(),
             submitted_pushed: 0,
             believing,
+            owed: None,
             shown: saved.shown.lines,
             show_after: saved.shown.up_to,
             log_after: saved.shown.up_to,

@@ -162,7 +162,7 @@ pub(super) struct Attached {
     /// The number of my last line that the leader holds.
     pub yours: u64,
     /// Where the leader's log ends.
-    pub tail: Index,
+    pub tail: Tail,
     /// How many lines it holds.
     pub lines: u64,
     /// The newest of them come ahead of the log.
@@ -223,8 +223,10 @@ pub(super) enum PendingWay {
 #[derive(Clone, Debug, Hash)]
 pub(super) struct Leading {
     pub epoch: Epoch,
-    /// It was not opened alone by a node that had been down.
+    /// It was not opened alone by a node that had been down, nor by one that lacked entries.
     pub steady: bool,
+    /// I lacked entries when I began to lead: until then who has them all is heavier, whoever follows me.
+    pub light_until: Option<Time>,
     pub followers: BTreeMap<Uid, Follower>,
     /// The highest index that any follower of this reign has acknowledged.
     pub acked: Index,

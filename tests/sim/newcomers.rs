@@ -1,0 +1,166 @@
+//! Newcomers whose leader is silent before they have all that it has ordered.
+
+use dist_chat::ring::{Entry, Role, Start};
+
+use crate::settle::{settle, well, whole_within};
+use crate::world::actions::Rewind;
+use crate::world::rng::Rng;
+use crate::world::{MS, SECOND, World};
+
+/// Lines that a room has when somebody comes: several windows full.
+const LINES: usize = 300;
+
+fn log(world: &World, slot: usize) -> Vec<Entry> {
+    world.slots[slot].disk.store().log().iter().map(|entry| Entry::clone(entry)).collect()
+}
+
+fn leads(world: &World, slot: usize) -> bool {
+    world.slots[slot].process.as_ref().is_some_and(|process| process.node.status().role == Role::Leader)
+}
+
+/// The first host's room and all that was said in it; nobody else is there.
+fn old_room(seed: u64, hosts: usize, delay: u64) -> World {
+    let mut world = World::new(seed, hosts, delay, 0);
+    world.found(0);
+    world.run_to(MS);
+    let lines: Vec<String> = (0..LINES).map(|k| format!("{k} {}", "x".repeat(10_000))).collect();
+    for some in lines.chunks(50) {
+        assert!(world.say_all(0, some));
+        world.run_to(world.now + MS);
+    }
+    assert!(log(&world, 0).len() > LINES, "all is ordered");
+    world
+}
+
+/// The first host's room, in the moment in which all others have something of its log and none has all of it.
+fn half_way(hosts: usize) -> World {
+    let mut world = old_room(7, hosts, 10 * MS);
+    (1..hosts).for_each(|slot| world.join(slot, &[0]));
+    let whole = log(&world, 0).len();
+    let deadline = world.now + SECOND;
+    while (1..hosts).any(|slot| log(&world, slot).is_empty()) {
+        assert!(world.now < deadline, "the log comes");
+        world.run_to(world.now + MS);
+    }
+    assert!((1..hosts).all(|slot| log(&world, slot).len() < whole), "somebody has all of it already");
+    world
+}
+
+/// What the first host had ordered keeps its place and its time, and the first host leads.
+#[track_caller]
+fn assert_kept(world: &World, before: &[Entry]) {
+    assert!(leads(world, 0), "who has the whole log leads");
+    assert!(log(world, 0).starts_with(before), "what was ordered was ordered anew");
+}
+
+#[test]
+fn a_newcomer_that_lacks_entries_gives_way_to_who_has_them() {
+    let mut world = half_way(2);
+    let before = log(&world, 0);
+    world.pause(0);
+    world.run_to(world.now + 8 * SECOND);
+    assert!(leads(&world, 1), "the room is always open");
+    assert!(world.say(1, "meanwhile"));
+    world.resume(0);
+    whole_within(&mut world, 10 * SECOND);
+    well(&world);
+    assert_kept(&world, &before);
+    settle(&mut world, 5 * SECOND);
+    well(&world);
+}
+
+#[test]
+fn newcomers_that_all_lack_entries_give_way_to_who_has_them() {
+    let mut world = half_way(4);
+    let before = log(&world, 0);
+    world.pause(0);
+    world.run_to(world.now + 8 * SECOND);
+    assert!((1..4).any(|slot| leads(&world, slot)), "the room is always open");
+    (1..4).for_each(|slot| assert!(world.say(slot, "meanwhile")));
+    world.resume(0);
+    whole_within(&mut world, 10 * SECOND);
+    well(&world);
+    assert_kept(&world, &before);
+    settle(&mut world, 5 * SECOND);
+    well(&world);
+}
+
+/// In the end the many are the room.
+#[test]
+fn newcomers_that_have_gone_on_for_long_give_way_no_more() {
+    let mut world = half_way(4);
+    world.pause(0);
+    world.run_to(world.now + 70 * SECOND);
+    (1..4).for_each(|slot| assert!(world.say(slot, "meanwhile")));
+    world.run_to(world.now + SECOND);
+    let many = (1..4).find(|&slot| leads(&world, slot));
+    world.resume(0);
+    whole_within(&mut world, 10 * SECOND);
+    well(&world);
+    assert_eq!((0..4).find(|&slot| leads(&world, slot)), many);
+    settle(&mut world, 5 * SECOND);
+    well(&world);
+}
+
+#[test]
+fn a_newcomer_whose_leader_is_dead_goes_on_with_what_it_has() {
+    let mut world = half_way(2);
+    world.crash(0);
+    let deadline = world.now + 2 * SECOND;
+    while !leads(&world, 1) {
+        assert!(world.now < deadline, "nobody leads");
+        world.run_to(world.now + 10 * MS);
+    }
+    assert!(world.say(1, "I go on"));
+    world.run_to(world.now + SECOND);
+    // Who had the whole log comes back and finds a room: nothing is lost.
+    world.start(0, Rewind::Not, Start::Reopen);
+    settle(&mut world, 5 * SECOND);
+    well(&world);
+    let lines = log(&world, 1).iter().filter(|entry| entry.line().is_some()).count();
+    assert!(lines > LINES, "{lines} lines are there");
+}
+
+/// Some come, the network or a host fails while they take the log over, perhaps twice; then all is well again.
+#[test]
+fn whatever_happens_while_they_come_the_room_is_whole_again() {
+    for seed in 1..=60 {
+        let mut rng = Rng::new(seed);
+        let hosts = 2 + rng.index(4);
+        let old = rng.index(hosts - 1);
+        let mut world = old_room(seed, hosts, rng.range(MS, 20 * MS));
+        (1..=old).for_each(|slot| world.join(slot, &[0]));
+        if old > 0 {
+            world.run_to(world.now + SECOND);
+        }
+        (old + 1..hosts).for_each(|slot| world.join(slot, &[0]));
+        for _ in 0..1 + rng.index(2) {
+            world.run_to(world.now + rng.range(MS, 300 * MS));
+            let apart: Vec<usize> = (0..hosts).filter(|_| rng.percent(40)).collect();
+            match rng.index(3) {
+                0 => apart.iter().for_each(|&slot| world.pause(slot)),
+                1 => world.pause(0),
+                _ => {
+                    for a in 0..hosts {
+                        for b in 0..a {
+                            if apart.contains(&a) != apart.contains(&b) {
+                                world.cut_link(a, b);
+                            }
+                        }
+                    }
+                }
+            }
+            world.run_to(world.now + rng.range(SECOND, 12 * SECOND));
+            for slot in world.running() {
+                world.say(slot, &format!("{slot} meanwhile"));
+            }
+            world.heal();
+        }
+        // Who could not come in has given up.
+        let out: Vec<usize> = (0..hosts).filter(|&slot| !world.up(slot)).collect();
+        out.into_iter().for_each(|slot| world.join(slot, &[0]));
+        settle(&mut world, 3 * SECOND);
+        assert!(world.failure.is_none(), "seed {seed}: {:?}", world.failure);
+        well(&world);
+    }
+}
