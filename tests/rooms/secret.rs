@@ -1,7 +1,6 @@
 //! What somebody learns who records everything on its way.
 
 use std::collections::BTreeSet;
-use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -39,6 +38,8 @@ const GRAMMAR: [&str; 19] = [
 ];
 /// The one line in clear.
 const PREAMBLE: &[u8] = b"dist-chat 3 keyed\n";
+/// The last packet that is recorded.
+const LAST: &str = "that was all";
 /// Sealed bytes look random: so many in a row that a person could read are not among 10^9 of them.
 const READABLE_MAX: usize = 36;
 
@@ -219,6 +220,7 @@ impl Drop for Leash {
 /// tcpdump, and the file that it writes.
 struct Recorder {
     child: Leash,
+    netns: String,
     file: PathBuf,
     said: Option<JoinHandle<Vec<String>>>,
 }
@@ -229,8 +231,13 @@ impl Recorder {
         let found = Command::new("tcpdump").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
         found.map_err(|error| format!("no tcpdump here: {error}"))?;
         let mut command = Command::new("ip");
-        command
-            .args(["netns", "exec", netns, "tcpdump", "-i", "any", "-s", "0", "-B", "65536", "-U", "-Z", "root", "-w"]);
+        command.args(["netns", "exec", netns, "tcpdump", "-i", "any", "-s", "0", "-B", "65536"]).args([
+            "--immediate-mode",
+            "-U",
+            "-Z",
+            "root",
+            "-w",
+        ]);
         let child = command.arg(file).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
         let mut child = Leash(child.map_err(|error| format!("ip: {error}"))?);
         let mut said = BufReader::new(child.0.stderr.take().unwrap()).lines().map_while(Result::ok);
@@ -239,18 +246,19 @@ impl Recorder {
             return Err("tcpdump cannot listen here".to_owned());
         }
         let said = Some(std::thread::spawn(move || said.collect()));
-        Ok(Self { child, file: file.to_owned(), said })
+        Ok(Self { child, netns: netns.to_owned(), file: file.to_owned(), said })
     }
 
     /// Ends it; all that was recorded.
     fn end(mut self) -> Result<Vec<u8>, String> {
         let pid = Pid::from_child(&self.child.0);
-        // What it has been told by the kernel it has written once nothing more comes.
-        let mut size = 0;
+        // The kernel hands packets over late, but in order: once it has written the last one it has written all.
+        let send = format!("printf '%s' '{LAST}' >/dev/udp/127.0.0.1/9");
+        let sent = Command::new("ip").args(["netns", "exec", &self.netns, "bash", "-c", &send]).status();
+        sent.map_err(|error| format!("ip: {error}"))?;
         poll("the recording is written", soon(20), || {
-            let before = std::mem::replace(&mut size, File::open(&self.file).ok()?.metadata().ok()?.len());
-            std::thread::sleep(std::time::Duration::from_millis(200));
-            (before == size && size > 0).then_some(())
+            let bytes = std::fs::read(&self.file).ok()?;
+            (count(&bytes, LAST.as_bytes()) > 0).then_some(())
         });
         kill_process(pid, Signal::INT).map_err(|error| error.to_string())?;
         let said = self.said.take().map(|said| said.join().unwrap()).unwrap_or_default();
