@@ -2,8 +2,10 @@
 //!
 //! ```text
 //!   notices ──▶ herald ──▶ chat log
-//!                    └───▶ screen (bounded queue) ──▶ stdout, or above what is being typed
-//!   stdin, or the line editor ──▶ commands
+//!                    └───▶ hub ──▶ screen (bounded queue) ──▶ stdout as text
+//!                           └────▶ sessions ──▶ values ──▶ terminal, full screen, JSON, sockets
+//!   stdin as lines ──▶ commands
+//!   what is typed, objects ──▶ sessions ──▶ commands
 //! ```
 //!
 //! Commands go in, notices come out; no frontend speaks to another.

@@ -9,7 +9,7 @@ use ratatui::text::{Line as Row, Span};
 
 use super::cells::{safe, shortened, width, wrap};
 use super::model::messages::{Message, Shown, tally};
-use super::model::search::{Search, find_all};
+use super::model::search::Search;
 use super::paint::Paint;
 use crate::ui::feed::{Kind, Line, Private};
 
@@ -160,14 +160,7 @@ fn marked(seq: u64, text: &str, style: Style, look: &Look<'_>) -> Vec<Span<'stat
 
 /// Where `name` stands as a word of its own.
 pub fn mentions(text: &str, name: &str) -> Vec<Range<usize>> {
-    let part_of_a_name = |c: char| c.is_alphanumeric() || c == '_' || c == '-';
-    let mut places = find_all(text, &name.to_lowercase());
-    places.retain(|place| {
-        let before = text[..place.start].chars().next_back();
-        let after = text[place.end..].chars().next();
-        !before.is_some_and(part_of_a_name) && !after.is_some_and(part_of_a_name)
-    });
-    places
+    crate::ui::paint::mentions(text, name).into_iter().map(|(from, to)| from..to).collect()
 }
 
 #[cfg(test)]
