@@ -3,7 +3,7 @@
 mod format;
 mod when;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io;
@@ -15,7 +15,7 @@ use jiff::Zoned;
 
 use crate::cli::PORT_DEFAULT;
 use crate::failure::{Exit, Failure, cannot_write};
-use crate::ring::{AuthorId, Channel, Emoji, Entry, Lamport, Line, LineId, Name};
+use crate::ring::{AuthorId, Channel, Emoji, Entry, Lamport, Line, LineId, Name, Reactions};
 use crate::store::{self, Answer, Counts, Error, Moment, Reader, Selection, Tally};
 use crate::ui::feed::Kind;
 use format::{Json, Plain};
@@ -291,20 +291,14 @@ impl<W: io::Write> Out<'_, W> {
 
 /// The line with this timestamp, if there is one.
 pub fn line_at(past: &Path, ts: Lamport) -> Option<LineId> {
-    let at = Some(Moment::Stamp(ts));
-    let wanted = Selection { since: at, until: at, ..Selection::default() };
-    let reader = Reader::open(past).ok()?;
-    let found = find(reader.as_ref(), &wanted).ok()?;
-    found.iter().find(|entry| entry.lamport == ts)?.line().map(|line| line.id)
+    let reader = Reader::open(past).ok()??;
+    stamped(&reader, ts)?.line().map(|line| line.id)
 }
 
-/// A line, and what is put to it.
-#[derive(Clone, Debug)]
-pub struct Liked {
-    /// The line.
-    pub entry: Arc<Entry>,
-    /// What, and by how many authors: the most frequent first.
-    pub reactions: Vec<(Emoji, u64)>,
+fn stamped(reader: &Reader, ts: Lamport) -> Option<Arc<Entry>> {
+    let at = Some(Moment::Stamp(ts));
+    let wanted = Selection { since: at, until: at, ..Selection::default() };
+    find(Some(reader), &wanted).ok()?.into_iter().find(|entry| entry.lamport == ts)
 }
 
 /// What is put to these lines; nothing where that cannot be read.
@@ -313,15 +307,16 @@ pub fn put_to_lines(past: &Path, ids: &[LineId]) -> Counts {
     reader.and_then(|reader| reader.reactions(ids).ok()).unwrap_or_default()
 }
 
-/// The line with this timestamp and id, and what is put to it.
-pub fn put_to_line(past: &Path, ts: Lamport, id: LineId) -> Option<Liked> {
-    let at = Some(Moment::Stamp(ts));
-    let wanted = Selection { since: at, until: at, ..Selection::default() };
+/// Those of these lines that have the timestamp beside them, and what was put to them.
+pub fn words_about(past: &Path, lines: &BTreeMap<LineId, Lamport>) -> Option<(Vec<Arc<Entry>>, Reactions)> {
     let reader = Reader::open(past).ok()??;
-    let entry =
-        find(Some(&reader), &wanted).ok()?.into_iter().find(|entry| entry.line().map(|line| line.id) == Some(id))?;
-    let reactions = reader.reactions(&[id]).ok()?.remove(&id).unwrap_or_default();
-    Some(Liked { entry, reactions })
+    let found = lines
+        .iter()
+        .filter_map(|(&id, &ts)| stamped(&reader, ts).filter(|entry| entry.line().is_some_and(|line| line.id == id)));
+    let found: Vec<_> = found.collect();
+    // What stands behind the index is read for it.
+    let words = if found.is_empty() { Reactions::default() } else { reader.words_about(&ids(&found)).ok()? };
+    Some((found, words))
 }
 
 /// Writes all lines into a new file, as they are printed. What is told then.

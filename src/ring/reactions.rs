@@ -10,7 +10,10 @@ use super::proof::AuthorId;
 /// The fold of the reactions in a part of a log. It grows with what is put to its lines: a part that is long is counted
 /// by a store.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Reactions(BTreeMap<LineId, BTreeMap<(Emoji, AuthorId), bool>>);
+pub struct Reactions {
+    words: BTreeMap<LineId, BTreeMap<(Emoji, AuthorId), bool>>,
+    len: usize,
+}
 
 impl Reactions {
     /// Takes the next line.
@@ -22,20 +25,47 @@ impl Reactions {
 
     /// This is the author's last word so far.
     pub fn put(&mut self, to: LineId, with: Emoji, by: AuthorId, on: bool) {
-        self.0.entry(to).or_default().insert((with, by), on);
+        if self.words.entry(to).or_default().insert((with, by), on).is_none() {
+            self.len += 1;
+        }
     }
 
     /// Takes what another fold says of a line, which comes after everything here.
     pub fn put_all(&mut self, to: LineId, later: &Self) {
-        if let Some(words) = later.0.get(&to) {
-            self.0.entry(to).or_default().extend(words.iter().map(|(key, &on)| (key.clone(), on)));
+        for ((with, by), on) in later.words.get(&to).into_iter().flatten() {
+            self.put(to, with.clone(), *by, *on);
         }
+    }
+
+    /// Of all lines together: last words, one for each author, emoji and line.
+    pub const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether nobody has ever put anything to a line here.
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The same of one line.
+    pub fn len_of(&self, line: LineId) -> usize {
+        self.words.get(&line).map_or(0, BTreeMap::len)
+    }
+
+    /// Whether there is a word of this author about it.
+    pub fn knows(&self, line: LineId, with: &Emoji, by: AuthorId) -> bool {
+        self.words.get(&line).is_some_and(|words| words.contains_key(&(with.clone(), by)))
+    }
+
+    /// What was put to a line is of no interest any more.
+    pub fn forget(&mut self, line: LineId) {
+        self.len -= self.words.remove(&line).map_or(0, |words| words.len());
     }
 
     /// What is put to a line, and by how many authors: the most frequent first.
     pub fn of(&self, line: LineId) -> Vec<(Emoji, u64)> {
         let mut counts: BTreeMap<&Emoji, u64> = BTreeMap::new();
-        for ((with, _), _) in self.0.get(&line).into_iter().flatten().filter(|(_, on)| **on) {
+        for ((with, _), _) in self.words.get(&line).into_iter().flatten().filter(|(_, on)| **on) {
             *counts.entry(with).or_default() += 1;
         }
         let mut counts: Vec<(Emoji, u64)> = counts.into_iter().map(|(with, count)| (with.clone(), count)).collect();
@@ -76,5 +106,20 @@ mod tests {
         all.put_all(line(1), &later);
         assert_eq!(all.of(line(1)), [(party(), 1), (Emoji::like(), 1)]);
         assert_eq!(all.of(line(2)), []);
+    }
+
+    #[test]
+    fn a_line_is_forgotten_with_all_that_was_put_to_it() {
+        let line = |n| LineId { author: AuthorId::of_bits(1), session: SessionId(1), n };
+        let mut all = Reactions::default();
+        for (n, by) in [(1, 1), (1, 1), (1, 2), (2, 1)] {
+            all.put(line(n), Emoji::like(), AuthorId::of_bits(by), true);
+        }
+        assert_eq!((all.len(), all.len_of(line(1)), all.len_of(line(2)), all.len_of(line(3))), (3, 2, 1, 0));
+        all.forget(line(1));
+        assert_eq!((all.len(), all.of(line(1))), (1, vec![]));
+        all.forget(line(1));
+        all.forget(line(2));
+        assert!(all.is_empty());
     }
 }

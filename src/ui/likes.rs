@@ -5,14 +5,17 @@ use std::path::PathBuf;
 
 use super::feed::{self, Count, Told};
 use crate::history;
-use crate::ring::{Act, AuthorId, Emoji, Entry, Lamport, LineId, Name};
+use crate::ring::{Act, AuthorId, Emoji, Entry, Lamport, Line, LineId, Name, Reactions};
+use crate::store::REACTIONS_MAX;
 use crate::text;
 
 /// Lines of which it is known from memory what was put to them.
 const RECENT_LINES_MAX: usize = 4096;
-/// Reactions remembered of one line; whoever comes later with another does not count until the line is read in the
-/// history.
-const REACTIONS_MAX: usize = 4096;
+/// Last words about one line that are remembered, one for each author and emoji. Of a line with more, the history is asked
+/// each time, and whoever is beyond does not count until then.
+const WORDS_MAX: usize = 1024;
+/// Last words about all lines that are remembered, beside those about lines that are looked up.
+const ALL_WORDS_MAX: usize = OLD_LINES_MAX * WORDS_MAX;
 /// Older lines that are looked up at once: beyond, nobody is told of them now.
 const OLD_LINES_MAX: usize = 64;
 /// Characters of a line's beginning.
@@ -23,6 +26,8 @@ const BEGINNING_CHARS: usize = 40;
 pub struct Likes {
     recent: BTreeMap<LineId, Recent>,
     order: VecDeque<LineId>,
+    /// What was put to recent lines, and lately to older ones.
+    put: Reactions,
     /// Lines to which something was put since this was told last.
     changed: BTreeSet<LineId>,
     /// Older ones, with the timestamp that the reaction names.
@@ -36,7 +41,6 @@ struct Recent {
     ts: Lamport,
     name: Name,
     beginning: String,
-    put: BTreeMap<(Emoji, AuthorId), bool>,
 }
 
 impl Likes {
@@ -79,32 +83,44 @@ impl Likes {
             known.ts = entry.lamport;
             return;
         }
-        if self.order.len() >= RECENT_LINES_MAX
+        self.keep(line.id, Recent::of(entry, line));
+    }
+
+    fn keep(&mut self, id: LineId, recent: Recent) {
+        if self.recent.insert(id, recent).is_none() {
+            self.order.push_back(id);
+        }
+        self.make_room();
+    }
+
+    /// Forgets the oldest lines. What was put to them since this was told last is looked up.
+    fn make_room(&mut self) {
+        while (self.order.len() > RECENT_LINES_MAX || self.put.len() > ALL_WORDS_MAX)
             && let Some(oldest) = self.order.pop_front()
         {
-            self.recent.remove(&oldest);
+            self.put.forget(oldest);
+            if let Some(recent) = self.recent.remove(&oldest)
+                && self.changed.remove(&oldest)
+                && self.old.len() < OLD_LINES_MAX
+            {
+                self.old.insert(oldest, recent.ts);
+            }
         }
-        let recent = Recent {
-            ts: entry.lamport,
-            name: line.name.clone(),
-            beginning: beginning(line.words()),
-            put: BTreeMap::new(),
-        };
-        self.recent.insert(line.id, recent);
-        self.order.push_back(line.id);
     }
 
     fn put(&mut self, to: LineId, with: &Emoji, by: AuthorId, on: bool, typed: &str) {
-        if let Some(recent) = self.recent.get_mut(&to) {
-            let key = (with.clone(), by);
-            if recent.put.len() < REACTIONS_MAX || recent.put.contains_key(&key) {
-                recent.put.insert(key, on);
-            }
+        if self.recent.contains_key(&to) {
             self.changed.insert(to);
-        } else if self.old.len() < OLD_LINES_MAX
+        } else if (self.old.len() < OLD_LINES_MAX || self.old.contains_key(&to))
             && let Some(ts) = typed.split_whitespace().next_back().and_then(|last| last.parse().ok())
         {
             self.old.insert(to, Lamport(ts));
+        } else {
+            return;
+        }
+        if self.put.len_of(to) < WORDS_MAX || self.put.knows(to, with, by) {
+            self.put.put(to, with.clone(), by, on);
+            self.make_room();
         }
     }
 
@@ -112,42 +128,49 @@ impl Likes {
     pub fn changes(&mut self) -> Vec<Told> {
         let mut told = Vec::with_capacity(self.changed.len() + self.old.len());
         for id in std::mem::take(&mut self.changed) {
-            let Some(recent) = self.recent.get(&id) else { continue };
-            told.push(Told::Reactions(feed::Reactions {
-                ts: recent.ts.0,
-                name: recent.name.clone(),
-                text: recent.beginning.clone(),
-                reactions: counts(&recent.put),
-            }));
+            told.extend(self.recent.get(&id).map(|recent| recent.told(id, &self.put)));
         }
-        for (id, ts) in std::mem::take(&mut self.old) {
-            // The reaction's author may have named another line: it counts for the one that it means.
-            let Some(liked) = self.past.as_deref().and_then(|past| history::put_to_line(past, ts, id)) else {
-                continue;
-            };
-            let Some(line) = liked.entry.line() else { continue };
-            told.push(Told::Reactions(feed::Reactions {
-                ts: ts.0,
-                name: line.name.clone(),
-                text: beginning(line.words()),
-                reactions: Count::all(&liked.reactions),
-            }));
+        let old = std::mem::take(&mut self.old);
+        if old.is_empty() {
+            return told;
+        }
+        // The reaction's author may have named another line: it counts for the one that it means.
+        let looked_up = self.past.as_deref().and_then(|past| history::words_about(past, &old));
+        let (found, mut words) = looked_up.unwrap_or_default();
+        for entry in found {
+            let Some(line) = entry.line() else { continue };
+            let id = line.id;
+            words.put_all(id, &self.put);
+            self.put.forget(id);
+            let recent = Recent::of(&entry, line);
+            told.push(recent.told(id, &words));
+            if words.len_of(id) <= WORDS_MAX {
+                self.put.put_all(id, &words);
+                self.keep(id, recent);
+            }
+        }
+        for id in old.into_keys().filter(|id| !self.recent.contains_key(id)) {
+            self.put.forget(id);
         }
         told
     }
 }
 
-/// How many authors have put what: the most frequent first.
-fn counts(put: &BTreeMap<(Emoji, AuthorId), bool>) -> Vec<Count> {
-    let mut all: Vec<Count> = Vec::new();
-    for ((with, _), _) in put.iter().filter(|(_, on)| **on) {
-        match all.last_mut() {
-            Some(last) if last.with == with.as_str() => last.count += 1,
-            _ => all.push(Count { with: with.as_str().to_owned(), count: 1 }),
-        }
+impl Recent {
+    fn of(entry: &Entry, line: &Line) -> Self {
+        Self { ts: entry.lamport, name: line.name.clone(), beginning: beginning(line.words()) }
     }
-    all.sort_by_key(|count| std::cmp::Reverse(count.count));
-    all
+
+    fn told(&self, id: LineId, put: &Reactions) -> Told {
+        let mut counts = put.of(id);
+        counts.truncate(REACTIONS_MAX);
+        Told::Reactions(feed::Reactions {
+            ts: self.ts.0,
+            name: self.name.clone(),
+            text: self.beginning.clone(),
+            reactions: Count::all(&counts),
+        })
+    }
 }
 
 fn beginning(words: &str) -> String {
@@ -165,7 +188,8 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::ring::{Body, Epoch, Index, Line, Nonce, SessionId, Text, WallMs};
+    use crate::ring::{Body, Epoch, Index, Nonce, Record, RoomId, SessionId, Text, WallMs};
+    use crate::store::Sqlite;
 
     fn entry(n: u64, by: u64, text: &str, act: Option<Act>) -> Entry {
         let line = Line {
@@ -208,6 +232,44 @@ mod tests {
     }
 
     #[test]
+    fn an_older_line_is_looked_up_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("chat_1.db");
+        let mut file = Sqlite::open(&path).unwrap();
+        file.enter(None, AuthorId::of_bits(1), SessionId(1)).unwrap();
+        let first = entry(1, 1, "shall we deploy?", None);
+        let to = first.line().unwrap().id;
+        let like = |n, by, on| entry(n, by, "/like 10", Some(Act::React { to, with: Emoji::like(), on }));
+        let before = [first, like(2, 2, true), like(3, 3, true)];
+        file.write(&[Record::Room(RoomId(9)), Record::Append(before.map(Arc::new).to_vec())]).unwrap();
+        let count = |told: Vec<Told>| match &told[..] {
+            [Told::Reactions(now)] => {
+                assert_eq!((now.ts, now.text.as_str()), (10, "shall we deploy?"));
+                now.reactions.iter().map(|count| count.count).sum::<u64>()
+            }
+            told => panic!("one line has changed: {told:?}"),
+        };
+        let mut likes = Likes::new(Some(path));
+        // The history may not hold yet what is told.
+        assert_eq!(likes.take(&like(4, 4, true)), None);
+        likes.take(&like(5, 3, false));
+        assert_eq!(count(likes.changes()), 2, "of the second author and the fourth");
+        drop((file, dir));
+        assert_eq!(likes.take(&like(6, 5, true)), Some(10));
+        assert_eq!(count(likes.changes()), 3);
+    }
+
+    #[test]
+    fn a_line_that_is_not_where_a_reaction_says_costs_nothing() {
+        let mut likes = Likes::new(None);
+        let to = LineId { author: AuthorId::of_bits(9), session: SessionId(9), n: 1 };
+        likes.take(&entry(1, 2, "/like 10", Some(Act::React { to, with: Emoji::like(), on: true })));
+        assert_eq!(likes.put.len(), 1);
+        assert_eq!(likes.changes(), []);
+        assert!(likes.put.is_empty() && likes.old.is_empty());
+    }
+
+    #[test]
     fn what_is_remembered_is_bounded() {
         let mut likes = Likes::new(None);
         for n in 1..=2 * RECENT_LINES_MAX as u64 {
@@ -219,5 +281,25 @@ mod tests {
             likes.take(&entry(n, 2, "/like 10", Some(Act::React { to, with: Emoji::like(), on: true })));
         }
         assert_eq!(likes.old.len(), OLD_LINES_MAX);
+        assert_eq!(likes.put.len(), OLD_LINES_MAX);
+    }
+
+    #[test]
+    fn what_is_remembered_of_lines_is_bounded_too() {
+        let mut likes = Likes::new(None);
+        let lines: Vec<Entry> = (1..=OLD_LINES_MAX as u64 + 1).map(|n| entry(n, 1, "hello", None)).collect();
+        for line in &lines {
+            likes.take(line);
+        }
+        for line in &lines {
+            let to = line.line().unwrap().id;
+            for by in 0..2 * WORDS_MAX as u64 {
+                likes.take(&entry(by, by, "/like 10", Some(Act::React { to, with: Emoji::like(), on: true })));
+            }
+        }
+        assert_eq!(likes.put.len(), ALL_WORDS_MAX);
+        let oldest = lines[0].line().unwrap().id;
+        assert!(!likes.recent.contains_key(&oldest), "the oldest line goes");
+        assert_eq!(likes.old.get(&oldest), Some(&lines[0].lamport), "and is looked up");
     }
 }

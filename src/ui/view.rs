@@ -109,17 +109,8 @@ impl View {
 
     /// Takes a line that has come; `me`: the owner's name.
     pub fn take(&mut self, line: &Line, me: Option<&Name>) -> Fate {
-        if self.recent.len() >= RECENT_LINES_MAX {
-            self.recent.pop_front();
-        }
         let id = LineId { author: line.author, session: line.session, n: line.n };
-        self.recent.push_back(Recent {
-            ts: line.ts,
-            id,
-            channel: line.channel.clone(),
-            own: line.own,
-            said: said(line.kind),
-        });
+        self.remember(Recent { ts: line.ts, id, channel: line.channel.clone(), own: line.own, said: said(line.kind) });
         if !line.own && self.ignored.contains(&line.name.folded()) {
             return Fate::Hidden;
         }
@@ -137,6 +128,18 @@ impl View {
         let count = self.unread.entry(line.channel.clone()).or_default();
         *count += 1;
         Fate::Unread { first: *count == 1 }
+    }
+
+    /// A line that was looked up in the history, and may be meant again.
+    pub fn found(&mut self, ts: u64, id: LineId) {
+        self.remember(Recent { ts, id, channel: String::new(), own: false, said: false });
+    }
+
+    fn remember(&mut self, line: Recent) {
+        if self.recent.len() >= RECENT_LINES_MAX {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(line);
     }
 
     /// The line with this timestamp, or the last one of another where it speaks, if it has come lately.
@@ -248,6 +251,9 @@ mod tests {
         assert_eq!(view.line(None).unwrap().0, 40, "the last one said here");
         assert_eq!(view.line(Some(50)).unwrap().0, 50);
         assert_eq!(view.line(Some(51)), None);
+        let old = LineId { author: AuthorId::of_bits(2), session: SessionId(2), n: 3 };
+        view.found(51, old);
+        assert_eq!((view.line(Some(51)), view.line(None).unwrap().0), (Some((51, old)), 40));
         assert_eq!(view.part(), ops);
         assert_eq!((view.unread(), view.part()), (0, None));
     }

@@ -32,9 +32,17 @@ impl Reader {
     /// # Errors
     /// See [`Error`].
     pub fn reactions(&self, of: &[LineId]) -> Result<Counts, Error> {
+        Ok(counts(of, &self.words_about(of)?))
+    }
+
+    /// The last words of all authors about these lines now.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn words_about(&self, lines: &[LineId]) -> Result<Reactions, Error> {
         loop {
-            if let Some(counts) = self.tally()?.of(of)? {
-                return Ok(counts);
+            if let Some(words) = self.tally()?.words_about(lines)? {
+                return Ok(words);
             }
         }
     }
@@ -65,6 +73,10 @@ impl Tally<'_> {
     /// # Errors
     /// See [`Error`].
     pub fn of(&self, lines: &[LineId]) -> Result<Option<Counts>, Error> {
+        Ok(self.words_about(lines)?.map(|words| counts(lines, &words)))
+    }
+
+    fn words_about(&self, lines: &[LineId]) -> Result<Option<Reactions>, Error> {
         let reader = self.reader;
         let _look = reader.look()?;
         if !reader.has(self.mark)? {
@@ -75,10 +87,9 @@ impl Tally<'_> {
                    WHERE author = ?1 AND session = ?2 AND n = ?3 AND at BETWEEN ?4 AND ?5 GROUP BY emoji, who";
         let mut statement = reader.db.prepare_cached(sql)?;
         let (first, last) = (reader.at(Index(0)), reader.at(self.indexed));
-        let mut counts = Counts::new();
+        let mut all = Reactions::default();
         for &line in lines {
             let LineId { author, session, n } = line;
-            let mut all = Reactions::default();
             let mut rows = statement.query(params![author.0, session.0.cast_signed(), n.cast_signed(), first, last])?;
             while let Some(row) = rows.next()? {
                 let emoji: String = row.get(0)?;
@@ -86,12 +97,16 @@ impl Tally<'_> {
                 all.put(line, emoji, AuthorId(row.get(1)?), row.get(2)?);
             }
             all.put_all(line, &self.rest);
-            let mut of = all.of(line);
-            of.truncate(REACTIONS_MAX);
-            if !of.is_empty() {
-                counts.insert(line, of);
-            }
         }
-        Ok(Some(counts))
+        Ok(Some(all))
     }
+}
+
+fn counts(lines: &[LineId], words: &Reactions) -> Counts {
+    let counted = lines.iter().map(|&line| {
+        let mut of = words.of(line);
+        of.truncate(REACTIONS_MAX);
+        (line, of)
+    });
+    counted.filter(|(_, of)| !of.is_empty()).collect()
 }

@@ -97,7 +97,9 @@ impl Session {
             Some(ts) => history::line_at(&past, Lamport(ts)).map(|id| (ts, id)),
             None => history::last_of_others(&past, here, own.ok()?),
         });
-        found.await.ok().flatten().ok_or_else(none)
+        let (ts, id) = found.await.ok().flatten().ok_or_else(none)?;
+        self.view().found(ts, id);
+        Ok((ts, id))
     }
 
     /// Has something done; the line says so to all.
