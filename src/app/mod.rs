@@ -177,6 +177,7 @@ async fn be_member(chat: &Chat) -> Result<(), Failure> {
     let failing = Arc::new(AtomicBool::new(false));
     tokio::spawn(mark_log(marks.clone(), log.writer(), running.urgent.clone()));
     let (in_room, entered) = watch::channel(InRoom::None);
+    let (reached, answering) = watch::channel(None);
     let file = (!chat.ephemeral).then(|| store::file_in(&chat.data_dir, port));
     let changed = Changed {
         keys: running.rekeyed,
@@ -205,6 +206,7 @@ async fn be_member(chat: &Chat) -> Result<(), Failure> {
         likes: Likes::new(file.clone()),
         place: in_room,
         marks,
+        reached,
         away: None,
         last: None,
         logged: logged.0,
@@ -251,7 +253,9 @@ async fn be_member(chat: &Chat) -> Result<(), Failure> {
     if let (Some(contact), true) = (place.contacts.first(), face.is_person()) {
         hub.event(&stages::reaching(*contact, place.contacts.len() - 1));
         let node = member.urgent.clone();
-        tokio::spawn(stages::tell(entered.clone(), node, hub.clone(), key.is_some()));
+        let joining =
+            stages::Joining { answering, entered: entered.clone(), node, hub: hub.clone(), keyed: key.is_some() };
+        tokio::spawn(joining.tell());
     }
     tokio::spawn(waiting::tell(lines.clone(), hub.clone()));
     tokio::spawn(loneliness::tell(member.urgent.clone(), hub.clone()));

@@ -14,6 +14,8 @@ use crate::ui::hub::Hub;
 const HISTORY_EVERY: Duration = Duration::from_secs(1);
 /// Between two looks how much has come.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
+/// A stage that is over so soon is not told.
+const NO_TIME: Duration = Duration::from_millis(300);
 /// Names that are told of who is here.
 const NAMES_MAX: usize = 12;
 
@@ -49,35 +51,80 @@ pub fn reaching(contact: SocketAddr, others: usize) -> String {
     }
 }
 
-/// Tells the stages that come after it: the key, who is here, and the history as it comes.
-pub async fn tell(mut entered: watch::Receiver<InRoom>, node: mpsc::Sender<Command>, hub: Hub, keyed: bool) {
-    if entered.wait_for(Option::is_some).await.is_err() {
-        return;
-    }
-    if keyed {
-        hub.event("the key fits");
-    }
-    let mut told = Instant::now();
-    loop {
-        let (Some(status), Some(survey)) = (ask(&node, Command::Status).await, ask(&node, Command::Survey).await)
-        else {
-            return;
+/// The stages of whoever joins after the first: the key, the leader's answer, the history, who is here.
+#[derive(Debug)]
+pub struct Joining {
+    /// Which contact answers.
+    pub answering: watch::Receiver<Option<Uid>>,
+    /// The node is in.
+    pub entered: watch::Receiver<InRoom>,
+    /// The node.
+    pub node: mpsc::Sender<Command>,
+    /// To whom it is told.
+    pub hub: Hub,
+    /// The room has a key.
+    pub keyed: bool,
+}
+
+impl Joining {
+    /// Tells them, each with its own deadline. What takes no time needs none, and is not told.
+    pub async fn tell(mut self) {
+        let answers = tokio::select! {
+            biased;
+            _ = self.entered.wait_for(Option::is_some) => None,
+            contact = contact_that_answers(&mut self.answering) => contact,
         };
-        let has = status.tail.index.0;
-        // Nothing is known while nobody leads, or it has not answered.
-        match behind(&status, &survey) {
-            Some(0) if status.members.iter().any(|member| member.uid == status.uid) => {
-                hub.event(&format!("history {has}/{has}"));
-                return hub.event(&here(&status));
-            }
-            Some(behind) if behind > 0 && told.elapsed() >= HISTORY_EVERY => {
-                told = Instant::now();
-                hub.event(&format!("history {has}/{}", has.saturating_add(behind)));
-            }
-            Some(_) | None => {}
+        if let Some(contact) = answers {
+            self.hub.event(&answer(contact, self.keyed));
         }
-        tokio::time::sleep(LOOK_AGAIN).await;
+        if self.entered.wait_for(Option::is_some).await.is_err() {
+            return;
+        }
+        if self.keyed && answers.is_none() {
+            self.hub.event("the key fits");
+        }
+        self.tell_history().await;
     }
+
+    async fn tell_history(self) {
+        let mut told = Instant::now();
+        loop {
+            let asked = (ask(&self.node, Command::Status).await, ask(&self.node, Command::Survey).await);
+            let (Some(status), Some(survey)) = asked else { return };
+            let has = status.tail.index.0;
+            // Nothing is known while nobody leads, or it has not answered.
+            match behind(&status, &survey) {
+                Some(0) if status.members.iter().any(|member| member.uid == status.uid) => {
+                    self.hub.event(&format!("history {has}/{has}"));
+                    return self.hub.event(&here(&status));
+                }
+                Some(behind) if behind > 0 && told.elapsed() >= HISTORY_EVERY => {
+                    told = Instant::now();
+                    self.hub.event(&history(has, has.saturating_add(behind)));
+                }
+                Some(_) | None => {}
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    }
+}
+
+/// A contact that has answered, once the answer of its leader takes long.
+async fn contact_that_answers(answering: &mut watch::Receiver<Option<Uid>>) -> Option<Uid> {
+    let contact = *answering.wait_for(Option::is_some).await.ok()?;
+    tokio::time::sleep(NO_TIME).await;
+    contact
+}
+
+fn answer(contact: Uid, keyed: bool) -> String {
+    let key = if keyed { " and the key fits" } else { "" };
+    format!("{contact} answers{key}; coming in, for {} s at most", Timing::default().join.0 / 1_000_000)
+}
+
+/// There is no deadline for a long history, but one for whoever sends it.
+fn history(has: u64, of: u64) -> String {
+    let silence = Timing::default().silence.0 / 1000;
+    format!("history {has}/{of}; whoever sends nothing for {}.{} s is given up", silence / 1000, silence % 1000 / 100)
 }
 
 async fn ask<T>(node: &mpsc::Sender<Command>, question: impl FnOnce(oneshot::Sender<T>) -> Command) -> Option<T> {
@@ -130,5 +177,8 @@ mod tests {
         let contact = "10.0.0.5:2428".parse().unwrap();
         assert_eq!(reaching(contact, 0), "reaching 10.0.0.5:2428, for 5 s at most");
         assert_eq!(reaching(contact, 2), "reaching 10.0.0.5:2428 and 2 more, for 5 s at most");
+        assert_eq!(answer(Uid(contact), false), "10.0.0.5:2428 answers; coming in, for 3 s at most");
+        assert_eq!(answer(Uid(contact), true), "10.0.0.5:2428 answers and the key fits; coming in, for 3 s at most");
+        assert_eq!(history(100, 1200), "history 100/1200; whoever sends nothing for 1.5 s is given up");
     }
 }

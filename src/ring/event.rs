@@ -156,6 +156,8 @@ pub enum Event {
         /// Who has handed it on.
         through: Uid,
     },
+    /// A contact of a newcomer answers, and its leader is asked to let me in. Told once.
+    Answered(Uid),
     /// I ask whom others follow.
     Asking {
         /// How many I ask.

@@ -81,7 +81,8 @@ pub fn event_text(event: &Event) -> Option<String> {
         | Event::Backlog { .. }
         | Event::Sent { .. }
         | Event::CatchUp { .. }
-        | Event::CaughtUp => {
+        | Event::CaughtUp
+        | Event::Answered(_) => {
             return None;
         }
         Event::Entered { name, room } => format!("{name} is in the room {room}"),
@@ -171,6 +172,7 @@ pub const fn is_for_screen(event: &Event) -> bool {
         | Event::CatchUp { .. }
         | Event::CaughtUp
         | Event::Sent { .. }
+        | Event::Answered(_)
         | Event::Entered { .. }
         | Event::LeaderLost(_)
         | Event::Asking { .. }

@@ -71,6 +71,8 @@ pub struct Herald {
     pub place: watch::Sender<Place>,
     /// Told how far the log goes.
     pub marks: Marks,
+    /// Told which contact of a newcomer answers.
+    pub reached: watch::Sender<Option<Uid>>,
     /// What was missed, while it comes.
     pub away: Option<Away>,
     /// The last entry in the log that is not marked yet.
@@ -300,6 +302,7 @@ impl Herald {
                 }
             }
             Event::Sent { n, alone: _ } => shown.held = Some(*n),
+            Event::Answered(contact) => drop(self.reached.send_replace(Some(*contact))),
             Event::Entered { name, room } => self.enter(name, *room, log, shown),
             Event::Renamed { was, name } => {
                 if was.uid == self.uid {
@@ -444,6 +447,7 @@ mod tests {
             likes: Likes::default(),
             place,
             marks: marks.clone(),
+            reached: watch::channel(None).0,
             away: None,
             last: None,
             logged: Index(0),

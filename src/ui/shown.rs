@@ -153,6 +153,7 @@ pub fn event(event: &Event, ts: Lamport) -> Option<Told> {
         | Event::Backlog { .. }
         | Event::CatchUp { .. }
         | Event::CaughtUp
+        | Event::Answered(_)
         | Event::Sent { .. }
         | Event::OtherLeader(_)
         | Event::Relayed { .. }

@@ -2,7 +2,7 @@
 
 use dist_chat::ring::{Entry, Role, Start};
 
-use crate::settle::{settle, well, whole_within};
+use crate::settle::{settle, told, well, whole_within};
 use crate::world::actions::Rewind;
 use crate::world::rng::Rng;
 use crate::world::{MS, SECOND, World};
@@ -157,4 +157,24 @@ fn whatever_happens_while_they_come_the_room_is_whole_again() {
         assert!(world.failure.is_none(), "seed {seed}: {:?}", world.failure);
         well(&world);
     }
+}
+
+#[test]
+fn a_newcomer_tells_once_that_somebody_answers() {
+    let mut world = World::new(7, 3, MS, 0);
+    world.trace = Some(Vec::new());
+    world.found(0);
+    world.join(1, &[0]);
+    settle(&mut world, SECOND);
+    // The leader is silent: who follows it answers, and the leader does not let anybody in.
+    world.pause(0);
+    world.join(2, &[1]);
+    world.run_to(world.now + 500 * MS);
+    assert_eq!((told(&world, 2, "tells Answered(b)"), told(&world, 2, "tells Entered")), (1, 0));
+    // Another leads meanwhile, and the newcomer asks again.
+    world.run_to(world.now + 8 * SECOND);
+    assert_eq!((told(&world, 2, "tells Answered"), told(&world, 2, "tells Entered")), (1, 1));
+    world.resume(0);
+    settle(&mut world, 5 * SECOND);
+    well(&world);
 }

@@ -133,6 +133,13 @@ pub fn settle(world: &mut World, watch: u64) -> u64 {
     took
 }
 
+/// How often a host tells such an event, while a trace is kept.
+pub fn told(world: &World, slot: usize, event: &str) -> usize {
+    let who = format!("{} ", host(slot));
+    let trace = world.trace.as_deref().unwrap_or_default().iter();
+    trace.filter(|line| line.contains(event) && line[11..].trim_start().starts_with(&who)).count()
+}
+
 /// A room of these hosts, whole: the first founds it, the others join through it.
 pub fn gathered(mut world: World) -> World {
     world.trace = Some(Vec::new());

@@ -2,7 +2,7 @@
 
 use dist_chat::ring::{AuthorId, Event, Fate, Frame, Input, Role, Sealed, Span, Start, Uid, Unsaid, WhisperId};
 
-use crate::settle::{gathered, settle, well};
+use crate::settle::{gathered, settle, told, well};
 use crate::world::actions::Rewind;
 use crate::world::{MS, SECOND, World, name};
 
@@ -30,12 +30,6 @@ fn assert_heard(world: &World, slot: usize, from: &str, words: &str) {
         let expected = if other == slot { vec![(name(from), words.to_owned())] } else { Vec::new() };
         assert_eq!(here.heard, expected, "at {other}");
     }
-}
-
-fn told(world: &World, slot: usize, event: &str) -> usize {
-    let who = format!("{} ", crate::world::trace::host(slot));
-    let trace = world.trace.as_deref().unwrap_or_default().iter();
-    trace.filter(|line| line.contains(event) && line[11..].trim_start().starts_with(&who)).count()
 }
 
 #[test]

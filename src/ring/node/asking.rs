@@ -85,9 +85,14 @@ impl Node {
         }
         let mut seek = Seek { knock: Some(knock.clone()), ..Seek::default() };
         match answer.standing {
-            Standing::Leading { epoch, .. } => self.join_over(conn, from, Some(epoch), seek),
+            Standing::Leading { epoch, .. } => {
+                self.tell_answered(from, &mut seek);
+                self.join_over(conn, from, Some(epoch), seek);
+            }
             Standing::Following { epoch, relay, .. } if epoch.leader != self.me => {
-                if relay && knock.unreached.contains(&epoch.leader) {
+                let unreached = knock.unreached.contains(&epoch.leader);
+                self.tell_answered(from, &mut seek);
+                if relay && unreached {
                     return self.join_through(conn, epoch, seek);
                 }
                 seek.answers.insert(from, answer.clone());
@@ -101,6 +106,14 @@ impl Node {
                 self.rearm = true;
                 self.event(Event::StillElecting);
             }
+        }
+    }
+
+    fn tell_answered(&mut self, contact: Uid, seek: &mut Seek) {
+        if let Some(knock) = &mut seek.knock
+            && !std::mem::replace(&mut knock.answered, true)
+        {
+            self.event(Event::Answered(contact));
         }
     }
 

@@ -50,6 +50,7 @@ impl Node {
             sign: self.now.mono,
             retry: Some(self.now.mono),
             unreached: BTreeSet::new(),
+            answered: false,
         };
         self.set_phase(Phase::Knocking(knock));
         self.on_knock_deadline();

@@ -47,6 +47,8 @@ pub(super) struct Knock {
     pub retry: Option<Time>,
     /// Leaders that others name and that I could not reach.
     pub unreached: BTreeSet<Uid>,
+    /// It was told that one answers.
+    pub answered: bool,
 }
 
 /// What a node knows while it looks for a leader.
