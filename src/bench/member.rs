@@ -153,6 +153,7 @@ impl Me {
             tail: Index(0),
             shape: Vec::new(),
             whole: true,
+            level: false,
             promise: None,
             lamport: Lamport(0),
             backlog: None,

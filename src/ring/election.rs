@@ -41,15 +41,16 @@ impl Race {
     }
 
     /// I start: my own token.
-    pub fn start(&mut self, me: Uid, tail: Tail, ring: Vec<Uid>) -> Token {
-        let token = Token { round: self.round, candidate: me, tail, holder: me, hops: 0, ring };
+    pub fn start(&mut self, me: Uid, tail: Tail, level: bool, ring: Vec<Uid>) -> Token {
+        let token = Token { round: self.round, candidate: me, tail, holder: me, level, hops: 0, ring };
         self.out = Some(token.clone());
         token
     }
 
     /// A token of this round has come.
-    pub fn take(&mut self, me: Uid, tail: Tail, mut token: Token) -> Verdict {
+    pub fn take(&mut self, me: Uid, tail: Tail, level: bool, mut token: Token) -> Verdict {
         assert_eq!(token.round, self.round, "a token is taken in its round");
+        token.level |= level;
         if tail > token.tail {
             (token.tail, token.holder) = (tail, me);
         }
@@ -63,6 +64,8 @@ impl Race {
             return Verdict::Pass(token);
         };
         let better_tail = token.tail > out.tail;
+        out.level |= token.level;
+        token.level = out.level;
         if token.candidate == me && out.candidate == me {
             if !better_tail {
                 (token.tail, token.holder) = (out.tail, out.holder);
@@ -105,6 +108,7 @@ mod tests {
             candidate: uid(candidate),
             tail: tail(index),
             holder: uid(candidate),
+            level: false,
             hops: 1,
             ring: vec![uid(candidate)],
         }
@@ -113,42 +117,58 @@ mod tests {
     #[test]
     fn a_larger_candidate_passes_and_its_tail_is_improved() {
         let mut race = Race::new(2);
-        let Verdict::Pass(passed) = race.take(uid(1), tail(7), token(3, 5)) else { panic!("it passes") };
+        let Verdict::Pass(passed) = race.take(uid(1), tail(7), false, token(3, 5)) else { panic!("it passes") };
         assert_eq!((passed.candidate, passed.tail, passed.holder), (uid(3), tail(7), uid(1)));
     }
 
     #[test]
     fn a_smaller_candidate_becomes_me_unless_i_have_started() {
         let mut race = Race::new(2);
-        let Verdict::Pass(passed) = race.take(uid(4), tail(5), token(3, 5)) else { panic!("it passes") };
+        let Verdict::Pass(passed) = race.take(uid(4), tail(5), false, token(3, 5)) else { panic!("it passes") };
         assert_eq!((passed.candidate, passed.holder), (uid(4), uid(4)));
-        assert_eq!(race.take(uid(4), tail(5), token(2, 5)), Verdict::Swallow);
+        assert_eq!(race.take(uid(4), tail(5), false, token(2, 5)), Verdict::Swallow);
     }
 
     #[test]
     fn my_own_token_wins_with_the_best_tail_known() {
         let mut race = Race::new(2);
-        race.start(uid(4), tail(5), vec![]);
-        let Verdict::Pass(again) = race.take(uid(4), tail(5), token(2, 9)) else {
+        race.start(uid(4), tail(5), false, vec![]);
+        let Verdict::Pass(again) = race.take(uid(4), tail(5), false, token(2, 9)) else {
             panic!("the better tail goes round")
         };
         assert_eq!((again.candidate, again.tail, again.holder), (uid(4), tail(9), uid(2)));
-        let Verdict::Won(won) = race.take(uid(4), tail(5), token(4, 5)) else { panic!("it wins") };
+        let Verdict::Won(won) = race.take(uid(4), tail(5), false, token(4, 5)) else { panic!("it wins") };
         assert_eq!((won.tail, won.holder), (tail(9), uid(2)));
     }
 
     #[test]
     fn who_forwarded_a_larger_candidate_does_not_win_that_round() {
         let mut race = Race::new(2);
-        race.start(uid(4), tail(5), vec![]);
-        assert!(matches!(race.take(uid(4), tail(5), token(6, 5)), Verdict::Pass(_)));
-        assert_eq!(race.take(uid(4), tail(5), token(4, 5)), Verdict::Swallow);
+        race.start(uid(4), tail(5), false, vec![]);
+        assert!(matches!(race.take(uid(4), tail(5), false, token(6, 5)), Verdict::Pass(_)));
+        assert_eq!(race.take(uid(4), tail(5), false, token(4, 5)), Verdict::Swallow);
+    }
+
+    #[test]
+    fn whoever_was_level_is_told_of_on_the_way() {
+        let mut race = Race::new(2);
+        let level = |verdict: Verdict| match verdict {
+            Verdict::Pass(token) | Verdict::Won(token) => token.level,
+            Verdict::Swallow => panic!("it goes on"),
+        };
+        assert!(!level(race.take(uid(1), tail(5), false, token(3, 5))), "neither is");
+        assert!(level(race.take(uid(1), tail(5), true, token(4, 5))), "I am");
+        assert!(level(race.take(uid(1), tail(5), false, token(5, 5))), "somebody was");
+        let mut race = Race::new(2);
+        race.start(uid(4), tail(5), false, vec![]);
+        assert_eq!(race.take(uid(4), tail(5), false, Token { level: true, ..token(3, 5) }), Verdict::Swallow);
+        assert!(level(race.take(uid(4), tail(5), false, token(4, 5))), "a smaller one has met somebody");
     }
 
     #[test]
     fn the_same_token_twice_goes_round_once() {
         let mut race = Race::new(2);
-        assert!(matches!(race.take(uid(1), tail(5), token(6, 5)), Verdict::Pass(_)));
-        assert_eq!(race.take(uid(1), tail(5), token(6, 5)), Verdict::Swallow);
+        assert!(matches!(race.take(uid(1), tail(5), false, token(6, 5)), Verdict::Pass(_)));
+        assert_eq!(race.take(uid(1), tail(5), false, token(6, 5)), Verdict::Swallow);
     }
 }

@@ -260,6 +260,9 @@ pub struct Join {
     pub whole: bool,
     /// Where my log ends.
     pub tail: Index,
+    /// I have once had all, in this run, that my leader had then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub level: bool,
     /// The highest epoch that I have obeyed.
     pub promise: Option<Epoch>,
     /// My clock.
@@ -387,6 +390,9 @@ pub struct Token {
     pub tail: Tail,
     /// Who holds it.
     pub holder: Uid,
+    /// Somebody whom it has passed has once had all, in this run, that its leader had then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub level: bool,
     /// Links passed.
     pub hops: u32,
     /// The election ring: who was passed and who is known to be there. At most [`BOOK_NODES_MAX`](super::limits::BOOK_NODES_MAX).

@@ -96,23 +96,32 @@ fn newcomers_that_have_gone_on_for_long_give_way_no_more() {
     well(&world);
 }
 
+/// Who had the whole log comes back from its files and finds a room that lacks some of it.
 #[test]
-fn a_newcomer_whose_leader_is_dead_goes_on_with_what_it_has() {
-    let mut world = half_way(2);
-    world.crash(0);
-    let deadline = world.now + 2 * SECOND;
-    while !leads(&world, 1) {
-        assert!(world.now < deadline, "nobody leads");
-        world.run_to(world.now + 10 * MS);
+fn who_comes_back_with_the_whole_log_is_asked_for_what_is_lacking() {
+    for (nodes, contact) in [(2, false), (2, true), (4, false), (4, true)] {
+        let mut world = half_way(nodes);
+        let before = log(&world, 0);
+        world.crash(0);
+        let deadline = world.now + 2 * SECOND;
+        while !(1..nodes).any(|slot| leads(&world, slot)) {
+            assert!(world.now < deadline, "nobody leads");
+            world.run_to(world.now + 10 * MS);
+        }
+        (1..nodes).for_each(|slot| assert!(world.say(slot, "I go on")));
+        world.run_to(world.now + SECOND);
+        assert!((1..nodes).all(|slot| log(&world, slot).len() < before.len()), "they lack some of it");
+        match contact {
+            true => world.join(0, &[1]),
+            false => world.start(0, Rewind::Not, Start::Reopen),
+        }
+        settle(&mut world, 5 * SECOND);
+        well(&world);
+        for slot in 0..nodes {
+            assert!(log(&world, slot).starts_with(&before), "what was ordered was ordered anew at {slot} of {nodes}");
+        }
+        assert!((1..nodes).any(|slot| leads(&world, slot)), "who leads goes on");
     }
-    assert!(world.say(1, "I go on"));
-    world.run_to(world.now + SECOND);
-    // Who had the whole log comes back and finds a room: nothing is lost.
-    world.start(0, Rewind::Not, Start::Reopen);
-    settle(&mut world, 5 * SECOND);
-    well(&world);
-    let lines = log(&world, 1).iter().filter(|entry| entry.line().is_some()).count();
-    assert!(lines > LINES, "{lines} lines are there");
 }
 
 /// Some come, the network or a host fails while they take the log over, perhaps twice; then all is well again.
@@ -177,4 +186,47 @@ fn a_newcomer_tells_once_that_somebody_answers() {
     world.resume(0);
     settle(&mut world, 5 * SECOND);
     well(&world);
+}
+
+/// The old members die while newcomers take the log over, and come back, perhaps to die again; nothing is lost, and in the
+/// end all is well.
+#[test]
+fn whoever_dies_while_they_come_may_come_back() {
+    for seed in 1..=60 {
+        let mut rng = Rng::new(seed);
+        let hosts = 2 + rng.index(4);
+        let old = rng.index(hosts - 1);
+        let mut world = old_room(seed, hosts, rng.range(MS, 20 * MS));
+        (1..=old).for_each(|slot| world.join(slot, &[0]));
+        if old > 0 {
+            world.run_to(world.now + SECOND);
+        }
+        (old + 1..hosts).for_each(|slot| world.join(slot, &[0]));
+        world.run_to(world.now + rng.range(MS, 300 * MS));
+        (0..=old).for_each(|slot| world.crash(slot));
+        for _ in 0..2 + rng.index(3) {
+            world.run_to(world.now + rng.range(MS, 4 * SECOND));
+            for slot in world.running() {
+                world.say(slot, &format!("{slot} meanwhile"));
+            }
+            let slot = rng.index(hosts);
+            match world.up(slot) {
+                true if rng.percent(50) => world.crash(slot),
+                true => {}
+                false if rng.percent(50) || log(&world, slot).is_empty() => world.join(slot, &[(slot + 1) % hosts]),
+                false => world.start(slot, Rewind::Not, Start::Reopen),
+            }
+        }
+        for slot in 0..hosts {
+            match world.up(slot) {
+                true => {}
+                // Who never came in has nothing to come back to.
+                false if log(&world, slot).is_empty() => world.join(slot, &[0]),
+                false => world.start(slot, Rewind::Not, Start::Reopen),
+            }
+        }
+        settle(&mut world, 3 * SECOND);
+        assert!(world.failure.is_none(), "seed {seed}: {:?}", world.failure);
+        well(&world);
+    }
 }

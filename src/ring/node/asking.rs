@@ -323,7 +323,7 @@ impl Node {
         if let (Start::Return, false, Some(refusal)) = (&self.start, self.greeted, seek.turned_away) {
             return self.stop(Stop::Refused(refusal));
         }
-        self.crown(self.round.saturating_add(1), BTreeSet::new(), None);
+        self.crown(self.round.saturating_add(1), BTreeSet::new(), None, self.level);
     }
 
     /// The member with the lowest uid that follows, fresh, a leader which does not answer me.

@@ -15,7 +15,7 @@ impl Node {
         match self.start.clone() {
             Start::Found(room) => {
                 self.enter_room(room);
-                self.crown(1, BTreeSet::new(), None);
+                self.crown(1, BTreeSet::new(), None, false);
             }
             Start::Join(contacts) => self.knock(contacts.into_iter().map(Uid).collect()),
             Start::Reopen | Start::Return => self.reopen(),

@@ -25,7 +25,7 @@ impl Node {
         let mut ring = seek.alive();
         ring.insert(self.me);
         let mut race = Race::new(round);
-        let token = race.start(self.me, self.log.tail(), ring.iter().copied().collect());
+        let token = race.start(self.me, self.log.tail(), self.level, ring.iter().copied().collect());
         self.enter_race(seek, race, ring);
         self.event(Event::ElectionStarted { round });
         self.pass(token);
@@ -150,9 +150,9 @@ impl Node {
             self.join_race(round, from);
         }
         let tail = self.log.tail();
-        let me = self.me;
+        let (me, level) = (self.me, self.level);
         let Phase::Electing(electing) = &mut self.phase else { return };
-        match electing.race.take(me, tail, token) {
+        match electing.race.take(me, tail, level, token) {
             Verdict::Pass(token) => self.pass(token),
             Verdict::Swallow => {}
             Verdict::Won(token) => self.won(token),
@@ -280,20 +280,22 @@ impl Node {
         ring.extend(token.ring.iter().copied());
         ring.remove(&self.me);
         let best = (token.holder != self.me).then_some((token.tail, token.holder));
-        self.crown(token.round, ring, best);
+        self.crown(token.round, ring, best, token.level);
     }
 
-    /// Takes the crown: promises the epoch, announces it, fetches the best log, and leads.
-    pub(super) fn crown(&mut self, round: u64, ring: BTreeSet<Uid>, best: Option<(Tail, Uid)>) {
+    /// Takes the crown: promises the epoch, announces it, fetches the best log, and leads. `level`: one of the electors was.
+    pub(super) fn crown(&mut self, round: u64, ring: BTreeSet<Uid>, best: Option<(Tail, Uid)>, level: bool) {
         let Some(epoch) = self.new_epoch(round) else { return self.no_round_left() };
         let reopened = matches!(&self.phase, Phase::Asking(asking) if asking.reopened);
         let crowned = Crowned {
             epoch,
             steady: !reopened,
+            level,
             ring: ring.clone(),
             stage: Fetching::Polling { open: BTreeSet::new(), best: None },
             deadline: self.now.mono,
             failed: BTreeSet::new(),
+            lacks: None,
             joins: Vec::new(),
         };
         self.set_phase(Phase::Crowned(crowned));

@@ -118,7 +118,8 @@ impl Node {
     /// Nothing is owed to me any more once I hold all that my leader had when I joined it.
     pub(super) fn settle_owed(&mut self) {
         let epochs = &self.log.summary().epochs;
-        self.owed.take_if(|owed| owed.epoch.is_none_or(|epoch| epochs.get(&epoch) >= Some(&owed.index)));
+        self.level |=
+            self.owed.take_if(|owed| owed.epoch.is_none_or(|epoch| epochs.get(&epoch) >= Some(&owed.index))).is_some();
     }
 
     /// A line has got its place: is it news?

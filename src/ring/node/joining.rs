@@ -60,6 +60,7 @@ impl Node {
             shape,
             whole,
             tail: self.log.tail().index,
+            level: self.level,
             promise: self.promise,
             lamport: self.clock,
             backlog: (self.arriving || self.log.tail().index < self.show_after).then_some(self.backlog),

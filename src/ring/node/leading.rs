@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use super::phase::{Crowned, Follower, Leading, PendingWay, Phase};
+use super::phase::{Crowned, Follower, Lack, Leading, PendingWay, Phase};
 use super::{Node, ReadFor};
 use crate::ring::entry::{Entry, Member, Note};
 use crate::ring::frame::{Accept, Ack, Backlog, Frame, Join, Refusal, Token};
@@ -32,7 +32,8 @@ impl Node {
     pub(super) fn lead(&mut self) {
         let Phase::Crowned(crowned) = &mut self.phase else { return };
         let (mut epoch, steady, ring) = (crowned.epoch, crowned.steady, crowned.ring.clone());
-        let joins = std::mem::take(&mut crowned.joins);
+        let level = crowned.level;
+        let (joins, in_vain) = (std::mem::take(&mut crowned.joins), std::mem::take(&mut crowned.failed));
         let logged = self.log.summary().epochs.last_key_value().map_or(0, |(epoch, _)| epoch.round);
         if logged >= epoch.round {
             // The fetched log has entries of a later reign: mine must stand after them.
@@ -43,11 +44,13 @@ impl Node {
         let grace = self.now.mono + self.timing.join_grace;
         let view = &self.log.summary().view;
         let absent = view.uids().filter(|&uid| uid != self.me).map(|uid| (uid, grace)).collect();
-        let lacking = self.owed.take().is_some();
+        let light_until = self.now.mono + INCOMPLETE_YIELDS_FOR;
+        let lack = self.owed.take().filter(|_| !level).map(|tail| Lack { tail, light_until, in_vain });
+        self.level |= lack.is_none();
         self.set_phase(Phase::Leading(Leading {
             epoch,
-            steady: steady && !lacking,
-            light_until: lacking.then(|| self.now.mono + INCOMPLETE_YIELDS_FOR),
+            steady: steady && lack.is_none(),
+            lack,
             followers: BTreeMap::new(),
             acked: Index(0),
             absent,
@@ -196,7 +199,13 @@ impl Node {
         if full {
             return self.refuse(conn, Refusal::Full, "finds the room full");
         }
-        let Phase::Leading(leading) = &self.phase else { return };
+        if self.has_what_i_lack(from, &join.shape) {
+            return self.take_what_i_lack(conn, from, join);
+        }
+        self.level |= join.level;
+        let Phase::Leading(leading) = &mut self.phase else { return };
+        // Who stands for the room follows me: what I lack was nobody's but the lost leader's.
+        leading.lack.take_if(|_| join.level);
         if join.promise > Some(leading.epoch) {
             // It obeys nothing below its promise: the reign is renewed above it.
             self.crown_again(promised);

@@ -114,7 +114,7 @@ impl Node {
         // Who hands over is told too, even where the room has put it out.
         let view = self.log.summary().view.uids().chain([from]);
         let ring = view.filter(|&uid| uid != self.me).collect();
-        self.crown(round, ring, None);
+        self.crown(round, ring, None, self.level);
         if let Phase::Leading(leading) = &mut self.phase {
             leading.absent.remove(&from);
         }

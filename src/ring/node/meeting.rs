@@ -11,7 +11,7 @@ impl Node {
         match &self.phase {
             Phase::Leading(leading) if leading.retiring.is_none() => {
                 // Who knows that it lacks entries is not to push aside who has them, and may come back any moment.
-                let light = leading.light_until.is_some_and(|until| self.now.mono < until);
+                let light = leading.lack.as_ref().is_some_and(|lack| self.now.mono < lack.light_until);
                 let followers = if light { 0 } else { self.live_followers(&leading.followers) };
                 Some(Weight { followers, steady: leading.steady, epoch: leading.epoch })
             }

@@ -99,6 +99,8 @@ pub struct Node {
     believing: Option<Index>,
     /// Where the log of the leader that I joined last ended then, until I hold all of that.
     owed: Option<Tail>,
+    /// I have once had all, in this run, that my leader had then: from then on I stand for the room.
+    level: bool,
     /// For each session the number of the last line that was shown, where the log alone does not tell.
     shown: BTreeMap<SessionKey, u64>,
     /// What stands up to here is not shown when it comes: it was in a backlog, or is too old.
@@ -266,6 +268,7 @@ impl Node {
             submitted_pushed: 0,
             believing,
             owed: None,
+            level: false,
             shown: saved.shown.lines,
             show_after: saved.shown.up_to,
             log_after: saved.shown.up_to,

@@ -119,11 +119,16 @@ pub(super) struct Crowned {
     pub epoch: Epoch,
     /// Not a lone return from files.
     pub steady: bool,
+    /// One of the electors was level: what was owed to me and is not there was nobody's but the lost leader's.
+    pub level: bool,
     pub ring: BTreeSet<Uid>,
     pub stage: Fetching,
     pub deadline: Time,
     /// Holders that have failed.
     pub failed: BTreeSet<Uid>,
+    /// I led already, without this entry and perhaps some before it: the holder has it, so its log comes first, whatever the
+    /// epochs.
+    pub lacks: Option<Tail>,
     /// Who wants to follow, once I lead.
     pub joins: Vec<(ConnId, Join)>,
 }
@@ -227,8 +232,8 @@ pub(super) struct Leading {
     pub epoch: Epoch,
     /// It was not opened alone by a node that had been down, nor by one that lacked entries.
     pub steady: bool,
-    /// I lacked entries when I began to lead: until then who has them all is heavier, whoever follows me.
-    pub light_until: Option<Time>,
+    /// I lacked entries when I began to lead.
+    pub lack: Option<Lack>,
     pub followers: BTreeMap<Uid, Follower>,
     /// The highest index that any follower of this reign has acknowledged.
     pub acked: Index,
@@ -250,6 +255,17 @@ pub(super) struct Leading {
     pub retiring: Option<Retiring>,
     /// What was told as the lowest acknowledged index.
     pub floor: Index,
+}
+
+/// What a leader knows that it lacks.
+#[derive(Clone, Debug, Hash)]
+pub(super) struct Lack {
+    /// Where the log ended that was owed to it.
+    pub tail: Tail,
+    /// Until then who has all of it is heavier, whoever follows me.
+    pub light_until: Time,
+    /// Who was asked for it in vain.
+    pub in_vain: BTreeSet<Uid>,
 }
 
 /// A leader on its way out.

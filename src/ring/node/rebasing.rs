@@ -3,14 +3,53 @@
 use std::collections::BTreeSet;
 
 use super::Node;
-use super::phase::{Crowned, Fetching, Phase};
+use super::phase::{Crowned, Fetching, Leading, Phase};
 use crate::ring::Output;
-use crate::ring::frame::{Batch, EpochSpan, Frame};
+use crate::ring::frame::{Batch, EpochSpan, Frame, Join};
 use crate::ring::id::{ConnId, Index, Tail, Uid};
 use crate::ring::limits::SHAPE_EPOCHS_MAX;
 use crate::ring::links::{End, Ended};
 
 impl Node {
+    /// I lead without all that was owed to me, and this one, who asks to follow, has it. Not where others have followed me
+    /// for long: those are the room by then.
+    pub(super) fn has_what_i_lack(&self, from: Uid, shape: &[EpochSpan]) -> bool {
+        let Phase::Leading(Leading { lack: Some(lack), followers, .. }) = &self.phase else { return false };
+        let light = self.now.mono < lack.light_until || followers.keys().all(|&uid| uid == from);
+        let has = |span: &EpochSpan| Some(span.epoch) == lack.tail.epoch && span.last >= lack.tail.index;
+        light && !lack.in_vain.contains(&from) && shape.iter().any(has)
+    }
+
+    /// My reign begins anew behind the log of somebody who wants to follow me: what was ordered long ago keeps its place.
+    pub(super) fn take_what_i_lack(&mut self, conn: ConnId, from: Uid, join: Join) {
+        let Phase::Leading(Leading { lack: Some(lack), followers, .. }) = &mut self.phase else { return };
+        let (lack, conns) = (lack.clone(), followers.values().map(|follower| follower.conn).collect::<Vec<_>>());
+        let ring: BTreeSet<Uid> =
+            self.log.summary().view.uids().chain(followers.keys().copied()).chain([from]).collect();
+        let promised = join.promise.map_or(0, |epoch| epoch.round);
+        let Some(epoch) = self.new_epoch(self.round.max(promised).saturating_add(1)) else {
+            return self.no_round_left();
+        };
+        for follower in conns {
+            self.send(follower, Frame::Yield(epoch));
+        }
+        self.owed = Some(lack.tail);
+        self.set_phase(Phase::Crowned(Crowned {
+            epoch,
+            steady: true,
+            level: false,
+            ring: ring.clone(),
+            stage: Fetching::Polling { open: BTreeSet::new(), best: None },
+            deadline: self.now.mono,
+            failed: lack.in_vain,
+            lacks: Some(lack.tail),
+            joins: vec![(conn, join)],
+        }));
+        self.send(conn, Frame::Wait);
+        self.announce(epoch, &ring);
+        self.fetch_from(from);
+    }
+
     pub(super) fn fetch_from(&mut self, holder: Uid) {
         let shape = self.log.summary().shape(None, SHAPE_EPOCHS_MAX);
         let described = shape.last().map(|span| span.epoch);
@@ -31,6 +70,7 @@ impl Node {
     /// The holder, or the answers, did not come in time.
     pub(super) fn fetch_failed(&mut self) {
         let Phase::Crowned(crowned) = &mut self.phase else { return };
+        crowned.lacks = None;
         match &mut crowned.stage {
             Fetching::From { holder, .. } => {
                 crowned.failed.insert(*holder);
@@ -95,8 +135,12 @@ impl Node {
     /// The holder says what we share.
     pub(super) fn on_common(&mut self, conn: ConnId, common: Option<(Index, Tail)>) {
         let mine = self.log.tail();
-        let Phase::Crowned(Crowned { stage: Fetching::From { conn: holder, target, described, .. }, deadline, .. }) =
-            &mut self.phase
+        let Phase::Crowned(Crowned {
+            stage: Fetching::From { conn: holder, target, described, .. },
+            deadline,
+            lacks,
+            ..
+        }) = &mut self.phase
         else {
             return;
         };
@@ -106,7 +150,7 @@ impl Node {
         *deadline = self.now.mono + self.timing.fetch;
         self.rearm = true;
         match common {
-            Some((_, tail)) if tail <= mine => self.lead(),
+            Some((_, tail)) if tail <= mine && lacks.is_none() => self.lead(),
             Some((common, _)) if common > mine.index => self.misbehaved(conn, "shares more than there is"),
             Some((common, tail)) => {
                 *target = Some(tail);
@@ -137,7 +181,10 @@ impl Node {
 
     pub(super) fn on_pulled(&mut self, conn: ConnId, batch: Batch) {
         let Phase::Crowned(Crowned {
-            stage: Fetching::From { conn: holder, target: Some(target), .. }, deadline, ..
+            stage: Fetching::From { conn: holder, target: Some(target), .. },
+            deadline,
+            joins,
+            ..
         }) = &mut self.phase
         else {
             return;
@@ -149,6 +196,8 @@ impl Node {
         *deadline = self.now.mono + self.timing.fetch;
         self.rearm = true;
         let ended = batch.entries.is_empty();
+        // Who waits to follow is told that I am at it.
+        let waiting: Vec<ConnId> = joins.iter().map(|(conn, _)| *conn).collect();
         if let Err(why) = self.check_entries(conn, &batch) {
             return self.misbehaved(conn, why);
         }
@@ -157,6 +206,7 @@ impl Node {
             self.lead();
         } else {
             self.send(conn, Frame::Pull(self.log.tail().index));
+            waiting.into_iter().for_each(|conn| self.send(conn, Frame::Wait));
         }
     }
 
