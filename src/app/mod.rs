@@ -92,6 +92,7 @@ fn allow_many_connections() {
 async fn be_member(chat: &Chat) -> Result<(), Failure> {
     let mut signals = Signals::new().context("no signals")?;
     let mut chat = chat.clone();
+    returning::check_directory(&chat)?;
     keys::accept_invite(&mut chat, &mut signals).await?;
     let remembered = returning::remembered(&chat)?;
     returning::fill_in(&mut chat, remembered.as_ref())?;
