@@ -130,7 +130,7 @@ fn said() -> Vec<(String, String)> {
         let source = std::fs::read_to_string(&file).unwrap();
         let source = source.split("#[cfg(test)]\nmod tests {").next().unwrap();
         for (name, body) in functions(source) {
-            let of_errors = ["Failure::new(", "Failure>", "-> Failure", "Fails<", "complain("];
+            let of_errors = ["Failure::new(", "Failure>", "-> Failure", "Fails<", "complain(", "remark", "aside_text"];
             let is_display = name == "fmt"
                 && ["NameError", "sqlite"].iter().any(|part| {
                     source.contains(&format!("Display for {part}"))

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Answers `!time` with the time and `!ping WORDS` with the words, in the channel where it was asked.
+# Answers `!time` with the time and `!ping WORDS` with the words, in the lobby: a line of text does not say its channel.
 # PORT is that of a node of yours that runs here: docs/bots/echo.sh 2428
 set -u
 port=${1:-2428}
 
 # A line is `> NAME(IP:PORT)[TS]: text`: what follows the first `]: ` is the text, whatever it holds.
-dist-chat tail -f -n 0 -p "$port" | while IFS= read -r line; do
+dist-chat tail -f -n 0 --channel lobby -p "$port" | while IFS= read -r line; do
     text=${line#*]: }
     case $text in
         '!time') answer=$(date '+%H:%M:%S %Z') ;;

@@ -259,21 +259,37 @@ async fn salt_of(contacts: &[SocketAddr]) -> Result<[u8; key::SALT_BYTES], Failu
     ))
 }
 
-/// Remembers that a room has a key.
-fn remember(key: &RoomKey, path: &Path, room: RoomId) {
-    if let Err(error) = store::remember_key(path, room, &KeyMark::of(key)) {
-        complain(format_args!("dist-chat: {} does not remember that the room has a key: {error}", path.display()));
-    }
+/// Who is told what becomes of a key while the node runs.
+#[derive(Clone)]
+pub struct Owner {
+    /// Whoever is shown what happens.
+    pub hub: Hub,
+    /// A person types: standard error would be written into the middle of the line.
+    pub is_person: bool,
 }
 
-/// Keeps a key that has let us in.
-fn keep_in(key: &RoomKey, path: &Path) {
-    match file::replace(path, &key.kept()) {
-        Ok(()) => complain(format_args!(
-            "dist-chat: the room's key is now in {}: whoever reads that file can join",
-            path.display()
-        )),
-        Err(error) => complain(format_args!("dist-chat: the room's key is not kept: {}: {error}", path.display())),
+impl Owner {
+    fn remark(&self, text: &str) {
+        match self.is_person {
+            true => self.hub.event(text),
+            false => complain(format_args!("dist-chat: {text}")),
+        }
+    }
+
+    /// Remembers that a room has a key.
+    fn remember(&self, key: &RoomKey, path: &Path, room: RoomId) {
+        if let Err(error) = store::remember_key(path, room, &KeyMark::of(key)) {
+            self.remark(&format!("{} does not remember that the room has a key: {error}", path.display()));
+        }
+    }
+
+    /// Keeps a key that has let us in.
+    fn keep_in(&self, key: &RoomKey, path: &Path) {
+        let path_shown = path.display();
+        self.remark(&match file::replace(path, &key.kept()) {
+            Ok(()) => format!("the room's key is now in {path_shown}: whoever reads that file can join"),
+            Err(error) => format!("the room's key is not kept: {path_shown}: {error}"),
+        });
     }
 }
 
@@ -283,6 +299,7 @@ pub async fn keep_right(
     key: RoomKey,
     file: Option<PathBuf>,
     keep: Option<PathBuf>,
+    owner: Owner,
 ) {
     let room = match entered.wait_for(Option::is_some).await.as_deref() {
         Ok(Some((_, room))) => *room,
@@ -290,10 +307,10 @@ pub async fn keep_right(
     };
     let kept = tokio::task::spawn_blocking(move || {
         if let Some(file) = file {
-            remember(&key, &file, room);
+            owner.remember(&key, &file, room);
         }
         if let Some(keep) = keep {
-            keep_in(&key, &keep);
+            owner.keep_in(&key, &keep);
         }
     });
     let _ = kept.await;
@@ -318,29 +335,31 @@ pub struct Changed {
     pub by_file: bool,
     /// In which room.
     pub entered: watch::Receiver<InRoom>,
-    /// Where people are told.
-    pub hub: Hub,
+    /// Who is told.
+    pub owner: Owner,
 }
 
 /// Keeps every new key of the room, until the node has ended.
 pub async fn keep_changed(changed: Changed) {
-    let Changed { mut keys, file, keep, by_file, entered, hub } = changed;
+    let Changed { mut keys, file, keep, by_file, entered, owner } = changed;
     while let Some(key) = keys.recv().await {
         let room = entered.borrow().as_ref().map(|(_, room)| *room);
-        let (file, keep) = (file.clone(), keep.clone());
+        let (file, keep, told) = (file.clone(), keep.clone(), owner.clone());
         let kept = tokio::task::spawn_blocking(move || {
             let Some(keep) = keep else { return "it is not kept, with --ephemeral".to_owned() };
             if let Err(error) = file::replace(&keep, &key.kept()) {
                 return format!("it cannot be kept in {} ({error})", keep.display());
             }
             if let (Some(file), Some(room)) = (file, room) {
-                remember(&key, &file, room);
+                told.remember(&key, &file, room);
             }
             let hint = if by_file { "; from now on start without --key-file" } else { "" };
             format!("it is kept in {}{hint}", keep.display())
         });
         if let Ok(kept) = kept.await {
-            hub.event(&format!("the room has another key: {kept}; `dist-chat invite` tells it to whom you choose"));
+            owner
+                .hub
+                .event(&format!("the room has another key: {kept}; `dist-chat invite` tells it to whom you choose"));
         }
     }
 }

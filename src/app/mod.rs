@@ -49,7 +49,7 @@ use crate::ui::tui;
 use crate::ui::view::Taste;
 use crate::ui::waiting;
 use face::{Face, Showing, Shows};
-use keys::{Changed, Keyed};
+use keys::{Changed, Keyed, Owner};
 use member::{Input, LogHealth, Member, News, Signals};
 use mending::Mended;
 
@@ -92,6 +92,7 @@ fn allow_many_connections() {
 async fn be_member(chat: &Chat) -> Result<(), Failure> {
     let mut signals = Signals::new().context("no signals")?;
     let mut chat = chat.clone();
+    returning::check_directory(&chat)?;
     keys::accept_invite(&mut chat, &mut signals).await?;
     let remembered = returning::remembered(&chat)?;
     returning::fill_in(&mut chat, remembered.as_ref())?;
@@ -179,16 +180,18 @@ async fn be_member(chat: &Chat) -> Result<(), Failure> {
     let (in_room, entered) = watch::channel(InRoom::None);
     let (reached, answering) = watch::channel(None);
     let file = (!chat.ephemeral).then(|| store::file_in(&chat.data_dir, port));
+    let owner = Owner { hub: hub.clone(), is_person: face.is_person() };
     let changed = Changed {
         keys: running.rekeyed,
         file: file.clone(),
         keep: (!chat.ephemeral).then(|| key::file::kept_in(&chat.data_dir, port)),
         by_file: matches!(chat.key, KeyFrom::File(_)),
         entered: entered.clone(),
-        hub: hub.clone(),
+        owner: owner.clone(),
     };
     let rekeyed = tokio::spawn(keys::keep_changed(changed));
-    let kept = key.as_ref().map(|key| tokio::spawn(keys::keep_right(entered.clone(), key.clone(), file.clone(), keep)));
+    let kept =
+        key.as_ref().map(|key| tokio::spawn(keys::keep_right(entered.clone(), key.clone(), file.clone(), keep, owner)));
     if let Some(remark) = is_open.filter(|_| joins) {
         tokio::spawn(keys::tell_inside(entered.clone(), hub.clone(), remark));
     }

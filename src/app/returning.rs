@@ -144,6 +144,23 @@ pub fn aside_text(aside: &store::Aside) -> String {
     format!("the history file was damaged ({}): it is now {file}, and its lines come from the others again", aside.why)
 }
 
+/// Where the files are to be, there must be a directory: a slip in its name makes none.
+///
+/// # Errors
+/// There is none.
+pub fn check_directory(chat: &Chat) -> Result<(), Failure> {
+    let dir = chat.data_dir.display();
+    match std::fs::metadata(&chat.data_dir) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && !chat.ephemeral => Err(Failure::new(
+            Exit::Files,
+            format!("cannot use {dir}"),
+            "there is no such directory",
+            format!("try `mkdir -p {dir}`, or another directory with --data-dir DIR"),
+        )),
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
 fn unusable(path: &Path, error: &OpenError) -> Failure {
     let what = format!("cannot use {}", path.display());
     let (why, hint) = match error {

@@ -57,8 +57,8 @@ pub(super) const JOIN_HELP: &str = "  dist-chat join -n NAME          the invite
 
 `dist-chat invite` makes one where a member runs. It holds the room's key, so
 it is never an argument: others read process lists and shell histories.
--n, -p, -a, --advertise, -v, --data-dir, --ephemeral, --backlog, --daemon and
---rate-limit are those of `dist-chat --help`.
+-n, -p, -a, --advertise, -v, --json, --tui, --data-dir, --ephemeral, --backlog,
+--bell, --rate-limit and --daemon are those of `dist-chat --help`.
 
 The key is kept in chat_PORT.key beside the history, mode 0600, so that
 `dist-chat -p PORT` comes back without it being typed (with --ephemeral: not).
@@ -214,9 +214,9 @@ The file is dist-chat/config.toml in $XDG_CONFIG_HOME or ~/.config; --config
 FILE or DIST_CHAT_CONFIG names another, an empty DIST_CHAT_CONFIG none. Its
 keys are the long names of the flags of `dist-chat`: a flag beats the
 environment, which beats the file. What is printed is such a file.
--l, --new, --ask-key and --moderators are said at a start, and are no settings;
-nor is a key, ever: name its file with key-file. A path is taken from where the
-file is, ~/ from home.
+-l, --new, --ask-key, --moderators and --json are said at a start, and are no
+settings; nor is a key, ever: name its file with key-file. A path is taken from
+where the file is, ~/ from home.
 A list: neighbor-address = [\"10.0.0.5\", \"10.0.0.6\"]
 Exit: 0, 2 a line makes no sense (it is named), 6 the file cannot be read
 ";

@@ -35,10 +35,14 @@ pub fn read(place: &Place, command: &Command) -> Result<File, Failure> {
         Ok(read) => read,
         Err(error) if error.kind() == io::ErrorKind::NotFound && !named => return Ok(File::default()),
         Err(error) => {
+            let why = match error.kind() {
+                io::ErrorKind::NotFound => "there is no such file".to_owned(),
+                _ => error.to_string(),
+            };
             return Err(Failure::new(
                 Exit::Files,
                 format!("cannot read the configuration in {}", shown(path)),
-                error.to_string(),
+                why,
                 "try another --config FILE; an empty DIST_CHAT_CONFIG means that there is none",
             ));
         }

@@ -30,13 +30,14 @@ pub fn read(path: &Path) -> Result<Zeroizing<String>, Failure> {
     // A pipe without a writer would be waited for.
     let open = OpenOptions::new().read(true).custom_flags(flag_bits(OFlags::NONBLOCK)).open(path);
     let file = open.map_err(|error| {
-        let hint = match error.kind() {
-            io::ErrorKind::NotFound => {
-                "`dist-chat key FILE` makes a key, `dist-chat invite` an invite where a member runs".to_owned()
-            }
-            _ => "try it as the user who owns the file".to_owned(),
+        let (why, hint) = match error.kind() {
+            io::ErrorKind::NotFound => (
+                "there is no such file".to_owned(),
+                "`dist-chat key FILE` makes a key, `dist-chat invite` an invite where a member runs",
+            ),
+            _ => (error.to_string(), "try it as the user who owns the file"),
         };
-        refuse(error.to_string(), hint)
+        refuse(why, hint.to_owned())
     })?;
     let meta = file.metadata().map_err(|error| refuse(error.to_string(), String::new()))?;
     if !meta.is_file() {
@@ -168,7 +169,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("room.key");
         let why = |path: &Path| read(path).unwrap_err().why;
-        assert!(why(&path).contains("No such file"), "{}", why(&path));
+        assert!(why(&path).contains("no such file"), "{}", why(&path));
         assert!(why(dir.path()).contains("no regular file"));
         assert!(why(Path::new("-")).contains("from a file"));
         for (content, part) in [

@@ -50,7 +50,7 @@ pub const COMMANDS: [Command; 28] = [
     ]),
     command("/status", "", "how this node is doing"),
     command("/ring", "", "the ring, drawn, and how its links are"),
-    command("/say", "TEXT", "say a line that begins with a slash").more(&["So does a space before the slash."]),
+    command("/say", "TEXT", "say a line that begins with a slash").more(&["A space before the slash does it too."]),
     command("/me", "TEXT", "tell what you do: /me waves"),
     command("/msg", "NAME TEXT", "say something to one member alone").or(&["/w"]).more(&[
         "It is sealed to the reader's key, goes through the leader, and stands in nobody else's history.",

@@ -67,7 +67,12 @@ impl Desk {
     pub fn hello(&self) -> Hello {
         let place = self.place.borrow().clone();
         let (name, room) = place.map_or((self.wanted.clone(), None), |(name, room)| (name, Some(room)));
-        Hello { program: env!("CARGO_PKG_VERSION").to_owned(), name, address: self.uid, room, log: self.log.clone() }
+        // Whoever is attached may be in another directory.
+        let log = self
+            .log
+            .as_ref()
+            .map(|log| std::path::absolute(log).map_or_else(|_| log.clone(), |log| log.to_string_lossy().into_owned()));
+        Hello { program: env!("CARGO_PKG_VERSION").to_owned(), name, address: self.uid, room, log }
     }
 
     /// Hands over a command that stands in line behind what was said.

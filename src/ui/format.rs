@@ -105,6 +105,7 @@ pub fn event_text(event: &Event) -> Option<String> {
             format!("a private message as of {} came through {through} with a broken seal: dropped", Who::from(of))
         }
         Event::LeaderLost(uid) => format!("The leader {uid} does not answer"),
+        Event::Asking { nodes: 0 } => "Nobody else is known who could be asked for the leader".to_owned(),
         Event::Asking { nodes: 1 } => "Asking one node for the leader".to_owned(),
         Event::Asking { nodes } => format!("Asking {nodes} nodes for the leader"),
         Event::ElectionStarted { round } => format!("Election {round} started"),
@@ -289,6 +290,7 @@ pub fn stop_text(stop: &Stop, was_in: bool) -> String {
         Stop::Left { waiting: 1 } => "left the room with one line that nobody else has".to_owned(),
         Stop::Left { waiting } => format!("left the room with {waiting} lines that nobody else has"),
         Stop::Unreachable => "nobody answers".to_owned(),
+        Stop::Refused(_) if was_in => "the room has us no longer".to_owned(),
         Stop::Refused(_) => "the room would not have us".to_owned(),
     }
 }
@@ -332,6 +334,14 @@ mod tests {
             wall: WallMs(0),
             body: Body::Line(Arc::new(line)),
         }
+    }
+
+    #[test]
+    fn whoever_knows_nobody_asks_nobody() {
+        let text = |nodes| event_text(&Event::Asking { nodes }).unwrap();
+        assert_eq!(text(0), "Nobody else is known who could be asked for the leader");
+        assert_eq!(text(1), "Asking one node for the leader");
+        assert_eq!(text(2), "Asking 2 nodes for the leader");
     }
 
     #[test]

@@ -168,8 +168,12 @@ fn a_room_with_a_key_refuses_who_has_none() {
 #[test]
 fn a_log_that_cannot_be_written() {
     let ended = run_args(&["-l", "-p", "0", "--data-dir", "/nonexistent"]);
+    let hint = "try `mkdir -p /nonexistent`, or another directory with --data-dir DIR";
+    let expected = format!("dist-chat: cannot use /nonexistent\n  there is no such directory\n  {hint}\n");
+    assert_eq!((ended.code, ended.err), (6, expected));
+    let ended = run_args(&["-l", "-p", "0", "--data-dir", "/dev/null"]);
     assert_eq!(ended.code, 6);
-    assert!(ended.err.starts_with("dist-chat: cannot use /nonexistent/chat_"), "{}", ended.err);
+    assert!(ended.err.starts_with("dist-chat: cannot use /dev/null/chat_"), "{}", ended.err);
     assert!(ended.err.contains("\n  try another directory with --data-dir DIR"), "{}", ended.err);
 }
 

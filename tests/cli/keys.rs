@@ -10,6 +10,7 @@ use dist_chat::key::invite::Invite;
 use dist_chat::key::{generated, salt};
 
 use crate::harness::{Dir, Ended, Node, chat_lines, program, run, run_args, until};
+use crate::pty::Term;
 use crate::screen::{Terminal, ends_well};
 
 fn mode(path: &Path) -> u32 {
@@ -361,6 +362,21 @@ fn an_open_room_that_others_can_reach_says_so_in_one_line() {
     assert!(ended.code == 0 && !ended.err.contains("anybody"), "{}", ended.err);
     let told: Vec<&str> = ended.out.lines().filter(|line| line.contains(word)).collect();
     assert!(told.len() == 1 && told[0].starts_with("/// no key: ") && told[0].ends_with(" ///"), "{}", ended.out);
+}
+
+#[test]
+fn whoever_types_is_told_above_the_line_where_the_key_is_kept() {
+    let dir = Dir::new();
+    let (_, path) = key_file(&dir, 0o600);
+    let command = program(&dir.0, &["-l", "-p", "0", "-n", "bob", "--key-file", &path]);
+    let bob = Node::spawn(dir, command);
+    let file = bob.dir.0.join("invite");
+    fs::write(&file, invite(&bob, &[]).out).unwrap();
+    fs::set_permissions(&file, Permissions::from_mode(0o600)).unwrap();
+    let ann = Term::start(&["join", file.to_str().unwrap(), "-p", "0", "-n", "ann"], &[]);
+    ann.wait_row("/// joined: bob and you are here ///");
+    ann.wait_row("/// the room's key is now in ./chat_");
+    assert!(ann.look(|seen| !seen.has("dist-chat: ")));
 }
 
 #[test]

@@ -228,6 +228,8 @@ fn what_was_typed_comes_back() {
 fn tab_completes_commands_and_lists_what_there_is() {
     let bob = Node::found("bob");
     let mut ann = Term::join(&bob, &[], &[]);
+    // The last word of the way in would stand on the screen that is to be empty.
+    ann.wait_row("/// joined: bob and you are here ///");
     ann.keys("/hi\t");
     ann.wait_typed("/history");
     ann.keys("\x15/un\t");

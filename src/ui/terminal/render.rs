@@ -37,6 +37,8 @@ pub struct Renderer {
     verbose: bool,
     log: Option<String>,
     liked: BTreeMap<u64, Liked>,
+    /// Something was shown that was said before, and not yet that this is over.
+    past: bool,
 }
 
 /// How the reactions on a line are told.
@@ -49,7 +51,7 @@ struct Liked {
 impl Renderer {
     /// Has told nothing.
     pub fn new(paint: Paint, bell: Bell, verbose: bool) -> Self {
-        Self { here: None, paint, bell, verbose, log: None, liked: BTreeMap::new() }
+        Self { here: None, paint, bell, verbose, log: None, liked: BTreeMap::new(), past: false }
     }
 
     /// `> NAME(IP:PORT): `, with the channel where it is not the lobby.
@@ -75,7 +77,10 @@ impl Renderer {
         match told {
             Told::Hello(hello) => self.log.clone_from(&hello.log),
             Told::Here(here) => self.here = Some(here.clone()),
-            Told::Line(line) => return self.line(out, line),
+            Told::Line(line) => {
+                self.past |= line.past;
+                return self.line(out, line);
+            }
             Told::Private(private) => return self.private(out, private),
             Told::Reactions(reactions) => self.reactions(out, reactions, now),
             Told::Event(event) if event.notable || self.verbose => note(out, &event.text),
@@ -87,9 +92,12 @@ impl Renderer {
             Told::Note { text } => note(out, text),
             Told::Waiting { lines: 0 } => note(out, "ordered: none of your lines waits any more"),
             Told::Waiting { lines } => note(out, &waiting_text(*lines)),
-            Told::Missed { lines: None } => note(out, "while you were away"),
-            Told::Missed { lines: Some(lines) } => note(out, &away_text(*lines, *lines)),
-            Told::CaughtUp => note(out, "now"),
+            Told::Missed { lines } => {
+                self.past = true;
+                note(out, &lines.map_or_else(|| "while you were away".to_owned(), |lines| away_text(lines, lines)));
+            }
+            Told::CaughtUp if std::mem::take(&mut self.past) => note(out, "now"),
+            Told::CaughtUp => {}
             Told::LeftOut { lines } => {
                 let (lines, are) =
                     if *lines == 1 { ("1 line".to_owned(), "it is") } else { (format!("{lines} lines"), "they are") };
@@ -289,6 +297,22 @@ mod tests {
         let count = |with: &str, count| Count { with: with.to_owned(), count };
         let liked = Line { reactions: vec![count("👍", 2), count("🎉", 1)], ..said("bob", "x") };
         assert_eq!(plain(liked), "> bob(10.0.0.5:2428)[7]: x  (👍 2, 🎉)\n");
+    }
+
+    #[test]
+    fn now_parts_what_was_before_from_what_comes_and_nothing_from_that() {
+        let after = |told: Option<Told>| {
+            let mut renderer = Renderer::new(Paint::Plain, Bell::Off, false);
+            if let Some(told) = told {
+                renderer.push(&mut String::new(), &told, Instant::now());
+            }
+            let mut out = String::new();
+            renderer.push(&mut out, &Told::CaughtUp, Instant::now());
+            out
+        };
+        assert_eq!(after(None), "");
+        assert_eq!(after(Some(Told::Line(Box::new(Line { past: true, ..said("bob", "x") })))), "/// now ///\n");
+        assert_eq!(after(Some(Told::Missed { lines: Some(1) })), "/// now ///\n");
     }
 
     #[test]
