@@ -140,9 +140,9 @@ pub enum Notice {
 pub struct Running {
     /// Commands, in order. None is taken while the node's outbox has no room, so that whoever sends lines waits.
     pub commands: mpsc::Sender<Command>,
-    /// Commands that do not stand in line behind what was said: for [`Command::Status`], [`Command::Survey`] and
-    /// [`Command::Whisper`], and for a [`Command::Leave`]
-    /// that must not wait until everything said so far has found room.
+    /// Commands that do not stand in line behind what was said: for [`Command::Status`], [`Command::Survey`],
+    /// [`Command::Past`], [`Command::Logged`] and [`Command::Whisper`], and for a [`Command::Leave`] that must not wait
+    /// until everything said so far has found room.
     pub urgent: mpsc::Sender<Command>,
     /// What happened, in order and without a gap: the node waits while this is full.
     pub notices: mpsc::Receiver<Vec<Notice>>,

@@ -43,7 +43,7 @@ impl Rate {
         }
     }
 
-    /// 100,000 lines or 64 MiB at once, then 2,000 lines and 2 MiB a second: more than people type and most scripts
+    /// 100,000 lines or 62.5 MiB at once, then 2,000 lines and 2,000 KiB a second: more than people type and most scripts
     /// print; a flood that nobody stops fills a disk at a pace at which somebody can.
     pub const DEFAULT: Self =
         Self { lines: 2_000, lines_burst: 100_000, bytes: 2_000 * 1_024, bytes_burst: 2_000 * 32_768 };

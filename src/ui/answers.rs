@@ -76,6 +76,28 @@ pub fn who(state: &State, banned: &[(AuthorId, Option<Name>)]) -> (String, Vec<S
     (format!("{} here", state.members.len()), told)
 }
 
+/// `/who NAME`.
+///
+/// # Errors
+/// Nobody of that name is here.
+pub fn who_is(state: &State, name: &str) -> Result<(String, Vec<String>), String> {
+    let folded = name.to_lowercase();
+    let found: Vec<&Member> = state.members.iter().filter(|member| member.name.folded() == folded).collect();
+    match found.first() {
+        // Two programs of one author may have one name.
+        Some(first) => Ok((
+            format!("{}, in full", first.name),
+            found
+                .into_iter()
+                .map(|member| {
+                    format!("{}({})  author {}{}", member.name, member.address, member.author, marks(state, member))
+                })
+                .collect(),
+        )),
+        None => Err(format!("nobody here is called {}; /who lists all", text::visible(name))),
+    }
+}
+
 fn marks(state: &State, member: &Member) -> String {
     let mut marks = String::new();
     let mut mark = |what: &str| {
@@ -256,6 +278,16 @@ mod tests {
             told[2],
             format!("cat(10.0.0.7:2428)  author {}, round trip 0.3 ms, 7 behind, away: lunch", author(7))
         );
+    }
+
+    #[test]
+    fn who_somebody_is_is_told_with_all_of_the_authors_id() {
+        let (state, bob) = (state(), AuthorId::of_bits(6));
+        let (heading, told) = who_is(&state, "BOB").unwrap();
+        assert_eq!((heading.as_str(), told.len()), ("bob, in full", 1));
+        assert_eq!(told[0], format!("bob(10.0.0.6:2428)  author {bob}, you"));
+        assert_eq!(bob.to_string().len(), 64);
+        assert_eq!(who_is(&state, "dan\u{7}").unwrap_err(), "nobody here is called dan\\x07; /who lists all");
     }
 
     #[test]

@@ -44,7 +44,8 @@ pub const COMMANDS: [Command; 28] = [
         "Ctrl-D on an empty line does the same, and so does Ctrl-C.",
         "What you said is ordered first, for 5 s at most; the rest is kept in the files.",
     ]),
-    command("/who", "", "who is here, and how far behind").more(&[
+    command("/who", "[NAME]", "who is here, and how far behind").more(&[
+        "With a name: that member, with all of its author's id, of which the list shows the beginning.",
         "The round trip and what a member has not confirmed yet are measured by the leader, or on a link of this node.",
         "Who is banned stands at the end, with its author's id for /unban.",
     ]),

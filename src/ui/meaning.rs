@@ -16,7 +16,7 @@ pub enum Meaning<'a> {
     /// What is there to type, or more about one command.
     Help(&'a str),
     /// Who is here.
-    Who,
+    Who(&'a str),
     /// How the node is doing.
     Status,
     /// The ring, drawn.
@@ -99,7 +99,8 @@ pub fn read(line: &str) -> Meaning<'_> {
     match command.name {
         "/exit" => alone(Meaning::Leave),
         "/help" => Meaning::Help(rest),
-        "/who" => alone(Meaning::Who),
+        "/who" if rest != whom => Meaning::Misused(command),
+        "/who" => Meaning::Who(rest),
         "/status" => alone(Meaning::Status),
         "/ring" => alone(Meaning::Ring),
         "/clear" => alone(Meaning::Clear),
@@ -168,7 +169,8 @@ mod tests {
         for (line, expected) in [
             ("/etc/hosts is text", Meaning::Say("/etc/hosts is text")),
             (" /who", Meaning::Say(" /who")),
-            ("/who ", Meaning::Who),
+            ("/who ", Meaning::Who("")),
+            ("/who  bob", Meaning::Who("bob")),
             ("/quit", Meaning::Leave),
             ("//exit", Meaning::Leave),
             ("/q", Meaning::Leave),

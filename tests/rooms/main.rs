@@ -6,7 +6,8 @@
 //!
 //! Environment: `PROOF_KILLS` (leaders killed in proof 3, default 6), `PROOF_ROUNDS` (rooms of 8 in proof 4, default
 //! 1; rounds of strangers in proof 17), `PROOF_FLOOD_SECONDS` (how long proof 19's flood lasts, default
-//! 10), `PROOF_TAIL_LINES` (lines that proof 21's tails read, default 20,000), `PROOF_SEED` (where random choices start; drawn and printed if absent).
+//! 10), `PROOF_TAIL_LINES` (lines that proof 21's tails read, default 20,000), `PROOF_FLAPS` (how often a cable
+//! flaps, default 5), `PROOF_SEED` (where random choices start; drawn and printed if absent).
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 #![expect(clippy::print_stdout, reason = "the proof lines are read by people")]
 

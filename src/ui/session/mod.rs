@@ -292,9 +292,15 @@ impl Session {
                 Ok(listing) => self.listing(listing).await,
                 Err(why) => self.note(why).await,
             },
-            Meaning::Who => {
+            Meaning::Who(whom) => {
                 let (status, state) = self.desk.survey().await?;
-                self.listing(answers::who(&state, &status.banned)).await;
+                match whom {
+                    "" => self.listing(answers::who(&state, &status.banned)).await,
+                    name => match answers::who_is(&state, name) {
+                        Ok(listing) => self.listing(listing).await,
+                        Err(why) => self.note(why).await,
+                    },
+                }
             }
             Meaning::Status => {
                 let status = self.desk.status().await?;

@@ -40,7 +40,7 @@ impl Pending {
             Meaning::Nothing
             | Meaning::Leave
             | Meaning::Help(_)
-            | Meaning::Who
+            | Meaning::Who(_)
             | Meaning::Status
             | Meaning::Ring
             | Meaning::Recall(_)
