@@ -292,13 +292,7 @@ impl<W: io::Write> Out<'_, W> {
 /// The line with this timestamp, if there is one.
 pub fn line_at(past: &Path, ts: Lamport) -> Option<LineId> {
     let reader = Reader::open(past).ok()??;
-    stamped(&reader, ts)?.line().map(|line| line.id)
-}
-
-fn stamped(reader: &Reader, ts: Lamport) -> Option<Arc<Entry>> {
-    let at = Some(Moment::Stamp(ts));
-    let wanted = Selection { since: at, until: at, ..Selection::default() };
-    find(Some(reader), &wanted).ok()?.into_iter().find(|entry| entry.lamport == ts)
+    reader.stamped(ts).ok()??.line().map(|line| line.id)
 }
 
 /// What is put to these lines; nothing where that cannot be read.
@@ -310,9 +304,9 @@ pub fn put_to_lines(past: &Path, ids: &[LineId]) -> Counts {
 /// Those of these lines that have the timestamp beside them, and what was put to them.
 pub fn words_about(past: &Path, lines: &BTreeMap<LineId, Lamport>) -> Option<(Vec<Arc<Entry>>, Reactions)> {
     let reader = Reader::open(past).ok()??;
-    let found = lines
-        .iter()
-        .filter_map(|(&id, &ts)| stamped(&reader, ts).filter(|entry| entry.line().is_some_and(|line| line.id == id)));
+    let found = lines.iter().filter_map(|(&id, &ts)| {
+        reader.stamped(ts).ok()?.filter(|entry| entry.line().is_some_and(|line| line.id == id))
+    });
     let found: Vec<_> = found.collect();
     // What stands behind the index is read for it.
     let words = if found.is_empty() { Reactions::default() } else { reader.words_about(&ids(&found)).ok()? };

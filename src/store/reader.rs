@@ -158,19 +158,41 @@ impl Reader {
         }
     }
 
-    /// The first index with a timestamp that is not below this one: timestamps rise along the log.
+    /// The first index with a timestamp that is not below this one: timestamps rise along the log. What stands together is
+    /// read once.
     fn first_at(&self, stamp: Lamport, end: Index) -> Result<Index, Error> {
         let (mut low, mut high) = (1, end.0 + 1);
         while low < high {
             let middle = low + (high - low) / 2;
             let (entries, _) = self.batch_of(Index(middle))?;
-            match entries.iter().find(|entry| entry.index.0 == middle) {
-                Some(entry) if entry.lamport < stamp => low = middle + 1,
-                Some(_) => high = middle,
-                None => return Err(Error::Damaged("it holds a log with a hole".to_owned())),
+            let below = entries.partition_point(|entry| entry.lamport < stamp);
+            match (entries.first(), entries.last()) {
+                (Some(first), Some(last)) if (first.index.0..=last.index.0).contains(&middle) => match below {
+                    0 => high = first.index.0,
+                    all if all == entries.len() => low = last.index.0 + 1,
+                    // It is in here, or behind the end where more has been written meanwhile.
+                    some => return Ok(entries[some].index.min(end.next())),
+                },
+                _ => return Err(Error::Damaged("it holds a log with a hole".to_owned())),
             }
         }
-        Ok(Index(low))
+        Ok(Index(low.min(end.0 + 1)))
+    }
+
+    /// The entry with this timestamp.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn stamped(&self, stamp: Lamport) -> Result<Option<Arc<Entry>>, Error> {
+        let (_, behind) = self.ends()?;
+        let stands = |entries: Vec<Arc<Entry>>| entries.into_iter().find(|entry| entry.lamport == stamp);
+        if let Some(found) = stands(behind) {
+            return Ok(Some(found));
+        }
+        let _look = self.look()?;
+        let end = self.mark()?.end();
+        let at = self.first_at(stamp, end)?;
+        if at > end { Ok(None) } else { Ok(stands(self.batch_of(at)?.0)) }
     }
 
     /// Where the log ends.

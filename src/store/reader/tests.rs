@@ -127,6 +127,23 @@ fn everything_in_order_without_notes() {
 }
 
 #[test]
+fn an_entry_is_found_by_its_timestamp_wherever_it_stands() {
+    let mut past = Past::new();
+    assert_eq!(past.reader().stamped(Lamport(10)).unwrap(), None);
+    for many in [1, 7, 1, 40, 2, 300, 1] {
+        past.say(&vec!["hello"; many]);
+    }
+    let (reader, end) = (past.reader(), past.file.tail().0);
+    for index in 1..=end {
+        let found = reader.stamped(Lamport(10 * index)).unwrap().unwrap();
+        assert_eq!(found.index, Index(index));
+        assert_eq!(reader.stamped(Lamport(10 * index + 1)).unwrap(), None);
+    }
+    assert_eq!(reader.stamped(Lamport(0)).unwrap(), None);
+    assert_eq!(reader.stamped(Lamport(u64::MAX)).unwrap(), None);
+}
+
+#[test]
 fn between_timestamps_and_between_times() {
     let mut past = Past::new();
     past.say(&["a", "b", "c"]);
