@@ -10,8 +10,8 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::layer::{Context, SubscriberExt as _};
 
 use crate::chatlog::LogWriter;
+use crate::ui::clock::Clock;
 use crate::ui::format;
-use crate::ui::herald::Clock;
 use crate::ui::hub::Hub;
 
 /// Sends everything at the level of information and above to the log, and to whoever is shown it.

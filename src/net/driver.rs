@@ -1,5 +1,7 @@
 //! The owner of the node and its store.
 
+mod commands;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -10,7 +12,7 @@ use tokio::time::Instant;
 
 use super::dial::Failed;
 use super::inbox::Arrival;
-use super::limits::{SURVEYS_MAX, TURN_COMMANDS_MAX, TURN_FRAMES_MAX};
+use super::limits::{TURN_COMMANDS_MAX, TURN_FRAMES_MAX};
 use super::links::{Links, overflowed};
 use super::notices::Notices;
 use super::rekeying::RoomKeys;
@@ -18,11 +20,9 @@ use super::task::Task;
 use super::whispers::Whispers;
 use super::witness::Entered;
 use super::{Command, Meter};
-use crate::key::RoomKey;
-use crate::ring::limits::BATCH_BYTES_MAX;
 use crate::ring::{
-    ConnId, Event, Found, Frame, Input, Member, Node, Now, Output, Record, Refusal, Saying, Secret, Stop, Survey,
-    SyncId, Text, Time, Unsaid, WallMs, Wanted, Whisper, WhisperId,
+    ConnId, Event, Found, Frame, Input, Member, Node, Now, Output, Record, Refusal, Secret, Stop, Survey, SyncId, Time,
+    WallMs, Wanted, Whisper,
 };
 use crate::store::Store;
 
@@ -66,25 +66,6 @@ pub(super) struct Driver<S> {
 pub(super) struct Commands {
     pub(super) ordered: mpsc::Receiver<Command>,
     pub(super) urgent: mpsc::Receiver<Command>,
-}
-
-/// What was typed in a row.
-#[derive(Debug, Default)]
-struct Typed {
-    lines: Vec<Saying>,
-    /// Who wants to know a line's number, and which of them it is, from 1.
-    answers: Vec<(u64, oneshot::Sender<u64>)>,
-}
-
-impl Typed {
-    fn push(&mut self, saying: Saying, answer: Option<oneshot::Sender<u64>>) {
-        // What moderates is an order; else the numbers of what follows would be wrong.
-        debug_assert!(saying.can_be(), "who moderates gives an order");
-        if saying.can_be() {
-            self.lines.push(saying);
-            self.answers.extend(answer.map(|answer| (self.lines.len() as u64, answer)));
-        }
-    }
 }
 
 /// The node's clocks.
@@ -207,128 +188,6 @@ where
         }
         self.meter.turned();
         Ok(())
-    }
-
-    /// Steps the commands that were taken, or else those that are ready now.
-    async fn take_commands(&mut self) -> anyhow::Result<()> {
-        let room = self.command_room();
-        if self.said.is_empty() && room > 0 {
-            tokio::select! {
-                biased;
-                _ = self.commands.ordered.recv_many(&mut self.said, room) => {}
-                () = std::future::ready(()) => {}
-            }
-        }
-        let mut said = std::mem::take(&mut self.said);
-        let mut lines = Typed::default();
-        for command in said.drain(..) {
-            match command {
-                // What was typed in a row goes in as one.
-                Command::Say(saying, answer) => lines.push(saying, answer),
-                other => {
-                    self.submit(&mut lines)?;
-                    if self.stop.is_none() {
-                        self.command(other)?;
-                    }
-                }
-            }
-        }
-        self.said = said;
-        self.submit(&mut lines)
-    }
-
-    fn submit(&mut self, typed: &mut Typed) -> anyhow::Result<()> {
-        let Typed { lines, answers } = std::mem::take(typed);
-        if lines.is_empty() || self.stop.is_some() {
-            return Ok(());
-        }
-        let before = self.node.said();
-        self.step(Input::Submit(lines))?;
-        // What is not taken is the end of what was typed.
-        let last = self.node.said();
-        for (place, answer) in answers {
-            let n = before + place;
-            if n <= last {
-                // Who does not wait for the answer does not need it.
-                let _ = answer.send(n);
-            }
-        }
-        Ok(())
-    }
-
-    /// How many commands may be taken: no more than fit into the outbox if each is a line.
-    fn command_room(&self) -> usize {
-        let room = if self.leaving { TURN_COMMANDS_MAX } else { self.node.outbox_room() };
-        room.min(TURN_COMMANDS_MAX)
-    }
-
-    fn command(&mut self, command: Command) -> anyhow::Result<()> {
-        match command {
-            Command::Say(saying, answer) => {
-                let mut typed = Typed::default();
-                typed.push(saying, answer);
-                self.submit(&mut typed)
-            }
-            Command::Order(order, taken) => {
-                let before = self.node.said();
-                self.step(Input::Order(order))?;
-                // Who does not wait for the answer does not need it.
-                let _ = taken.send(self.node.said() > before);
-                Ok(())
-            }
-            Command::Rekey(text, taken) => {
-                let (before, key) = (self.node.said(), RoomKey::fresh()?);
-                let digest = key.digest();
-                self.keys.offer(key);
-                self.step(Input::Rekey(digest, text))?;
-                let _ = taken.send(self.node.said() > before);
-                Ok(())
-            }
-            Command::Whisper { to, text, answer } => {
-                let said = self.whisper(&to, text)?;
-                let _ = answer.send(said);
-                Ok(())
-            }
-            Command::Survey(answer) => {
-                // Who finds no place here is not answered.
-                if self.surveys.len() < SURVEYS_MAX {
-                    self.surveys.push(answer);
-                }
-                self.step(Input::Survey)
-            }
-            Command::Leave => {
-                self.leaving = true;
-                self.step(Input::Leave)
-            }
-            Command::Logged(mark) => {
-                self.store.logged(mark);
-                Ok(())
-            }
-            Command::Status(answer) => {
-                // Who does not wait for the answer does not need it.
-                let _ = answer.send(self.node.status());
-                Ok(())
-            }
-            Command::Past { from, answer } => {
-                if let Found::Log(entries) = self.read(&Wanted::Log { from, bytes_max: BATCH_BYTES_MAX })? {
-                    let _ = answer.send(entries);
-                }
-                Ok(())
-            }
-        }
-    }
-
-    /// Says something to one member alone.
-    fn whisper(&mut self, to: &str, text: Text) -> anyhow::Result<Result<(WhisperId, Member), Unsaid>> {
-        let to = match self.node.reader(to) {
-            Ok(to) => to,
-            Err(why) => return Ok(Err(why)),
-        };
-        let Some(&room) = self.entered.get() else { return Ok(Err(Unsaid::NotNow)) };
-        let Some(whispering) = self.whispers.seal(room, to, text)? else { return Ok(Err(Unsaid::NoKey)) };
-        let (id, to) = (whispering.id, whispering.to.clone());
-        self.step(Input::Whisper(whispering))?;
-        Ok(Ok((id, to)))
     }
 
     /// Shows what somebody has said to this node's owner alone, if its seal is whole.

@@ -3,43 +3,28 @@
 //! Runs on a thread of its own, since the log may block on a disk. The node waits while notices are not taken, so this
 //! never waits for anything but the log.
 
-use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 
 use crate::chatlog::{self, LogWriter};
 use crate::net::Notice;
-use crate::ring::{Entry, Event, Index, Lamport, Member, Name, RoomId, SessionId, Tail, Text, Uid};
+use crate::ring::{Entry, Event, Index, Member, Name, RoomId, SessionId, Tail, Text, Uid};
 use crate::store::Health;
 use crate::ui::ahead::{Ahead, AheadIn};
 use crate::ui::away::Away;
+use crate::ui::clock::Clock;
 use crate::ui::feed::{self, Told, What};
 use crate::ui::format::{self, LineFormat};
 use crate::ui::hub::Hub;
 use crate::ui::likes::Likes;
+use crate::ui::marks::Marks;
 use crate::ui::missing::{Missing, Past};
 use crate::ui::own::OwnLines;
 use crate::ui::shown::{self, Shown, Teller};
 use crate::ui::succession::Succession;
-
-/// The node's clock as far as the frontends know it: never behind any line that was shown.
-#[derive(Clone, Debug, Default)]
-pub struct Clock(Arc<AtomicU64>);
-
-impl Clock {
-    /// What it says now.
-    pub fn now(&self) -> Lamport {
-        Lamport(self.0.load(Ordering::Relaxed))
-    }
-
-    /// It is at least this late.
-    pub fn witness(&self, lamport: Lamport) {
-        self.0.fetch_max(lamport.0, Ordering::Relaxed);
-    }
-}
 
 /// Who this node is in its room; nothing before it is in.
 pub type Place = Option<(Name, RoomId)>;
@@ -103,37 +88,6 @@ const WAITING_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// Entries after the last mark for which lines that the log holds ahead of the history are waited for; beyond, whoever had
 /// them is not believed to come back. Each start reads as many at most.
 const AHEAD_ENTRIES_MAX: u64 = 100_000;
-
-/// Which entry stood last in the log when so many bytes had been handed to it.
-#[derive(Clone, Debug, Default)]
-pub struct Marks(Arc<Mutex<VecDeque<(u64, Tail)>>>);
-
-/// Marks that wait until the file has taken what they mark; beyond, the last one stands for several.
-const MARKS_MAX: usize = 64;
-
-impl Marks {
-    fn marks(&self) -> MutexGuard<'_, VecDeque<(u64, Tail)>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn push(&self, handed: u64, tail: Tail) {
-        let mut marks = self.marks();
-        if marks.len() >= MARKS_MAX {
-            marks.pop_back();
-        }
-        marks.push_back((handed, tail));
-    }
-
-    /// The last mark among the first `flushed` bytes, and how many bytes those were; it and those before are taken.
-    pub fn reached(&self, flushed: u64) -> Option<(u64, Tail)> {
-        let mut marks = self.marks();
-        let mut last = None;
-        while marks.front().is_some_and(|(handed, _)| *handed <= flushed) {
-            last = marks.pop_front();
-        }
-        last
-    }
-}
 
 impl Herald {
     /// Tells until the node has ended.
@@ -409,7 +363,7 @@ mod tests {
 
     use super::*;
     use crate::chatlog::{ChatLog, DASHES};
-    use crate::ring::{AuthorId, Body, Epoch, Line, LineId, Member, Nonce, Text, WallMs};
+    use crate::ring::{AuthorId, Body, Epoch, Lamport, Line, LineId, Member, Nonce, Text, WallMs};
     use crate::ui::screen::Screen;
 
     const PATIENCE: Duration = Duration::from_secs(10);

@@ -13,6 +13,7 @@
 pub mod ahead;
 pub mod answers;
 pub mod away;
+pub mod clock;
 pub mod commands;
 pub mod desk;
 pub mod feed;
@@ -23,6 +24,7 @@ pub mod hub;
 pub mod json;
 pub mod likes;
 pub mod loneliness;
+pub mod marks;
 pub mod meaning;
 pub mod missing;
 pub mod outlet;

@@ -11,26 +11,24 @@ pub(super) mod facts;
 mod log;
 mod queue;
 mod schema;
+mod state;
 #[cfg(test)]
 pub(super) mod tests;
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use rusqlite::config::DbConfig;
-use rusqlite::types::Value;
 use rusqlite::{Connection, ErrorCode, OptionalExtension as _, Transaction, TransactionBehavior, params};
 
 pub(super) use log::{decode, each, each_reacting, end, index_of, key};
 pub use schema::SCHEMA_VERSION;
 pub(super) use schema::{PAGE_BYTES, open_again, open_to_read};
+use state::State;
 
 use super::journal::{self, Mark};
 use super::{LogMark, MemoryStore};
-use crate::ring::{
-    AuthorId, Cut, Epoch, Found, Index, Record, RoomId, Saved, SessionId, SessionKey, Summary, Uid, Wanted,
-};
+use crate::ring::{AuthorId, Cut, Epoch, Found, Index, Record, RoomId, Saved, SessionId, Summary, Uid, Wanted};
 
 /// Entries between two folds of the log that are written.
 const SUMMARY_EVERY: u64 = 16 * 1024;
@@ -96,24 +94,6 @@ pub struct Sqlite {
     state: State,
     /// What the next transaction notes of the journal.
     mark: Option<Mark>,
-}
-
-/// What is known of the file's content, and of the run that writes it.
-#[derive(Debug)]
-struct State {
-    author: AuthorId,
-    session: SessionId,
-    /// The room that this run is in, and its number in the file.
-    room: Option<(i64, RoomId)>,
-    summary: Summary,
-    /// Up to here the fold is written.
-    folded: Index,
-    /// The last numbers of the queued rows of this run.
-    outbox: VecDeque<u64>,
-    /// The first pending line: nothing else of the queue can stand before it does.
-    front: Option<(SessionKey, u64)>,
-    /// What the file is to remember of the key of a room that is new to it.
-    mark_of_key: Option<String>,
 }
 
 impl Sqlite {
@@ -469,97 +449,6 @@ impl Sqlite {
     }
 }
 
-impl State {
-    /// Of a file that is in no room yet.
-    fn new() -> Self {
-        Self {
-            author: AuthorId::of_bits(0),
-            session: SessionId(0),
-            room: None,
-            summary: Summary::default(),
-            folded: Index(0),
-            outbox: VecDeque::new(),
-            front: None,
-            mark_of_key: None,
-        }
-    }
-
-    fn key(&self) -> SessionKey {
-        SessionKey { author: self.author, session: self.session }
-    }
-
-    fn tail(&self) -> Index {
-        self.summary.tail.index
-    }
-
-    /// Reads again what is known of the file's content.
-    fn reload(&mut self, db: &Connection) -> Result<(), Error> {
-        let Some((no, _)) = self.room else { return Ok(()) };
-        let known = db.query_row("SELECT 1 FROM room WHERE no = ?1", [no], |_| Ok(())).optional()?;
-        if known.is_none() {
-            // It was to be made by what has failed.
-            self.room = None;
-            (self.summary, self.folded, self.front) = Default::default();
-            self.outbox.clear();
-            return Ok(());
-        }
-        let end = end(db, no)?;
-        let (summary, folded) = log::summary_at(db, no, end)?;
-        let (outbox, front) = (queue::own(db, no, self.key())?, queue::front(db, no)?);
-        (self.summary, self.folded, self.outbox, self.front) = (summary, folded, outbox, front);
-        Ok(())
-    }
-
-    fn write_one(&mut self, tx: &Connection, record: &Record) -> Result<(), Error> {
-        if let Record::Room(id) = record {
-            return self.new_room(tx, *id);
-        }
-        let Some((no, _)) = self.room else { return Ok(()) };
-        match record {
-            Record::Room(_) | Record::Append(_) => {}
-            Record::Queue(lines) => self.queue(tx, no, lines)?,
-            Record::Promise(epoch) => {
-                let sql = "UPDATE room SET promise = ?2 WHERE no = ?1";
-                tx.prepare_cached(sql)?.execute(params![no, json(epoch)?])?;
-            }
-            Record::Met(uid) => {
-                let sql = "INSERT OR IGNORE INTO book (room, uid) VALUES (?1, ?2)";
-                tx.prepare_cached(sql)?.execute(params![no, uid.to_string()])?;
-            }
-            Record::Forget(uid) => {
-                let sql = "DELETE FROM book WHERE room = ?1 AND uid = ?2";
-                tx.prepare_cached(sql)?.execute(params![no, uid.to_string()])?;
-            }
-            Record::Shown(shown) => queue::set_shown(tx, no, shown)?,
-        }
-        Ok(())
-    }
-
-    fn new_room(&mut self, tx: &Connection, id: RoomId) -> Result<(), Error> {
-        if self.room.is_some_and(|(_, room)| room == id) {
-            return Ok(());
-        }
-        let sql = "INSERT INTO room (id, entered)
-                   VALUES (?1, max(?2, ifnull((SELECT max(entered) + 1 FROM room), 0)))";
-        tx.execute(sql, params![id.0.cast_signed(), wall_ms()])?;
-        let no = tx.last_insert_rowid();
-        self.room = Some((no, id));
-        (self.summary, self.folded, self.front) = Default::default();
-        self.outbox.clear();
-        if let Some(mark) = &self.mark_of_key {
-            facts::write(tx, &facts::key_of(id), mark)?;
-        }
-        self.insert_session(tx, no)
-    }
-
-    fn insert_session(&self, db: &Connection, no: i64) -> Result<(), Error> {
-        let sql = "INSERT OR IGNORE INTO session (room, author, session, started, n)
-                   VALUES (?1, ?2, ?3, max(?4, ifnull((SELECT max(started) + 1 FROM session), 0)), 0)";
-        db.execute(sql, params![no, author(self.key()), session(self.key()), wall_ms()])?;
-        Ok(())
-    }
-}
-
 fn is_append(record: &Record) -> bool {
     matches!(record, Record::Append(_))
 }
@@ -578,14 +467,6 @@ fn damaged(what: &str) -> Error {
 /// Our own values always have a form; where one had none, nothing is written.
 fn json<T: serde::Serialize>(value: &T) -> Result<String, Error> {
     serde_json::to_string(value).map_err(|error| Error::Unwritable(error.to_string()))
-}
-
-fn author(key: SessionKey) -> Value {
-    Value::Blob(key.author.0.to_vec())
-}
-
-fn session(key: SessionKey) -> Value {
-    Value::Integer(key.session.0.cast_signed())
 }
 
 /// Numbers below 2^63, which all indexes and lengths are.

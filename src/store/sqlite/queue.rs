@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-use super::{Error, State, author, damaged, json, session, unsigned};
+use super::{Error, State, damaged, json, unsigned};
 use crate::ring::limits::{BATCH_BYTES_MAX, OFFER_LINES_MAX};
 use crate::ring::{AuthorId, Index, Line, PendingPlace, SessionId, SessionKey, Shown, Summary};
 use crate::store::MemoryStore;
@@ -19,6 +20,16 @@ fn key_at(row: &Row<'_>, column: usize) -> rusqlite::Result<SessionKey> {
 /// The author in a column.
 pub fn author_at(row: &Row<'_>, column: usize) -> rusqlite::Result<AuthorId> {
     row.get(column).map(AuthorId)
+}
+
+/// An author as a column holds it.
+pub fn author(key: SessionKey) -> Value {
+    Value::Blob(key.author.0.to_vec())
+}
+
+/// A session as a column holds it.
+pub fn session(key: SessionKey) -> Value {
+    Value::Integer(key.session.0.cast_signed())
 }
 
 fn line_of(text: &str) -> Result<Arc<Line>, Error> {

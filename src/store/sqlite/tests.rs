@@ -5,7 +5,9 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::ring::{Body, Entry, Lamport, Line, LineId, Member, Name, Nonce, Note, PendingPlace, Shown, Text, WallMs};
+use crate::ring::{
+    Body, Entry, Lamport, Line, LineId, Member, Name, Nonce, Note, PendingPlace, SessionKey, Shown, Text, WallMs,
+};
 use crate::store::Store as _;
 
 const SESSIONS: [u64; 3] = [1, 2, u64::MAX];

@@ -9,6 +9,7 @@ mod driver;
 pub mod hand;
 pub mod net;
 pub mod rng;
+mod telling;
 pub mod trace;
 
 use std::cmp::Reverse;
