@@ -72,6 +72,8 @@ struct Progress {
 pub enum LogNews {
     /// It takes no more, and why. What would be written is kept in memory, and it is tried again.
     Failing(String),
+    /// It was to be opened anew and cannot, and why: the file that was open is written on.
+    Kept(String),
     /// It has taken what was kept; so many bytes of it had found no room in memory.
     Well {
         /// Bytes that are missing in the log: no chat lines.

@@ -194,6 +194,10 @@ impl Member {
                 self.log.failed = Some(why);
                 self.log.tell = Some(tokio::time::Instant::now() + LOG_GRACE);
             }
+            LogNews::Kept(why) => {
+                let name = &self.log_name;
+                self.hub.event(&format!("{name} cannot be opened anew ({why}): the old file is written on"));
+            }
             LogNews::Well { lost } => {
                 self.log.failed = None;
                 self.log.tell = None;

@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 use rustix::fs::{FlockOperation, flock};
 
 use super::{LogNews, Shared, open};
-use crate::failure::complain;
 
 /// Bytes kept in memory while the file takes no more. Only events find no room there: see
 /// [`LINES_BYTES_MAX`](super::LINES_BYTES_MAX).
@@ -107,7 +106,7 @@ impl<F: Fn(LogNews)> Sink<F> {
         match open(&self.shared.path) {
             Ok(file) => *old = BufWriter::with_capacity(64 * 1024, file),
             Err(failure) => {
-                complain(failure);
+                (self.told)(LogNews::Kept(failure.why));
                 let _ = flock(old.get_ref(), FlockOperation::NonBlockingLockExclusive);
             }
         }

@@ -72,6 +72,22 @@ fn a_rotated_log_is_opened_anew() {
 }
 
 #[test]
+fn a_log_that_cannot_be_opened_anew_goes_on_in_the_old_file() {
+    let mut ann = Node::found("ann");
+    let port = ann.port;
+    let (path, rotated) = (ann.dir.0.join(format!("chat_{port}.log")), ann.dir.0.join("rotated"));
+    until("written", || ann.dir.log(port).contains("you are ann("));
+    fs::rename(&path, &rotated).unwrap();
+    fs::create_dir(&path).unwrap();
+    ann.signal(Signal::HUP);
+    ann.wait_for(&format!("/// chat_{port}.log cannot be opened anew (Is a directory"));
+    ann.feed("after\n");
+    until("written", || fs::read_to_string(&rotated).unwrap().contains("): after\n"));
+    let (code, _, _) = ann.leave();
+    assert_eq!(code, 0);
+}
+
+#[test]
 fn a_hang_up_without_a_rotation_changes_nothing() {
     let mut ann = Node::found("ann");
     let port = ann.port;
