@@ -29,6 +29,9 @@ use crate::store::Store;
 /// Between two looks at the store.
 const TEND: Duration = Duration::from_millis(200);
 
+/// What was to be put on the medium, and whether it is there.
+type Persisted = (SyncId, bool);
+
 /// The one task that decides.
 #[derive(Debug)]
 pub(super) struct Driver<S> {
@@ -50,7 +53,7 @@ pub(super) struct Driver<S> {
     pub(super) stop: Option<Stop>,
     pub(super) meter: Arc<Meter>,
     /// The store says here what it has put on the medium.
-    pub(super) persisted: (mpsc::Sender<SyncId>, mpsc::Receiver<SyncId>),
+    pub(super) persisted: (mpsc::Sender<Persisted>, mpsc::Receiver<Persisted>),
     /// When the store is looked after next.
     pub(super) tend: Instant,
     pub(super) keys: RoomKeys,
@@ -96,7 +99,7 @@ enum Woken {
     Urgent(Option<Command>),
     Arrival(Option<Arrival>),
     Commands,
-    Persisted(Option<SyncId>),
+    Persisted(Option<Persisted>),
     Deadline,
 }
 
@@ -168,7 +171,7 @@ where
         match woken {
             Woken::Urgent(command) => command.map_or(Ok(()), |command| self.command(command))?,
             Woken::Arrival(arrival) => frames += arrival.map_or(Ok(0), |arrival| self.arrived(arrival))?,
-            Woken::Persisted(id) => id.map_or(Ok(()), |id| self.step(Input::Persisted(id)))?,
+            Woken::Persisted(done) => done.map_or(Ok(()), |(id, kept)| self.step(Input::Persisted { id, kept }))?,
             Woken::Commands | Woken::Deadline => {}
         }
         while self.stop.is_none() && urgent < TURN_COMMANDS_MAX {
@@ -306,8 +309,8 @@ where
             Output::Persist(id) => {
                 let done = self.persisted.0.clone();
                 // The node asks for one at a time: there is room.
-                wrote(self.store.persist(Box::new(move || {
-                    let _ = done.try_send(id);
+                wrote(self.store.persist(Box::new(move |kept| {
+                    let _ = done.try_send((id, kept));
                 })))?;
             }
             Output::Read(id, wanted) => {

@@ -181,7 +181,12 @@ pub enum Input {
     /// What [`Output::Read`] asked for.
     Read(ReadId, Found),
     /// What [`Output::Persist`] asked for is done.
-    Persisted(SyncId),
+    Persisted {
+        /// Which.
+        id: SyncId,
+        /// It is on the medium. `false`: the store cannot put it there now; it may be asked again.
+        kept: bool,
+    },
     /// What [`Output::Cut`] left. The very next input after the outputs that held it.
     Cut(Cut),
     /// Somebody typed these lines. No more than [`Node::outbox_room`] says; the rest is dropped with an event each.

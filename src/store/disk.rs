@@ -194,7 +194,7 @@ impl Disk {
     fn synced(&self) -> Arc<AtomicBool> {
         let synced = Arc::new(AtomicBool::new(false));
         let done = Arc::clone(&synced);
-        self.keeper.persist(Box::new(move || done.store(true, Ordering::Release)));
+        self.keeper.persist(Box::new(move |_| done.store(true, Ordering::Release)));
         synced
     }
 

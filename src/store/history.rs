@@ -204,8 +204,10 @@ impl Store for History {
         self.write()?;
         match (&self.disk, &self.memory) {
             (Some(disk), None) => disk.persist(done),
-            // Nothing better can be had, and the person has been told.
-            _ => done(),
+            // What is kept in memory while the disk takes no more is on no medium.
+            (Some(_), Some(_)) => done(false),
+            // No medium is wanted.
+            (None, _) => done(true),
         }
         Ok(())
     }

@@ -131,7 +131,7 @@ impl Keeper {
             // The thread has ended, or does not come round: what is on the medium is not known.
             Some(Err(TrySendError::Full(done) | TrySendError::Disconnected(done))) => {
                 self.shared.fail(Error::Unsynced("nobody syncs it".to_owned()));
-                done();
+                done(false);
             }
         }
     }
@@ -243,7 +243,7 @@ impl Work {
             };
             self.sync();
             synced = Some(Instant::now());
-            waiting.drain(..).for_each(|done| done());
+            waiting.drain(..).for_each(|done| done(!self.dead));
             if ends {
                 return;
             }

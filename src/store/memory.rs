@@ -195,7 +195,7 @@ impl Store for MemoryStore {
     }
 
     fn persist(&mut self, done: Done) -> Result<(), Infallible> {
-        done();
+        done(true);
         Ok(())
     }
 

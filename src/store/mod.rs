@@ -31,8 +31,8 @@ pub use sqlite::{Error, SCHEMA_VERSION, Sqlite};
 
 use crate::ring::{Cut, Found, Index, Name, Record, Saved, Tail, Wanted};
 
-/// To be called once, when it is done.
-pub type Done = Box<dyn FnOnce() + Send>;
+/// To be called once, when it is done: `true` where it is on the medium, `false` where that has failed.
+pub type Done = Box<dyn FnOnce(bool) + Send>;
 
 /// How far the log that people read is known to be written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -5,7 +5,9 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use crate::disk::Disk;
+
 use crate::harness::{Dir, Node, chat_lines, program, until};
+use crate::tail::ask;
 
 /// Two directories: of a node, whose chat log stands in the other, on a disk of its own. `None`, and why: not here.
 fn apart(mebibytes: u32) -> Option<(Disk, Dir, Dir, u16)> {
@@ -93,4 +95,30 @@ fn what_a_full_disk_does_not_take_at_the_start_is_written_when_there_is_space() 
     assert_eq!(code, 0);
     let (_, _, _dir) = start(dir, port).leave();
     assert_eq!(numbers(&log), (0..=101).collect::<Vec<_>>());
+}
+
+/// Nobody else has what a lone member says: it is safe once the disk has it.
+#[test]
+fn what_stands_in_memory_alone_is_not_called_safe() {
+    let dir = Dir::new();
+    let disk = match Disk::mount(&dir.0, 2) {
+        Ok(disk) => disk,
+        Err(why) => return eprintln!("SKIPPED: {why}"),
+    };
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let mut ann = start(dir, port);
+    disk.fill();
+    for n in 0..40 {
+        ann.feed(line(n, 9000) + "\n");
+    }
+    ann.wait_for("/// the history cannot be written");
+    let say = |ann: &Node, text: &str| ask(&ann.dir.0, port, &["send", "--wait", "-m", text], "").code;
+    assert_eq!(say(&ann, "in memory alone"), 7, "it is taken, and not safe");
+    disk.free();
+    until("it is safe", || say(&ann, "on the disk") == 0);
+    let dir = ann.kill();
+    let history = ask(&dir.0, port, &["history"], "");
+    for text in ["00000039", "in memory alone", "on the disk"] {
+        assert!(history.out.contains(text), "no {text} in the history");
+    }
 }

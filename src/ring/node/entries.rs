@@ -245,7 +245,20 @@ impl Node {
     /// What was typed must be on the medium before it counts as sent; one synchronisation at a time serves all that has
     /// come.
     pub(super) fn persist_own(&mut self) {
-        if self.syncing.is_none() && self.durable < self.n {
+        if self.durable < self.n {
+            self.persist();
+        }
+    }
+
+    /// With each heartbeat: what the medium did not take is tried again.
+    pub(super) fn persist_again(&mut self) {
+        if self.kept < self.durable {
+            self.persist();
+        }
+    }
+
+    fn persist(&mut self) {
+        if self.syncing.is_none() {
             self.sync += 1;
             let id = SyncId(self.sync);
             self.syncing = Some((id, self.n));
@@ -253,10 +266,13 @@ impl Node {
         }
     }
 
-    /// The store has put on the medium what it was asked to.
-    pub(super) fn on_persisted(&mut self, id: SyncId) {
+    /// The store has put on the medium what it was asked to, or cannot. Then another member's copy is what there is.
+    pub(super) fn on_persisted(&mut self, id: SyncId, kept: bool) {
         if let Some((_, n)) = self.syncing.take_if(|(asked, _)| *asked == id) {
             self.durable = self.durable.max(n);
+            if kept {
+                self.kept = self.kept.max(n);
+            }
             self.dirty = true;
         }
     }
@@ -340,7 +356,8 @@ impl Node {
                     held = held.max(n);
                 }
                 if alone && let Some(&(_, n)) = self.unsent.back() {
-                    held = n;
+                    // Nobody else has it: the medium must.
+                    held = held.max(n.min(self.kept));
                 }
                 (held, alone)
             }

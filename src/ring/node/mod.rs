@@ -79,6 +79,8 @@ pub struct Node {
     n: u64,
     /// The number of my last line that was put on the medium: nothing later counts as sent.
     durable: u64,
+    /// Of those, up to this one the store has said that they are there.
+    kept: u64,
     /// The synchronisation that is under way, and the number up to which it counts.
     syncing: Option<(SyncId, u64)>,
     promise: Option<Epoch>,
@@ -259,6 +261,7 @@ impl Node {
             outbox_bytes: 0,
             n: 0,
             durable: 0,
+            kept: 0,
             syncing: None,
             promise: saved.promise,
             book,
@@ -338,7 +341,7 @@ impl Node {
             Input::Frame(conn, frame) => self.on_frame(conn, frame),
             Input::Read(id, found) => self.on_read(id, found),
             Input::Cut(cut) => self.on_cut(cut),
-            Input::Persisted(id) => self.on_persisted(id),
+            Input::Persisted { id, kept } => self.on_persisted(id, kept),
             Input::Submit(said) => self.on_submit(said),
             Input::Order(order) => self.on_order(order),
             Input::Rekey(key, text) => self.on_rekey(key, text),

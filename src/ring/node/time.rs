@@ -47,6 +47,7 @@ impl Node {
             self.tell_floor();
             self.ask_for_key();
             self.look_after_whispers();
+            self.persist_again();
         }
         self.look_after_survey();
         let held = self.held();

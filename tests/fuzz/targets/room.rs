@@ -129,7 +129,7 @@ impl Host {
                 self.watch.output(me, &output);
                 match output {
                     Output::Save(record) => self.store.save(&record).unwrap_or_else(|never| match never {}),
-                    Output::Persist(id) => inputs.push_back(Input::Persisted(id)),
+                    Output::Persist(id) => inputs.push_back(Input::Persisted { id, kept: true }),
                     Output::Read(id, wanted) => {
                         let found = self.store.read(&wanted).unwrap_or_else(|never| match never {});
                         inputs.push_back(Input::Read(id, found));

@@ -40,7 +40,7 @@ impl State {
                 self.change(slot, |process| first = process.syncs.pop_front());
                 if let Some((id, ops)) = first {
                     Rc::make_mut(&mut self.slots[slot].disk).sync_first(ops);
-                    self.step(slot, Input::Persisted(id))?;
+                    self.step(slot, Input::Persisted { id, kept: true })?;
                 }
             }
             What::Tick(slot) => {

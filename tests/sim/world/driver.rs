@@ -38,7 +38,7 @@ impl World {
             Arrival::Opened { id, from, token } => Input::Opened { id, from, token },
             Arrival::Persisted(id, ops) => {
                 self.slots[slot].disk.sync_first(ops);
-                Input::Persisted(id)
+                Input::Persisted { id, kept: true }
             }
             Arrival::Cut(cut) => {
                 if let Some(process) = &mut self.slots[slot].process {

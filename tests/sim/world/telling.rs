@@ -27,7 +27,7 @@ impl World {
                 Found::Log(entries) => format!("{who} read {} entries ({id:?})", entries.len()),
                 Found::Pending(lines) => format!("{who} read {} pending ({id:?})", lines.len()),
             },
-            Input::Persisted(_) => format!("{who} has it on the medium"),
+            Input::Persisted { .. } => format!("{who} has it on the medium"),
             Input::Cut(cut) => format!("{who} has cut to {:?}, {} sessions wait", cut.summary.tail, cut.pending.len()),
             Input::Submit(said) => {
                 let words: Vec<&str> = said.iter().map(|saying| saying.text.as_str()).collect();
@@ -121,7 +121,7 @@ pub(super) fn input_kind(input: &Input) -> u64 {
         Input::Cut(_) => 8,
         Input::Submit(_) => 9,
         Input::Leave => 10,
-        Input::Persisted(_) => 11,
+        Input::Persisted { .. } => 11,
         Input::Forged(..) => 12,
         Input::Order(_) => 13,
         Input::Rekey(..) => 14,
