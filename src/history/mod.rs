@@ -3,7 +3,7 @@
 mod format;
 mod when;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io;
@@ -15,7 +15,7 @@ use jiff::Zoned;
 
 use crate::cli::PORT_DEFAULT;
 use crate::failure::{Exit, Failure, cannot_write};
-use crate::ring::{AuthorId, Channel, Emoji, Entry, Lamport, Line, LineId, Name, Reactions};
+use crate::ring::{AuthorId, Channel, Emoji, Entry, Lamport, Line, LineId, Name};
 use crate::store::{self, Answer, Counts, Error, Moment, Reader, Selection, Tally};
 use crate::ui::feed::Kind;
 use format::{Json, Plain};
@@ -299,18 +299,6 @@ pub fn line_at(past: &Path, ts: Lamport) -> Option<LineId> {
 pub fn put_to_lines(past: &Path, ids: &[LineId]) -> Counts {
     let reader = Reader::open(past).ok().flatten();
     reader.and_then(|reader| reader.reactions(ids).ok()).unwrap_or_default()
-}
-
-/// Those of these lines that have the timestamp beside them, and what was put to them.
-pub fn words_about(past: &Path, lines: &BTreeMap<LineId, Lamport>) -> Option<(Vec<Arc<Entry>>, Reactions)> {
-    let reader = Reader::open(past).ok()??;
-    let found = lines.iter().filter_map(|(&id, &ts)| {
-        reader.stamped(ts).ok()?.filter(|entry| entry.line().is_some_and(|line| line.id == id))
-    });
-    let found: Vec<_> = found.collect();
-    // What stands behind the index is read for it.
-    let words = if found.is_empty() { Reactions::default() } else { reader.words_about(&ids(&found)).ok()? };
-    Some((found, words))
 }
 
 /// Writes all lines into a new file, as they are printed. What is told then.

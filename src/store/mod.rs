@@ -26,7 +26,7 @@ mod sqlite;
 pub use files::{Aside, Ask, Lock, OpenError, Opened, Peeked, file_in, open, peek, remember_key, set_aside, upgrade};
 pub use history::{History, OVERLAY_BYTES_MAX};
 pub use memory::MemoryStore;
-pub use reader::{Answer, Counts, Moment, REACTIONS_MAX, Reader, Selection, Tally};
+pub use reader::{Answer, Counter, Counts, Moment, REACTIONS_MAX, Reader, Selection, Tally};
 pub use sqlite::{Error, SCHEMA_VERSION, Sqlite};
 
 use crate::ring::{Cut, Found, Index, Name, Record, Saved, Tail, Wanted};

@@ -7,6 +7,7 @@
 //! the write-ahead log does not grow behind him. Only a cut moves lines that stand in the log; before each page it is made
 //! sure that none has come.
 
+mod counter;
 mod query;
 mod tally;
 #[cfg(test)]
@@ -20,6 +21,7 @@ use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehav
 use super::journal;
 use super::sqlite::{Error, decode, each, end, index_of, journal_mark, key, open_to_read};
 use crate::ring::{Act, Channel, Entry, Index, Lamport, Line, LineId, Name, Record, RoomId, WallMs};
+pub use counter::Counter;
 use query::Query;
 pub use tally::{Counts, REACTIONS_MAX, Tally};
 
@@ -238,7 +240,7 @@ impl Reader {
 }
 
 /// The row of a log's last batch: its key, its last index, its checksum.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Mark(Option<(i64, i64, u32)>);
 
 impl Mark {

@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::feed::{self, Count, Told};
-use crate::history;
 use crate::ring::{Act, AuthorId, Emoji, Entry, Lamport, Line, LineId, Name, Reactions};
-use crate::store::REACTIONS_MAX;
+use crate::store::{Counter, REACTIONS_MAX};
 use crate::text;
 
 /// Lines of which it is known from memory what was put to them.
@@ -34,6 +34,8 @@ pub struct Likes {
     old: BTreeMap<LineId, Lamport>,
     /// The file with the history, if one is kept.
     past: Option<PathBuf>,
+    /// It, once something was looked up.
+    counter: Option<Counter>,
 }
 
 #[derive(Debug)]
@@ -124,6 +126,15 @@ impl Likes {
         }
     }
 
+    fn look_up(&mut self, old: &BTreeMap<LineId, Lamport>) -> Option<(Vec<Arc<Entry>>, Reactions)> {
+        if self.counter.is_none() {
+            self.counter = Counter::open(self.past.as_deref()?).ok()?;
+        }
+        // What cannot be read now may be another time.
+        let looked_up = self.counter.as_mut()?.look_up(old);
+        looked_up.map_err(|_| self.counter = None).ok()
+    }
+
     /// What has changed since this was asked last.
     pub fn changes(&mut self) -> Vec<Told> {
         let mut told = Vec::with_capacity(self.changed.len() + self.old.len());
@@ -135,8 +146,7 @@ impl Likes {
             return told;
         }
         // The reaction's author may have named another line: it counts for the one that it means.
-        let looked_up = self.past.as_deref().and_then(|past| history::words_about(past, &old));
-        let (found, mut words) = looked_up.unwrap_or_default();
+        let (found, mut words) = self.look_up(&old).unwrap_or_default();
         for entry in found {
             let Some(line) = entry.line() else { continue };
             let id = line.id;
@@ -184,8 +194,6 @@ fn beginning(words: &str) -> String {
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
-
-    use std::sync::Arc;
 
     use super::*;
     use crate::ring::{Body, Epoch, Index, Nonce, Record, RoomId, SessionId, Text, WallMs};

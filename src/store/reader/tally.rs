@@ -32,17 +32,9 @@ impl Reader {
     /// # Errors
     /// See [`Error`].
     pub fn reactions(&self, of: &[LineId]) -> Result<Counts, Error> {
-        Ok(counts(of, &self.words_about(of)?))
-    }
-
-    /// The last words of all authors about these lines now.
-    ///
-    /// # Errors
-    /// See [`Error`].
-    pub fn words_about(&self, lines: &[LineId]) -> Result<Reactions, Error> {
         loop {
-            if let Some(words) = self.tally()?.words_about(lines)? {
-                return Ok(words);
+            if let Some(counts) = self.tally()?.of(of)? {
+                return Ok(counts);
             }
         }
     }
@@ -67,26 +59,14 @@ impl Reader {
     }
 }
 
-impl Tally<'_> {
-    /// What is put to these lines. `None`: the log was cut meanwhile.
-    ///
-    /// # Errors
-    /// See [`Error`].
-    pub fn of(&self, lines: &[LineId]) -> Result<Option<Counts>, Error> {
-        Ok(self.words_about(lines)?.map(|words| counts(lines, &words)))
-    }
-
-    fn words_about(&self, lines: &[LineId]) -> Result<Option<Reactions>, Error> {
-        let reader = self.reader;
-        let _look = reader.look()?;
-        if !reader.has(self.mark)? {
-            return Ok(None);
-        }
+impl Reader {
+    /// The last words about these lines that the table has, as far as the log up to an index tells.
+    pub(super) fn words_in_table(&self, lines: &[LineId], to: Index) -> Result<Reactions, Error> {
         // Of the values beside the highest place, SQLite gives those of the row that has it: the last word.
         let sql = "SELECT emoji, who, put, max(at) FROM reaction
                    WHERE author = ?1 AND session = ?2 AND n = ?3 AND at BETWEEN ?4 AND ?5 GROUP BY emoji, who";
-        let mut statement = reader.db.prepare_cached(sql)?;
-        let (first, last) = (reader.at(Index(0)), reader.at(self.indexed));
+        let mut statement = self.db.prepare_cached(sql)?;
+        let (first, last) = (self.at(Index(0)), self.at(to));
         let mut all = Reactions::default();
         for &line in lines {
             let LineId { author, session, n } = line;
@@ -96,9 +76,25 @@ impl Tally<'_> {
                 let emoji = Emoji::parse(&emoji).map_err(|_| Error::Damaged("it holds no emoji".to_owned()))?;
                 all.put(line, emoji, AuthorId(row.get(1)?), row.get(2)?);
             }
-            all.put_all(line, &self.rest);
         }
-        Ok(Some(all))
+        Ok(all)
+    }
+}
+
+impl Tally<'_> {
+    /// What is put to these lines. `None`: the log was cut meanwhile.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn of(&self, lines: &[LineId]) -> Result<Option<Counts>, Error> {
+        let reader = self.reader;
+        let _look = reader.look()?;
+        if !reader.has(self.mark)? {
+            return Ok(None);
+        }
+        let mut all = reader.words_in_table(lines, self.indexed)?;
+        lines.iter().for_each(|&line| all.put_all(line, &self.rest));
+        Ok(Some(counts(lines, &all)))
     }
 }
 

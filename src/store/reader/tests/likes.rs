@@ -121,3 +121,34 @@ fn a_file_of_before_there_were_likes_counts_them_from_then_on() {
         past.index(1);
     }
 }
+
+#[test]
+fn who_counts_again_and_again_counts_the_same() {
+    let mut past = Past::new();
+    past.say(&["we made it", "and again"]);
+    let mut counter = Counter::open(&past.path()).unwrap().unwrap();
+    let mut chance = 3_u64;
+    let mut draw = |below: u64| {
+        chance = chance.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (chance >> 33) % below
+    };
+    let lines = [(past.id(1), Lamport(10)), (past.id(2), Lamport(20))];
+    let wrong = (LineId { n: 99, ..past.id(1) }, Lamport(10));
+    let wanted = lines.into_iter().chain([wrong]).collect();
+    for round in 0..200 {
+        let liked = lines[draw(2) as usize].0;
+        let words: Vec<(u64, &str, bool)> =
+            (0..1 + draw(4)).map(|_| (2 + draw(5), ["👍", "🎉"][draw(2) as usize], draw(3) > 0)).collect();
+        match draw(8) {
+            0 => past.index(draw(30) as usize),
+            _ if round == 100 => past.cut(past.file.tail().0 - 5),
+            _ => past.react(liked, &words),
+        }
+        let (found, words) = counter.look_up(&wanted).unwrap();
+        assert_eq!(found.iter().map(|entry| entry.line().unwrap().id).collect::<Vec<_>>(), lines.map(|(id, _)| id));
+        let counts = past.reader().reactions(&lines.map(|(id, _)| id)).unwrap();
+        for (line, _) in lines {
+            assert_eq!(words.of(line), counts.get(&line).cloned().unwrap_or_default(), "round {round}");
+        }
+    }
+}
