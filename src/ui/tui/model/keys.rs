@@ -231,6 +231,9 @@ impl Model {
             self.push(None, Shown::Note(note));
         } else if lines.len() > INPUT_LINES_MAX {
             self.mode = Mode::Ask(lines);
+        } else if lines.len() > 1 && self.input.text().starts_with('/') {
+            // What was meant for one reader alone would be said to all.
+            self.push(None, Shown::Note("not pasted: a command takes one line".to_owned()));
         } else if !self.input.insert(text) {
             self.push(None, Shown::Note("that is too long for one message".to_owned()));
         }
