@@ -146,6 +146,15 @@ impl ChatLog {
         name.map_or_else(|| "no file".to_owned(), |name| name.to_string_lossy().into_owned())
     }
 
+    /// The file as it is named from where the program was started, for people.
+    pub fn place(&self) -> String {
+        let path = &self.writer.shared.path;
+        match path.file_name() {
+            Some(_) => path.strip_prefix(".").unwrap_or(path).to_string_lossy().into_owned(),
+            None => self.name(),
+        }
+    }
+
     /// Waits until the file has taken everything that was written before, at most this long.
     pub fn finish(self, patience: Duration) {
         let shared = &self.writer.shared;

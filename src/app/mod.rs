@@ -142,7 +142,7 @@ async fn be_member(chat: &Chat) -> Result<(), Failure> {
         )?,
     };
     let lost = Lost::default();
-    let screen = Outlet::stdout().and_then(|out| Screen::start(out, log.name(), lost.tell(&news)));
+    let screen = Outlet::stdout().and_then(|out| Screen::start(out, log.place(), lost.tell(&news)));
     let (screen, _) = screen.context("no thread")?;
     let clock = Clock::default();
     let face = Face::of(chat);
@@ -244,7 +244,7 @@ async fn be_member(chat: &Chat) -> Result<(), Failure> {
         wanted: chat.name.clone(),
         uid: place.uid,
         past: file,
-        log: (!chat.ephemeral).then(|| log.name()),
+        log: (!chat.ephemeral).then(|| log.place()),
         teller: Teller::new(session),
         leaving: member.leaving.clone(),
     });
@@ -301,7 +301,7 @@ async fn be_member(chat: &Chat) -> Result<(), Failure> {
     }
     // Frontends elsewhere are told the end too.
     let _ = tokio::time::timeout(FRONTS_PATIENCE, fronts_gone.recv()).await;
-    let log_name = log.name();
+    let log_name = log.place();
     log.finish(LOG_PATIENCE);
     let last = screen.clone();
     let unseen = tokio::select! {

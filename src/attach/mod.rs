@@ -44,11 +44,12 @@ mod tests {
             told: Wants::EveryLine,
             past: Some(Since::Newest(20)),
             channel: Some("ops".to_owned()),
+            dir: Some("/home/ann".to_owned()),
             state: true,
             taste: Taste::All,
         };
         let line = first_line(&wanted);
-        let expected = "attach {\"told\":\"every_line\",\"taste\":\"all\",\"past\":{\"newest\":20},\"channel\":\"ops\",\"state\":true}\n";
+        let expected = "attach {\"told\":\"every_line\",\"taste\":\"all\",\"past\":{\"newest\":20},\"channel\":\"ops\",\"dir\":\"/home/ann\",\"state\":true}\n";
         assert_eq!(line, expected);
         assert_eq!(read_first_line(&line).unwrap(), wanted);
         assert_eq!(read_first_line("attach {}\n").unwrap(), Wanted::default());

@@ -85,7 +85,9 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let person = !args.json && face::is_terminal();
     let told = if person { Wants::Newest } else { Wants::EveryLine };
     let taste = if person && !args.tui { Taste::Here } else { Taste::All };
-    let wanted = Wanted { told, taste, past: Some(Since::Newest(LINES)), channel: None, state: args.json || person };
+    let dir = std::env::current_dir().ok().and_then(|dir| dir.into_os_string().into_string().ok());
+    let past = Some(Since::Newest(LINES));
+    let wanted = Wanted { told, taste, past, channel: None, dir, state: args.json || person };
     let front = client::front(args.which.connect(&wanted)?).map_err(|error| has_ended(&error))?;
     match (person, args.json) {
         (true, _) => at_terminal(front, args),

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 
 use clap::{Arg, ArgAction, Command};
 
-pub use place::{Place, place, shown};
+pub use place::{Place, in_home, place, shown};
 pub use read::read;
 pub use show::show;
 

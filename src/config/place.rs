@@ -30,6 +30,12 @@ pub fn place(named: Option<&Path>, variable: impl Fn(&str) -> Option<OsString>) 
     }
 }
 
+/// A path that people write with `~/` for the home directory; `None`: it is another, or there is no home directory.
+pub fn in_home(text: &str) -> Option<PathBuf> {
+    let rest = text.strip_prefix("~/")?;
+    std::env::var_os("HOME").map(|home| PathBuf::from(home).join(rest))
+}
+
 /// A path as people write it: with `~` for the home directory.
 pub fn shown(path: &Path) -> String {
     let home = std::env::var_os("HOME").map(PathBuf::from).filter(|home| home.is_absolute() && home.parent().is_some());

@@ -3,7 +3,7 @@
 use std::fs::{File as Opened, Metadata, OpenOptions};
 use std::io::{self, Read as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use clap::builder::{OsStr, Resettable};
 use clap::{Arg, Command, ValueHint};
@@ -11,7 +11,7 @@ use rustix::fs::OFlags;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::{CONFIG_BYTES_MAX, File, Kind, ONCE, Place, Setting, is_list, keys, shown};
+use super::{CONFIG_BYTES_MAX, File, Kind, ONCE, Place, Setting, in_home, is_list, keys, shown};
 use crate::failure::{Exit, Failure};
 use crate::key;
 use crate::ring::Name;
@@ -205,11 +205,7 @@ impl Source<'_> {
 
     /// A path of the file: `~/` is the home directory, and a relative one begins where the file is.
     fn resolved(&self, text: &str) -> String {
-        let home = std::env::var_os("HOME").map(PathBuf::from);
-        let path = match (text.strip_prefix("~/"), home) {
-            (Some(rest), Some(home)) => home.join(rest),
-            _ => self.path.parent().unwrap_or(Path::new("")).join(text),
-        };
+        let path = in_home(text).unwrap_or_else(|| self.path.parent().unwrap_or(Path::new("")).join(text));
         path.to_string_lossy().into_owned()
     }
 }

@@ -4,7 +4,7 @@ mod format;
 mod when;
 
 use std::collections::VecDeque;
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -314,7 +314,7 @@ pub fn save(past: &Path, file: &Path) -> String {
         Err(error) => return format!("not saved: {name} cannot be made ({error})"),
     };
     match save_to(past, out) {
-        Ok(lines) => format!("{lines} lines saved in {name}"),
+        Ok(saved) => format!("{saved} saved in {name}"),
         Err(why) => {
             let _ = std::fs::remove_file(file);
             format!("not saved in {name}: {why}")
@@ -322,9 +322,38 @@ pub fn save(past: &Path, file: &Path) -> String {
     }
 }
 
-fn save_to(past: &Path, out: impl io::Write) -> Result<u64, String> {
+/// What was written into a file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Saved {
+    /// Lines of words.
+    said: u64,
+    /// Lines that say only what was done.
+    done: u64,
+}
+
+impl Saved {
+    fn count(&mut self, line: &Line) {
+        match is_said(line) {
+            true => self.said += 1,
+            false => self.done += 1,
+        }
+    }
+}
+
+impl fmt::Display for Saved {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { said, done } = self;
+        match said {
+            1 => f.write_str("one line")?,
+            said => write!(f, "{said} lines")?,
+        }
+        if *done > 0 { write!(f, ", and {done} of likes and the like,") } else { Ok(()) }
+    }
+}
+
+fn save_to(past: &Path, out: impl io::Write) -> Result<Saved, String> {
     let unread = |error: Error| format!("the history cannot be read: {error}");
-    let Some(reader) = Reader::open(past).map_err(unread)? else { return Ok(0) };
+    let Some(reader) = Reader::open(past).map_err(unread)? else { return Ok(Saved::default()) };
     let mut out = Out {
         tally: reader.tally().map_err(unread)?,
         form: Form::Plain(Plain::default()),
@@ -334,9 +363,9 @@ fn save_to(past: &Path, out: impl io::Write) -> Result<u64, String> {
         failed: None,
         counted: Ok(true),
     };
-    let mut lines = 0;
+    let mut saved = Saved::default();
     let answer = reader.select(&Selection::default(), |entry| {
-        lines += u64::from(entry.line().is_some());
+        entry.line().into_iter().for_each(|line| saved.count(line));
         out.take(entry)
     });
     out.turn_page();
@@ -347,7 +376,7 @@ fn save_to(past: &Path, out: impl io::Write) -> Result<u64, String> {
         (None, Ok(false), _) | (None, _, Ok(Answer::Cut)) => {
             Err("two parts of the room have met meanwhile: try it again".to_owned())
         }
-        (None, Ok(true), Ok(Answer::Whole | Answer::Enough)) => Ok(lines),
+        (None, Ok(true), Ok(Answer::Whole | Answer::Enough)) => Ok(saved),
     }
 }
 

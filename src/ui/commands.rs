@@ -40,10 +40,12 @@ impl Command {
 /// All of them, in the order in which the help shows them.
 pub const COMMANDS: [Command; 28] = [
     command("/help", "[CMD]", "what there is to type, or more of one command").or(&["/?"]),
-    command("/exit", "", "leave the room").or(&["//exit", "/quit", "//quit", "/q"]).more(&[
-        "Ctrl-D on an empty line does the same, and so does Ctrl-C.",
-        "What you said is ordered first, for 5 s at most; the rest is kept in the files.",
-    ]),
+    command("/exit", "", "leave the room; an attached terminal: that terminal alone")
+        .or(&["//exit", "/quit", "//quit", "/q"])
+        .more(&[
+            "Ctrl-D on an empty line does the same, and so does Ctrl-C.",
+            "What you said is ordered first, for 5 s at most; the rest is kept in the files.",
+        ]),
     command("/who", "[NAME]", "who is here, and how far behind").more(&[
         "With a name: that member, with all of its author's id, of which the list shows the beginning.",
         "The round trip and what a member has not confirmed yet are measured by the leader, or on a link of this node.",
@@ -78,7 +80,8 @@ pub const COMMANDS: [Command; 28] = [
         .more(&["Those of the channel where you are, without likes and the like."]),
     command("/search", "WORDS", "the lines with these words")
         .more(&["Those of all channels: a line of another one begins with its name."]),
-    command("/save", "FILE", "write the whole history into a new file"),
+    command("/save", "FILE", "write the whole history into a new file")
+        .more(&["A name is one where this terminal is, attached or not; ~/NAME one in the home directory."]),
     command("/clear", "", "empty the screen"),
     command("/kick", "NAME [WHY]", "put a member out; it may come again"),
     command("/ban", "NAME [WHY]", "put somebody out for good (also by author: /who)"),

@@ -37,7 +37,7 @@ pub struct Parts {
     pub uid: Uid,
     /// The file with the history, if one is kept.
     pub past: Option<PathBuf>,
-    /// The file with the log, if one is kept.
+    /// The file with the log, if one is kept, as it is named from where the program was started.
     pub log: Option<String>,
     /// Makes values.
     pub teller: Teller,

@@ -16,12 +16,12 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 
 use super::desk::{Desk, Ended};
-use super::feed::{Count, Line, Told};
+use super::feed::{Count, Kind, Line, Told};
 use super::hub::{Feed, Wants, locked};
 use super::view::Taste;
 use crate::history;
 use crate::net::Command;
-use crate::ring::{Channel, Entry, Index, Lamport, LineId, SessionKey, WallMs};
+use crate::ring::{Act, Channel, Entry, Index, Lamport, LineId, SessionKey, WallMs};
 use crate::store::{Counts, Moment, Reader, Selection};
 
 /// Lines of the past at most that are counted back from the end; whoever wants more says since when.
@@ -51,6 +51,9 @@ pub struct Wanted {
     /// Lines of this channel alone, named without `#`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub channel: Option<String>,
+    /// Where it runs: files that are named there are meant from there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dir: Option<String>,
     /// How the node is, at once.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub state: bool,
@@ -61,13 +64,23 @@ impl Wanted {
     pub fn every_line() -> Self {
         Self { told: Wants::EveryLine, ..Self::default() }
     }
+
+    /// Whether an act of the past is a line of its own there. A person sees what is put to a line with that line, and
+    /// a name with what is said under it.
+    fn shows(&self, act: Option<&Act>) -> bool {
+        match (self.told, Kind::of(act)) {
+            (Wants::Newest, Kind::React | Kind::Nick) => false,
+            (Wants::Newest, Kind::Say | Kind::Me | Kind::Reply | Kind::Topic | Kind::Away | Kind::Moderate)
+            | (Wants::EveryLine | Wants::TheEnd, _) => true,
+        }
+    }
 }
 
 /// Where what is told begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Since {
-    /// So many lines before the end; at most [`NEWEST_LINES_MAX`].
+    /// So many lines before the end, of those that are shown as such; at most [`NEWEST_LINES_MAX`].
     Newest(u32),
     /// Not before this Lamport timestamp.
     Stamp(u64),
@@ -124,11 +137,11 @@ impl Following {
         let past_end = Arc::<AtomicU64>::default();
         let past = wanted.past.map(|since| {
             let (out, past) = mpsc::channel(PAST_VALUES_MAX);
-            let (desk, channel, end) = (desk.clone(), wanted.channel.clone(), Arc::clone(&past_end));
+            let (desk, wanted, end) = (desk.clone(), wanted.clone(), Arc::clone(&past_end));
             tokio::spawn(async move {
                 let last = desk.status().await?.tail.index;
                 end.store(last.0, Ordering::Release);
-                tell_past(&desk, since, channel.as_deref(), last, &out).await
+                tell_past(&desk, since, &wanted, last, &out).await
             });
             past
         });
@@ -270,21 +283,24 @@ fn page_of_file(path: &std::path::Path, from: Index, since: Option<Lamport>) -> 
 async fn tell_past(
     desk: &Desk,
     since: Since,
-    channel: Option<&str>,
+    wanted: &Wanted,
     last: Index,
     out: &mpsc::Sender<Told>,
 ) -> Result<(), Ended> {
+    let channel = wanted.channel.as_deref();
     let is_wanted = |entry: &Entry| {
         let Some(line) = entry.line() else { return false };
-        since.takes(entry) && channel.is_none_or(|channel| channel == Channel::name_of(line.channel.as_ref()))
+        since.takes(entry)
+            && wanted.shows(line.act.as_ref())
+            && channel.is_none_or(|channel| channel == Channel::name_of(line.channel.as_ref()))
     };
     let mut from = first(desk, since, last, &is_wanted).await?;
     while from <= last {
         let entries = desk.page(from).await?;
         let Some(end) = entries.last().map(|entry| entry.index) else { return Ok(()) };
-        let wanted: Vec<&Entry> = entries.iter().map(Arc::as_ref).filter(|entry| is_wanted(entry)).collect();
-        let put = put_to(desk, &wanted).await;
-        for entry in wanted {
+        let told: Vec<&Entry> = entries.iter().map(Arc::as_ref).filter(|entry| is_wanted(entry)).collect();
+        let put = put_to(desk, &told).await;
+        for entry in told {
             let Some(Told::Line(mut line)) = desk.teller.line(entry, true) else { continue };
             if let Some(reactions) = entry.line().and_then(|line| put.get(&line.id)) {
                 line.reactions = Count::all(reactions);

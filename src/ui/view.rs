@@ -54,6 +54,17 @@ struct Recent {
     said: bool,
 }
 
+/// Whose a name is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whose {
+    /// The owner's.
+    Own,
+    /// Of another who is here.
+    Others,
+    /// Of nobody who is here.
+    Nobodys,
+}
+
 /// What becomes of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
@@ -178,8 +189,8 @@ impl View {
         self.ignored.contains(&name.folded())
     }
 
-    /// Shows no more of this name, or again; without one: of whom? What is told then.
-    pub fn ignore(&mut self, whom: &str) -> String {
+    /// Shows no more of this name, or again; without one: of whom? What is told then; `who`: whose name it is.
+    pub fn ignore(&mut self, whom: &str, who: Whose) -> String {
         let folded = whom.to_lowercase();
         if whom.is_empty() {
             let names: Vec<&str> = self.ignored.iter().map(String::as_str).collect();
@@ -191,11 +202,15 @@ impl View {
         if self.ignored.remove(&folded) {
             return format!("lines of {whom} are shown again");
         }
+        if who == Whose::Own {
+            return "that is you: what you say yourself is always shown".to_owned();
+        }
         if self.ignored.len() >= IGNORED_MAX {
             return format!("not done: {IGNORED_MAX} names are ignored, which is as many as there may be");
         }
         self.ignored.insert(folded);
-        format!("lines of {whom} are not shown here until you leave; /ignore {whom} shows them again")
+        let nobody = if who == Whose::Nobodys { "nobody of that name is here now; " } else { "" };
+        format!("{nobody}lines of {whom} are not shown here until you leave; /ignore {whom} shows them again")
     }
 }
 
@@ -272,10 +287,15 @@ mod tests {
     #[test]
     fn whoever_is_ignored_is_not_shown() {
         let mut view = View::new(Taste::All);
-        view.ignore("Bob");
+        view.ignore("Bob", Whose::Others);
         assert_eq!(view.take(&line(1, "bob", "lobby", "ann"), None), Fate::Hidden);
-        assert!(view.ignore("").contains("bob"));
-        view.ignore("BOB");
+        assert!(view.ignore("", Whose::Nobodys).contains("bob"));
+        view.ignore("BOB", Whose::Others);
         assert_eq!(view.take(&line(2, "bob", "lobby", "ann"), None), Fate::Shown);
+        assert!(view.ignore("bob", Whose::Own).starts_with("that is you"));
+        assert_eq!(view.take(&line(3, "bob", "lobby", "ann"), None), Fate::Shown);
+        assert!(view.ignore("bob", Whose::Nobodys).starts_with("nobody of that name is here now; lines of bob"));
+        assert_eq!(view.take(&line(4, "bob", "lobby", "ann"), None), Fate::Hidden);
+        assert!(view.ignore("bob", Whose::Own).contains("shown again"));
     }
 }

@@ -12,6 +12,7 @@ use rustix::process::{Signal, geteuid};
 use serde_json::Value;
 
 use crate::harness::{Dir, Node, program, run, until};
+use crate::pty::{Seen, Term};
 use crate::tail::{Reader, ask};
 
 #[test]
@@ -228,6 +229,62 @@ fn a_terminal_onto_a_node() {
     assert_eq!(tmux(&["capture-pane", "-p"]).matches("the node stays").count(), 1);
     tmux(&["kill-server"]);
     assert_eq!(ask(&ann.dir.0, ann.port, &["send", "-m", "it does", "--wait"], "").code, 0);
+}
+
+#[test]
+fn what_is_liked_is_among_the_newest_lines_and_likes_are_not() {
+    let ann = Node::start(&["-l", "-p", "0", "-n", "ann", "--daemon"]);
+    let port = ann.port.to_string();
+    let lines: String = (1..=30).map(|n| format!("number {n}\n")).collect();
+    assert_eq!(ask(&ann.dir.0, ann.port, &["send", "--wait", "-"], &lines).code, 0);
+    let first = last_stamp(&ann) - 19;
+    let like = |ts| format!("{{\"v\":1,\"type\":\"type\",\"line\":\"/like {ts}\"}}\n");
+    let likes: String = (first..first + 20).map(like).collect();
+    let ended = run(program(&ann.dir.0, &["attach", "--json", "-p", &port]), likes.as_bytes());
+    assert_eq!(ended.out.matches("\"kind\":\"react\"").count(), 20, "{}", ended.out);
+    let mut term = Term::start_in(Dir::new(), &["attach", "-p", &port, "--data-dir", ann.dir.0.to_str().unwrap()], &[]);
+    term.wait_row("/// now ///");
+    let shown = term.look(Seen::everything).concat();
+    assert!(shown.contains("]: number 11") && !shown.contains("]: number 10"), "{shown}");
+    term.keys("\x04");
+    assert_eq!(term.ended(), 0);
+}
+
+#[test]
+fn commands_are_meant_for_the_terminal_where_they_are_typed() {
+    let dir = Dir::new();
+    let mut command = program(&dir.0, &["-l", "-p", "0", "-n", "ann", "--daemon"]);
+    command.env("HOME", dir.0.join("home"));
+    std::fs::create_dir(dir.0.join("home")).unwrap();
+    let ann = Node::spawn(dir, command);
+    let port = ann.port.to_string();
+    assert_eq!(ask(&ann.dir.0, ann.port, &["send", "--wait", "-"], "one\ntwo\n").code, 0);
+    let liking = format!("{{\"v\":1,\"type\":\"type\",\"line\":\"/like {}\"}}\n", last_stamp(&ann));
+    let ended = run(program(&ann.dir.0, &["attach", "--json", "-p", &port]), liking.as_bytes());
+    assert_eq!(ended.out.matches("\"kind\":\"react\"").count(), 1, "{}", ended.out);
+    let args = ["attach", "-p", &port, "--data-dir", ann.dir.0.to_str().unwrap()];
+    let mut term = Term::start_in(Dir::new(), &args, &[]);
+    term.wait_row("/// now ///");
+    for (name, file) in [("here.txt", term.dir.0.join("here.txt")), ("~/home.txt", ann.dir.0.join("home/home.txt"))] {
+        term.keys(&format!("/save {name}\r"));
+        let saved = format!("/// 2 lines, and 1 of likes and the like, saved in {} ///", file.display());
+        term.wait("what was saved", |seen| seen.everything().concat().contains(&saved));
+        assert_eq!(std::fs::read_to_string(file).unwrap().lines().count(), 3);
+    }
+    term.keys("/ignore zed\r");
+    term.wait_row("/// nobody of that name is here now; lines of zed are not shown here");
+    term.keys("/ignore Ann\r");
+    term.wait_row("/// that is you: ");
+    term.keys("/help exit\r");
+    term.wait_row("/// /exit: leave the room; an attached terminal: that terminal alone ///");
+    term.keys("/exit\r");
+    assert_eq!(term.ended(), 0);
+}
+
+/// The number of the last line there.
+fn last_stamp(node: &Node) -> u64 {
+    let told = ask(&node.dir.0, node.port, &["tail", "-n", "1"], "").out;
+    told.split(['[', ']']).nth(1).unwrap().parse().unwrap()
 }
 
 #[test]

@@ -5,7 +5,8 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use rustix::process::Signal;
 
-use crate::harness::{Dir, Node, chat_lines, program, until};
+use crate::harness::{Dir, Node, chat_lines, program, run, until};
+use crate::pty::Term;
 
 #[test]
 fn the_log_has_its_form() {
@@ -31,6 +32,39 @@ fn the_log_has_its_form() {
     let appended = dir.log(port);
     assert!(appended.starts_with(&log));
     assert_eq!(appended.lines().filter(|line| line.starts_with("---")).count(), 2, "{appended}");
+}
+
+#[test]
+fn where_the_log_is_can_be_used_as_it_is_told() {
+    let dir = Dir::new();
+    fs::create_dir(dir.0.join("d1")).unwrap();
+    let args = ["-l", "-p", "0", "-n", "ann", "--data-dir", "d1"];
+    let ann = Node::spawn(Dir::new(), {
+        let mut command = program(&dir.0, &args);
+        command.arg("--daemon");
+        command
+    });
+    let file = dir.0.join(format!("d1/chat_{}.log", ann.port));
+    assert!(file.exists());
+    let ended = run(program(&dir.0, &["attach", "--json", "--data-dir", "d1", "-p", &ann.port.to_string()]), b"");
+    let hello: serde_json::Value = serde_json::from_str(ended.out.lines().next().unwrap()).unwrap();
+    assert_eq!(hello["log"], file.to_str().unwrap());
+    ann.signal(Signal::TERM);
+    assert_eq!(ann.wait().0, 0);
+    let (dir, told) = opened(dir, &args);
+    assert!(told.contains("the log is d1/chat_"), "{told}");
+    let (_, told) = opened(dir, &args[..5]);
+    assert!(told.contains("the log is chat_"), "{told}");
+}
+
+/// What a person is told who opens a room on a terminal.
+fn opened(dir: Dir, args: &[&str]) -> (Dir, String) {
+    let mut term = Term::start_in(dir, args, &[]);
+    term.wait_row("the log is ");
+    let told = term.look(|seen| seen.rows().concat());
+    term.keys("\x04");
+    assert_eq!(term.ended(), 0);
+    (std::mem::replace(&mut term.dir, Dir::new()), told)
 }
 
 #[test]

@@ -113,6 +113,12 @@ impl Seen {
 /// The program, the terminal that it has, and nobody who looks at it.
 pub fn spawn(args: &[&str], variables: &[(&str, &str)]) -> (Dir, Pty, Child) {
     let dir = Dir::new();
+    let (pty, child) = spawn_in(&dir, args, variables);
+    (dir, pty, child)
+}
+
+/// As [`spawn`], in this directory.
+pub fn spawn_in(dir: &Dir, args: &[&str], variables: &[(&str, &str)]) -> (Pty, Child) {
     let (pty, pts) = open().unwrap();
     pty.resize(Size::new(24, 80)).unwrap();
     let mut command = Command::new(PROGRAM).args(args).current_dir(&dir.0);
@@ -125,12 +131,12 @@ pub fn spawn(args: &[&str], variables: &[(&str, &str)]) -> (Dir, Pty, Child) {
         .env("DIST_CHAT_CONFIG", "")
         .env_remove("NO_COLOR");
     let child = command.envs(variables.iter().copied()).spawn(pts).unwrap();
-    (dir, pty, child)
+    (pty, child)
 }
 
 /// A program on a terminal.
 pub struct Term {
-    _dir: Dir,
+    pub dir: Dir,
     /// `> NAME(IP:PORT):`, once it is known.
     pub prompt: String,
     pty: Pty,
@@ -157,7 +163,12 @@ impl Term {
 
     /// Starts it.
     pub fn start(args: &[&str], variables: &[(&str, &str)]) -> Self {
-        let (dir, pty, child) = spawn(args, variables);
+        Self::start_in(Dir::new(), args, variables)
+    }
+
+    /// Starts it in this directory.
+    pub fn start_in(dir: Dir, args: &[&str], variables: &[(&str, &str)]) -> Self {
+        let (pty, child) = spawn_in(&dir, args, variables);
         let size = |n| NonZero::new(n).unwrap();
         let parser = vt100::Parser::new_with_callbacks(size(24), size(80), SCROLLBACK_LINES, Bells::default());
         let seen = Seen { parser, bytes: Vec::new(), frames: Vec::new(), closed: false };
@@ -177,7 +188,7 @@ impl Term {
                 }
             }
         });
-        Self { _dir: dir, prompt: String::new(), pty, child, shared }
+        Self { dir, prompt: String::new(), pty, child, shared }
     }
 
     /// Presses keys.

@@ -187,6 +187,39 @@ fn a_paste_of_many_lines_asks_first() {
 }
 
 #[test]
+fn no_line_of_a_paste_is_a_command() {
+    let mut bob = Node::found("bob");
+    let mut ann = Term::join(&bob, &[], &[]);
+    let said = |bob: &mut Node| bob.wait_for("> ann(").split_once("]: ").unwrap().1.to_owned();
+    ann.paste("one\n/exit\n/nick zed\nrm -rf there\n");
+    for text in ["one", "/exit", "/nick zed", "rm -rf there"] {
+        assert_eq!(said(&mut bob), text);
+    }
+    ann.wait_typed("");
+    ann.paste("1\n2\n3\n4\n5\n/exit\n");
+    ann.wait("the question", |seen| seen.rows().last().is_some_and(|row| row == "paste 6 lines? y/N"));
+    ann.keys("y");
+    for text in ["1", "2", "3", "4", "5", "/exit"] {
+        assert_eq!(said(&mut bob), text);
+    }
+    // A command that is being typed is not said to all, and Enter alone does what it says.
+    ann.keys("/nick ");
+    ann.paste("zoe\n");
+    ann.wait_typed("/nick zoe");
+    ann.paste("y\n/exit\n");
+    ann.wait_row("/// not pasted: a command takes one line ///");
+    ann.wait_typed("/nick zoe");
+    ann.keys("\r");
+    bob.wait_for(" is zoe now");
+    ann.prompt = ann.prompt.replace("ann", "zoe");
+    ann.wait_typed("");
+    ann.paste("/exit");
+    ann.wait_typed("/exit");
+    ann.keys("\r");
+    assert_eq!(ann.ended(), 0);
+}
+
+#[test]
 fn control_c_and_d_clear_delete_and_leave() {
     let bob = Node::found("bob");
     for leave in ["\x03", "\x04"] {

@@ -68,6 +68,22 @@ fn a_short_paste_is_typed_and_a_long_one_asks() {
 }
 
 #[test]
+fn no_line_of_a_paste_of_several_is_a_command() {
+    let mut screen = Screen::in_room(80, 24, 3, 1);
+    for paste in ["\n/exit\n", "/nick zed\n/exit"] {
+        screen.key(Key::Paste(paste.to_owned()));
+        screen.key(Key::Enter);
+    }
+    assert_eq!(screen.typed(), ["say /exit", "say /nick zed", "say /exit"]);
+    screen.keys("/msg bob ");
+    screen.key(Key::Paste("one\ntwo".to_owned()));
+    assert!(screen.text().contains("not pasted: a command takes one line"));
+    screen.key(Key::Paste("secret\n".to_owned()));
+    screen.key(Key::Enter);
+    assert_eq!(screen.typed(), ["/msg bob secret"]);
+}
+
+#[test]
 fn lines_that_the_node_does_not_take_are_refused_in_time() {
     let mut screen = Screen::in_room(80, 24, 3, 1);
     for _ in 0..2_000 {

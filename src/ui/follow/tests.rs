@@ -18,8 +18,12 @@ fn uid() -> Uid {
 
 /// The line `n` of a session at an index.
 fn entry(index: u64, session: u64, n: u64) -> Arc<Entry> {
+    entry_of(index, line(index, session, n))
+}
+
+fn line(index: u64, session: u64, n: u64) -> Said {
     let id = LineId { author: AuthorId::of_bits(1), session: SessionId(session), n };
-    let line = Said {
+    Said {
         id,
         lamport: Lamport(index),
         name: Name::parse("ann").unwrap(),
@@ -28,7 +32,10 @@ fn entry(index: u64, session: u64, n: u64) -> Arc<Entry> {
         channel: None,
         act: None,
         seal: None,
-    };
+    }
+}
+
+fn entry_of(index: u64, line: Said) -> Arc<Entry> {
     let epoch = Epoch { round: 1, leader: uid(), nonce: Nonce(1) };
     Arc::new(Entry {
         epoch,
@@ -92,6 +99,11 @@ impl Stage {
         self.desk.hub.tell(self.desk.teller.line(&entry, false).unwrap());
     }
 
+    /// Appends this line.
+    fn put(&self, index: u64, line: Said) {
+        self.log.lock().unwrap().push(entry_of(index, line));
+    }
+
     fn begin(&self, wanted: &Wanted) -> Following {
         Following::begin(&self.desk, wanted).unwrap()
     }
@@ -137,6 +149,21 @@ async fn what_found_no_room_is_read_again_in_order_and_once() {
     stage.say(8, 1);
     stage.say(7, total + 1);
     assert_eq!([told(follow.next().await), told(follow.next().await)], [(8, 1), (7, total + 1)]);
+}
+
+#[tokio::test]
+async fn the_newest_lines_are_those_that_a_person_is_shown() {
+    let stage = Stage::new();
+    (1..=30).for_each(|n| stage.say(7, n));
+    let (with, to) = (crate::ring::Emoji::like(), LineId { author: AuthorId::of_bits(1), session: SessionId(7), n: 3 });
+    for n in 31..=530 {
+        stage.put(n, Said { act: Some(Act::React { to, with: with.clone(), on: true }), ..line(n, 7, n) });
+    }
+    let person = Wanted { past: Some(Since::Newest(20)), ..Wanted::default() };
+    let first = async |wanted: Wanted| told(stage.begin(&wanted).next().await);
+    assert_eq!(first(person.clone()).await, (7, 11));
+    // A program is told each line of the log.
+    assert_eq!(first(Wanted { told: Wants::EveryLine, ..person }).await, (7, 511));
 }
 
 #[tokio::test]

@@ -1,10 +1,11 @@
 //! What a frontend looks at: the past, the channels and what is said of them.
 
 use super::Session;
+use crate::config;
 use crate::history::{self, Recall};
 use crate::ring::Channel;
 use crate::ui::desk::Ended;
-use crate::ui::view::Taste;
+use crate::ui::view::{Taste, Whose};
 
 /// Lines at least, and at most, that somebody is shown who comes into a channel.
 const JOIN_LINES: (u64, u64) = (5, 50);
@@ -64,9 +65,22 @@ impl Session {
         }
     }
 
+    /// Shows no more of somebody, or again.
+    pub(super) async fn ignore(&self, whom: &str) -> Result<(), Ended> {
+        let (state, folded) = (self.desk.state().await?, whom.to_lowercase());
+        let who = match state.members.iter().any(|member| member.name.folded() == folded) {
+            _ if state.name.folded() == folded => Whose::Own,
+            true => Whose::Others,
+            false => Whose::Nobodys,
+        };
+        let answer = self.view().ignore(whom, who);
+        self.note(answer).await;
+        Ok(())
+    }
+
     pub(super) async fn save(&self, file: &str) {
         let Some(past) = self.desk.past.clone() else { return self.note(EPHEMERAL).await };
-        let file = std::path::PathBuf::from(file);
+        let file = config::in_home(file).unwrap_or_else(|| self.dir.join(file));
         let saved = tokio::task::spawn_blocking(move || history::save(&past, &file)).await;
         self.note(saved.unwrap_or_else(|_| "not saved".to_owned())).await;
     }

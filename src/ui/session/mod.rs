@@ -4,6 +4,7 @@
 mod acting;
 mod looking;
 
+use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -52,6 +53,8 @@ struct Session {
     out: mpsc::Sender<Told>,
     view: Arc<Mutex<View>>,
     receipts: Receipts,
+    /// Where the frontend runs; nothing: where the node does.
+    dir: PathBuf,
 }
 
 /// Begins one; `None`: there are as many frontends as there may be.
@@ -61,7 +64,9 @@ pub fn open(desk: &Desk, wanted: &Wanted, leaving: Leaving) -> Option<Front> {
     let (asked, asks) = mpsc::channel(ASKED_MAX);
     let answers = out.downgrade();
     let receipts = Receipts::start(desk.clone(), out.clone());
-    let session = Session { desk: desk.clone(), out, view: Arc::new(Mutex::new(View::new(wanted.taste))), receipts };
+    let view = Arc::new(Mutex::new(View::new(wanted.taste)));
+    let dir = wanted.dir.clone().unwrap_or_default().into();
+    let session = Session { desk: desk.clone(), out, view, receipts, dir };
     let (over, is_over) = oneshot::channel();
     tokio::spawn(session.clone().deliver(feed, is_over));
     tokio::spawn(session.listen(asks, leaving, over));
@@ -310,10 +315,7 @@ impl Session {
             Meaning::Recall(asked) => self.recall(asked).await,
             Meaning::Save(file) => self.save(file).await,
             Meaning::Clear => drop(self.tell(Told::Clear).await),
-            Meaning::Ignore(whom) => {
-                let answer = self.view().ignore(whom);
-                self.note(answer).await;
-            }
+            Meaning::Ignore(whom) => self.ignore(whom).await?,
             Meaning::Order(verb, whom) => {
                 let whom = whom.to_owned();
                 self.act(line, |text, taken| Command::Order(Order { verb, whom, text }, taken)).await?;

@@ -15,7 +15,7 @@ pub enum Wish {
     Nothing,
     /// The line is to be sent; [`Editor::entered`] empties it.
     Enter,
-    /// These lines were pasted, and are to be sent.
+    /// These lines were pasted, and are to be said as they stand: none of them is a command.
     Lines(Vec<String>),
     /// What Tab found.
     List(Vec<String>),
@@ -191,7 +191,14 @@ impl Editor {
     fn paste(&mut self, text: &str) -> Wish {
         let text = text.replace("\r\n", "\n").replace('\r', "\n");
         // What a terminal could act on is not even typed.
-        let text: String = text.chars().filter(|c| matches!(c, '\n' | '\t') || !c.is_control()).collect();
+        let mut text: String = text.chars().filter(|c| matches!(c, '\n' | '\t') || !c.is_control()).collect();
+        // What was to be done by a command, as for one reader alone, is not said to all because a paste ends the line.
+        if self.buffer.text().starts_with('/') && text.contains('\n') {
+            text.truncate(text.trim_end_matches('\n').len());
+            if text.contains('\n') {
+                return Wish::Say("not pasted: a command takes one line".to_owned());
+            }
+        }
         match text.lines().count() {
             lines if lines > PASTE_LINES_UNASKED => {
                 self.mode = Mode::Ask { pasted: text, lines };
@@ -204,7 +211,7 @@ impl Editor {
         }
     }
 
-    /// As if they were typed: the first goes where the cursor is, what follows the last end of a line stays.
+    /// The first goes where the cursor is, what follows the last end of a line stays to be edited.
     fn lines_of(&mut self, pasted: &str) -> Vec<String> {
         let mut lines = Vec::new();
         let mut pieces = pasted.split('\n').peekable();
@@ -264,6 +271,19 @@ mod tests {
         editor.key(Key::Ctrl('c'));
         editor.key(Key::Paste(many.to_owned()));
         assert_eq!(editor.key(Key::Char('y')), lines(&["1", "2", "3", "4", "5", "6"]));
+    }
+
+    #[test]
+    fn a_paste_never_ends_a_command() {
+        let mut editor = Editor::default();
+        type_in(&mut editor, "/msg bob ");
+        let word = |wish| matches!(wish, Wish::Say(_));
+        assert!(word(editor.key(Key::Paste("one\ntwo".to_owned()))));
+        assert!(word(editor.key(Key::Paste("1\n2\n3\n4\n5\n6\n7\n".to_owned()))));
+        assert_eq!((editor.line(), editor.shown().question), ("/msg bob ", None));
+        assert_eq!(editor.key(Key::Paste("secret\r\n".to_owned())), Wish::Nothing);
+        assert_eq!(editor.line(), "/msg bob secret");
+        assert_eq!(editor.key(Key::Enter), Wish::Enter);
     }
 
     #[test]

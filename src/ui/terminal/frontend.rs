@@ -228,7 +228,9 @@ impl Frontend {
             return note(&mut self.above, "not sent: too many lines wait for a leader; Enter tries again");
         } else if !line.trim().is_empty() {
             let line = line.to_owned();
-            self.say(line);
+            let waiting = self.pending.enter(&line);
+            self.show_waiting(&waiting);
+            self.outbox.push_back(Asked::Type { line });
         }
         self.editor.entered();
     }
@@ -237,13 +239,11 @@ impl Frontend {
         if self.outbox.len() >= TYPED_LINES_MAX {
             return note(&mut self.above, "not pasted: too many lines wait for a leader");
         }
-        lines.into_iter().filter(|line| !line.trim().is_empty()).for_each(|line| self.say(line));
-    }
-
-    fn say(&mut self, line: String) {
-        let waiting = self.pending.enter(&line);
-        self.show_waiting(&waiting);
-        self.outbox.push_back(Asked::Type { line });
+        for text in lines.into_iter().filter(|line| !line.trim().is_empty()) {
+            let waiting = self.pending.say(&text);
+            self.show_waiting(&waiting);
+            self.outbox.push_back(Asked::Say { text, channel: None, id: None });
+        }
     }
 
     fn show_waiting(&mut self, lines: &[String]) {

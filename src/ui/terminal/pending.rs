@@ -58,6 +58,15 @@ impl Pending {
             | Meaning::Misused(_)
             | Meaning::Unknown(_) => return Vec::new(),
         };
+        self.push(kind, text)
+    }
+
+    /// As [`enter`](Self::enter), of a line that is text whatever it begins with.
+    pub fn say(&mut self, text: &str) -> Vec<String> {
+        self.push(Kind::Say, text)
+    }
+
+    fn push(&mut self, kind: Kind, text: &str) -> Vec<String> {
         let text = text.trim().to_owned();
         if self.lines.len() == PENDING_LINES_MAX {
             self.lines.pop_front();
@@ -137,6 +146,10 @@ mod tests {
         assert_eq!(pending.wait(2), ["/etc/hosts is a file", "three"]);
         assert!(pending.wait(0).is_empty());
         assert!(pending.enter("four").is_empty());
+        pending.say("/nick zed");
+        assert_eq!(pending.wait(1), ["/nick zed"]);
+        pending.came(&own(Kind::Say, "/nick zed"));
+        assert!(pending.wait(1).is_empty());
     }
 
     #[test]

@@ -192,14 +192,13 @@ impl Model {
     fn enter(&mut self) -> Vec<Asked> {
         let text = self.input.take();
         self.follow();
-        let mut lines: Vec<&str> = text.split('\n').filter(|line| !line.trim().is_empty()).collect();
-        let Some(line) = lines.pop().filter(|_| lines.is_empty()) else {
+        if text.contains('\n') || text.trim().is_empty() {
             return self.say_all(text.split('\n').map(str::to_owned).collect());
-        };
-        if !line.starts_with('/') {
-            self.awaits(line);
         }
-        vec![Asked::Type { line: line.to_owned() }]
+        if !text.starts_with('/') {
+            self.awaits(&text);
+        }
+        vec![Asked::Type { line: text }]
     }
 
     fn next_channel(&mut self, forwards: bool) -> Vec<Asked> {
@@ -232,6 +231,9 @@ impl Model {
             self.push(None, Shown::Note(note));
         } else if lines.len() > INPUT_LINES_MAX {
             self.mode = Mode::Ask(lines);
+        } else if lines.len() > 1 && self.input.text().starts_with('/') {
+            // What was meant for one reader alone would be said to all.
+            self.push(None, Shown::Note("not pasted: a command takes one line".to_owned()));
         } else if !self.input.insert(text) {
             self.push(None, Shown::Note("that is too long for one message".to_owned()));
         }
