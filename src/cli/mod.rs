@@ -227,6 +227,7 @@ fn variable(error: &clap::Error, command: &Command, sub: Option<&str>, args: &[O
     (again != Some(error.to_string())).then(|| (flag.clone(), variable))
 }
 
+/// A mistake found by clap, in the words of this program.
 fn mistake(rendered: &str, sub: Option<&str>) -> Failure {
     let said = rendered.split("\n\nUsage:").next().unwrap_or(rendered);
     let said = said.split("\n\nFor more information").next().unwrap_or(said).trim_start_matches("error: ");
