@@ -6,7 +6,7 @@ use std::net::{IpAddr, Shutdown};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::sync_channel;
-use std::thread;
+use std::thread::{self, JoinHandle};
 
 use rustix::net::sockopt::socket_peercred;
 use tokio::sync::mpsc;
@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use super::{first_line, socket};
 use crate::cli::PORT_DEFAULT;
 use crate::failure::{Exit, Failure};
-use crate::status;
+use crate::status::{self, client::NotFound};
 use crate::ui::feed::{Asked, Told, Versioned};
 use crate::ui::follow::Wanted;
 use crate::ui::hub::FRONTS_MAX;
@@ -66,10 +66,13 @@ impl Which {
             Ok(node) => {
                 status::client::socket_of(&node).and_then(|path| open(&path)).map_err(|error| has_ended(&error))
             }
-            Err(failure) if failure.exit == Exit::Unreachable && self.address.is_none() => {
+            // One that stands still would not answer there either.
+            Err(NotFound { failure, is_silent: false })
+                if failure.exit == Exit::Unreachable && self.address.is_none() =>
+            {
                 open(&there).map_err(|_| failure)
             }
-            Err(failure) => Err(failure),
+            Err(not_found) => Err(not_found.into()),
         }
     }
 
@@ -122,7 +125,20 @@ pub fn has_ended(error: &io::Error) -> Failure {
     if error.get_ref().is_some_and(|inner| inner.is::<Full>()) {
         return full();
     }
-    Failure::new(Exit::Unreachable, "the node has ended", error.to_string(), "try `dist-chat status`")
+    let why = match error.kind() {
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => {
+            "it said no good-bye: it was killed, or could not go on".to_owned()
+        }
+        io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound => "it has just gone".to_owned(),
+        _ => error.to_string(),
+    };
+    Failure::new(Exit::Unreachable, "the node has ended", why, "try `dist-chat status`")
+}
+
+/// A node that went away before it had taken all that was said through it, as far as is known.
+pub fn lost() -> Failure {
+    let hint = "try `dist-chat status`, and say again what `dist-chat history` does not show";
+    Failure::new(Exit::Unreachable, "the node has ended", "it may not have taken everything", hint)
 }
 
 /// Reads what a node tells, until `take` says that it wants no more (`false`), or until the node has ended. With each value
@@ -152,30 +168,40 @@ pub fn read(stream: &UnixStream, mut take: impl FnMut(Told, bool) -> bool) -> io
     }
 }
 
-/// A frontend at a node: its two ends, with threads between them and the node.
+/// How a node's connection has ended, once it tells no more.
+#[derive(Debug)]
+pub struct Ending(JoinHandle<bool>);
+
+impl Ending {
+    /// Waits for the end. Whether the node has said good-bye, or whoever was told had enough of it.
+    pub fn is_well(self) -> bool {
+        self.0.join().unwrap_or(false)
+    }
+}
+
+/// A frontend at a node: its two ends, with threads between them and the node; and how it will have ended.
 ///
 /// # Errors
 /// The system starts no more threads, or has no more descriptors; or the node has refused it.
-pub fn front(stream: UnixStream) -> io::Result<Front> {
+pub fn front(stream: UnixStream) -> io::Result<(Front, Ending)> {
     let (out, told) = mpsc::channel(TOLD_MAX);
     let (asked, asks) = mpsc::channel(ASKED_MAX);
     let (answers, input) = (out.downgrade(), stream.try_clone()?);
     let (greet, greeted) = sync_channel(1);
-    thread::Builder::new().name("told".to_owned()).spawn(move || {
-        let (mut bye, mut greet) = (false, Some(greet));
+    let telling = thread::Builder::new().name("told".to_owned()).spawn(move || {
+        let (mut well, mut greet) = (false, Some(greet));
         let done = read(&input, |told, _| {
             if let Some(greet) = greet.take() {
                 let _ = greet.send(Ok(()));
             }
-            bye = matches!(told, Told::Bye { .. });
-            out.blocking_send(told).is_ok() && !bye
+            let bye = matches!(told, Told::Bye { .. });
+            well = out.blocking_send(told).is_err() || bye;
+            !well
         });
         if let Some(greet) = greet {
             let _ = greet.send(done.and(Err(io::ErrorKind::UnexpectedEof.into())));
-        } else if !bye {
-            let why = done.err().map_or_else(String::new, |error| format!(" ({error})"));
-            let _ = out.blocking_send(Told::Bye { text: format!("the node has ended without a word{why}") });
         }
+        well
     })?;
     greeted.recv().unwrap_or_else(|_| Err(io::ErrorKind::UnexpectedEof.into()))?;
     thread::Builder::new().name("asked".to_owned()).spawn(move || {
@@ -183,7 +209,7 @@ pub fn front(stream: UnixStream) -> io::Result<Front> {
         let _ = write(&stream, asks);
         let _ = stream.shutdown(Shutdown::Write);
     })?;
-    Ok(Front { told, asked, answers })
+    Ok((Front { told, asked, answers }, Ending(telling)))
 }
 
 fn write(mut stream: &UnixStream, mut asks: mpsc::Receiver<Asked>) -> io::Result<()> {

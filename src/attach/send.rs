@@ -11,9 +11,10 @@ use std::time::Duration;
 
 use rustix::termios::isatty;
 
-use super::client::{self, Which, has_ended};
+use super::client::{self, Which, has_ended, lost};
 use crate::failure::{Exit, Failure, complain};
 use crate::history;
+use crate::ring::limits::TEXT_BYTES_MAX;
 use crate::ring::{Channel, Text, TextError};
 use crate::ui::feed::{Asked, Sent, Told};
 use crate::ui::follow::Wanted;
@@ -40,8 +41,8 @@ The node is one of yours that runs on this machine, in a terminal or with
 Without --wait it ends as soon as the node has taken everything; what cannot
 be ordered yet waits in the node's files.
 
-Exit: 0 said, 2 usage, 4 no such node, 5 it serves 64 already, 7 taken, but not
-ordered within 5 s
+Exit: 0 said, 2 usage, or a line is too long (the others are said), 4 no such
+node, or it has ended, 5 it serves 64 already, 7 not ordered within 5 s
 ";
 
 /// How long is waited for what the node has taken.
@@ -55,11 +56,11 @@ const RECEIPT: &str = "all";
 #[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
 pub struct Args {
     /// Say this; repeat it for more lines
-    #[arg(short, long = "message", value_name = "TEXT", allow_hyphen_values = true, conflicts_with = "input")]
+    #[arg(short, long = "message", value_name = "TEXT", allow_hyphen_values = true)]
     pub messages: Vec<String>,
     /// Say the lines of standard input, up to its end
-    #[arg(value_name = "-", value_parser = ["-"], hide_possible_values = true)]
-    pub input: Option<String>,
+    #[arg(value_name = "-", value_hint = clap::ValueHint::Other)]
+    pub input: Vec<String>,
     /// Say it in this channel
     #[arg(long, value_name = "C")]
     pub channel: Option<String>,
@@ -71,13 +72,36 @@ pub struct Args {
     pub which: Which,
 }
 
+impl Args {
+    /// Refuses words that stand where only `-` may: what is to be said has a flag before it.
+    ///
+    /// # Errors
+    /// There are such words, or both ways to say something.
+    pub fn refuse_words(&self) -> Result<(), Failure> {
+        let refuse = |what: &str, why: &str, hint: String| Err(Failure::new(Exit::Usage, what, why, hint));
+        match (self.messages.as_slice(), self.input.as_slice()) {
+            (_, []) => Ok(()),
+            ([], [dash]) if dash == "-" => Ok(()),
+            (_, [dash]) if dash == "-" => {
+                let why = "what is said is given here, or it is read";
+                refuse("-m and - contradict each other", why, "try one of them".to_owned())
+            }
+            (messages, words) => {
+                let all = [messages, words].concat().join(" ").replace('\'', r"'\''");
+                let why = "what is said stands behind -m, in quotation marks where it has blanks";
+                refuse("that is not where words stand", why, format!("try `dist-chat send -m '{all}'`"))
+            }
+        }
+    }
+}
+
 /// Says it.
 ///
 /// # Errors
-/// It cannot be said, no such node runs here, or it was not ordered in time.
+/// It cannot be said, or not all of it; no such node runs here, or it has ended; or it was not ordered in time.
 pub fn run(args: &Args) -> Result<(), Failure> {
     let channel = args.channel.as_deref().map(channel_name).transpose()?;
-    if args.messages.is_empty() && args.input.is_none() && isatty(io::stdin()) {
+    if args.messages.is_empty() && args.input.is_empty() && isatty(io::stdin()) {
         return Err(Failure::new(
             Exit::Usage,
             "what is to be said?",
@@ -96,14 +120,31 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         Ok(Heard::End(error)) => return Err(has_ended(&error)),
         Ok(Heard::Sent(_)) | Err(RecvError) => return Err(has_ended(&io::ErrorKind::UnexpectedEof.into())),
     }
-    let out = RefCell::new(Out { stream: &stream, lines: Vec::new(), channel });
-    let done = match args.messages.is_empty() {
-        false => args.messages.iter().try_for_each(|message| out.borrow_mut().say(message.clone())),
+    let out = RefCell::new(Out { stream: &stream, lines: Vec::new(), channel, is_lost: false });
+    let said = match args.messages.is_empty() {
+        false => args.messages.iter().try_for_each(|message| out.borrow_mut().say(message.clone())).map(|()| 0),
         true => say_input(&out),
     };
-    let asked = done.and_then(|()| out.borrow_mut().ask_for_receipt());
-    asked.map_err(|error| has_ended(&error))?;
-    wait(&receipts, args.wait)
+    let asked = said.and_then(|refused| out.borrow_mut().ask_for_receipt().map(|()| refused));
+    let refused = asked.map_err(|error| match out.borrow().is_lost {
+        true => lost(),
+        false => Failure::new(Exit::Files, format!("cannot read standard input: {error}"), "", ""),
+    })?;
+    wait(&receipts, args.wait)?;
+    match refused {
+        0 => Ok(()),
+        refused => Err(not_all_said(refused)),
+    }
+}
+
+/// What is told at the end where lines of the input were too long.
+fn not_all_said(lines: u64) -> Failure {
+    let what = match lines {
+        1 => "1 line was not said".to_owned(),
+        lines => format!("{lines} lines were not said"),
+    };
+    let why = format!("a line has at most {TEXT_BYTES_MAX} bytes; the node has taken all the others");
+    Failure::new(Exit::Usage, what, why, "try it in several lines")
 }
 
 /// A channel's name in its one form, without `#`.
@@ -121,8 +162,7 @@ fn check(message: &str) -> Result<(), Failure> {
             Ok(_) => blank = false,
             Err(TextError::Blank | TextError::Newline) => {}
             Err(TextError::TooLong { bytes }) => {
-                let why =
-                    format!("a line of {bytes} bytes; at most {} are allowed", crate::ring::limits::TEXT_BYTES_MAX);
+                let why = format!("a line of {bytes} bytes; at most {TEXT_BYTES_MAX} are allowed");
                 return Err(Failure::new(Exit::Usage, "that cannot be said", why, "try it in several lines"));
             }
         }
@@ -138,6 +178,8 @@ struct Out<'a> {
     stream: &'a UnixStream,
     lines: Vec<u8>,
     channel: Option<String>,
+    /// The node takes no more.
+    is_lost: bool,
 }
 
 impl Out<'_> {
@@ -156,9 +198,10 @@ impl Out<'_> {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.stream.write_all(&self.lines)?;
+        let written = self.stream.write_all(&self.lines);
+        self.is_lost = written.is_err();
         self.lines.clear();
-        Ok(())
+        written
     }
 }
 
@@ -175,18 +218,22 @@ impl Read for Input<'_> {
     }
 }
 
-fn say_input<'a>(out: &'a RefCell<Out<'a>>) -> io::Result<()> {
-    let mut failed = Ok(());
+/// Says each line. How many were too long for that.
+fn say_input<'a>(out: &'a RefCell<Out<'a>>) -> io::Result<u64> {
+    let (mut failed, mut refused) = (Ok(()), 0);
     let input = io::stdin().as_fd().try_clone_to_owned().map(File::from)?;
     pipe::read_lines(Input { input, out }, |typed| {
         match typed {
             Typed::Line(line) if line.trim().is_empty() => {}
             Typed::Line(line) => failed = out.borrow_mut().say(line),
-            Typed::TooLong { bytes } => talk::refuse(bytes),
+            Typed::TooLong { bytes } => {
+                talk::refuse(bytes);
+                refused += 1;
+            }
         }
         failed.is_ok()
     })?;
-    failed
+    failed.map(|()| refused)
 }
 
 /// What the node has told.
@@ -224,8 +271,7 @@ fn receipts_of(stream: &UnixStream) -> io::Result<Receiver<Heard>> {
 /// Waits for the receipt: that the node has taken everything, and, where that is wanted, that it is ordered.
 fn wait(receipts: &Receiver<Heard>, ordered: bool) -> Result<(), Failure> {
     let Ok(Heard::Sent(taken)) = receipts.recv() else {
-        let hint = "try `dist-chat status`, and say again what `dist-chat history` does not show";
-        return Err(Failure::new(Exit::Unreachable, "the node has ended", "it may not have taken everything", hint));
+        return Err(lost());
     };
     if taken.why.is_some() {
         return Err(not_ordered());

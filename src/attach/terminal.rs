@@ -11,7 +11,7 @@ use clap::ArgAction;
 use clap::builder::FalseyValueParser;
 use tokio::sync::mpsc;
 
-use super::client::{self, Which, has_ended};
+use super::client::{self, Ending, Which, has_ended, lost};
 use super::plain;
 use super::send::not_ordered;
 use crate::app::face::{self, Showing};
@@ -43,7 +43,8 @@ The node is one of yours on this machine, in a terminal or with --daemon; it
 may have many of these at once. The newest 20 lines are shown first.
 
 /exit, or ^D on an empty line, leaves this terminal and nothing else: the node
-stays in its room. When the node leaves, this ends too, and says why.
+stays in its room. When the node leaves, this ends too, and says why; where it
+ends without a good-bye (it was killed), the exit code is 4.
 
 Where standard input or output is no terminal each line that comes is said,
 and lines are shown as in a pipe; the end of the input ends it, once all that
@@ -80,7 +81,7 @@ pub struct Args {
 /// Shows the node and speaks through it, until either has had enough.
 ///
 /// # Errors
-/// No such node runs here, or what was said could not be ordered in time.
+/// No such node runs here, it has ended without a good-bye, or what was said could not be ordered in time.
 pub fn run(args: &Args) -> Result<(), Failure> {
     let person = !args.json && face::is_terminal();
     let told = if person { Wants::Newest } else { Wants::EveryLine };
@@ -88,17 +89,17 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let dir = std::env::current_dir().ok().and_then(|dir| dir.into_os_string().into_string().ok());
     let past = Some(Since::Newest(LINES));
     let wanted = Wanted { told, taste, past, channel: None, dir, state: args.json || person };
-    let front = client::front(args.which.connect(&wanted)?).map_err(|error| has_ended(&error))?;
+    let (front, ending) = client::front(args.which.connect(&wanted)?).map_err(|error| has_ended(&error))?;
     match (person, args.json) {
-        (true, _) => at_terminal(front, args),
+        (true, _) => at_terminal(front, ending, args),
         (false, true) => {
             let answers = front.answers.clone();
             let ask = move |input, asked: &_| json::read_all(input, asked, Some(&answers));
-            through_pipe(front, ask, |told, _, lines| json::push(told, lines))
+            through_pipe((front, ending), ask, |told, _, lines| json::push(told, lines))
         }
         (false, false) => {
             let mut renderer = Renderer::new(Paint::Plain, Bell::Off, false);
-            through_pipe(front, say_all, move |told, left, lines| match told {
+            through_pipe((front, ending), say_all, move |told, left, lines| match told {
                 // Whoever has left knows it.
                 Told::Bye { .. } if left => {}
                 told => push_plain(&mut renderer, told, lines),
@@ -109,7 +110,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
 }
 
 /// A person at a terminal: the same frontends as those of a node in a terminal.
-fn at_terminal(front: Front, args: &Args) -> io::Result<Result<(), Failure>> {
+fn at_terminal(front: Front, ending: Ending, args: &Args) -> io::Result<Result<(), Failure>> {
     let Front { mut told, asked, answers } = front;
     let (out, shown) = mpsc::channel(TOLD_MAX);
     let restore = Restore::new();
@@ -134,11 +135,19 @@ fn at_terminal(front: Front, args: &Args) -> io::Result<Result<(), Failure>> {
         // A terminal that has gone asks to leave.
         let _ = out.blocking_send(told);
     }
+    let is_well = ending.is_well();
+    if !is_well {
+        // Nobody else tells the screen that it is over.
+        let _ = out.blocking_send(Told::Bye { text: lost().what });
+    }
     drop(out);
     if !Showing::of(showing).finish(PATIENCE) && args.tui {
         tui::give_back();
     }
     drop(restore);
+    if !is_well {
+        return Ok(Err(lost()));
+    }
     if args.tui {
         // The screen with it has gone.
         complain(format_args!("dist-chat: {bye}"));
@@ -146,10 +155,10 @@ fn at_terminal(front: Front, args: &Args) -> io::Result<Result<(), Failure>> {
     Ok(Ok(()))
 }
 
-/// A program at both ends. Ends with the input once everything is ordered, or with the node. What is told comes with
-/// whether the input's end was this end's own: then that is all.
+/// A program at both ends. Ends with the input once everything is ordered, or with the node, which is no good end where it
+/// has said no good-bye. What is told comes with whether the input's end was this end's own: then that is all.
 fn through_pipe(
-    front: Front,
+    (front, ending): (Front, Ending),
     ask: impl FnOnce(File, &mpsc::Sender<Asked>) -> io::Result<()> + Send + 'static,
     mut push: impl FnMut(&Told, bool, &mut String),
 ) -> io::Result<Result<(), Failure>> {
@@ -186,6 +195,7 @@ fn through_pipe(
         lines.clear();
     }
     Ok(match settled.or_else(|| ordered.try_recv().ok()) {
+        _ if !ending.is_well() => Err(lost()),
         Some(false) => Err(not_ordered()),
         Some(true) | None => Ok(()),
     })

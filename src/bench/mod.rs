@@ -36,6 +36,19 @@ const FULL_NODES: usize = 5;
 /// Thin readers around one leader while latency is measured: with the leader the room has [`FULL_NODES`].
 const LATENCY_READERS: usize = FULL_NODES - 1;
 
+/// All of `bench --help`.
+pub const HELP: &str = "  dist-chat bench            what a room costs, beside bare sockets: a table
+  dist-chat bench --quick    a first look, not a number to quote
+
+      --only PART,...  only these parts: fanout, full, latency, store, keyed,
+                       signing, failover
+      --kills N        how often a leader is killed  [20]
+
+Rooms are started on the loopback interface and end with it. The whole table
+takes minutes and all cores: leave the machine alone meanwhile.
+Exit: 0, 1 a part could not be measured (the others are shown), 2 usage
+";
+
 /// The arguments of `dist-chat bench`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {

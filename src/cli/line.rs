@@ -198,7 +198,7 @@ pub(super) enum Sub {
     #[command(override_help = manual::MAN_HELP)]
     Man(manual::ManArgs),
     /// Measures what a room costs, beside bare sockets
-    #[command(hide = true)]
+    #[command(hide = true, override_help = bench::HELP)]
     Bench(bench::Args),
 }
 
@@ -237,7 +237,7 @@ pub(super) fn command() -> Command {
 }
 
 /// The helps that are shown as they stand here, by subcommand.
-pub(super) const HELPS_OF: [(&str, &str); 13] = [
+pub(super) const HELPS_OF: [(&str, &str); 14] = [
     ("", HELP),
     ("join", JOIN_HELP),
     ("status", client::HELP),
@@ -251,6 +251,7 @@ pub(super) const HELPS_OF: [(&str, &str); 13] = [
     ("config", CONFIG_HELP),
     ("completions", manual::COMPLETIONS_HELP),
     ("man", manual::MAN_HELP),
+    ("bench", bench::HELP),
 ];
 
 /// Variables that nobody reads here, and that people may take for the place of a key.

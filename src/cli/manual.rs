@@ -2,12 +2,14 @@
 //! handbook that lists every command.
 
 use std::fmt::Write as _;
-use std::io;
+use std::io::{self, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::process::{self, Stdio};
 
 use clap::{Arg, Command};
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::line;
 use super::pages::{EXITS, FILES, PAGES, Page, Says, room};
@@ -30,10 +32,12 @@ Exit: 0, 2 another shell
 ";
 
 /// All of `man --help`.
-pub(super) const MAN_HELP: &str = "  dist-chat man | man -l -          the manual of dist-chat
-  dist-chat man status | man -l -   ... of one of its commands
-  dist-chat man --dir DIR           all of them into files: dist-chat.1 ...
+pub(super) const MAN_HELP: &str = "  dist-chat man              the manual of dist-chat
+  dist-chat man status       ... of one of its commands
+  dist-chat man --dir DIR    all of them into files: dist-chat.1 ...
 
+On a terminal `man` shows the page; where there is none, --help is shown. In a
+pipe it is the page's source: dist-chat man status | man -l -
 It is made of the definitions of the flags, and so cannot be behind them.
 Exit: 0, 2 no such command, 6 DIR cannot be written
 ";
@@ -60,7 +64,7 @@ pub struct CompletionsArgs {
 /// The arguments of `dist-chat man`.
 #[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
 pub struct ManArgs {
-    /// The command whose page is printed; dist-chat itself where none is named
+    /// The command whose page is shown; dist-chat itself where none is named
     #[arg(value_name = "COMMAND")]
     pub command: Option<String>,
     /// Write all pages into this directory
@@ -108,7 +112,7 @@ fn zsh_line(line: &str) -> String {
     lines
 }
 
-/// What is to be printed; nothing where pages are written into a directory.
+/// What is to be printed; nothing where pages are written into a directory, or `man` has shown one on the terminal.
 ///
 /// # Errors
 /// There is no such command, or the directory cannot be written.
@@ -124,7 +128,14 @@ pub fn man(args: &ManArgs) -> Result<String, Failure> {
     }
     let name = args.command.as_deref().unwrap_or_default();
     match PAGES.iter().find(|page| page.command == name) {
-        Some(page) => troff(page).map_err(|error| Failure::from(anyhow::Error::new(error))),
+        Some(page) => {
+            let source = troff(page).map_err(|error| Failure::from(anyhow::Error::new(error)))?;
+            Ok(match io::stdout().is_terminal() {
+                true if is_shown(&source) => String::new(),
+                true => help(page).to_owned(),
+                false => source,
+            })
+        }
         None => Err(Failure::new(
             Exit::Usage,
             format!("there is no page for `{name}`"),
@@ -132,6 +143,28 @@ pub fn man(args: &ManArgs) -> Result<String, Failure> {
             "try `dist-chat man`",
         )),
     }
+}
+
+/// Has `man` show this page, until whoever reads it has had enough. Whether it did.
+fn is_shown(source: &str) -> bool {
+    // Ctrl-C is for the pager: this program waits for it.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let _within = runtime.as_ref().map(|runtime| runtime.enter());
+    let _caught = runtime.is_ok().then(|| signal(SignalKind::interrupt()));
+    let show = || {
+        let mut man = process::Command::new("man").args(["-l", "-"]).stdin(Stdio::piped()).spawn()?;
+        if let Some(mut input) = man.stdin.take() {
+            // One that does not read it says so by its end.
+            let _ = input.write_all(source.as_bytes());
+        }
+        man.wait()
+    };
+    show().is_ok_and(|ended| ended.success())
+}
+
+/// What `--help` says of a page's command.
+fn help(page: &Page) -> &'static str {
+    line::HELPS_OF.iter().find(|(name, _)| *name == page.command).map_or("", |(_, help)| help)
 }
 
 fn names() -> Vec<&'static str> {
@@ -267,8 +300,7 @@ fn handbook() -> String {
             let _ = write!(text, "{}\n\n", wrapped(&literal(paragraph)));
         }
         text.push_str("::\n\n");
-        let help = line::HELPS_OF.iter().find(|(name, _)| *name == page.command).map_or("", |(_, help)| help);
-        for line in help.lines() {
+        for line in help(page).lines() {
             let _ = writeln!(text, "{}", format!("   {line}").trim_end());
         }
         flags(&mut text, &command);

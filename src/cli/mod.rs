@@ -11,7 +11,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use clap::error::ErrorKind;
+use clap::builder::Resettable;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgMatches, Args, Command, FromArgMatches as _};
 
 use crate::failure::{Exit, Failure};
@@ -181,28 +182,62 @@ pub enum Quit {
     Failure(Failure),
 }
 
-impl From<clap::Error> for Quit {
-    fn from(error: clap::Error) -> Self {
-        let text = error.to_string();
-        match error.kind() {
-            // clap trims what stands at its start.
-            ErrorKind::DisplayHelp => {
-                let own = HELPS_OF.into_iter().map(|(_, help)| help).find(|help| text.trim() == help.trim());
-                Self::Print(own.map_or(text, str::to_owned))
-            }
-            ErrorKind::DisplayVersion => Self::Print(text),
-            _ => Self::Failure(mistake(&text)),
+/// What clap says instead of reading these words: something that was asked for, or a mistake in the form that all our
+/// mistakes have.
+fn quit(error: &clap::Error, command: &Command, args: &[OsString]) -> Quit {
+    let text = error.to_string();
+    match error.kind() {
+        // clap trims what stands at its start.
+        ErrorKind::DisplayHelp => {
+            let own = HELPS_OF.into_iter().map(|(_, help)| help).find(|help| text.trim() == help.trim());
+            Quit::Print(own.map_or(text, str::to_owned))
+        }
+        ErrorKind::DisplayVersion => Quit::Print(text),
+        _ => {
+            let understood = command.clone().ignore_errors(true).try_get_matches_from(args).ok();
+            let sub = understood.as_ref().and_then(ArgMatches::subcommand_name);
+            let text = match variable(error, command, sub, args) {
+                Some((flag, variable)) => text.replacen(&format!("for '{flag}'"), &format!("in {variable}"), 1),
+                None => text,
+            };
+            Quit::Failure(mistake(&text, sub))
         }
     }
 }
 
-/// A mistake found by clap, in the form that all our mistakes have.
-fn mistake(rendered: &str) -> Failure {
+/// The flag that has an impossible value, and the variable that it has it from.
+fn variable(error: &clap::Error, command: &Command, sub: Option<&str>, args: &[OsString]) -> Option<(String, String)> {
+    let Some(ContextValue::String(flag)) = error.get(ContextKind::InvalidArg) else { return None };
+    // Only then flags can say what they are called.
+    let mut built = command.clone();
+    built.build();
+    let within = sub.map_or(Some(&built), |name| built.find_subcommand(name))?;
+    let arg = within.get_arguments().find(|arg| arg.to_string() == *flag)?;
+    let (id, variable) = (arg.get_id().clone(), arg.get_env()?.to_string_lossy().into_owned());
+    // Where that mistake is made without the variable too, it is on the command line.
+    let deaf = |command: Command| {
+        let has_it = command.get_arguments().any(|arg| *arg.get_id() == id);
+        if has_it { command.mut_arg(&id, |arg| arg.env(Resettable::Reset)) } else { command }
+    };
+    let mut command = deaf(command.clone());
+    if let Some(name) = sub {
+        command = command.mut_subcommand(name, deaf);
+    }
+    let again = command.try_get_matches_from(args).err().map(|again| again.to_string());
+    (again != Some(error.to_string())).then(|| (flag.clone(), variable))
+}
+
+/// A mistake found by clap, in the words of this program.
+fn mistake(rendered: &str, sub: Option<&str>) -> Failure {
     let said = rendered.split("\n\nUsage:").next().unwrap_or(rendered);
     let said = said.split("\n\nFor more information").next().unwrap_or(said).trim_start_matches("error: ");
     let (what, why) = said.split_once('\n').unwrap_or((said, ""));
     let why: Vec<&str> = why.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-    Failure::new(Exit::Usage, what, why.join("\n"), "try `dist-chat --help`")
+    let hint = match sub {
+        Some(sub) => format!("try `dist-chat {sub} --help`"),
+        None => "try `dist-chat --help`".to_owned(),
+    };
+    Failure::new(Exit::Usage, what, why.join("\n"), hint)
 }
 
 impl From<Failure> for Quit {
@@ -232,7 +267,7 @@ fn parse_in(
     let args = args.into_iter().map(line::whole_token).collect::<Result<Vec<_>, _>>()?;
     let command = line::command();
     // Once without the file: only then it is known which file, and whether any is wanted.
-    let first = command.clone().try_get_matches_from(&args)?;
+    let first = command.clone().try_get_matches_from(&args).map_err(|error| quit(&error, &command, &args))?;
     let (place, file) = match is_configured(&command, &first) {
         true => {
             let place = place(named(&first));
@@ -242,16 +277,17 @@ fn parse_in(
         false => (config::Place::Nowhere, config::File::default()),
     };
     let command = file.under(command);
-    let mut matches = command.clone().try_get_matches_from(args)?;
+    let parsed = command.clone().try_get_matches_from(&args);
+    let mut matches = parsed.map_err(|error| quit(&error, &command, &args))?;
     let (way, key) = (line::way(&matches, &file)?, line::key_from(&matches, &file)?);
     if let Some(("config", matches)) = matches.subcommand() {
         return settings(&command, matches, (&place, &file)).map(Request::Config);
     }
-    let line = Line::from_arg_matches_mut(&mut matches)?;
+    let line = Line::from_arg_matches_mut(&mut matches).map_err(|error| quit(&error, &command, &args))?;
     match line.command {
         Some(Sub::Status(query)) => Ok(Request::Status(query)),
         Some(Sub::History(args)) => Ok(Request::History(args)),
-        Some(Sub::Send(args)) => Ok(Request::Send(args)),
+        Some(Sub::Send(args)) => Ok(args.refuse_words().map(|()| Request::Send(args))?),
         Some(Sub::Tail(args)) => Ok(Request::Tail(args)),
         Some(Sub::Attach(args)) => Ok(Request::Attach(args)),
         Some(Sub::Bench(args)) => Ok(Request::Bench(args)),

@@ -26,7 +26,7 @@ pub(super) const EXITS: [(&str, &str); 8] = [
     ("1", "a mistake of the program"),
     ("2", "usage: the command line, the environment or the configuration makes no sense"),
     ("3", "cannot listen: the address is not of this machine, or the port is taken"),
-    ("4", "nobody is reachable, or no node of yours runs there"),
+    ("4", "nobody is reachable, or no node of yours runs there, or it has ended without a good-bye"),
     ("5", "refused: a taken name, another room, another key, another version, a ban, a full room"),
     ("6", "files are unusable: locked by another node, damaged, not writable"),
     ("7", "left with lines that nobody has ordered; they are kept in the files"),
@@ -50,7 +50,7 @@ pub(super) fn room() -> Vec<(String, String)> {
 }
 
 /// Every page.
-pub(super) const PAGES: [Page; 13] = [
+pub(super) const PAGES: [Page; 14] = [
     Page {
         command: "",
         usage: &[
@@ -115,6 +115,7 @@ pub(super) const PAGES: [Page; 13] = [
             "Says something through a node of yours that runs on this machine: what -m says, or else each line of standard \
              input. Nothing is a command, and blank lines are not said. It ends once the node has taken everything; with --wait \
              when all of it is ordered and another member holds it.",
+            "A line of the input that is too long is told and not said; all the others are, and then the exit code is 2.",
         ],
         examples: &[
             ("Says one line.", "dist-chat send -m 'the build is done'"),
@@ -136,7 +137,8 @@ pub(super) const PAGES: [Page; 13] = [
         usage: &["dist-chat attach [--json | --tui] [-p PORT]"],
         says: &[
             "Is a terminal onto a node of yours that runs on this machine, with --daemon perhaps. Several can be at one node. \
-             /exit or Ctrl-D leaves the terminal, and the node stays. When the node leaves, this ends too and says why.",
+             /exit or Ctrl-D leaves the terminal, and the node stays. When the node leaves, this ends too and says why, with 0; \
+             where the node ends without a good-bye, since it was killed, the exit code is 4.",
             "Where standard input or output is no terminal, each line that comes is said and lines are shown as in a pipe.",
         ],
         examples: &[("A node without a terminal, and a terminal onto it.", "dist-chat -l --daemon & dist-chat attach")],
@@ -225,8 +227,21 @@ pub(super) const PAGES: [Page; 13] = [
     Page {
         command: "man",
         usage: &["dist-chat man [COMMAND]", "dist-chat man --dir DIR"],
-        says: &["Prints a page of this manual, or writes all of them into a directory."],
-        examples: &[("Reads a page.", "dist-chat man doctor | man -l -")],
+        says: &[
+            "Shows a page of this manual, or writes all of them into a directory. On a terminal man(1) shows it; where there \
+             is none, what --help says is shown. In a pipe it is the page's source, as `man -l -` reads it.",
+        ],
+        examples: &[("Reads a page.", "dist-chat man doctor"), ("Its source.", "dist-chat man doctor > doctor.1")],
         exits: &["0", "2", "6"],
+    },
+    Page {
+        command: "bench",
+        usage: &["dist-chat bench [--quick] [--only PART,...] [--kills N]"],
+        says: &[
+            "Starts rooms on the loopback interface and prints a table of what they cost, beside what bare sockets cost in the \
+             same run. Only the ratios within one run say something. The whole table takes minutes.",
+        ],
+        examples: &[("What a key and signatures cost.", "dist-chat bench --only keyed,signing")],
+        exits: &["0", "1", "2"],
     },
 ];

@@ -7,7 +7,7 @@
 mod answer;
 mod report;
 
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use crate::app::{place, verdict};
 use crate::cli::{self, PORT_DEFAULT};
-use crate::failure::{Exit, Failure};
+use crate::failure::{Exit, Failure, cannot_write};
 use crate::key::{self, Given, Mistake, RoomKey, passphrase, salt};
 use crate::net::{self, Doing, Met, Unmet};
 use crate::ring::limits::{BOOK_NODES_MAX, PROTOCOL_VERSION};
@@ -72,13 +72,13 @@ type Fails<T> = Result<T, (Layer, Failure)>;
 /// Looks, and prints what it finds. The exit code says how it went.
 ///
 /// # Errors
-/// The question makes no sense, or the key's file cannot be used: nothing was looked at.
+/// The question makes no sense, or the key's file cannot be used: nothing was looked at. Or what was found cannot be written.
 pub fn run(args: &Args) -> Result<ExitCode, Failure> {
     let (host, port) = host_and_port(&args.place)?;
     let key = args.key_file.as_deref().filter(|path| !path.as_os_str().is_empty());
     let key = key.map(|path| given(&key::file::read(path)?, path)).transpose()?;
     let name = args.name.as_deref().map(cli::parse_name).transpose()?;
-    let mut examination = Examination { json: args.json, findings: Vec::new() };
+    let mut examination = Examination { json: args.json, findings: Vec::new(), said: Ok(()) };
     let outcome = examination.all((&host, port), key, name.as_ref());
     let exit = match outcome {
         Ok(()) => Exit::Left,
@@ -90,15 +90,18 @@ pub fn run(args: &Args) -> Result<ExitCode, Failure> {
     };
     if args.json {
         let report = serde_json::to_string(&Report::new(&args.place, exit, &examination.findings));
-        say(&(report.map_err(anyhow::Error::new)? + "\n"));
+        examination.said = say(&(report.map_err(anyhow::Error::new)? + "\n"));
     }
-    Ok(exit.into())
+    match examination.said {
+        // A reader that has gone is no reason to complain.
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(cannot_write(&error)),
+        Ok(()) | Err(_) => Ok(exit.into()),
+    }
 }
 
-/// A reader that has gone is no reason to complain.
-fn say(text: &str) {
-    let mut stdout = std::io::stdout();
-    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+fn say(text: &str) -> io::Result<()> {
+    let mut stdout = io::stdout();
+    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush())
 }
 
 fn host_and_port(place: &str) -> Result<(String, u16), Failure> {
@@ -136,12 +139,14 @@ fn given(text: &str, path: &std::path::Path) -> Result<Given, Failure> {
 struct Examination {
     json: bool,
     findings: Vec<Finding>,
+    /// Whether all of it could be shown.
+    said: io::Result<()>,
 }
 
 impl Examination {
     fn found(&mut self, finding: Finding) {
-        if !self.json {
-            say(&finding.for_people());
+        if !self.json && self.said.is_ok() {
+            self.said = say(&finding.for_people());
         }
         self.findings.push(finding);
     }
@@ -337,7 +342,7 @@ fn no_route(there: &SocketAddr, why: &str) -> Failure {
     Failure::new(Exit::Unreachable, what, why, "try `ip route`, the VPN if there is one, or another member's address")
 }
 
-fn unconnected(there: &SocketAddr, error: &std::io::Error) -> (Layer, Failure) {
+fn unconnected(there: &SocketAddr, error: &io::Error) -> (Layer, Failure) {
     use std::io::ErrorKind;
     let (reason, why, hint) = match error.kind() {
         ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable => {
@@ -384,7 +389,7 @@ fn room_key(of_room: salt::Answer, key: Option<Given>) -> Fails<Option<RoomKey>>
 
 /// Says hello, as a stranger does that nobody will see again.
 fn meet(there: SocketAddr, key: Option<RoomKey>) -> Fails<Met> {
-    let broken = |error: std::io::Error| (Layer::Room, Failure::from(anyhow::Error::new(error)));
+    let broken = |error: io::Error| (Layer::Room, Failure::from(anyhow::Error::new(error)));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(broken)?;
     let met = runtime.block_on(net::meet_at(there, key, Span::ms(PATIENCE.as_millis() as u64)));
     met.map_err(|unmet| match unmet {

@@ -22,12 +22,12 @@ fn a_place_is_a_host_and_perhaps_a_port() {
 #[test]
 fn silence_and_no_route_are_told_apart() {
     let there = "10.0.0.5:2428".parse().unwrap();
-    let of = |kind: std::io::ErrorKind| unconnected(&there, &kind.into());
-    assert_eq!(of(std::io::ErrorKind::HostUnreachable).0, Layer::Route);
-    let (layer, failure) = of(std::io::ErrorKind::TimedOut);
+    let of = |kind: io::ErrorKind| unconnected(&there, &kind.into());
+    assert_eq!(of(io::ErrorKind::HostUnreachable).0, Layer::Route);
+    let (layer, failure) = of(io::ErrorKind::TimedOut);
     assert_eq!((layer, failure.exit), (Layer::Tcp, Exit::Unreachable));
     assert!(failure.why.contains("a firewall drops"), "{failure}");
-    assert!(of(std::io::ErrorKind::ConnectionRefused).1.why.contains("nothing listens there"));
+    assert!(of(io::ErrorKind::ConnectionRefused).1.why.contains("nothing listens there"));
 }
 
 #[test]

@@ -79,11 +79,32 @@ pub struct Node {
     pub report: Report,
 }
 
+/// Why no node was found.
+#[derive(Clone, Debug)]
+pub struct NotFound {
+    /// What is told of it.
+    pub failure: Failure,
+    /// There is one, and it gives no answer.
+    pub is_silent: bool,
+}
+
+impl From<Failure> for NotFound {
+    fn from(failure: Failure) -> Self {
+        Self { failure, is_silent: false }
+    }
+}
+
+impl From<NotFound> for Failure {
+    fn from(not_found: NotFound) -> Self {
+        not_found.failure
+    }
+}
+
 /// The one node that is meant by an address, of those that it listens on or advertises, and a port.
 ///
 /// # Errors
 /// No such node answers, or more than one is meant.
-pub fn find(address: Option<IpAddr>, port: u16) -> Result<Node, Failure> {
+pub fn find(address: Option<IpAddr>, port: u16) -> Result<Node, NotFound> {
     let cannot = |why: &io::Error| Failure::new(Exit::Files, "cannot look for nodes", why.to_string(), "");
     let dir = super::directory().map_err(|error| cannot(&error))?;
     let listed = super::listed(&dir).map_err(|error| cannot(&error))?;
@@ -111,13 +132,14 @@ pub fn find(address: Option<IpAddr>, port: u16) -> Result<Node, Failure> {
     let mut living = living.into_iter();
     match (living.next(), living.next()) {
         (Some((listens, report)), None) => Ok(Node { listens, report }),
-        (Some(_), Some(_)) => Err(Failure::new(
-            Exit::Usage,
-            format!("more than one node has port {}", port),
-            all.join("\n"),
-            "try it with -a IP",
-        )),
-        (None, _) => Err(nobody((address, port), &listed, &dir, silent)),
+        (Some(_), Some(_)) => {
+            let what = format!("more than one node has port {port}");
+            Err(Failure::new(Exit::Usage, what, all.join("\n"), "try it with -a IP").into())
+        }
+        (None, _) => {
+            let is_silent = silent.is_some();
+            Err(NotFound { failure: nobody((address, port), &listed, &dir, silent), is_silent })
+        }
     }
 }
 
@@ -140,12 +162,14 @@ fn nobody(
         None => format!("with port {port}"),
     };
     if let Some((listens, error)) = silent {
-        return Failure::new(
-            Exit::Unreachable,
-            format!("no answer from a node {place}"),
-            format!("the one at {listens} does not answer ({error}): it may be stopped"),
-            "try again, or look for its process",
-        );
+        let why = match error.kind() {
+            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
+                format!("the one at {listens} gives no answer within {} s: it may be stopped", PATIENCE.as_secs())
+            }
+            _ => format!("the one at {listens} does not answer: {error}"),
+        };
+        let hint = "try again, or look for its process";
+        return Failure::new(Exit::Unreachable, format!("no answer from a node {place}"), why, hint);
     }
     let there: Vec<_> = listed.iter().filter(|there| ask_socket(dir, **there).is_ok()).collect();
     let others: Vec<String> = there.iter().map(|there| there.to_string()).collect();

@@ -52,7 +52,14 @@ pub fn write(mut told: mpsc::Receiver<Told>, mut out: impl Write, written: &Atom
 /// # Errors
 /// Why it is none, for people.
 pub fn read(line: &str) -> Result<Asked, String> {
-    let asked: Versioned<Asked> = serde_json::from_str(line).map_err(|error| error.to_string())?;
+    let asked: Versioned<Asked> = serde_json::from_str(line).map_err(|error| {
+        // An object is one line, and whoever complains knows which: the reader's own count of lines would only confuse.
+        let said = error.to_string();
+        match said.rsplit_once(" at line 1 column ") {
+            Some((what, column)) => format!("{what} at column {column}"),
+            None => said,
+        }
+    })?;
     match asked.v {
         super::feed::VERSION => Ok(asked.object),
         other => Err(format!("version {other} of the objects is not known here, only {}", super::feed::VERSION)),

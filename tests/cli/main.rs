@@ -6,6 +6,7 @@
 mod attach;
 mod bots;
 mod config;
+mod crash;
 #[path = "../faults/disk.rs"]
 #[allow(dead_code, reason = "shared: some of it is for tests/faults")]
 mod disk;

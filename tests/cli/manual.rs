@@ -1,14 +1,29 @@
 //! What is made of the definitions of the flags: the handbook's page, the manual, completions.
 
 use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use crate::harness::{Dir, PROGRAM, program, run, run_args};
+use crate::pty::Term;
 
 /// The subcommands that people are told of.
-const COMMANDS: [&str; 12] =
-    ["join", "status", "send", "tail", "attach", "history", "key", "invite", "doctor", "config", "completions", "man"];
+const COMMANDS: [&str; 13] = [
+    "join",
+    "status",
+    "send",
+    "tail",
+    "attach",
+    "history",
+    "key",
+    "invite",
+    "doctor",
+    "config",
+    "completions",
+    "man",
+    "bench",
+];
 
 fn is_there(program: &str) -> bool {
     Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
@@ -124,7 +139,7 @@ fn bash_completes_commands_flags_and_values() {
             assert!(all.iter().any(|other| other == word), "{words}: no {word} in {all:?}");
         }
     };
-    has("dist-chat ", &COMMANDS);
+    has("dist-chat ", &COMMANDS[..12]);
     has("dist-chat --", &["--leader", "--neighbor-address", "--data-dir", "--config"]);
     has("dist-chat -n", &["-n", "-na", "-np"]);
     has("dist-chat doc", &["doctor"]);
@@ -151,4 +166,26 @@ fn zsh_and_fish_take_their_scripts() {
         let read = fed(command, script.out.as_bytes());
         assert!(read.status.success(), "{shell}: {}", String::from_utf8_lossy(&read.stderr));
     }
+}
+
+#[test]
+fn on_a_terminal_a_page_is_shown_and_not_its_source() {
+    // No `man`: what --help says. With one: what it makes of the page, which it is given.
+    let dir = Dir::new();
+    let bin = dir.0.join("bin");
+    std::fs::create_dir(&bin).unwrap();
+    let path = [("PATH", bin.to_str().unwrap())];
+    let shown = |what: &str| {
+        let mut term = Term::start(&["man", "status"], &path);
+        term.wait_row(what);
+        assert_eq!(term.ended(), 0);
+        assert!(term.look(|seen| !seen.has(".TH") && !seen.has(".SH")), "{what}");
+    };
+    shown("It is asked over a socket that only you can open");
+    let man = bin.join("man");
+    std::fs::write(&man, "#!/bin/sh\nread -r page\necho \"shown: $# $1 $2 ${page%% *}\"\n").unwrap();
+    std::fs::set_permissions(&man, std::fs::Permissions::from_mode(0o755)).unwrap();
+    shown("shown: 2 -l - .ie");
+    std::fs::write(&man, "#!/bin/sh\nexit 1\n").unwrap();
+    shown("It is asked over a socket that only you can open");
 }

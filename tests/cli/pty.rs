@@ -104,6 +104,11 @@ impl Seen {
         self.rows().iter().any(|row| row.contains(part))
     }
 
+    /// Whether it is the screen that programs take for a while and give back.
+    pub fn is_full_screen(&self) -> bool {
+        self.parser.screen().alternate_screen()
+    }
+
     /// How often it rang.
     pub fn bells(&self) -> usize {
         self.parser.callbacks().0

@@ -85,3 +85,14 @@ fn a_dead_nodes_socket_is_replaced_and_a_clean_one_goes() {
     assert_eq!(code, 0);
     assert!(!dir.0.join(&socket).exists());
 }
+
+#[test]
+fn a_node_that_is_stopped_is_said_to_give_no_answer_in_time() {
+    let ann = Node::found("ann");
+    ann.freeze();
+    for command in [&["status"][..], &["tail", "-f"], &["send"], &["attach"]] {
+        let ended = run(program(&ann.dir.0, &[command, &["-p", &ann.port.to_string()]].concat()), b"hello\n");
+        let why = format!("\n  the one at 127.0.0.1:{} gives no answer within 3 s: it may be stopped\n", ann.port);
+        assert!(ended.code == 4 && ended.err.contains(&why), "{command:?}: {}", ended.err);
+    }
+}

@@ -4,6 +4,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::Path;
 use std::process::{Child, Stdio};
 
+use dist_chat::ring::limits::TEXT_BYTES_MAX;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
@@ -278,8 +279,16 @@ fn texts_of(lines: &[String]) -> Vec<&str> {
 #[test]
 fn an_output_that_takes_nothing_is_complained_of() {
     let ann = Node::found("ann");
-    for args in [&["status"][..], &["history"], &["tail"]] {
-        let mut command = program(&ann.dir.0, &[args, &["-p", &ann.port.to_string()]].concat());
+    let port = ann.port.to_string();
+    let place = format!("127.0.0.1:{port}");
+    for args in [
+        &["status", "-p", &port][..],
+        &["history", "-p", &port],
+        &["tail", "-p", &port],
+        &["doctor", &place],
+        &["doctor", &place, "--json"],
+    ] {
+        let mut command = program(&ann.dir.0, args);
         command.stdin(Stdio::null()).stdout(std::fs::File::options().write(true).open("/dev/full").unwrap());
         assert_eq!(ask(&ann.dir.0, ann.port, &["send", "-m", "x", "--wait"], "").code, 0);
         let ended = command.stderr(Stdio::piped()).output().unwrap();
@@ -315,4 +324,36 @@ fn an_output_that_is_closed_ends_every_program_well() {
     let said = ask(&ann.dir.0, ann.port, &["send"], "still here\n");
     assert_eq!(said.code, 0);
     ann.wait_for("]: still here");
+}
+
+#[test]
+fn a_line_that_is_too_long_is_not_said_and_makes_the_exit_code() {
+    let ann = Node::start(&["-l", "-p", "0", "-n", "ann", "--daemon"]);
+    let long = "x".repeat(TEXT_BYTES_MAX + 1);
+    for (input, what) in [
+        (format!("one\n{long}\ntwo\n"), "dist-chat: 1 line was not said\n"),
+        (format!("{long}\nthree\n{long}"), "dist-chat: 2 lines were not said\n"),
+    ] {
+        let sent = ask(&ann.dir.0, ann.port, &["send", "--wait"], &input);
+        assert!(sent.code == 2 && sent.err.contains(what), "{}: {}", sent.code, sent.err);
+    }
+    assert_eq!(texts(&ask(&ann.dir.0, ann.port, &["tail"], "").out), ["one", "two", "three"]);
+}
+
+#[test]
+fn what_cannot_be_read_is_not_taken_for_the_end_of_the_node() {
+    let ann = Node::start(&["-l", "-p", "0", "-n", "ann", "--daemon"]);
+    let mut send = program(&ann.dir.0, &["send", "-p", &ann.port.to_string()]);
+    let ended = send.stdin(std::fs::File::open("/").unwrap()).output().unwrap();
+    let said = String::from_utf8(ended.stderr).unwrap();
+    assert!(ended.status.code() == Some(6) && said.starts_with("dist-chat: cannot read standard input"), "{said}");
+}
+
+#[test]
+fn an_object_that_is_none_is_told_with_its_own_line_alone() {
+    let ann = Node::start(&["-l", "-p", "0", "-n", "ann", "--daemon"]);
+    let ended = ask(&ann.dir.0, ann.port, &["attach", "--json"], "\n{\"v\":1,\nnonsense\n");
+    let places: Vec<_> = ended.err.lines().filter(|line| line.contains("is not understood")).collect();
+    assert!(places.len() == 2 && places[1].contains("line 3 of standard input"), "{places:?}");
+    assert!(places.iter().all(|said| said.matches("line ").count() == 1 && said.contains(" at column ")), "{places:?}");
 }

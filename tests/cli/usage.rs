@@ -91,3 +91,53 @@ fn neighbours_are_tried_in_turn() {
     assert_eq!(ended.code, 0, "{}", ended.err);
     assert!(ended.out.contains("]: hello\n"), "{}", ended.out);
 }
+
+#[test]
+fn a_mistake_points_to_the_help_that_tells_of_it() {
+    for (args, hint) in [
+        (&["--nonsense"][..], "try `dist-chat --help`"),
+        (&["send", "--nonsense"], "try `dist-chat send --help`"),
+        (&["-p", "x", "-l"], "try `dist-chat --help`"),
+        (&["tail", "-p", "x"], "try `dist-chat tail --help`"),
+        (&["doctor"], "try `dist-chat doctor --help`"),
+        (&["completions", "tcsh"], "try `dist-chat completions --help`"),
+    ] {
+        let ended = run_args(args);
+        assert!(ended.code == 2 && ended.err.ends_with(&format!("\n  {hint}\n")), "{args:?}: {}", ended.err);
+    }
+}
+
+#[test]
+fn a_variable_that_makes_no_sense_is_named() {
+    let dir = Dir::new();
+    let said = |args: &[&str], name: &str, value: &str| {
+        let mut command = program(&dir.0, args);
+        command.env(name, value);
+        let ended = run(command, b"");
+        assert_eq!(ended.code, 2, "{args:?}: {}", ended.err);
+        ended.err.lines().next().unwrap().to_owned()
+    };
+    let words = "dist-chat: invalid value 'abc' in DIST_CHAT_PORT: invalid digit found in string";
+    assert_eq!(said(&["-l"], "DIST_CHAT_PORT", "abc"), words);
+    assert_eq!(said(&["status"], "DIST_CHAT_PORT", "abc"), words);
+    assert!(
+        said(&["attach"], "DIST_CHAT_BELL", "loud").starts_with("dist-chat: invalid value 'loud' in DIST_CHAT_BELL")
+    );
+    // A flag beats its variable, and is what is wrong then.
+    let flag = "dist-chat: invalid value 'abc' for '--port <PORT>': invalid digit found in string";
+    assert_eq!(said(&["-l", "-p", "abc"], "DIST_CHAT_PORT", "5001"), flag);
+    assert_eq!(said(&["-l", "-p", "abc"], "DIST_CHAT_PORT", "abc"), flag);
+}
+
+#[test]
+fn what_is_to_be_sent_stands_behind_its_flag() {
+    for (args, hint) in [
+        (&["send", "hello"][..], "try `dist-chat send -m 'hello'`"),
+        (&["send", "it's", "done"], "try `dist-chat send -m 'it'\\''s done'`"),
+        (&["send", "-m", "the", "build", "is", "done"], "try `dist-chat send -m 'the build is done'`"),
+        (&["send", "-m", "x", "-"], "try one of them"),
+    ] {
+        let ended = run_args(args);
+        assert!(ended.code == 2 && ended.err.ends_with(&format!("\n  {hint}\n")), "{args:?}: {}", ended.err);
+    }
+}
