@@ -124,19 +124,26 @@ fn who_comes_back_with_the_whole_log_is_asked_for_what_is_lacking() {
     }
 }
 
+/// A room of some, and others that begin to come; and the last of those who are in it.
+fn some_come(seed: u64, rng: &mut Rng) -> (World, usize) {
+    let hosts = 2 + rng.index(4);
+    let old = rng.index(hosts - 1);
+    let mut world = old_room(seed, hosts, rng.range(MS, 20 * MS));
+    (1..=old).for_each(|slot| world.join(slot, &[0]));
+    if old > 0 {
+        world.run_to(world.now + SECOND);
+    }
+    (old + 1..hosts).for_each(|slot| world.join(slot, &[0]));
+    (world, old)
+}
+
 /// Some come, the network or a host fails while they take the log over, perhaps twice; then all is well again.
 #[test]
 fn whatever_happens_while_they_come_the_room_is_whole_again() {
     for seed in 1..=60 {
         let mut rng = Rng::new(seed);
-        let hosts = 2 + rng.index(4);
-        let old = rng.index(hosts - 1);
-        let mut world = old_room(seed, hosts, rng.range(MS, 20 * MS));
-        (1..=old).for_each(|slot| world.join(slot, &[0]));
-        if old > 0 {
-            world.run_to(world.now + SECOND);
-        }
-        (old + 1..hosts).for_each(|slot| world.join(slot, &[0]));
+        let (mut world, _) = some_come(seed, &mut rng);
+        let hosts = world.slots.len();
         for _ in 0..1 + rng.index(2) {
             world.run_to(world.now + rng.range(MS, 300 * MS));
             let apart: Vec<usize> = (0..hosts).filter(|_| rng.percent(40)).collect();
@@ -194,14 +201,8 @@ fn a_newcomer_tells_once_that_somebody_answers() {
 fn whoever_dies_while_they_come_may_come_back() {
     for seed in 1..=60 {
         let mut rng = Rng::new(seed);
-        let hosts = 2 + rng.index(4);
-        let old = rng.index(hosts - 1);
-        let mut world = old_room(seed, hosts, rng.range(MS, 20 * MS));
-        (1..=old).for_each(|slot| world.join(slot, &[0]));
-        if old > 0 {
-            world.run_to(world.now + SECOND);
-        }
-        (old + 1..hosts).for_each(|slot| world.join(slot, &[0]));
+        let (mut world, old) = some_come(seed, &mut rng);
+        let hosts = world.slots.len();
         world.run_to(world.now + rng.range(MS, 300 * MS));
         (0..=old).for_each(|slot| world.crash(slot));
         for _ in 0..2 + rng.index(3) {

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{Mark, Reader, indexed};
-use crate::ring::{Entry, Index, Lamport, LineId, Reactions};
-use crate::store::sqlite::{Error, each_reacting};
+use super::Reader;
+use super::tally::Counted;
+use crate::ring::{Entry, Lamport, LineId, Reactions};
+use crate::store::sqlite::Error;
 
 /// Words behind the index that are remembered, before it is looked how far the index goes now.
 const WORDS_MAX: usize = 64 * 1024;
@@ -15,18 +16,7 @@ const WORDS_MAX: usize = 64 * 1024;
 #[derive(Debug)]
 pub struct Counter {
     reader: Reader,
-    seen: Option<Seen>,
-}
-
-/// What was read behind the index.
-#[derive(Debug)]
-struct Seen {
-    /// So far it was read.
-    mark: Mark,
-    /// The table tells up to here.
-    indexed: Index,
-    /// What comes after, up to the mark.
-    rest: Reactions,
+    counted: Option<Counted>,
 }
 
 impl Counter {
@@ -35,7 +25,7 @@ impl Counter {
     /// # Errors
     /// See [`Error`].
     pub fn open(path: &Path) -> Result<Option<Self>, Error> {
-        Ok(Reader::open(path)?.map(|reader| Self { reader, seen: None }))
+        Ok(Reader::open(path)?.map(|reader| Self { reader, counted: None }))
     }
 
     /// Those of these lines that have the timestamp beside them, and what all authors said last about them.
@@ -43,10 +33,10 @@ impl Counter {
     /// # Errors
     /// See [`Error`].
     pub fn look_up(&mut self, wanted: &BTreeMap<LineId, Lamport>) -> Result<(Vec<Arc<Entry>>, Reactions), Error> {
-        let Self { reader, seen } = self;
+        let Self { reader, counted } = self;
         loop {
             let (mark, behind) = reader.ends()?;
-            let tx = reader.look()?;
+            let _look = reader.look()?;
             if !reader.has(mark)? {
                 continue;
             }
@@ -61,26 +51,14 @@ impl Counter {
             if found.is_empty() {
                 return Ok((found, Reactions::default()));
             }
-            // Where the log was cut meanwhile, nothing that was read holds.
-            let mut now = match seen.take() {
-                Some(seen) if reader.has(seen.mark)? && seen.rest.len() <= WORDS_MAX => seen,
-                Some(_) | None => {
-                    let indexed = Index(indexed(&tx, reader.no)?.min(mark.end().0));
-                    Seen { mark: Mark::default(), indexed, rest: Reactions::default() }
-                }
-            };
-            let from = now.mark.end().max(now.indexed).next();
-            each_reacting(&tx, reader.no, from, mark.end(), |line| now.rest.apply(line))?;
-            now.mark = mark;
+            let before = counted.take().filter(|before| before.rest.len() <= WORDS_MAX);
+            let now = reader.count_to(mark, before)?;
             let lines: Vec<LineId> = found.iter().filter_map(|entry| entry.line()).map(|line| line.id).collect();
-            let mut words = reader.words_in_table(&lines, now.indexed)?;
+            let mut words = reader.words_about(&lines, &now)?;
             let mut last = Reactions::default();
             behind.iter().filter_map(|entry| entry.line()).for_each(|line| last.apply(line));
-            for &line in &lines {
-                words.put_all(line, &now.rest);
-                words.put_all(line, &last);
-            }
-            *seen = Some(now);
+            lines.iter().for_each(|&line| words.put_all(line, &last));
+            *counted = Some(now);
             return Ok((found, words));
         }
     }

@@ -18,11 +18,17 @@ pub type Counts = BTreeMap<LineId, Vec<(Emoji, u64)>>;
 #[derive(Debug)]
 pub struct Tally<'a> {
     reader: &'a Reader,
+    counted: Counted,
+}
+
+/// What was read to count up to a mark.
+#[derive(Debug)]
+pub(super) struct Counted {
     mark: Mark,
     /// Up to here the table tells.
     indexed: Index,
     /// What comes after.
-    rest: Reactions,
+    pub(super) rest: Reactions,
 }
 
 impl Reader {
@@ -46,27 +52,38 @@ impl Reader {
     pub fn tally(&self) -> Result<Tally<'_>, Error> {
         loop {
             let (mark, behind) = self.ends()?;
-            let tx = self.look()?;
+            let _look = self.look()?;
             if !self.has(mark)? {
                 continue;
             }
-            let last = Index(indexed(&tx, self.no)?.min(mark.end().0));
-            let mut rest = Reactions::default();
-            each_reacting(&tx, self.no, last.next(), mark.end(), |line| rest.apply(line))?;
-            behind.iter().filter_map(|entry| entry.line()).for_each(|line| rest.apply(line));
-            return Ok(Tally { reader: self, mark, indexed: last, rest });
+            let mut counted = self.count_to(mark, None)?;
+            behind.iter().filter_map(|entry| entry.line()).for_each(|line| counted.rest.apply(line));
+            return Ok(Tally { reader: self, counted });
         }
     }
-}
 
-impl Reader {
-    /// The last words about these lines that the table has, as far as the log up to an index tells.
-    pub(super) fn words_in_table(&self, lines: &[LineId], to: Index) -> Result<Reactions, Error> {
+    /// Reads up to a mark that stands: on from what was read before, unless the log was cut meanwhile.
+    pub(super) fn count_to(&self, mark: Mark, before: Option<Counted>) -> Result<Counted, Error> {
+        let mut counted = match before {
+            Some(before) if self.has(before.mark)? => before,
+            Some(_) | None => {
+                let indexed = Index(indexed(&self.db, self.no)?.min(mark.end().0));
+                Counted { mark: Mark::default(), indexed, rest: Reactions::default() }
+            }
+        };
+        let from = counted.mark.end().max(counted.indexed).next();
+        each_reacting(&self.db, self.no, from, mark.end(), |line| counted.rest.apply(line))?;
+        counted.mark = mark;
+        Ok(counted)
+    }
+
+    /// The last words about these lines, as far as was counted.
+    pub(super) fn words_about(&self, lines: &[LineId], counted: &Counted) -> Result<Reactions, Error> {
         // Of the values beside the highest place, SQLite gives those of the row that has it: the last word.
         let sql = "SELECT emoji, who, put, max(at) FROM reaction
                    WHERE author = ?1 AND session = ?2 AND n = ?3 AND at BETWEEN ?4 AND ?5 GROUP BY emoji, who";
         let mut statement = self.db.prepare_cached(sql)?;
-        let (first, last) = (self.at(Index(0)), self.at(to));
+        let (first, last) = (self.at(Index(0)), self.at(counted.indexed));
         let mut all = Reactions::default();
         for &line in lines {
             let LineId { author, session, n } = line;
@@ -76,6 +93,7 @@ impl Reader {
                 let emoji = Emoji::parse(&emoji).map_err(|_| Error::Damaged("it holds no emoji".to_owned()))?;
                 all.put(line, emoji, AuthorId(row.get(1)?), row.get(2)?);
             }
+            all.put_all(line, &counted.rest);
         }
         Ok(all)
     }
@@ -89,12 +107,10 @@ impl Tally<'_> {
     pub fn of(&self, lines: &[LineId]) -> Result<Option<Counts>, Error> {
         let reader = self.reader;
         let _look = reader.look()?;
-        if !reader.has(self.mark)? {
+        if !reader.has(self.counted.mark)? {
             return Ok(None);
         }
-        let mut all = reader.words_in_table(lines, self.indexed)?;
-        lines.iter().for_each(|&line| all.put_all(line, &self.rest));
-        Ok(Some(counts(lines, &all)))
+        Ok(Some(counts(lines, &reader.words_about(lines, &self.counted)?)))
     }
 }
 
