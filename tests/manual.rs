@@ -37,7 +37,7 @@ fn every_frame_in_the_manual_is_what_the_program_says() {
         assert_eq!(String::from_utf8(said).unwrap().trim_end(), *line);
     }
     // Each kind of frame that the codec knows is shown.
-    let source = read("src/ring/frame.rs");
+    let source = read("src/ring/wire/frame.rs");
     let kinds = source.split_once("pub enum Frame {").unwrap().1.split_once("\n}").unwrap().0;
     for kind in kinds.lines().filter(|line| line.starts_with("    ") && line[4..].starts_with(char::is_uppercase)) {
         let name: String = kind.trim().chars().take_while(|c| c.is_alphanumeric()).collect();
@@ -53,7 +53,7 @@ fn every_frame_in_the_manual_is_what_the_program_says() {
 #[test]
 fn every_limit_of_the_core_is_in_the_manual() {
     let manual = read("docs/protocol.rst");
-    let limits = read("src/ring/limits.rs");
+    let limits = read("src/ring/types/limits.rs");
     let constants = limits.lines().filter_map(|line| line.strip_prefix("pub const ")?.split(':').next());
     let times = limits.lines().filter_map(|line| line.trim().strip_prefix("pub ")?.strip_suffix(": Span,"));
     for name in constants.chain(times) {

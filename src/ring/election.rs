@@ -2,8 +2,8 @@
 //!
 //! The token also carries the best tail on its way round, so that the winner knows whose log to build on.
 
-use super::frame::Token;
-use super::id::{Tail, Uid};
+use crate::ring::types::id::{Tail, Uid};
+use crate::ring::wire::frame::Token;
 
 /// One round of the election, as one node sees it.
 #[derive(Clone, Debug, Hash)]
@@ -92,7 +92,7 @@ impl Race {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ring::id::{Epoch, Index, Nonce};
+    use crate::ring::types::id::{Epoch, Index, Nonce};
 
     fn uid(port: u16) -> Uid {
         Uid(([127, 0, 0, 1], port).into())

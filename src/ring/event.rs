@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use super::channel::Channel;
-use super::entry::{Act, Entry, Member};
-use super::id::{ConnId, Epoch, Index, Name, RoomId, Span, Text, Uid, WhisperId};
-use super::proof::Digest;
-use super::whisper::Fate;
+use crate::ring::log::channel::Channel;
+use crate::ring::log::entry::{Act, Entry, Member};
+use crate::ring::types::id::{ConnId, Epoch, Index, Name, RoomId, Span, Text, Uid, WhisperId};
+use crate::ring::types::proof::Digest;
+use crate::ring::wire::whisper::Fate;
 
 /// A line that somebody says.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -24,60 +24,44 @@
 //!
 //! The invariants that hold after every step are those of `docs/protocol.rst`; the simulator under `tests/sim` checks them.
 
-mod book;
-mod budget;
-mod channel;
-mod codec;
-mod detector;
 mod election;
-mod emoji;
-mod entry;
 mod event;
-mod frame;
-pub mod hex;
-mod id;
-pub mod limits;
 mod links;
 mod log;
 mod node;
-mod proof;
-mod rate;
-mod reactions;
-mod rules;
-mod seal;
-mod social;
-mod summary;
-mod view;
-mod whisper;
+mod types;
 mod wire;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-pub use channel::{Channel, ChannelError, LOBBY};
-pub use codec::DecodeError;
-pub use emoji::{Emoji, EmojiError};
-pub use entry::{Act, Body, Entry, Line, Member, Note, Subject};
 pub use event::{Event, Order, Saying, Unable, Verb};
-pub use frame::{
-    Accept, Ack, Answer, Backlog, Batch, Elected, Entries, EpochSpan, Frame, Hello, Join, Meet, Offer, Refusal, Relay,
-    Report, Slow, Standing, Submit, Token, Verdict, Want, Weight,
-};
-pub use id::{
+pub use log::channel::{Channel, ChannelError, LOBBY};
+pub use log::emoji::{Emoji, EmojiError};
+pub use log::entry::{Act, Body, Entry, Line, Member, Note, Subject};
+pub use log::reactions::Reactions;
+pub use log::rules::{Ban, Effect, Rules};
+pub use log::seal::{Forged, Seal, Sign, seal};
+pub use log::social::{Social, Talk, Topic};
+pub use log::summary::Summary;
+pub use log::view::{Renaming, View, between};
+pub use node::Node;
+pub use types::id::{
     ConnId, Epoch, Index, Lamport, LineId, Name, NameError, Nonce, Now, ReadId, RoomId, SessionId, SessionKey, Span,
     StreamId, SyncId, Tail, Text, TextError, Time, Uid, WallMs, WhisperId,
 };
-pub use limits::Timing;
-pub use node::Node;
-pub use proof::{AuthorId, Digest, Secret, Signature};
-pub use rate::Rate;
-pub use reactions::Reactions;
-pub use rules::{Ban, Effect, Rules};
-pub use seal::{Forged, Seal, Sign, seal};
-pub use social::{Social, Talk, Topic};
-pub use summary::Summary;
-pub use view::{Renaming, View, between};
-pub use whisper::{Fate, Found as WhisperFound, Receipt, Sealed, Token as WhisperToken, Unsaid, Whisper, Whispering};
+pub use types::limits::Timing;
+pub use types::proof::{AuthorId, Digest, Secret, Signature};
+pub use types::rate::Rate;
+pub use types::{hex, limits};
+pub use wire::codec::DecodeError;
+pub use wire::frame::{
+    Accept, Ack, Answer, Backlog, Batch, Elected, Entries, EpochSpan, Frame, Hello, Join, Meet, Offer, Refusal, Relay,
+    Report, Slow, Standing, Submit, Token, Verdict, Want, Weight,
+};
+pub use wire::whisper::{
+    Fate, Found as WhisperFound, Receipt, Sealed, Token as WhisperToken, Unsaid, Whisper, Whispering,
+};
 
 /// Everything that a node is told at birth.
 #[derive(Clone, Debug)]

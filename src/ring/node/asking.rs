@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use super::Node;
 use super::phase::{Asking, Fetching, Knock, Lost, Phase, Seek};
-use crate::ring::frame::{Answer, Frame, Standing};
-use crate::ring::id::{ConnId, Epoch, Span, Time, Uid};
-use crate::ring::limits::BOOK_NODES_MAX;
 use crate::ring::links::{End, Ended};
+use crate::ring::types::id::{ConnId, Epoch, Span, Time, Uid};
+use crate::ring::types::limits::BOOK_NODES_MAX;
+use crate::ring::wire::frame::{Answer, Frame, Standing};
 use crate::ring::{Event, Start, Stop};
 
 /// Between two questions to a contact that is still electing.

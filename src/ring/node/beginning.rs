@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::Node;
 use super::phase::{Knock, Phase, Seek};
-use crate::ring::id::{RoomId, Uid};
+use crate::ring::types::id::{RoomId, Uid};
 use crate::ring::{Output, Record, Start, Stop};
 
 impl Node {

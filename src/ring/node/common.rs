@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use super::phase::{Fetching, Phase};
 use super::{Node, ReadFor};
-use crate::ring::frame::{Frame, Hello, Refusal};
-use crate::ring::id::{ConnId, Epoch, LineId, ReadId, Uid};
-use crate::ring::limits::{self, NUMBER_MAX, PROTOCOL_VERSION};
 use crate::ring::links::End;
+use crate::ring::types::id::{ConnId, Epoch, LineId, ReadId, Uid};
+use crate::ring::types::limits::{self, NUMBER_MAX, PROTOCOL_VERSION};
+use crate::ring::wire::frame::{Frame, Hello, Refusal};
 use crate::ring::{Event, Output, Record, Wanted};
 
 impl Node {

@@ -7,10 +7,10 @@ use super::Node;
 use super::phase::{Crowned, Electing, Fetching, Joining, Phase, Seek};
 use crate::ring::Event;
 use crate::ring::election::{Race, Verdict};
-use crate::ring::frame::{Elected, Frame, Token};
-use crate::ring::id::{ConnId, Epoch, Nonce, Span, Tail, Uid};
-use crate::ring::limits::{BOOK_NODES_MAX, NUMBER_MAX};
 use crate::ring::links::{End, Ended};
+use crate::ring::types::id::{ConnId, Epoch, Nonce, Span, Tail, Uid};
+use crate::ring::types::limits::{BOOK_NODES_MAX, NUMBER_MAX};
+use crate::ring::wire::frame::{Elected, Frame, Token};
 
 /// What a hop is thought to take before any round trip was measured.
 const HOP_UNMEASURED: Span = Span::ms(5);

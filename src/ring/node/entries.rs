@@ -5,15 +5,15 @@ use std::sync::Arc;
 
 use super::phase::{PendingWay, Phase};
 use super::{Node, ReadFor};
-use crate::ring::entry::{Body, Entry, Line, Note};
-use crate::ring::frame::{Batch, Frame};
-use crate::ring::id::{ConnId, Index, Lamport, ReadId, SessionKey, Span, SyncId};
-use crate::ring::limits::{
+use crate::ring::log::entry::{Body, Entry, Line, Note};
+use crate::ring::log::one_batch;
+use crate::ring::log::seal::{Seal, seal};
+use crate::ring::types::id::{ConnId, Index, Lamport, ReadId, SessionKey, Span, SyncId};
+use crate::ring::types::limits::{
     BATCH_BYTES_MAX, MEMBERS_MAX, NUMBER_MAX, OUTBOX_BYTES_MAX, OUTBOX_LINES_MAX, SUBMITTED_PUSH_MAX, TICKS_PER_LINE,
     UNSENT_MARKS_MAX,
 };
-use crate::ring::log::one_batch;
-use crate::ring::seal::{Seal, seal};
+use crate::ring::wire::frame::{Batch, Frame};
 use crate::ring::{Event, Found, Output, Record, Saying, Wanted};
 
 impl Node {

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use super::phase::{Following, PendingWay, Phase, Seek, Uplink};
 use super::{Node, ReadFor};
-use crate::ring::entry::Line;
-use crate::ring::frame::{Ack, Entries, Frame, Offer, Slow, Submit, Want};
-use crate::ring::id::{ConnId, Epoch, Index, Span, StreamId};
-use crate::ring::limits::{BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, OFFER_LINES_MAX};
 use crate::ring::links::{End, Ended};
-use crate::ring::seal::whole;
+use crate::ring::log::entry::Line;
+use crate::ring::log::seal::whole;
+use crate::ring::types::id::{ConnId, Epoch, Index, Span, StreamId};
+use crate::ring::types::limits::{BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, OFFER_LINES_MAX};
+use crate::ring::wire::frame::{Ack, Entries, Frame, Offer, Slow, Submit, Want};
 use crate::ring::{Event, PendingPlace, Wanted};
 
 /// The longest wait that a leader can ask for at once.

@@ -8,12 +8,12 @@
 
 use super::Node;
 use super::phase::Phase;
-use crate::ring::entry::{Member, Note};
-use crate::ring::frame::{Hello, Refusal};
-use crate::ring::id::{ConnId, Name, SessionId, Uid};
-use crate::ring::limits::CONVICTS_MAX;
-use crate::ring::proof::AuthorId;
-use crate::ring::seal::Forged;
+use crate::ring::log::entry::{Member, Note};
+use crate::ring::log::seal::Forged;
+use crate::ring::types::id::{ConnId, Name, SessionId, Uid};
+use crate::ring::types::limits::CONVICTS_MAX;
+use crate::ring::types::proof::AuthorId;
+use crate::ring::wire::frame::{Hello, Refusal};
 use crate::ring::{Event, Record};
 
 /// Who has handed on what nobody has said, as far as that is known.

@@ -2,10 +2,10 @@
 
 use super::Node;
 use super::phase::{Fetching, Phase, Seek};
-use crate::ring::frame::{Frame, Hello, Refusal};
-use crate::ring::id::{ConnId, Time, Uid};
-use crate::ring::limits::BOOK_NODES_MAX;
 use crate::ring::links::{End, Ended};
+use crate::ring::types::id::{ConnId, Time, Uid};
+use crate::ring::types::limits::BOOK_NODES_MAX;
+use crate::ring::wire::frame::{Frame, Hello, Refusal};
 use crate::ring::{Event, Record, Stop};
 
 impl Node {
@@ -85,7 +85,7 @@ impl Node {
         if !hello.version_fits() {
             return self.refuse(
                 conn,
-                Refusal::Version(crate::ring::limits::PROTOCOL_VERSION),
+                Refusal::Version(crate::ring::types::limits::PROTOCOL_VERSION),
                 "speaks another version",
             );
         }

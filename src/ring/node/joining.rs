@@ -2,11 +2,11 @@
 
 use super::Node;
 use super::phase::{Ahead, Attached, Following, Joining, PendingWay, Phase, Seek, Uplink};
-use crate::ring::entry::Member;
-use crate::ring::frame::{Accept, Ack, Backlog, Frame, Join};
-use crate::ring::id::{ConnId, Epoch, Index, Time, Uid};
-use crate::ring::limits::{RUN_LINES_MAX, SHAPE_EPOCHS_MAX};
 use crate::ring::links::{End, Ended};
+use crate::ring::log::entry::Member;
+use crate::ring::types::id::{ConnId, Epoch, Index, Time, Uid};
+use crate::ring::types::limits::{RUN_LINES_MAX, SHAPE_EPOCHS_MAX};
+use crate::ring::wire::frame::{Accept, Ack, Backlog, Frame, Join};
 use crate::ring::{Cut, Event, Output, Record, Shown};
 
 impl Node {

@@ -5,9 +5,9 @@
 
 use super::Node;
 use super::phase::Phase;
-use crate::ring::frame::{Frame, Hello};
-use crate::ring::id::ConnId;
-use crate::ring::proof::{Digest, Secret};
+use crate::ring::types::id::ConnId;
+use crate::ring::types::proof::{Digest, Secret};
+use crate::ring::wire::frame::{Frame, Hello};
 use crate::ring::{Act, Event, Output, Text, Unable};
 
 impl Node {

@@ -5,15 +5,15 @@ use std::sync::Arc;
 
 use super::phase::{Crowned, Follower, Lack, Leading, PendingWay, Phase};
 use super::{Node, ReadFor};
-use crate::ring::entry::{Entry, Member, Note};
-use crate::ring::frame::{Accept, Ack, Backlog, Frame, Join, Refusal, Token};
-use crate::ring::id::{ConnId, Index, StreamId, Time, Uid};
-use crate::ring::limits::{
+use crate::ring::links::{End, Ended};
+use crate::ring::log::entry::{Entry, Member, Note};
+use crate::ring::log::one_batch;
+use crate::ring::types::id::{ConnId, Index, StreamId, Time, Uid};
+use crate::ring::types::limits::{
     BACKLOG_BYTES_MAX, BACKLOG_LINES_MAX, BOOK_NODES_MAX, INCOMPLETE_YIELDS_FOR, RUN_LINES_MAX, Timing,
     WAITING_JOINS_MAX,
 };
-use crate::ring::links::{End, Ended};
-use crate::ring::log::one_batch;
+use crate::ring::wire::frame::{Accept, Ack, Backlog, Frame, Join, Refusal, Token};
 use crate::ring::{Event, Wanted};
 
 impl Leading {

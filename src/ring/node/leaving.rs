@@ -2,9 +2,9 @@
 
 use super::Node;
 use super::phase::{PendingWay, Phase, Retiring};
-use crate::ring::entry::Note;
-use crate::ring::frame::Frame;
-use crate::ring::id::{ConnId, Epoch, StreamId, Uid};
+use crate::ring::log::entry::Note;
+use crate::ring::types::id::{ConnId, Epoch, StreamId, Uid};
+use crate::ring::wire::frame::Frame;
 use crate::ring::{Event, Stop};
 
 impl Node {

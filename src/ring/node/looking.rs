@@ -2,8 +2,8 @@
 
 use super::Node;
 use super::phase::Phase;
-use crate::ring::frame::{Answer, Elected, Frame, Standing};
-use crate::ring::id::{ConnId, Uid};
+use crate::ring::types::id::{ConnId, Uid};
+use crate::ring::wire::frame::{Answer, Elected, Frame, Standing};
 
 /// How many of the lost a follower asks in one [`Timing::probe_max`](crate::ring::Timing::probe_max).
 const FOLLOWER_PROBES: usize = 3;

@@ -3,8 +3,8 @@
 use super::Node;
 use super::phase::{Phase, Seek};
 use crate::ring::Event;
-use crate::ring::frame::{Frame, Meet, Weight};
-use crate::ring::id::{ConnId, Epoch, Uid};
+use crate::ring::types::id::{ConnId, Epoch, Uid};
+use crate::ring::wire::frame::{Frame, Meet, Weight};
 
 impl Node {
     fn weight(&self) -> Option<Weight> {

@@ -41,19 +41,19 @@ use self::submitting::Said;
 use self::succeeding::{Interregnum, Missing};
 use self::surveying::Surveying;
 use self::whispering::Whispers;
-use super::book::Book;
-use super::budget::Budget;
-use super::entry::Line;
-use super::id::{
+use crate::ring::links::{End, Links};
+use crate::ring::log::Log;
+use crate::ring::log::book::Book;
+use crate::ring::log::entry::Line;
+use crate::ring::log::seal::Sign;
+use crate::ring::types::budget::Budget;
+use crate::ring::types::id::{
     ConnId, Epoch, Index, Lamport, Name, Now, ReadId, RoomId, SessionKey, Span, StreamId, SyncId, Tail, Time, Uid,
 };
-use super::limits::{self, NUMBER_MAX, OUTBOX_BYTES_MAX, OUTBOX_LINE_BYTES_MAX, OUTBOX_LINES_MAX};
-use super::links::{End, Links};
-use super::log::Log;
-use super::proof::{AuthorId, Digest};
-use super::rate::{Bucket, Rate};
-use super::seal::Sign;
-use super::{Config, Input, Output, Start, Timing};
+use crate::ring::types::limits::{self, NUMBER_MAX, OUTBOX_BYTES_MAX, OUTBOX_LINE_BYTES_MAX, OUTBOX_LINES_MAX};
+use crate::ring::types::proof::{AuthorId, Digest};
+use crate::ring::types::rate::{Bucket, Rate};
+use crate::ring::{Config, Input, Output, Start, Timing};
 
 /// One member of a room; see the [module's contract](super).
 #[derive(Clone, Debug, Hash)]
@@ -139,7 +139,7 @@ pub struct Node {
     /// What stands up to here and puts me out is past.
     judged_after: Index,
     /// I was put out.
-    sentence: Option<super::Refusal>,
+    sentence: Option<crate::ring::Refusal>,
     /// The last announcement that I passed on.
     announced: Option<Epoch>,
     /// My leader is lost, and I obey no other yet.

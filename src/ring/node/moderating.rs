@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use super::Node;
 use super::phase::Phase;
-use crate::ring::entry::{Act, Entry, Line, Member, Subject};
-use crate::ring::frame::{Frame, Refusal, Verdict};
-use crate::ring::id::{Index, Name, Text};
-use crate::ring::proof::AuthorId;
-use crate::ring::rules::Effect;
-use crate::ring::seal::seal;
+use crate::ring::log::entry::{Act, Entry, Line, Member, Subject};
+use crate::ring::log::rules::Effect;
+use crate::ring::log::seal::seal;
+use crate::ring::types::id::{Index, Name, Text};
+use crate::ring::types::proof::AuthorId;
+use crate::ring::wire::frame::{Frame, Refusal, Verdict};
 use crate::ring::{Event, Order, Saying, Stop, Unable, Verb};
 
 /// Digits of an author's id that are enough to mean it, where only one begins with them.

@@ -2,9 +2,9 @@
 
 use super::Node;
 use crate::ring::Event;
-use crate::ring::entry::{Act, Line, Member};
-use crate::ring::id::{Index, Name};
-use crate::ring::view::Renaming;
+use crate::ring::log::entry::{Act, Line, Member};
+use crate::ring::log::view::Renaming;
+use crate::ring::types::id::{Index, Name};
 
 impl Node {
     /// What a line does to its author's name: asked before it stands.

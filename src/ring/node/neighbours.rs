@@ -8,11 +8,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Node;
 use super::phase::Phase;
 use crate::ring::Event;
-use crate::ring::frame::Frame;
-use crate::ring::id::{ConnId, Time, Uid};
-use crate::ring::limits::BOOK_NODES_MAX;
 use crate::ring::links::{End, Ended};
-use crate::ring::view::between;
+use crate::ring::log::view::between;
+use crate::ring::types::id::{ConnId, Time, Uid};
+use crate::ring::types::limits::BOOK_NODES_MAX;
+use crate::ring::wire::frame::Frame;
 
 /// The standing links of the ring.
 #[derive(Clone, Debug, Default, Hash)]

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use crate::ring::PendingPlace;
 use crate::ring::election::Race;
-use crate::ring::entry::Line;
-use crate::ring::frame::{Answer, Join, Offer, Refusal};
-use crate::ring::id::{ConnId, Epoch, Index, LineId, StreamId, Tail, Time, Uid};
+use crate::ring::log::entry::Line;
+use crate::ring::types::id::{ConnId, Epoch, Index, LineId, StreamId, Tail, Time, Uid};
+use crate::ring::wire::frame::{Answer, Join, Offer, Refusal};
 
 /// What a node is doing.
 #[derive(Clone, Debug, Hash)]

@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use super::Node;
 use super::phase::{Crowned, Fetching, Leading, Phase};
 use crate::ring::Output;
-use crate::ring::frame::{Batch, EpochSpan, Frame, Join};
-use crate::ring::id::{ConnId, Index, Tail, Uid};
-use crate::ring::limits::SHAPE_EPOCHS_MAX;
 use crate::ring::links::{End, Ended};
+use crate::ring::types::id::{ConnId, Index, Tail, Uid};
+use crate::ring::types::limits::SHAPE_EPOCHS_MAX;
+use crate::ring::wire::frame::{Batch, EpochSpan, Frame, Join};
 
 impl Node {
     /// I lead without all that was owed to me, and this one, who asks to follow, has it. Not where others have followed me

@@ -1,9 +1,9 @@
 //! Frames between two nodes that cannot reach each other, through a third that reaches both: one hop, no state.
 
 use super::Node;
-use crate::ring::frame::{Frame, Relay};
-use crate::ring::id::{ConnId, Uid};
 use crate::ring::links::End;
+use crate::ring::types::id::{ConnId, Uid};
+use crate::ring::wire::frame::{Frame, Relay};
 
 impl Node {
     pub(super) fn on_relay(&mut self, conn: ConnId, from: Uid, relay: Relay) {

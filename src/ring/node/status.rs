@@ -2,13 +2,13 @@
 
 use super::Node;
 use super::phase::Phase;
-use crate::ring::entry::Line;
-use crate::ring::id::{Lamport, SessionKey};
-use crate::ring::limits::{
+use crate::ring::log::entry::Line;
+use crate::ring::types::id::{Lamport, SessionKey};
+use crate::ring::types::limits::{
     self, BOOK_NODES_MAX, CONNS_MAX, DIAL_FRAMES_MAX, DIALLED_MAX, MEMBERS_MAX, OUTBOX_BYTES_MAX, OUTBOX_LINES_MAX,
     PUSHERS_MAX, RECENT_BYTES_MAX, RECENT_ENTRIES_MAX, RELAYS_MAX, UNSENT_MARKS_MAX, WAITING_JOINS_MAX,
 };
-use crate::ring::proof::AuthorId;
+use crate::ring::types::proof::AuthorId;
 use crate::ring::{Channel, Role, Status, Talk};
 
 impl Node {

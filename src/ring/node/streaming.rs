@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use super::phase::Phase;
 use super::{Node, ReadFor};
-use crate::ring::entry::Entry;
-use crate::ring::frame::{Entries, Frame};
-use crate::ring::id::{ConnId, Index, Tail, Uid};
-use crate::ring::limits::{BATCH_BYTES_MAX, WINDOW_BYTES_MAX};
+use crate::ring::log::entry::Entry;
 use crate::ring::log::one_batch;
+use crate::ring::types::id::{ConnId, Index, Tail, Uid};
+use crate::ring::types::limits::{BATCH_BYTES_MAX, WINDOW_BYTES_MAX};
+use crate::ring::wire::frame::{Entries, Frame};
 use crate::ring::{Batch, Wanted};
 
 impl Node {

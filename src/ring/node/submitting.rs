@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use super::phase::{PendingWay, Phase};
 use super::{Node, ReadFor};
-use crate::ring::entry::Line;
-use crate::ring::frame::{Frame, Offer, Slow, Submit, Want};
-use crate::ring::id::{ConnId, SessionKey, Span, Uid};
-use crate::ring::limits::{BUCKETS_MAX, OFFER_LINES_MAX, SLOWED_FRAMES_MAX};
-use crate::ring::proof::AuthorId;
-use crate::ring::rate::Rate;
-use crate::ring::seal::whole;
+use crate::ring::log::entry::Line;
+use crate::ring::log::seal::whole;
+use crate::ring::types::id::{ConnId, SessionKey, Span, Uid};
+use crate::ring::types::limits::{BUCKETS_MAX, OFFER_LINES_MAX, SLOWED_FRAMES_MAX};
+use crate::ring::types::proof::AuthorId;
+use crate::ring::types::rate::Rate;
+use crate::ring::wire::frame::{Frame, Offer, Slow, Submit, Want};
 use crate::ring::{PendingPlace, Wanted};
 
 /// How many times more than its own lines a member may hand on of others', when logs meet.

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::Node;
 use crate::ring::Event;
-use crate::ring::id::{Epoch, Name, Time, Uid};
-use crate::ring::limits::{BOOK_NODES_MAX, CUT_OFF_WITHIN};
+use crate::ring::types::id::{Epoch, Name, Time, Uid};
+use crate::ring::types::limits::{BOOK_NODES_MAX, CUT_OFF_WITHIN};
 
 /// A time without a leader, as this node sees it.
 #[derive(Clone, Debug, Hash)]

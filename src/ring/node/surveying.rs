@@ -2,9 +2,9 @@
 
 use super::Node;
 use super::phase::Phase;
-use crate::ring::frame::{Frame, Report};
-use crate::ring::id::{ConnId, Span, Time, Uid};
-use crate::ring::limits::{BOOK_NODES_MAX, SURVEY_GOOD, SURVEY_PAUSE, SURVEY_WAIT};
+use crate::ring::types::id::{ConnId, Span, Time, Uid};
+use crate::ring::types::limits::{BOOK_NODES_MAX, SURVEY_GOOD, SURVEY_PAUSE, SURVEY_WAIT};
+use crate::ring::wire::frame::{Frame, Report};
 use crate::ring::{Health, Output, Survey};
 
 /// What a follower has asked its leader, and was told.

@@ -3,8 +3,8 @@
 use super::Node;
 use super::phase::Phase;
 use crate::ring::Input;
-use crate::ring::frame::Frame;
-use crate::ring::id::{Now, Span, Time};
+use crate::ring::types::id::{Now, Span, Time};
+use crate::ring::wire::frame::Frame;
 
 impl Node {
     pub(super) fn set_clock(&mut self, now: Now) {

@@ -10,14 +10,14 @@ use super::Node;
 use super::moderating::AUTHOR_DIGITS_MIN;
 use super::phase::Phase;
 use super::submitting::Said;
-use crate::ring::entry::Member;
-use crate::ring::frame::Frame;
-use crate::ring::id::{ConnId, Span, Time, WhisperId};
-use crate::ring::limits::{
+use crate::ring::log::entry::Member;
+use crate::ring::types::id::{ConnId, Span, Time, WhisperId};
+use crate::ring::types::limits::{
     BUCKETS_MAX, WHISPER_AGAIN, WHISPER_RATE, WHISPER_TOLD, WHISPER_WAIT, WHISPERS_READ_MAX, WHISPERS_SENT_MAX,
 };
-use crate::ring::proof::AuthorId;
-use crate::ring::whisper::{Fate, Found, Receipt, Token, Unsaid, Whisper, Whispering};
+use crate::ring::types::proof::AuthorId;
+use crate::ring::wire::frame::Frame;
+use crate::ring::wire::whisper::{Fate, Found, Receipt, Token, Unsaid, Whisper, Whispering};
 use crate::ring::{Event, Output};
 
 /// How many times more a node takes of others than of its owner: what is sent again counts too.

@@ -16,12 +16,14 @@ use serde::de::Error;
 use serde::ser::SerializeSeq;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::channel::Channel;
-use super::entry::{Act, Body, Entry, Line, Note};
-use super::frame::{Batch, Submit};
-use super::id::{Epoch, Index, Lamport, LineId, Name, SessionId, StreamId, Text, Uid, WallMs, number, number_if_any};
-use super::proof::AuthorId;
-use super::seal::Seal;
+use crate::ring::log::channel::Channel;
+use crate::ring::log::entry::{Act, Body, Entry, Line, Note};
+use crate::ring::log::seal::Seal;
+use crate::ring::types::id::{
+    Epoch, Index, Lamport, LineId, Name, SessionId, StreamId, Text, Uid, WallMs, number, number_if_any,
+};
+use crate::ring::types::proof::AuthorId;
+use crate::ring::wire::frame::{Batch, Submit};
 
 /// Who speaks, as the table of a batch says it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -283,9 +285,9 @@ impl<'de> Deserialize<'de> for Submit {
 #[expect(clippy::unwrap_used, reason = "a test may fail")]
 mod tests {
     use super::*;
-    use crate::ring::frame::Frame;
-    use crate::ring::id::Nonce;
-    use crate::ring::proof::Signature;
+    use crate::ring::types::id::Nonce;
+    use crate::ring::types::proof::Signature;
+    use crate::ring::wire::frame::Frame;
 
     fn line(author: u64, n: u64, text: &str) -> Arc<Line> {
         Arc::new(Line {

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::id::{Span, Time, Uid};
-use super::limits::{BOOK_NODES_MAX, Timing};
+use crate::ring::types::id::{Span, Time, Uid};
+use crate::ring::types::limits::{BOOK_NODES_MAX, Timing};
 
 /// How many of the longest pauses lie at most between two probes of a node that said good-bye; at first it is one.
 const LEFT_PROBE_TIMES: u64 = 12;

@@ -1,13 +1,24 @@
 //! The replicated log as the core holds it: what it amounts to, and its newest entries.
 
+pub mod book;
+pub mod channel;
+pub mod emoji;
+pub mod entry;
+pub mod reactions;
+pub mod rules;
+pub mod seal;
+pub mod social;
+pub mod summary;
+pub mod view;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::entry::Entry;
-use super::frame::Batch;
-use super::id::{Index, Tail};
-use super::limits::{BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, RECENT_BYTES_MAX, RECENT_ENTRIES_MAX};
-use super::summary::Summary;
+use crate::ring::log::entry::Entry;
+use crate::ring::log::summary::Summary;
+use crate::ring::types::id::{Index, Tail};
+use crate::ring::types::limits::{BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, RECENT_BYTES_MAX, RECENT_ENTRIES_MAX};
+use crate::ring::wire::frame::Batch;
 
 /// A log: its fold, and a window of its end.
 #[derive(Clone, Debug, Default, Hash)]

@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::channel::Channel;
-use super::entry::{Act, Line};
-use super::id::{Index, Name, Text};
-use super::limits::{AWAY_CHARS_MAX, CHANNELS_MAX, TOPIC_CHARS_MAX};
-use super::proof::AuthorId;
-use super::view::View;
+use crate::ring::log::channel::Channel;
+use crate::ring::log::entry::{Act, Line};
+use crate::ring::log::view::View;
+use crate::ring::types::id::{Index, Name, Text};
+use crate::ring::types::limits::{AWAY_CHARS_MAX, CHANNELS_MAX, TOPIC_CHARS_MAX};
+use crate::ring::types::proof::AuthorId;
 
 /// The channels, and who is away, up to some index of a log.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -136,9 +136,9 @@ fn beginning(words: &str, chars_max: usize) -> Option<Text> {
 #[expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
 mod tests {
     use super::*;
-    use crate::ring::emoji::Emoji;
-    use crate::ring::entry::{Member, Note};
-    use crate::ring::id::{Lamport, LineId, SessionId};
+    use crate::ring::log::emoji::Emoji;
+    use crate::ring::log::entry::{Member, Note};
+    use crate::ring::types::id::{Lamport, LineId, SessionId};
 
     /// A log of lines of one author, and its fold.
     struct Room {

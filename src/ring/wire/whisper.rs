@@ -7,11 +7,11 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::entry::Member;
-use super::hex;
-use super::id::{ParseVisitor, WhisperId};
-use super::limits::WHISPER_BYTES_MAX;
-use super::proof::AuthorId;
+use crate::ring::log::entry::Member;
+use crate::ring::types::hex;
+use crate::ring::types::id::{ParseVisitor, WhisperId};
+use crate::ring::types::limits::WHISPER_BYTES_MAX;
+use crate::ring::types::proof::AuthorId;
 
 /// A message that only `to` can read.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

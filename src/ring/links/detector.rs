@@ -4,8 +4,8 @@
 //! The patience adapts to the link's round trip. A node that was itself stalled gives its peers that much more
 //! time (Lifeguard: Dadgar, Phillips, Currey 2018).
 
-use super::id::{Span, Time};
-use super::limits::Timing;
+use crate::ring::types::id::{Span, Time};
+use crate::ring::types::limits::Timing;
 
 /// Liveness of one connection.
 #[derive(Clone, Copy, Debug, Hash)]

@@ -1,20 +1,20 @@
 //! What nodes say to each other: one JSON object a line.
 //!
-//! Every list that a frame carries is bounded by a constant of [`limits`](super::limits), and every number by
-//! [`NUMBER_MAX`](super::limits::NUMBER_MAX); both are checked here, so that nobody behind this door sees a longer or a
+//! Every list that a frame carries is bounded by a constant of [`limits`](crate::ring::limits), and every number by
+//! [`NUMBER_MAX`](crate::ring::types::limits::NUMBER_MAX); both are checked here, so that nobody behind this door sees a longer or a
 //! larger one.
 
 use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::entry::{Entry, Line};
-use super::id::{
+use crate::ring::log::entry::{Entry, Line};
+use crate::ring::types::id::{
     Epoch, Index, Lamport, LineId, Name, RoomId, SessionId, StreamId, Tail, Text, Uid, number, number_if_any,
 };
-use super::limits::PROTOCOL_VERSION;
-use super::proof::{AuthorId, Digest, Secret};
-use super::whisper::{Receipt, Whisper};
+use crate::ring::types::limits::PROTOCOL_VERSION;
+use crate::ring::types::proof::{AuthorId, Digest, Secret};
+use crate::ring::wire::whisper::{Receipt, Whisper};
 
 /// What one node says to another.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -124,7 +124,7 @@ pub enum Frame {
     Receipt(Receipt),
     /// How are all members doing?
     Survey,
-    /// This is how: at most [`BOOK_NODES_MAX`](super::limits::BOOK_NODES_MAX).
+    /// This is how: at most [`BOOK_NODES_MAX`](crate::ring::types::limits::BOOK_NODES_MAX).
     Surveyed(Vec<Report>),
 
     /// A frame between two nodes that cannot reach each other, through a third.
@@ -254,7 +254,7 @@ pub struct Join {
     pub name: Name,
     /// Another name will do.
     pub rename: bool,
-    /// My log's epochs, newest first: at most [`SHAPE_EPOCHS_MAX`](super::limits::SHAPE_EPOCHS_MAX).
+    /// My log's epochs, newest first: at most [`SHAPE_EPOCHS_MAX`](crate::ring::types::limits::SHAPE_EPOCHS_MAX).
     pub shape: Vec<EpochSpan>,
     /// The shape goes back to the log's start.
     pub whole: bool,
@@ -292,7 +292,7 @@ pub struct Accept {
     /// The number of the last line of your session that the leader holds.
     #[serde(deserialize_with = "number")]
     pub yours: u64,
-    /// Who is here, and who was here and is lost: at most [`BOOK_NODES_MAX`](super::limits::BOOK_NODES_MAX).
+    /// Who is here, and who was here and is lost: at most [`BOOK_NODES_MAX`](crate::ring::types::limits::BOOK_NODES_MAX).
     pub members: Vec<Uid>,
     /// How many lines the leader's log holds.
     #[serde(deserialize_with = "number")]
@@ -304,7 +304,7 @@ pub struct Accept {
 /// Entries of one epoch in a row.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Batch {
-    /// At most [`BATCH_ENTRIES_MAX`](super::limits::BATCH_ENTRIES_MAX), of one epoch and with rising indexes (in a backlog: with gaps).
+    /// At most [`BATCH_ENTRIES_MAX`](crate::ring::types::limits::BATCH_ENTRIES_MAX), of one epoch and with rising indexes (in a backlog: with gaps).
     pub entries: Vec<Arc<Entry>>,
 }
 
@@ -343,7 +343,7 @@ pub struct Ack {
 pub struct Offer {
     /// In this stream.
     pub stream: StreamId,
-    /// At most [`OFFER_LINES_MAX`](super::limits::OFFER_LINES_MAX), in order.
+    /// At most [`OFFER_LINES_MAX`](crate::ring::types::limits::OFFER_LINES_MAX), in order.
     pub lines: Vec<LineId>,
 }
 
@@ -361,7 +361,7 @@ pub struct Want {
 pub struct Submit {
     /// In this stream.
     pub stream: StreamId,
-    /// At most [`BATCH_ENTRIES_MAX`](super::limits::BATCH_ENTRIES_MAX), in order.
+    /// At most [`BATCH_ENTRIES_MAX`](crate::ring::types::limits::BATCH_ENTRIES_MAX), in order.
     pub lines: Vec<Arc<Line>>,
 }
 
@@ -395,7 +395,7 @@ pub struct Token {
     pub level: bool,
     /// Links passed.
     pub hops: u32,
-    /// The election ring: who was passed and who is known to be there. At most [`BOOK_NODES_MAX`](super::limits::BOOK_NODES_MAX).
+    /// The election ring: who was passed and who is known to be there. At most [`BOOK_NODES_MAX`](crate::ring::types::limits::BOOK_NODES_MAX).
     pub ring: Vec<Uid>,
 }
 
@@ -404,7 +404,7 @@ pub struct Token {
 pub struct Elected {
     /// The new reign.
     pub epoch: Epoch,
-    /// The winner's election ring. At most [`BOOK_NODES_MAX`](super::limits::BOOK_NODES_MAX).
+    /// The winner's election ring. At most [`BOOK_NODES_MAX`](crate::ring::types::limits::BOOK_NODES_MAX).
     pub ring: Vec<Uid>,
     /// Links that it may still pass from next to next; `None`: it came straight from the winner.
     pub hops: Option<u32>,

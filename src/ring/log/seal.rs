@@ -10,11 +10,11 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::channel::Channel;
-use super::entry::{Act, Line, Subject};
-use super::id::{LineId, Name, RoomId};
-use super::limits::{RUN_BYTES_MAX, RUN_LINES_MAX};
-use super::proof::{AuthorId, Signature};
+use crate::ring::log::channel::Channel;
+use crate::ring::log::entry::{Act, Line, Subject};
+use crate::ring::types::id::{LineId, Name, RoomId};
+use crate::ring::types::limits::{RUN_BYTES_MAX, RUN_LINES_MAX};
+use crate::ring::types::proof::{AuthorId, Signature};
 
 /// Signs for the node's owner. The same message gets the same signature (as Ed25519 does, RFC 8032), so that a node
 /// stays a function of what it is told.
@@ -206,9 +206,9 @@ impl From<Torn> for Forged {
 #[expect(clippy::unwrap_used, reason = "a test may fail")]
 mod tests {
     use super::*;
-    use crate::ring::emoji::Emoji;
-    use crate::ring::id::{Lamport, SessionId, Text};
-    use crate::ring::proof::Digest;
+    use crate::ring::log::emoji::Emoji;
+    use crate::ring::types::id::{Lamport, SessionId, Text};
+    use crate::ring::types::proof::Digest;
 
     /// The message itself, shortened: what differs anywhere has another signature.
     #[derive(Debug)]
@@ -258,7 +258,7 @@ mod tests {
     fn lines_are_sealed_in_as_few_runs_as_the_limits_allow() {
         let mut lines: Vec<Line> = (1..=600).map(|n| line(1, n, "hello")).collect();
         assert_eq!(sealed(&mut lines), [RUN_LINES_MAX, RUN_LINES_MAX, 600 - 2 * RUN_LINES_MAX]);
-        let long = "x".repeat(super::super::limits::TEXT_BYTES_MAX);
+        let long = "x".repeat(crate::ring::types::limits::TEXT_BYTES_MAX);
         let mut lines: Vec<Line> = (1..=8).map(|n| line(1, n, &long)).collect();
         assert_eq!(sealed(&mut lines), [3, 3, 2], "a run has at most {RUN_BYTES_MAX} bytes");
         assert_eq!(sealed(&mut [line(1, 1, "alone")]), [1]);

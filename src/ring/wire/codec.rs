@@ -3,12 +3,14 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::entry::{Entry, Line};
-use super::frame::{Backlog, Entries, Frame};
-use super::id::RoomId;
-use super::limits::{BATCH_ENTRIES_MAX, BOOK_NODES_MAX, FRAME_BYTES_MAX, OFFER_LINES_MAX, SHAPE_EPOCHS_MAX};
-use super::proof::{AuthorId, Signature};
-use super::seal::{Forged, Torn, each_run, message};
+use crate::ring::log::entry::{Entry, Line};
+use crate::ring::log::seal::{Forged, Torn, each_run, message};
+use crate::ring::types::id::RoomId;
+use crate::ring::types::limits::{
+    BATCH_ENTRIES_MAX, BOOK_NODES_MAX, FRAME_BYTES_MAX, OFFER_LINES_MAX, SHAPE_EPOCHS_MAX,
+};
+use crate::ring::types::proof::{AuthorId, Signature};
+use crate::ring::wire::frame::{Backlog, Entries, Frame};
 
 /// Why bytes are no frame. Nothing of them was taken.
 #[derive(Debug)]

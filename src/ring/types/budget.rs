@@ -6,8 +6,8 @@
 
 use std::collections::BTreeMap;
 
-use super::limits::{JUMP_MAX, PUSHERS_MAX};
-use super::proof::AuthorId;
+use crate::ring::types::limits::{JUMP_MAX, PUSHERS_MAX};
+use crate::ring::types::proof::AuthorId;
 
 /// What every author has spent.
 #[derive(Clone, Debug, Default, Hash)]

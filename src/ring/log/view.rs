@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
-use super::entry::{Member, Note};
-use super::id::{Name, Uid};
-use super::limits::BOOK_NODES_MAX;
-use super::proof::AuthorId;
+use crate::ring::log::entry::{Member, Note};
+use crate::ring::types::id::{Name, Uid};
+use crate::ring::types::limits::BOOK_NODES_MAX;
+use crate::ring::types::proof::AuthorId;
 
 /// The members of the room: the fold of the log's notes, and of the lines by which members change their names or put
 /// others out. The ring is these, by ascending uid.

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::channel::Channel;
-use super::emoji::Emoji;
-use super::id::{Epoch, Index, Lamport, LineId, Name, Tail, Text, Uid, WallMs};
-use super::limits::{CHANNEL_CHARS_MAX, NAME_CHARS_MAX};
-use super::proof::{AuthorId, Digest};
-use super::seal::Seal;
+use crate::ring::log::channel::Channel;
+use crate::ring::log::emoji::Emoji;
+use crate::ring::log::seal::Seal;
+use crate::ring::types::id::{Epoch, Index, Lamport, LineId, Name, Tail, Text, Uid, WallMs};
+use crate::ring::types::limits::{CHANNEL_CHARS_MAX, NAME_CHARS_MAX};
+use crate::ring::types::proof::{AuthorId, Digest};
 
 /// One place in the log.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -148,7 +148,7 @@ impl Line {
     /// The flat rate in bytes for what a line does to somebody, or to another line.
     const ACT_OVERHEAD: usize = 2 * size_of::<AuthorId>() + 4 * NAME_CHARS_MAX;
     /// The most in bytes for what a line does and where it is said, but for who may moderate.
-    pub(super) const EXTRA_BYTES_MAX: usize = Self::ACT_OVERHEAD + 4 * CHANNEL_CHARS_MAX;
+    pub(crate) const EXTRA_BYTES_MAX: usize = Self::ACT_OVERHEAD + 4 * CHANNEL_CHARS_MAX;
 
     /// Bytes that this line counts for where memory and windows are bounded.
     pub fn weight(&self) -> usize {
@@ -240,7 +240,7 @@ pub struct Member {
 #[expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
 mod tests {
     use super::*;
-    use crate::ring::id::SessionId;
+    use crate::ring::types::id::SessionId;
 
     fn line(text: &str, act: Option<Act>) -> Line {
         Line {
@@ -300,7 +300,7 @@ mod tests {
             let line = Line { channel, act: Some(act), ..plain.clone() };
             let json = serde_json::to_string(&line).unwrap();
             assert_eq!(serde_json::from_str::<Line>(&json).unwrap(), line);
-            assert!(line.weight() + Seal::OVERHEAD <= crate::ring::limits::OUTBOX_LINE_BYTES_MAX);
+            assert!(line.weight() + Seal::OVERHEAD <= crate::ring::types::limits::OUTBOX_LINE_BYTES_MAX);
         }
         let lobby = serde_json::to_string(&plain).unwrap().replacen("\"say\"", "\"in\":\"lobby\",\"say\"", 1);
         assert!(serde_json::from_str::<Line>(&lobby).is_err(), "the lobby has one form");

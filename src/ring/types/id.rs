@@ -10,8 +10,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::hex;
-use super::limits::{NAME_CHARS_MAX, NUMBER_MAX, TEXT_BYTES_MAX};
-use super::proof::AuthorId;
+use crate::ring::types::limits::{NAME_CHARS_MAX, NUMBER_MAX, TEXT_BYTES_MAX};
+use crate::ring::types::proof::AuthorId;
 
 /// Microseconds on the node's own monotonic clock, from an arbitrary start. Never compared between nodes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -58,7 +58,7 @@ pub struct Now {
 }
 
 /// Reads a number that is not above [`NUMBER_MAX`].
-pub(super) fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+pub(crate) fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
     let number = u64::deserialize(deserializer)?;
     match number <= NUMBER_MAX {
         true => Ok(number),
@@ -67,7 +67,7 @@ pub(super) fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, 
 }
 
 /// Reads a [`number`], or `null`.
-pub(super) fn number_if_any<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+pub(crate) fn number_if_any<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
     #[derive(Deserialize)]
     struct Number(#[serde(deserialize_with = "number")] u64);
     Ok(Option::<Number>::deserialize(deserializer)?.map(|Number(number)| number))
@@ -114,7 +114,7 @@ impl<'de> Deserialize<'de> for Uid {
 }
 
 /// Reads a value from a JSON string through a parser, without an allocation.
-pub(super) struct ParseVisitor<T>(pub &'static str, pub fn(&str) -> Option<T>);
+pub(crate) struct ParseVisitor<T>(pub &'static str, pub fn(&str) -> Option<T>);
 
 impl<T> de::Visitor<'_> for ParseVisitor<T> {
     type Value = T;

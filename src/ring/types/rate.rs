@@ -3,7 +3,7 @@
 //! Who has used up its burst gets on at the rate. A bucket is charged for what it lets through, even beyond its end:
 //! then nothing more comes through until it is paid.
 
-use super::id::{Span, Time};
+use crate::ring::types::id::{Span, Time};
 
 /// What a leader takes from one author.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -12,7 +12,7 @@ pub struct Rate {
     pub lines: u64,
     /// Lines at once.
     pub lines_burst: u64,
-    /// Bytes a second, as [`Line::weight`](super::Line::weight) counts them.
+    /// Bytes a second, as [`Line::weight`](crate::ring::Line::weight) counts them.
     pub bytes: u64,
     /// Bytes at once.
     pub bytes_burst: u64,

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::emoji::Emoji;
-use super::entry::{Act, Line};
-use super::id::LineId;
-use super::proof::AuthorId;
+use crate::ring::log::emoji::Emoji;
+use crate::ring::log::entry::{Act, Line};
+use crate::ring::types::id::LineId;
+use crate::ring::types::proof::AuthorId;
 
 /// The fold of the reactions in a part of a log. It grows with what is put to its lines: a part that is long is counted
 /// by a store.
@@ -78,7 +78,7 @@ impl Reactions {
 #[expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
 mod tests {
     use super::*;
-    use crate::ring::id::SessionId;
+    use crate::ring::types::id::SessionId;
 
     #[test]
     fn an_author_counts_once_and_may_take_it_back() {

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::entry::{Act, Line, Subject};
-use super::frame::Verdict;
-use super::id::{Name, Text};
-use super::limits::{BANS_MAX, MODERATORS_MAX, VERDICT_CHARS_MAX};
-use super::proof::{AuthorId, Digest};
+use crate::ring::log::entry::{Act, Line, Subject};
+use crate::ring::types::id::{Name, Text};
+use crate::ring::types::limits::{BANS_MAX, MODERATORS_MAX, VERDICT_CHARS_MAX};
+use crate::ring::types::proof::{AuthorId, Digest};
+use crate::ring::wire::frame::Verdict;
 
 /// The rules of a room up to some index of its log.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -4,15 +4,17 @@
 //! leader, probe) is decided elsewhere; here it opens, greets, beats and dies. A connection may also run through a third
 //! node that reaches both ends ([`Frame::Relay`]): to everybody above, it is a connection like any other.
 
+mod detector;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::detector::Detector;
-use super::frame::{Frame, Hello, Relay};
-use super::id::{ConnId, RoomId, Span, Time, Uid};
-use super::limits::{CONNS_MAX, DIAL_FRAMES_MAX, DIALLED_MAX, RELAYS_MAX, RELAYS_OVER_ONE_MAX, Timing};
-use super::proof::AuthorId;
-use super::{Link, Output};
+use crate::ring::links::detector::Detector;
+use crate::ring::types::id::{ConnId, RoomId, Span, Time, Uid};
+use crate::ring::types::limits::{CONNS_MAX, DIAL_FRAMES_MAX, DIALLED_MAX, RELAYS_MAX, RELAYS_OVER_ONE_MAX, Timing};
+use crate::ring::types::proof::AuthorId;
+use crate::ring::wire::frame::{Frame, Hello, Relay};
+use crate::ring::{Link, Output};
 
 /// All connections of a node.
 #[derive(Clone, Debug, Hash)]

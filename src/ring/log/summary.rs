@@ -5,12 +5,12 @@
 
 use std::collections::BTreeMap;
 
-use super::entry::{Act, Body, Entry};
-use super::frame::EpochSpan;
-use super::id::{Epoch, Index, Lamport, SessionKey, Tail};
-use super::rules::{Effect, Rules};
-use super::social::Social;
-use super::view::View;
+use crate::ring::log::entry::{Act, Body, Entry};
+use crate::ring::log::rules::{Effect, Rules};
+use crate::ring::log::social::Social;
+use crate::ring::log::view::View;
+use crate::ring::types::id::{Epoch, Index, Lamport, SessionKey, Tail};
+use crate::ring::wire::frame::EpochSpan;
 
 /// The fold of a log up to some index.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]

@@ -1,7 +1,7 @@
 //! Every bound of the core, with its unit last in the name.
 
-use super::id::Span;
-use super::rate::Rate;
+use crate::ring::types::id::Span;
+use crate::ring::types::rate::Rate;
 
 /// The version of the protocol that this program speaks; a peer with another is refused.
 pub const PROTOCOL_VERSION: u32 = 3;
@@ -46,11 +46,11 @@ pub const INCOMPLETE_YIELDS_FOR: Span = Span::ms(60_000);
 pub const CUT_OFF_WITHIN: Span = Span::ms(10_000);
 /// Bytes of one frame on the wire, its line feed included. Holds a batch whose every byte is escaped (`\u0001`).
 pub const FRAME_BYTES_MAX: usize = 1024 * 1024;
-/// Bytes of text, as [`Entry::weight`](super::Entry::weight) counts them, in one batch of entries or lines.
+/// Bytes of text, as [`Entry::weight`](crate::ring::Entry::weight) counts them, in one batch of entries or lines.
 pub const BATCH_BYTES_MAX: usize = 128 * 1024;
 /// Lines that an author signs together: a run.
 pub const RUN_LINES_MAX: usize = 256;
-/// Bytes of a run, as [`Line::weight`](super::Line::weight) counts them.
+/// Bytes of a run, as [`Line::weight`](crate::ring::Line::weight) counts them.
 pub const RUN_BYTES_MAX: usize = BATCH_BYTES_MAX / 2;
 /// Bytes of a room's key on the wire.
 pub const SECRET_BYTES_MAX: usize = 256;
@@ -81,7 +81,7 @@ pub const OUTBOX_LINES_MAX: usize = 4096;
 pub const OUTBOX_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// The most that one of them may weigh, what it does and its share of a signature included.
 pub const OUTBOX_LINE_BYTES_MAX: usize =
-    TEXT_BYTES_MAX + super::Line::OVERHEAD + super::Line::EXTRA_BYTES_MAX + super::Seal::OVERHEAD;
+    TEXT_BYTES_MAX + crate::ring::Line::OVERHEAD + crate::ring::Line::EXTRA_BYTES_MAX + crate::ring::Seal::OVERHEAD;
 /// Line ids in one offer of lines that came back from a cut.
 pub const OFFER_LINES_MAX: usize = 512;
 /// Epochs in one description of a log's shape.

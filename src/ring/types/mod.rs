@@ -1,0 +1,8 @@
+//! The values that everything else is made of. They know nothing of a log, a frame or a node.
+
+pub mod budget;
+pub mod hex;
+pub mod id;
+pub mod limits;
+pub mod proof;
+pub mod rate;
