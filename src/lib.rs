@@ -16,8 +16,6 @@ pub mod chatlog;
 #[cfg(feature = "program")]
 pub mod cli;
 #[cfg(feature = "program")]
-pub mod config;
-#[cfg(feature = "program")]
 pub mod doctor;
 #[cfg(feature = "program")]
 pub mod failure;
@@ -30,6 +28,8 @@ pub mod key;
 #[cfg(feature = "program")]
 pub mod net;
 pub mod ring;
+#[cfg(feature = "program")]
+pub mod settings;
 #[cfg(feature = "program")]
 pub mod status;
 #[cfg(feature = "program")]

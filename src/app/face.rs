@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 use rustix::termios::isatty;
 use tokio::sync::mpsc;
 
-use crate::cli::Chat;
 use crate::failure::complain;
+use crate::settings::Chat;
 use crate::ui::commands::COMMANDS;
 use crate::ui::feed::{Asked, Told};
 use crate::ui::outlet::Outlet;

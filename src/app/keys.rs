@@ -12,11 +12,11 @@ use tokio::sync::{mpsc, watch};
 use zeroize::Zeroizing;
 
 use super::Signals;
-use crate::cli::{Chat, Contact, KeyFrom, Start};
 use crate::failure::{Exit, Failure, complain};
 use crate::key::invite::Invite;
 use crate::key::{self, Given, KeyMark, Mistake, RoomKey, TEXT_BYTES_MAX, ask, file, passphrase, salt};
 use crate::ring::RoomId;
+use crate::settings::{Chat, Contact, KeyFrom, Start};
 use crate::store::{self, Peeked};
 use crate::ui::herald::Place as InRoom;
 use crate::ui::hub::Hub;

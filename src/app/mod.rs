@@ -21,12 +21,12 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::sync::{mpsc, watch};
 
 use crate::chatlog::{ChatLog, LogWriter};
-use crate::cli::{Chat, KeyFrom, Start};
 use crate::failure::{Exit, Failure, complain};
 use crate::identity::Identity;
 use crate::key::{self, KeyMark};
 use crate::net::{self, Command, Secrets};
 use crate::ring::{self, RoomId, SessionId, Timing};
+use crate::settings::{Chat, KeyFrom, Start};
 use crate::status::server::{Answers, Server};
 use crate::store::{self, LogMark, Opened};
 use crate::ui::clock::Clock;

@@ -4,12 +4,12 @@ use std::io::{self, Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs, UdpSocket};
 use std::time::Duration;
 
-use crate::cli::{Chat, Contact, Start};
 use crate::failure::{Exit, Failure};
 use crate::key::RoomKey;
 use crate::net;
 use crate::ring::limits::PROTOCOL_VERSION;
 use crate::ring::{AuthorId, Frame, Hello, Refusal, RoomId, SessionId, Uid};
+use crate::settings::{Chat, Contact, Start};
 use crate::status;
 
 /// How long whoever holds our port may take to say what it is.

@@ -4,11 +4,11 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use super::place;
-use crate::cli::{self, Chat, Start};
 use crate::failure::{Exit, Failure};
 use crate::identity::Identity;
 use crate::key::{KeyMark, RoomKey};
 use crate::ring::{self, Name, RoomId, SessionId, Uid};
+use crate::settings::{self, Chat, Start};
 use crate::store::{self, Ask, OpenError, Opened, Peeked};
 
 /// What the files of this port remember. Nothing where they are not to be used, or where the port is not known yet.
@@ -70,7 +70,7 @@ fn forgotten(path: &Path, aside: &store::Aside) -> Failure {
 pub fn fill_in(chat: &mut Chat, remembered: Option<&Peeked>) -> Result<(), Failure> {
     let known = remembered.filter(|peeked| !peeked.rooms.is_empty());
     if chat.start == Start::Return && known.is_none() {
-        return Err(cli::nothing_to_do());
+        return Err(settings::nothing_to_do());
     }
     let Some(peeked) = known else { return Ok(()) };
     if chat.rename

@@ -5,10 +5,10 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::place;
-use crate::cli::Chat;
 use crate::failure::{Exit, Failure};
 use crate::ring::limits::{BOOK_NODES_MAX, PROTOCOL_VERSION};
 use crate::ring::{Name, Refusal, Stop};
+use crate::settings::Chat;
 
 /// Judges a node's end. `unordered`: own lines that are not in the log.
 ///

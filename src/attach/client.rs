@@ -12,8 +12,8 @@ use rustix::net::sockopt::socket_peercred;
 use tokio::sync::mpsc;
 
 use super::{first_line, socket};
-use crate::cli::PORT_DEFAULT;
 use crate::failure::{Exit, Failure};
+use crate::settings::PORT_DEFAULT;
 use crate::status::{self, client::NotFound};
 use crate::ui::feed::{Asked, Told, Versioned};
 use crate::ui::follow::Wanted;

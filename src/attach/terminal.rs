@@ -16,6 +16,7 @@ use super::plain;
 use super::send::not_ordered;
 use crate::app::face::{self, Showing};
 use crate::failure::{Failure, complain};
+use crate::settings::Bell;
 use crate::ui::feed::{Asked, Sent, Told};
 use crate::ui::follow::{Since, Wanted};
 use crate::ui::hub::Wants;
@@ -24,7 +25,7 @@ use crate::ui::paint::Paint;
 use crate::ui::pipe::{self, Typed};
 use crate::ui::session::Front;
 use crate::ui::talk;
-use crate::ui::terminal::{self, Bell, End, Renderer, Restore, Settings};
+use crate::ui::terminal::{self, End, Renderer, Restore, Settings};
 use crate::ui::tui;
 use crate::ui::view::Taste;
 

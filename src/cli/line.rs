@@ -8,19 +8,17 @@ use clap::builder::{FalseyValueParser, OsStringValueParser, TypedValueParser as 
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, CommandFactory as _, Parser, Subcommand, ValueHint};
 
+use super::StatusQuery;
 use super::manual;
-use super::{Advertise, Chat, Contact, KeyFrom, PORT_DEFAULT, Start, StatusQuery, nothing_to_do};
 use crate::failure::{Exit, Failure};
 use crate::key::{self, tool};
 use crate::ring::limits::{BACKLOG_LINES, BACKLOG_LINES_MAX, MODERATORS_MAX};
-use crate::ring::{AuthorId, Name, Rate};
+use crate::ring::{AuthorId, Rate};
+use crate::settings::{
+    Advertise, Bell, Chat, Contact, KeyFrom, PORT_DEFAULT, Start, config, default_name, nothing_to_do, parse_name,
+};
 use crate::status::client;
-use crate::ui::terminal::Bell;
-use crate::{attach, bench, config, doctor, history};
-
-/// The two commands that everything begins with.
-pub const COMMANDS: &str = "  dist-chat -l -a IP -p PORT -n NAME                 create a room
-  dist-chat -a IP -p PORT -n NAME -na IP -np PORT    join through any member";
+use crate::{attach, bench, doctor, history};
 
 /// All of `--help`: it fits a terminal of 24 lines and 80 columns.
 pub(super) const HELP: &str = "  dist-chat -l -a IP -p PORT -n NAME                 create a room
@@ -458,23 +456,6 @@ pub(super) fn key_from(matches: &ArgMatches, file: &config::File) -> Result<KeyF
         (Some(_), true) if of("ask_key") > of("key_file") => Ok(KeyFrom::Asked),
         (Some(path), true) => Ok(KeyFrom::File(path.clone())),
     }
-}
-
-/// A name as a person gives it.
-///
-/// # Errors
-/// No member can have it.
-pub fn parse_name(text: &str) -> Result<Name, Failure> {
-    Name::parse(text).map_err(|error| {
-        Failure::new(Exit::Usage, format!("`{text}` cannot be a name"), error.to_string(), "try `-n ann`")
-    })
-}
-
-/// The login name with everything that no name may hold left out; `guest` where nothing is left.
-pub fn default_name() -> Name {
-    let user = ["USER", "LOGNAME"].into_iter().find_map(|key| std::env::var(key).ok()).unwrap_or_default();
-    let fit: String = user.chars().filter(|c| Name::parse(c.encode_utf8(&mut [0; 4])).is_ok()).take(32).collect();
-    Name::parse(&fit).or_else(|_| Name::parse("guest")).unwrap_or_else(|_| unreachable!("guest is a name"))
 }
 
 /// Pairs each host with the port at its place; the last port serves the hosts that are left. `HOST:PORT` is taken too.

@@ -13,8 +13,8 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::line;
 use super::pages::{EXITS, FILES, PAGES, Page, Says, room};
-use crate::config;
 use crate::failure::{Exit, Failure};
+use crate::settings::config;
 
 /// All of `completions --help`.
 pub(super) const COMPLETIONS_HELP: &str =

@@ -7,24 +7,18 @@ pub mod manual;
 mod pages;
 
 use std::ffi::OsString;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 
 use clap::builder::Resettable;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgMatches, Args, Command, FromArgMatches as _};
 
 use crate::failure::{Exit, Failure};
-use crate::key::{RoomKey, tool};
-use crate::ring::{AuthorId, Name, Rate};
-use crate::ui::terminal::Bell;
-use crate::{attach, bench, config, doctor, history};
-pub use line::{COMMANDS, default_name, parse_name};
+use crate::key::tool;
+use crate::settings::{Chat, PORT_DEFAULT, config, default_name};
+use crate::{attach, bench, doctor, history};
 use line::{HELPS_OF, Line, Sub};
-
-/// The port that is used where none is given: C-H-A-T on a phone.
-pub const PORT_DEFAULT: u16 = 2428;
 
 /// What the person wants.
 #[derive(Clone, Debug)]
@@ -55,108 +49,6 @@ pub enum Request {
     Man(manual::ManArgs),
     /// Measure.
     Bench(bench::Args),
-}
-
-/// Everything that a member's run depends on.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Chat {
-    /// How it begins.
-    pub start: Start,
-    /// Where the room's key comes from.
-    pub key: KeyFrom,
-    /// Where to listen, if that was said.
-    pub address: Option<IpAddr>,
-    /// What others are told to dial, if that was said.
-    pub advertise: Option<Advertise>,
-    /// The TCP port; zero: any that is free.
-    pub port: u16,
-    /// The name.
-    pub name: Name,
-    /// The name is only a default: another will do where it is taken.
-    pub rename: bool,
-    /// Log lines on standard output too.
-    pub verbose: bool,
-    /// Where the files live.
-    pub data_dir: PathBuf,
-    /// Standard input is not read.
-    pub daemon: bool,
-    /// Objects instead of lines, both ways.
-    pub json: bool,
-    /// The full screen, where there is a terminal.
-    pub tui: bool,
-    /// A new room, whatever the files hold.
-    pub new: bool,
-    /// Nothing is kept on disk.
-    pub ephemeral: bool,
-    /// Who may moderate a room that is founded, besides its founder; nobody in particular: everybody.
-    pub moderators: Vec<AuthorId>,
-    /// What is taken from one author when this node leads.
-    pub rate: Rate,
-    /// How many old lines are shown at most to somebody who comes.
-    pub backlog: u32,
-    /// When the terminal rings.
-    pub bell: Bell,
-}
-
-/// How a member begins.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Start {
-    /// It goes back to the room that the files remember, through any member of it.
-    Return,
-    /// It creates a room, or reopens the one that the files remember.
-    Found,
-    /// It joins through one of these, tried in turn.
-    Join(Vec<Contact>),
-}
-
-/// Where the room's key comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum KeyFrom {
-    /// Nothing was said: from the files of earlier runs, or there is none.
-    Unsaid,
-    /// From this file.
-    File(PathBuf),
-    /// It is asked for at the terminal.
-    Asked,
-    /// It is in an invite, and so are the members to join through: in this file, or, where none is named, typed or on
-    /// the first line of standard input.
-    Invite(Option<PathBuf>),
-    /// It was in an invite; `None`: the room is open.
-    Invited(Option<RoomKey>),
-}
-
-/// Where a member is said to be.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Contact {
-    /// Its IP or host name.
-    pub host: String,
-    /// Its port.
-    pub port: u16,
-}
-
-/// What others dial.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Advertise {
-    /// The IP.
-    pub ip: IpAddr,
-    /// The port, where it is not the one we listen on.
-    pub port: Option<u16>,
-}
-
-impl FromStr for Advertise {
-    type Err = String;
-
-    fn from_str(s: &str) -> Result<Self, String> {
-        let (ip, port) = match (s.parse::<SocketAddr>(), s.parse::<IpAddr>()) {
-            (Ok(address), _) => (address.ip(), Some(address.port())),
-            (_, Ok(ip)) => (ip, None),
-            _ => return Err("an IP or IP:PORT is needed, [IP]:PORT for IPv6".to_owned()),
-        };
-        match ip.is_unspecified() || port == Some(0) {
-            true => Err("nobody can dial that".to_owned()),
-            false => Ok(Self { ip, port }),
-        }
-    }
 }
 
 /// Which node is asked, and how its answer is shown.
@@ -331,16 +223,6 @@ fn settings(command: &Command, matches: &ArgMatches, config: (&config::Place, &c
     }
     let unset = |key: &str| (key == "name").then(|| (default_name().to_string(), "default: the login name"));
     Ok(config::show(command, matches, config, unset))
-}
-
-/// Neither `-l` nor `-na`, and no file that remembers a room.
-pub fn nothing_to_do() -> Failure {
-    Failure::new(
-        Exit::Usage,
-        "start a room with -l, or join one with -na",
-        format!("{}\n", COMMANDS.trim_start().replace("\n  ", "\n")),
-        "try `dist-chat --help`",
-    )
 }
 
 #[cfg(test)]

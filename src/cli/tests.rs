@@ -2,6 +2,9 @@
 
 use super::line::{HELP, JOIN_HELP};
 use super::*;
+use crate::key::RoomKey;
+use crate::ring::Rate;
+use crate::settings::{Advertise, COMMANDS, Contact, KeyFrom, Start};
 
 fn parse_words(words: &str) -> Result<Request, Quit> {
     // Not the configuration of whoever runs the tests.

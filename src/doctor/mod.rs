@@ -15,12 +15,12 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use crate::app::{place, verdict};
-use crate::cli::{self, PORT_DEFAULT};
 use crate::failure::{Exit, Failure, cannot_write};
 use crate::key::{self, Given, Mistake, RoomKey, passphrase, salt};
 use crate::net::{self, Doing, Met, Unmet};
 use crate::ring::limits::{BOOK_NODES_MAX, PROTOCOL_VERSION};
 use crate::ring::{Name, Refusal, RoomId, Span};
+use crate::settings::{self, PORT_DEFAULT};
 use crate::status;
 use answer::Answer;
 use report::{Finding, Layer, Report};
@@ -77,7 +77,7 @@ pub fn run(args: &Args) -> Result<ExitCode, Failure> {
     let (host, port) = host_and_port(&args.place)?;
     let key = args.key_file.as_deref().filter(|path| !path.as_os_str().is_empty());
     let key = key.map(|path| given(&key::file::read(path)?, path)).transpose()?;
-    let name = args.name.as_deref().map(cli::parse_name).transpose()?;
+    let name = args.name.as_deref().map(settings::parse_name).transpose()?;
     let mut examination = Examination { json: args.json, findings: Vec::new(), said: Ok(()) };
     let outcome = examination.all((&host, port), key, name.as_ref());
     let exit = match outcome {
@@ -286,7 +286,7 @@ impl Examination {
 
     /// A leader says whether a name is free to who joins, and to nobody else. A node of this user tells who is here.
     fn name(&mut self, there: SocketAddr, (room, met): (RoomId, &Met), name: Option<&Name>) -> Fails<()> {
-        let (wanted, is_default) = (name.cloned().unwrap_or_else(cli::default_name), name.is_none());
+        let (wanted, is_default) = (name.cloned().unwrap_or_else(settings::default_name), name.is_none());
         let own = status::client::ask_listener(there).filter(|own| own.address == met.uid && own.room == Some(room));
         let Some(own) = own else {
             let what =
@@ -421,7 +421,7 @@ fn refusal(refusal: &Refusal) -> (Layer, Failure) {
         | Refusal::Banned(_)
         | Refusal::Protocol => Layer::Room,
     };
-    (layer, verdict::refused(refusal, &cli::default_name()))
+    (layer, verdict::refused(refusal, &settings::default_name()))
 }
 
 #[cfg(test)]

@@ -13,9 +13,9 @@ use std::sync::Arc;
 
 use jiff::Zoned;
 
-use crate::cli::PORT_DEFAULT;
 use crate::failure::{Exit, Failure, cannot_write};
 use crate::ring::{AuthorId, Channel, Emoji, Entry, Lamport, Line, LineId, Name};
+use crate::settings::PORT_DEFAULT;
 use crate::store::{self, Answer, Counts, Error, Moment, Reader, Selection, Tally};
 use crate::ui::feed::Kind;
 use format::{Json, Plain};

@@ -11,8 +11,8 @@ use zeroize::Zeroizing;
 
 use super::invite::{ADDRESSES_MAX, Invite};
 use super::{file, generated};
-use crate::cli::PORT_DEFAULT;
 use crate::failure::{Exit, Failure, complain};
+use crate::settings::PORT_DEFAULT;
 use crate::status::client::{self, Node};
 use crate::status::report::Report;
 

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use dist_chat::ring::{AuthorId, Name, RoomId, SessionId, Uid};
+use dist_chat::settings::Bell;
 use dist_chat::status::report::RoleWord;
 use dist_chat::ui::feed::{Asked, Channel, Count, Event, Hello, Here, Kind, Line, Link, Member, State, Told, What};
 use dist_chat::ui::paint::Paint;
-use dist_chat::ui::terminal::Bell;
 use dist_chat::ui::tui::keys::Key;
 use dist_chat::ui::tui::stage::Stage;
 use dist_chat::ui::tui::{Model, Settings};

@@ -1,9 +1,9 @@
 //! What a frontend looks at: the past, the channels and what is said of them.
 
 use super::Session;
-use crate::config;
 use crate::history::{self, Recall};
 use crate::ring::Channel;
+use crate::settings::config;
 use crate::ui::desk::Ended;
 use crate::ui::view::{Taste, Whose};
 

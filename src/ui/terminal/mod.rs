@@ -37,12 +37,12 @@ use rustix::termios::{OptionalActions, Termios, isatty, tcgetattr, tcsetattr};
 use tokio::sync::mpsc;
 
 use crate::failure::complain;
+use crate::settings::Bell;
 use crate::ui::feed::{Asked, Told};
 use crate::ui::paint::Paint;
 use crate::ui::pipe::{self, Typed};
 use crate::ui::talk::refuse;
 use frontend::{Frontend, INPUTS_MAX, Input};
-pub use render::Bell;
 pub use render::Renderer;
 
 /// How the person wants it.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use crate::ring::LOBBY;
+use crate::settings::Bell;
 use crate::text::visible;
 use crate::ui::feed::{Count, Here, Kind, Line, Private, Reactions, Told};
 use crate::ui::format::{Who, away_text, waiting_text};
@@ -13,18 +14,6 @@ use crate::ui::paint::{Paint, mentions};
 const REACTIONS_EVERY: Duration = Duration::from_secs(1);
 /// Lines whose reactions wait to be told; of more lines at once the oldest ones' are told early.
 const REACTIONS_LINES_MAX: usize = 256;
-
-/// When the terminal rings.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum Bell {
-    /// Never.
-    Off,
-    /// When somebody mentions one's name, or says something to oneself alone.
-    #[default]
-    Mention,
-    /// With every line of others.
-    All,
-}
 
 /// Makes lines of what is told.
 #[derive(Debug)]
