@@ -18,6 +18,7 @@
 //! | `logs` | shows every log |
 #![cfg(feature = "program")]
 #![expect(clippy::expect_used, reason = "a test that cannot read its files is to fail")]
+#![expect(clippy::print_stdout, reason = "a hash of all stories is printed")]
 
 #[allow(dead_code, reason = "the machinery is the simulator's; not every part of it is wanted here")]
 #[path = "../sim/check/mod.rs"]
@@ -33,7 +34,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use dist_chat::ring::{Body, Span};
-use world::trace::{Short, host};
+use world::trace::{FNV_START, Short, fnv1a, host};
 use world::{MS, SECOND, World};
 
 /// A story that is being told.
@@ -196,4 +197,23 @@ fn every_story_goes_as_it_was_recorded() {
         }
         assert_eq!(recorded.lines().count(), now.lines().count(), "{}", file.display());
     }
+}
+
+/// What `scripts/sim --hash` runs: one hash over all stories as they go now, without their remarks. With
+/// `SIM_TRACES=FOLDER` it also writes each story to a file there.
+#[test]
+#[ignore = "run by scripts/sim --hash"]
+fn hash_of_the_stories() {
+    let folder = std::env::var_os("SIM_TRACES").map(PathBuf::from);
+    let mut hash = FNV_START;
+    for file in files() {
+        let now = told(&std::fs::read_to_string(&file).expect("a story"));
+        let lines = now.lines().filter(|line| !line.starts_with('#'));
+        hash = lines.fold(hash, |hash, line| fnv1a(fnv1a(hash, line), "\n"));
+        if let Some(folder) = &folder {
+            let name = file.file_name().expect("a name").to_string_lossy().into_owned();
+            std::fs::write(folder.join(format!("scenario-{name}")), now).expect("to write it");
+        }
+    }
+    println!("scenarios: {hash:016x}");
 }

@@ -1,6 +1,7 @@
 //! The ring, proved before the network: seeded runs in virtual time, every invariant checked after every step.
 //!
-//! `cargo test --test sim` runs a few hundred seeds; `scripts/sim N [SEED]` runs any number.
+//! `cargo test --test sim` runs a few hundred seeds; `scripts/sim N [SEED]` runs any number;
+//! `scripts/sim --hash N` hashes their traces.
 #![cfg(feature = "program")]
 #![expect(clippy::print_stdout, reason = "a simulator tells its seed and its rate")]
 
@@ -8,6 +9,7 @@ mod bite;
 mod check;
 mod elections;
 mod forging;
+mod hashes;
 mod moderating;
 mod newcomers;
 mod rekeying;

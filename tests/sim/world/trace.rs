@@ -13,6 +13,14 @@ pub fn host(slot: usize) -> String {
     }
 }
 
+/// Where an FNV-1a hash starts.
+pub const FNV_START: u64 = 0xcbf2_9ce4_8422_2325;
+
+/// The FNV-1a hash, continued with this text.
+pub fn fnv1a(hash: u64, text: &str) -> u64 {
+    text.bytes().fold(hash, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3))
+}
+
 /// Shortens what a trace shows.
 #[derive(Debug, Default)]
 pub struct Short {
