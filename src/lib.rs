@@ -20,6 +20,10 @@ pub mod doctor;
 #[cfg(feature = "program")]
 pub mod failure;
 #[cfg(feature = "program")]
+pub mod feed;
+#[cfg(feature = "program")]
+pub mod frontend;
+#[cfg(feature = "program")]
 pub mod history;
 #[cfg(feature = "program")]
 pub mod identity;
@@ -27,6 +31,8 @@ pub mod identity;
 pub mod key;
 #[cfg(feature = "program")]
 pub mod net;
+#[cfg(feature = "program")]
+pub mod present;
 pub mod ring;
 #[cfg(feature = "program")]
 pub mod settings;
@@ -36,5 +42,3 @@ pub mod status;
 pub mod store;
 #[cfg(feature = "program")]
 pub mod text;
-#[cfg(feature = "program")]
-pub mod ui;

@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use dist_chat::present::values::{Asked, Told, Versioned};
 use dist_chat::ring::Frame;
-use dist_chat::ui::feed::{Asked, Told, Versioned};
 use serde_json::Value;
 
 fn read(file: &str) -> String {
@@ -120,7 +120,7 @@ fn back<T: serde::Serialize + serde::de::DeserializeOwned>(object: &Value) -> Va
 
 #[test]
 fn every_object_in_the_manual_is_one_and_each_is_described_whole() {
-    let (manual, source) = (read("docs/json.rst"), read("src/ui/feed.rs"));
+    let (manual, source) = (read("docs/json.rst"), read("src/present/values.rs"));
     let (asked, told) = manual.split_once("What a program is told").unwrap();
     for (page, item, back) in
         [(asked, "enum Asked", back::<Asked> as fn(&Value) -> Value), (told, "enum Told", back::<Told>)]

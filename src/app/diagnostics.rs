@@ -10,9 +10,9 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::layer::{Context, SubscriberExt as _};
 
 use crate::chatlog::LogWriter;
-use crate::ui::clock::Clock;
-use crate::ui::format;
-use crate::ui::hub::Hub;
+use crate::feed::broadcaster::Hub;
+use crate::feed::clock::Clock;
+use crate::present::format;
 
 /// Sends everything at the level of information and above to the log, and to whoever is shown it.
 ///

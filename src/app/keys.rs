@@ -13,13 +13,13 @@ use zeroize::Zeroizing;
 
 use super::Signals;
 use crate::failure::{Exit, Failure, complain};
+use crate::feed::broadcaster::Hub;
+use crate::feed::publisher::Place as InRoom;
 use crate::key::invite::Invite;
 use crate::key::{self, Given, KeyMark, Mistake, RoomKey, TEXT_BYTES_MAX, ask, file, passphrase, salt};
 use crate::ring::RoomId;
 use crate::settings::{Chat, Contact, KeyFrom, Start};
 use crate::store::{self, Peeked};
-use crate::ui::herald::Place as InRoom;
-use crate::ui::hub::Hub;
 
 /// The key of a run.
 #[derive(Debug, Default)]

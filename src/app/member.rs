@@ -10,13 +10,13 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
-use super::face::{Face, Shows};
 use crate::chatlog::{LogNews, LogWriter};
 use crate::failure::complain;
+use crate::feed::broadcaster::Hub;
+use crate::feed::publisher::Place as InRoom;
+use crate::frontend::kind::{Face, Shows};
 use crate::net::Command;
 use crate::ring::Stop;
-use crate::ui::herald::Place as InRoom;
-use crate::ui::hub::Hub;
 
 /// From the wish to leave until the node is told not to wait any longer. It waits 5 s at most by itself: this comes
 /// after that.

@@ -1,10 +1,8 @@
 //! Puts the parts together: addresses, files, node, frontends; and takes them apart in the right order.
 
 mod diagnostics;
-pub mod face;
 mod keys;
 mod member;
-mod mending;
 pub(crate) mod place;
 mod returning;
 mod stages;
@@ -20,40 +18,40 @@ use anyhow::Context as _;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::sync::{mpsc, watch};
 
+use crate::chatlog::checkpoints::Marks;
+use crate::chatlog::gap::Past;
+use crate::chatlog::reconcile::{self, Mended};
 use crate::chatlog::{ChatLog, LogWriter};
 use crate::failure::{Exit, Failure, complain};
+use crate::feed::broadcaster::{Hub, Wants};
+use crate::feed::clock::Clock;
+use crate::feed::failover_notice::Succession;
+use crate::feed::follow::{Since, Wanted};
+use crate::feed::leader_watch;
+use crate::feed::node_handle::{Desk, Parts};
+use crate::feed::own_lines::OwnLines;
+use crate::feed::publisher::{Herald, Place as InRoom};
+use crate::feed::reactions::Likes;
+use crate::feed::screen::Screen;
+use crate::feed::session::{self, Leaving};
+use crate::feed::stall_notice;
+use crate::feed::stdout::{self, Outlet};
+use crate::feed::view::Taste;
+use crate::frontend::kind::{self, Face, Showing, Shows};
+use crate::frontend::stdin::Talk;
+use crate::frontend::terminal::{self, End, Restore, Settings};
+use crate::frontend::tui;
 use crate::identity::Identity;
 use crate::key::{self, KeyMark};
 use crate::net::{self, Command, Secrets};
+use crate::present::builder::Teller;
+use crate::present::format;
 use crate::ring::{self, RoomId, SessionId, Timing};
 use crate::settings::{Chat, KeyFrom, Start};
 use crate::status::server::{Answers, Server};
 use crate::store::{self, LogMark, Opened};
-use crate::ui::clock::Clock;
-use crate::ui::desk::{Desk, Parts};
-use crate::ui::follow::{Since, Wanted};
-use crate::ui::format;
-use crate::ui::herald::{Herald, Place as InRoom};
-use crate::ui::hub::{Hub, Wants};
-use crate::ui::likes::Likes;
-use crate::ui::loneliness;
-use crate::ui::marks::Marks;
-use crate::ui::missing::Past;
-use crate::ui::outlet::{self, Outlet};
-use crate::ui::own::OwnLines;
-use crate::ui::screen::Screen;
-use crate::ui::session::{self, Leaving};
-use crate::ui::shown::Teller;
-use crate::ui::succession::Succession;
-use crate::ui::talk::Talk;
-use crate::ui::terminal::{self, End, Restore, Settings};
-use crate::ui::tui;
-use crate::ui::view::Taste;
-use crate::ui::waiting;
-use face::{Face, Showing, Shows};
 use keys::{Changed, Keyed, Owner};
 use member::{Input, LogHealth, Member, News, Signals};
-use mending::Mended;
 
 /// What threads tell the loop; each of them tells at most one thing.
 const NEWS_MAX: usize = 8;
@@ -134,7 +132,7 @@ async fn be_member(chat: &Chat) -> Result<(), Failure> {
             &chat.data_dir,
             port,
             |file| {
-                mended = mending::mend_log(&opened, file)?;
+                mended = reconcile::mend_log(&opened, file)?;
                 Ok(())
             },
             // Where it finds no room there is other news of it, not yet told.
@@ -262,8 +260,8 @@ async fn be_member(chat: &Chat) -> Result<(), Failure> {
             stages::Joining { answering, entered: entered.clone(), node, hub: hub.clone(), keyed: key.is_some() };
         tokio::spawn(joining.tell());
     }
-    tokio::spawn(waiting::tell(lines.clone(), hub.clone()));
-    tokio::spawn(loneliness::tell(member.urgent.clone(), hub.clone()));
+    tokio::spawn(stall_notice::tell(lines.clone(), hub.clone()));
+    tokio::spawn(leader_watch::tell(member.urgent.clone(), hub.clone()));
     let herald = std::thread::Builder::new()
         .name("herald".to_owned())
         .spawn(move || herald.run(notices))
@@ -321,7 +319,7 @@ async fn be_member(chat: &Chat) -> Result<(), Failure> {
         return Err(files_failed(chat, port, error));
     }
     verdict::of(outcome.map_err(Failure::from)?, lines.waiting(), chat, &place.contacts, started.elapsed())?;
-    match lost.0.get().filter(|error| face != Face::Daemon && !outlet::is_gone(error)) {
+    match lost.0.get().filter(|error| face != Face::Daemon && !stdout::is_gone(error)) {
         Some(error) => Err(verdict::unwritten(error)),
         None => Ok(()),
     }
@@ -376,12 +374,12 @@ fn begin(
             (Shows::Terminal(started.0), Some(Showing::of(started.1)))
         }
         Face::Full => {
-            let thread = face::full(open(Taste::All)?, settings).context("no thread")?;
+            let thread = kind::full(open(Taste::All)?, settings).context("no thread")?;
             (Shows::Full, Some(Showing::of(thread)))
         }
         Face::Json => {
             let front = open(Taste::All)?;
-            let shown = face::write(front.told, lost.tell(news)).context("no thread")?;
+            let shown = kind::write(front.told, lost.tell(news)).context("no thread")?;
             (Shows::Json { asked: front.asked, answers: front.answers }, Some(shown))
         }
     })

@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::feed::broadcaster::Hub;
+use crate::feed::publisher::Place as InRoom;
 use crate::net::Command;
 use crate::ring::{Name, Status, Survey, Timing, Uid};
-use crate::ui::herald::Place as InRoom;
-use crate::ui::hub::Hub;
 
 /// Between two words about how much of the history has come.
 const HISTORY_EVERY: Duration = Duration::from_secs(1);

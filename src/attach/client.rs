@@ -13,12 +13,12 @@ use tokio::sync::mpsc;
 
 use super::{first_line, socket};
 use crate::failure::{Exit, Failure};
+use crate::feed::broadcaster::FRONTS_MAX;
+use crate::feed::follow::Wanted;
+use crate::feed::session::{ASKED_MAX, Front};
+use crate::present::values::{Asked, Told, Versioned};
 use crate::settings::PORT_DEFAULT;
 use crate::status::{self, client::NotFound};
-use crate::ui::feed::{Asked, Told, Versioned};
-use crate::ui::follow::Wanted;
-use crate::ui::hub::FRONTS_MAX;
-use crate::ui::session::{ASKED_MAX, Front};
 
 /// Bytes of an object that a node tells: the state of the largest room fits.
 const TOLD_BYTES_MAX: u64 = 4 * 1024 * 1024;

@@ -1,8 +1,8 @@
 //! Frontends in other processes: a node serves them over its Unix sockets, to its own user and to nobody else.
 //!
 //! A frontend writes one line that says what it wants to be told: `attach` and a [`Wanted`] as JSON. From then on each side
-//! writes objects, one a line: the node [`Told`](crate::ui::feed::Told), the frontend
-//! [`Asked`](crate::ui::feed::Asked). When the frontend ends its side, the node says good-bye and ends the other.
+//! writes objects, one a line: the node [`Told`](crate::present::values::Told), the frontend
+//! [`Asked`](crate::present::values::Asked). When the frontend ends its side, the node says good-bye and ends the other.
 
 pub mod client;
 pub mod node;
@@ -12,7 +12,7 @@ pub mod socket;
 pub mod tail;
 pub mod terminal;
 
-use crate::ui::follow::Wanted;
+use crate::feed::follow::Wanted;
 
 /// The word that begins the first line.
 const ATTACH: &str = "attach ";
@@ -34,9 +34,9 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
     use super::*;
-    use crate::ui::follow::Since;
-    use crate::ui::hub::Wants;
-    use crate::ui::view::Taste;
+    use crate::feed::broadcaster::Wants;
+    use crate::feed::follow::Since;
+    use crate::feed::view::Taste;
 
     #[test]
     fn the_first_line_says_what_is_wanted() {

@@ -7,11 +7,11 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, Buf
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::mpsc;
 
-use crate::ui::desk::Desk;
-use crate::ui::feed::{Asked, Told};
-use crate::ui::follow::Wanted;
-use crate::ui::json::{self, ASKED_BYTES_MAX};
-use crate::ui::session::{self, Front, Leaving};
+use crate::feed::follow::Wanted;
+use crate::feed::node_handle::Desk;
+use crate::feed::session::{self, Front, Leaving};
+use crate::frontend::json::{self, ASKED_BYTES_MAX};
+use crate::present::values::{Asked, Told};
 
 /// Bytes that are gathered for one write, while more is ready.
 const WRITE_BYTES: usize = 64 * 1024;

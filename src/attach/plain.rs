@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
+use crate::present::values::Line;
 use crate::text;
-use crate::ui::feed::Line;
 
 /// Appends `> NAME(IP:PORT)[TS]: text`. What a line does beside being said is written as it was typed.
 pub fn push(line: &Line, out: &mut String) {

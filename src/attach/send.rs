@@ -13,14 +13,14 @@ use rustix::termios::isatty;
 
 use super::client::{self, Which, has_ended, lost};
 use crate::failure::{Exit, Failure, complain};
+use crate::feed::broadcaster::Wants;
+use crate::feed::follow::Wanted;
+use crate::frontend::pipe::{self, Typed};
+use crate::frontend::stdin;
 use crate::history;
+use crate::present::values::{Asked, Sent, Told};
 use crate::ring::limits::TEXT_BYTES_MAX;
 use crate::ring::{Channel, Text, TextError};
-use crate::ui::feed::{Asked, Sent, Told};
-use crate::ui::follow::Wanted;
-use crate::ui::hub::Wants;
-use crate::ui::pipe::{self, Typed};
-use crate::ui::talk;
 
 /// All of `send --help`: it fits a terminal of 24 lines and 80 columns.
 pub const HELP: &str = "  dist-chat send -m 'the build is done'    says that, through the node here
@@ -227,7 +227,7 @@ fn say_input<'a>(out: &'a RefCell<Out<'a>>) -> io::Result<u64> {
             Typed::Line(line) if line.trim().is_empty() => {}
             Typed::Line(line) => failed = out.borrow_mut().say(line),
             Typed::TooLong { bytes } => {
-                talk::refuse(bytes);
+                stdin::refuse(bytes);
                 refused += 1;
             }
         }

@@ -17,14 +17,14 @@ use super::client::{self, Which, has_ended};
 use super::plain;
 use super::send::channel_name;
 use crate::failure::{Exit, Failure, cannot_write, complain};
+use crate::feed::broadcaster::Wants;
+use crate::feed::follow::{NEWEST_LINES_MAX, Since, Wanted};
+use crate::frontend::json;
 use crate::history;
+use crate::present::builder::Teller;
+use crate::present::values::{Count, Told};
 use crate::ring::{Channel, Lamport, SessionId, WallMs};
 use crate::store::{self, Answer, Moment, Reader, Selection};
-use crate::ui::feed::{Count, Told};
-use crate::ui::follow::{NEWEST_LINES_MAX, Since, Wanted};
-use crate::ui::hub::Wants;
-use crate::ui::json;
-use crate::ui::shown::Teller;
 
 /// All of `tail --help`: it fits a terminal of 24 lines and 80 columns.
 pub const HELP: &str = "  dist-chat tail               the newest 10 lines of the room

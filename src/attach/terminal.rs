@@ -14,20 +14,20 @@ use tokio::sync::mpsc;
 use super::client::{self, Ending, Which, has_ended, lost};
 use super::plain;
 use super::send::not_ordered;
-use crate::app::face::{self, Showing};
 use crate::failure::{Failure, complain};
+use crate::feed::broadcaster::Wants;
+use crate::feed::follow::{Since, Wanted};
+use crate::feed::session::Front;
+use crate::feed::view::Taste;
+use crate::frontend::json;
+use crate::frontend::kind::{self, Showing};
+use crate::frontend::pipe::{self, Typed};
+use crate::frontend::stdin;
+use crate::frontend::terminal::{self, End, Renderer, Restore, Settings};
+use crate::frontend::tui;
+use crate::present::paint::Paint;
+use crate::present::values::{Asked, Sent, Told};
 use crate::settings::Bell;
-use crate::ui::feed::{Asked, Sent, Told};
-use crate::ui::follow::{Since, Wanted};
-use crate::ui::hub::Wants;
-use crate::ui::json;
-use crate::ui::paint::Paint;
-use crate::ui::pipe::{self, Typed};
-use crate::ui::session::Front;
-use crate::ui::talk;
-use crate::ui::terminal::{self, End, Renderer, Restore, Settings};
-use crate::ui::tui;
-use crate::ui::view::Taste;
 
 /// All of `attach --help`: it fits a terminal of 24 lines and 80 columns.
 pub const HELP: &str = "  dist-chat -l --daemon &      a node that runs without a terminal
@@ -84,7 +84,7 @@ pub struct Args {
 /// # Errors
 /// No such node runs here, it has ended without a good-bye, or what was said could not be ordered in time.
 pub fn run(args: &Args) -> Result<(), Failure> {
-    let person = !args.json && face::is_terminal();
+    let person = !args.json && kind::is_terminal();
     let told = if person { Wants::Newest } else { Wants::EveryLine };
     let taste = if person && !args.tui { Taste::Here } else { Taste::All };
     let dir = std::env::current_dir().ok().and_then(|dir| dir.into_os_string().into_string().ok());
@@ -117,7 +117,7 @@ fn at_terminal(front: Front, ending: Ending, args: &Args) -> io::Result<Result<(
     let restore = Restore::new();
     let settings = Settings::new(args.bell, false);
     let showing = match args.tui {
-        true => face::full(Front { told: shown, asked, answers }, settings)?,
+        true => kind::full(Front { told: shown, asked, answers }, settings)?,
         false => {
             let leave = asked.clone();
             let (terminal, thread) = terminal::start(shown, asked, settings, move |end| match end {
@@ -225,11 +225,11 @@ fn push_plain(renderer: &mut Renderer, told: &Told, lines: &mut String) {
 /// Says each line, as a pipe does.
 fn say_all(input: File, asked: &mpsc::Sender<Asked>) -> io::Result<()> {
     pipe::read_lines(input, |typed| match typed {
-        Typed::Line(line) if talk::leaves(&line) => false,
+        Typed::Line(line) if stdin::leaves(&line) => false,
         Typed::Line(line) if line.trim().is_empty() => true,
         Typed::Line(text) => asked.blocking_send(Asked::Say { text, channel: None, id: None }).is_ok(),
         Typed::TooLong { bytes } => {
-            talk::refuse(bytes);
+            stdin::refuse(bytes);
             true
         }
     })

@@ -1,6 +1,6 @@
 //! What the manual says of each command beside its flags.
 
-use crate::ui::commands::{self, Command};
+use crate::feed::commands::{self, Command};
 
 /// Paragraphs.
 pub(super) type Says = &'static [&'static str];

@@ -1,6 +1,5 @@
 //! `dist-chat history`, and its like in the room: what was said, out of the file of a node that runs or does not.
 
-mod format;
 mod when;
 
 use std::collections::VecDeque;
@@ -14,11 +13,11 @@ use std::sync::Arc;
 use jiff::Zoned;
 
 use crate::failure::{Exit, Failure, cannot_write};
+use crate::present::history_lines::{Json, Plain};
+use crate::present::values::Kind;
 use crate::ring::{AuthorId, Channel, Emoji, Entry, Lamport, Line, LineId, Name};
 use crate::settings::PORT_DEFAULT;
 use crate::store::{self, Answer, Counts, Error, Moment, Reader, Selection, Tally};
-use crate::ui::feed::Kind;
-use format::{Json, Plain};
 use when::Edge;
 
 /// Lines of which it is asked at once what was put to them.

@@ -12,9 +12,9 @@ use zeroize::Zeroizing;
 use super::invite::{ADDRESSES_MAX, Invite};
 use super::{file, generated};
 use crate::failure::{Exit, Failure, complain};
+use crate::present::report::Report;
 use crate::settings::PORT_DEFAULT;
 use crate::status::client::{self, Node};
-use crate::status::report::Report;
 
 /// All of `key --help`.
 pub const KEY_HELP: &str = "  dist-chat key room.key    a new key into a new file that only you can read

@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use super::report::Report;
 use super::{OPEN, Question};
 use crate::cli::StatusQuery;
 use crate::failure::{Exit, Failure};
 use crate::key::{self, Given, RoomKey};
+use crate::present::report::Report;
 
 /// All of `status --help`.
 pub const HELP: &str = "  dist-chat status [-p PORT]         how a node of yours here is doing

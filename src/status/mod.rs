@@ -5,7 +5,6 @@
 //! [`attach`](crate::attach).
 
 pub mod client;
-pub mod report;
 pub mod server;
 
 use std::fs::{DirBuilder, Permissions};

@@ -13,13 +13,13 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, mpsc};
 use zeroize::Zeroizing;
 
-use super::report::Report;
 use super::{OPEN, Question};
 use crate::attach::{self, socket};
+use crate::feed::broadcaster::FRONTS_MAX;
+use crate::feed::node_handle::{Desk, Ended};
 use crate::net::Keyring;
+use crate::present::report::Report;
 use crate::ring::Status;
-use crate::ui::desk::{Desk, Ended};
-use crate::ui::hub::FRONTS_MAX;
 
 /// The longest that one question may take, and then its answer; frontends stay.
 const ANSWER: Duration = Duration::from_secs(3);

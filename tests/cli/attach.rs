@@ -7,7 +7,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::Stdio;
 
-use dist_chat::ui::hub::FRONTS_MAX;
+use dist_chat::feed::broadcaster::FRONTS_MAX;
 use rustix::process::{Signal, geteuid};
 use serde_json::Value;
 

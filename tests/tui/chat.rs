@@ -1,8 +1,8 @@
 //! What was said, and how it looks.
 
-use dist_chat::ui::feed::{Here, Kind, Link, Private, Reactions, Told, What};
-use dist_chat::ui::paint::Paint;
-use dist_chat::ui::tui::keys::Key;
+use dist_chat::frontend::tui::keys::Key;
+use dist_chat::present::paint::Paint;
+use dist_chat::present::values::{Here, Kind, Link, Private, Reactions, Told, What};
 
 use crate::harness::{Screen, channel, count, event, name, state, uid};
 
@@ -12,7 +12,7 @@ fn talk(screen: &mut Screen) {
     screen.told(Told::Event(event(What::Joined, "carl(10.0.0.3:2428) joined the ring")));
     screen
         .say("carl", "Good morning, Ann! This line is long enough that it does not fit one row of the screen by far.");
-    let me = Told::Line(Box::new(dist_chat::ui::feed::Line { kind: Kind::Me, ..screen.line("bob", "waves") }));
+    let me = Told::Line(Box::new(dist_chat::present::values::Line { kind: Kind::Me, ..screen.line("bob", "waves") }));
     screen.told(me);
 }
 

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use dist_chat::ui::feed::{Told, What};
-use dist_chat::ui::tui::model::messages::MESSAGES_MAX;
+use dist_chat::frontend::tui::model::messages::MESSAGES_MAX;
+use dist_chat::present::values::{Told, What};
 
 use crate::harness::{Screen, event, state};
 

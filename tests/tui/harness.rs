@@ -3,14 +3,16 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use dist_chat::frontend::tui::keys::Key;
+use dist_chat::frontend::tui::pacing::Stage;
+use dist_chat::frontend::tui::{Model, Settings};
+use dist_chat::present::paint::Paint;
+use dist_chat::present::report::RoleWord;
+use dist_chat::present::values::{
+    Asked, Channel, Count, Event, Hello, Here, Kind, Line, Link, Member, State, Told, What,
+};
 use dist_chat::ring::{AuthorId, Name, RoomId, SessionId, Uid};
 use dist_chat::settings::Bell;
-use dist_chat::status::report::RoleWord;
-use dist_chat::ui::feed::{Asked, Channel, Count, Event, Hello, Here, Kind, Line, Link, Member, State, Told, What};
-use dist_chat::ui::paint::Paint;
-use dist_chat::ui::tui::keys::Key;
-use dist_chat::ui::tui::stage::Stage;
-use dist_chat::ui::tui::{Model, Settings};
 use jiff::tz::TimeZone;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;

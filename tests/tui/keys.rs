@@ -1,7 +1,7 @@
 //! What keys do.
 
-use dist_chat::ui::feed::{Asked, Told};
-use dist_chat::ui::tui::keys::Key;
+use dist_chat::frontend::tui::keys::Key;
+use dist_chat::present::values::{Asked, Told};
 
 use crate::harness::{Screen, state};
 

@@ -1,7 +1,7 @@
 //! The ring, drawn.
 
-use dist_chat::ui::feed::{Event, Told, What};
-use dist_chat::ui::tui::keys::Key;
+use dist_chat::frontend::tui::keys::Key;
+use dist_chat::present::values::{Event, Told, What};
 
 use crate::harness::{Screen, event, name, state, uid};
 

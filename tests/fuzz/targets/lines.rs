@@ -5,10 +5,10 @@
 
 use std::io::{self, Read};
 
+use dist_chat::frontend::pipe::{Typed, read_lines};
 use dist_chat::ring::limits::TEXT_BYTES_MAX;
 use dist_chat::ring::{Text, TextError};
 use dist_chat::text::visible;
-use dist_chat::ui::pipe::{Typed, read_lines};
 
 /// What is repeated: a character of two bytes, so that limits fall into the middle of one.
 const REPEATED: &str = "é";

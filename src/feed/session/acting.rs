@@ -1,0 +1,119 @@
+//! What a frontend does in the room: lines that do something, and words for one member alone.
+
+use tokio::sync::oneshot;
+
+use super::Session;
+use crate::feed::node_handle::Ended;
+use crate::feed::parse::Doing;
+use crate::history;
+use crate::net::Command;
+use crate::present::format;
+use crate::present::values::{Private, Told};
+use crate::ring::limits::{TEXT_BYTES_MAX, TOPIC_CHARS_MAX};
+use crate::ring::{Act, Emoji, Lamport, LineId, Saying, Text};
+
+impl Session {
+    /// Says something to one member alone.
+    pub(super) async fn whisper(&self, whom: &str, words: &str) -> Result<(), Ended> {
+        let Ok(text) = Text::parse(words) else {
+            self.note(format!("not sent: a message has at most {TEXT_BYTES_MAX} bytes")).await;
+            return Ok(());
+        };
+        let (answer, sent) = oneshot::channel();
+        let command = Command::Whisper { to: whom.to_owned(), text, answer };
+        self.desk.urgent.send(command).await.map_err(|_| Ended)?;
+        match sent.await.map_err(|_| Ended)? {
+            Ok((_, to)) => {
+                let from = self.desk.hello().name;
+                self.tell(Told::Private(Private { from, to: to.name, text: words.to_owned(), own: true })).await;
+            }
+            Err(why) => self.note(format::unsaid_text(&why)).await,
+        }
+        Ok(())
+    }
+
+    /// Says a line that does something.
+    pub(super) async fn act_out(&self, line: &str, doing: Doing<'_>) -> Result<(), Ended> {
+        let composed = match self.compose(line.trim_end(), doing).await {
+            Ok((typed, act)) => match Text::parse(&typed) {
+                Ok(text) => Ok((text, act)),
+                Err(_) => Err("not sent: that is too long".to_owned()),
+            },
+            Err(why) => Err(why),
+        };
+        match composed {
+            Ok((text, act)) => {
+                let channel = self.view().channel().cloned();
+                self.hand_over(Saying { text, channel, act: Some(act) }).await
+            }
+            Err(why) => {
+                self.note(why).await;
+                Ok(())
+            }
+        }
+    }
+
+    /// What is said, and what that does. A line that is meant is named, so that it can be read in every log.
+    async fn compose(&self, line: &str, doing: Doing<'_>) -> Result<(String, Act), String> {
+        Ok(match doing {
+            Doing::Me => (line.to_owned(), Act::Me),
+            Doing::Topic | Doing::Away if line.chars().count() > TOPIC_CHARS_MAX => {
+                return Err(format!("not sent: that takes at most {TOPIC_CHARS_MAX} characters"));
+            }
+            Doing::Topic => (line.to_owned(), Act::Topic),
+            Doing::Away => (line.to_owned(), Act::Away),
+            Doing::Nick(name) => (line.to_owned(), Act::Nick(name)),
+            Doing::Reply(ts, words) => {
+                let (ts, to) = self.find(ts).await?;
+                (format!("/reply {ts} {words}"), Act::Reply(to))
+            }
+            Doing::React { ts, with, on } => {
+                let (ts, to) = self.find(ts).await?;
+                let likes = with == Emoji::like();
+                let typed = match (likes, on) {
+                    (true, true) => format!("/like {ts}"),
+                    (true, false) => format!("/unlike {ts}"),
+                    (false, true) => format!("/react {with} {ts}"),
+                    (false, false) => format!("/unreact {with} {ts}"),
+                };
+                (typed, Act::React { to, with, on })
+            }
+        })
+    }
+
+    /// The line with this timestamp, or the last one of another.
+    async fn find(&self, ts: Option<u64>) -> Result<(u64, LineId), String> {
+        if let Some(found) = self.view().line(ts) {
+            return Ok(found);
+        }
+        let none = || match ts {
+            Some(ts) => format!("there is no line [{ts}] here"),
+            None => "nobody else has said anything here yet; /help reply says how to mean another line".to_owned(),
+        };
+        let past = self.desk.past.clone().ok_or_else(none)?;
+        let here = self.view().channel().cloned();
+        let own = self.desk.status().await.map(|status| status.author);
+        let found = tokio::task::spawn_blocking(move || match ts {
+            Some(ts) => history::line_at(&past, Lamport(ts)).map(|id| (ts, id)),
+            None => history::last_of_others(&past, here, own.ok()?),
+        });
+        let (ts, id) = found.await.ok().flatten().ok_or_else(none)?;
+        self.view().found(ts, id);
+        Ok((ts, id))
+    }
+
+    /// Has something done; the line says so to all.
+    pub(super) async fn act(
+        &self,
+        line: &str,
+        command: impl FnOnce(Text, oneshot::Sender<bool>) -> Command,
+    ) -> Result<(), Ended> {
+        let Ok(text) = Text::parse(line.trim_end()) else { return Ok(()) };
+        let (taken, answer) = oneshot::channel();
+        self.desk.tell(command(text, taken)).await?;
+        if let Ok(true) = answer.await {
+            self.desk.lines.say();
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,361 @@
+//! One frontend's conversation with the node: what is typed there is understood here, and what happens passes through
+//! here on its way there.
+
+mod acting;
+mod looking;
+
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::answers;
+use super::follow::{Following, Wanted};
+use super::node_handle::{Desk, Ended};
+use super::parse::{self, Meaning};
+use super::publisher::Place;
+use super::receipts::{self, Receipts};
+use super::view::{Fate, View};
+use crate::net::Command;
+use crate::present::values::{Asked, Here, Told};
+use crate::ring::limits::TEXT_BYTES_MAX;
+use crate::ring::{Channel, Order, Saying, Text, TextError};
+
+/// Values that wait until the frontend takes them, beside those in its [`Feed`](super::broadcaster::Feed).
+const TOLD_MAX: usize = 64;
+/// What a frontend asks, until it is understood.
+pub const ASKED_MAX: usize = 256;
+
+/// A frontend's two ends.
+#[derive(Debug)]
+pub struct Front {
+    /// What it is told, in order; ends with the node, or with itself.
+    pub told: mpsc::Receiver<Told>,
+    /// What it asks.
+    pub asked: mpsc::Sender<Asked>,
+    /// Answers to what was to be asked and was not understood go here.
+    pub answers: mpsc::WeakSender<Told>,
+}
+
+/// What happens when a frontend wants to leave.
+pub enum Leaving {
+    /// The node leaves its room: this is called, once.
+    Node(Box<dyn FnOnce() + Send>),
+    /// The frontend alone ends.
+    Front,
+}
+
+/// A conversation.
+#[derive(Clone)]
+struct Session {
+    desk: Desk,
+    out: mpsc::Sender<Told>,
+    view: Arc<Mutex<View>>,
+    receipts: Receipts,
+    /// Where the frontend runs; nothing: where the node does.
+    dir: PathBuf,
+}
+
+/// Begins one; `None`: there are as many frontends as there may be.
+pub fn open(desk: &Desk, wanted: &Wanted, leaving: Leaving) -> Option<Front> {
+    let feed = Following::begin(desk, wanted)?;
+    let (out, told) = mpsc::channel(TOLD_MAX);
+    let (asked, asks) = mpsc::channel(ASKED_MAX);
+    let answers = out.downgrade();
+    let receipts = Receipts::start(desk.clone(), out.clone());
+    let view = Arc::new(Mutex::new(View::new(wanted.taste)));
+    let dir = wanted.dir.clone().unwrap_or_default().into();
+    let session = Session { desk: desk.clone(), out, view, receipts, dir };
+    let (over, is_over) = oneshot::channel();
+    tokio::spawn(session.clone().deliver(feed, is_over));
+    tokio::spawn(session.listen(asks, leaving, over));
+    Some(Front { told, asked, answers })
+}
+
+impl Session {
+    fn view(&self) -> MutexGuard<'_, View> {
+        self.view.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Passes on what happens, until the node or the frontend has ended.
+    async fn deliver(self, mut feed: Following, is_over: oneshot::Receiver<()>) {
+        let mut is_over = Some(is_over);
+        let mut place = self.desk.place.clone();
+        place.mark_changed();
+        if !self.tell(Told::Hello(self.desk.hello())).await {
+            return;
+        }
+        loop {
+            let told = tokio::select! {
+                biased;
+                () = moved(&mut place) => self.here(),
+                told = feed.next() => match told {
+                    Some(told) => self.passes(&told),
+                    None => return,
+                },
+                () = over(&mut is_over) => {
+                    self.tell(Told::Bye { text: "this terminal is detached; the node stays".to_owned() }).await;
+                    return;
+                }
+            };
+            if let Some(told) = told
+                && !self.tell(told).await
+            {
+                return;
+            }
+        }
+    }
+
+    /// Who the node is, and where this frontend speaks; nothing before the node is in its room.
+    fn here(&self) -> Option<Told> {
+        let (name, _) = self.desk.place.borrow().clone()?;
+        let view = self.view();
+        let channel = Channel::name_of(view.channel()).to_owned();
+        Some(Told::Here(Here { name, address: self.desk.uid, channel, unread: view.unread() }))
+    }
+
+    /// What the frontend is told of this.
+    fn passes(&self, told: &Arc<Told>) -> Option<Told> {
+        match &**told {
+            Told::Line(line) => {
+                let me = self.desk.place.borrow().as_ref().map(|(name, _)| name.clone());
+                let fate = self.view().take(line, me.as_ref());
+                match fate {
+                    Fate::Shown => Some(Told::clone(told)),
+                    Fate::Hidden => None,
+                    Fate::Unread { first: true } if !self.view().is_in(&line.channel) => Some(Told::Note {
+                        text: format!("{} speaks in #{}; /join #{} goes there", line.name, line.channel, line.channel),
+                    }),
+                    Fate::Unread { first: _ } => self.here(),
+                }
+            }
+            Told::Private(private) if !private.own && self.view().ignores(&private.from) => None,
+            Told::Private(_)
+            | Told::Hello(_)
+            | Told::Reactions(_)
+            | Told::Event(_)
+            | Told::State(_)
+            | Told::Note { .. }
+            | Told::Listing { .. }
+            | Told::Here(_)
+            | Told::Clear
+            | Told::Sent(_)
+            | Told::Waiting { .. }
+            | Told::Missed { .. }
+            | Told::CaughtUp
+            | Told::LeftOut { .. }
+            | Told::Bye { .. } => Some(Told::clone(told)),
+        }
+    }
+
+    /// `false`: nobody listens any more.
+    async fn tell(&self, told: Told) -> bool {
+        self.out.send(told).await.is_ok()
+    }
+
+    async fn note(&self, text: impl Into<String>) {
+        self.tell(Told::Note { text: crate::text::visible(&text.into()).into_owned() }).await;
+    }
+
+    async fn listing(&self, (heading, lines): (String, Vec<String>)) {
+        self.tell(Told::Listing { heading, lines }).await;
+    }
+
+    /// Understands what is asked, in order, and waits while the node has no room for it.
+    async fn listen(self, mut asks: mpsc::Receiver<Asked>, leaving: Leaving, over: oneshot::Sender<()>) {
+        loop {
+            let asked = tokio::select! {
+                biased;
+                asked = asks.recv() => asked,
+                // A frontend that is told the end may go on holding what it asks with.
+                () = self.desk.urgent.closed() => return,
+            };
+            let Some(asked) = asked else { break };
+            if self.desk.leaving.load(Ordering::Acquire) {
+                return;
+            }
+            let goes_on = match asked {
+                Asked::Say { text, channel, id } => self.say_in(&text, channel.as_deref(), id).await,
+                Asked::Flush { id } => self.flush(id).await,
+                Asked::Type { line } => self.understand(&line).await,
+                Asked::State => self.state().await,
+                Asked::Leave => Ok(false),
+            };
+            match goes_on {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(Ended) => return,
+            }
+        }
+        match leaving {
+            Leaving::Node(leave) => leave(),
+            Leaving::Front => drop(over.send(())),
+        }
+    }
+
+    async fn state(&self) -> Result<bool, Ended> {
+        let state = self.desk.state().await?;
+        self.tell(Told::State(Box::new(state))).await;
+        Ok(true)
+    }
+
+    /// Says something where that is wanted, with a receipt where that is wanted. Whether the conversation goes on.
+    async fn say_in(&self, text: &str, channel: Option<&str>, id: Option<String>) -> Result<bool, Ended> {
+        let place = self.place(channel);
+        match place.and_then(|place| receipts::sayings(text, place.as_ref())) {
+            Ok(mut sayings) => {
+                let last = sayings.pop();
+                for saying in sayings {
+                    self.hand_over(saying).await?;
+                }
+                let Some(last) = last else { return Ok(true) };
+                let Some(id) = id else { return self.hand_over(last).await.map(|()| true) };
+                let (answer, number) = oneshot::channel();
+                self.desk.lines.remember_stamps();
+                self.desk.lines.say();
+                self.desk.tell(Command::Say(last, Some(answer))).await?;
+                self.receipts.line(id, number).await;
+            }
+            Err(why) => match id {
+                Some(id) => drop(self.tell(Told::Sent(receipts::refused(id, why))).await),
+                None => self.note(format!("not sent: {why}")).await,
+            },
+        }
+        Ok(true)
+    }
+
+    /// Receipts for all that was said so far.
+    async fn flush(&self, id: String) -> Result<bool, Ended> {
+        self.desk.settled().await?;
+        self.tell(Told::Sent(receipts::taken(id.clone()))).await;
+        self.receipts.all(id, self.desk.lines.said()).await;
+        Ok(true)
+    }
+
+    /// Where something is said that names a channel, or none.
+    fn place(&self, channel: Option<&str>) -> Result<Option<Channel>, String> {
+        match channel {
+            Some(channel) => Channel::parse(channel).map_err(|error| error.to_string()),
+            None => Ok(self.view().channel().cloned()),
+        }
+    }
+
+    /// Says something. Whether the conversation goes on.
+    async fn say(&self, line: &str, channel: Option<Channel>) -> Result<bool, Ended> {
+        let mut rest = Some(line);
+        while let Some(line) = rest {
+            let (first, after) = match line.split_once('\n') {
+                Some((first, after)) => (first, Some(after)),
+                None => (line, None),
+            };
+            rest = after;
+            match Text::parse(first.strip_suffix('\r').unwrap_or(first)) {
+                Ok(text) => {
+                    self.hand_over(Saying { text, channel: channel.clone(), act: None }).await?;
+                }
+                Err(TextError::Blank | TextError::Newline) => {}
+                Err(TextError::TooLong { bytes }) => {
+                    self.note(format!("not sent: a line of {bytes} bytes; at most {TEXT_BYTES_MAX} are allowed")).await
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    async fn understand(&self, line: &str) -> Result<bool, Ended> {
+        match parse::read(line) {
+            Meaning::Nothing => {}
+            Meaning::Say(text) => {
+                let channel = self.view().channel().cloned();
+                return self.say(text, channel).await;
+            }
+            Meaning::Act(doing) => self.act_out(line, doing).await?,
+            Meaning::Private(whom, words) => self.whisper(whom, words).await?,
+            Meaning::AskTopic => self.topic().await?,
+            Meaning::Join(name) => match Channel::parse(name) {
+                Ok(channel) => self.join(channel).await,
+                Err(why) => self.note(format!("no channel: {why}")).await,
+            },
+            Meaning::Part => {
+                let left = self.view().part();
+                match left {
+                    Some(channel) => {
+                        self.note(format!("you have left {channel}")).await;
+                        self.told_here().await;
+                    }
+                    None => self.note("you are in the lobby, which nobody leaves; /exit leaves the room").await,
+                }
+            }
+            Meaning::List => {
+                let state = self.desk.state().await?;
+                let listing = answers::list(&state, &self.view());
+                self.listing(listing).await;
+            }
+            Meaning::Leave => return Ok(false),
+            Meaning::Help(about) => match answers::help(about) {
+                Ok(listing) => self.listing(listing).await,
+                Err(why) => self.note(why).await,
+            },
+            Meaning::Who(whom) => {
+                let (status, state) = self.desk.survey().await?;
+                match whom {
+                    "" => self.listing(answers::who(&state, &status.banned)).await,
+                    name => match answers::who_is(&state, name) {
+                        Ok(listing) => self.listing(listing).await,
+                        Err(why) => self.note(why).await,
+                    },
+                }
+            }
+            Meaning::Status => {
+                let status = self.desk.status().await?;
+                self.listing(answers::status(&(&status).into(), status.author)).await;
+            }
+            Meaning::Ring => self.listing(answers::ring(&self.desk.state().await?)).await,
+            Meaning::Recall(asked) => self.recall(asked).await,
+            Meaning::Save(file) => self.save(file).await,
+            Meaning::Clear => drop(self.tell(Told::Clear).await),
+            Meaning::Ignore(whom) => self.ignore(whom).await?,
+            Meaning::Order(verb, whom) => {
+                let whom = whom.to_owned();
+                self.act(line, |text, taken| Command::Order(Order { verb, whom, text }, taken)).await?;
+            }
+            Meaning::Rekey => self.act(line, Command::Rekey).await?,
+            Meaning::Wrong(why) => self.note(why).await,
+            Meaning::Misused(command) => self.note(answers::misused(command)).await,
+            Meaning::Unknown(name) => self.note(answers::unknown(name)).await,
+        }
+        Ok(true)
+    }
+
+    async fn told_here(&self) {
+        let here = self.here();
+        if let Some(here) = here {
+            self.tell(here).await;
+        }
+    }
+
+    async fn hand_over(&self, saying: Saying) -> Result<(), Ended> {
+        self.desk.lines.say();
+        self.desk.tell(Command::Say(saying, None)).await
+    }
+}
+
+/// Waits until the frontend has left, or, where the node leaves, for ever.
+async fn over(left: &mut Option<oneshot::Receiver<()>>) {
+    if let Some(receiver) = left
+        && receiver.await.is_err()
+    {
+        *left = None;
+    }
+    if left.is_none() {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Waits until the node is somebody else, or for ever.
+async fn moved(place: &mut watch::Receiver<Place>) {
+    if place.changed().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}

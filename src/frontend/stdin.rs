@@ -1,0 +1,77 @@
+//! What comes through a pipe, and its way to the node: every line is said, but for those that leave.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::sync::mpsc;
+
+use super::pipe::Typed;
+use crate::failure::complain;
+use crate::feed::own_lines::OwnLines;
+use crate::net::Command;
+use crate::ring::limits::TEXT_BYTES_MAX;
+use crate::ring::{Text, TextError};
+
+/// Takes what is typed, in order, and waits while the node has no room for it.
+#[derive(Debug)]
+pub struct Talk {
+    /// Lines go here.
+    pub commands: mpsc::Sender<Command>,
+    /// Set once the node is leaving: nothing more is said.
+    pub leaving: Arc<AtomicBool>,
+    /// Counts what is said.
+    pub lines: OwnLines,
+}
+
+/// Whether a line leaves the room, from a pipe or a terminal.
+pub fn leaves(line: &str) -> bool {
+    matches!(line.trim(), "//exit" | "/exit")
+}
+
+impl Talk {
+    /// Takes one line of input. `false`: no more is wanted.
+    pub fn take(&self, typed: &Typed) -> bool {
+        match typed {
+            _ if self.leaving.load(Ordering::Acquire) => false,
+            Typed::Line(line) => !leaves(line) && self.say(line),
+            Typed::TooLong { bytes } => {
+                refuse(*bytes);
+                true
+            }
+        }
+    }
+
+    fn say(&self, line: &str) -> bool {
+        match Text::parse(line) {
+            Ok(text) => {
+                self.lines.say();
+                self.commands.blocking_send(Command::Say(text.into(), None)).is_ok()
+            }
+            Err(TextError::Blank) => true,
+            Err(TextError::Newline) => line.lines().all(|line| self.say(line)),
+            Err(TextError::TooLong { bytes }) => {
+                refuse(bytes as u64);
+                true
+            }
+        }
+    }
+}
+
+/// Complains of a line that is too long.
+pub fn refuse(bytes: u64) {
+    complain(format_args!("dist-chat: a line of {bytes} bytes was not sent: at most {TEXT_BYTES_MAX} are allowed"));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn from_a_pipe_only_exit_is_a_command() {
+        for (line, expected) in
+            [("/etc/hosts", false), ("/who", false), ("//exit", true), ("/exit ", true), ("say /exit", false)]
+        {
+            assert_eq!(leaves(line), expected, "{line}");
+        }
+    }
+}

@@ -1,0 +1,308 @@
+//! The one owner of the terminal: takes keys and what is told in the order in which they come, and draws.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
+
+use super::complete::Known;
+use super::display::Display;
+use super::editor::{Editor, Wish};
+use super::keys::Key;
+use super::pending::Pending;
+use super::render::{Renderer, note};
+use super::tty::{self, Raw};
+use super::{End, Settings};
+use crate::present::values::{Asked, Told};
+use crate::ring::limits::TEXT_BYTES_MAX;
+
+/// What waits for the owner: a key never stands behind more than so much.
+pub const INPUTS_MAX: usize = 64;
+/// What is taken before the screen is drawn.
+const BATCH_INPUTS_MAX: usize = 256;
+/// Bytes of lines after which the screen is drawn.
+const BATCH_BYTES: usize = 64 * 1024;
+/// Typed lines that wait to be taken; only a paste may be longer.
+const TYPED_LINES_MAX: usize = 256;
+/// Between two tries to hand over what waits.
+const HAND_OVER_EVERY: Duration = Duration::from_millis(20);
+/// Between two questions who is here.
+const STATE_EVERY: Duration = Duration::from_secs(1);
+/// Who was here is asked again, at a Tab, after so long.
+const STATE_OLD: Duration = Duration::from_secs(5);
+
+/// What happens.
+#[derive(Debug)]
+pub enum Input {
+    /// The terminal is the person's from here on: there is a prompt, and keys are read.
+    Begin,
+    /// A key.
+    Key(Key),
+    /// Something is told.
+    Told(Box<Told>),
+    /// The terminal has another size.
+    Resized,
+    /// The terminal is gone.
+    Gone,
+    /// Nothing more will be told.
+    Over,
+}
+
+/// How far it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// What is told is shown, and nothing is read.
+    Showing,
+    /// There is a prompt.
+    Typing,
+    /// The person, or the node, has left: what still comes is shown, without a prompt.
+    Left,
+}
+
+/// The owner.
+#[derive(Debug)]
+pub struct Frontend {
+    editor: Editor,
+    display: Display,
+    renderer: Renderer,
+    phase: Phase,
+    raw: Raw,
+    asked: mpsc::Sender<Asked>,
+    /// What waits to be asked.
+    outbox: VecDeque<Asked>,
+    pending: Pending,
+    /// Lines to be shown with the next drawing.
+    above: String,
+    rings: bool,
+    resized: bool,
+    cleared: bool,
+    /// The person, or the node, leaves.
+    leaves: bool,
+    /// Somebody may have come or gone since it was asked who is here.
+    stale: bool,
+    state_asked: Option<Instant>,
+}
+
+impl Frontend {
+    /// Shows what is told, until [`Input::Begin`].
+    ///
+    /// # Errors
+    /// There is no terminal.
+    pub fn new(asked: mpsc::Sender<Asked>, settings: &Settings) -> io::Result<Self> {
+        Ok(Self {
+            editor: Editor::default(),
+            display: Display::new(tty::size()),
+            renderer: Renderer::new(settings.paint, settings.bell, settings.verbose),
+            phase: Phase::Showing,
+            raw: Raw::quiet()?,
+            asked,
+            outbox: VecDeque::new(),
+            pending: Pending::default(),
+            above: String::new(),
+            rings: false,
+            resized: false,
+            cleared: false,
+            leaves: false,
+            stale: false,
+            state_asked: None,
+        })
+    }
+
+    /// Lives until nothing more is told, or the terminal is gone.
+    ///
+    /// # Errors
+    /// The terminal cannot be written to.
+    pub fn live(mut self, inputs: &Receiver<Input>) -> io::Result<End> {
+        loop {
+            let first = match self.deadline() {
+                None => inputs.recv().map_err(|_| RecvTimeoutError::Disconnected),
+                Some(at) => inputs.recv_timeout(at.saturating_duration_since(Instant::now())),
+            };
+            let mut next = match first {
+                Ok(input) => Some(input),
+                Err(RecvTimeoutError::Timeout) => None,
+                Err(RecvTimeoutError::Disconnected) => Some(Input::Over),
+            };
+            let mut taken = 0;
+            let mut end = None;
+            while let Some(input) = next.take() {
+                match input {
+                    Input::Gone => return Ok(End::Gone),
+                    Input::Over => end = Some(if self.phase == Phase::Left { End::Left } else { End::Over }),
+                    input => self.take(input)?,
+                }
+                taken += 1;
+                if end.is_none() && taken < BATCH_INPUTS_MAX && self.above.len() < BATCH_BYTES {
+                    next = inputs.try_recv().ok();
+                }
+            }
+            let now = Instant::now();
+            self.renderer.tick(&mut self.above, now);
+            self.hand_over();
+            self.ask_state(now);
+            if let Some(end) = end {
+                tty::write(self.display.finish(&self.above).as_bytes())?;
+                return Ok(end);
+            }
+            self.draw()?;
+        }
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        let now = Instant::now();
+        let hand_over = (!self.outbox.is_empty()).then(|| now + HAND_OVER_EVERY);
+        let state = self.stale.then(|| self.state_asked.map_or(now, |asked| asked + STATE_EVERY));
+        [hand_over, state, self.renderer.deadline()].into_iter().flatten().min()
+    }
+
+    fn take(&mut self, input: Input) -> io::Result<()> {
+        match input {
+            Input::Begin => {
+                self.raw.give_keys()?;
+                self.phase = Phase::Typing;
+                self.stale = true;
+            }
+            Input::Key(key) => match self.phase {
+                Phase::Typing => return self.key(key),
+                Phase::Showing | Phase::Left => {}
+            },
+            Input::Gone | Input::Over => {}
+            Input::Told(told) => {
+                self.rings |= self.renderer.push(&mut self.above, &told, Instant::now());
+                match &*told {
+                    Told::State(state) => self.editor.known = Known::from(&**state),
+                    Told::Event(_) => self.stale = self.phase == Phase::Typing,
+                    Told::Line(line) => self.pending.came(line),
+                    Told::Waiting { lines } => {
+                        let waiting = self.pending.wait(*lines);
+                        self.show_waiting(&waiting);
+                    }
+                    Told::Clear => self.clear(),
+                    Told::Bye { text: _ } => self.leave(),
+                    _other => {}
+                }
+            }
+            Input::Resized => self.resized = true,
+        }
+        Ok(())
+    }
+
+    fn key(&mut self, key: Key) -> io::Result<()> {
+        if key == Key::Tab && self.state_asked.is_none_or(|asked| asked.elapsed() > STATE_OLD) {
+            self.stale = true;
+        }
+        match self.editor.key(key) {
+            Wish::Nothing => {}
+            Wish::Enter => self.enter(),
+            Wish::Lines(lines) => self.enter_all(lines),
+            Wish::List(candidates) => self.above.push_str(&(candidates.join("  ") + "\n")),
+            Wish::Clear => self.clear(),
+            Wish::Suspend => {
+                tty::write(self.display.finish(&std::mem::take(&mut self.above)).as_bytes())?;
+                self.raw.suspend()?;
+                self.resized = true;
+            }
+            Wish::Leave => {
+                self.outbox.push_back(Asked::Leave);
+                self.leave();
+            }
+            Wish::Say(text) => note(&mut self.above, &text),
+        }
+        Ok(())
+    }
+
+    fn clear(&mut self) {
+        self.cleared = true;
+        self.above.clear();
+    }
+
+    fn enter(&mut self) {
+        let line = self.editor.line();
+        if line.len() > TEXT_BYTES_MAX {
+            let text = format!("a line of {} bytes was not sent: at most {TEXT_BYTES_MAX} are allowed", line.len());
+            return note(&mut self.above, &text);
+        } else if self.outbox.len() >= TYPED_LINES_MAX {
+            return note(&mut self.above, "not sent: too many lines wait for a leader; Enter tries again");
+        } else if !line.trim().is_empty() {
+            let line = line.to_owned();
+            let waiting = self.pending.enter(&line);
+            self.show_waiting(&waiting);
+            self.outbox.push_back(Asked::Type { line });
+        }
+        self.editor.entered();
+    }
+
+    fn enter_all(&mut self, lines: Vec<String>) {
+        if self.outbox.len() >= TYPED_LINES_MAX {
+            return note(&mut self.above, "not pasted: too many lines wait for a leader");
+        }
+        for text in lines.into_iter().filter(|line| !line.trim().is_empty()) {
+            let waiting = self.pending.say(&text);
+            self.show_waiting(&waiting);
+            self.outbox.push_back(Asked::Say { text, channel: None, id: None });
+        }
+    }
+
+    fn show_waiting(&mut self, lines: &[String]) {
+        lines.iter().for_each(|line| self.renderer.waits(&mut self.above, line));
+    }
+
+    fn hand_over(&mut self) {
+        while let Some(asked) = self.outbox.pop_front() {
+            match self.asked.try_send(asked) {
+                Ok(()) => {}
+                Err(TrySendError::Full(asked)) => return self.outbox.push_front(asked),
+                Err(TrySendError::Closed(_)) => {
+                    self.outbox.clear();
+                    return self.leave();
+                }
+            }
+        }
+    }
+
+    fn ask_state(&mut self, now: Instant) {
+        let early = self.state_asked.is_some_and(|asked| now < asked + STATE_EVERY);
+        if self.stale && !early {
+            self.stale = self.asked.try_send(Asked::State).is_err();
+            self.state_asked = Some(now);
+        }
+    }
+
+    /// From now on there is no prompt; once that is to be seen the terminal is as it was, and Ctrl-C a signal again.
+    fn leave(&mut self) {
+        self.leaves = true;
+        self.stale = false;
+    }
+
+    fn draw(&mut self) -> io::Result<()> {
+        let above = std::mem::take(&mut self.above);
+        let mut bytes = if std::mem::take(&mut self.rings) { "\x07".to_owned() } else { String::new() };
+        if std::mem::take(&mut self.leaves) {
+            bytes.push_str(&self.display.finish(""));
+            tty::write(bytes.as_bytes())?;
+            bytes.clear();
+            self.raw.leave();
+            self.phase = Phase::Left;
+        }
+        match self.phase {
+            Phase::Typing => {}
+            Phase::Showing | Phase::Left => {
+                bytes.push_str(&self.display.finish(&above));
+                return tty::write(bytes.as_bytes());
+            }
+        }
+        let shown = self.editor.shown();
+        let prompt = shown.question.clone().unwrap_or_else(|| self.renderer.prompt());
+        if std::mem::take(&mut self.cleared) {
+            bytes.push_str(&self.display.clear(&prompt, shown.text, shown.at));
+        }
+        if std::mem::take(&mut self.resized) && tty::size() != self.display.size() {
+            bytes.push_str(&self.display.resize(tty::size(), &prompt, shown.text, shown.at));
+        }
+        bytes.push_str(&self.display.paint(&above, &prompt, shown.text, shown.at));
+        if bytes.is_empty() { Ok(()) } else { tty::write(bytes.as_bytes()) }
+    }
+}

@@ -1,0 +1,174 @@
+//! How a message looks in rows.
+
+use std::ops::Range;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use ratatui::style::{Modifier, Style, Stylize as _};
+use ratatui::text::{Line as Row, Span};
+
+use super::cells::{safe, shortened, width, wrap};
+use super::model::messages::{Message, Shown, tally};
+use super::model::search::Search;
+use super::paint::Paint;
+use crate::present::values::{Kind, Line, Private};
+
+/// Cells that rows after the first begin further right.
+const INDENT: usize = 6;
+
+/// With whose eyes a message is looked at.
+#[derive(Clone, Copy, Debug)]
+pub struct Look<'a> {
+    /// The reader's name.
+    pub own: Option<&'a str>,
+    /// The channel that is shown.
+    pub channel: &'a str,
+    /// How things look.
+    pub paint: Paint,
+    /// Where the reader is.
+    pub zone: &'a TimeZone,
+    /// What is searched.
+    pub search: Option<&'a Search>,
+}
+
+/// The rows of a message in so many cells: at least one.
+pub fn rows(message: &Message, look: &Look<'_>, cells: usize) -> Vec<Row<'static>> {
+    match &message.what {
+        Shown::Line { line, quote } => line_rows(message.seq, line, quote.as_ref(), look, cells),
+        Shown::Private(private) => wrap(&private_spans(message.seq, private, look), cells, INDENT),
+        Shown::Event(text) => {
+            let dim = look.paint.dim();
+            let mut spans = vec![Span::styled("      ", dim)];
+            spans.extend(marked(message.seq, text, dim, look));
+            wrap(&spans, cells, INDENT)
+        }
+        Shown::Note(text) => wrap(&marked(message.seq, text, Style::new(), look), cells, INDENT),
+        Shown::Divider(text) => vec![divider(text, look.paint, cells)],
+    }
+}
+
+/// `── text ──────`
+fn divider(text: &str, paint: Paint, cells: usize) -> Row<'static> {
+    let text = shortened(&format!("── {} ", safe(text)), cells);
+    let rest = "─".repeat(cells.saturating_sub(width(&text)));
+    Row::from(Span::styled(format!("{text}{rest}"), paint.dim()))
+}
+
+fn line_rows(
+    seq: u64,
+    line: &Line,
+    quote: Option<&(String, String)>,
+    look: &Look<'_>,
+    cells: usize,
+) -> Vec<Row<'static>> {
+    let (paint, name) = (look.paint, safe(line.name.as_str()));
+    let mut rows = Vec::new();
+    if line.kind == Kind::Reply {
+        let begins = match quote {
+            Some((name, text)) => format!("      ┌ {}: {}", safe(name), safe(text)),
+            None => "      ┌ an earlier line".to_owned(),
+        };
+        rows.push(Row::from(Span::styled(shortened(&begins, cells), paint.dim())));
+    }
+    let mut spans = vec![Span::styled(format!("{} ", clock(&line.time, look.zone)), paint.dim())];
+    if line.channel != look.channel {
+        spans.push(Span::styled(format!("#{} ", safe(&line.channel)), paint.title()));
+    }
+    let event = |text: String| Span::styled(text, paint.dim());
+    match line.kind {
+        Kind::Say | Kind::Reply => {
+            spans.push(Span::styled(name.clone(), paint.name(&name)));
+            spans.push(Span::raw(": "));
+            spans.extend(words(seq, line, look));
+        }
+        Kind::Me => {
+            spans.push(Span::styled(format!("* {name}"), paint.name(&name)));
+            spans.push(Span::raw(" "));
+            let words = words(seq, line, look).into_iter();
+            spans.extend(words.map(|span| span.add_modifier(Modifier::ITALIC)));
+        }
+        Kind::React => spans.push(event(format!("{name}: {}", safe(&line.text)))),
+        Kind::Nick => spans.push(event(format!("{name} is {} from here on", safe(&line.text)))),
+        Kind::Topic if line.text.is_empty() => spans.push(event(format!("{name} takes the topic away"))),
+        Kind::Topic => spans.push(event(format!("{name} sets the topic: {}", safe(&line.text)))),
+        Kind::Away if line.text.is_empty() => spans.push(event(format!("{name} is here again"))),
+        Kind::Away => spans.push(event(format!("{name} is away: {}", safe(&line.text)))),
+        Kind::Moderate => spans.push(event(format!("{name} moderates: {}", safe(&line.text)))),
+    }
+    if !line.reactions.is_empty() {
+        spans.push(Span::raw("  "));
+        spans.push(Span::styled(format!("[{}]", safe(&tally(&line.reactions))), paint.dim()));
+    }
+    rows.extend(wrap(&spans, cells, INDENT));
+    rows
+}
+
+fn words(seq: u64, line: &Line, look: &Look<'_>) -> Vec<Span<'static>> {
+    let look = Look { own: look.own.filter(|_| !line.own), ..*look };
+    marked(seq, &line.text, Style::new(), &look)
+}
+
+fn private_spans(seq: u64, private: &Private, look: &Look<'_>) -> Vec<Span<'static>> {
+    let style = look.paint.private();
+    let person = |name: &str, own: bool| match own {
+        true => Span::styled("you", style),
+        false => Span::styled(safe(name), look.paint.name(name)),
+    };
+    let mut spans = vec![
+        Span::styled("(private) ", style),
+        person(private.from.as_str(), private.own),
+        Span::styled(" to ", style),
+        person(private.to.as_str(), !private.own),
+        Span::styled(": ", style),
+    ];
+    spans.extend(marked(seq, &private.text, style, look));
+    spans
+}
+
+/// `HH:MM` where the reader is.
+fn clock(time: &str, zone: &TimeZone) -> String {
+    match time.parse::<Timestamp>() {
+        Ok(time) => time.to_zoned(zone.clone()).strftime("%H:%M").to_string(),
+        Err(_) => "     ".to_owned(),
+    }
+}
+
+/// Foreign text, with what is searched and the reader's own name standing out.
+fn marked(seq: u64, text: &str, style: Style, look: &Look<'_>) -> Vec<Span<'static>> {
+    let text = safe(text);
+    let hits = look.search.map_or_else(Vec::new, |search| search.places(&text));
+    let (places, mark) = match (hits.is_empty(), look.own) {
+        (false, _) => {
+            let found = look.search.and_then(|search| search.hit) == Some(seq);
+            let hit = look.paint.hit();
+            (hits, if found { hit.add_modifier(Modifier::BOLD | Modifier::UNDERLINED) } else { hit })
+        }
+        (true, Some(own)) => (mentions(&text, own), look.paint.mention()),
+        (true, None) => (Vec::new(), style),
+    };
+    let mut spans = Vec::new();
+    let mut at = 0;
+    for place in places {
+        spans.push(Span::styled(text[at..place.start].to_owned(), style));
+        spans.push(Span::styled(text[place.clone()].to_owned(), style.patch(mark)));
+        at = place.end;
+    }
+    spans.push(Span::styled(text[at..].to_owned(), style));
+    spans.retain(|span| !span.content.is_empty());
+    spans
+}
+
+/// Where `name` stands as a word of its own.
+pub fn mentions(text: &str, name: &str) -> Vec<Range<usize>> {
+    crate::present::paint::mentions(text, name).into_iter().map(|(from, to)| from..to).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_mentioned_as_a_word() {
+        assert_eq!(mentions("Ann, annual ann-2 @ann ann", "ann"), [0..3, 19..22, 23..26]);
+    }
+}

@@ -1,0 +1,315 @@
+//! What each key does.
+
+use std::time::Duration;
+
+use super::messages::Shown;
+use super::search::Search;
+use super::{Mode, Model, PENDING_LINES_MAX, RingPane};
+use crate::frontend::tui::input::{Go, INPUT_LINES_MAX};
+use crate::frontend::tui::keys::Key;
+use crate::present::values::Asked;
+
+/// Lines that one paste may send.
+const PASTE_LINES_MAX: usize = 500;
+/// Rows that the wheel moves.
+const WHEEL_ROWS: usize = 3;
+
+impl Model {
+    /// Does what a key is for, `now`; gives what the node is to be asked.
+    pub fn key(&mut self, key: Key, _now: Duration) -> Vec<Asked> {
+        self.changed = true;
+        match &key {
+            Key::Resize(columns, rows) => {
+                self.size = (*columns, *rows);
+                return Vec::new();
+            }
+            Key::Ctrl('c') => return self.interrupt(),
+            Key::Ctrl('l') => return Vec::new(),
+            Key::F(number) if self.pane(*number) => return Vec::new(),
+            _ => {}
+        }
+        match std::mem::replace(&mut self.mode, Mode::Talk) {
+            Mode::Talk => self.talk(key),
+            Mode::Search(search) => self.search(search, key),
+            Mode::Ask(lines) => self.answer(lines, &key),
+            Mode::Help(top) => {
+                self.help(top, &key);
+                Vec::new()
+            }
+        }
+    }
+
+    /// ^C: out of whatever it is; then the line; then the room.
+    fn interrupt(&mut self) -> Vec<Asked> {
+        match std::mem::replace(&mut self.mode, Mode::Talk) {
+            Mode::Talk if self.input.is_empty() => self.leave(),
+            Mode::Talk => {
+                self.input.clear();
+                Vec::new()
+            }
+            Mode::Search(_) | Mode::Ask(_) | Mode::Help(_) => Vec::new(),
+        }
+    }
+
+    fn leave(&mut self) -> Vec<Asked> {
+        self.leaving = true;
+        vec![Asked::Leave]
+    }
+
+    /// F1 to F5. `false`: the key is none of these.
+    fn pane(&mut self, number: u8) -> bool {
+        match number {
+            1 => {
+                self.mode = match self.mode {
+                    Mode::Help(_) => Mode::Talk,
+                    Mode::Talk | Mode::Search(_) | Mode::Ask(_) => Mode::Help(0),
+                };
+            }
+            2 => self.panes.members = !self.panes.members,
+            3 => self.panes.channels = !self.panes.channels,
+            4 => {
+                self.panes.ring = match self.panes.ring {
+                    RingPane::Hidden => RingPane::Side,
+                    RingPane::Side => RingPane::Large,
+                    RingPane::Large => RingPane::Hidden,
+                };
+            }
+            5 => self.mouse = !self.mouse,
+            _ => return false,
+        }
+        true
+    }
+
+    fn help(&mut self, top: u16, key: &Key) {
+        let top = match key {
+            Key::Down | Key::PageDown | Key::WheelDown => top.saturating_add(1),
+            Key::Up | Key::PageUp | Key::WheelUp => top.saturating_sub(1),
+            Key::Escape | Key::Enter | Key::Char('q') => return,
+            _ => top,
+        };
+        self.mode = Mode::Help(top.min(crate::frontend::tui::view::help_lines()));
+    }
+
+    fn answer(&mut self, lines: Vec<String>, key: &Key) -> Vec<Asked> {
+        match key {
+            Key::Char('y' | 'Y') => self.say_all(lines),
+            Key::Char('n' | 'N') | Key::Escape => Vec::new(),
+            _ => {
+                self.mode = Mode::Ask(lines);
+                Vec::new()
+            }
+        }
+    }
+
+    /// Several lines: each is said as it stands, none of them is a command.
+    fn say_all(&mut self, lines: Vec<String>) -> Vec<Asked> {
+        self.follow();
+        let said: Vec<String> = lines.into_iter().filter(|line| !line.trim().is_empty()).collect();
+        said.iter().for_each(|line| self.awaits(line));
+        said.into_iter().map(|text| Asked::Say { text, channel: None, id: None }).collect()
+    }
+
+    fn awaits(&mut self, line: &str) {
+        if self.pending.len() == PENDING_LINES_MAX {
+            self.pending.pop_front();
+        }
+        self.pending.push_back(line.to_owned());
+    }
+
+    fn talk(&mut self, key: Key) -> Vec<Asked> {
+        match key {
+            Key::Enter => return self.enter(),
+            Key::Ctrl('d') if self.input.is_empty() => return self.leave(),
+            Key::Ctrl('n') => return self.next_channel(true),
+            Key::Ctrl('p') => return self.next_channel(false),
+            Key::Alt(digit @ '1'..='9') => {
+                let place = digit.to_digit(10).and_then(|digit| usize::try_from(digit).ok()).unwrap_or(1) - 1;
+                let name = self.channels().get(place).map(|(name, _)| (*name).to_owned());
+                return name.map_or_else(Vec::new, |name| join(&name));
+            }
+            Key::Click(column, row) => return self.click(column, row),
+            Key::Paste(text) => self.paste(&text),
+            Key::Ctrl('f') => self.mode = Mode::Search(Search::begin()),
+            Key::Char('/') if self.scroll.is_some() && self.input.is_empty() => {
+                self.mode = Mode::Search(Search::begin());
+            }
+            Key::Tab => self.complete(false),
+            Key::BackTab => self.complete(true),
+            Key::Escape => self.follow(),
+            key => {
+                if !self.edit(&key) {
+                    self.move_view(&key);
+                }
+            }
+        }
+        Vec::new()
+    }
+
+    /// Keys that change the line. `false`: this one does not.
+    fn edit(&mut self, key: &Key) -> bool {
+        let input = &mut self.input;
+        match key {
+            Key::Char(c) => drop(input.insert(c.encode_utf8(&mut [0; 4]))),
+            Key::Newline => drop(input.insert("\n")),
+            Key::Backspace | Key::Ctrl('h') => input.remove(Go::Left, false),
+            Key::Delete | Key::Ctrl('d') => input.remove(Go::Right, false),
+            Key::Ctrl('w') => input.remove(Go::BlankLeft, true),
+            Key::AltBackspace => input.remove(Go::WordLeft, true),
+            Key::Alt('d') => input.remove(Go::WordRight, true),
+            Key::Ctrl('u') => input.remove(Go::Start, true),
+            Key::Ctrl('k') => input.remove(Go::End, true),
+            Key::Ctrl('y') => input.paste_cut(),
+            Key::Ctrl('t') => input.transpose(),
+            Key::Left | Key::Ctrl('b') => input.go(Go::Left),
+            Key::Right => input.go(Go::Right),
+            Key::WordLeft | Key::Alt('b') => input.go(Go::WordLeft),
+            Key::WordRight | Key::Alt('f') => input.go(Go::WordRight),
+            Key::Ctrl('a') => input.go(Go::Start),
+            Key::Ctrl('e') => input.go(Go::End),
+            Key::Home if !input.is_empty() => input.go(Go::Start),
+            Key::End if !input.is_empty() => input.go(Go::End),
+            Key::Up => input.older(),
+            Key::Down => input.newer(),
+            _ => return false,
+        }
+        true
+    }
+
+    /// Keys that move what is shown.
+    fn move_view(&mut self, key: &Key) {
+        let page = usize::from(self.areas().messages.height).saturating_sub(1).max(1);
+        match key {
+            Key::PageUp => self.scroll_by(true, page),
+            Key::PageDown => self.scroll_by(false, page),
+            Key::WheelUp => self.scroll_by(true, WHEEL_ROWS),
+            Key::WheelDown => self.scroll_by(false, WHEEL_ROWS),
+            Key::Home | Key::CtrlHome => self.scroll_by(true, usize::MAX),
+            Key::End | Key::CtrlEnd => self.follow(),
+            _ => {}
+        }
+    }
+
+    fn enter(&mut self) -> Vec<Asked> {
+        let text = self.input.take();
+        self.follow();
+        if text.contains('\n') || text.trim().is_empty() {
+            return self.say_all(text.split('\n').map(str::to_owned).collect());
+        }
+        if !text.starts_with('/') {
+            self.awaits(&text);
+        }
+        vec![Asked::Type { line: text }]
+    }
+
+    fn next_channel(&mut self, forwards: bool) -> Vec<Asked> {
+        let channels = self.channels();
+        let place = channels.iter().position(|(name, _)| *name == self.channel).unwrap_or(0);
+        let step = if forwards { 1 } else { channels.len() - 1 };
+        match channels.get((place + step) % channels.len()).map(|(name, _)| (*name).to_owned()) {
+            Some(name) if name != self.channel => join(&name),
+            Some(_) | None => Vec::new(),
+        }
+    }
+
+    fn click(&mut self, column: u16, row: u16) -> Vec<Asked> {
+        let Some(area) = self.areas().channels else { return Vec::new() };
+        // The first row is the title.
+        if !area.contains((column, row).into()) || row == area.y {
+            return Vec::new();
+        }
+        let place = usize::from(row - area.y) - 1;
+        let name = self.channels().get(place).map(|(name, _)| (*name).to_owned());
+        name.filter(|name| *name != self.channel).map_or_else(Vec::new, |name| join(&name))
+    }
+
+    fn paste(&mut self, text: &str) {
+        let text = text.replace("\r\n", "\n").replace('\r', "\n");
+        let text = text.trim_end_matches('\n');
+        let lines: Vec<String> = text.split('\n').map(str::to_owned).collect();
+        if lines.len() > PASTE_LINES_MAX {
+            let note = format!("that paste has {} lines; {PASTE_LINES_MAX} can be sent at once", lines.len());
+            self.push(None, Shown::Note(note));
+        } else if lines.len() > INPUT_LINES_MAX {
+            self.mode = Mode::Ask(lines);
+        } else if lines.len() > 1 && self.input.text().starts_with('/') {
+            // What was meant for one reader alone would be said to all.
+            self.push(None, Shown::Note("not pasted: a command takes one line".to_owned()));
+        } else if !self.input.insert(text) {
+            self.push(None, Shown::Note("that is too long for one message".to_owned()));
+        }
+    }
+
+    fn complete(&mut self, back: bool) {
+        let members = self.state.iter().flat_map(|state| &state.members).map(|member| member.name.to_string());
+        let mut names: Vec<String> = members.collect();
+        names.sort_by_key(|name| name.to_lowercase());
+        for name in &self.speakers {
+            if !names.contains(name) {
+                names.push(name.clone());
+            }
+        }
+        let own = self.own_name().map(str::to_owned);
+        names.retain(|name| Some(name) != own.as_ref());
+        let channels: Vec<String> = self.channels().iter().map(|(name, _)| format!("#{name}")).collect();
+        let commands = self.settings.commands.clone();
+        self.input.complete(back, |word, at| {
+            let fits = |candidate: &&String| candidate.to_lowercase().starts_with(&word.to_lowercase());
+            match word.chars().next() {
+                Some('/') if at == 0 => commands.iter().filter(fits).map(|command| format!("{command} ")).collect(),
+                Some('#') => channels.iter().filter(fits).cloned().collect(),
+                _ => {
+                    let after = if at == 0 { ": " } else { "" };
+                    names.iter().filter(fits).map(|name| format!("{name}{after}")).collect()
+                }
+            }
+        });
+    }
+
+    fn search(&mut self, mut search: Search, key: Key) -> Vec<Asked> {
+        match key {
+            Key::Escape => return Vec::new(),
+            Key::Enter if search.typing => search.typing = false,
+            Key::Enter | Key::Up | Key::Ctrl('p') => self.find(&mut search, true),
+            Key::Down | Key::Ctrl('n') => self.find(&mut search, false),
+            Key::Char('n') if !search.typing => self.find(&mut search, true),
+            Key::Char('N') if !search.typing => self.find(&mut search, false),
+            Key::Char('/') | Key::Ctrl('f') if !search.typing => search = Search::begin(),
+            Key::Char(c) if search.typing => self.sought(&mut search, |search| search.push(c.encode_utf8(&mut [0; 4]))),
+            Key::Paste(text) if search.typing => self.sought(&mut search, |search| search.push(&text)),
+            Key::Backspace | Key::Ctrl('h') if search.typing => self.sought(&mut search, Search::pop),
+            key => self.move_view(&key),
+        }
+        self.mode = Mode::Search(search);
+        Vec::new()
+    }
+
+    /// The words have changed: the newest message that has them is shown.
+    fn sought(&mut self, search: &mut Search, change: impl FnOnce(&mut Search)) {
+        change(search);
+        search.hit = None;
+        search.hits = self.messages.iter().filter(|message| self.is_here(message) && search.finds(message)).count();
+        self.find(search, true);
+    }
+
+    /// Goes to the next older, or newer, message that has the words.
+    fn find(&mut self, search: &mut Search, older: bool) {
+        let wanted = |message: &&super::messages::Message| self.is_here(message) && search.finds(message);
+        let hit = match (search.hit, older) {
+            (None, _) => self.messages.iter().rev().find(wanted),
+            (Some(hit), true) => match hit.checked_sub(1) {
+                Some(before) => self.messages.up_to(before).rev().find(wanted),
+                None => None,
+            },
+            (Some(hit), false) => self.messages.from(hit + 1).find(wanted),
+        };
+        if let Some(seq) = hit.map(|message| message.seq) {
+            search.hit = Some(seq);
+            self.show(seq);
+        }
+    }
+}
+
+/// The node says when the channel is another.
+fn join(channel: &str) -> Vec<Asked> {
+    vec![Asked::Type { line: format!("/join #{channel}") }]
+}

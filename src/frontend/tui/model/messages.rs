@@ -1,0 +1,209 @@
+//! What was said and what has happened, as far as it is kept to be scrolled through.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use crate::present::values::{Count, Line, Private, Reactions};
+
+/// Messages that are kept; of older ones `/history` knows.
+pub const MESSAGES_MAX: usize = 10_000;
+/// Bytes of text that are kept.
+pub const MESSAGES_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// What a message costs besides its text, about.
+const OVERHEAD_BYTES: usize = 256;
+/// Characters of a line that an answer to it shows.
+const QUOTE_CHARS: usize = 40;
+
+/// One message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// Its number among all that this screen was told, from zero.
+    pub seq: u64,
+    /// The channel where it belongs; `None`: it is shown in all of them.
+    pub channel: Option<String>,
+    /// What it is.
+    pub what: Shown,
+}
+
+/// What a message is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Shown {
+    /// A line of the log.
+    Line {
+        /// The line.
+        line: Box<Line>,
+        /// For an answer: who said what it answers, and how that begins.
+        quote: Option<(String, String)>,
+    },
+    /// For one reader.
+    Private(Private),
+    /// Something that has happened in the room.
+    Event(String),
+    /// An answer of the program.
+    Note(String),
+    /// What is above is not what is below.
+    Divider(String),
+}
+
+impl Message {
+    /// The words that can be searched.
+    pub fn text(&self) -> &str {
+        match &self.what {
+            Shown::Line { line, .. } => &line.text,
+            Shown::Private(private) => &private.text,
+            Shown::Event(text) | Shown::Note(text) | Shown::Divider(text) => text,
+        }
+    }
+
+    /// Who says it, if anybody does.
+    pub fn author(&self) -> Option<&str> {
+        match &self.what {
+            Shown::Line { line, .. } => Some(line.name.as_str()),
+            Shown::Private(private) => Some(private.from.as_str()),
+            Shown::Event(_) | Shown::Note(_) | Shown::Divider(_) => None,
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        let quote = match &self.what {
+            Shown::Line { quote: Some((name, text)), .. } => name.len() + text.len(),
+            Shown::Line { quote: None, .. }
+            | Shown::Private(_)
+            | Shown::Event(_)
+            | Shown::Note(_)
+            | Shown::Divider(_) => 0,
+        };
+        self.text().len() + quote + OVERHEAD_BYTES
+    }
+}
+
+/// The messages that are kept.
+#[derive(Clone, Debug, Default)]
+pub struct Messages {
+    kept: VecDeque<Message>,
+    bytes: usize,
+    /// How many there were, ever.
+    count: u64,
+    /// The lines by their timestamps.
+    by_ts: BTreeMap<u64, u64>,
+}
+
+impl Messages {
+    /// Takes one more; the oldest go when there are too many. Its number.
+    pub fn push(&mut self, channel: Option<String>, what: Shown) -> u64 {
+        let seq = self.count;
+        self.count += 1;
+        if let Shown::Line { line, .. } = &what {
+            self.by_ts.insert(line.ts, seq);
+        }
+        let message = Message { seq, channel, what };
+        self.bytes += message.bytes();
+        self.kept.push_back(message);
+        while (self.kept.len() > MESSAGES_MAX || self.bytes > MESSAGES_BYTES_MAX)
+            && let Some(oldest) = self.kept.pop_front()
+        {
+            self.bytes -= oldest.bytes();
+            if let Shown::Line { line, .. } = &oldest.what
+                && self.by_ts.get(&line.ts) == Some(&oldest.seq)
+            {
+                self.by_ts.remove(&line.ts);
+            }
+        }
+        seq
+    }
+
+    /// Who said the line with this timestamp, and how it begins.
+    pub fn quote(&self, ts: u64) -> Option<(String, String)> {
+        let message = self.get(*self.by_ts.get(&ts)?)?;
+        let mut begins: String = message.text().chars().take(QUOTE_CHARS).collect();
+        if begins.len() < message.text().len() {
+            begins.push('…');
+        }
+        Some((message.author()?.to_owned(), begins))
+    }
+
+    /// Puts what a line is liked with to it. `false`: it is not here.
+    pub fn react(&mut self, reactions: &Reactions) -> bool {
+        let place = self.by_ts.get(&reactions.ts).and_then(|seq| self.place(*seq));
+        let Some(message) = place.and_then(|place| self.kept.get_mut(place)) else { return false };
+        if let Shown::Line { line, .. } = &mut message.what {
+            line.reactions.clone_from(&reactions.reactions);
+        }
+        true
+    }
+
+    fn place(&self, seq: u64) -> Option<usize> {
+        let first = self.kept.front()?.seq;
+        usize::try_from(seq.checked_sub(first)?).ok().filter(|place| *place < self.kept.len())
+    }
+
+    /// The message of this number, if it is kept.
+    pub fn get(&self, seq: u64) -> Option<&Message> {
+        self.kept.get(self.place(seq)?)
+    }
+
+    /// All of them, the oldest first.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Message> {
+        self.kept.iter()
+    }
+
+    /// Those from this number on, the oldest first.
+    pub fn from(&self, seq: u64) -> impl DoubleEndedIterator<Item = &Message> {
+        let first = self.kept.front().map_or(0, |message| message.seq);
+        let skip = usize::try_from(seq.saturating_sub(first)).unwrap_or(usize::MAX).min(self.kept.len());
+        self.kept.range(skip..)
+    }
+
+    /// Those up to this number, the oldest first.
+    pub fn up_to(&self, seq: u64) -> impl DoubleEndedIterator<Item = &Message> {
+        let end = self.place(seq).map_or_else(
+            || if self.kept.front().is_some_and(|first| first.seq > seq) { 0 } else { self.kept.len() },
+            |place| place + 1,
+        );
+        self.kept.range(..end)
+    }
+
+    /// How many are kept.
+    pub fn len(&self) -> usize {
+        self.kept.len()
+    }
+
+    /// None is kept.
+    pub fn is_empty(&self) -> bool {
+        self.kept.is_empty()
+    }
+
+    /// Forgets all of them.
+    pub fn clear(&mut self) {
+        self.kept.clear();
+        self.by_ts.clear();
+        self.bytes = 0;
+    }
+}
+
+/// Reactions in a few cells.
+pub fn tally(reactions: &[Count]) -> String {
+    let each: Vec<String> = reactions.iter().map(|count| format!("{} {}", count.with, count.count)).collect();
+    each.join("  ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_oldest_go_when_there_are_too_many() {
+        let mut messages = Messages::default();
+        for _ in 0..MESSAGES_MAX + 5 {
+            messages.push(None, Shown::Note("x".to_owned()));
+        }
+        assert_eq!((messages.len(), messages.iter().next().map(|first| first.seq)), (MESSAGES_MAX, Some(5)));
+        assert!(messages.get(4).is_none() && messages.get(5).is_some());
+        assert_eq!(messages.up_to(6).count(), 2);
+        assert_eq!(messages.up_to(3).count(), 0);
+        assert_eq!(messages.from(3).count(), MESSAGES_MAX);
+        for _ in 0..3 {
+            messages.push(None, Shown::Note("x".repeat(MESSAGES_BYTES_MAX / 2)));
+        }
+        assert_eq!(messages.len(), 1);
+    }
+}

@@ -1,0 +1,279 @@
+//! What is seen of the ring: who stands where, what passes along its links, who falls out, who comes to lead.
+//!
+//! All of it comes from what the node has told. A pulse is drawn when a link has been heard since the last look, a token
+//! when this node has passed one on; what other nodes do among themselves is not known here, and not drawn.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use crate::present::values::{Event, State, What};
+use crate::ring::{Name, Uid};
+
+/// How long a pulse takes along its link.
+pub const PULSE: Duration = Duration::from_millis(400);
+/// How long a token takes from one node to the next.
+pub const HOP: Duration = Duration::from_millis(500);
+/// How long somebody who is lost is still shown.
+pub const LOST_SHOWN: Duration = Duration::from_secs(10);
+/// How long somebody who is lost may still be named as a member.
+const LOST_SETTLES: Duration = Duration::from_secs(2);
+/// How long what has happened is said below the ring.
+pub const SAID_SHOWN: Duration = Duration::from_secs(10);
+/// Tokens that wait to be drawn; of more, the oldest are not.
+const HOPS_MAX: usize = 8;
+/// Things that are said, or will be.
+const SAID_MAX: usize = 16;
+/// Names that are remembered.
+const NAMES_MAX: usize = 4096;
+/// Lost members that are still shown.
+const LOST_MAX: usize = 16;
+
+/// A piece of what is said: names are known late.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Word {
+    Text(String),
+    Who(Uid),
+}
+
+/// A token on its way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hop {
+    /// Whom it would make leader.
+    pub candidate: Uid,
+    /// From here, ..
+    pub from: Uid,
+    /// .. to there.
+    pub to: Uid,
+    /// When it leaves.
+    pub starts: Duration,
+}
+
+/// A place in the ring.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The address.
+    pub address: Uid,
+    /// The name.
+    pub name: Name,
+    /// It is there no more.
+    pub lost: bool,
+}
+
+/// What is seen of the ring.
+#[derive(Clone, Debug, Default)]
+pub struct Ring {
+    /// When each link was heard last.
+    heard: BTreeMap<Uid, Duration>,
+    /// When something was last seen to come along a link.
+    pulses: BTreeMap<Uid, Duration>,
+    hops: VecDeque<Hop>,
+    lost: BTreeMap<Uid, (Name, Duration)>,
+    /// What is said, and from when on.
+    said: VecDeque<(Vec<Word>, Duration)>,
+    /// The names of all who are, or were, here.
+    names: BTreeMap<Uid, Name>,
+    /// Who leads, as the last event had it: `Some(None)`, nobody.
+    leader: Option<Option<Uid>>,
+    /// An election goes on.
+    electing: bool,
+}
+
+impl Ring {
+    /// Takes in how the room is doing, `now`.
+    pub fn state(&mut self, state: &State, now: Duration) {
+        let here = |uid: &Uid| state.members.iter().any(|member| member.address == *uid);
+        // An answer may be older than the loss.
+        self.lost.retain(|uid, (_, since)| !here(uid) || now < *since + LOST_SETTLES);
+        self.heard.retain(|uid, _| here(uid));
+        self.pulses.retain(|uid, _| here(uid));
+        for member in &state.members {
+            self.know(member.address, &member.name);
+            let Some(link) = member.link.filter(|link| link.up) else { continue };
+            let heard = now.saturating_sub(Duration::from_millis(link.silent_ms));
+            let last = self.heard.insert(member.address, heard);
+            // The same moment seen twice may differ by the rounding and by the way of the answer.
+            if last.is_none_or(|last| heard > last + Duration::from_millis(50)) {
+                self.pulses.insert(member.address, now);
+            }
+        }
+        self.leader = None;
+        if state.leader.is_some() {
+            self.electing = false;
+        }
+    }
+
+    /// Takes in what has happened, `now`, in a ring of which `state` is the last that is known.
+    pub fn event(&mut self, event: &Event, state: Option<&State>, now: Duration) {
+        if let (Some(uid), Some(name)) = (event.address, &event.name) {
+            self.know(uid, name);
+        }
+        match event.kind {
+            What::ElectionStarted => {
+                let round = event.round.map_or_else(String::new, |round| format!(", round {round}"));
+                self.say(vec![Word::Text(format!("an election{round}"))], now);
+                self.electing = true;
+            }
+            What::TokenPassed => {
+                let (Some(candidate), Some(to), Some(state)) = (event.address, event.to, state) else { return };
+                let starts = self.settled().max(now);
+                let words =
+                    [Word::Text("token of ".into()), Word::Who(candidate), Word::Text(" to ".into()), Word::Who(to)];
+                self.say(words.into(), starts);
+                if self.hops.len() == HOPS_MAX {
+                    self.hops.pop_front();
+                }
+                self.hops.push_back(Hop { candidate, from: state.address, to, starts });
+                self.electing = true;
+            }
+            What::Leader => {
+                if let Some(leader) = event.address {
+                    // A token is faster than the eye: who wins is said when it has been seen to arrive.
+                    self.say(vec![Word::Who(leader), Word::Text(" leads now".into())], self.settled().max(now));
+                    self.leader = Some(Some(leader));
+                }
+                self.electing = false;
+            }
+            What::LeaderLost | What::Lost => {
+                let Some(uid) = event.address else { return };
+                let leads = event.kind == What::LeaderLost;
+                if leads {
+                    self.leader = Some(None);
+                }
+                if !self.lost.contains_key(&uid) {
+                    let what = if leads { ", the leader, is gone" } else { " is gone" };
+                    self.say(vec![Word::Who(uid), Word::Text(what.into())], now);
+                }
+                if let Some(name) = self.names.get(&uid)
+                    && self.lost.len() < LOST_MAX
+                {
+                    self.lost.insert(uid, (name.clone(), now));
+                }
+            }
+            What::Joined => {
+                if let Some(uid) = event.address {
+                    self.lost.remove(&uid);
+                }
+            }
+            What::Entered
+            | What::Left
+            | What::Asking
+            | What::Next
+            | What::Repaired
+            | What::Succeeded
+            | What::CutOff
+            | What::Renamed
+            | What::Moderated
+            | What::Forged
+            | What::Disk
+            | What::Other => {}
+        }
+    }
+
+    /// When the last token has arrived.
+    fn settled(&self) -> Duration {
+        self.hops.back().map_or(Duration::ZERO, |last| last.starts + HOP)
+    }
+
+    fn know(&mut self, uid: Uid, name: &Name) {
+        if self.names.len() >= NAMES_MAX {
+            self.names.clear();
+        }
+        self.names.insert(uid, name.clone());
+    }
+
+    fn say(&mut self, words: Vec<Word>, from: Duration) {
+        if self.said.len() == SAID_MAX {
+            self.said.pop_front();
+        }
+        self.said.push_back((words, from));
+    }
+
+    /// Who stands in the ring, in its order; whoever was lost just now stands there still, crossed out.
+    pub fn places(&self, state: &State, now: Duration) -> Vec<Place> {
+        let mut places: BTreeMap<Uid, Place> = BTreeMap::new();
+        for member in &state.members {
+            let lost = self.lost.contains_key(&member.address);
+            places.insert(member.address, Place { address: member.address, name: member.name.clone(), lost });
+        }
+        for (uid, (name, since)) in &self.lost {
+            if now < *since + LOST_SHOWN {
+                places.entry(*uid).or_insert_with(|| Place { address: *uid, name: name.clone(), lost: true });
+            }
+        }
+        places.into_values().collect()
+    }
+
+    /// Who leads, as far as is known.
+    pub fn leader(&self, state: &State) -> Option<Uid> {
+        self.leader.unwrap_or(state.leader)
+    }
+
+    /// Who wears the mark: nobody while a token is still on its way.
+    pub fn crowned(&self, state: &State, now: Duration) -> Option<Uid> {
+        self.leader(state).filter(|_| now >= self.settled())
+    }
+
+    /// Along which links something comes at the moment, and how far it is: from 0 to 1.
+    pub fn pulses(&self, now: Duration) -> impl Iterator<Item = (Uid, f64)> {
+        self.pulses.iter().filter_map(move |(uid, start)| {
+            let way = now.saturating_sub(*start);
+            (way < PULSE).then(|| (*uid, way.as_secs_f64() / PULSE.as_secs_f64()))
+        })
+    }
+
+    /// The token that is on its way, and how far it is; while an election goes on, the last one rests where it went.
+    pub fn token(&self, now: Duration) -> Option<(&Hop, f64)> {
+        let hop = self.hops.iter().rev().find(|hop| hop.starts <= now)?;
+        let way = now.saturating_sub(hop.starts);
+        match way < HOP {
+            true => Some((hop, way.as_secs_f64() / HOP.as_secs_f64())),
+            false => (self.electing && hop.starts + SAID_SHOWN > now).then_some((hop, 1.0)),
+        }
+    }
+
+    /// What is said below the ring: the last two things, the newest last.
+    pub fn said(&self, now: Duration) -> Vec<String> {
+        let seen = self.said.iter().filter(|(_, from)| *from <= now && now < *from + SAID_SHOWN);
+        let mut seen: Vec<&(Vec<Word>, Duration)> = seen.collect();
+        seen.sort_by_key(|(_, from)| *from);
+        seen.iter().skip(seen.len().saturating_sub(2)).map(|(words, _)| self.sentence(words)).collect()
+    }
+
+    fn sentence(&self, words: &[Word]) -> String {
+        let word = |word: &Word| match word {
+            Word::Text(text) => text.clone(),
+            Word::Who(uid) => self.names.get(uid).map_or_else(|| uid.to_string(), ToString::to_string),
+        };
+        words.iter().map(word).collect()
+    }
+
+    /// The name of whoever is, or was, at this address.
+    pub fn name(&self, uid: Uid) -> Option<&Name> {
+        self.names.get(&uid)
+    }
+
+    /// Something moves.
+    pub fn moves(&self, now: Duration) -> bool {
+        self.pulses(now).next().is_some() || self.hops.iter().any(|hop| now < hop.starts + HOP)
+    }
+
+    /// The next moment at which something is no longer shown.
+    pub fn fades(&self, now: Duration) -> Option<Duration> {
+        let said = self.said.iter().flat_map(|(_, from)| [*from, *from + SAID_SHOWN]);
+        let lost = self.lost.values().map(|(_, since)| *since + LOST_SHOWN);
+        said.chain(lost).filter(|at| *at > now).min()
+    }
+
+    /// Forgets what is no longer shown.
+    pub fn tick(&mut self, now: Duration) {
+        self.lost.retain(|_, (_, since)| now < *since + LOST_SHOWN);
+        while self.hops.len() > 1 && self.hops.front().is_some_and(|hop| now >= hop.starts + HOP) {
+            self.hops.pop_front();
+        }
+    }
+}
+
+/// The name of the member at this address.
+pub fn name_of(state: &State, uid: Uid) -> Option<&Name> {
+    state.members.iter().find(|member| member.address == uid).map(|member| &member.name)
+}

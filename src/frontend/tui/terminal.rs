@@ -1,0 +1,213 @@
+//! The terminal itself: taken, written to, and given back however this ends.
+
+use std::io::{self, Write as _};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::time::{Duration, Instant};
+
+use ratatui::Terminal;
+use ratatui::backend::CrosstermBackend;
+use ratatui::crossterm::event::{
+    self, DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture,
+};
+use ratatui::crossterm::terminal::{
+    EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode, size,
+};
+use ratatui::crossterm::{cursor, execute};
+
+use rustix::process::{Signal, getpid, kill_process};
+use tokio::sync::mpsc;
+
+use super::keys::Key;
+use super::model::{Model, Settings};
+use super::pacing::Stage;
+use crate::frontend::terminal::Restore;
+use crate::present::values::{Asked, Told};
+
+/// Things that have happened and are not taken in yet.
+const HAPPENED_MAX: usize = 1024;
+/// Things that are taken in between two looks at the clock.
+const BATCH_MAX: usize = 256;
+/// Between two looks of the keyboard's thread whether it is still wanted.
+const LOOK_UP: Duration = Duration::from_millis(100);
+/// Between two rings of the bell.
+const RING_EVERY: Duration = Duration::from_secs(1);
+/// Between two tries to hand over what was asked.
+const TRY_AGAIN: Duration = Duration::from_millis(50);
+
+/// How it ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The node has said good-bye: why, for people.
+    Bye(String),
+    /// Nobody tells anything any more.
+    Silent,
+    /// There is no keyboard any more.
+    NoKeyboard,
+}
+
+/// What can happen.
+enum Happened {
+    Told(Told),
+    /// The node will tell no more.
+    Silent,
+    Key(Key),
+    NoKeyboard,
+}
+
+/// The terminal as it was found. Dropped, it is that again, the modes of the screen included.
+struct Taken {
+    _restore: Restore,
+}
+
+impl Taken {
+    fn take() -> io::Result<Self> {
+        let restore = Restore::new();
+        enable_raw_mode()?;
+        let taken = Self { _restore: restore };
+        execute!(io::stdout(), EnterAlternateScreen, EnableBracketedPaste, cursor::SetCursorStyle::DefaultUserShape)?;
+        Ok(taken)
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        give_back();
+    }
+}
+
+/// Gives the terminal back: for whoever ends the program while [`run`] is still there. Every step is tried, whatever
+/// becomes of the others.
+pub fn give_back() {
+    let mut out = io::stdout();
+    let _ = execute!(out, DisableMouseCapture);
+    let _ = execute!(out, DisableBracketedPaste, LeaveAlternateScreen, cursor::Show);
+    let _ = disable_raw_mode();
+    let _ = out.flush();
+}
+
+/// A panic is told on a screen on which it can be read.
+fn give_back_on_panic() {
+    let others = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if std::thread::current().name() == Some(THREAD) {
+            give_back();
+        }
+        others(panic);
+    }));
+}
+
+/// The name of the thread on which [`run`] is to be called.
+pub const THREAD: &str = "tui";
+
+/// Shows the full screen until the node says good-bye.
+///
+/// Blocks. What the person wants goes to `asked`, which may be full for a while; nobody waits for it.
+///
+/// # Errors
+/// This terminal cannot do it.
+pub fn run(told: mpsc::Receiver<Told>, asked: &mpsc::Sender<Asked>, settings: Settings) -> io::Result<End> {
+    give_back_on_panic();
+    let _taken = Taken::take()?;
+    let terminal = Terminal::new(CrosstermBackend::new(io::stdout()))?;
+    let mut stage = Stage::new(Model::new(settings, size()?), terminal);
+    let (happens, happened) = sync_channel(HAPPENED_MAX);
+    let wanted = Arc::new(AtomicBool::new(true));
+    listen(told, happens.clone())?;
+    read_keys(happens, wanted.clone())?;
+    let end = live(&mut stage, &happened, asked);
+    wanted.store(false, Ordering::Release);
+    end
+}
+
+fn listen(mut told: mpsc::Receiver<Told>, happens: SyncSender<Happened>) -> io::Result<()> {
+    let listen = move || {
+        while let Some(told) = told.blocking_recv() {
+            if happens.send(Happened::Told(told)).is_err() {
+                return;
+            }
+        }
+        let _ = happens.send(Happened::Silent);
+    };
+    std::thread::Builder::new().name("tui-told".to_owned()).spawn(listen).map(drop)
+}
+
+fn read_keys(happens: SyncSender<Happened>, wanted: Arc<AtomicBool>) -> io::Result<()> {
+    let read = move || {
+        while wanted.load(Ordering::Acquire) {
+            let key = match event::poll(LOOK_UP).and_then(|there| there.then(event::read).transpose()) {
+                Ok(Some(event)) => Key::of(event),
+                Ok(None) => None,
+                Err(_) => return drop(happens.send(Happened::NoKeyboard)),
+            };
+            if let Some(key) = key
+                && happens.send(Happened::Key(key)).is_err()
+            {
+                return;
+            }
+        }
+    };
+    std::thread::Builder::new().name("tui-keys".to_owned()).spawn(read).map(drop)
+}
+
+fn live(
+    stage: &mut Stage<CrosstermBackend<io::Stdout>>,
+    happened: &Receiver<Happened>,
+    asked: &mpsc::Sender<Asked>,
+) -> io::Result<End> {
+    let start = Instant::now();
+    let mut mouse = false;
+    let mut rang: Option<Duration> = None;
+    loop {
+        stage.ask(|want| match asked.try_send(want) {
+            Ok(()) => None,
+            Err(mpsc::error::TrySendError::Full(back)) => Some(back),
+            Err(mpsc::error::TrySendError::Closed(asked)) => {
+                // The node leaves already. Without this screen ^C would have been a signal: now it is one.
+                if asked == Asked::Leave {
+                    let _ = kill_process(getpid(), Signal::INT);
+                }
+                None
+            }
+        });
+        stage.turn(start.elapsed())?;
+        if mouse != stage.model().mouse() {
+            mouse = stage.model().mouse();
+            if mouse {
+                execute!(io::stdout(), EnableMouseCapture)?;
+            } else {
+                execute!(io::stdout(), DisableMouseCapture)?;
+            }
+        }
+        let now = start.elapsed();
+        if stage.take_rings() && rang.is_none_or(|rang| now >= rang + RING_EVERY) {
+            rang = Some(now);
+            let mut out = io::stdout();
+            out.write_all(b"\x07").and_then(|()| out.flush())?;
+        }
+        let mut patience = stage.wake(now).saturating_sub(now);
+        if stage.has_more() {
+            patience = patience.min(TRY_AGAIN);
+        }
+        let mut next = match happened.recv_timeout(patience) {
+            Ok(next) => Some(next),
+            Err(RecvTimeoutError::Timeout) => None,
+            Err(RecvTimeoutError::Disconnected) => return Ok(End::Silent),
+        };
+        // Much that comes at once is drawn once.
+        for _ in 0..BATCH_MAX {
+            let Some(this) = next else { break };
+            match this {
+                Happened::Told(told) => stage.told(told, start.elapsed()),
+                Happened::Key(key) => stage.key(key, start.elapsed())?,
+                Happened::Silent => return Ok(End::Silent),
+                Happened::NoKeyboard => return Ok(End::NoKeyboard),
+            }
+            if let Some(bye) = stage.model().bye() {
+                return Ok(End::Bye(bye.to_owned()));
+            }
+            next = happened.try_recv().ok();
+        }
+    }
+}

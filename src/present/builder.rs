@@ -1,0 +1,171 @@
+//! What is to be shown next: as text, and, where frontends listen, as values.
+
+use jiff::Timestamp;
+use jiff::fmt::temporal::DateTimePrinter;
+use jiff::tz::TimeZone;
+
+use super::format;
+use super::values::{self, Kind, Told, What};
+use crate::ring::{Act, Channel, Entry, Event, Lamport, Line, SessionId, WallMs};
+
+/// What is to be shown next.
+#[derive(Debug, Default)]
+pub struct Shown {
+    /// For standard output: whole lines.
+    pub text: String,
+    /// For frontends.
+    pub told: Vec<Told>,
+    /// Once that is shown: up to this number own lines are held.
+    pub held: Option<u64>,
+}
+
+/// Makes values of what happens.
+#[derive(Debug)]
+pub struct Teller {
+    zone: TimeZone,
+    /// The node's run: its lines are its own.
+    session: SessionId,
+}
+
+impl Teller {
+    /// For the node that runs under this number.
+    pub fn new(session: SessionId) -> Self {
+        Self { zone: local(), session }
+    }
+
+    /// An entry, if it is a line; `past`: it was said before the frontend was here.
+    pub fn line(&self, entry: &Entry, past: bool) -> Option<Told> {
+        let line = entry.line()?;
+        let (text, words) = (line.text.as_str(), line.words());
+        Some(Told::Line(Box::new(values::Line {
+            index: entry.index.0,
+            ts: entry.lamport.0,
+            time: time(entry.wall, &self.zone),
+            name: line.name.clone(),
+            address: line.uid,
+            author: line.id.author,
+            session: line.id.session,
+            n: line.id.n,
+            channel: Channel::name_of(line.channel.as_ref()).to_owned(),
+            kind: Kind::of(line.act.as_ref()),
+            text: words.to_owned(),
+            typed: (text != words).then(|| text.to_owned()),
+            to: named(line),
+            own: line.id.session == self.session,
+            past,
+            reactions: Vec::new(),
+        })))
+    }
+}
+
+/// The timestamp by which an author has named the line that is meant: its program writes it where people read it.
+fn named(line: &Line) -> Option<u64> {
+    let mut words = line.text.as_str().split_whitespace();
+    match &line.act {
+        Some(Act::Reply(_)) => words.nth(1),
+        Some(Act::React { .. }) => words.next_back(),
+        Some(_) | None => None,
+    }
+    .and_then(|word| word.parse().ok())
+}
+
+/// The zone of the person; UTC where it is not known.
+pub fn local() -> TimeZone {
+    TimeZone::try_system().unwrap_or(TimeZone::UTC)
+}
+
+/// A foreign clock may say anything; what no calendar has is the nearest that one has.
+pub fn timestamp(wall: WallMs) -> Timestamp {
+    i64::try_from(wall.0).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok()).unwrap_or(Timestamp::MAX)
+}
+
+/// A moment as RFC 3339 has it, in a zone, to the millisecond.
+pub fn time(wall: WallMs, zone: &TimeZone) -> String {
+    const PRINTER: DateTimePrinter = DateTimePrinter::new().precision(Some(3));
+    let at = timestamp(wall);
+    PRINTER.timestamp_with_offset_to_string(&at, zone.to_offset(at))
+}
+
+/// What a frontend is told of an event; `None` for lines, and for what is too frequent to be told.
+pub fn event(event: &Event, ts: Lamport) -> Option<Told> {
+    let mut told = values::Event {
+        ts: ts.0,
+        text: crate::text::visible(&format::event_text(event)?).into_owned(),
+        notable: format::is_for_screen(event),
+        ..values::Event::default()
+    };
+    match event {
+        Event::Entered { name, room: _ } => {
+            told.kind = What::Entered;
+            told.name = Some(name.clone());
+        }
+        Event::Joined(member) => {
+            told.kind = What::Joined;
+            (told.name, told.address) = (Some(member.name.clone()), Some(member.uid));
+        }
+        Event::Left { member, lost } => {
+            told.kind = if *lost { What::Lost } else { What::Left };
+            (told.name, told.address) = (Some(member.name.clone()), Some(member.uid));
+        }
+        Event::Leader(epoch) => {
+            told.kind = What::Leader;
+            (told.address, told.round) = (Some(epoch.leader), Some(epoch.round));
+        }
+        Event::LeaderLost(uid) => {
+            told.kind = What::LeaderLost;
+            told.address = Some(*uid);
+        }
+        Event::Asking { nodes: _ } => told.kind = What::Asking,
+        Event::ElectionStarted { round } => {
+            told.kind = What::ElectionStarted;
+            told.round = Some(*round);
+        }
+        Event::TokenPassed { round, candidate, to } => {
+            told.kind = What::TokenPassed;
+            (told.round, told.address, told.to) = (Some(*round), Some(*candidate), Some(*to));
+        }
+        Event::Next { next, repaired } => {
+            told.kind = if *repaired { What::Repaired } else { What::Next };
+            told.to = *next;
+        }
+        Event::Forged { by, of: _ } => {
+            told.kind = What::Forged;
+            (told.name, told.address) = (Some(by.name.clone()), Some(by.uid));
+        }
+        Event::Out { member, by: _, banned: _ } => {
+            told.kind = What::Moderated;
+            (told.name, told.address) = (Some(member.name.clone()), Some(member.uid));
+        }
+        Event::Renamed { was, name } => {
+            told.kind = What::Renamed;
+            (told.name, told.address) = (Some(name.clone()), Some(was.uid));
+        }
+        Event::Succeeded { lost: _, lost_name: _, epoch, name, took: _ } => {
+            told.kind = What::Succeeded;
+            (told.name, told.address, told.round) = (name.clone(), Some(epoch.leader), Some(epoch.round));
+        }
+        Event::CutOff { .. } => told.kind = What::CutOff,
+        Event::NameTaken(_)
+        | Event::Whispered { .. }
+        | Event::BrokenSeal { .. }
+        | Event::Line(_)
+        | Event::Logged(_)
+        | Event::Backlog { .. }
+        | Event::CatchUp { .. }
+        | Event::CaughtUp
+        | Event::Answered(_)
+        | Event::Sent { .. }
+        | Event::OtherLeader(_)
+        | Event::Relayed { .. }
+        | Event::OtherRoom(_)
+        | Event::Rebased { .. }
+        | Event::Misbehaved { .. }
+        | Event::Slowed
+        | Event::NotAllowed { .. }
+        | Event::Rekeyed { .. }
+        | Event::Unable(_)
+        | Event::NotTaken(_)
+        | Event::StillElecting => {}
+    }
+    Some(Told::Event(told))
+}
