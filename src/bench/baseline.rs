@@ -21,7 +21,7 @@ use crate::ring::{
 };
 
 /// Lines that wait for a bare loop: as many as commands wait for a node.
-const LINES_MAX: usize = crate::net::limits::COMMANDS_MAX;
+const LINES_MAX: usize = crate::net::transport::limits::COMMANDS_MAX;
 /// Blocks that wait for one socket.
 const BLOCKS_MAX: usize = 4;
 

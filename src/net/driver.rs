@@ -10,16 +10,17 @@ use anyhow::Context as _;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
-use super::dial::Failed;
-use super::inbox::Arrival;
-use super::limits::{TURN_COMMANDS_MAX, TURN_FRAMES_MAX};
+use super::api::Command;
 use super::links::{Links, overflowed};
 use super::notices::Notices;
-use super::rekeying::RoomKeys;
-use super::task::Task;
-use super::whispers::Whispers;
-use super::witness::Entered;
-use super::{Command, Meter};
+use super::pm_crypto::Whispers;
+use super::room_keys::RoomKeys;
+use super::transport::arrival::Arrival;
+use super::transport::arrival::Failed;
+use super::transport::limits::{TURN_COMMANDS_MAX, TURN_FRAMES_MAX};
+use super::transport::meter::Meter;
+use super::transport::task::Task;
+use super::transport::verify::Entered;
 use crate::ring::{
     ConnId, Event, Found, Frame, Input, Member, Node, Now, Output, Record, Refusal, Secret, Stop, Survey, SyncId, Time,
     WallMs, Wanted, Whisper,

@@ -7,12 +7,15 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::task::JoinSet;
 
-use super::dial::dial;
-use super::inbox::{Arrival, Inbox};
-use super::limits::{COPY_BYTES_MAX, WRITE_BYTES_MAX};
-use super::link::{Connected, Link, Overflow};
-use super::task::Task;
-use super::{Locks, Meter};
+use super::transport::arrival::Arrival;
+use super::transport::arrival::Connected;
+use super::transport::dial::dial;
+use super::transport::inbox::Inbox;
+use super::transport::keyring::HandshakeConfig;
+use super::transport::limits::{COPY_BYTES_MAX, WRITE_BYTES_MAX};
+use super::transport::link::{Link, Overflow};
+use super::transport::meter::Meter;
+use super::transport::task::Task;
 use crate::ring::limits::FRAME_BYTES_MAX;
 use crate::ring::{ConnId, Frame, Timing};
 
@@ -29,7 +32,7 @@ pub(super) struct Links {
     scratch: Vec<u8>,
     inbox: Inbox,
     timing: Timing,
-    locks: Locks,
+    locks: HandshakeConfig,
     meter: Arc<Meter>,
 }
 
@@ -41,7 +44,7 @@ pub(super) struct Cut {
 }
 
 impl Links {
-    pub(super) fn new(inbox: Inbox, timing: Timing, locks: Locks, meter: Arc<Meter>) -> Self {
+    pub(super) fn new(inbox: Inbox, timing: Timing, locks: HandshakeConfig, meter: Arc<Meter>) -> Self {
         Self {
             links: HashMap::new(),
             spoken: Vec::new(),

@@ -6,131 +6,54 @@
 //!   dialler ─────────socket─────▶┘                         └──▶ notices ──▶ frontends
 //! ```
 //!
-//! One task owns the node and its store and does what the node says, in order. Readers decode, writers coalesce; both
-//! are bounded in bytes by the constants of [`limits`], so that a fast, slow, silent or hostile peer is slowed down by
-//! TCP itself or loses its own link, and nobody else notices.
+//! The folder [`transport`] turns bytes into checked frames; this one runs the node. One task owns the node and its store
+//! and does what the node says, in order. Readers decode, writers coalesce; both are bounded in bytes by the constants of
+//! [`transport::limits`], so that a fast, slow, silent or hostile peer is slowed down by TCP itself or loses its own link,
+//! and nobody else notices.
 //!
-//! In a room with a key every link begins with a handshake ([`greeting`], [`noise`]), in the dialler's task and in the
-//! door's, and carries its frames in sealed records.
+//! In a room with a key every link begins with a handshake ([`transport::greeting`], [`transport::noise`]), in the
+//! dialler's task and in the listener's, and carries its frames in encrypted records.
 
-mod accept;
-mod dial;
+mod api;
 mod driver;
 #[cfg(feature = "forger")]
 mod forger;
-mod frames;
-pub mod greeting;
-mod inbox;
-mod keyring;
-pub mod limits;
-mod link;
 mod links;
-mod look;
-mod meter;
-pub mod noise;
 mod notices;
-mod preamble;
-mod rekeying;
-mod strangers;
-mod task;
+mod pm_crypto;
+mod probe;
+mod room_keys;
 #[cfg(test)]
 mod tests;
-mod whispers;
-mod witness;
+pub mod transport;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-pub use keyring::{Keyring, Keys, Secrets};
-pub use look::{Doing, Met, Unmet, hello_at, meet_at};
-pub use meter::Meter;
+pub use api::{Command, Notice};
+pub use probe::{Doing, Met, Unmet, hello_at, meet_at};
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+pub use transport::keyring::{Keyring, Keys, Secrets};
+pub use transport::meter::Meter;
 
-use accept::Door;
 use driver::{Clock, Commands, Driver};
-use inbox::Inbox;
-use limits::{COMMANDS_MAX, KEYS_CHANGED_MAX, NOTICE_BATCHES_MAX};
 use links::Links;
-use noise::Own;
 use notices::Notices;
-use rekeying::RoomKeys;
-use task::Task;
-use whispers::Whispers;
+use pm_crypto::Whispers;
+use room_keys::RoomKeys;
+use transport::inbox::Inbox;
+use transport::keyring::HandshakeConfig;
+use transport::limits::{COMMANDS_MAX, KEYS_CHANGED_MAX, NOTICE_BATCHES_MAX};
+use transport::listener::Door;
+use transport::task::Task;
+use transport::verify::Entered;
 
 use crate::key::RoomKey;
-use crate::ring::{
-    Config, Entry, Event, Index, Lamport, Member, Node, Order, Saying, Start, Status, Stop, Survey, Text, Unsaid,
-    WhisperId,
-};
-use crate::store::{Health, LogMark, Store};
-
-/// What a frontend wants of the node.
-#[derive(Debug)]
-pub enum Command {
-    /// Submit a line. Who gives a sender is answered with its number in this run's session; where it was not taken, the
-    /// sender is dropped.
-    Say(Saying, Option<oneshot::Sender<u64>>),
-    /// Have something done to somebody; answered with whether a line says so now. In order, as [`Self::Say`].
-    Order(Order, oneshot::Sender<bool>),
-    /// Draw a new key for the room, and say so with this line; answered with whether a line says so now. In order, as
-    /// [`Self::Say`].
-    Rekey(Text, oneshot::Sender<bool>),
-    /// Say this to one member alone: sealed for that one, and written nowhere. Answered with which message it is and for
-    /// whom, or why it was not sent; what becomes of it is told with [`Event::Whispered`]. It need not stand in line: nothing of it is ordered.
-    Whisper {
-        /// A name, or an author's id or enough of its first digits.
-        to: String,
-        /// The words.
-        text: Text,
-        /// The answer.
-        answer: oneshot::Sender<Result<(WhisperId, Member), Unsaid>>,
-    },
-    /// Answer with how all members are doing: within [`SURVEY_WAIT`](crate::ring::limits::SURVEY_WAIT) with what the
-    /// leader says, or else with what this node knows by itself.
-    Survey(oneshot::Sender<Survey>),
-    /// Leave the room; a second time: at once.
-    Leave,
-    /// So far the log that people read is written.
-    Logged(LogMark),
-    /// Answer with the node's state at this moment.
-    Status(oneshot::Sender<Status>),
-    /// Answer with entries of the history.
-    Past {
-        /// The first.
-        from: Index,
-        /// As many as fit into [`BATCH_BYTES_MAX`](crate::ring::limits::BATCH_BYTES_MAX), at least one if there is one.
-        answer: oneshot::Sender<Vec<Arc<Entry>>>,
-    },
-}
-
-/// What a frontend is told.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Notice {
-    /// Something happened in the room.
-    Event(Event),
-    /// A member has said this to this node's owner alone.
-    Whisper {
-        /// Whose words they are: proven by the seal. Which name an author has, nobody proves.
-        from: Member,
-        /// The words.
-        text: Text,
-    },
-    /// The node's clock, before a notice that carries no timestamp of its own; only when it has changed.
-    Clock(Lamport),
-    /// The history's store.
-    Health(Health),
-    /// A peer broke the protocol, was refused or could not keep up, and lost its link. At most one per peer's IP
-    /// address and [`limits::NOTICE_PAUSE`].
-    PeerDropped {
-        /// Its address; for the one notice about a listener that cannot accept, the listener's.
-        peer: String,
-        /// What was wrong: short, and fit for a terminal.
-        why: String,
-    },
-}
+use crate::ring::{Config, Node, Start, Stop};
+use crate::store::Store;
 
 /// A node at work.
 ///
@@ -156,13 +79,6 @@ pub struct Running {
     pub rekeyed: mpsc::Receiver<RoomKey>,
 }
 
-/// What a handshake needs of this end.
-#[derive(Clone, Debug)]
-struct Locks {
-    own: Arc<Own>,
-    keyring: Keyring,
-}
-
 /// Starts a node on these listeners, within the current tokio runtime.
 ///
 /// # Errors
@@ -182,13 +98,13 @@ where
 {
     assert_eq!(config.author, secrets.identity.author(), "a node speaks for its owner");
     let config = Config { key: secrets.key.as_ref().map(RoomKey::digest), ..config };
-    let locks = Locks { own: Arc::new(Own::new(&secrets.identity)?), keyring: Keyring::new(secrets.key) };
+    let locks = HandshakeConfig::new(&secrets.identity, secrets.key)?;
     let whispers = Whispers::new(&secrets.identity);
     let keyring = locks.keyring.clone();
     let (changed, rekeyed) = mpsc::channel(KEYS_CHANGED_MAX);
     let listeners = listeners.into_iter().map(listen).collect::<anyhow::Result<Vec<_>>>()?;
     let meter = Arc::new(Meter::default());
-    let entered = witness::Entered::default();
+    let entered = Entered::default();
     let (inbox, arrivals) = Inbox::new(entered.clone());
     // A founder, and whoever comes back, is in its room from the start.
     if let Some(room) = config.saved.room.or(match config.start {

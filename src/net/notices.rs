@@ -6,8 +6,8 @@ use std::net::{IpAddr, SocketAddr};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::Notice;
-use super::limits::{NOTICE_CHARS_MAX, NOTICE_PAUSE, NOTICE_PEERS_MAX};
+use super::api::Notice;
+use super::transport::limits::{NOTICE_CHARS_MAX, NOTICE_PAUSE, NOTICE_PEERS_MAX};
 use crate::ring::{Event, Lamport, Member, Text};
 use crate::store::Health;
 

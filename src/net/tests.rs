@@ -15,18 +15,21 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use super::accept::Door;
-use super::inbox::{Arrival, Inbox};
-use super::keyring::Keyring;
-use super::limits::{
+use super::links::Links;
+use super::transport::arrival::Arrival;
+use super::transport::arrival::Connected;
+use super::transport::inbox::Inbox;
+use super::transport::keyring::HandshakeConfig;
+use super::transport::keyring::Keyring;
+use super::transport::limits::{
     FLUSH, HANDOVER_BYTES_MIN, HELLO_BYTES_MAX, READ_BYTES_MAX, READ_CONN_BYTES_MAX, UNGREETED_PER_IP_MAX,
     WRITE_BYTES_MAX, WRITE_FRAMES,
 };
-use super::link::{Connected, Link, Overflow};
-use super::links::Links;
-use super::noise::Own;
-use super::task::Task;
-use super::{Locks, Meter};
+use super::transport::link::{Link, Overflow};
+use super::transport::listener::Door;
+use super::transport::meter::Meter;
+use super::transport::noise::Own;
+use super::transport::task::Task;
 use crate::identity::Identity;
 use crate::key::RoomKey;
 use crate::ring::limits::{FRAME_BYTES_MAX, PROTOCOL_VERSION};
@@ -173,7 +176,7 @@ async fn many_small_frames_overflow_too() {
     let bench = Bench::new();
     let (mut link, _deaf) = bench.link(1).await;
     let many = (0..).find(|&n| link.say(encoded(&Frame::Ping(n))).is_err()).unwrap();
-    assert!(many as usize <= super::limits::WRITE_FRAMES_MAX);
+    assert!(many as usize <= super::transport::limits::WRITE_FRAMES_MAX);
 }
 
 #[tokio::test]
@@ -268,17 +271,17 @@ async fn the_bytes_decoded_ahead_are_bounded() {
     assert!(decoded > 0 && decoded <= READ_CONN_BYTES_MAX, "{decoded}");
 }
 
-fn locks(owner: u8, key: Option<u8>) -> Locks {
+fn locks(owner: u8, key: Option<u8>) -> HandshakeConfig {
     let own = Own::new(&Identity::of_seed([owner; 32])).unwrap();
     let key = key.map(|key| RoomKey::new([key; 32], None));
-    Locks { own: Arc::new(own), keyring: Keyring::new(key) }
+    HandshakeConfig { own: Arc::new(own), keyring: Keyring::new(key) }
 }
 
 fn door(bench: &Bench, timing: Timing) -> (Task, SocketAddr) {
     door_of(bench, timing, locks(1, None))
 }
 
-fn door_of(bench: &Bench, timing: Timing, locks: Locks) -> (Task, SocketAddr) {
+fn door_of(bench: &Bench, timing: Timing, locks: HandshakeConfig) -> (Task, SocketAddr) {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
     let address = listener.local_addr().unwrap();

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use dist_chat::net::Command;
-use dist_chat::net::limits::UNGREETED_MAX;
+use dist_chat::net::transport::limits::UNGREETED_MAX;
 use dist_chat::ring::{Frame, Refusal, RoomId, Start, Stop, Text};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};

@@ -9,7 +9,7 @@ mod whispers;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use dist_chat::net::limits::UNGREETED_MAX;
+use dist_chat::net::transport::limits::UNGREETED_MAX;
 use dist_chat::ring::limits::PROTOCOL_VERSION;
 use dist_chat::ring::{AuthorId, Frame, Hello, RoomId, SessionId, Start, Stop, Uid};
 use room::{Member, agree, leader};

@@ -4,8 +4,8 @@ use tokio::sync::oneshot;
 
 use super::Driver;
 use crate::key::RoomKey;
-use crate::net::Command;
-use crate::net::limits::{SURVEYS_MAX, TURN_COMMANDS_MAX};
+use crate::net::api::Command;
+use crate::net::transport::limits::{SURVEYS_MAX, TURN_COMMANDS_MAX};
 use crate::ring::limits::BATCH_BYTES_MAX;
 use crate::ring::{Found, Input, Member, Saying, Text, Unsaid, Wanted, WhisperId};
 use crate::store::Store;

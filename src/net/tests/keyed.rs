@@ -4,18 +4,19 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use super::*;
-use crate::net::dial::{Failed, dial};
-use crate::net::greeting::{Calling, SPEAKS_FOR_ANOTHER};
-use crate::net::limits::{HELLO_CONNECTS, READ_TOTAL_BYTES_MAX};
-use crate::net::noise::{Fault, RECORD_BYTES_MAX};
-use crate::net::preamble::Word;
+use crate::net::transport::arrival::Failed;
+use crate::net::transport::dial::dial;
+use crate::net::transport::greeting::{Calling, SPEAKS_FOR_ANOTHER};
+use crate::net::transport::limits::{HELLO_CONNECTS, READ_TOTAL_BYTES_MAX};
+use crate::net::transport::noise::{Fault, RECORD_BYTES_MAX};
+use crate::net::transport::preamble::Word;
 use crate::ring::{Refusal, Span};
 
 const KEY: Option<u8> = Some(5);
 
-fn rekeying(owner: u8, rekey_bytes: u64) -> Locks {
+fn rekeying(owner: u8, rekey_bytes: u64) -> HandshakeConfig {
     let own = Own::rekeying(&Identity::of_seed([owner; 32]), rekey_bytes).unwrap();
-    Locks { own: Arc::new(own), ..locks(owner, KEY) }
+    HandshakeConfig { own: Arc::new(own), ..locks(owner, KEY) }
 }
 
 fn hello_of(owner: u8) -> Frame {
@@ -41,12 +42,16 @@ struct Two {
 const HERE: ConnId = ConnId::dialled(1);
 
 impl Two {
-    async fn meet(here: Locks, there: Locks) -> Self {
+    async fn meet(here: HandshakeConfig, there: HandshakeConfig) -> Self {
         Self::over(here, there, |door| door).await
     }
 
     /// The dialler dials what `between` makes of the door's address.
-    async fn over(here: Locks, there: Locks, between: impl FnOnce(SocketAddr) -> SocketAddr) -> Self {
+    async fn over(
+        here: HandshakeConfig,
+        there: HandshakeConfig,
+        between: impl FnOnce(SocketAddr) -> SocketAddr,
+    ) -> Self {
         let (mine, mut theirs) = (Bench::new(), Bench::new());
         let (door, address) = door_of(&theirs, Timing::default(), there);
         let connected = dial(between(address), Timing::default(), &here).await.unwrap();

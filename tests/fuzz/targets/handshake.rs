@@ -10,9 +10,9 @@ use bytes::BytesMut;
 use dist_chat::identity::Identity;
 use dist_chat::key::RoomKey;
 use dist_chat::net::Keys;
-use dist_chat::net::greeting::{Calling, Greeting, Shut, Step};
-use dist_chat::net::limits::HELLO_BYTES_MAX;
-use dist_chat::net::noise::{Own, Session};
+use dist_chat::net::transport::greeting::{Calling, Greeting, Shut, Step};
+use dist_chat::net::transport::limits::HELLO_BYTES_MAX;
+use dist_chat::net::transport::noise::{Own, Session};
 use dist_chat::ring::limits::PROTOCOL_VERSION;
 use dist_chat::ring::{AuthorId, Frame, Hello, Refusal, RoomId, SessionId, Uid};
 

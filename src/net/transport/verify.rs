@@ -9,23 +9,23 @@ use crate::identity;
 use crate::ring::{Accept, Forged, Frame, RoomId};
 
 /// The node's room, once it is in one: the same for the whole run.
-pub(super) type Entered = Arc<OnceLock<RoomId>>;
+pub(in crate::net) type Entered = Arc<OnceLock<RoomId>>;
 
 /// Looks through what comes over one connection.
 #[derive(Debug)]
-pub(super) struct Witness {
+pub(in crate::net) struct Witness {
     entered: Entered,
     /// The room that this connection leads into: what follows may come before the node has entered it.
     accepted: Option<RoomId>,
 }
 
 impl Witness {
-    pub(super) fn new(entered: Entered) -> Self {
+    pub(in crate::net) fn new(entered: Entered) -> Self {
         Self { entered, accepted: None }
     }
 
     /// Whether everything in this frame was said by those in whose name it stands there.
-    pub(super) fn check(&mut self, frame: &Frame) -> Result<(), Forged> {
+    pub(in crate::net) fn check(&mut self, frame: &Frame) -> Result<(), Forged> {
         if let Some(room) = accepted(frame) {
             self.accepted = Some(room);
         }

@@ -1,18 +1,17 @@
 //! A look at who listens somewhere, by a stranger to the core: nothing becomes of the connection.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow, bail, ensure};
 use tokio::io::AsyncWriteExt as _;
 
-use super::Locks;
-use super::dial::{Failed, dial, duration};
-use super::frames::Unframed;
-use super::greeting::SPEAKS_FOR_ANOTHER;
-use super::keyring::Keyring;
-use super::link::Connected;
-use super::noise::{Own, Sealer};
+use super::transport::arrival::Connected;
+use super::transport::arrival::Failed;
+use super::transport::dial::{dial, duration};
+use super::transport::frames::Unframed;
+use super::transport::greeting::SPEAKS_FOR_ANOTHER;
+use super::transport::keyring::HandshakeConfig;
+use super::transport::noise::Sealer;
 use crate::identity::Identity;
 use crate::key::RoomKey;
 use crate::ring::limits::PROTOCOL_VERSION;
@@ -26,7 +25,7 @@ use crate::ring::{Answer, AuthorId, Epoch, Frame, Hello, Refusal, RoomId, Sessio
 /// Nobody answers in time, the door stays shut, or what is said is no hello.
 pub async fn hello_at(there: SocketAddr, key: Option<RoomKey>) -> anyhow::Result<Hello> {
     let (identity, timing) = (Identity::fresh()?, Timing::default());
-    let locks = Locks { own: Arc::new(Own::new(&identity)?), keyring: Keyring::new(key) };
+    let locks = HandshakeConfig::new(&identity, key)?;
     let connected = dial(there, timing, &locks).await.map_err(|why| anyhow!("no way in: {why:?}"))?;
     tokio::time::timeout(duration(timing.connect), exchange(connected, identity.author())).await.context("no hello")?
 }
@@ -113,7 +112,7 @@ pub async fn meet_at(there: SocketAddr, key: Option<RoomKey>, patience: Span) ->
     let ours = |error: anyhow::Error| Unmet::Broken(format!("{error:#}"));
     let timing = Timing { connect: patience, ..Timing::default() };
     let identity = Identity::fresh().map_err(ours)?;
-    let locks = Locks { own: Arc::new(Own::new(&identity).map_err(ours)?), keyring: Keyring::new(key) };
+    let locks = HandshakeConfig::new(&identity, key).map_err(ours)?;
     let connected = dial(there, timing, &locks).await.map_err(|why| match why {
         Failed::Refused | Failed::Unreachable => Unmet::Silent,
         Failed::TurnedAway(refusal) => Unmet::TurnedAway(refusal),

@@ -12,11 +12,11 @@ use crate::ring::hex;
 use crate::ring::limits::PROTOCOL_VERSION;
 
 /// Bytes of such a line, its line feed included.
-pub(super) const LINE_BYTES_MAX: usize = 64;
+pub(in crate::net) const LINE_BYTES_MAX: usize = 64;
 
 /// What a line says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Word {
+pub(in crate::net) enum Word {
     /// A handshake follows.
     Keyed,
     /// What is the salt of your room's passphrase?
@@ -33,7 +33,7 @@ pub(super) enum Word {
 
 impl Word {
     /// The line, as this version says it.
-    pub(super) fn line(&self) -> Vec<u8> {
+    pub(in crate::net) fn line(&self) -> Vec<u8> {
         let word = match self {
             Self::Keyed => "keyed".to_owned(),
             Self::AskSalt => "salt".to_owned(),
@@ -47,7 +47,7 @@ impl Word {
     }
 
     /// What a line, its line feed included, says; another version's says just that. `None`: it is no such line.
-    pub(super) fn parse(line: &[u8]) -> Option<(u32, Self)> {
+    pub(in crate::net) fn parse(line: &[u8]) -> Option<(u32, Self)> {
         let line = std::str::from_utf8(line.strip_suffix(b"\n")?).ok()?;
         let (version, word) = line.strip_prefix("dist-chat ")?.split_once(' ')?;
         // There is one way to write it: a line that is not the one which was said must not pass for it.
@@ -66,7 +66,7 @@ impl Word {
     }
 
     /// Why a door that answers this does not let in who has shown a key; `None`: it is no such answer.
-    pub(super) fn refusal(version: u32, word: &Self) -> Option<Refusal> {
+    pub(in crate::net) fn refusal(version: u32, word: &Self) -> Option<Refusal> {
         match word {
             Self::Version => Some(Refusal::Version(version)),
             Self::Open => Some(Refusal::NoKey),

@@ -11,16 +11,16 @@ use super::limits::{UNGREETED_MAX, UNGREETED_PER_IP_MAX};
 
 /// Somebody who has not said hello.
 #[derive(Debug)]
-pub(super) struct Stranger {
-    pub(super) peer: SocketAddr,
-    pub(super) greeting: AbortHandle,
+pub(in crate::net) struct Stranger {
+    pub(in crate::net) peer: SocketAddr,
+    pub(in crate::net) greeting: AbortHandle,
     /// Set once it has shown that it knows the room's key (or has recorded somebody who does).
-    pub(super) knows_key: Arc<AtomicBool>,
+    pub(in crate::net) knows_key: Arc<AtomicBool>,
 }
 
 /// Everybody who has not said hello, by the number under which each came.
 #[derive(Debug, Default)]
-pub(super) struct Strangers {
+pub(in crate::net) struct Strangers {
     all: BTreeMap<u64, Stranger>,
     unknown: Ages,
     /// Those who were found to know the key when somebody had to go.
@@ -36,18 +36,18 @@ struct Ages {
 
 impl Strangers {
     /// How many there are.
-    pub(super) fn len(&self) -> usize {
+    pub(in crate::net) fn len(&self) -> usize {
         self.all.len()
     }
 
     /// Takes somebody in.
-    pub(super) fn insert(&mut self, who: u64, stranger: Stranger) {
+    pub(in crate::net) fn insert(&mut self, who: u64, stranger: Stranger) {
         self.unknown.insert(who, address(&stranger));
         self.all.insert(who, stranger);
     }
 
     /// Somebody has gone.
-    pub(super) fn remove(&mut self, who: u64) -> Option<Stranger> {
+    pub(in crate::net) fn remove(&mut self, who: u64) -> Option<Stranger> {
         let stranger = self.all.remove(&who)?;
         let ip = address(&stranger);
         self.unknown.remove(who, ip);
@@ -59,7 +59,7 @@ impl Strangers {
     /// The oldest goes, and who knows the key only where such have more than half of the places: a flood does not push
     /// out members on their way in, even if it comes from their address, and a flood of those who have recorded members
     /// leaves room for newcomers to show the key.
-    pub(super) fn make_room(&mut self, ip: IpAddr) -> Option<Stranger> {
+    pub(in crate::net) fn make_room(&mut self, ip: IpAddr) -> Option<Stranger> {
         let ip = ip.to_canonical();
         let too_many_alike = self.unknown.count(Some(ip)) + self.known.count(Some(ip)) >= UNGREETED_PER_IP_MAX;
         if !too_many_alike && self.all.len() < UNGREETED_MAX {

@@ -38,20 +38,20 @@ impl Meter {
         self.turns.load(Ordering::Relaxed)
     }
 
-    pub(super) fn links(&self, links: usize) {
+    pub(in crate::net) fn links(&self, links: usize) {
         self.links.store(links, Ordering::Relaxed);
     }
 
-    pub(super) fn strangers(&self, ungreeted: usize) {
+    pub(in crate::net) fn strangers(&self, ungreeted: usize) {
         self.ungreeted.store(ungreeted, Ordering::Relaxed);
     }
 
-    pub(super) fn wrote(&self, frames: usize, writes: usize) {
+    pub(in crate::net) fn wrote(&self, frames: usize, writes: usize) {
         self.frames_written.fetch_add(frames as u64, Ordering::Relaxed);
         self.writes.fetch_add(writes as u64, Ordering::Relaxed);
     }
 
-    pub(super) fn turned(&self) {
+    pub(in crate::net) fn turned(&self) {
         self.turns.fetch_add(1, Ordering::Relaxed);
     }
 }

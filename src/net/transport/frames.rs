@@ -21,7 +21,7 @@ struct Unread {
 
 /// What was read from one connection and is not decoded yet: less than a frame and one read.
 #[derive(Debug)]
-pub(super) struct Unframed {
+pub(in crate::net) struct Unframed {
     plain: Unread,
     /// In a keyed room: the records that hold it, less than one after each read.
     sealed: Option<(Opener, Unread)>,
@@ -71,13 +71,13 @@ impl Unread {
 
 impl Unframed {
     /// Starts with what was read together with the hello.
-    pub(super) fn with(plain: BytesMut, sealed: Option<(Opener, BytesMut)>) -> Self {
+    pub(in crate::net) fn with(plain: BytesMut, sealed: Option<(Opener, BytesMut)>) -> Self {
         let sealed = sealed.map(|(opener, bytes)| (opener, Unread::with(bytes)));
         Self { plain: Unread::with(plain), sealed, searched: 0, ends: Vec::new() }
     }
 
     /// Opens what has been read as whole records, if this is a keyed room.
-    pub(super) fn open(&mut self) -> Result<(), Fault> {
+    pub(in crate::net) fn open(&mut self) -> Result<(), Fault> {
         let Some((opener, sealed)) = &mut self.sealed else { return Ok(()) };
         self.plain.renew();
         while opener.open(&mut sealed.bytes, &mut self.plain.bytes)? {}
@@ -85,7 +85,7 @@ impl Unframed {
     }
 
     /// Reads once; zero bytes: the stream has ended.
-    pub(super) async fn read(&mut self, socket: &TcpStream) -> io::Result<usize> {
+    pub(in crate::net) async fn read(&mut self, socket: &TcpStream) -> io::Result<usize> {
         match &mut self.sealed {
             Some((_, sealed)) => sealed.read(socket).await,
             None => self.plain.read(socket).await,
@@ -93,7 +93,7 @@ impl Unframed {
     }
 
     /// Finds whole frames, at most [`HANDOVER_FRAMES_MAX`]: how many bytes they have.
-    pub(super) fn find(&mut self) -> Result<usize, DecodeError> {
+    pub(in crate::net) fn find(&mut self) -> Result<usize, DecodeError> {
         let mut end = self.ends.last().copied().unwrap_or(0);
         while self.ends.len() < HANDOVER_FRAMES_MAX {
             let from = end + self.searched;
@@ -112,7 +112,7 @@ impl Unframed {
     }
 
     /// Decodes the frames that were found, up to the first that is none.
-    pub(super) fn decode(&mut self, into: &mut Vec<Frame>) -> Result<(), DecodeError> {
+    pub(in crate::net) fn decode(&mut self, into: &mut Vec<Frame>) -> Result<(), DecodeError> {
         let mut start = 0;
         for end in self.ends.drain(..) {
             into.push(Frame::decode(&self.plain.bytes[start..end])?);

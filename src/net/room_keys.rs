@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use tokio::sync::mpsc;
 
-use super::keyring::Keyring;
-use super::limits::{KEYS_OFFERED_MAX, REKEY_GRACE};
+use super::transport::keyring::Keyring;
+use super::transport::limits::{KEYS_OFFERED_MAX, REKEY_GRACE};
 use crate::key::{self, Given, RoomKey};
 use crate::ring::{Digest, Secret};
 

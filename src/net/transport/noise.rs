@@ -35,12 +35,12 @@ const AUTHOR_BYTES: usize = 32;
 /// An author and its signature under the static key.
 const PROOF_BYTES: usize = AUTHOR_BYTES + 64;
 /// Bytes of each message of a handshake: there is one right length.
-pub(super) const FIRST_BYTES: usize = KEY_BYTES + TAG_BYTES;
-pub(super) const SECOND_BYTES: usize = KEY_BYTES + KEY_BYTES + TAG_BYTES + PROOF_BYTES + TAG_BYTES;
-pub(super) const THIRD_BYTES: usize = KEY_BYTES + TAG_BYTES + PROOF_BYTES + TAG_BYTES;
+pub(in crate::net) const FIRST_BYTES: usize = KEY_BYTES + TAG_BYTES;
+pub(in crate::net) const SECOND_BYTES: usize = KEY_BYTES + KEY_BYTES + TAG_BYTES + PROOF_BYTES + TAG_BYTES;
+pub(in crate::net) const THIRD_BYTES: usize = KEY_BYTES + TAG_BYTES + PROOF_BYTES + TAG_BYTES;
 
 /// Bytes of the length before each message and record, big-endian.
-pub(super) const LENGTH_BYTES: usize = 2;
+pub(in crate::net) const LENGTH_BYTES: usize = 2;
 /// Plain bytes in one record: the most that Noise seals at once.
 pub const RECORD_BYTES_MAX: usize = u16::MAX as usize - TAG_BYTES;
 
@@ -117,7 +117,7 @@ impl Own {
     }
 
     /// With a new static key; its links change their keys after this many bytes.
-    pub(super) fn rekeying(identity: &Identity, rekey_bytes: u64) -> anyhow::Result<Self> {
+    pub(in crate::net) fn rekeying(identity: &Identity, rekey_bytes: u64) -> anyhow::Result<Self> {
         let pair = builder().and_then(|builder| builder.generate_keypair());
         let pair = pair.map_err(|error| anyhow::anyhow!("no static key: {error:?}"))?;
         let author = identity.author();
@@ -152,14 +152,14 @@ fn prepared<'b>(own: &'b Own, psk: &'b [u8; PSK_BYTES], prologue: &'b [u8]) -> R
 
 /// The end that has dialled, until the second message.
 #[derive(Debug)]
-pub(super) struct Initiator {
+pub(in crate::net) struct Initiator {
     own: Arc<Own>,
     state: HandshakeState,
 }
 
 impl Initiator {
     /// Begins; the bytes are the line in clear and the first message.
-    pub(super) fn begin(own: &Arc<Own>, key: &RoomKey) -> Result<(Self, Vec<u8>), Fault> {
+    pub(in crate::net) fn begin(own: &Arc<Own>, key: &RoomKey) -> Result<(Self, Vec<u8>), Fault> {
         let mut bytes = Word::Keyed.line();
         let state = prepared(own, key.psk(), &bytes).and_then(Builder::build_initiator);
         let mut state = state.map_err(|_| Fault::Unable)?;
@@ -168,7 +168,7 @@ impl Initiator {
     }
 
     /// Takes the second message; the bytes are the third.
-    pub(super) fn finish(mut self, second: &[u8]) -> Result<(Session, Vec<u8>), Fault> {
+    pub(in crate::net) fn finish(mut self, second: &[u8]) -> Result<(Session, Vec<u8>), Fault> {
         let mut proof = [0; SECOND_BYTES];
         take_message::<SECOND_BYTES>(&mut self.state, second, &mut proof)?;
         let author = proven(&self.own, &self.state, &proof[..PROOF_BYTES])?;
@@ -180,7 +180,7 @@ impl Initiator {
 
 /// The end that was dialled, between the second message and the third.
 #[derive(Debug)]
-pub(super) struct Responder {
+pub(in crate::net) struct Responder {
     own: Arc<Own>,
     state: HandshakeState,
     /// The first message was sealed with the key before the present one.
@@ -191,7 +191,7 @@ impl Responder {
     /// Takes the first message, which opens under one of the keys and is new; the bytes are the second.
     ///
     /// Costs little before it has opened: nothing depends on the peer's key yet.
-    pub(super) fn begin<'k>(
+    pub(in crate::net) fn begin<'k>(
         own: &Arc<Own>,
         keys: impl Iterator<Item = &'k Arc<RoomKey>>,
         first: &[u8],
@@ -218,7 +218,7 @@ impl Responder {
     }
 
     /// Takes the third message: from here on both ends are who they say they are.
-    pub(super) fn finish(mut self, third: &[u8]) -> Result<Session, Fault> {
+    pub(in crate::net) fn finish(mut self, third: &[u8]) -> Result<Session, Fault> {
         let mut proof = [0; THIRD_BYTES];
         take_message::<THIRD_BYTES>(&mut self.state, third, &mut proof)?;
         let author = proven(&self.own, &self.state, &proof[..PROOF_BYTES])?;
@@ -334,12 +334,12 @@ impl Session {
 
 impl Sealer {
     /// Bytes of a record that holds so many.
-    pub(super) const fn record_bytes(plain: usize) -> usize {
+    pub(in crate::net) const fn record_bytes(plain: usize) -> usize {
         LENGTH_BYTES + plain + TAG_BYTES
     }
 
     /// Nothing was sealed yet.
-    pub(super) fn is_new(&self) -> bool {
+    pub(in crate::net) fn is_new(&self) -> bool {
         self.count.records == 0
     }
 

@@ -174,7 +174,7 @@ impl Greeting {
 }
 
 /// What is said of a hello that names another author than the link has proved.
-pub(super) const SPEAKS_FOR_ANOTHER: &str = "says hello for an author that it has not proved to be";
+pub(in crate::net) const SPEAKS_FOR_ANOTHER: &str = "says hello for an author that it has not proved to be";
 
 fn away(why: &str) -> Step {
     Step::TurnedAway { word: Vec::new(), why: Some(why.to_owned()) }

@@ -8,33 +8,21 @@ use bytes::BytesMut;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use super::Locks;
+use super::arrival::{Connected, Failed};
 use super::greeting::{Calling, Shut};
+use super::keyring::HandshakeConfig;
 use super::limits::{HELLO_BYTES_MAX, USER_TIMEOUT_SILENCES};
-use super::link::Connected;
+
 use crate::key::RoomKey;
 use crate::ring::{Refusal, Span, Timing};
 
 /// A span of the core as the runtime counts time.
-pub(super) const fn duration(span: Span) -> Duration {
+pub(in crate::net) const fn duration(span: Span) -> Duration {
     Duration::from_micros(span.0)
 }
 
-/// Why a dial has failed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Failed {
-    /// The host answers that nobody listens there.
-    Refused,
-    /// No answer in time, no route, or the connection broke.
-    Unreachable,
-    /// Who listens there will not have this node.
-    TurnedAway(Refusal),
-    /// What answers is no member, or somebody in between spoils what it says.
-    Broken(String),
-}
-
 /// Connects and, if the room has a key, shakes hands, all within [`Timing::connect`].
-pub(super) async fn dial(to: SocketAddr, timing: Timing, locks: &Locks) -> Result<Connected, Failed> {
+pub(in crate::net) async fn dial(to: SocketAddr, timing: Timing, locks: &HandshakeConfig) -> Result<Connected, Failed> {
     let keys = locks.keyring.keys();
     let opened = async {
         let Some(current) = &keys.current else { return Ok(Connected::open(connect(to, timing).await?)) };
@@ -64,7 +52,7 @@ async fn connect(to: SocketAddr, timing: Timing) -> Result<TcpStream, Failed> {
 }
 
 /// The dialler's half of a handshake.
-async fn shake_hands(mut socket: TcpStream, locks: &Locks, key: &RoomKey) -> Result<Connected, Failed> {
+async fn shake_hands(mut socket: TcpStream, locks: &HandshakeConfig, key: &RoomKey) -> Result<Connected, Failed> {
     let gone = |_: io::Error| Failed::Unreachable;
     let (calling, first) = Calling::begin(&locks.own, key)?;
     socket.write_all(&first).await.map_err(gone)?;
@@ -90,7 +78,7 @@ impl From<Shut> for Failed {
 }
 
 /// Sends small frames at once, and gives up a peer whose kernel does not answer.
-pub(super) fn tune(socket: &TcpStream, timing: Timing) -> io::Result<()> {
+pub(in crate::net) fn tune(socket: &TcpStream, timing: Timing) -> io::Result<()> {
     socket.set_nodelay(true)?;
     #[cfg(target_os = "linux")]
     socket2::SockRef::from(socket).set_tcp_user_timeout(Some(duration(timing.silence.times(USER_TIMEOUT_SILENCES))))?;

@@ -10,21 +10,22 @@ use socket2::SockRef;
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
 
-use super::Meter;
+use super::arrival::{Arrival, Connected};
 use super::frames::Unframed;
 use super::greeting::SPEAKS_FOR_ANOTHER;
-use super::inbox::{Arrival, Budget, Ended, Inbox};
+use super::inbox::{Budget, Ended, Inbox};
 use super::limits::{
     DIRECT_BYTES_MAX, FLUSH, READ_BYTES_MAX, SEAL_FRAMES, WRITE_BYTES_MAX, WRITE_FRAMES, WRITE_FRAMES_MAX,
 };
+use super::meter::Meter;
 use super::noise::{Fault, RECORD_BYTES_MAX, Sealer, Session};
 use super::task::{Task, end_within};
-use super::witness::Witness;
+use super::verify::Witness;
 use crate::ring::{AuthorId, ConnId, Forged, Frame};
 
 /// A connection, open or being dialled. Dropping it cuts it.
 #[derive(Debug)]
-pub(super) struct Link {
+pub(in crate::net) struct Link {
     peer: SocketAddr,
     /// What the driver has said in this turn.
     said: Vec<Piece>,
@@ -58,32 +59,13 @@ struct Outlet {
     sealer: Option<Arc<Mutex<Sealer>>>,
 }
 
-/// A connection that is ready for frames.
-#[derive(Debug)]
-pub(super) struct Connected {
-    pub(super) socket: TcpStream,
-    /// In a keyed room: who is at the other end, and how to seal and open.
-    pub(super) session: Option<Session>,
-    /// What was read already, and opened.
-    pub(super) plain: BytesMut,
-    /// What was read already, and not opened.
-    pub(super) sealed: BytesMut,
-}
-
-impl Connected {
-    /// In a room without a key; nothing was read yet.
-    pub(super) fn open(socket: TcpStream) -> Self {
-        Self { socket, session: None, plain: BytesMut::new(), sealed: BytesMut::new() }
-    }
-}
-
 /// The peer does not take what it is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Overflow;
+pub(in crate::net) struct Overflow;
 
 impl Link {
     /// A connection that this task opens. What is said meanwhile waits.
-    pub(super) fn dialling(peer: SocketAddr, dialler: Task, meter: &Arc<Meter>) -> Self {
+    pub(in crate::net) fn dialling(peer: SocketAddr, dialler: Task, meter: &Arc<Meter>) -> Self {
         let (sender, queue) = mpsc::channel(WRITE_FRAMES_MAX);
         let stage = Stage::Dialling { queue, _dialler: dialler };
         let (queued, meter) = (Arc::default(), Arc::clone(meter));
@@ -91,7 +73,7 @@ impl Link {
     }
 
     /// A connection that somebody opened.
-    pub(super) fn accepted(
+    pub(in crate::net) fn accepted(
         conn: ConnId,
         peer: SocketAddr,
         connected: Connected,
@@ -106,7 +88,7 @@ impl Link {
 
     /// The dialled connection is open.
     #[must_use]
-    pub(super) fn dialled(mut self, conn: ConnId, connected: Connected, inbox: &Inbox) -> Self {
+    pub(in crate::net) fn dialled(mut self, conn: ConnId, connected: Connected, inbox: &Inbox) -> Self {
         if let Stage::Dialling { queue, .. } = self.stage {
             self.stage = open(conn, connected, queue, inbox, &self.queued, &self.meter);
         }
@@ -114,17 +96,17 @@ impl Link {
     }
 
     /// The other end.
-    pub(super) fn peer(&self) -> SocketAddr {
+    pub(in crate::net) fn peer(&self) -> SocketAddr {
         self.peer
     }
 
     /// Bytes that were said and are not written.
-    pub(super) fn waiting(&self) -> usize {
+    pub(in crate::net) fn waiting(&self) -> usize {
         self.said_bytes + self.queued.load(Ordering::Acquire)
     }
 
     /// Puts a frame behind what was said in this turn. True: it is the first.
-    pub(super) fn say(&mut self, frame: Bytes) -> Result<bool, Overflow> {
+    pub(in crate::net) fn say(&mut self, frame: Bytes) -> Result<bool, Overflow> {
         if self.waiting() + frame.len() > WRITE_BYTES_MAX || self.said.len() >= self.queue.capacity() {
             return Err(Overflow);
         }
@@ -134,7 +116,7 @@ impl Link {
     }
 
     /// Writes what was said if it is little and nothing else waits; hands it to the writer otherwise.
-    pub(super) fn flush(&mut self) {
+    pub(in crate::net) fn flush(&mut self) {
         if self.said_bytes <= DIRECT_BYTES_MAX && self.queued.load(Ordering::Acquire) == 0 {
             self.write_now();
         }
@@ -161,7 +143,7 @@ impl Link {
     }
 
     /// Writes what was said, within [`FLUSH`], then closes.
-    pub(super) async fn close(mut self) {
+    pub(in crate::net) async fn close(mut self) {
         self.flush();
         drop(self.queue);
         let Stage::Open { reader, writer, _open: open, .. } = self.stage else { return };

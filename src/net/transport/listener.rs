@@ -17,25 +17,26 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use super::arrival::{Arrival, Connected};
 use super::dial::{duration, tune};
 use super::greeting::{Greeted, Greeting, Step};
-use super::inbox::{Arrival, Ended, Inbox};
+use super::inbox::{Ended, Inbox};
+use super::keyring::HandshakeConfig;
 use super::limits::{ACCEPT_PAUSE_MAX, ACCEPT_PAUSE_MIN, HANDSHAKES_MAX, HELLO_BYTES_MAX, HELLO_CONNECTS};
-use super::link::Connected;
-use super::strangers::{Stranger, Strangers};
-use super::{Locks, Meter};
+use super::meter::Meter;
+use super::pending_peers::{Stranger, Strangers};
 use crate::ring::Timing;
 
 /// All listeners, and everybody who has not said hello.
 #[derive(Debug)]
-pub(super) struct Door {
+pub(in crate::net) struct Door {
     listeners: Vec<TcpListener>,
     greetings: JoinSet<Outcome>,
     ungreeted: Strangers,
     came: u64,
     inbox: Inbox,
     timing: Timing,
-    locks: Locks,
+    locks: HandshakeConfig,
     /// Turns for what costs the processor something.
     turns: Arc<Semaphore>,
     meter: Arc<Meter>,
@@ -57,11 +58,11 @@ struct Backoff {
 }
 
 impl Door {
-    pub(super) fn new(
+    pub(in crate::net) fn new(
         listeners: Vec<TcpListener>,
         inbox: Inbox,
         timing: Timing,
-        locks: Locks,
+        locks: HandshakeConfig,
         meter: Arc<Meter>,
     ) -> Self {
         let (greetings, ungreeted) = (JoinSet::new(), Strangers::default());
@@ -70,7 +71,7 @@ impl Door {
     }
 
     /// Lets people in until the driver has ended.
-    pub(super) async fn run(mut self) {
+    pub(in crate::net) async fn run(mut self) {
         let mut backoff = Backoff::default();
         loop {
             let met = tokio::select! {

@@ -3,6 +3,7 @@
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
 
+use super::noise::Own;
 use crate::identity::Identity;
 use crate::key::RoomKey;
 
@@ -68,8 +69,27 @@ impl Keyring {
 
 impl Keys {
     /// In the order in which they are tried; empty: the room is open.
-    pub(super) fn all(&self) -> impl Iterator<Item = &Arc<RoomKey>> {
+    pub(in crate::net) fn all(&self) -> impl Iterator<Item = &Arc<RoomKey>> {
         self.current.iter().chain(&self.previous)
+    }
+}
+
+/// What a handshake needs of this end.
+#[derive(Clone, Debug)]
+pub(in crate::net) struct HandshakeConfig {
+    /// Who this node is.
+    pub(in crate::net) own: Arc<Own>,
+    /// The room keys that it takes.
+    pub(in crate::net) keyring: Keyring,
+}
+
+impl HandshakeConfig {
+    /// For a node of this identity, in a room with this key; `None`: an open room.
+    ///
+    /// # Errors
+    /// The system gives no random numbers.
+    pub(in crate::net) fn new(identity: &Identity, key: Option<RoomKey>) -> anyhow::Result<Self> {
+        Ok(Self { own: Arc::new(Own::new(identity)?), keyring: Keyring::new(key) })
     }
 }
 

@@ -1,0 +1,67 @@
+//! The one queue into the driver, bounded in places and in bytes.
+
+use std::sync::Arc;
+
+use tokio::sync::{Semaphore, mpsc};
+
+use super::arrival::{Arrival, Cost};
+use super::limits::{ARRIVALS_MAX, HANDOVER_BYTES_MIN, READ_CONN_BYTES_MAX, READ_TOTAL_BYTES_MAX};
+use super::verify::{Entered, Witness};
+
+/// The budget of one connection.
+#[derive(Clone, Debug)]
+pub(in crate::net) struct Budget(Arc<Semaphore>);
+
+impl Budget {
+    /// A full one.
+    pub(in crate::net) fn new() -> Self {
+        Self(Arc::new(Semaphore::new(READ_CONN_BYTES_MAX)))
+    }
+}
+
+/// The driver has ended.
+#[derive(Debug)]
+pub(in crate::net) struct Ended;
+
+/// An end to put arrivals into.
+#[derive(Clone, Debug)]
+pub(in crate::net) struct Inbox {
+    queue: mpsc::Sender<Arrival>,
+    total: Arc<Semaphore>,
+    entered: Entered,
+}
+
+impl Inbox {
+    /// An empty queue into a node of this room.
+    pub(in crate::net) fn new(entered: Entered) -> (Self, mpsc::Receiver<Arrival>) {
+        let (queue, arrivals) = mpsc::channel(ARRIVALS_MAX);
+        (Self { queue, total: Arc::new(Semaphore::new(READ_TOTAL_BYTES_MAX)), entered }, arrivals)
+    }
+
+    /// Waits until the budgets have room for a hand-over of this size.
+    pub(in crate::net) async fn afford(&self, budget: &Budget, bytes: usize) -> Result<Cost, Ended> {
+        let own = bytes.clamp(HANDOVER_BYTES_MIN, READ_CONN_BYTES_MAX) as u32;
+        let all = bytes.min(READ_TOTAL_BYTES_MAX) as u32;
+        let own = Arc::clone(&budget.0).acquire_many_owned(own).await.map_err(|_| Ended)?;
+        let all = Arc::clone(&self.total).acquire_many_owned(all).await.map_err(|_| Ended)?;
+        Ok(Cost { _own: own, _all: all })
+    }
+
+    /// Somebody who looks through what comes over one connection.
+    pub(in crate::net) fn witness(&self) -> Witness {
+        Witness::new(Arc::clone(&self.entered))
+    }
+
+    /// Puts it at the queue's end if there is a place: for what can be left out.
+    pub(in crate::net) fn mention(&self, arrival: Arrival) -> Result<(), Ended> {
+        match self.queue.try_send(arrival) {
+            Err(mpsc::error::TrySendError::Closed(_)) => Err(Ended),
+            Ok(()) | Err(mpsc::error::TrySendError::Full(_)) => Ok(()),
+        }
+    }
+
+    /// Puts it at the queue's end, when there is a place.
+    pub(in crate::net) async fn put(&self, arrival: Arrival) -> Result<(), Ended> {
+        self.queue.send(arrival).await.map_err(|_| Ended)
+    }
+}
