@@ -7,6 +7,7 @@ mod beginning;
 mod common;
 mod electing;
 mod entries;
+mod failover;
 mod following;
 mod forging;
 mod frames;
@@ -25,7 +26,6 @@ mod relaying;
 mod status;
 mod streaming;
 mod submitting;
-mod succeeding;
 mod surveying;
 mod time;
 mod whispering;
@@ -34,11 +34,11 @@ use std::collections::{BTreeMap, VecDeque};
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
+use self::failover::Failover;
 use self::forging::Convict;
 use self::neighbours::Neighbours;
 use self::phase::Phase;
 use self::submitting::Said;
-use self::succeeding::{Interregnum, Missing};
 use self::surveying::Surveying;
 use self::whispering::Whispers;
 use crate::ring::links::{End, Links};
@@ -142,9 +142,7 @@ pub struct Node {
     sentence: Option<crate::ring::Refusal>,
     /// The last announcement that I passed on.
     announced: Option<Epoch>,
-    /// My leader is lost, and I obey no other yet.
-    interregnum: Option<Interregnum>,
-    missing: Missing,
+    failover: Failover,
     whispers: Whispers,
     surveying: Surveying,
 
@@ -293,8 +291,7 @@ impl Node {
             judged_after: Index(0),
             sentence: None,
             announced: None,
-            interregnum: None,
-            missing: Missing::default(),
+            failover: Failover::default(),
             whispers: Whispers::default(),
             surveying: Surveying::default(),
             phase: Phase::Unborn,

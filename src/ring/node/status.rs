@@ -107,7 +107,7 @@ impl Node {
             ("messages for one reader on their way", self.whispers.sent(), limits::WHISPERS_SENT_MAX),
             ("messages for one reader read", self.whispers.read(), limits::WHISPERS_READ_MAX),
             ("members told of by the leader", self.surveying.told(), BOOK_NODES_MAX),
-            ("members lost lately", self.missing.len(), BOOK_NODES_MAX),
+            ("members lost lately", self.failover.members_lost(), BOOK_NODES_MAX),
             ("lines not known to be held by another", self.unsent.len(), UNSENT_MARKS_MAX),
         ]
     }
