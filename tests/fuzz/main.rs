@@ -46,11 +46,13 @@ fn seeds(target: &str) -> Vec<(String, Vec<u8>)> {
     }
 }
 
-/// One frame of each kind: the manual shows them all.
+/// One frame of each kind: docs/wire.rst shows them all.
 fn frames() -> Vec<(String, Vec<u8>)> {
-    let manual = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/protocol.rst");
-    let manual = std::fs::read_to_string(manual).expect("the manual");
-    let shown = manual.lines().filter(|line| line.starts_with("   {\"") || line.starts_with("   \"")).map(str::trim);
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/wire.rst");
+    let page = std::fs::read_to_string(page).expect("the page of frames");
+    // A frame is a block of its own, and may go on in the next line.
+    let shown = page.split("\n\n").filter(|block| block.starts_with("   "));
+    let shown = shown.map(|block| block.lines().map(str::trim).collect::<String>());
     let mut kinds = BTreeSet::new();
     let first = shown.filter(|line| Frame::decode(line.as_bytes()).is_ok()).filter_map(|line| {
         let kind = line.split('"').nth(1)?.to_owned();
