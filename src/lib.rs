@@ -8,15 +8,13 @@
 #[cfg(feature = "program")]
 pub mod app;
 #[cfg(feature = "program")]
-pub mod attach;
-#[cfg(feature = "program")]
-pub mod bench;
-#[cfg(feature = "program")]
 pub mod chatlog;
 #[cfg(feature = "program")]
 pub mod cli;
 #[cfg(feature = "program")]
-pub mod doctor;
+pub mod cmd;
+#[cfg(feature = "program")]
+pub mod control;
 #[cfg(feature = "program")]
 pub mod failure;
 #[cfg(feature = "program")]
@@ -37,8 +35,12 @@ pub mod ring;
 #[cfg(feature = "program")]
 pub mod settings;
 #[cfg(feature = "program")]
-pub mod status;
-#[cfg(feature = "program")]
 pub mod store;
 #[cfg(feature = "program")]
 pub mod text;
+
+/// Runs the program with these arguments, its own name first, and gives its exit code.
+#[cfg(feature = "program")]
+pub fn run(args: impl IntoIterator<Item = std::ffi::OsString>) -> std::process::ExitCode {
+    cli::run(args)
+}

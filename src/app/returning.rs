@@ -7,6 +7,7 @@ use super::place;
 use crate::failure::{Exit, Failure};
 use crate::identity::Identity;
 use crate::key::{KeyMark, RoomKey};
+use crate::net::reach;
 use crate::ring::{self, Name, RoomId, SessionId, Uid};
 use crate::settings::{self, Chat, Start};
 use crate::store::{self, Ask, OpenError, Opened, Peeked};
@@ -85,8 +86,8 @@ pub fn fill_in(chat: &mut Chat, remembered: Option<&Peeked>) -> Result<(), Failu
         && let Some(ip) = peeked.uid.map(|uid| uid.0.ip())
     {
         // An address that has gone is not insisted on: the one towards a member is as good.
-        let towards = || peeked.book.iter().find_map(|uid| place::local_ip_towards(uid.0));
-        chat.address = if place::is_ours(ip) { Some(ip) } else { towards() };
+        let towards = || peeked.book.iter().find_map(|uid| reach::local_ip_towards(uid.0));
+        chat.address = if reach::is_ours(ip) { Some(ip) } else { towards() };
     }
     Ok(())
 }

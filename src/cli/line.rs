@@ -8,63 +8,21 @@ use clap::builder::{FalseyValueParser, OsStringValueParser, TypedValueParser as 
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, CommandFactory as _, Parser, Subcommand, ValueHint};
 
-use super::StatusQuery;
-use super::manual;
+use crate::cmd::{
+    attach, bench, chat, completions, config as config_cmd, doctor, history, invite, key as key_cmd, man, send, status,
+    tail,
+};
 use crate::failure::{Exit, Failure};
-use crate::key::{self, tool};
+use crate::key;
 use crate::ring::limits::{BACKLOG_LINES, BACKLOG_LINES_MAX, MODERATORS_MAX};
 use crate::ring::{AuthorId, Rate};
 use crate::settings::{
     Advertise, Bell, Chat, Contact, KeyFrom, PORT_DEFAULT, Start, config, default_name, nothing_to_do, parse_name,
 };
-use crate::status::client;
-use crate::{attach, bench, doctor, history};
-
-/// All of `--help`: it fits a terminal of 24 lines and 80 columns.
-pub(super) const HELP: &str = "  dist-chat -l -a IP -p PORT -n NAME                 create a room
-  dist-chat -a IP -p PORT -n NAME -na IP -np PORT    join through any member
-  dist-chat join -n NAME      join with an invite, which is asked for
-  dist-chat [-p PORT]         back into the room that the files hold
-  dist-chat send|tail|attach|status|history|key|invite|doctor|config|... -h
-  -l,  --leader               start the room here
-  -a,  --address IP           listen here      [127.0.0.1; joining: what fits]
-       --advertise IP[:PORT]  what others dial [where we listen]
-  -p,  --port PORT            TCP port         [2428]
-  -n,  --name NAME            1 to 32 letters, digits, _ - .  [$USER]
-  -na, --neighbor-address IP  a member's IP or host name; repeat it for more
-  -np, --neighbor-port PORT   its port         [2428]
-       --key-file FILE        the room's key, mode 0600; --ask-key: typed
-  -v,  --verbose              log lines on stdout too; --json: speak JSON
-       --data-dir DIR         where chat_PORT.log and .db live  [.]
-       --ephemeral            keep nothing on disk; --tui: the full screen
-       --backlog N            show so many old lines [1000]; --bell off, all
-       --rate-limit N         lines/s taken of one author  [2000; 0: all]
-       --daemon               no terminal: ignore stdin, stay until a signal
-       --new, --moderators A  with -l: whatever the files hold; who may kick
-Type a line to say it, //exit to leave. --name ann is also DIST_CHAT_NAME=ann,
-or name = \"ann\" in ~/.config/dist-chat/config.toml (or --config FILE).
-Exit: 0 left, 2 usage, 3 cannot listen, 4 nobody there, 5 refused, 6 files,
-      7 left with lines that nobody has ordered
-";
-
-/// All of `join --help`.
-pub(super) const JOIN_HELP: &str = "  dist-chat join -n NAME          the invite is asked for at the terminal
-  dist-chat join FILE -n NAME     or read from a file that only you can read
-  ... | dist-chat join -n NAME    or from the first line of standard input; the
-                                  other lines are said
-
-`dist-chat invite` makes one where a member runs. It holds the room's key, so
-it is never an argument: others read process lists and shell histories.
--n, -p, -a, --advertise, -v, --json, --tui, --data-dir, --ephemeral, --backlog,
---bell, --rate-limit and --daemon are those of `dist-chat --help`.
-
-The key is kept in chat_PORT.key beside the history, mode 0600, so that
-`dist-chat -p PORT` comes back without it being typed (with --ephemeral: not).
-";
 
 /// Group chat with no server: a ring, an election, one ordered log
 #[derive(Parser)]
-#[command(name = "dist-chat", version, override_help = HELP, args_conflicts_with_subcommands = true)]
+#[command(name = "dist-chat", version, override_help = chat::HELP, args_conflicts_with_subcommands = true)]
 pub(super) struct Line {
     #[command(subcommand)]
     pub(super) command: Option<Sub>,
@@ -160,71 +118,44 @@ pub(super) struct JoinArgs {
 #[derive(Subcommand)]
 pub(super) enum Sub {
     /// Joins a room with an invite
-    #[command(override_help = JOIN_HELP)]
+    #[command(override_help = chat::JOIN_HELP)]
     Join(JoinArgs),
     /// Says how a node that runs here is doing
-    #[command(override_help = client::HELP)]
-    Status(StatusQuery),
+    #[command(override_help = status::HELP)]
+    Status(status::Args),
     /// Says something through a node that runs here
-    #[command(override_help = attach::send::HELP)]
-    Send(attach::send::Args),
+    #[command(override_help = send::HELP)]
+    Send(send::Args),
     /// Says what was said last, and what comes
-    #[command(override_help = attach::tail::HELP)]
-    Tail(attach::tail::Args),
+    #[command(override_help = tail::HELP)]
+    Tail(tail::Args),
     /// Is a terminal onto a node that runs here
-    #[command(override_help = attach::terminal::HELP)]
-    Attach(attach::terminal::Args),
+    #[command(override_help = attach::HELP)]
+    Attach(attach::Args),
     /// Says what was said
     #[command(override_help = history::HELP)]
     History(history::Args),
     /// Makes a new key for a room
-    #[command(override_help = tool::KEY_HELP)]
-    Key(tool::KeyArgs),
+    #[command(override_help = key_cmd::HELP)]
+    Key(key_cmd::Args),
     /// Makes an invite to the room of a node that runs here
-    #[command(override_help = tool::INVITE_HELP)]
-    Invite(tool::InviteArgs),
+    #[command(override_help = invite::HELP)]
+    Invite(invite::Args),
     /// Tells why a member cannot be reached or joined
     #[command(override_help = doctor::HELP)]
     Doctor(doctor::Args),
     /// Says every setting, and where it comes from
-    #[command(override_help = CONFIG_HELP)]
-    Config(ConfigArgs),
+    #[command(override_help = config_cmd::HELP)]
+    Config(config_cmd::Args),
     /// Prints what a shell completes the command line with
-    #[command(override_help = manual::COMPLETIONS_HELP)]
-    Completions(manual::CompletionsArgs),
+    #[command(override_help = completions::HELP)]
+    Completions(completions::Args),
     /// Prints a page of the manual
-    #[command(override_help = manual::MAN_HELP)]
-    Man(manual::ManArgs),
+    #[command(override_help = man::HELP)]
+    Man(man::Args),
     /// Measures what a room costs, beside bare sockets
     #[command(hide = true, override_help = bench::HELP)]
     Bench(bench::Args),
-}
-
-/// All of `config --help`.
-pub(super) const CONFIG_HELP: &str = "  dist-chat config [FLAGS]    every setting, and where it comes from
-  dist-chat config --path     which file is read
-
-  name = \"ann\"               # ~/.config/dist-chat/config.toml:1
-  port = 5001                # DIST_CHAT_PORT
-  data-dir = \".\"             # default
-
-The file is dist-chat/config.toml in $XDG_CONFIG_HOME or ~/.config; --config
-FILE or DIST_CHAT_CONFIG names another, an empty DIST_CHAT_CONFIG none. Its
-keys are the long names of the flags of `dist-chat`: a flag beats the
-environment, which beats the file. What is printed is such a file.
--l, --new, --ask-key, --moderators and --json are said at a start, and are no
-settings; nor is a key, ever: name its file with key-file. A path is taken from
-where the file is, ~/ from home.
-A list: neighbor-address = [\"10.0.0.5\", \"10.0.0.6\"]
-Exit: 0, 2 a line makes no sense (it is named), 6 the file cannot be read
-";
-
-/// What is to be said of the configuration. The flags of `dist-chat` itself are added to these.
-#[derive(Args)]
-pub(super) struct ConfigArgs {
-    /// Only where the file is
-    #[arg(long)]
-    pub(super) path: bool,
 }
 
 /// Every command and flag, as clap has them.
@@ -233,24 +164,6 @@ pub(super) fn command() -> Command {
     let settings: Vec<Arg> = config::keys(&line).cloned().collect();
     line.mut_subcommand("config", |sub| sub.args(settings))
 }
-
-/// The helps that are shown as they stand here, by subcommand.
-pub(super) const HELPS_OF: [(&str, &str); 14] = [
-    ("", HELP),
-    ("join", JOIN_HELP),
-    ("status", client::HELP),
-    ("send", attach::send::HELP),
-    ("tail", attach::tail::HELP),
-    ("attach", attach::terminal::HELP),
-    ("history", history::HELP),
-    ("key", tool::KEY_HELP),
-    ("invite", tool::INVITE_HELP),
-    ("doctor", doctor::HELP),
-    ("config", CONFIG_HELP),
-    ("completions", manual::COMPLETIONS_HELP),
-    ("man", manual::MAN_HELP),
-    ("bench", bench::HELP),
-];
 
 /// Variables that nobody reads here, and that people may take for the place of a key.
 const NO_PLACE_FOR_A_KEY: [&str; 6] = ["KEY", "ROOM_KEY", "PASSPHRASE", "PASSWORD", "INVITE", "TOKEN"];

@@ -3,22 +3,21 @@
 //! [`parse`] gives a [`Request`]; the words and flags themselves are in `line`.
 
 mod line;
-pub mod manual;
-mod pages;
 
 use std::ffi::OsString;
-use std::net::IpAddr;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 use clap::builder::Resettable;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{ArgMatches, Args, Command, FromArgMatches as _};
+use clap::{ArgMatches, Command, FromArgMatches as _};
 
-use crate::failure::{Exit, Failure};
-use crate::key::tool;
-use crate::settings::{Chat, PORT_DEFAULT, config, default_name};
-use crate::{attach, bench, doctor, history};
-use line::{HELPS_OF, Line, Sub};
+use crate::app;
+use crate::cmd::{self, attach, bench, completions, doctor, history, invite, key, man, send, status, tail};
+use crate::failure::{Exit, Failure, cannot_write, complain};
+use crate::settings::{Chat, config};
+use line::{Line, Sub};
 
 /// What the person wants.
 #[derive(Clone, Debug)]
@@ -26,43 +25,29 @@ pub enum Request {
     /// Be a member of a room.
     Chat(Chat),
     /// Ask a node that runs here.
-    Status(StatusQuery),
+    Status(status::Args),
     /// Ask what was said.
     History(history::Args),
     /// Make a key.
-    Key(tool::KeyArgs),
+    Key(key::Args),
     /// Make an invite to the room of a node that runs here.
-    Invite(tool::InviteArgs),
+    Invite(invite::Args),
     /// Say something through a node that runs here.
-    Send(attach::send::Args),
+    Send(send::Args),
     /// Show the newest lines, and what comes.
-    Tail(attach::tail::Args),
+    Tail(tail::Args),
     /// Be at a node that runs here.
-    Attach(attach::terminal::Args),
+    Attach(attach::Args),
     /// Find out why a member cannot be reached or joined.
     Doctor(doctor::Args),
     /// Print this: every setting, and where it comes from.
     Config(String),
     /// Print what a shell completes with.
-    Completions(manual::CompletionsArgs),
+    Completions(completions::Args),
     /// Print or write pages of the manual.
-    Man(manual::ManArgs),
+    Man(man::Args),
     /// Measure.
     Bench(bench::Args),
-}
-
-/// Which node is asked, and how its answer is shown.
-#[derive(Clone, Debug, PartialEq, Eq, Args)]
-pub struct StatusQuery {
-    /// Where it listens, or what it advertises
-    #[arg(short, long, env = "DIST_CHAT_ADDRESS", value_name = "IP")]
-    pub address: Option<IpAddr>,
-    /// Its port
-    #[arg(short, long, env = "DIST_CHAT_PORT", value_name = "PORT", default_value_t = PORT_DEFAULT)]
-    pub port: u16,
-    /// As one line of JSON
-    #[arg(long)]
-    pub json: bool,
 }
 
 /// Why there is nothing to run.
@@ -81,7 +66,7 @@ fn quit(error: &clap::Error, command: &Command, args: &[OsString]) -> Quit {
     match error.kind() {
         // clap trims what stands at its start.
         ErrorKind::DisplayHelp => {
-            let own = HELPS_OF.into_iter().map(|(_, help)| help).find(|help| text.trim() == help.trim());
+            let own = man::PAGES.into_iter().map(|page| page.help).find(|help| text.trim() == help.trim());
             Quit::Print(own.map_or(text, str::to_owned))
         }
         ErrorKind::DisplayVersion => Quit::Print(text),
@@ -173,7 +158,7 @@ fn parse_in(
     let mut matches = parsed.map_err(|error| quit(&error, &command, &args))?;
     let (way, key) = (line::way(&matches, &file)?, line::key_from(&matches, &file)?);
     if let Some(("config", matches)) = matches.subcommand() {
-        return settings(&command, matches, (&place, &file)).map(Request::Config);
+        return Ok(Request::Config(cmd::config::run(&command, matches, (&place, &file))?));
     }
     let line = Line::from_arg_matches_mut(&mut matches).map_err(|error| quit(&error, &command, &args))?;
     match line.command {
@@ -208,21 +193,45 @@ fn is_configured(command: &Command, matches: &ArgMatches) -> bool {
     command.find_subcommand(name).is_some_and(has)
 }
 
-/// What `dist-chat config` prints.
-fn settings(command: &Command, matches: &ArgMatches, config: (&config::Place, &config::File)) -> Result<String, Quit> {
-    if matches.get_flag("path") {
-        return match config.0 {
-            config::Place::Usual(path) | config::Place::Named(path) => Ok(format!("{}\n", path.display())),
-            config::Place::Nowhere => Err(Quit::Failure(Failure::new(
-                Exit::Usage,
-                "no configuration file is read",
-                "DIST_CHAT_CONFIG is empty, or there is no home directory",
-                "try --config FILE",
-            ))),
-        };
+/// Runs the program with these arguments, its own name first.
+pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let request = match parse(args) {
+        Ok(request) => request,
+        Err(Quit::Print(text)) => return print(&text),
+        Err(Quit::Failure(failure)) => return fail(&failure),
+    };
+    let left = |()| Exit::Left.into();
+    let outcome = match request {
+        // Standard output is not touched after a chat: a reader that takes nothing may still hold its lock.
+        Request::Chat(chat) => app::run(&chat).map(left),
+        Request::Attach(args) => attach::run(&args).map(left),
+        Request::Send(args) => send::run(&args).map(left),
+        Request::Tail(args) => tail::run(&args).map(left),
+        Request::Bench(args) => bench::run(args).map(left).map_err(Failure::from),
+        Request::History(args) => history::run(&args).map(left),
+        Request::Key(args) => key::run(&args).map(|key| print(&key)),
+        Request::Invite(args) => invite::run(&args).map(|invite| print(&invite)),
+        Request::Doctor(args) => doctor::run(&args),
+        Request::Config(text) => Ok(print(&text)),
+        Request::Completions(args) => Ok(print(&completions::run(&args, line::command()))),
+        Request::Man(args) => man::run(&args, &line::command()).map(|pages| print(&pages)),
+        Request::Status(args) => status::run(&args).map(|answer| print(&answer)),
+    };
+    outcome.unwrap_or_else(|failure| fail(&failure))
+}
+
+/// A closed standard output is no reason to complain.
+fn print(text: &str) -> ExitCode {
+    let mut out = io::stdout();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => fail(&cannot_write(&error)),
+        Ok(()) | Err(_) => Exit::Left.into(),
     }
-    let unset = |key: &str| (key == "name").then(|| (default_name().to_string(), "default: the login name"));
-    Ok(config::show(command, matches, config, unset))
+}
+
+fn fail(failure: &Failure) -> ExitCode {
+    complain(failure);
+    failure.exit.into()
 }
 
 #[cfg(test)]

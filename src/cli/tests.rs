@@ -1,10 +1,11 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may fail by panicking")]
 
-use super::line::{HELP, JOIN_HELP};
 use super::*;
+use crate::cmd::chat::{HELP, JOIN_HELP};
+use crate::cmd::page;
 use crate::key::RoomKey;
 use crate::ring::Rate;
-use crate::settings::{Advertise, COMMANDS, Contact, KeyFrom, Start};
+use crate::settings::{Advertise, COMMANDS, Contact, KeyFrom, PORT_DEFAULT, Start};
 
 fn parse_words(words: &str) -> Result<Request, Quit> {
     // Not the configuration of whoever runs the tests.
@@ -81,7 +82,7 @@ fn one_of_the_two_commands_is_needed() {
 
 #[test]
 fn status_has_flags_of_its_own() {
-    let query = StatusQuery { address: Some([127, 0, 0, 1].into()), port: 5001, json: true };
+    let query = status::Args { address: Some([127, 0, 0, 1].into()), port: 5001, json: true };
     assert!(matches!(parse_words("status -a 127.0.0.1 -p 5001 --json"), Ok(Request::Status(q)) if q == query));
 }
 
@@ -109,11 +110,7 @@ fn programs_that_speak_through_a_node_have_flags_of_their_own() {
     for words in ["send x", "send -m x -", "tail -n 5 --since 1h", "tail -n 100001", "attach x", "-l attach"] {
         assert!(matches!(parse_words(words), Err(Quit::Failure(failure)) if failure.exit == Exit::Usage), "{words}");
     }
-    for (words, help) in [
-        ("send --help", attach::send::HELP),
-        ("tail --help", attach::tail::HELP),
-        ("attach --help", attach::terminal::HELP),
-    ] {
+    for (words, help) in [("send --help", send::HELP), ("tail --help", tail::HELP), ("attach --help", attach::HELP)] {
         assert_eq!(parse_words(words).unwrap_err(), Quit::Print(help.to_owned()));
     }
 }
@@ -211,13 +208,14 @@ fn every_command_has_a_help_and_a_page() {
     let mut told: Vec<&str> = command.get_subcommands().map(|sub| sub.get_name()).collect();
     told.push("");
     told.sort_unstable();
-    let mut paged: Vec<&str> = pages::PAGES.iter().map(|page| page.command).collect();
-    let mut helped: Vec<&str> = HELPS_OF.iter().map(|(name, _)| *name).collect();
+    let mut paged: Vec<&str> = man::PAGES.iter().map(|page| page.command).collect();
+    let mut helped: Vec<&str> =
+        man::PAGES.iter().filter(|page| !page.help.is_empty()).map(|page| page.command).collect();
     paged.sort_unstable();
     helped.sort_unstable();
     assert_eq!((&paged, &helped), (&told, &told));
-    for page in &pages::PAGES {
+    for page in man::PAGES {
         assert!(!page.says.is_empty() && !page.usage.is_empty() && page.exits.contains(&"0"), "{}", page.command);
-        assert!(page.exits.iter().all(|exit| pages::EXITS.iter().any(|(code, _)| code == exit)), "{}", page.command);
+        assert!(page.exits.iter().all(|exit| page::EXITS.iter().any(|(code, _)| code == exit)), "{}", page.command);
     }
 }

@@ -1,29 +1,27 @@
-//! `dist-chat history`, and its like in the room: what was said, out of the file of a node that runs or does not.
+//! Questions to the past: what was said, out of the file of a node that runs or does not.
 
-mod when;
+mod out;
+pub mod when;
 
 use std::collections::VecDeque;
 use std::fmt::{self, Write as _};
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use jiff::Zoned;
 
-use crate::failure::{Exit, Failure, cannot_write};
-use crate::present::history_lines::{Json, Plain};
+use crate::failure::{Exit, Failure};
+use crate::present::history_lines::Plain;
 use crate::present::values::Kind;
-use crate::ring::{AuthorId, Channel, Emoji, Entry, Lamport, Line, LineId, Name};
-use crate::settings::PORT_DEFAULT;
-use crate::store::{self, Answer, Counts, Error, Moment, Reader, Selection, Tally};
+use crate::ring::{AuthorId, Channel, Entry, Lamport, Line, LineId};
+use crate::store::{Answer, Counts, Error, Moment, Reader, Selection};
+pub(crate) use out::{HistoryFormat, HistoryOut};
+use out::{ids, put_to};
 use when::Edge;
 
-/// Lines of which it is asked at once what was put to them.
-const PAGE_LINES: usize = 1024;
-/// Bytes that are gathered for one write.
-const WRITE_BYTES: usize = 64 * 1024;
 /// Lines that `/history` shows where no number is given.
 pub const RECALL_LINES: usize = 20;
 /// Lines that `/history` and `/search` show at most.
@@ -32,90 +30,6 @@ pub const RECALL_LINES_MAX: usize = 500;
 const RECALL_TRIES: usize = 3;
 /// How many times more lines are looked through than are wanted, for those that are words.
 const RECALL_TIMES: usize = 4;
-
-/// All of `history --help`: it fits a terminal of 24 lines and 80 columns.
-pub const HELP: &str = "  dist-chat history [-p PORT] [--data-dir DIR]  all that was said, oldest first
-  dist-chat history -n 20 --grep deploy         the newest 20 with this word
-
-  -p, --port PORT      the node's port, while it runs or later  [2428]
-      --data-dir DIR   where its chat_PORT.db lives  [.]
-      --since WHEN     not before this
-      --until WHEN     not after this: 14:30 is up to 14:30:59.999
-      --from NAME      only what NAME said; upper and lower case alike
-      --channel NAME   only what was said there
-      --grep TEXT      only lines with all these words; each may go on
-                       (deploy finds Deployed); emoji, Chinese: anywhere
-  -n, --lines N        only the newest N of them
-      --json           one JSON object a line
-
-WHEN is one of: 120 (a timestamp, as in [120]), 14:30 (today), 2026-11-20,
-\"2026-11-20 14:30:05\", 2026-11-20T14:30:05+01:00, 2h, \"10 min\", \"3 days\"
-(so long ago).
-
-Times are by the clock of whoever ordered a line, in your zone (or TZ=UTC).
-Exit: 0 also where nothing was found, 2 usage, 4 no such file, 6 file unusable
-";
-
-/// What is asked.
-#[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
-pub struct Args {
-    /// The node's port, while it runs or later
-    #[arg(short, long, env = "DIST_CHAT_PORT", value_name = "PORT", default_value_t = PORT_DEFAULT)]
-    pub port: u16,
-    /// Where its chat_PORT.db lives
-    #[arg(long, env = "DIST_CHAT_DATA_DIR", value_name = "DIR", default_value = ".", value_hint = clap::ValueHint::DirPath)]
-    pub data_dir: PathBuf,
-    /// Not before this moment: a timestamp, a time, a date, or so long ago (2h)
-    #[arg(long, value_name = "WHEN")]
-    pub since: Option<String>,
-    /// Not after this moment; 14:30 is up to 14:30:59.999
-    #[arg(long, value_name = "WHEN")]
-    pub until: Option<String>,
-    /// Only what was said under this name, upper and lower case alike
-    #[arg(long, value_name = "NAME")]
-    pub from: Option<String>,
-    /// Only what was said in this channel
-    #[arg(long, value_name = "NAME")]
-    pub channel: Option<String>,
-    /// Only lines with all these words, each of which may go on
-    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
-    pub grep: Option<String>,
-    /// Only the newest so many
-    #[arg(short = 'n', long, value_name = "N")]
-    pub lines: Option<usize>,
-    /// As JSON, one object a line
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// Prints what is asked for. A reader of standard output that has had enough ends it, and that is well.
-///
-/// # Errors
-/// The question makes no sense, or there is no file to answer it.
-pub fn run(args: &Args) -> Result<(), Failure> {
-    let wanted = selection(args, &Zoned::now())?;
-    let path = store::file_in(&args.data_dir, args.port);
-    let Some(reader) = open(&path)? else { return Ok(()) };
-    let tally = reader.tally().map_err(|error| unusable(&path, &error))?;
-    let form = if args.json { Form::Json(Json::default()) } else { Form::Plain(Plain::default()) };
-    let out = io::stdout().lock();
-    let mut out = Out { tally, form, page: Vec::new(), text: String::new(), out, failed: None, counted: Ok(true) };
-    let answer = reader.select(&wanted, |entry| out.take(entry));
-    // What was found before something went wrong is worth reading.
-    out.turn_page();
-    out.write();
-    match out.failed {
-        Some(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
-        Some(error) => return Err(cannot_write(&error)),
-        None => {}
-    }
-    let answer = match out.counted {
-        Ok(true) => answer,
-        Ok(false) => Ok(Answer::Cut),
-        Err(error) => Err(error),
-    };
-    judge(answer, &path)
-}
 
 /// What came of reading a file.
 ///
@@ -131,25 +45,6 @@ pub fn judge(answer: Result<Answer, Error>, path: &Path) -> Result<(), Failure> 
             "try it again",
         )),
     }
-}
-
-fn selection(args: &Args, now: &Zoned) -> Result<Selection, Failure> {
-    let moment = |text: &Option<String>, edge: Edge| {
-        text.as_ref().map(|text| when::parse(text, edge, now).ok_or_else(|| no_moment(text, edge))).transpose()
-    };
-    let name = |text: &String| {
-        Name::parse(text).map_err(|error| {
-            Failure::new(Exit::Usage, format!("`{text}` cannot be a name"), error.to_string(), "try `--from ann`")
-        })
-    };
-    Ok(Selection {
-        since: moment(&args.since, Edge::Since)?,
-        until: moment(&args.until, Edge::Until)?,
-        from: args.from.as_ref().map(name).transpose()?,
-        channel: args.channel.as_deref().map(channel).transpose()?,
-        words: args.grep.clone(),
-        newest: args.lines,
-    })
 }
 
 /// The moment from which on something is wanted.
@@ -170,7 +65,8 @@ pub fn channel(text: &str) -> Result<Option<Channel>, Failure> {
     })
 }
 
-fn no_moment(text: &str, edge: Edge) -> Failure {
+/// What is said of a moment that makes no sense.
+pub(crate) fn no_moment(text: &str, edge: Edge) -> Failure {
     let flag = match edge {
         Edge::Since => "--since",
         Edge::Until => "--until",
@@ -207,7 +103,8 @@ pub fn open(path: &Path) -> Result<Option<Reader>, Failure> {
     }
 }
 
-fn unusable(path: &Path, error: &Error) -> Failure {
+/// Why a file cannot be read, and what to try.
+pub(crate) fn unusable(path: &Path, error: &Error) -> Failure {
     let (why, hint) = match error {
         Error::Damaged(why) => (
             format!("the file is damaged: {why}"),
@@ -228,64 +125,6 @@ fn unusable(path: &Path, error: &Error) -> Failure {
         ),
     };
     Failure::new(Exit::Files, format!("cannot read {}", path.display()), why, hint)
-}
-
-/// What lines look like.
-enum Form {
-    Plain(Plain),
-    Json(Json),
-}
-
-/// Where lines go, many at once.
-struct Out<'a, W> {
-    tally: Tally<'a>,
-    form: Form,
-    /// Lines of which it is not known yet what was put to them.
-    page: Vec<Arc<Entry>>,
-    text: String,
-    out: W,
-    failed: Option<io::Error>,
-    /// `false`: what was put to the last page was not found, since the log was cut.
-    counted: Result<bool, Error>,
-}
-
-impl<W: io::Write> Out<'_, W> {
-    /// Takes the next line. Whether more is wanted.
-    fn take(&mut self, entry: &Arc<Entry>) -> bool {
-        self.page.push(Arc::clone(entry));
-        if self.page.len() >= PAGE_LINES {
-            self.turn_page();
-            if self.text.len() >= WRITE_BYTES {
-                self.write();
-            }
-        }
-        self.failed.is_none() && self.counted == Ok(true)
-    }
-
-    /// Appends the page's lines, with what was put to them.
-    fn turn_page(&mut self) {
-        if self.page.is_empty() {
-            return;
-        }
-        let counts = self.tally.of(&ids(&self.page));
-        self.counted = counts.as_ref().map(Option::is_some).map_err(Clone::clone);
-        let counts = counts.ok().flatten().unwrap_or_default();
-        for entry in self.page.drain(..) {
-            let put = put_to(&entry, &counts);
-            match &mut self.form {
-                Form::Plain(plain) => plain.push(&entry, put, &mut self.text),
-                Form::Json(json) => json.push(&entry, put, &mut self.text),
-            }
-        }
-    }
-
-    fn write(&mut self) {
-        if self.failed.is_none() {
-            let done = self.out.write_all(self.text.as_bytes()).and_then(|()| self.out.flush());
-            self.failed = done.err();
-        }
-        self.text.clear();
-    }
 }
 
 /// The line with this timestamp, if there is one.
@@ -353,23 +192,14 @@ impl fmt::Display for Saved {
 fn save_to(past: &Path, out: impl io::Write) -> Result<Saved, String> {
     let unread = |error: Error| format!("the history cannot be read: {error}");
     let Some(reader) = Reader::open(past).map_err(unread)? else { return Ok(Saved::default()) };
-    let mut out = Out {
-        tally: reader.tally().map_err(unread)?,
-        form: Form::Plain(Plain::default()),
-        page: Vec::new(),
-        text: String::new(),
-        out,
-        failed: None,
-        counted: Ok(true),
-    };
+    let mut out = HistoryOut::new(reader.tally().map_err(unread)?, HistoryFormat::Plain(Plain::default()), out);
     let mut saved = Saved::default();
     let answer = reader.select(&Selection::default(), |entry| {
         entry.line().into_iter().for_each(|line| saved.count(line));
         out.take(entry)
     });
-    out.turn_page();
-    out.write();
-    match (out.failed, out.counted, answer) {
+    let (failed, counted) = out.finish();
+    match (failed, counted, answer) {
         (Some(error), _, _) => Err(error.to_string()),
         (None, Err(error), _) | (None, _, Err(error)) => Err(unread(error)),
         (None, Ok(false), _) | (None, _, Ok(Answer::Cut)) => {
@@ -377,14 +207,6 @@ fn save_to(past: &Path, out: impl io::Write) -> Result<Saved, String> {
         }
         (None, Ok(true), Ok(Answer::Whole | Answer::Enough)) => Ok(saved),
     }
-}
-
-fn ids<'a>(entries: impl IntoIterator<Item = &'a Arc<Entry>>) -> Vec<LineId> {
-    entries.into_iter().filter_map(|entry| entry.line()).map(|line| line.id).collect()
-}
-
-fn put_to<'a>(entry: &Entry, counts: &'a Counts) -> &'a [(Emoji, u64)] {
-    entry.line().and_then(|line| counts.get(&line.id)).map_or(&[], Vec::as_slice)
 }
 
 /// What a person in the room has asked for.
@@ -482,12 +304,6 @@ fn heading(lines: usize, cut: bool, words: Option<&str>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn help_fits_a_screen() {
-        assert!(HELP.lines().count() <= 24, "{} lines", HELP.lines().count());
-        assert!(HELP.lines().all(|line| line.chars().count() < 80));
-    }
 
     #[test]
     fn what_is_told_before_the_lines() {

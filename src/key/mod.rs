@@ -11,7 +11,6 @@ pub mod generated;
 pub mod invite;
 pub mod passphrase;
 pub mod salt;
-pub mod tool;
 
 use std::fmt;
 use std::str::FromStr;

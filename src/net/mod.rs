@@ -22,6 +22,7 @@ mod links;
 mod notices;
 mod pm_crypto;
 mod probe;
+pub mod reach;
 mod room_keys;
 #[cfg(test)]
 mod tests;

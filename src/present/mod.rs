@@ -4,5 +4,6 @@ pub mod builder;
 pub mod format;
 pub mod history_lines;
 pub mod paint;
+pub mod refusal;
 pub mod report;
 pub mod values;

@@ -1,5 +1,5 @@
-//! What is made of the definitions of commands and flags: completions for shells, pages of the manual, and the page of the
-//! handbook that lists every command.
+//! `dist-chat man`: pages of the manual, and the page of the handbook that lists every command, made of the definitions of
+//! commands and flags.
 
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _, Write as _};
@@ -11,28 +11,14 @@ use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::line;
-use super::pages::{EXITS, FILES, PAGES, Page, Says, room};
+use super::page::{EXITS, Page, Says};
+use super::{attach, bench, chat, completions, config, doctor, history, invite, key, send, status, tail};
 use crate::failure::{Exit, Failure};
-use crate::settings::config;
-
-/// All of `completions --help`.
-pub(super) const COMPLETIONS_HELP: &str =
-    "  dist-chat completions bash    prints what bash completes a command line with
-  dist-chat completions zsh     ... zsh
-  dist-chat completions fish    ... fish
-
-Subcommands, flags, files and the values of flags that have few. To have it at
-each start of the shell, put it where the shell looks (scripts/install does):
-  bash  ~/.local/share/bash-completion/completions/dist-chat
-  zsh   _dist-chat in a directory of $fpath
-  fish  ~/.local/share/fish/vendor_completions.d/dist-chat.fish
-or, for this shell alone: source <(dist-chat completions bash)
-Exit: 0, 2 another shell
-";
+use crate::feed::commands;
+use crate::settings::config as settings_config;
 
 /// All of `man --help`.
-pub(super) const MAN_HELP: &str = "  dist-chat man              the manual of dist-chat
+pub const HELP: &str = "  dist-chat man              the manual of dist-chat
   dist-chat man status       ... of one of its commands
   dist-chat man --dir DIR    all of them into files: dist-chat.1 ...
 
@@ -42,28 +28,57 @@ It is made of the definitions of the flags, and so cannot be behind them.
 Exit: 0, 2 no such command, 6 DIR cannot be written
 ";
 
-/// For which shell.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Shell {
-    /// GNU bash.
-    Bash,
-    /// zsh.
-    Zsh,
-    /// fish.
-    Fish,
-}
+/// The page of the manual of `dist-chat man`.
+pub(crate) const PAGE: Page = Page {
+    command: "man",
+    usage: &["dist-chat man [COMMAND]", "dist-chat man --dir DIR"],
+    says: &[
+        "Shows a page of this manual, or writes all of them into a directory. On a terminal man(1) shows it; where there \
+         is none, what --help says is shown. In a pipe it is the page's source, as `man -l -` reads it.",
+    ],
+    examples: &[("Reads a page.", "dist-chat man doctor"), ("Its source.", "dist-chat man doctor > doctor.1")],
+    exits: &["0", "2", "6"],
+    help: HELP,
+};
 
-/// The arguments of `dist-chat completions`.
-#[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
-pub struct CompletionsArgs {
-    /// Which shell
-    #[arg(value_enum)]
-    pub shell: Shell,
+/// Every page of the manual.
+pub(crate) const PAGES: [&Page; 14] = [
+    &chat::PAGE,
+    &chat::JOIN_PAGE,
+    &status::PAGE,
+    &send::PAGE,
+    &tail::PAGE,
+    &attach::PAGE,
+    &history::PAGE,
+    &key::PAGE,
+    &invite::PAGE,
+    &doctor::PAGE,
+    &config::PAGE,
+    &completions::PAGE,
+    &PAGE,
+    &bench::PAGE,
+];
+
+/// What there is on disk.
+const FILES: &[(&str, &str)] = &[
+    ("chat_PORT.log", "what was said and what has happened, one line each, in the data directory"),
+    ("chat_PORT.db", "the history and the member's identity; chat_PORT.journal beside it while a node runs"),
+    ("chat_PORT.key", "the room's key as an invite has brought it, mode 0600"),
+    ("~/.config/dist-chat/config.toml", "settings; dist-chat-config(1) tells of it"),
+];
+
+/// What can be typed in a room on a terminal, and what it does: the table that `/help` shows there.
+fn room() -> Vec<(String, String)> {
+    let does = |command: &commands::Command| match command.aliases {
+        [] => command.does.to_owned(),
+        aliases => format!("{} (also {})", command.does, aliases.join(", ")),
+    };
+    commands::COMMANDS.iter().map(|command| (command.usage(), does(command))).collect()
 }
 
 /// The arguments of `dist-chat man`.
 #[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
-pub struct ManArgs {
+pub struct Args {
     /// The command whose page is shown; dist-chat itself where none is named
     #[arg(value_name = "COMMAND")]
     pub command: Option<String>,
@@ -75,64 +90,27 @@ pub struct ManArgs {
     pub rst: bool,
 }
 
-/// A script that a shell completes with.
-pub fn completions(args: &CompletionsArgs) -> String {
-    let shell = match args.shell {
-        Shell::Bash => clap_complete::Shell::Bash,
-        Shell::Zsh => clap_complete::Shell::Zsh,
-        Shell::Fish => clap_complete::Shell::Fish,
-    };
-    let mut script = Vec::new();
-    clap_complete::generate(shell, &mut line::command(), "dist-chat", &mut script);
-    let script = String::from_utf8_lossy(&script);
-    // -na and -np are whole tokens, which clap does not know of (`line::whole_token`).
-    match args.shell {
-        // And the generator for bash has two names for a subcommand of a program with a hyphen: it sets the one and looks for
-        // the other.
-        Shell::Bash => script
-            .replace("dist__subcmd__chat", "dist__chat")
-            .replace(" --neighbor-address ", " -na -np --neighbor-address ")
-            .replace("--neighbor-address)", "--neighbor-address|-na)")
-            .replace("--neighbor-port)", "--neighbor-port|-np)"),
-        Shell::Zsh => script.lines().map(zsh_line).collect(),
-        Shell::Fish => script
-            .replace(" -l neighbor-address ", " -o na -l neighbor-address ")
-            .replace(" -l neighbor-port ", " -o np -l neighbor-port "),
-    }
-}
-
-/// A flag's line, and the same for its whole token, if it has one.
-fn zsh_line(line: &str) -> String {
-    let mut lines = format!("{line}\n");
-    for (long, token) in [("'*--neighbor-address=[", "'*-na["), ("'*--neighbor-port=[", "'*-np[")] {
-        if let Some(rest) = line.strip_prefix(long) {
-            let _ = writeln!(lines, "{token}{rest}");
-        }
-    }
-    lines
-}
-
 /// What is to be printed; nothing where pages are written into a directory, or `man` has shown one on the terminal.
 ///
 /// # Errors
 /// There is no such command, or the directory cannot be written.
-pub fn man(args: &ManArgs) -> Result<String, Failure> {
+pub fn run(args: &Args, command: &Command) -> Result<String, Failure> {
     if args.rst {
-        return Ok(handbook());
+        return Ok(handbook(command));
     }
     if let Some(dir) = &args.dir {
-        return write_all(dir).map(|()| String::new()).map_err(|error| {
+        return write_all(dir, command).map(|()| String::new()).map_err(|error| {
             let what = format!("cannot write the manual into {}", dir.display());
             Failure::new(Exit::Files, what, error.to_string(), "try another --dir DIR")
         });
     }
     let name = args.command.as_deref().unwrap_or_default();
-    match PAGES.iter().find(|page| page.command == name) {
+    match PAGES.into_iter().find(|page| page.command == name) {
         Some(page) => {
-            let source = troff(page).map_err(|error| Failure::from(anyhow::Error::new(error)))?;
+            let source = troff(page, command).map_err(|error| Failure::from(anyhow::Error::new(error)))?;
             Ok(match io::stdout().is_terminal() {
                 true if is_shown(&source) => String::new(),
-                true => help(page).to_owned(),
+                true => page.help.to_owned(),
                 false => source,
             })
         }
@@ -162,19 +140,14 @@ fn is_shown(source: &str) -> bool {
     show().is_ok_and(|ended| ended.success())
 }
 
-/// What `--help` says of a page's command.
-fn help(page: &Page) -> &'static str {
-    line::HELPS_OF.iter().find(|(name, _)| *name == page.command).map_or("", |(_, help)| help)
-}
-
 fn names() -> Vec<&'static str> {
     PAGES.iter().map(|page| page.command).filter(|name| !name.is_empty()).collect()
 }
 
-fn write_all(dir: &Path) -> io::Result<()> {
+fn write_all(dir: &Path, all: &Command) -> io::Result<()> {
     std::fs::create_dir_all(dir)?;
-    for page in &PAGES {
-        std::fs::write(dir.join(format!("{}.1", file_name(page))), troff(page)?)?;
+    for page in PAGES {
+        std::fs::write(dir.join(format!("{}.1", file_name(page))), troff(page, all)?)?;
     }
     Ok(())
 }
@@ -188,9 +161,9 @@ fn file_name(page: &Page) -> String {
 }
 
 /// A page's command, with what its flags are called elsewhere.
-fn command_of(page: &Page) -> Command {
-    let mut all = line::command().disable_help_subcommand(true);
-    let keys: Vec<String> = config::keys(&all).filter_map(Arg::get_long).map(str::to_owned).collect();
+fn command_of(page: &Page, all: &Command) -> Command {
+    let mut all = all.clone().disable_help_subcommand(true);
+    let keys: Vec<String> = settings_config::keys(&all).filter_map(Arg::get_long).map(str::to_owned).collect();
     all.build();
     let command = match page.command {
         "" => all,
@@ -207,15 +180,15 @@ fn command_of(page: &Page) -> Command {
 }
 
 /// The page as `man` reads it.
-fn troff(page: &Page) -> io::Result<String> {
+fn troff(page: &Page, all: &Command) -> io::Result<String> {
     let title = file_name(page);
     let source = format!("dist-chat {}", env!("CARGO_PKG_VERSION"));
-    let man = Man::new(command_of(page)).title(title.to_uppercase()).source(source).manual("dist-chat");
+    let man = Man::new(command_of(page, all)).title(title.to_uppercase()).source(source).manual("dist-chat");
     let mut text = Vec::new();
     man.render_title(&mut text)?;
     let mut roff = Roff::new();
     roff.control("SH", ["NAME"]);
-    roff.text([roman(format!("{title} - {}", about(page).to_lowercase()))]);
+    roff.text([roman(format!("{title} - {}", about(page, all).to_lowercase()))]);
     roff.to_writer(&mut text)?;
     man.render_synopsis_section(&mut text)?;
     let mut roff = Roff::new();
@@ -226,10 +199,10 @@ fn troff(page: &Page) -> io::Result<String> {
     let mut roff = Roff::new();
     if page.command.is_empty() {
         roff.control("SH", ["COMMANDS"]);
-        for other in PAGES.iter().filter(|other| !other.command.is_empty()) {
+        for other in PAGES.into_iter().filter(|other| !other.command.is_empty()) {
             roff.control("TP", []);
             roff.text([bold(file_name(other)), roman("(1)")]);
-            roff.text([roman(about(other))]);
+            roff.text([roman(about(other, all))]);
         }
         let room = room();
         let room: Vec<(&str, &str)> = room.iter().map(|(command, does)| (command.as_str(), does.as_str())).collect();
@@ -247,14 +220,14 @@ fn troff(page: &Page) -> io::Result<String> {
     }
     roff.control("SH", ["SEE ALSO"]);
     let others: Vec<String> =
-        PAGES.iter().map(file_name).filter(|other| *other != title).map(|other| format!("{other}(1)")).collect();
+        PAGES.into_iter().map(file_name).filter(|other| *other != title).map(|other| format!("{other}(1)")).collect();
     roff.text([roman(others.join(", "))]);
     roff.to_writer(&mut text)?;
     String::from_utf8(text).map_err(io::Error::other)
 }
 
-fn about(page: &Page) -> String {
-    let command = command_of(page);
+fn about(page: &Page, all: &Command) -> String {
+    let command = command_of(page, all);
     command.get_about().map(ToString::to_string).unwrap_or_default()
 }
 
@@ -282,28 +255,28 @@ fn exits(page: &Page) -> Vec<(&'static str, &'static str)> {
 }
 
 /// `docs/commands.rst`.
-fn handbook() -> String {
+fn handbook(all: &Command) -> String {
     let mut text = String::from(
         ".. Made by the program itself (dist-chat man --rst): REGENERATE=1 cargo test --test cli manual writes it again.\n\n\
          Every command\n=============\n\n\
          What ``--help`` says of each, and every flag with its environment variable and its key in the configuration\n\
          (``~/.config/dist-chat/config.toml``; see :doc:`using`). ``dist-chat man COMMAND`` says the same on a terminal.\n",
     );
-    for page in &PAGES {
-        let command = command_of(page);
+    for page in PAGES {
+        let command = command_of(page, all);
         let title = match page.command {
             "" => "dist-chat".to_owned(),
             name => format!("dist-chat {name}"),
         };
-        let _ = write!(text, "\n{title}\n{}\n\n{}.\n\n", "-".repeat(title.len()), about(page));
+        let _ = write!(text, "\n{title}\n{}\n\n{}.\n\n", "-".repeat(title.len()), about(page, all));
         for paragraph in page.says {
             let _ = write!(text, "{}\n\n", wrapped(&literal(paragraph)));
         }
         text.push_str("::\n\n");
-        for line in help(page).lines() {
+        for line in page.help.lines() {
             let _ = writeln!(text, "{}", format!("   {line}").trim_end());
         }
-        flags(&mut text, &command);
+        flags(&mut text, &command, all);
         let codes: Vec<String> = exits(page).iter().map(|(code, means)| format!("{code} ({means})")).collect();
         let _ = write!(text, "\n{}\n", wrapped(&format!("Exit codes: {}.", codes.join(", "))));
     }
@@ -314,8 +287,8 @@ fn handbook() -> String {
     text
 }
 
-fn flags(text: &mut String, command: &Command) {
-    let keys: Vec<String> = config::keys(&line::command()).filter_map(Arg::get_long).map(str::to_owned).collect();
+fn flags(text: &mut String, command: &Command, all: &Command) {
+    let keys: Vec<String> = settings_config::keys(all).filter_map(Arg::get_long).map(str::to_owned).collect();
     let shown = |arg: &&Arg| !arg.is_hide_set() && !["help", "version"].contains(&arg.get_id().as_str());
     let all: Vec<&Arg> = command.get_arguments().filter(shown).collect();
     if all.is_empty() {

@@ -31,7 +31,7 @@ pub async fn serve(
     let Some(Front { mut told, asked, answers }) = session::open(desk, &wanted, Leaving::Front) else {
         let mut line = String::new();
         // Without a hello before it this means: not let in.
-        json::push(&Told::Bye { text: super::client::full().what }, &mut line);
+        json::push(&Told::Bye { text: super::attach::full().what }, &mut line);
         return output.write_all(line.as_bytes()).await;
     };
     if wanted.state {

@@ -1,4 +1,4 @@
-//! The other side: finds the node that is meant, and speaks to it.
+//! The frontend's side: finds the node that is meant, and speaks to it.
 
 use std::fmt;
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
@@ -11,14 +11,15 @@ use std::thread::{self, JoinHandle};
 use rustix::net::sockopt::socket_peercred;
 use tokio::sync::mpsc;
 
-use super::{first_line, socket};
+use super::client::{self, NotFound};
+use super::protocol::first_line;
+use super::socket;
 use crate::failure::{Exit, Failure};
 use crate::feed::broadcaster::FRONTS_MAX;
 use crate::feed::follow::Wanted;
 use crate::feed::session::{ASKED_MAX, Front};
 use crate::present::values::{Asked, Told, Versioned};
 use crate::settings::PORT_DEFAULT;
-use crate::status::{self, client::NotFound};
 
 /// Bytes of an object that a node tells: the state of the largest room fits.
 const TOLD_BYTES_MAX: u64 = 4 * 1024 * 1024;
@@ -62,10 +63,8 @@ impl Which {
         if let (Some(_), None) = (&self.data_dir, self.address) {
             return open(&there).map_err(|error| self.not_there(&error));
         }
-        match status::client::find(self.address, self.port) {
-            Ok(node) => {
-                status::client::socket_of(&node).and_then(|path| open(&path)).map_err(|error| has_ended(&error))
-            }
+        match client::find(self.address, self.port) {
+            Ok(node) => client::socket_of(&node).and_then(|path| open(&path)).map_err(|error| has_ended(&error)),
             // One that stands still would not answer there either.
             Err(NotFound { failure, is_silent: false })
                 if failure.exit == Exit::Unreachable && self.address.is_none() =>

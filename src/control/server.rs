@@ -13,8 +13,8 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, mpsc};
 use zeroize::Zeroizing;
 
-use super::{OPEN, Question};
-use crate::attach::{self, socket};
+use super::protocol::{OPEN, Question, read_first_line};
+use super::{frontend, socket};
 use crate::feed::broadcaster::FRONTS_MAX;
 use crate::feed::node_handle::{Desk, Ended};
 use crate::net::Keyring;
@@ -61,7 +61,7 @@ impl Server {
     /// # Errors
     /// The directory is not ours, or a living node has that socket (in another network namespace).
     pub fn bind(listens: SocketAddr) -> io::Result<Self> {
-        Self::bind_at(super::socket_path(&super::directory()?, listens))
+        Self::bind_at(socket::socket_path(&socket::directory()?, listens))
     }
 
     /// Makes the socket beside a node's files. Within a tokio runtime.
@@ -141,10 +141,10 @@ impl Answers {
         let (mut input, mut asked) = (BufReader::new(input), String::new());
         let mut first = (&mut input).take(QUESTION_BYTES_MAX);
         tokio::time::timeout(ANSWER, first.read_line(&mut asked)).await??;
-        if let Some(wanted) = attach::read_first_line(&asked) {
+        if let Some(wanted) = read_first_line(&asked) {
             let Self { desk, keyring: _, fronts } = self;
             let _told = fronts;
-            return Ok(attach::node::serve(wanted, &desk, input, output).await?);
+            return Ok(frontend::serve(wanted, &desk, input, output).await?);
         }
         let Some(question) = Question::ALL.into_iter().find(|question| question.line() == asked) else { return Ok(()) };
         let answer = async {

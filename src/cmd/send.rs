@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use rustix::termios::isatty;
 
-use super::client::{self, Which, has_ended, lost};
+use super::page::Page;
+use crate::control::attach::{self, Which, has_ended, lost};
 use crate::failure::{Exit, Failure, complain};
 use crate::feed::broadcaster::Wants;
 use crate::feed::follow::Wanted;
@@ -44,6 +45,24 @@ be ordered yet waits in the node's files.
 Exit: 0 said, 2 usage, or a line is too long (the others are said), 4 no such
 node, or it has ended, 5 it serves 64 already, 7 not ordered within 5 s
 ";
+
+/// The page of the manual of `dist-chat send`.
+pub(crate) const PAGE: Page = Page {
+    command: "send",
+    usage: &["dist-chat send [-m TEXT | -] [--channel C] [--wait] [-p PORT]"],
+    says: &[
+        "Says something through a node of yours that runs on this machine: what -m says, or else each line of standard \
+         input. Nothing is a command, and blank lines are not said. It ends once the node has taken everything; with --wait \
+         when all of it is ordered and another member holds it.",
+        "A line of the input that is too long is told and not said; all the others are, and then the exit code is 2.",
+    ],
+    examples: &[
+        ("Says one line.", "dist-chat send -m 'the build is done'"),
+        ("Says what a program prints.", "make 2>&1 | dist-chat send --channel builds"),
+    ],
+    exits: &["0", "2", "4", "7"],
+    help: HELP,
+};
 
 /// How long is waited for what the node has taken.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -193,7 +212,7 @@ impl Out<'_> {
     }
 
     fn ask(&mut self, asked: &Asked) -> io::Result<()> {
-        client::push(asked, &mut self.lines)?;
+        attach::push(asked, &mut self.lines)?;
         if self.lines.len() >= WRITE_BYTES { self.flush() } else { Ok(()) }
     }
 
@@ -252,7 +271,7 @@ fn receipts_of(stream: &UnixStream) -> io::Result<Receiver<Heard>> {
     let (sender, receipts) = channel();
     let input = stream.try_clone()?;
     thread::Builder::new().name("told".to_owned()).spawn(move || {
-        let done = client::read(&input, |told, _| {
+        let done = attach::read(&input, |told, _| {
             match told {
                 Told::Hello(_) => return sender.send(Heard::Hello).is_ok(),
                 Told::Sent(sent) => return sender.send(Heard::Sent(sent)).is_ok(),

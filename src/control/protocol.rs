@@ -1,31 +1,42 @@
-//! Frontends in other processes: a node serves them over its Unix sockets, to its own user and to nobody else.
-//!
-//! A frontend writes one line that says what it wants to be told: `attach` and a [`Wanted`] as JSON. From then on each side
-//! writes objects, one a line: the node [`Told`](crate::present::values::Told), the frontend
-//! [`Asked`](crate::present::values::Asked). When the frontend ends its side, the node says good-bye and ends the other.
-
-pub mod client;
-pub mod node;
-mod plain;
-pub mod send;
-pub mod socket;
-pub mod tail;
-pub mod terminal;
+//! What is written on the sockets first: a question in one word, or what a frontend wants to be told.
 
 use crate::feed::follow::Wanted;
+
+/// What a node is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Question {
+    /// How it is doing.
+    Status,
+    /// What the key of its room is.
+    Key,
+}
+
+impl Question {
+    pub(super) const ALL: [Self; 2] = [Self::Status, Self::Key];
+
+    pub(super) fn line(self) -> &'static str {
+        match self {
+            Self::Status => "status\n",
+            Self::Key => "key\n",
+        }
+    }
+}
+
+/// What is answered where the room has no key.
+pub(super) const OPEN: &str = "open";
 
 /// The word that begins the first line.
 const ATTACH: &str = "attach ";
 
 /// The first line of a frontend.
-fn first_line(wanted: &Wanted) -> String {
+pub(super) fn first_line(wanted: &Wanted) -> String {
     // Numbers, words and a checked channel's name always have a form in JSON.
     let wanted = serde_json::to_string(wanted).unwrap_or_default();
     format!("{ATTACH}{wanted}\n")
 }
 
 /// What a frontend wants that writes this first line; `None`: it is no frontend.
-pub fn read_first_line(line: &str) -> Option<Wanted> {
+pub(super) fn read_first_line(line: &str) -> Option<Wanted> {
     serde_json::from_str(line.strip_prefix(ATTACH)?).ok()
 }
 

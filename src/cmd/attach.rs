@@ -11,9 +11,10 @@ use clap::ArgAction;
 use clap::builder::FalseyValueParser;
 use tokio::sync::mpsc;
 
-use super::client::{self, Ending, Which, has_ended, lost};
+use super::page::Page;
 use super::plain;
 use super::send::not_ordered;
+use crate::control::attach::{self, Ending, Which, has_ended, lost};
 use crate::failure::{Failure, complain};
 use crate::feed::broadcaster::Wants;
 use crate::feed::follow::{Since, Wanted};
@@ -53,6 +54,21 @@ was said is ordered.
 Exit: 0 left, 2 usage, 4 no such node, 5 it serves 64, 7 not ordered within 5 s
 ";
 
+/// The page of the manual of `dist-chat attach`.
+pub(crate) const PAGE: Page = Page {
+    command: "attach",
+    usage: &["dist-chat attach [--json | --tui] [-p PORT]"],
+    says: &[
+        "Is a terminal onto a node of yours that runs on this machine, with --daemon perhaps. Several can be at one node. \
+         /exit or Ctrl-D leaves the terminal, and the node stays. When the node leaves, this ends too and says why, with 0; \
+         where the node ends without a good-bye, since it was killed, the exit code is 4.",
+        "Where standard input or output is no terminal, each line that comes is said and lines are shown as in a pipe.",
+    ],
+    examples: &[("A node without a terminal, and a terminal onto it.", "dist-chat -l --daemon & dist-chat attach")],
+    exits: &["0", "2", "4", "7"],
+    help: HELP,
+};
+
 /// Lines that are shown at first.
 const LINES: u32 = 20;
 /// Values that wait until they are shown.
@@ -90,7 +106,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let dir = std::env::current_dir().ok().and_then(|dir| dir.into_os_string().into_string().ok());
     let past = Some(Since::Newest(LINES));
     let wanted = Wanted { told, taste, past, channel: None, dir, state: args.json || person };
-    let (front, ending) = client::front(args.which.connect(&wanted)?).map_err(|error| has_ended(&error))?;
+    let (front, ending) = attach::front(args.which.connect(&wanted)?).map_err(|error| has_ended(&error))?;
     match (person, args.json) {
         (true, _) => at_terminal(front, ending, args),
         (false, true) => {

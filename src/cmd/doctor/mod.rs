@@ -14,14 +14,16 @@ use std::process::ExitCode;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use crate::app::{place, verdict};
+use crate::cmd::page::Page;
+use crate::control;
 use crate::failure::{Exit, Failure, cannot_write};
 use crate::key::{self, Given, Mistake, RoomKey, passphrase, salt};
+use crate::net::reach;
 use crate::net::{self, Doing, Met, Unmet};
+use crate::present::refusal;
 use crate::ring::limits::{BOOK_NODES_MAX, PROTOCOL_VERSION};
 use crate::ring::{Name, Refusal, RoomId, Span};
 use crate::settings::{self, PORT_DEFAULT};
-use crate::status;
 use answer::Answer;
 use report::{Finding, Layer, Report};
 
@@ -48,6 +50,28 @@ here, the line begins with -- and says so.
 Exit: 0 all is well, 2 usage, 4 not reached, 5 reached, and would refuse you,
       6 the key's file cannot be used
 ";
+
+/// The page of the manual of `dist-chat doctor`.
+pub(crate) const PAGE: Page = Page {
+    command: "doctor",
+    usage: &["dist-chat doctor HOST[:PORT] [--key-file FILE] [-n NAME] [--json]"],
+    says: &[
+        "Tells why a member cannot be reached or joined. It looks at one layer after the other, each within a time of its \
+         own: the host's name, the route, the TCP connection, whether a dist-chat answers and which version of the protocol \
+         it speaks, the room's key, the room, and the name that you would have. The first that fails is named, with what it \
+         means and what to try.",
+        "It does not join, and no member sees it come. Three things are said by a leader to who joins, and not before: \
+         whether a name is taken, whether you are banned, and whether the room is full. Where the node is yours and runs on \
+         this machine, it is asked for the names of all members; elsewhere a name is judged by its letters alone, and the \
+         line says so.",
+    ],
+    examples: &[
+        ("Why does Ann's room not answer?", "dist-chat doctor 10.0.0.5"),
+        ("Is this the key of the room?", "dist-chat doctor ann.example:2428 --key-file room.key"),
+    ],
+    exits: &["0", "2", "4", "5", "6"],
+    help: HELP,
+};
 
 /// What is to be looked at.
 #[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
@@ -176,7 +200,7 @@ impl Examination {
     fn connect(&mut self, addresses: &[SocketAddr]) -> Fails<(SocketAddr, TcpStream, Duration)> {
         let mut failed = None;
         for there in addresses {
-            let Some(from) = place::local_ip_towards(*there) else {
+            let Some(from) = reach::local_ip_towards(*there) else {
                 failed = failed
                     .or(Some((None, (Layer::Route, no_route(there, "this machine has no network that leads there")))));
                 continue;
@@ -218,7 +242,7 @@ impl Examination {
             }
             Answer::Version(theirs) => {
                 self.ok(Layer::Answer, "a dist-chat");
-                Err(refusal(&Refusal::Version(theirs)))
+                Err(refused(&Refusal::Version(theirs)))
             }
             Answer::Other(kind) => fails(kind, "it is no dist-chat that has this port", status),
             Answer::Closed => fails(
@@ -261,7 +285,7 @@ impl Examination {
         };
         match met.doing {
             Some(Doing::Leading { followers, .. }) if followers as usize + 1 >= BOOK_NODES_MAX => {
-                return Err(refusal(&Refusal::Full));
+                return Err(refused(&Refusal::Full));
             }
             Some(Doing::Leading { epoch, followers }) => {
                 let others = if followers == 1 { "one other".to_owned() } else { format!("{followers} others") };
@@ -287,7 +311,7 @@ impl Examination {
     /// A leader says whether a name is free to who joins, and to nobody else. A node of this user tells who is here.
     fn name(&mut self, there: SocketAddr, (room, met): (RoomId, &Met), name: Option<&Name>) -> Fails<()> {
         let (wanted, is_default) = (name.cloned().unwrap_or_else(settings::default_name), name.is_none());
-        let own = status::client::ask_listener(there).filter(|own| own.address == met.uid && own.room == Some(room));
+        let own = control::client::ask_listener(there).filter(|own| own.address == met.uid && own.room == Some(room));
         let Some(own) = own else {
             let what =
                 format!("`{wanted}` can be a name; whether it is free, or you are banned, is said only to who joins");
@@ -368,8 +392,8 @@ fn unconnected(there: &SocketAddr, error: &io::Error) -> (Layer, Failure) {
 fn room_key(of_room: salt::Answer, key: Option<Given>) -> Fails<Option<RoomKey>> {
     match (of_room, key) {
         (salt::Answer::Open, None) => Ok(None),
-        (salt::Answer::Open, Some(_)) => Err(refusal(&Refusal::NoKey)),
-        (_, None) => Err(refusal(&Refusal::KeyNeeded)),
+        (salt::Answer::Open, Some(_)) => Err(refused(&Refusal::NoKey)),
+        (_, None) => Err(refused(&Refusal::KeyNeeded)),
         (_, Some(Given::Key(key))) => Ok(Some(key)),
         (salt::Answer::Generated, Some(Given::Passphrase(_))) => Err((
             Layer::Key,
@@ -393,7 +417,7 @@ fn meet(there: SocketAddr, key: Option<RoomKey>) -> Fails<Met> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(broken)?;
     let met = runtime.block_on(net::meet_at(there, key, Span::ms(PATIENCE.as_millis() as u64)));
     met.map_err(|unmet| match unmet {
-        Unmet::TurnedAway(why) => refusal(&why),
+        Unmet::TurnedAway(why) => refused(&why),
         Unmet::Silent => {
             let what = format!("it does not say hello within {} s", PATIENCE.as_secs());
             let why = "it is busy, stopped, or on its way out";
@@ -408,8 +432,8 @@ fn meet(there: SocketAddr, key: Option<RoomKey>) -> Fails<Met> {
 }
 
 /// What a stranger is turned away with, and the layer that it belongs to.
-fn refusal(refusal: &Refusal) -> (Layer, Failure) {
-    let layer = match refusal {
+fn refused(why: &Refusal) -> (Layer, Failure) {
+    let layer = match why {
         Refusal::Version(_) => Layer::Version,
         Refusal::WrongKey | Refusal::KeyNeeded | Refusal::NoKey => Layer::Key,
         Refusal::Name(_) => Layer::Name,
@@ -421,7 +445,7 @@ fn refusal(refusal: &Refusal) -> (Layer, Failure) {
         | Refusal::Banned(_)
         | Refusal::Protocol => Layer::Room,
     };
-    (layer, verdict::refused(refusal, &settings::default_name()))
+    (layer, refusal::explain(why, &settings::default_name()))
 }
 
 #[cfg(test)]

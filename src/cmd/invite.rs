@@ -1,38 +1,22 @@
-//! `dist-chat key` and `dist-chat invite`.
+//! `dist-chat invite`: makes one word of where a room is, and its key.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
 
 use qrcode::render::unicode::Dense1x2;
 use qrcode::{EcLevel, QrCode};
 use rustix::termios::{isatty, tcgetwinsize};
 use zeroize::Zeroizing;
 
-use super::invite::{ADDRESSES_MAX, Invite};
-use super::{file, generated};
+use super::page::Page;
+use crate::control::client::{self, Node};
 use crate::failure::{Exit, Failure, complain};
+use crate::key::invite::{ADDRESSES_MAX, Invite};
 use crate::present::report::Report;
 use crate::settings::PORT_DEFAULT;
-use crate::status::client::{self, Node};
-
-/// All of `key --help`.
-pub const KEY_HELP: &str = "  dist-chat key room.key    a new key into a new file that only you can read
-  dist-chat key             a new key on standard output
-
-Then `dist-chat -l --key-file room.key` opens a room that nobody enters without
-it, and `dist-chat invite` makes one word of the room's addresses and its key.
-A shell's `dist-chat key > room.key` makes a file that others may be able to
-read: it is refused until you `chmod 600` it.
-
-A key has 160 random bits, and four digits that tell a slip of the finger. It
-is read in upper and lower case alike, with its hyphens or without. It is never
-an argument: process lists and shell histories are read by others.
-Exit: 0, 6 there is such a file already, or it cannot be written
-";
 
 /// All of `invite --help`.
-pub const INVITE_HELP: &str = "  dist-chat invite [-p PORT]       one word: where the room is, and its key
+pub const HELP: &str = "  dist-chat invite [-p PORT]       one word: where the room is, and its key
   dist-chat invite [-p PORT] --qr  the same as a picture
 
   -p, --port PORT    the port of a node of yours that runs here  [2428]
@@ -45,17 +29,22 @@ room holds addresses only.
 Exit: 0, 2 usage, 4 no node there, 5 it is in no room yet
 ";
 
-/// Where a new key goes.
-#[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
-pub struct KeyArgs {
-    /// A file that is not there yet; standard output where none is named
-    #[arg(value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
-    pub file: Option<PathBuf>,
-}
+/// The page of the manual of `dist-chat invite`.
+pub(crate) const PAGE: Page = Page {
+    command: "invite",
+    usage: &["dist-chat invite [-a IP] [-p PORT] [--qr]"],
+    says: &[
+        "Prints one word that says where the room of a node of yours is, and its key. Whoever has it can join: pass it on in \
+         private. The invite of an open room holds addresses only.",
+    ],
+    examples: &[("Drawn, for a camera.", "dist-chat invite --qr")],
+    exits: &["0", "2", "4", "5"],
+    help: HELP,
+};
 
 /// Which node's room, and how the invite is shown.
 #[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
-pub struct InviteArgs {
+pub struct Args {
     /// Where the node listens, or what it advertises
     #[arg(short, long, env = "DIST_CHAT_ADDRESS", value_name = "IP")]
     pub address: Option<IpAddr>,
@@ -67,29 +56,11 @@ pub struct InviteArgs {
     pub qr: bool,
 }
 
-/// A new key: what is to be printed of it.
-///
-/// # Errors
-/// It cannot be written to the file that was named.
-pub fn key(args: &KeyArgs) -> Result<Zeroizing<String>, Failure> {
-    let mut key = generated::fresh()?;
-    match &args.file {
-        Some(path) => {
-            file::create(path, &key)?;
-            Ok(Zeroizing::default())
-        }
-        None => {
-            key.push('\n');
-            Ok(key)
-        }
-    }
-}
-
 /// An invite to the room of a node that runs here: what is to be printed.
 ///
 /// # Errors
 /// No such node answers, or it is in no room.
-pub fn invite(args: &InviteArgs) -> Result<Zeroizing<String>, Failure> {
+pub fn run(args: &Args) -> Result<Zeroizing<String>, Failure> {
     let Node { report, listens } = client::find(args.address, args.port)?;
     let key = client::ask_key(listens).map_err(|error| {
         Failure::new(
@@ -175,10 +146,8 @@ mod tests {
     use crate::key::RoomKey;
 
     #[test]
-    fn every_help_fits_a_screen() {
-        for help in [KEY_HELP, INVITE_HELP] {
-            assert!(help.lines().count() <= 24 && help.lines().all(|line| line.chars().count() < 80), "{help}");
-        }
+    fn help_fits_a_screen() {
+        assert!(HELP.lines().count() <= 24 && HELP.lines().all(|line| line.chars().count() < 80), "{HELP}");
     }
 
     #[test]

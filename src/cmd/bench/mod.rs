@@ -23,6 +23,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
+use crate::cmd::page::Page;
 use table::Table;
 
 /// Bytes of text in every line.
@@ -48,6 +49,19 @@ Rooms are started on the loopback interface and end with it. The whole table
 takes minutes and all cores: leave the machine alone meanwhile.
 Exit: 0, 1 a part could not be measured (the others are shown), 2 usage
 ";
+
+/// The page of the manual of `dist-chat bench`.
+pub(crate) const PAGE: Page = Page {
+    command: "bench",
+    usage: &["dist-chat bench [--quick] [--only PART,...] [--kills N]"],
+    says: &[
+        "Starts rooms on the loopback interface and prints a table of what they cost, beside what bare sockets cost in the \
+         same run. Only the ratios within one run say something. The whole table takes minutes.",
+    ],
+    examples: &[("What a key and signatures cost.", "dist-chat bench --only keyed,signing")],
+    exits: &["0", "1", "2"],
+    help: HELP,
+};
 
 /// The arguments of `dist-chat bench`.
 #[derive(Clone, Debug, clap::Args)]

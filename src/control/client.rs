@@ -1,4 +1,4 @@
-//! The asker's side: `dist-chat status` and its like.
+//! The asker's side: finds the nodes of this user, and asks them.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{IpAddr, SocketAddr};
@@ -8,52 +8,25 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use super::{OPEN, Question};
-use crate::cli::StatusQuery;
+use super::protocol::{OPEN, Question};
+use super::socket;
 use crate::failure::{Exit, Failure};
 use crate::key::{self, Given, RoomKey};
 use crate::present::report::Report;
-
-/// All of `status --help`.
-pub const HELP: &str = "  dist-chat status [-p PORT]         how a node of yours here is doing
-  dist-chat status [-p PORT] --json  the same for a script, as one line
-
-  -p, --port PORT    the node's port  [2428]
-  -a, --address IP   its address, where several nodes have that port
-      --json         keys: room, name, address, role, epoch, leader, next,
-                     prev, members, log, waiting; null where there is none
-
-It is asked over a socket that only you can open; the network sees nothing.
-Exit: 0, 2 several nodes have that port, 4 no node there
-";
 
 /// How long a node may take to answer.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// Bytes of an answer: a room of the largest size fits.
 const ANSWER_BYTES_MAX: u64 = 1024 * 1024;
 
-/// What is to be printed about the node that is meant.
-///
-/// # Errors
-/// No such node answers, or more than one is meant.
-pub fn ask(query: &StatusQuery) -> Result<String, Failure> {
-    let Node { report, .. } = find(query.address, query.port)?;
-    match query.json {
-        true => serde_json::to_string(&report)
-            .map(|line| line + "\n")
-            .map_err(|error| Failure::from(anyhow::Error::new(error))),
-        false => Ok(report.for_people()),
-    }
-}
-
 /// What the node that listens there says, if it is a node of this user.
 pub fn ask_listener(listens: SocketAddr) -> Option<Report> {
-    let dir = super::directory().ok()?;
+    let dir = socket::directory().ok()?;
     let any = |ip: IpAddr| ip.is_unspecified();
     let fits = |there: &SocketAddr| {
         there.port() == listens.port() && (there.ip() == listens.ip() || any(there.ip()) || any(listens.ip()))
     };
-    super::listed(&dir).ok()?.iter().filter(|there| fits(there)).find_map(|there| ask_socket(&dir, *there).ok())
+    socket::listed(&dir).ok()?.iter().filter(|there| fits(there)).find_map(|there| ask_socket(&dir, *there).ok())
 }
 
 /// The key of the room of a node that listens there; `None`: the room is open.
@@ -61,7 +34,7 @@ pub fn ask_listener(listens: SocketAddr) -> Option<Report> {
 /// # Errors
 /// It does not answer this, or in time.
 pub fn ask_key(listens: SocketAddr) -> io::Result<Option<RoomKey>> {
-    let answer = ask_socket_for(Question::Key, &super::directory()?, listens)?;
+    let answer = ask_socket_for(Question::Key, &socket::directory()?, listens)?;
     let line = std::str::from_utf8(&answer).map_err(|_| io::ErrorKind::InvalidData)?.trim();
     match key::read(line) {
         _ if line == OPEN => Ok(None),
@@ -106,8 +79,8 @@ impl From<NotFound> for Failure {
 /// No such node answers, or more than one is meant.
 pub fn find(address: Option<IpAddr>, port: u16) -> Result<Node, NotFound> {
     let cannot = |why: &io::Error| Failure::new(Exit::Files, "cannot look for nodes", why.to_string(), "");
-    let dir = super::directory().map_err(|error| cannot(&error))?;
-    let listed = super::listed(&dir).map_err(|error| cannot(&error))?;
+    let dir = socket::directory().map_err(|error| cannot(&error))?;
+    let listed = socket::listed(&dir).map_err(|error| cannot(&error))?;
     // What is advertised may differ from what is listened on: both name the node.
     let meant = address.map(|ip| SocketAddr::new(ip, port));
     let near: Vec<SocketAddr> = match meant {
@@ -148,7 +121,7 @@ pub fn find(address: Option<IpAddr>, port: u16) -> Result<Node, NotFound> {
 /// # Errors
 /// The directory of sockets is not ours.
 pub fn socket_of(node: &Node) -> io::Result<PathBuf> {
-    Ok(super::socket_path(&super::directory()?, node.listens))
+    Ok(socket::socket_path(&socket::directory()?, node.listens))
 }
 
 fn nobody(
@@ -189,7 +162,7 @@ fn ask_socket(dir: &Path, listens: SocketAddr) -> io::Result<Report> {
 }
 
 fn ask_socket_for(question: Question, dir: &Path, listens: SocketAddr) -> io::Result<Zeroizing<Vec<u8>>> {
-    let mut stream = UnixStream::connect(super::socket_path(dir, listens))?;
+    let mut stream = UnixStream::connect(socket::socket_path(dir, listens))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.write_all(question.line().as_bytes())?;

@@ -13,9 +13,10 @@ use jiff::Zoned;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 
-use super::client::{self, Which, has_ended};
+use super::page::Page;
 use super::plain;
 use super::send::channel_name;
+use crate::control::attach::{self, Which, has_ended};
 use crate::failure::{Exit, Failure, cannot_write, complain};
 use crate::feed::broadcaster::Wants;
 use crate::feed::follow::{NEWEST_LINES_MAX, Since, Wanted};
@@ -48,6 +49,18 @@ Without -f the files of a node that does not run will do.
 Exit: 0 also where the node has left, 2 usage, 4 no such node, 5 it serves 64
 already, 6 file unusable
 ";
+
+/// The page of the manual of `dist-chat tail`.
+pub(crate) const PAGE: Page = Page {
+    command: "tail",
+    usage: &["dist-chat tail [-f] [-n N | --since WHEN] [--channel C] [--json] [-p PORT]"],
+    says: &["Prints the newest lines and, with -f, those that come, until the node leaves. A line is \
+         `> NAME(IP:PORT)[TS]: text`, or with --json an object. However slowly they are read, no line is left out and none \
+         comes twice. Without -f the files of a node that does not run will do."],
+    examples: &[("All that comes, for a program.", "dist-chat tail -f -n 0 --json | ./bot")],
+    exits: &["0", "2", "4", "6"],
+    help: HELP,
+};
 
 /// Lines that are shown where nothing is said.
 const LINES: u32 = 10;
@@ -149,7 +162,7 @@ fn follow(stream: &UnixStream, goes_on: bool, mut out: Out) -> Result<(), Failur
         end_with_reader(stream, &out, Arc::clone(&reader_gone)).map_err(|error| has_ended(&error))?;
     }
     let mut ended = false;
-    let read = client::read(stream, |told, more| {
+    let read = attach::read(stream, |told, more| {
         match told {
             Told::Line(_) => out.push(&told),
             Told::LeftOut { lines } => {

@@ -1,51 +1,25 @@
-//! How a node is doing, and what its room's key is: asked over a Unix socket that only the same user can open.
-//!
-//! The asker writes one word on a line, the node answers with one line: to `status` with a [`Report`](report::Report) in
-//! JSON, to `key` with the key as it is kept in files, or `open`. Frontends come the same way: see
-//! [`attach`](crate::attach).
+//! Where a node's two sockets are: one in the runtime directory of its user, and one beside its files, wherever these are. A
+//! socket's own path may have 107 bytes at most, a directory's more.
 
-pub mod client;
-pub mod server;
-
-use std::fs::{DirBuilder, Permissions};
+use std::fs::{DirBuilder, File, Permissions};
 use std::io;
 use std::net::SocketAddr;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::os::fd::AsRawFd as _;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
 /// Bytes of a socket's path (Linux: 108 with its end).
-pub(crate) const SOCKET_PATH_BYTES_MAX: usize = 107;
+const SOCKET_PATH_BYTES_MAX: usize = 107;
 /// Bytes of the longest file name of a socket.
 const SOCKET_NAME_BYTES_MAX: usize = 65;
-
-/// What a node is asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Question {
-    /// How it is doing.
-    Status,
-    /// What the key of its room is.
-    Key,
-}
-
-impl Question {
-    const ALL: [Self; 2] = [Self::Status, Self::Key];
-
-    fn line(self) -> &'static str {
-        match self {
-            Self::Status => "status\n",
-            Self::Key => "key\n",
-        }
-    }
-}
-
-/// What is answered where the room has no key.
-const OPEN: &str = "open";
 
 /// The directory in which this user's nodes can be found. Nobody else can look into it.
 ///
 /// # Errors
 /// It is not there and cannot be made, or it belongs to somebody else.
-pub fn directory() -> io::Result<PathBuf> {
+pub(super) fn directory() -> io::Result<PathBuf> {
     let user = rustix::process::geteuid().as_raw();
     let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|dir| {
         let fits = dir.as_os_str().len() + "/dist-chat/".len() + SOCKET_NAME_BYTES_MAX <= SOCKET_PATH_BYTES_MAX;
@@ -71,12 +45,12 @@ pub fn directory() -> io::Result<PathBuf> {
 }
 
 /// The socket of the node that listens there.
-fn socket_path(dir: &Path, listens: SocketAddr) -> PathBuf {
+pub(super) fn socket_path(dir: &Path, listens: SocketAddr) -> PathBuf {
     dir.join(format!("{listens}.sock"))
 }
 
 /// The addresses of all nodes whose sockets are in the directory, dead ones included.
-fn listed(dir: &Path) -> io::Result<Vec<SocketAddr>> {
+pub(super) fn listed(dir: &Path) -> io::Result<Vec<SocketAddr>> {
     let mut addresses: Vec<SocketAddr> = std::fs::read_dir(dir)?
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.strip_suffix(".sock")?.parse().ok())
         .collect();
@@ -84,11 +58,57 @@ fn listed(dir: &Path) -> io::Result<Vec<SocketAddr>> {
     Ok(addresses)
 }
 
+/// The socket of the node whose files these are.
+pub(super) fn beside(data_dir: &Path, port: u16) -> PathBuf {
+    data_dir.join(format!("chat_{port}.sock"))
+}
+
+/// Makes a socket of that name.
+///
+/// # Errors
+/// There is such a file, or it cannot be made.
+pub(super) fn bind(path: &Path) -> io::Result<UnixListener> {
+    by_short_name(path, UnixListener::bind)
+}
+
+/// Connects to the socket of that name.
+///
+/// # Errors
+/// There is none, nobody listens there, or it is another user's.
+pub(super) fn connect(path: &Path) -> io::Result<UnixStream> {
+    by_short_name(path, UnixStream::connect)
+}
+
+/// A name that is too long is looked up from its directory, which this process has opened.
+fn by_short_name<T>(path: &Path, use_it: fn(PathBuf) -> io::Result<T>) -> io::Result<T> {
+    if path.as_os_str().as_bytes().len() <= SOCKET_PATH_BYTES_MAX {
+        return use_it(path.to_owned());
+    }
+    let (Some(dir), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(io::ErrorKind::InvalidInput.into());
+    };
+    let dir = File::open(dir)?;
+    use_it(Path::new("/proc/self/fd").join(dir.as_raw_fd().to_string()).join(name))
+}
+
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
     use super::*;
+
+    #[test]
+    fn a_long_path_is_no_obstacle() {
+        let home = tempfile::tempdir().unwrap();
+        let deep = home.path().join("d".repeat(200)).join("e".repeat(200));
+        std::fs::create_dir_all(&deep).unwrap();
+        let path = beside(&deep, 2428);
+        assert!(connect(&path).is_err());
+        let _listener = bind(&path).unwrap();
+        assert!(path.exists());
+        assert!(connect(&path).is_ok());
+        assert_eq!(bind(&path).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+    }
 
     #[test]
     fn nobody_else_can_look_into_the_directory() {
