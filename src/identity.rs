@@ -6,7 +6,7 @@ use ed25519_dalek::{Signer as _, SigningKey, VerifyingKey};
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
-use crate::ring::{AuthorId, Sign, Signature};
+use crate::ring::{AuthorId, Signature, Signer};
 
 /// Bytes of a seed.
 pub const SEED_BYTES: usize = 32;
@@ -47,14 +47,14 @@ impl Identity {
     }
 }
 
-/// An author's X25519 public key. `None`: the author is no Ed25519 key, or one of small order, with which everybody shares
-/// the same secret.
+/// An author's X25519 public key. `None`: the author is no Ed25519 key, or one of small order, with which everybody
+/// shares the same secret.
 pub fn exchange_key(author: AuthorId) -> Option<[u8; 32]> {
     let key = VerifyingKey::from_bytes(&author.0).ok().filter(|key| !key.is_weak())?;
     Some(key.to_montgomery().to_bytes())
 }
 
-impl Sign for Identity {
+impl Signer for Identity {
     fn sign(&self, message: &[u8]) -> Signature {
         Signature(self.0.sign(&digest(message)).to_bytes())
     }
@@ -66,14 +66,14 @@ impl fmt::Debug for Identity {
     }
 }
 
-/// What is signed of a message: its SHA-256 hash (FIPS 180-4). Ed25519 hashes what it signs twice with SHA-512, for which
-/// processors have no instructions; a run of lines is long.
+/// What is signed of a message: its SHA-256 hash (FIPS 180-4). Ed25519 hashes what it signs twice with SHA-512, for
+/// which processors have no instructions; a run of lines is long.
 fn digest(message: &[u8]) -> [u8; 32] {
     Sha256::digest(message).into()
 }
 
-/// Whether this author has signed this. All nodes must agree, so what is malleable, or made of points of small order, is
-/// refused as well (see "Taming the many EdDSAs", Chalkias, Garillot, Nikolaenko 2020).
+/// Whether this author has signed this. All nodes must agree, so what is malleable, or made of points of small order,
+/// is refused as well (see "Taming the many EdDSAs", Chalkias, Garillot, Nikolaenko 2020).
 pub fn verify(author: AuthorId, message: &[u8], signature: &Signature) -> bool {
     VerifyingKey::from_bytes(&author.0)
         .and_then(|key| key.verify_strict(&digest(message), &ed25519_dalek::Signature::from_bytes(&signature.0)))

@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::feed::broadcaster::Hub;
 use crate::feed::publisher::Place as InRoom;
 use crate::net::Command;
-use crate::ring::{Name, Status, Survey, Timing, Uid};
+use crate::ring::{Name, RoomHealth, Status, Timing, Uid};
 
 /// Between two words about how much of the history has come.
 const HISTORY_EVERY: Duration = Duration::from_secs(1);
@@ -44,7 +44,7 @@ pub fn opened(uid: Uid, keyed: bool, log: Option<&str>) -> Vec<String> {
 
 /// The first stage of whoever joins.
 pub fn reaching(contact: SocketAddr, others: usize) -> String {
-    let seconds = Timing::default().knock.0 / 1_000_000;
+    let seconds = Timing::default().bootstrap.0 / 1_000_000;
     match others {
         0 => format!("reaching {contact}, for {seconds} s at most"),
         _ => format!("reaching {contact} and {others} more, for {seconds} s at most"),
@@ -134,7 +134,7 @@ async fn ask<T>(node: &mpsc::Sender<Command>, question: impl FnOnce(oneshot::Sen
 }
 
 /// Entries that this node lacks, where that is known.
-fn behind(status: &Status, survey: &Survey) -> Option<u64> {
+fn behind(status: &Status, survey: &RoomHealth) -> Option<u64> {
     if status.epoch.is_some_and(|epoch| epoch.leader == status.uid) {
         return Some(0);
     }

@@ -2,7 +2,7 @@
 
 use super::commands;
 use crate::history::{self, Recall};
-use crate::ring::{Emoji, Name, Verb};
+use crate::ring::{Emoji, ModerationVerb, Name};
 
 /// What a line means.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,7 +42,7 @@ pub enum Meaning<'a> {
     /// Show no more of this member, or again; nobody: whom?
     Ignore(&'a str),
     /// Something is to be done to this member.
-    Order(Verb, &'a str),
+    Order(ModerationVerb, &'a str),
     /// A new key for the room.
     Rekey,
     /// A command with something that cannot be: why, for people.
@@ -110,9 +110,9 @@ pub fn read(line: &str) -> Meaning<'_> {
         "/search" => taking(Meaning::Recall(Recall::Words(rest))),
         "/save" => taking(Meaning::Save(rest)),
         "/ignore" => Meaning::Ignore(whom),
-        "/kick" => taking(Meaning::Order(Verb::Kick, whom)),
-        "/ban" => taking(Meaning::Order(Verb::Ban, whom)),
-        "/unban" => taking(Meaning::Order(Verb::Unban, whom)),
+        "/kick" => taking(Meaning::Order(ModerationVerb::Kick, whom)),
+        "/ban" => taking(Meaning::Order(ModerationVerb::Ban, whom)),
+        "/unban" => taking(Meaning::Order(ModerationVerb::Unban, whom)),
         "/say" => taking(Meaning::Say(rest)),
         "/me" => taking(Meaning::Act(Doing::Me)),
         "/away" => Meaning::Act(Doing::Away),
@@ -182,9 +182,9 @@ mod tests {
             ("/history  7 ", Meaning::Recall(Recall::Newest(7))),
             ("/search  two words ", Meaning::Recall(Recall::Words("two words"))),
             ("/rekey ", Meaning::Rekey),
-            ("/kick bob", Meaning::Order(Verb::Kick, "bob")),
-            ("/ban  bob he floods ", Meaning::Order(Verb::Ban, "bob")),
-            ("/unban 0123456789", Meaning::Order(Verb::Unban, "0123456789")),
+            ("/kick bob", Meaning::Order(ModerationVerb::Kick, "bob")),
+            ("/ban  bob he floods ", Meaning::Order(ModerationVerb::Ban, "bob")),
+            ("/unban 0123456789", Meaning::Order(ModerationVerb::Unban, "0123456789")),
             ("/msg bob two words", Meaning::Private("bob", "two words")),
             ("/join #ops", Meaning::Join("#ops")),
             ("/topic", Meaning::AskTopic),

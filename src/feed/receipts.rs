@@ -5,7 +5,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::node_handle::Desk;
 use crate::present::values::{Sent, Told};
 use crate::ring::limits::TEXT_BYTES_MAX;
-use crate::ring::{Channel, Saying, Text, TextError};
+use crate::ring::{Channel, Draft, Text, TextError};
 
 /// Receipts of one frontend that are not given yet; beyond, what it asks next waits.
 const RECEIPTS_MAX: usize = 1024;
@@ -88,20 +88,20 @@ pub fn taken(id: String) -> Sent {
 ///
 /// # Errors
 /// For people: what is wrong with it. Nothing of it is said then.
-pub fn sayings(text: &str, channel: Option<&Channel>) -> Result<Vec<Saying>, String> {
-    let mut sayings = Vec::new();
+pub fn drafts(text: &str, channel: Option<&Channel>) -> Result<Vec<Draft>, String> {
+    let mut drafts = Vec::new();
     for line in text.split('\n') {
         match Text::parse(line.strip_suffix('\r').unwrap_or(line)) {
-            Ok(text) => sayings.push(Saying { text, channel: channel.cloned(), act: None }),
+            Ok(text) => drafts.push(Draft { text, channel: channel.cloned(), act: None }),
             Err(TextError::Blank | TextError::Newline) => {}
             Err(TextError::TooLong { bytes }) => {
                 return Err(format!("a line of {bytes} bytes; at most {TEXT_BYTES_MAX} are allowed"));
             }
         }
     }
-    match sayings.is_empty() {
+    match drafts.is_empty() {
         true => Err("there is nothing in it".to_owned()),
-        false => Ok(sayings),
+        false => Ok(drafts),
     }
 }
 
@@ -114,17 +114,17 @@ mod tests {
     #[test]
     fn each_line_of_a_text_is_said_where_it_is_to_be_said() {
         let ops = Channel::parse("#Ops").unwrap();
-        let said = sayings("one\r\n\n two\n", ops.as_ref()).unwrap();
-        let texts: Vec<_> = said.iter().map(|saying| saying.text.as_str()).collect();
+        let said = drafts("one\r\n\n two\n", ops.as_ref()).unwrap();
+        let texts: Vec<_> = said.iter().map(|draft| draft.text.as_str()).collect();
         assert_eq!(texts, ["one", " two"]);
-        assert!(said.iter().all(|saying| saying.channel.as_ref().is_some_and(|channel| channel.as_str() == "ops")));
+        assert!(said.iter().all(|draft| draft.channel.as_ref().is_some_and(|channel| channel.as_str() == "ops")));
     }
 
     #[test]
     fn what_cannot_be_said_is_said_not_at_all() {
         let long = format!("short\n{}", "x".repeat(TEXT_BYTES_MAX + 1));
         for text in ["", " \n\t", &long] {
-            assert!(sayings(text, None).is_err());
+            assert!(drafts(text, None).is_err());
         }
     }
 }

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use crate::ring::{Entry, Event, Index, Lamport, Member, Order, Saying, Status, Survey, Text, Unsaid, WhisperId};
+use crate::ring::{
+    Draft, Entry, Event, Index, Lamport, Member, ModerationCommand, PmError, PmId, RoomHealth, Status, Text,
+};
 use crate::store::{Health, LogMark};
 
 /// What a frontend wants of the node.
@@ -12,25 +14,26 @@ use crate::store::{Health, LogMark};
 pub enum Command {
     /// Submit a line. Who gives a sender is answered with its number in this run's session; where it was not taken, the
     /// sender is dropped.
-    Say(Saying, Option<oneshot::Sender<u64>>),
+    Say(Draft, Option<oneshot::Sender<u64>>),
     /// Have something done to somebody; answered with whether a line says so now. In order, as [`Self::Say`].
-    Order(Order, oneshot::Sender<bool>),
+    Order(ModerationCommand, oneshot::Sender<bool>),
     /// Draw a new key for the room, and say so with this line; answered with whether a line says so now. In order, as
     /// [`Self::Say`].
     Rekey(Text, oneshot::Sender<bool>),
-    /// Say this to one member alone: sealed for that one, and written nowhere. Answered with which message it is and for
-    /// whom, or why it was not sent; what becomes of it is told with [`Event::Whispered`]. It need not stand in line: nothing of it is ordered.
+    /// Say this to one member alone: sealed for that one, and written nowhere. Answered with which message it is and
+    /// for whom, or why it was not sent; what becomes of it is told with [`Event::Whispered`]. It need not stand in
+    /// line: nothing of it is ordered.
     Whisper {
         /// A name, or an author's id or enough of its first digits.
         to: String,
         /// The words.
         text: Text,
         /// The answer.
-        answer: oneshot::Sender<Result<(WhisperId, Member), Unsaid>>,
+        answer: oneshot::Sender<Result<(PmId, Member), PmError>>,
     },
-    /// Answer with how all members are doing: within [`SURVEY_WAIT`](crate::ring::limits::SURVEY_WAIT) with what the
-    /// leader says, or else with what this node knows by itself.
-    Survey(oneshot::Sender<Survey>),
+    /// Answer with how all members are doing: within [`HEALTH_QUERY_WAIT`](crate::ring::limits::SURVEY_WAIT) with what
+    /// the leader says, or else with what this node knows by itself.
+    Survey(oneshot::Sender<RoomHealth>),
     /// Leave the room; a second time: at once.
     Leave,
     /// So far the log that people read is written.

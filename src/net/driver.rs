@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::api::Command;
 use super::links::{Links, overflowed};
 use super::notices::Notices;
-use super::pm_crypto::Whispers;
+use super::pm_crypto::PmCrypto;
 use super::room_keys::RoomKeys;
 use super::transport::arrival::Arrival;
 use super::transport::arrival::Failed;
@@ -22,8 +22,8 @@ use super::transport::meter::Meter;
 use super::transport::task::Task;
 use super::transport::verify::Entered;
 use crate::ring::{
-    ConnId, Event, Found, Frame, Input, Member, Node, Now, Output, Record, Refusal, Secret, Stop, Survey, SyncId, Time,
-    WallMs, Wanted, Whisper,
+    ConnId, Event, Frame, Input, Member, Node, Now, Output, PrivateMessage, ReadReply, ReadRequest, Record, Refusal,
+    RoomHealth, Secret, Stop, SyncId, Time, WallMs,
 };
 use crate::store::Store;
 
@@ -60,9 +60,9 @@ pub(super) struct Driver<S> {
     pub(super) keys: RoomKeys,
     /// The room, for those who check what was said in it.
     pub(super) entered: Entered,
-    pub(super) whispers: Whispers,
+    pub(super) pms: PmCrypto,
     /// Who waits to hear how all are doing.
-    pub(super) surveys: Vec<oneshot::Sender<Survey>>,
+    pub(super) surveys: Vec<oneshot::Sender<RoomHealth>>,
 }
 
 /// Where commands come from.
@@ -195,11 +195,11 @@ where
     }
 
     /// Shows what somebody has said to this node's owner alone, if its seal is whole.
-    fn open(&mut self, from: Member, whisper: &Whisper) {
-        let opened = self.entered.get().and_then(|&room| self.whispers.open(room, whisper));
-        let (id, author) = (whisper.id, whisper.from);
+    fn open(&mut self, from: Member, pm: &PrivateMessage) {
+        let opened = self.entered.get().and_then(|&room| self.pms.open(room, pm));
+        let (id, author) = (pm.id, pm.from);
         let token = opened.map(|(token, text)| {
-            self.notices.whisper(from, text);
+            self.notices.pm(from, text);
             token
         });
         self.answer(Input::Opened { id, from: author, token });
@@ -330,10 +330,10 @@ where
             Output::GiveKey(conn) => self.send_key(&[conn], self.keys.present()),
             Output::OfferKey(conns) => self.send_key(&conns, self.keys.newest()),
             Output::TakeKey(secret) => self.keys.offer_sent(&secret),
-            Output::Open(from, whisper) => self.open(from, &whisper),
+            Output::Open(from, pm) => self.open(from, &pm),
             Output::Surveyed(survey) => {
                 for answer in self.surveys.drain(..) {
-                    let _ = answer.send(Survey::clone(&survey));
+                    let _ = answer.send(RoomHealth::clone(&survey));
                 }
             }
             Output::Close(conn) => {
@@ -373,7 +373,7 @@ where
         }
     }
 
-    fn read(&mut self, wanted: &Wanted) -> anyhow::Result<Found> {
+    fn read(&mut self, wanted: &ReadRequest) -> anyhow::Result<ReadReply> {
         self.store.read(wanted).map_err(|error| error.into().context("cannot read the history"))
     }
 

@@ -6,10 +6,10 @@
 //!   dialler ─────────socket─────▶┘                         └──▶ notices ──▶ frontends
 //! ```
 //!
-//! The folder [`transport`] turns bytes into checked frames; this one runs the node. One task owns the node and its store
-//! and does what the node says, in order. Readers decode, writers coalesce; both are bounded in bytes by the constants of
-//! [`transport::limits`], so that a fast, slow, silent or hostile peer is slowed down by TCP itself or loses its own link,
-//! and nobody else notices.
+//! The folder [`transport`] turns bytes into checked frames; this one runs the node. One task owns the node and its
+//! store and does what the node says, in order. Readers decode, writers coalesce; both are bounded in bytes by the
+//! constants of [`transport::limits`], so that a fast, slow, silent or hostile peer is slowed down by TCP itself or
+//! loses its own link, and nobody else notices.
 //!
 //! In a room with a key every link begins with a handshake ([`transport::greeting`], [`transport::noise`]), in the
 //! dialler's task and in the listener's, and carries its frames in encrypted records.
@@ -43,7 +43,7 @@ pub use transport::meter::Meter;
 use driver::{Clock, Commands, Driver};
 use links::Links;
 use notices::Notices;
-use pm_crypto::Whispers;
+use pm_crypto::PmCrypto;
 use room_keys::RoomKeys;
 use transport::inbox::Inbox;
 use transport::keyring::HandshakeConfig;
@@ -100,7 +100,7 @@ where
     assert_eq!(config.author, secrets.identity.author(), "a node speaks for its owner");
     let config = Config { key: secrets.key.as_ref().map(RoomKey::digest), ..config };
     let locks = HandshakeConfig::new(&secrets.identity, secrets.key)?;
-    let whispers = Whispers::new(&secrets.identity);
+    let pms = PmCrypto::new(&secrets.identity);
     let keyring = locks.keyring.clone();
     let (changed, rekeyed) = mpsc::channel(KEYS_CHANGED_MAX);
     let listeners = listeners.into_iter().map(listen).collect::<anyhow::Result<Vec<_>>>()?;
@@ -136,7 +136,7 @@ where
         meter: Arc::clone(&meter),
         persisted: mpsc::channel(1),
         entered,
-        whispers,
+        pms,
         surveys: Vec::new(),
         keys: RoomKeys::new(keyring.clone(), changed),
         tend: tokio::time::Instant::now(),

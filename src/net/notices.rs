@@ -44,7 +44,7 @@ impl Notices {
     }
 
     /// Somebody has said this to this node's owner alone.
-    pub(super) fn whisper(&mut self, from: Member, text: Text) {
+    pub(super) fn pm(&mut self, from: Member, text: Text) {
         self.tell_clock();
         self.batch.push(Notice::Whisper { from, text });
     }

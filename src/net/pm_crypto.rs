@@ -1,8 +1,8 @@
 //! `Noise_X_25519_AESGCM_SHA256` (noiseprotocol.org, revision 34): what is said to one reader, sealed in one message.
 //!
-//! Both static keys are the X25519 forms of the two authors' Ed25519 keys, so that the seal proves whose words they are to
-//! its reader, and to nobody else: the reader could have made it. The room, both authors and the message's number are the
-//! prologue: what was sealed for another place does not open.
+//! Both static keys are the X25519 forms of the two authors' Ed25519 keys, so that the seal proves whose words they are
+//! to its reader, and to nobody else: the reader could have made it. The room, both authors and the message's number
+//! are the prologue: what was sealed for another place does not open.
 
 use std::fmt;
 
@@ -10,8 +10,8 @@ use snow::Builder;
 use zeroize::Zeroizing;
 
 use crate::identity::{Identity, exchange_key};
-use crate::ring::limits::WHISPER_BYTES_MAX;
-use crate::ring::{AuthorId, Member, RoomId, Sealed, Text, Whisper, WhisperId, WhisperToken, Whispering};
+use crate::ring::limits::PM_BYTES_MAX;
+use crate::ring::{AuthorId, Ciphertext, Member, OutgoingPm, PmId, PmProof, PrivateMessage, RoomId, Text};
 
 const PATTERN: &str = "Noise_X_25519_AESGCM_SHA256";
 const PURPOSE: &[u8] = b"dist-chat whisper 1\0";
@@ -19,18 +19,18 @@ const PURPOSE: &[u8] = b"dist-chat whisper 1\0";
 const TOKEN_BYTES: usize = 16;
 
 /// This node's end of what is said to one reader.
-pub(super) struct Whispers {
+pub(super) struct PmCrypto {
     secret: Zeroizing<[u8; 32]>,
     author: AuthorId,
 }
 
-impl fmt::Debug for Whispers {
+impl fmt::Debug for PmCrypto {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Whispers({:?})", self.author)
     }
 }
 
-impl Whispers {
+impl PmCrypto {
     pub(super) fn new(identity: &Identity) -> Self {
         Self { secret: identity.exchange_secret(), author: identity.author() }
     }
@@ -39,20 +39,20 @@ impl Whispers {
     ///
     /// # Errors
     /// The system gives no random numbers.
-    pub(super) fn seal(&self, room: RoomId, to: Member, text: Text) -> anyhow::Result<Option<Whispering>> {
+    pub(super) fn seal(&self, room: RoomId, to: Member, text: Text) -> anyhow::Result<Option<OutgoingPm>> {
         let words = Zeroizing::new(String::from(text).into_bytes());
         let Some(theirs) = exchange_key(to.author) else { return Ok(None) };
         let (mut id, mut token) = ([0; 8], [0; TOKEN_BYTES]);
         for bytes in [&mut id[..], &mut token[..]] {
             getrandom::fill(bytes).map_err(|error| anyhow::anyhow!("no random numbers: {error}"))?;
         }
-        let id = WhisperId(u64::from_be_bytes(id));
+        let id = PmId(u64::from_be_bytes(id));
         // With room for all of it: what grows leaves a copy behind that nobody wipes.
         let mut plain = Zeroizing::new(Vec::with_capacity(TOKEN_BYTES + words.len()));
         plain.extend_from_slice(&token);
         plain.extend_from_slice(&words);
         let prologue = prologue(room, id, self.author, to.author);
-        let mut sealed = vec![0; WHISPER_BYTES_MAX];
+        let mut sealed = vec![0; PM_BYTES_MAX];
         let written = builder()
             .and_then(|builder| builder.local_private_key(&*self.secret))
             .and_then(|builder| builder.remote_public_key(&theirs))
@@ -60,15 +60,15 @@ impl Whispers {
             .and_then(Builder::build_initiator)
             .and_then(|mut state| state.write_message(&plain, &mut sealed));
         sealed.truncate(written.map_err(|error| anyhow::anyhow!("cannot seal: {error:?}"))?);
-        let token = WhisperToken(token);
-        Ok(Sealed::new(sealed).map(|sealed| Whispering { id, to, sealed, token }))
+        let token = PmProof(token);
+        Ok(Ciphertext::new(sealed).map(|sealed| OutgoingPm { id, to, sealed, token }))
     }
 
     /// Opens what was sealed for this node's author. `None`: its seal is broken, it is another's, or it holds no line.
-    pub(super) fn open(&self, room: RoomId, whisper: &Whisper) -> Option<(WhisperToken, Text)> {
-        let theirs = exchange_key(whisper.from)?;
-        let prologue = prologue(room, whisper.id, whisper.from, self.author);
-        let sealed = whisper.sealed.bytes();
+    pub(super) fn open(&self, room: RoomId, pm: &PrivateMessage) -> Option<(PmProof, Text)> {
+        let theirs = exchange_key(pm.from)?;
+        let prologue = prologue(room, pm.id, pm.from, self.author);
+        let sealed = pm.sealed.bytes();
         let mut plain = Zeroizing::new(vec![0; sealed.len()]);
         let mut state = builder()
             .and_then(|builder| builder.local_private_key(&*self.secret))
@@ -81,7 +81,7 @@ impl Whispers {
         }
         let (token, words) = plain.get(..length)?.split_first_chunk::<TOKEN_BYTES>()?;
         let text = Text::parse(str::from_utf8(words).ok()?).ok()?;
-        Some((WhisperToken(*token), text))
+        Some((PmProof(*token), text))
     }
 }
 
@@ -89,7 +89,7 @@ fn builder<'b>() -> Result<Builder<'b>, snow::Error> {
     Ok(Builder::new(PATTERN.parse()?))
 }
 
-fn prologue(room: RoomId, id: WhisperId, from: AuthorId, to: AuthorId) -> Vec<u8> {
+fn prologue(room: RoomId, id: PmId, from: AuthorId, to: AuthorId) -> Vec<u8> {
     [PURPOSE, &room.0.to_be_bytes(), &from.0, &to.0, &id.0.to_be_bytes()].concat()
 }
 
@@ -101,49 +101,52 @@ mod tests {
     use crate::ring::Name;
     use crate::ring::limits::TEXT_BYTES_MAX;
 
-    fn ends() -> (Whispers, Whispers, Whispers) {
-        let end = |seed| Whispers::new(&Identity::of_seed([seed; 32]));
+    fn ends() -> (PmCrypto, PmCrypto, PmCrypto) {
+        let end = |seed| PmCrypto::new(&Identity::of_seed([seed; 32]));
         (end(1), end(2), end(3))
     }
 
-    fn member(of: &Whispers) -> Member {
+    fn member(of: &PmCrypto) -> Member {
         Member { uid: "10.0.0.6:2428".parse().unwrap(), name: Name::parse("bob").unwrap(), author: of.author }
     }
 
-    fn said(from: &Whispers, to: &Whispers, text: &str) -> (Whisper, WhisperToken) {
+    fn said(from: &PmCrypto, to: &PmCrypto, text: &str) -> (PrivateMessage, PmProof) {
         let said = from.seal(RoomId(7), member(to), Text::parse(text).unwrap()).unwrap().unwrap();
-        (Whisper { id: said.id, from: from.author, to: to.author, sealed: said.sealed }, said.token)
+        (PrivateMessage { id: said.id, from: from.author, to: to.author, sealed: said.sealed }, said.token)
     }
 
     #[test]
     fn only_its_reader_opens_it_and_knows_whose_it_is() {
         let (ann, bob, eve) = ends();
         for text in ["hello", &"x".repeat(TEXT_BYTES_MAX)] {
-            let (whisper, token) = said(&ann, &bob, text);
-            assert_eq!(bob.open(RoomId(7), &whisper), Some((token, Text::parse(text).unwrap())));
-            assert_eq!(eve.open(RoomId(7), &whisper), None);
-            assert_eq!(ann.open(RoomId(7), &whisper), None);
-            assert!(memchr::memmem::find(whisper.sealed.bytes(), text.as_bytes()).is_none());
+            let (pm, token) = said(&ann, &bob, text);
+            assert_eq!(bob.open(RoomId(7), &pm), Some((token, Text::parse(text).unwrap())));
+            assert_eq!(eve.open(RoomId(7), &pm), None);
+            assert_eq!(ann.open(RoomId(7), &pm), None);
+            assert!(memchr::memmem::find(pm.sealed.bytes(), text.as_bytes()).is_none());
         }
     }
 
     #[test]
     fn what_was_sealed_for_another_place_or_under_another_name_does_not_open() {
         let (ann, bob, eve) = ends();
-        let (whisper, _) = said(&ann, &bob, "hello");
-        assert_eq!(bob.open(RoomId(8), &whisper), None);
-        assert_eq!(bob.open(RoomId(7), &Whisper { id: WhisperId(!whisper.id.0), ..whisper.clone() }), None);
-        assert_eq!(bob.open(RoomId(7), &Whisper { from: eve.author, ..whisper.clone() }), None);
+        let (pm, _) = said(&ann, &bob, "hello");
+        assert_eq!(bob.open(RoomId(8), &pm), None);
+        assert_eq!(bob.open(RoomId(7), &PrivateMessage { id: PmId(!pm.id.0), ..pm.clone() }), None);
+        assert_eq!(bob.open(RoomId(7), &PrivateMessage { from: eve.author, ..pm.clone() }), None);
         let (forged, _) = said(&eve, &bob, "hello");
-        assert_eq!(bob.open(RoomId(7), &Whisper { from: ann.author, ..forged }), None, "eve speaks as ann");
-        for at in 0..whisper.sealed.bytes().len() {
-            let mut flipped = whisper.sealed.bytes().to_vec();
+        assert_eq!(bob.open(RoomId(7), &PrivateMessage { from: ann.author, ..forged }), None, "eve speaks as ann");
+        for at in 0..pm.sealed.bytes().len() {
+            let mut flipped = pm.sealed.bytes().to_vec();
             flipped[at] ^= 1;
-            let flipped = Whisper { sealed: Sealed::new(flipped).unwrap(), ..whisper.clone() };
+            let flipped = PrivateMessage { sealed: Ciphertext::new(flipped).unwrap(), ..pm.clone() };
             assert_eq!(bob.open(RoomId(7), &flipped), None, "byte {at}");
         }
         for bytes in [Vec::new(), vec![0; 95], vec![0; 96]] {
-            assert_eq!(bob.open(RoomId(7), &Whisper { sealed: Sealed::new(bytes).unwrap(), ..whisper.clone() }), None);
+            assert_eq!(
+                bob.open(RoomId(7), &PrivateMessage { sealed: Ciphertext::new(bytes).unwrap(), ..pm.clone() }),
+                None
+            );
         }
     }
 

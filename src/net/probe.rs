@@ -15,9 +15,10 @@ use super::transport::noise::Sealer;
 use crate::identity::Identity;
 use crate::key::RoomKey;
 use crate::ring::limits::PROTOCOL_VERSION;
-use crate::ring::{Answer, AuthorId, Epoch, Frame, Hello, Refusal, RoomId, SessionId, Span, Standing, Timing, Uid};
+use crate::ring::{AuthorId, Epoch, Frame, Hello, NodeState, PollReply, Refusal, RoomId, SessionId, Span, Timing, Uid};
 
-/// What a node answers to somebody who says hello and is in no room; with a key, once both have shown that they have it.
+/// What a node answers to somebody who says hello and is in no room; with a key, once both have shown that they have
+/// it.
 ///
 /// Takes at most twice [`Timing::connect`]. The other end sees an author that nobody will see again.
 ///
@@ -79,7 +80,7 @@ pub struct Met {
 pub enum Doing {
     /// It leads.
     Leading {
-        /// Its reign.
+        /// Its epoch.
         epoch: Epoch,
         /// How many follow it.
         followers: u32,
@@ -168,11 +169,11 @@ async fn meet(
     Ok(())
 }
 
-fn doing(answer: &Answer) -> Doing {
+fn doing(answer: &PollReply) -> Doing {
     match answer.standing {
-        Standing::Leading { epoch, followers } => Doing::Leading { epoch, followers },
-        Standing::Following { epoch, heard_ms: _, relay: _ } => Doing::Following(epoch),
-        Standing::Electing | Standing::Joining => Doing::Between,
-        Standing::Knocking => Doing::Knocking,
+        NodeState::Leading { epoch, followers } => Doing::Leading { epoch, followers },
+        NodeState::Following { epoch, heard_ms: _, relay: _ } => Doing::Following(epoch),
+        NodeState::Electing | NodeState::Joining => Doing::Between,
+        NodeState::Knocking => Doing::Knocking,
     }
 }

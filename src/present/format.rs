@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::fmt::{self, Write as _};
 
-use crate::ring::{Entry, Event, Fate, Lamport, Member, Name, RoomId, Span, Stop, Text, Uid, Unable, Unsaid};
+use crate::ring::{
+    CommandError, Entry, Event, Lamport, Member, Name, PmError, PmOutcome, RoomId, Span, Stop, Text, Uid,
+};
 use crate::store::Health;
 use crate::text;
 
@@ -135,10 +137,10 @@ pub fn event_text(event: &Event) -> Option<String> {
         Event::Slowed => "you say more than the room takes at once: what is left goes out as it can".to_owned(),
         Event::NotAllowed { by } => format!("{by} may not do that: nothing has happened"),
         Event::Rekeyed { by, key: _ } => format!("{by} has changed the room's key"),
-        Event::Unable(Unable::NotModerator) => "only the moderators of this room may do that".to_owned(),
-        Event::Unable(Unable::NotNow) => "there is no leader at the moment: try again when there is".to_owned(),
-        Event::Unable(Unable::NoKey) => "this room has no key that could be changed".to_owned(),
-        Event::Unable(Unable::Nobody(whom)) => {
+        Event::Unable(CommandError::NotModerator) => "only the moderators of this room may do that".to_owned(),
+        Event::Unable(CommandError::NotNow) => "there is no leader at the moment: try again when there is".to_owned(),
+        Event::Unable(CommandError::NoKey) => "this room has no key that could be changed".to_owned(),
+        Event::Unable(CommandError::Nobody(whom)) => {
             format!("{whom} is no member's name, and no author's id that is known here; /who lists who is here")
         }
         Event::NotTaken(text) => format!("not sent: {}", text.as_str()),
@@ -207,24 +209,24 @@ pub fn private_text(from: &Member, text: &Text) -> String {
 }
 
 /// What became of a message for one reader.
-pub fn fate_text(to: &Member, fate: Fate) -> String {
+pub fn fate_text(to: &Member, fate: PmOutcome) -> String {
     let what = match fate {
-        Fate::Delivered => "delivered",
-        Fate::Gone => "not delivered, the room has no such member any more",
-        Fate::NoLeader => "not delivered, there was no leader to pass it on: try again when there is",
-        Fate::Unknown => "no answer: it may have arrived, or not",
+        PmOutcome::Delivered => "delivered",
+        PmOutcome::Gone => "not delivered, the room has no such member any more",
+        PmOutcome::NoLeader => "not delivered, there was no leader to pass it on: try again when there is",
+        PmOutcome::Unknown => "no answer: it may have arrived, or not",
     };
     format!("private to {}: {what}", Who::from(to))
 }
 
 /// Why a message for one reader was not sent, and what to try.
-pub fn unsaid_text(why: &Unsaid) -> String {
+pub fn unsaid_text(why: &PmError) -> String {
     match why {
-        Unsaid::Nobody(whom) => format!("not sent: {whom} is nobody who is here; /who lists who is"),
-        Unsaid::Oneself => "not sent: that is you".to_owned(),
-        Unsaid::TooMany => "not sent: too many private messages at once; try again in a moment".to_owned(),
-        Unsaid::NotNow => "not sent: this node is not in a room".to_owned(),
-        Unsaid::NoKey => "not sent: nothing can be sealed for that author".to_owned(),
+        PmError::Nobody(whom) => format!("not sent: {whom} is nobody who is here; /who lists who is"),
+        PmError::Oneself => "not sent: that is you".to_owned(),
+        PmError::TooMany => "not sent: too many private messages at once; try again in a moment".to_owned(),
+        PmError::NotNow => "not sent: this node is not in a room".to_owned(),
+        PmError::NoKey => "not sent: nothing can be sealed for that author".to_owned(),
     }
 }
 
@@ -302,7 +304,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::ring::{AuthorId, Body, Epoch, Index, Line, LineId, Nonce, SessionId, WallMs, WhisperId};
+    use crate::ring::{AuthorId, Body, Epoch, Index, Line, LineId, Nonce, PmId, SessionId, WallMs};
 
     fn uid() -> Uid {
         "10.0.0.5:2428".parse().unwrap()
@@ -393,7 +395,7 @@ mod tests {
                 "ann is gone; 10.0.0.7:2428 leads now, 12 ms",
             ),
             (
-                Event::Whispered { id: WhisperId(1), to: member(), fate: Fate::Delivered },
+                Event::Whispered { id: PmId(1), to: member(), fate: PmOutcome::Delivered },
                 "private to ann(10.0.0.5:2428): delivered",
             ),
             (Event::OtherRoom(uid()), "another room is now at 10.0.0.5:2428"),

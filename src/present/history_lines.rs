@@ -106,7 +106,7 @@ struct Told<'a> {
     reactions: Vec<Count>,
 }
 
-/// The reign in which a line was ordered.
+/// The epoch in which a line was ordered.
 #[derive(Serialize)]
 struct Epoch {
     round: u64,

@@ -17,7 +17,7 @@ pub struct Report {
     pub address: Uid,
     /// `leader`, `follower`, `electing` or `joining`.
     pub role: RoleWord,
-    /// The reign that is obeyed.
+    /// The epoch that is obeyed.
     pub epoch: Option<EpochReport>,
     /// Who leads.
     pub leader: Option<Uid>,
@@ -55,7 +55,7 @@ impl From<Role> for RoleWord {
     }
 }
 
-/// A leader's reign.
+/// A leader's epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EpochReport {
     /// The election's number.

@@ -292,7 +292,7 @@ pub struct State {
     pub role: RoleWord,
     /// Who leads.
     pub leader: Option<Uid>,
-    /// Its reign's round.
+    /// Its epoch's round.
     pub round: Option<u64>,
     /// The next in the ring.
     pub next: Option<Uid>,

@@ -4,30 +4,30 @@ use std::sync::Arc;
 
 use crate::ring::log::channel::Channel;
 use crate::ring::log::entry::{Act, Entry, Member};
-use crate::ring::types::id::{ConnId, Epoch, Index, Name, RoomId, Span, Text, Uid, WhisperId};
+use crate::ring::types::id::{ConnId, Epoch, Index, Name, PmId, RoomId, Span, Text, Uid};
 use crate::ring::types::proof::Digest;
-use crate::ring::wire::whisper::Fate;
+use crate::ring::wire::whisper::PmOutcome;
 
 /// A line that somebody says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Saying {
+pub struct Draft {
     /// The words, as they were typed.
     pub text: Text,
     /// Where; `None`: in the lobby.
     pub channel: Option<Channel>,
-    /// What it does beside being said: nothing that moderates ([`Act::is_social`]). Else see [`Order`].
+    /// What it does beside being said: nothing that moderates ([`Act::is_social`]). Else see [`ModerationCommand`].
     pub act: Option<Act>,
 }
 
-impl Saying {
+impl Draft {
     /// Whether it may be said like this.
-    pub fn can_be(&self) -> bool {
+    pub fn is_valid(&self) -> bool {
         self.act.as_ref().is_none_or(Act::is_social)
     }
 }
 
 /// Said in the lobby, and no more.
-impl From<Text> for Saying {
+impl From<Text> for Draft {
     fn from(text: Text) -> Self {
         Self { text, channel: None, act: None }
     }
@@ -35,9 +35,9 @@ impl From<Text> for Saying {
 
 /// What somebody wants done to another.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Order {
+pub struct ModerationCommand {
     /// What.
-    pub verb: Verb,
+    pub verb: ModerationVerb,
     /// To whom: a name, or an author's id or enough of its first digits.
     pub whom: String,
     /// The line that says so.
@@ -46,7 +46,7 @@ pub struct Order {
 
 /// What can be done to somebody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verb {
+pub enum ModerationVerb {
     /// Out of the room.
     Kick,
     /// Out for good.
@@ -57,7 +57,7 @@ pub enum Verb {
 
 /// Why something cannot be done.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Unable {
+pub enum CommandError {
     /// Only some may do that.
     NotModerator,
     /// There is no leader at the moment.
@@ -125,15 +125,15 @@ pub enum Event {
         lost: Uid,
         /// Its name, where that is known.
         lost_name: Option<Name>,
-        /// The reign that is obeyed now.
+        /// The epoch that is obeyed now.
         epoch: Epoch,
         /// The new leader's name, where that is known.
         name: Option<Name>,
         /// How long I had no leader.
         took: Span,
     },
-    /// Within a short time more members were lost than are left: I am cut off from most of the room, or most of it is down.
-    /// Told once, until most of them are here again.
+    /// Within a short time more members were lost than are left: I am cut off from most of the room, or most of it is
+    /// down. Told once, until most of them are here again.
     CutOff {
         /// Members that are here, I among them.
         here: usize,
@@ -143,11 +143,11 @@ pub enum Event {
     /// What became of a message of mine for one reader.
     Whispered {
         /// Which.
-        id: WhisperId,
+        id: PmId,
         /// For whom it was.
         to: Member,
         /// What became of it.
-        fate: Fate,
+        fate: PmOutcome,
     },
     /// A message for me was dropped, since its seal is broken. Told once in a while.
     BrokenSeal {
@@ -249,7 +249,7 @@ pub enum Event {
         key: Digest,
     },
     /// What was wanted cannot be done, and nothing was said.
-    Unable(Unable),
+    Unable(CommandError),
     /// A line was submitted although the outbox had no room, or after the good-bye.
     NotTaken(Text),
     /// A contact answers, but cannot let me in yet.

@@ -22,7 +22,8 @@
 //! * The store is not remembered here. The core keeps the newest entries ([`limits::RECENT_BYTES_MAX`]); what else it
 //!   needs it asks for with [`Output::Read`] and goes on without waiting.
 //!
-//! The invariants that hold after every step are those of `docs/protocol.rst`; the simulator under `tests/sim` checks them.
+//! The invariants that hold after every step are those of `docs/protocol.rst`; the simulator under `tests/sim` checks
+//! them.
 
 mod election;
 mod event;
@@ -35,20 +36,20 @@ mod wire;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-pub use event::{Event, Order, Saying, Unable, Verb};
+pub use event::{CommandError, Draft, Event, ModerationCommand, ModerationVerb};
 pub use log::channel::{Channel, ChannelError, LOBBY};
 pub use log::emoji::{Emoji, EmojiError};
 pub use log::entry::{Act, Body, Entry, Line, Member, Note, Subject};
 pub use log::reactions::Reactions;
 pub use log::rules::{Ban, Effect, Rules};
-pub use log::seal::{Forged, Seal, Sign, seal};
-pub use log::social::{Social, Talk, Topic};
-pub use log::summary::Summary;
+pub use log::seal::{Forged, Seal, Signer, sign_runs};
+pub use log::social::{ChannelActivity, Social, Topic};
+pub use log::summary::LogState;
 pub use log::view::{Renaming, View, between};
 pub use node::Node;
 pub use types::id::{
-    ConnId, Epoch, Index, Lamport, LineId, Name, NameError, Nonce, Now, ReadId, RoomId, SessionId, SessionKey, Span,
-    StreamId, SyncId, Tail, Text, TextError, Time, Uid, WallMs, WhisperId,
+    ConnId, Epoch, Index, Lamport, LineId, Name, NameError, Nonce, Now, PmId, ReadId, RoomId, SessionId, SessionKey,
+    Span, StreamId, SyncId, Tail, Text, TextError, Time, Uid, WallMs,
 };
 pub use types::limits::Timing;
 pub use types::proof::{AuthorId, Digest, Secret, Signature};
@@ -56,12 +57,10 @@ pub use types::rate::Rate;
 pub use types::{hex, limits};
 pub use wire::codec::DecodeError;
 pub use wire::frame::{
-    Accept, Ack, Answer, Backlog, Batch, Elected, Entries, EpochSpan, Frame, Hello, Join, Meet, Offer, Refusal, Relay,
-    Report, Slow, Standing, Submit, Token, Verdict, Want, Weight,
+    Accept, Ack, Backlog, Batch, Elected, Entries, EpochBound, Frame, HealthReport, Hello, Join, Meet, MergeRank,
+    NodeState, Offer, PollReply, Refusal, Relay, Submit, Throttle, Token, Verdict, Want,
 };
-pub use wire::whisper::{
-    Fate, Found as WhisperFound, Receipt, Sealed, Token as WhisperToken, Unsaid, Whisper, Whispering,
-};
+pub use wire::whisper::{Ciphertext, OutgoingPm, PmError, PmOutcome, PmProof, PmReceipt, PmReply, PrivateMessage};
 
 /// Everything that a node is told at birth.
 #[derive(Clone, Debug)]
@@ -75,7 +74,7 @@ pub struct Config {
     /// Its owner's lasting identity.
     pub author: AuthorId,
     /// Signs for it.
-    pub signer: Arc<dyn Sign>,
+    pub signer: Arc<dyn Signer>,
     /// 64 random bits for this run. Two runs never share one.
     pub session: SessionId,
     /// Where its own pseudo-random numbers (nonces, jitter) start: 64 bits from the system's generator.
@@ -83,7 +82,7 @@ pub struct Config {
     /// How it begins.
     pub start: Start,
     /// What its store holds.
-    pub saved: Saved,
+    pub saved: SavedState,
     /// The hash of the room's key; none: the room is open. Whoever holds the key fills it in.
     pub key: Option<Digest>,
     /// What it takes from one author when it leads.
@@ -112,11 +111,11 @@ pub enum Start {
 
 /// What a store held when it was opened.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Saved {
+pub struct SavedState {
     /// The room.
     pub room: Option<RoomId>,
     /// The fold of the log.
-    pub summary: Summary,
+    pub log_state: LogState,
     /// For each session the number of its last line that waits in the pending queue. The outbox of earlier runs counts
     /// as the end of that queue.
     pub pending: std::collections::BTreeMap<SessionKey, u64>,
@@ -157,13 +156,13 @@ pub enum Input {
     Accepted(ConnId),
     /// A frame has arrived.
     Frame(ConnId, Frame),
-    /// On this connection lines have come that their author has not said ([`Frame::verify`]): its peer has forged them, or
-    /// handed them on without looking. Nothing more comes over it.
+    /// On this connection lines have come that their author has not said ([`Frame::verify`]): its peer has forged them,
+    /// or handed them on without looking. Nothing more comes over it.
     Forged(ConnId, Forged),
     /// The connection is gone, by the peer's will or by an error. Never follows an [`Output::Close`] of the same.
     Closed(ConnId),
     /// What [`Output::Read`] asked for.
-    Read(ReadId, Found),
+    Read(ReadId, ReadReply),
     /// What [`Output::Persist`] asked for is done.
     Persisted {
         /// Which.
@@ -174,23 +173,23 @@ pub enum Input {
     /// What [`Output::Cut`] left. The very next input after the outputs that held it.
     Cut(Cut),
     /// Somebody typed these lines. No more than [`Node::outbox_room`] says; the rest is dropped with an event each.
-    Submit(Vec<Saying>),
+    Submit(Vec<Draft>),
     /// Somebody wants something done to another.
-    Order(Order),
+    Order(ModerationCommand),
     /// The room is to have the key with this hash; the line that says so.
     Rekey(Digest, Text),
     /// The key with this hash is here, and in use.
     KeyHeld(Digest),
     /// Somebody has said this to one reader; [`Node::reader`] has named that one just now.
-    Whisper(Whispering),
+    Whisper(OutgoingPm),
     /// What [`Output::Open`] held: its token, or nothing, since its seal is broken.
     Opened {
         /// Which.
-        id: WhisperId,
+        id: PmId,
         /// Whose, as it says.
         from: AuthorId,
         /// What was in it beside the words.
-        token: Option<WhisperToken>,
+        token: Option<PmProof>,
     },
     /// How are all members doing? Answered with [`Output::Surveyed`].
     Survey,
@@ -200,7 +199,7 @@ pub enum Input {
 
 /// What a read found.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Found {
+pub enum ReadReply {
     /// Entries in order, from the index that was asked for; empty where the log has ended.
     Log(Vec<Arc<Entry>>),
     /// Pending lines in order with their places; empty at the end of the queue.
@@ -215,8 +214,8 @@ pub struct PendingPlace(pub i64);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cut {
     /// The fold of what is left.
-    pub summary: Summary,
-    /// As [`Saved::pending`].
+    pub log_state: LogState,
+    /// As [`SavedState::pending`].
     pub pending: std::collections::BTreeMap<SessionKey, u64>,
 }
 
@@ -231,7 +230,7 @@ pub enum Output {
     /// [`Input::Persisted`].
     Persist(SyncId),
     /// Read from the store and answer with [`Input::Read`].
-    Read(ReadId, Wanted),
+    Read(ReadId, ReadRequest),
     /// Remove all entries after this index, put their lines, in order, in front of the pending queue, drop their notes,
     /// make it durable, and answer with [`Input::Cut`].
     Cut(Index),
@@ -246,9 +245,9 @@ pub enum Output {
     /// Here is a key. Once its hash is [`Node::key_wanted`] it is the room's: that is answered with [`Input::KeyHeld`].
     TakeKey(Secret),
     /// Open this message for me, show it, and answer with [`Input::Opened`] before anything else.
-    Open(Member, Whisper),
+    Open(Member, PrivateMessage),
     /// How all members are doing, for whoever has asked with [`Input::Survey`] so far.
-    Surveyed(Box<Survey>),
+    Surveyed(Box<RoomHealth>),
     /// Write what is queued (within a short time), then close.
     Close(ConnId),
     /// Something that people want to know.
@@ -278,7 +277,7 @@ pub enum Record {
 
 /// What a core wants to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Wanted {
+pub enum ReadRequest {
     /// Entries from this index on, of at most this weight in all (but at least one) and at most
     /// [`limits::BATCH_ENTRIES_MAX`].
     Log {
@@ -356,7 +355,7 @@ pub struct Link {
 
 /// How a room is doing.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Survey {
+pub struct RoomHealth {
     /// How each member is doing, in ring order.
     pub health: Vec<Health>,
     /// The leader has said what it knows; else this is what this node knows by itself.
@@ -376,7 +375,7 @@ pub struct Status {
     pub uid: Uid,
     /// The role.
     pub role: Role,
-    /// The reign that is obeyed; none while there is no leader.
+    /// The epoch that is obeyed; none while there is no leader.
     pub epoch: Option<Epoch>,
     /// The next in the ring, if the link to it is up; itself when alone.
     pub next: Option<Uid>,

@@ -14,7 +14,7 @@ use super::{History, Store as _, journal};
 use crate::identity::Identity;
 use crate::key::KeyMark;
 use crate::ring::hex;
-use crate::ring::{Index, Record, RoomId, Saved, SessionId, Shown, Uid};
+use crate::ring::{Index, Record, RoomId, SavedState, SessionId, Shown, Uid};
 
 /// The fact that holds what the owner's identity grows from. The file is its owner's alone to read.
 const IDENTITY: &str = "identity";
@@ -58,7 +58,7 @@ pub struct Opened {
     /// The store.
     pub history: History,
     /// What it holds.
-    pub saved: Saved,
+    pub saved: SavedState,
     /// The owner.
     pub identity: Identity,
     /// The log that people read is complete up to this index and this many bytes.
@@ -182,8 +182,8 @@ pub fn remember_key(path: &Path, room: RoomId, mark: &KeyMark) -> Result<(), Err
     facts::write(&open_again(path)?, &facts::key_of(room), &mark.to_string())
 }
 
-/// Opens the file for a run. A damaged one is moved aside, and what it still says of the room, its members and its owner
-/// goes into a new one: the log comes from the others again.
+/// Opens the file for a run. A damaged one is moved aside, and what it still says of the room, its members and its
+/// owner goes into a new one: the log comes from the others again.
 ///
 /// # Errors
 /// See [`OpenError`].
@@ -213,7 +213,7 @@ fn check_beginning(path: &Path) -> Result<(), Error> {
     }
 }
 
-fn enter(path: &Path, ask: &Ask) -> Result<(Sqlite, Identity, Saved), Error> {
+fn enter(path: &Path, ask: &Ask) -> Result<(Sqlite, Identity, SavedState), Error> {
     let mut file = Sqlite::open(path)?;
     file.replay(&journal::file_of(path))?;
     sync_directory(path);
@@ -222,7 +222,8 @@ fn enter(path: &Path, ask: &Ask) -> Result<(Sqlite, Identity, Saved), Error> {
         Some(None) => return Err(Error::Damaged("it holds an identity that is none".to_owned())),
         None => ask.identity.clone(),
     };
-    // A log that a crash has left long may be all that the disk lacks; where it cannot be emptied, what follows says so.
+    // A log that a crash has left long may be all that the disk lacks; where it cannot be emptied, what follows says
+    // so.
     let _ = file.shrink();
     file.set_fact(IDENTITY, &digits_of(&identity))?;
     file.set_fact("name", &ask.name)?;

@@ -1,9 +1,9 @@
 //! The store of a running node: the file, and what to do when the file takes no more.
 //!
 //! A disk that is full, or that has failed, costs nobody the room. What cannot be written is kept in memory, up to
-//! [`OVERLAY_BYTES_MAX`], on top of what the file holds; the person is told once. A full disk is tried again, and when it
-//! takes everything, the person is told that too. A medium that has failed to sync is not asked again: what is on it is
-//! not known.
+//! [`OVERLAY_BYTES_MAX`], on top of what the file holds; the person is told once. A full disk is tried again, and when
+//! it takes everything, the person is told that too. A medium that has failed to sync is not asked again: what is on it
+//! is not known.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,9 +12,10 @@ use super::disk::{Disk, weight};
 use super::files::Lock;
 use super::sqlite::{Error, Sqlite};
 use super::{Done, Health, LogMark, MemoryStore, Store};
-use crate::ring::{Cut, Entry, Found, Index, Name, Record, Saved, Wanted};
+use crate::ring::{Cut, Entry, Index, Name, ReadReply, ReadRequest, Record, SavedState};
 
-/// Bytes, as [`Entry::weight`] counts them, that are kept in memory while the file takes no more; with more the node ends.
+/// Bytes, as [`Entry::weight`] counts them, that are kept in memory while the file takes no more; with more the node
+/// ends.
 pub const OVERLAY_BYTES_MAX: usize = 128 * 1024 * 1024;
 /// Between two looks whether the file takes something again.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -165,14 +166,14 @@ impl History {
 impl Store for History {
     type Error = Error;
 
-    fn saved(&self) -> Result<Saved, Error> {
+    fn saved(&self) -> Result<SavedState, Error> {
         match (&self.memory, &self.disk) {
             (Some(memory), _) => {
                 let Ok(saved) = memory.saved();
                 Ok(saved)
             }
             (None, Some(disk)) => disk.file().saved(),
-            (None, None) => Ok(Saved::default()),
+            (None, None) => Ok(SavedState::default()),
         }
     }
 
@@ -212,7 +213,7 @@ impl Store for History {
         Ok(())
     }
 
-    fn read(&mut self, wanted: &Wanted) -> Result<Found, Error> {
+    fn read(&mut self, wanted: &ReadRequest) -> Result<ReadReply, Error> {
         self.write()?;
         if self.memory.is_none()
             && let Some(Err(error)) = self.disk.as_mut().map(Disk::settle)
@@ -226,29 +227,30 @@ impl Store for History {
         match (&mut self.memory, &self.disk) {
             (Some(memory), None) => Ok(in_memory(memory)),
             (Some(memory), Some(disk)) => match *wanted {
-                Wanted::Log { from, .. } if from > memory.base.tail.index => Ok(in_memory(memory)),
-                Wanted::Log { from, bytes_max } => {
+                ReadRequest::Log { from, .. } if from > memory.base.tail.index => Ok(in_memory(memory)),
+                ReadRequest::Log { from, bytes_max } => {
                     // What the file holds beyond was cut in memory.
-                    let found = disk.file().read(&Wanted::Log { from, bytes_max })?;
-                    let Found::Log(mut entries) = found else { return Ok(found) };
+                    let found = disk.file().read(&ReadRequest::Log { from, bytes_max })?;
+                    let ReadReply::Log(mut entries) = found else { return Ok(found) };
                     entries.retain(|entry| entry.index <= memory.base.tail.index);
-                    Ok(Found::Log(entries))
+                    Ok(ReadReply::Log(entries))
                 }
-                Wanted::Newest { to, lines, bytes_max } => {
-                    let Found::Log(newest) = in_memory(memory) else { return Ok(Found::Log(Vec::new())) };
+                ReadRequest::Newest { to, lines, bytes_max } => {
+                    let ReadReply::Log(newest) = in_memory(memory) else { return Ok(ReadReply::Log(Vec::new())) };
                     if newest.len() >= lines {
-                        return Ok(Found::Log(newest));
+                        return Ok(ReadReply::Log(newest));
                     }
                     let to = to.min(memory.base.tail.index);
-                    let older = disk.file().read(&Wanted::Newest { to, lines: lines - newest.len(), bytes_max })?;
-                    let Found::Log(mut all) = older else { return Ok(older) };
+                    let older =
+                        disk.file().read(&ReadRequest::Newest { to, lines: lines - newest.len(), bytes_max })?;
+                    let ReadReply::Log(mut all) = older else { return Ok(older) };
                     all.extend(newest);
-                    Ok(Found::Log(all))
+                    Ok(ReadReply::Log(all))
                 }
-                Wanted::Pending { .. } => Ok(in_memory(memory)),
+                ReadRequest::Pending { .. } => Ok(in_memory(memory)),
             },
             (None, Some(disk)) => disk.file().read(wanted),
-            (None, None) => Ok(Found::Log(Vec::new())),
+            (None, None) => Ok(ReadReply::Log(Vec::new())),
         }
     }
 
@@ -361,7 +363,9 @@ mod tests {
         let mut all = Vec::new();
         loop {
             let from = Index(all.len() as u64 + 1);
-            let Found::Log(entries) = history.read(&Wanted::Log { from, bytes_max: 1000 }).unwrap() else { panic!() };
+            let ReadReply::Log(entries) = history.read(&ReadRequest::Log { from, bytes_max: 1000 }).unwrap() else {
+                panic!()
+            };
             if entries.is_empty() {
                 return all;
             }
@@ -381,7 +385,7 @@ mod tests {
         assert_eq!(history.tend().unwrap(), [Health::Failing { why: "no space".into(), again: true }]);
         history.save(&notes(11, 20)).unwrap();
         assert_eq!(indexes(&mut history), (1..=20).collect::<Vec<_>>());
-        assert_eq!(history.cut(Index(5)).unwrap().summary.tail.index, Index(5));
+        assert_eq!(history.cut(Index(5)).unwrap().log_state.tail.index, Index(5));
         history.save(&notes(6, 30)).unwrap();
         assert_eq!(indexes(&mut history), (1..=30).collect::<Vec<_>>());
         history.again = Instant::now();
@@ -406,7 +410,7 @@ mod tests {
         assert_eq!(indexes(&mut history), (1..=10).collect::<Vec<_>>());
         assert!(matches!(history.tend().unwrap()[..], [Health::Failing { again: true, .. }]));
         history.save(&notes(11, 12)).unwrap();
-        assert_eq!(history.cut(Index(11)).unwrap().summary.tail.index, Index(11));
+        assert_eq!(history.cut(Index(11)).unwrap().log_state.tail.index, Index(11));
         refuse(&history, false);
         history.again = Instant::now();
         assert_eq!(history.tend().unwrap(), [Health::Well]);

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use super::{Done, Store};
 use crate::ring::limits::{BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, OFFER_LINES_MAX};
 use crate::ring::{
-    Body, Cut, Entry, Epoch, Found, Index, Line, PendingPlace, Record, RoomId, Saved, SessionKey, Shown, Summary, Uid,
-    Wanted,
+    Body, Cut, Entry, Epoch, Index, Line, LogState, PendingPlace, ReadReply, ReadRequest, Record, RoomId, SavedState,
+    SessionKey, Shown, Uid,
 };
 
 /// A history in memory, or the end of one whose beginning is elsewhere.
@@ -16,9 +16,9 @@ use crate::ring::{
 pub struct MemoryStore {
     pub(super) room: Option<RoomId>,
     /// What came before the first entry that is here.
-    pub(super) base: Summary,
+    pub(super) base: LogState,
     pub(super) log: Vec<Arc<Entry>>,
-    pub(super) summary: Summary,
+    pub(super) log_state: LogState,
     pub(super) pending: BTreeMap<PendingPlace, Arc<Line>>,
     pub(super) outbox: BTreeMap<u64, Arc<Line>>,
     pub(super) promise: Option<Epoch>,
@@ -38,8 +38,8 @@ impl MemoryStore {
     }
 
     /// The fold of the whole log.
-    pub fn summary(&self) -> &Summary {
-        &self.summary
+    pub fn log_state(&self) -> &LogState {
+        &self.log_state
     }
 
     /// The lines that wait for their way back into the log, in order.
@@ -84,7 +84,7 @@ impl MemoryStore {
     }
 
     /// Takes entries that stand right before those that are here; `base` is the fold of what is before them.
-    pub(super) fn put_before(&mut self, base: Summary, entries: Vec<Arc<Entry>>) {
+    pub(super) fn put_before(&mut self, base: LogState, entries: Vec<Arc<Entry>>) {
         self.base = base;
         self.log.splice(0..0, entries);
     }
@@ -107,15 +107,15 @@ impl MemoryStore {
     }
 
     fn append(&mut self, entry: &Arc<Entry>) {
-        self.summary.apply(entry);
+        self.log_state.apply(entry);
         self.log.push(Arc::clone(entry));
         let Body::Line(line) = &entry.body else { return };
         if self.outbox.get(&line.id.n).is_some_and(|own| own.id == line.id) {
             self.outbox.remove(&line.id.n);
         }
         if !self.pending.is_empty() {
-            let summary = &self.summary;
-            let stands = |line: &Line| line.id.n <= summary.watermark(line.id.key());
+            let log_state = &self.log_state;
+            let stands = |line: &Line| line.id.n <= log_state.watermark(line.id.key());
             while let Some(first) = self.pending.first_entry() {
                 if !stands(first.get()) {
                     break;
@@ -127,7 +127,7 @@ impl MemoryStore {
 
     fn pending_marks(&self) -> BTreeMap<SessionKey, u64> {
         // Lines of a session wait in the order of their numbers, so the last one seen has the highest.
-        let waiting = self.pending.values().filter(|line| line.id.n > self.summary.watermark(line.id.key()));
+        let waiting = self.pending.values().filter(|line| line.id.n > self.log_state.watermark(line.id.key()));
         waiting.map(|line| (line.id.key(), line.id.n)).collect()
     }
 
@@ -168,12 +168,12 @@ pub(super) fn cut_line(entry: &Entry) -> Option<Arc<Line>> {
 impl Store for MemoryStore {
     type Error = Infallible;
 
-    fn saved(&self) -> Result<Saved, Infallible> {
+    fn saved(&self) -> Result<SavedState, Infallible> {
         let mut shown = self.shown.clone();
-        shown.lines.retain(|&key, n| *n > self.summary.watermark(key));
-        Ok(Saved {
+        shown.lines.retain(|&key, n| *n > self.log_state.watermark(key));
+        Ok(SavedState {
             room: self.room,
-            summary: self.summary.clone(),
+            log_state: self.log_state.clone(),
             pending: self.pending_marks(),
             promise: self.promise,
             book: self.book.iter().copied().collect(),
@@ -199,24 +199,24 @@ impl Store for MemoryStore {
         Ok(())
     }
 
-    fn read(&mut self, wanted: &Wanted) -> Result<Found, Infallible> {
+    fn read(&mut self, wanted: &ReadRequest) -> Result<ReadReply, Infallible> {
         Ok(match *wanted {
-            Wanted::Log { from, bytes_max } => {
+            ReadRequest::Log { from, bytes_max } => {
                 let start = self.place(Index(from.0.saturating_sub(1)));
                 let entries = self.log[start..].iter().cloned();
-                Found::Log(fitting(entries, BATCH_ENTRIES_MAX, bytes_max, |entry| entry.weight()))
+                ReadReply::Log(fitting(entries, BATCH_ENTRIES_MAX, bytes_max, |entry| entry.weight()))
             }
-            Wanted::Newest { to, lines, bytes_max } => {
+            ReadRequest::Newest { to, lines, bytes_max } => {
                 let newest = self.log[..self.place(to)].iter().rev().filter(|entry| entry.line().is_some()).cloned();
                 let mut entries = fitting(newest, lines, bytes_max, |entry| entry.weight());
                 entries.reverse();
-                Found::Log(entries)
+                ReadReply::Log(entries)
             }
-            Wanted::Pending { after } => {
+            ReadRequest::Pending { after } => {
                 let from = after.map_or(PendingPlace(i64::MIN), |place| PendingPlace(place.0 + 1));
                 let waiting = self.pending.range(from..).map(|(&place, line)| (place, Arc::clone(line)));
-                let waiting = waiting.filter(|(_, line)| line.id.n > self.summary.watermark(line.id.key()));
-                Found::Pending(fitting(waiting, OFFER_LINES_MAX, BATCH_BYTES_MAX, |(_, line)| line.weight()))
+                let waiting = waiting.filter(|(_, line)| line.id.n > self.log_state.watermark(line.id.key()));
+                ReadReply::Pending(fitting(waiting, OFFER_LINES_MAX, BATCH_BYTES_MAX, |(_, line)| line.weight()))
             }
         })
     }
@@ -224,7 +224,7 @@ impl Store for MemoryStore {
     fn cut(&mut self, keep: Index) -> Result<Cut, Infallible> {
         assert!(keep >= self.base.tail.index, "what is cut is here");
         // What stands waits no more; what is cut now waits once.
-        self.pending.retain(|_, line| line.id.n > self.summary.watermark(line.id.key()));
+        self.pending.retain(|_, line| line.id.n > self.log_state.watermark(line.id.key()));
         let cut = self.log.split_off(self.place(keep));
         let first = self.pending.first_key_value().map_or(0, |(place, _)| place.0);
         let lines: Vec<Arc<Line>> = cut.iter().filter_map(|entry| cut_line(entry)).collect();
@@ -235,10 +235,10 @@ impl Store for MemoryStore {
             self.pending.insert(PendingPlace(first - place), line);
         }
         self.shown.up_to = self.shown.up_to.min(keep);
-        self.summary = self.base.clone();
+        self.log_state = self.base.clone();
         for entry in &self.log {
-            self.summary.apply(entry);
+            self.log_state.apply(entry);
         }
-        Ok(Cut { summary: self.summary.clone(), pending: self.pending_marks() })
+        Ok(Cut { log_state: self.log_state.clone(), pending: self.pending_marks() })
     }
 }

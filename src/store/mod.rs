@@ -10,9 +10,9 @@
 //!                  └──while the disk fails──▶ MemoryStore      Keeper, on a thread of its own
 //! ```
 //!
-//! Everything goes through one sequence of records, and the file says how far it holds what the journal does, so a store
-//! that loses its newest records holds a consistent earlier state. *Written* means that the end of the process cannot take it, *synced* that the loss of power
-//! cannot.
+//! Everything goes through one sequence of records, and the file says how far it holds what the journal does, so a
+//! store that loses its newest records holds a consistent earlier state. *Written* means that the end of the process
+//! cannot take it, *synced* that the loss of power cannot.
 
 mod disk;
 mod files;
@@ -29,7 +29,7 @@ pub use memory::MemoryStore;
 pub use reader::{Answer, Counter, Counts, Moment, REACTIONS_MAX, Reader, Selection, Tally};
 pub use sqlite::{Error, SCHEMA_VERSION, Sqlite};
 
-use crate::ring::{Cut, Found, Index, Name, Record, Saved, Tail, Wanted};
+use crate::ring::{Cut, Index, Name, ReadReply, ReadRequest, Record, SavedState, Tail};
 
 /// To be called once, when it is done: `true` where it is on the medium, `false` where that has failed.
 pub type Done = Box<dyn FnOnce(bool) + Send>;
@@ -66,7 +66,7 @@ pub trait Store {
     ///
     /// # Errors
     /// The content cannot be read.
-    fn saved(&self) -> Result<Saved, Self::Error>;
+    fn saved(&self) -> Result<SavedState, Self::Error>;
 
     /// Takes a record into the group that the next [`commit`](Self::commit) writes.
     ///
@@ -96,7 +96,7 @@ pub trait Store {
     ///
     /// # Errors
     /// The content cannot be read.
-    fn read(&mut self, wanted: &Wanted) -> Result<Found, Self::Error>;
+    fn read(&mut self, wanted: &ReadRequest) -> Result<ReadReply, Self::Error>;
 
     /// Removes all entries after `keep`, puts their lines in front of the pending queue, and syncs.
     ///

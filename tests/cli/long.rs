@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use dist_chat::identity::Identity;
 use dist_chat::ring::{
     Body, Entry, Epoch, Index, Lamport, Line, LineId, Member, Name, Nonce, Note, Record, RoomId, SessionId, Tail, Text,
-    Uid, WallMs, seal,
+    Uid, WallMs, sign_runs,
 };
 use dist_chat::store::{LogMark, Reader, Sqlite, file_in};
 
@@ -57,7 +57,7 @@ fn fill(path: &Path, uid: Uid, count: u64) {
             Line { id, lamport: Lamport(n), name: name.clone(), uid, text, channel: None, act: None, seal: None }
         });
         let mut batch: Vec<Line> = batch.collect();
-        seal(RoomId(4), &mut batch, &identity);
+        sign_runs(RoomId(4), &mut batch, &identity);
         let entries = batch.into_iter().map(|line| entry(line.id.n + 1, Body::Line(Arc::new(line))));
         file.write(&[Record::Append(entries.collect())]).unwrap();
     }

@@ -73,7 +73,7 @@ struct Line<'a> {
 }
 
 /// The history's lines, and where each text stands.
-struct Book<'a> {
+struct AddressBook<'a> {
     lines: Vec<Line<'a>>,
     places: HashMap<&'a str, usize>,
 }
@@ -87,7 +87,7 @@ pub fn judge(evidence: &Evidence, nobody_moves: bool) -> Verdict {
 
     let line = |entry: &'_ Value| Some((entry["ts"].as_u64()?, entry["text"].as_str()?.to_owned()));
     let texts: Vec<(u64, String)> = whole.iter().filter_map(line).collect();
-    let mut book = Book { lines: Vec::new(), places: HashMap::new() };
+    let mut book = AddressBook { lines: Vec::new(), places: HashMap::new() };
     for (ts, text) in &texts {
         if book.places.insert(text, book.lines.len()).is_some() {
             verdict.doubled(|| format!("{text:?} stands twice in the history"));
@@ -140,7 +140,7 @@ fn shape(whole: &[Value], verdict: &mut Verdict) {
 }
 
 /// Every line was typed, and each author's lines stand in the order of their typing, none left out.
-fn authors(evidence: &Evidence, book: &Book, verdict: &mut Verdict) {
+fn authors(evidence: &Evidence, book: &AddressBook, verdict: &mut Verdict) {
     let talked = evidence.runs.iter().map(|run| (run.tag.as_str(), run.typed.len() as u64));
     let by_hand = evidence.by_hand.iter().map(|(tag, count)| (tag.as_str(), *count));
     let typed: HashMap<&str, u64> = talked.chain(by_hand).collect();
@@ -179,7 +179,7 @@ fn owed(evidence: &Evidence) -> BTreeSet<String> {
 }
 
 /// Nothing was shown twice in one run, and counts what has moved since.
-fn screen(run: &Seen, book: &Book, nobody_moves: bool, verdict: &mut Verdict) {
+fn screen(run: &Seen, book: &AddressBook, nobody_moves: bool, verdict: &mut Verdict) {
     let mut seen = HashSet::new();
     for (_, chat) in &run.shown {
         if !seen.insert(chat.text.as_str()) {
@@ -196,7 +196,7 @@ fn screen(run: &Seen, book: &Book, nobody_moves: bool, verdict: &mut Verdict) {
 }
 
 /// What somebody had read stands before what it typed then.
-fn causes(run: &Seen, book: &Book, verdict: &mut Verdict) {
+fn causes(run: &Seen, book: &AddressBook, verdict: &mut Verdict) {
     let (mut read, mut furthest) = (0, None);
     for (n, typed_at) in run.typed.iter().enumerate() {
         while let Some((_, chat)) = run.shown.get(read).filter(|(at, _)| at <= typed_at) {
@@ -214,7 +214,7 @@ fn causes(run: &Seen, book: &Book, verdict: &mut Verdict) {
 }
 
 /// No line stands twice in a chat log, and none is missing that was typed since its owner has been in the room.
-fn chat_log(log: &Log, book: &Book, typed_at: &HashMap<&str, &[Instant]>, verdict: &mut Verdict) {
+fn chat_log(log: &Log, book: &AddressBook, typed_at: &HashMap<&str, &[Instant]>, verdict: &mut Verdict) {
     let mut seen = HashMap::new();
     for chat in &log.chats {
         if let Some(before) = seen.insert(chat.text.as_str(), chat.ts) {

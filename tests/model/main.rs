@@ -65,10 +65,10 @@ impl Case {
 
     /// The survivors of a leader that has just died; all of them look for another at once, or one first.
     fn orphans(name: &'static str, survivors: usize, at_once: bool, rules: Rules) -> Self {
-        let stagger = if at_once { Span(0) } else { rules.timing.ask_stagger };
+        let stagger = if at_once { Span(0) } else { rules.timing.poll_stagger };
         let n = survivors as u32;
         let bound = n * (n + 1) / 2 + 2 * n + n * u32::from(rules.crashes);
-        let timing = Timing { ask_stagger: stagger, ..rules.timing };
+        let timing = Timing { poll_stagger: stagger, ..rules.timing };
         let rules = Rules { timing, ring_messages: Some(bound), ..rules };
         Self { orphans: true, ..Self::new(name, survivors + 1, rules) }
     }

@@ -8,8 +8,8 @@ use dist_chat::identity::Identity;
 use dist_chat::key::RoomKey;
 use dist_chat::net::{self, Command, Meter, Notice, Secrets};
 use dist_chat::ring::{
-    Config, Entry, Event, Fate, Name, RoomId, SessionId, Start, Status, Stop, Survey, Text, Timing, Uid, Unsaid,
-    WhisperId,
+    Config, Entry, Event, Name, PmError, PmId, PmOutcome, RoomHealth, RoomId, SessionId, Start, Status, Stop, Text,
+    Timing, Uid,
 };
 use dist_chat::store::{MemoryStore, Store as _};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -28,9 +28,9 @@ pub struct Seen {
     /// Peers that lost their link, and why.
     pub dropped: Vec<(String, String)>,
     /// What its owner was told alone.
-    pub whispers: Vec<(dist_chat::ring::Member, String)>,
+    pub pms: Vec<(dist_chat::ring::Member, String)>,
     /// What became of what its owner has told others alone.
-    pub fates: Vec<(WhisperId, Fate)>,
+    pub fates: Vec<(PmId, PmOutcome)>,
 }
 
 /// The owner of the `n`-th node.
@@ -158,14 +158,14 @@ impl Member {
     }
 
     /// Says something to one reader.
-    pub async fn whisper(&self, to: &str, text: &str) -> Result<WhisperId, Unsaid> {
+    pub async fn pm(&self, to: &str, text: &str) -> Result<PmId, PmError> {
         let (answer, said) = oneshot::channel();
         let (to, text) = (to.to_owned(), Text::parse(text).unwrap());
         self.urgent.send(Command::Whisper { to, text, answer }).await.unwrap();
         tokio::time::timeout(LONG, said).await.unwrap().unwrap().map(|(id, _)| id)
     }
 
-    pub async fn survey(&self) -> Survey {
+    pub async fn survey(&self) -> RoomHealth {
         let (answer, survey) = oneshot::channel();
         self.urgent.send(Command::Survey(answer)).await.unwrap();
         tokio::time::timeout(LONG, survey).await.unwrap().unwrap()
@@ -239,7 +239,7 @@ impl Seen {
             Notice::Event(Event::Entered { .. }) => self.entered = true,
             Notice::Event(Event::Whispered { id, fate, .. }) => self.fates.push((id, fate)),
             Notice::Event(_) | Notice::Clock(_) => {}
-            Notice::Whisper { from, text } => self.whispers.push((from, text.as_str().to_owned())),
+            Notice::Whisper { from, text } => self.pms.push((from, text.as_str().to_owned())),
             Notice::Health(health) => unreachable!("a store in memory is well: {health:?}"),
             Notice::PeerDropped { peer, why } => self.dropped.push((peer, why)),
         }

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use dist_chat::ring::{
-    Accept, Ack, Act, Answer, AuthorId, Backlog, Batch, Body, Channel, Digest, Elected, Emoji, Entries, Entry, Epoch,
-    EpochSpan, Frame, Hello, Index, Join, Lamport, Line, LineId, Meet, Member, Name, Nonce, Note, Offer, Receipt,
-    Refusal, Relay, Report, RoomId, Seal, Sealed, Secret, SessionId, Signature, Slow, Standing, StreamId, Submit, Tail,
-    Text, Token, Uid, WallMs, Want, Weight, Whisper, WhisperFound, WhisperId, WhisperToken, limits,
+    Accept, Ack, Act, AuthorId, Backlog, Batch, Body, Channel, Ciphertext, Digest, Elected, Emoji, Entries, Entry,
+    Epoch, EpochBound, Frame, HealthReport, Hello, Index, Join, Lamport, Line, LineId, Meet, Member, MergeRank, Name,
+    NodeState, Nonce, Note, Offer, PmId, PmProof, PmReceipt, PmReply, PollReply, PrivateMessage, Refusal, Relay,
+    RoomId, Seal, Secret, SessionId, Signature, StreamId, Submit, Tail, Text, Throttle, Token, Uid, WallMs, Want,
+    limits,
 };
 
 use crate::limits::folded;
@@ -115,11 +116,11 @@ fn said(line: Line) -> Body {
 /// Examples in the order of the page, in groups.
 fn examples() -> Vec<(&'static str, Vec<Frame>)> {
     let ann = Member { uid: uid(1), name: name("ann"), author: ANN };
-    let span = EpochSpan { epoch: first(), last: Index(5) };
-    let weight = |followers, epoch| Weight { followers, steady: true, epoch };
+    let span = EpochBound { epoch: first(), last: Index(5) };
+    let weight = |followers, epoch| MergeRank { followers, steady: true, epoch };
     let ring = || vec![uid(2), uid(3)];
-    let answer = |standing, tail, round| Frame::Answer(Answer { standing, tail, round });
-    let following = Standing::Following { epoch: first(), heard_ms: 120, relay: true };
+    let answer = |standing, tail, round| Frame::Answer(PollReply { standing, tail, round });
+    let following = NodeState::Following { epoch: first(), heard_ms: 120, relay: true };
     let stream = StreamId(4);
     let session = SessionId(0xb1);
     let own = LineId { author: BOB, session, n: 2 };
@@ -128,8 +129,8 @@ fn examples() -> Vec<(&'static str, Vec<Frame>)> {
     let topic =
         Line { channel: Channel::parse("ops").unwrap(), act: Some(Act::Topic), ..plain(3, 11, "/topic Deploy at six") };
     let liked = Line { act: Some(like), seal: signed(2), ..plain(4, 12, "/like 3") };
-    let sealed = Sealed::new(vec![0x5e; 8]).unwrap();
-    let id = WhisperId(0xf1);
+    let sealed = Ciphertext::new(vec![0x5e; 8]).unwrap();
+    let id = PmId(0xf1);
     vec![
         (
             "Who is there",
@@ -152,9 +153,9 @@ fn examples() -> Vec<(&'static str, Vec<Frame>)> {
             "The leader poll",
             vec![
                 Frame::Ask,
-                answer(Standing::Leading { epoch: first(), followers: 2 }, tail(), 1),
+                answer(NodeState::Leading { epoch: first(), followers: 2 }, tail(), 1),
                 answer(following, tail(), 1),
-                answer(Standing::Knocking, Tail::default(), 0),
+                answer(NodeState::Knocking, Tail::default(), 0),
             ],
         ),
         (
@@ -216,7 +217,7 @@ fn examples() -> Vec<(&'static str, Vec<Frame>)> {
                 Frame::Want(Want { stream, places: vec![0] }),
                 Frame::Submit(Submit { stream, lines: vec![Arc::new(line(BOB, 2, 10, "good morning, ann"))] }),
                 Frame::Submit(Submit { stream, lines: vec![Arc::new(topic), Arc::new(liked)] }),
-                Frame::Slow(Slow { stream, after: 1, wait_ms: 250 }),
+                Frame::Slow(Throttle { stream, after: 1, wait_ms: 250 }),
                 Frame::Leave(stream),
                 Frame::KeyWanted(Digest([0xd1; 32])),
                 Frame::Key(Secret::new("...").unwrap()),
@@ -256,17 +257,12 @@ fn examples() -> Vec<(&'static str, Vec<Frame>)> {
         (
             "Beside the log",
             vec![
-                Frame::Whisper(Whisper { id, from: BOB, to: ANN, sealed }),
-                Frame::Receipt(Receipt {
-                    id,
-                    from: BOB,
-                    to: ANN,
-                    found: WhisperFound::Opened(WhisperToken([0x70; 16])),
-                }),
+                Frame::Whisper(PrivateMessage { id, from: BOB, to: ANN, sealed }),
+                Frame::Receipt(PmReceipt { id, from: BOB, to: ANN, found: PmReply::Opened(PmProof([0x70; 16])) }),
                 Frame::Survey,
                 Frame::Surveyed(vec![
-                    Report { uid: uid(1), round_trip: Some(180), behind: Some(0) },
-                    Report { uid: uid(2), round_trip: None, behind: Some(3) },
+                    HealthReport { uid: uid(1), round_trip: Some(180), behind: Some(0) },
+                    HealthReport { uid: uid(2), round_trip: None, behind: Some(3) },
                 ]),
             ],
         ),

@@ -58,7 +58,7 @@ impl Story {
                 let mut world = World::new(1, hosts, 99, 0);
                 world.trace = Some(Vec::new());
                 if self.at_once {
-                    world.timing.ask_stagger = Span(0);
+                    world.timing.poll_stagger = Span(0);
                 }
                 self.world = Some(world);
             }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use dist_chat::ring::{
     Ack, AuthorId, Body, Config, Elected, Entry, Epoch, Event, Frame, Index, Lamport, Line, LineId, Member, Name,
-    Nonce, Note, Record, Role, RoomId, Saved, SessionId, SessionKey, Start, Status, StreamId, Submit, Tail, Text,
+    Nonce, Note, Record, Role, RoomId, SavedState, SessionId, SessionKey, Start, Status, StreamId, Submit, Tail, Text,
     Timing, WallMs,
 };
 
@@ -86,7 +86,7 @@ impl Hand {
             session,
             seed: 0,
             start: Start::Found(RoomId(1)),
-            saved: Saved::default(),
+            saved: SavedState::default(),
             key: None,
             rate: dist_chat::ring::Rate::DEFAULT,
             moderators: Vec::new(),

@@ -20,7 +20,7 @@ fn bound(nodes: u64, failures: u64) -> u64 {
 /// A whole room of so many and one more, who leads.
 fn room(survivors: usize, stagger: Span) -> World {
     let mut world = World::new(13, survivors + 1, 100, 0);
-    world.timing.ask_stagger = stagger;
+    world.timing.poll_stagger = stagger;
     world.found(0);
     world.run_to(MS);
     (1..=survivors).for_each(|slot| world.join(slot, &[0]));

@@ -1,6 +1,8 @@
 //! A room defends itself: who is put out goes, who is banned stays out, and all agree since it stands in the log.
 
-use dist_chat::ring::{AuthorId, Event, Input, Order, Rate, Refusal, Role, Start, Stop, Text, Unable, Verb};
+use dist_chat::ring::{
+    AuthorId, CommandError, Event, Input, ModerationCommand, ModerationVerb, Rate, Refusal, Role, Start, Stop, Text,
+};
 
 use crate::settle::{gathered, settle, well};
 use crate::world::actions::Rewind;
@@ -12,9 +14,9 @@ fn room(hosts: usize, moderators: &[AuthorId]) -> World {
     gathered(world)
 }
 
-fn order(world: &mut World, slot: usize, verb: Verb, whom: &str) {
+fn order(world: &mut World, slot: usize, verb: ModerationVerb, whom: &str) {
     let Ok(text) = Text::parse(&format!("{verb:?} {whom}, since it floods")) else { return };
-    world.input(slot, Input::Order(Order { verb, whom: whom.to_owned(), text }));
+    world.input(slot, Input::Order(ModerationCommand { verb, whom: whom.to_owned(), text }));
 }
 
 fn refusal(world: &World, slot: usize) -> Option<&Refusal> {
@@ -36,7 +38,7 @@ fn members(world: &World, slot: usize) -> usize {
 #[test]
 fn who_is_kicked_goes_and_may_come_again() {
     let mut world = room(4, &[]);
-    order(&mut world, 1, Verb::Kick, "C");
+    order(&mut world, 1, ModerationVerb::Kick, "C");
     world.run_to(world.now + SECOND);
     well(&world);
     assert!(matches!(refusal(&world, 2), Some(Refusal::Kicked(verdict)) if verdict.by == name("b")));
@@ -50,7 +52,7 @@ fn who_is_kicked_goes_and_may_come_again() {
 #[test]
 fn a_leader_that_is_kicked_hands_the_room_over() {
     let mut world = room(4, &[]);
-    order(&mut world, 3, Verb::Kick, "a");
+    order(&mut world, 3, ModerationVerb::Kick, "a");
     assert!(world.say(3, "and on we go"));
     world.run_to(world.now + SECOND);
     well(&world);
@@ -64,7 +66,7 @@ fn a_leader_that_is_kicked_hands_the_room_over() {
 #[test]
 fn who_is_banned_stays_out_until_it_is_let_in_again() {
     let mut world = room(4, &[]);
-    order(&mut world, 0, Verb::Ban, "c");
+    order(&mut world, 0, ModerationVerb::Ban, "c");
     world.run_to(world.now + SECOND);
     for contact in [0, 1, 3] {
         assert!(matches!(refusal(&world, 2), Some(Refusal::Banned(_))), "{:?}", world.slots[2].stopped);
@@ -76,16 +78,16 @@ fn who_is_banned_stays_out_until_it_is_let_in_again() {
     world.start(2, Rewind::Not, Start::Reopen);
     world.run_to(world.now + 3 * SECOND);
     assert!(matches!(refusal(&world, 2), Some(Refusal::Banned(_))), "{:?}", world.slots[2].stopped);
-    order(&mut world, 3, Verb::Unban, "C");
+    order(&mut world, 3, ModerationVerb::Unban, "C");
     world.run_to(world.now + SECOND);
     // Nobody remembers one that has said nothing: all its digits are needed.
     let all = world.slots[2].author.to_string();
-    order(&mut world, 0, Verb::Ban, &all);
+    order(&mut world, 0, ModerationVerb::Ban, &all);
     world.run_to(world.now + SECOND);
     world.start(2, Rewind::Not, Start::Reopen);
     world.run_to(world.now + 3 * SECOND);
     assert!(matches!(refusal(&world, 2), Some(Refusal::Banned(_))), "{:?}", world.slots[2].stopped);
-    order(&mut world, 3, Verb::Unban, &all[..8]);
+    order(&mut world, 3, ModerationVerb::Unban, &all[..8]);
     world.run_to(world.now + SECOND);
     world.start(2, Rewind::Not, Start::Reopen);
     settle(&mut world, SECOND);
@@ -100,7 +102,7 @@ fn a_ban_that_one_side_of_a_partition_has_said_holds_for_both() {
         world.cut_link(left, right);
     }
     world.run_to(world.now + 4 * SECOND);
-    order(&mut world, 3, Verb::Ban, "b");
+    order(&mut world, 3, ModerationVerb::Ban, "b");
     assert!(world.say(1, "it has not heard yet"));
     world.run_to(world.now + SECOND);
     world.heal();
@@ -117,16 +119,16 @@ fn only_moderators_moderate_where_the_founder_says_so() {
     // The third host's author, drawn by the world's seed.
     let third = World::new(13, 4, 100, 0).slots[2].author;
     let mut world = room(4, &[third]);
-    order(&mut world, 1, Verb::Kick, "d");
+    order(&mut world, 1, ModerationVerb::Kick, "d");
     world.run_to(world.now + SECOND);
-    assert!(told(&world, &Event::Unable(Unable::NotModerator)));
+    assert!(told(&world, &Event::Unable(CommandError::NotModerator)));
     assert_eq!(members(&world, 0), 4, "nothing has happened");
-    order(&mut world, 2, Verb::Kick, "nobody");
-    assert!(told(&world, &Event::Unable(Unable::Nobody("nobody".to_owned()))));
-    order(&mut world, 2, Verb::Kick, "d");
+    order(&mut world, 2, ModerationVerb::Kick, "nobody");
+    assert!(told(&world, &Event::Unable(CommandError::Nobody("nobody".to_owned()))));
+    order(&mut world, 2, ModerationVerb::Kick, "d");
     world.run_to(world.now + SECOND);
     assert!(matches!(refusal(&world, 3), Some(Refusal::Kicked(_))));
-    order(&mut world, 0, Verb::Kick, "b");
+    order(&mut world, 0, ModerationVerb::Kick, "b");
     world.run_to(world.now + SECOND);
     assert!(matches!(refusal(&world, 1), Some(Refusal::Kicked(_))), "who has founded it moderates too");
     [1, 3].into_iter().for_each(|slot| world.slots[slot].stopped = None);
@@ -221,8 +223,8 @@ fn the_lowest_rate_is_a_rate_and_not_the_end() {
     world.run_to(world.now + SECOND);
     assert!(world.say_all(1, &lines[..20]));
     world.run_to(world.now + 40 * SECOND);
-    assert_eq!(world.slots[0].disk.store().summary().lines, 60, "what came first is not paid for yet");
+    assert_eq!(world.slots[0].disk.store().log_state().lines, 60, "what came first is not paid for yet");
     world.run_to(world.now + 30 * SECOND);
     well(&world);
-    assert_eq!(world.slots[0].disk.store().summary().lines, 80);
+    assert_eq!(world.slots[0].disk.store().log_state().lines, 80);
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use dist_chat::ring::{Act, Channel, Emoji, LineId, Name, Reactions, Role, Saying, Start, Status, Text};
+use dist_chat::ring::{Act, Channel, Draft, Emoji, LineId, Name, Reactions, Role, Start, Status, Text};
 
 use crate::settle::{gathered, settle, well};
 use crate::world::actions::Rewind;
@@ -15,7 +15,7 @@ fn room(hosts: usize) -> World {
 #[track_caller]
 fn says(world: &mut World, slot: usize, text: &str, act: Act) {
     let Ok(text) = Text::parse(text) else { panic!("{text} is a line") };
-    assert!(world.submit(slot, vec![Saying { text, channel: None, act: Some(act) }]), "{slot} takes no line");
+    assert!(world.submit(slot, vec![Draft { text, channel: None, act: Some(act) }]), "{slot} takes no line");
 }
 
 fn nick(world: &mut World, slot: usize, wanted: &str) {
@@ -105,9 +105,9 @@ fn ten_thousand_likes_on_one_line_come_to_the_same_total_everywhere() {
             let like = |k: u32| {
                 // The last word of the first three hosts is yes.
                 let on = if said + 200 >= 10_000 { slot < 3 } else { (said + k).is_multiple_of(3) };
-                Text::parse("/like").ok().map(|text| Saying { text, channel: None, act: Some(react(liked, on)) })
+                Text::parse("/like").ok().map(|text| Draft { text, channel: None, act: Some(react(liked, on)) })
             };
-            let all: Vec<Saying> = (0..40).filter_map(like).collect();
+            let all: Vec<Draft> = (0..40).filter_map(like).collect();
             assert!(world.submit(slot, all));
         }
         said += 200;
@@ -207,7 +207,7 @@ fn a_name_that_both_sides_of_a_partition_have_taken_is_one_members() {
 fn channels_have_topics_and_members_are_away() {
     let mut world = room(3);
     let ops = Channel::parse("ops").unwrap_or_default();
-    let say = |text: &str, act| Text::parse(text).map(|text| Saying { text, channel: ops.clone(), act });
+    let say = |text: &str, act| Text::parse(text).map(|text| Draft { text, channel: ops.clone(), act });
     let lines =
         [say("hello", None), say("/topic Deploy at six", Some(Act::Topic)), say("/away lunch", Some(Act::Away))];
     assert!(world.submit(1, lines.into_iter().flatten().collect()));

@@ -233,7 +233,7 @@ fn the_best_tails_epoch_is_above_the_winners_round() {
     world.run_to(world.now + 2 * SECOND);
     let low = status(&world, 0).epoch.map(|epoch| epoch.round);
     assert!(high > low, "{high:?} {low:?}");
-    // It loses its reign (a restart), and everybody elects at once.
+    // It loses its epoch (a restart), and everybody elects at once.
     world.crash(2);
     world.crash(0);
     world.heal();
@@ -329,7 +329,7 @@ fn a_node_back_from_the_dead_has_a_stale_election_ring() {
 fn two_candidates_tokens_cross_and_the_smaller_has_the_better_tail() {
     let mut world = World::new(11, 4, 100, 0);
     world.trace = Some(Vec::new());
-    world.timing.ask_stagger = dist_chat::ring::Span(0);
+    world.timing.poll_stagger = dist_chat::ring::Span(0);
     world.found(0);
     world.run_to(MS);
     (1..4).for_each(|slot| world.join(slot, &[0]));

@@ -4,7 +4,7 @@ mod faults;
 
 use std::collections::BTreeSet;
 
-use dist_chat::ring::{Act, Body, Channel, Emoji, Name, Note, RoomId, Saying, Start, Text, Uid};
+use dist_chat::ring::{Act, Body, Channel, Draft, Emoji, Name, Note, RoomId, Start, Text, Uid};
 
 use faults::{CRASHES, Fault, OTHERS};
 
@@ -191,7 +191,7 @@ impl Swarm {
             let at_once = if lines % 2 == 0 { lines } else { 1 };
             for _ in 0..lines / at_once {
                 let typed = self.world.checks.typed() as u64;
-                let said = (typed..typed + at_once).filter_map(|n| self.saying(slot, n)).collect();
+                let said = (typed..typed + at_once).filter_map(|n| self.draft(slot, n)).collect();
                 self.world.submit(slot, said);
             }
         }
@@ -200,7 +200,7 @@ impl Swarm {
     }
 
     /// A line, in the lobby as a rule; every other one does something.
-    fn saying(&mut self, slot: usize, n: u64) -> Option<Saying> {
+    fn draft(&mut self, slot: usize, n: u64) -> Option<Draft> {
         let rng = &mut self.tongue;
         let channel = if rng.percent(60) { None } else { Channel::parse(&format!("c{}", rng.below(4))).ok()? };
         let log = self.world.slots[slot].disk.store().log();
@@ -216,7 +216,7 @@ impl Swarm {
             _ => ("say", None),
         };
         let text = if rng.percent(90) { format!("{command} line {n}") } else { command.to_owned() };
-        Some(Saying { text: Text::parse(&text).ok()?, channel, act })
+        Some(Draft { text: Text::parse(&text).ok()?, channel, act })
     }
 
     fn undo(&mut self, after: u64, undo: Undo) {
@@ -244,9 +244,10 @@ impl Swarm {
         store.room().is_some() && !store.log().is_empty()
     }
 
-    /// Whether those who stay are of one room, and could find each other: each knows some other, directly or through others
-    /// that stay. Who is gone for good may have been the only one who knew both sides; nobody can ask it. Two rooms there
-    /// are where the first one's only host has lost its disk and opened another, and somebody was let in just before.
+    /// Whether those who stay are of one room, and could find each other: each knows some other, directly or through
+    /// others that stay. Who is gone for good may have been the only one who knew both sides; nobody can ask it. Two
+    /// rooms there are where the first one's only host has lost its disk and opened another, and somebody was let in
+    /// just before.
     fn connected(&self, stay: &[usize]) -> bool {
         let knows = |slot: usize| {
             let disk = &self.world.slots[slot].disk;
@@ -256,7 +257,7 @@ impl Swarm {
                 // With no more than a room's name it asks its contacts, and in the end it goes on alone.
                 all.extend(self.contacts[slot].iter().map(|&contact| uid(contact)));
             }
-            all.extend(saved.summary.epochs.keys().map(|epoch| epoch.leader));
+            all.extend(saved.log_state.epochs.keys().map(|epoch| epoch.leader));
             // Who said good-bye is not looked for.
             for entry in disk.store().log() {
                 match &entry.body {
@@ -313,8 +314,8 @@ impl Swarm {
         let named = |slot: usize| self.world.slots[slot].disk.store().room().is_some();
         let rooms = (0..self.begun.len()).any(|other| other != slot && named(other));
         let logs = (0..self.begun.len()).any(|other| other != slot && self.has_room(other));
-        // Where nobody has a log, a room's mere name is enough to go on with; for one alone, since two with no more than
-        // that may not know each other.
+        // Where nobody has a log, a room's mere name is enough to go on with; for one alone, since two with no more
+        // than that may not know each other.
         let alone = !(0..self.begun.len()).any(|other| other != slot && self.world.up(other) && named(other));
         let remembers = remembers
             || !logs

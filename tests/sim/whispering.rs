@@ -1,6 +1,6 @@
 //! What is said to one reader: it arrives once, at that one alone, and its author is told. And how all are doing.
 
-use dist_chat::ring::{AuthorId, Event, Fate, Frame, Input, Role, Sealed, Span, Start, Uid, Unsaid, WhisperId};
+use dist_chat::ring::{AuthorId, Ciphertext, Event, Frame, Input, PmError, PmId, PmOutcome, Role, Span, Start, Uid};
 
 use crate::settle::{gathered, settle, told, well};
 use crate::world::actions::Rewind;
@@ -11,15 +11,15 @@ fn room(hosts: usize) -> World {
 }
 
 #[track_caller]
-fn whisper(world: &mut World, slot: usize, whom: &str, words: &str) -> WhisperId {
-    match world.whisper(slot, whom, words) {
+fn pm(world: &mut World, slot: usize, whom: &str, words: &str) -> PmId {
+    match world.pm(slot, whom, words) {
         Some(id) => id,
         None => panic!("{slot} cannot whisper to {whom}"),
     }
 }
 
 /// What became of a message, as often as that was told.
-fn fates(world: &World, id: WhisperId) -> Vec<Fate> {
+fn fates(world: &World, id: PmId) -> Vec<PmOutcome> {
     let told = world.slots.iter().flat_map(|slot| &slot.fates);
     told.filter(|(of, _)| *of == id).map(|(_, fate)| *fate).collect()
 }
@@ -33,28 +33,28 @@ fn assert_heard(world: &World, slot: usize, from: &str, words: &str) {
 }
 
 #[test]
-fn a_whisper_is_heard_once_by_its_reader_alone_and_stands_nowhere() {
+fn a_private_message_is_heard_once_by_its_reader_alone_and_stands_nowhere() {
     for (from, to) in [(1, 2), (0, 2), (2, 0)] {
         let mut world = room(4);
         let by = world.slots[from].name.as_str().to_owned();
         let whom = world.slots[to].name.as_str().to_uppercase();
         let before = world.slots[to].disk.store().log().len();
-        let id = whisper(&mut world, from, &whom, "for you alone");
+        let id = pm(&mut world, from, &whom, "for you alone");
         world.run_to(world.now + 10 * SECOND);
         well(&world);
         assert_heard(&world, to, &by, "for you alone");
-        assert_eq!(fates(&world, id), [Fate::Delivered]);
+        assert_eq!(fates(&world, id), [PmOutcome::Delivered]);
         assert_eq!(world.slots[to].disk.store().log().len(), before, "nothing is ordered");
     }
 }
 
 #[test]
-fn a_whisper_goes_on_through_the_next_leader() {
+fn a_private_message_goes_on_through_the_next_leader() {
     // What the leader passes on is lost with it; what the reader answers is.
     for (from, to) in [(0, 2), (2, 0)] {
         let mut world = room(4);
         world.block(from, to);
-        let id = whisper(&mut world, 1, "c", "before it dies");
+        let id = pm(&mut world, 1, "c", "before it dies");
         world.run_to(world.now + 5 * MS);
         assert_eq!(world.slots[2].heard.len(), usize::from(from == 2), "the story is the one that is meant");
         assert!(fates(&world, id).is_empty());
@@ -63,62 +63,62 @@ fn a_whisper_goes_on_through_the_next_leader() {
         world.run_to(world.now + 10 * SECOND);
         well(&world);
         assert_heard(&world, 2, "b", "before it dies");
-        assert_eq!(fates(&world, id), [Fate::Delivered]);
+        assert_eq!(fates(&world, id), [PmOutcome::Delivered]);
     }
 }
 
 #[test]
-fn a_whisper_said_while_nobody_leads_waits_for_the_next_leader() {
+fn a_private_message_said_while_nobody_leads_waits_for_the_next_leader() {
     let mut world = room(4);
     world.crash(0);
     assert!(world.run_until_told("tells LeaderLost", SECOND), "the leader is missed");
-    let id = whisper(&mut world, 1, "c", "in between");
+    let id = pm(&mut world, 1, "c", "in between");
     assert!(world.slots.iter().all(|slot| slot.heard.is_empty()));
     settle(&mut world, SECOND);
     well(&world);
     assert_heard(&world, 2, "b", "in between");
-    assert_eq!(fates(&world, id), [Fate::Delivered]);
+    assert_eq!(fates(&world, id), [PmOutcome::Delivered]);
 }
 
 #[test]
-fn its_author_is_told_when_a_whisper_has_not_arrived_or_may_not_have() {
+fn its_author_is_told_when_a_private_message_has_not_arrived_or_may_not_have() {
     // Its reader says good-bye in this moment.
     let mut world = room(3);
     world.leave(2);
     world.run_to(world.now + 50);
-    let gone = whisper(&mut world, 1, "c", "wait");
+    let gone = pm(&mut world, 1, "c", "wait");
     world.run_to(world.now + SECOND);
-    assert_eq!(fates(&world, gone), [Fate::Gone]);
+    assert_eq!(fates(&world, gone), [PmOutcome::Gone]);
     assert_eq!(
         world.slots[1].process.as_ref().map(|process| process.node.reader("c")),
-        Some(Err(Unsaid::Nobody("c".to_owned())))
+        Some(Err(PmError::Nobody("c".to_owned())))
     );
 
     // Its reader hears nothing, and nobody has noticed yet.
     let mut world = room(3);
     world.pause(2);
-    let unknown = whisper(&mut world, 1, "c", "are you there");
+    let unknown = pm(&mut world, 1, "c", "are you there");
     world.run_to(world.now + 10 * SECOND);
     assert_eq!(fates(&world, unknown).len(), 1);
-    assert!(matches!(fates(&world, unknown)[..], [Fate::Unknown | Fate::Gone]));
+    assert!(matches!(fates(&world, unknown)[..], [PmOutcome::Unknown | PmOutcome::Gone]));
 }
 
 #[test]
-fn nobody_whispers_to_itself_to_nobody_or_without_end() {
+fn nobody_private_messages_to_itself_to_nobody_or_without_end() {
     let mut world = room(3);
     let reader = |world: &World, whom: &str| world.slots[1].process.as_ref().map(|process| process.node.reader(whom));
-    assert_eq!(reader(&world, "B"), Some(Err(Unsaid::Oneself)));
-    assert_eq!(reader(&world, "nobody"), Some(Err(Unsaid::Nobody("nobody".to_owned()))));
+    assert_eq!(reader(&world, "B"), Some(Err(PmError::Oneself)));
+    assert_eq!(reader(&world, "nobody"), Some(Err(PmError::Nobody("nobody".to_owned()))));
     let digits = world.slots[2].author.to_string();
     assert!(matches!(reader(&world, &digits[..12]), Some(Ok(member)) if member.name == name("c")));
-    assert!(matches!(reader(&world, &digits[..7]), Some(Err(Unsaid::Nobody(_)))));
+    assert!(matches!(reader(&world, &digits[..7]), Some(Err(PmError::Nobody(_)))));
     let mut sent = 0;
     for k in 0..1_000 {
-        sent += usize::from(world.whisper(1, "c", &format!("whisper {k}")).is_some());
+        sent += usize::from(world.pm(1, "c", &format!("whisper {k}")).is_some());
         world.run_to(world.now + MS);
     }
     assert!((200..=230).contains(&sent), "{sent} have come through");
-    assert_eq!(reader(&world, "c"), Some(Err(Unsaid::TooMany)));
+    assert_eq!(reader(&world, "c"), Some(Err(PmError::TooMany)));
     world.run_to(world.now + 2 * SECOND);
     well(&world);
     assert_eq!(world.slots[2].heard.len(), sent);
@@ -126,17 +126,17 @@ fn nobody_whispers_to_itself_to_nobody_or_without_end() {
 }
 
 #[test]
-fn a_whisper_comes_through_where_the_leader_is_reached_through_another() {
+fn a_private_message_comes_through_where_the_leader_is_reached_through_another() {
     let mut world = room(4);
     world.cut_link(0, 2);
     world.run_to(world.now + 5 * SECOND);
     let relay = world.slots[2].process.as_ref().and_then(|process| process.node.status().relay);
     let role = world.slots[0].process.as_ref().map(|process| process.node.status().role);
     assert!(relay.is_some() && role == Some(Role::Leader), "{relay:?} {role:?}");
-    let to = whisper(&mut world, 1, "c", "round the corner");
-    let back = whisper(&mut world, 2, "b", "and back");
+    let to = pm(&mut world, 1, "c", "round the corner");
+    let back = pm(&mut world, 2, "b", "and back");
     world.run_to(world.now + SECOND);
-    assert_eq!((fates(&world, to), fates(&world, back)), (vec![Fate::Delivered], vec![Fate::Delivered]));
+    assert_eq!((fates(&world, to), fates(&world, back)), (vec![PmOutcome::Delivered], vec![PmOutcome::Delivered]));
     assert_eq!(world.slots[2].heard, [(name("b"), "round the corner".to_owned())]);
     assert_eq!(world.slots[1].heard, [(name("c"), "and back".to_owned())]);
 }
@@ -144,24 +144,24 @@ fn a_whisper_comes_through_where_the_leader_is_reached_through_another() {
 /// A leader that passes nothing on, and says that it has.
 fn makes_receipts_up(frame: &mut Frame) {
     if let Frame::Receipt(receipt) = frame {
-        receipt.found = dist_chat::ring::WhisperFound::Opened(dist_chat::ring::WhisperToken([7; 16]));
+        receipt.found = dist_chat::ring::PmReply::Opened(dist_chat::ring::PmProof([7; 16]));
     }
 }
 
 #[test]
-fn a_leader_cannot_make_up_that_a_whisper_has_arrived() {
+fn a_leader_cannot_make_up_that_a_private_message_has_arrived() {
     let mut world = room(3);
     world.forger = Some((0, makes_receipts_up));
-    let id = whisper(&mut world, 1, "c", "did you get this");
+    let id = pm(&mut world, 1, "c", "did you get this");
     world.run_to(world.now + 10 * SECOND);
-    assert_eq!(fates(&world, id), [Fate::Unknown]);
+    assert_eq!(fates(&world, id), [PmOutcome::Unknown]);
     assert_heard(&world, 2, "b", "did you get this");
 }
 
 /// A leader that spoils what it passes on.
 fn breaks_seals(frame: &mut Frame) {
-    if let (Frame::Whisper(whisper), Some(broken)) = (frame, Sealed::new(vec![7])) {
-        whisper.sealed = broken;
+    if let (Frame::Whisper(pm), Some(broken)) = (frame, Ciphertext::new(vec![7])) {
+        pm.sealed = broken;
     }
 }
 
@@ -169,47 +169,47 @@ fn breaks_seals(frame: &mut Frame) {
 fn a_broken_seal_is_told_of_once_in_a_while_and_nothing_is_shown() {
     let mut world = room(3);
     world.forger = Some((0, breaks_seals));
-    let ids: Vec<WhisperId> = (0..3).map(|k| whisper(&mut world, 1, "c", &format!("whisper {k}"))).collect();
+    let ids: Vec<PmId> = (0..3).map(|k| pm(&mut world, 1, "c", &format!("whisper {k}"))).collect();
     world.run_to(world.now + 10 * SECOND);
     well(&world);
     assert!(world.slots.iter().all(|slot| slot.heard.is_empty()));
     assert_eq!(told(&world, 2, "tells BrokenSeal { of: Member { uid: b"), 1, "thirty came");
-    assert!(ids.into_iter().all(|id| fates(&world, id) == [Fate::Unknown]));
+    assert!(ids.into_iter().all(|id| fates(&world, id) == [PmOutcome::Unknown]));
 }
 
 /// A member that whispers under another's name, and answers in another's.
 fn speaks_for_another(frame: &mut Frame) {
     match frame {
-        Frame::Whisper(whisper) => whisper.from = AuthorId::of_bits(99),
+        Frame::Whisper(pm) => pm.from = AuthorId::of_bits(99),
         Frame::Receipt(receipt) => receipt.to = AuthorId::of_bits(99),
         _ => {}
     }
 }
 
 #[test]
-fn who_whispers_or_answers_as_another_loses_its_link() {
+fn who_private_messages_or_answers_as_another_loses_its_link() {
     for (from, to, why) in [(1, 2, "whispers as another"), (2, 1, "answers for another")] {
         let mut world = room(3);
         world.forger = Some((1, speaks_for_another));
         let whom = world.slots[to].name.as_str().to_owned();
-        whisper(&mut world, from, &whom, "who am I");
+        pm(&mut world, from, &whom, "who am I");
         world.run_to(world.now + 100 * MS);
         assert!(told(&world, 0, why) >= 1, "{why}");
     }
 }
 
-/// Whatever dies and whatever is cut, each message is heard by its reader alone and once in a run, and its author is told
-/// one thing of it, which is true.
+/// Whatever dies and whatever is cut, each message is heard by its reader alone and once in a run, and its author is
+/// told one thing of it, which is true.
 #[test]
-fn whispers_under_faults() {
+fn private_messages_under_faults() {
     for seed in 0..12 {
         let mut world = gathered(World::new(1_000 + seed, 5, 100, 50));
-        let mut said: Vec<(usize, usize, String, WhisperId)> = Vec::new();
+        let mut said: Vec<(usize, usize, String, PmId)> = Vec::new();
         for round in 0..60_usize {
             let dice = usize::try_from(seed).unwrap_or_default() * 31 + round * 17;
             let (from, to) = (dice % 5, (dice / 5 + round) % 5);
             let (whom, words) = (world.slots[to].name.as_str().to_owned(), format!("whisper {round}"));
-            if let Some(id) = world.whisper(from, &whom, &words) {
+            if let Some(id) = world.pm(from, &whom, &words) {
                 said.push((from, to, words, id));
             }
             world.run_to(world.now + (dice % 7) as u64 * 20 * MS);
@@ -237,13 +237,15 @@ fn whispers_under_faults() {
             // Who dies is told nothing more.
             assert!(fates.len() <= 1, "seed {seed}: {words} from {from}: {fates:?}");
             match fates.first() {
-                Some(Fate::Delivered) => assert!(times(*to) >= 1, "seed {seed}: {words} was not heard"),
-                Some(Fate::Gone | Fate::NoLeader) => assert_eq!(times(*to), 0, "seed {seed}: {words} was heard"),
-                Some(Fate::Unknown) | None => {}
+                Some(PmOutcome::Delivered) => assert!(times(*to) >= 1, "seed {seed}: {words} was not heard"),
+                Some(PmOutcome::Gone | PmOutcome::NoLeader) => {
+                    assert_eq!(times(*to), 0, "seed {seed}: {words} was heard")
+                }
+                Some(PmOutcome::Unknown) | None => {}
             }
             // A reader that died before its answer arrived may hear it again in its next run.
             assert!(times(*to) <= 2, "seed {seed}: {words} was heard {} times", times(*to));
-            arrived += usize::from(fates == [Fate::Delivered]);
+            arrived += usize::from(fates == [PmOutcome::Delivered]);
         }
         assert!(arrived * 2 > said.len(), "seed {seed}: {arrived} of {}", said.len());
     }

@@ -14,7 +14,7 @@ use crate::identity::Identity;
 use crate::key::RoomKey;
 use crate::net::{self, Command, Running, Secrets};
 use crate::ring::limits::BACKLOG_LINES;
-use crate::ring::{Config, Name, Rate, RoomId, Saved, SessionId, Start, Stop, Timing, Uid};
+use crate::ring::{Config, Name, Rate, RoomId, SavedState, SessionId, Start, Stop, Timing, Uid};
 use crate::store::MemoryStore;
 
 /// Where everything listens.
@@ -94,7 +94,7 @@ pub fn start_node(lab: &Lab, name: &str, start: Start, key: Option<RoomKey>) -> 
         session: SessionId(getrandom::u64()?),
         seed: getrandom::u64()?,
         start,
-        saved: Saved::default(),
+        saved: SavedState::default(),
         key: None,
         rate: Rate::UNLIMITED,
         moderators: Vec::new(),

@@ -22,7 +22,8 @@ use super::scan::{Scanner, Seen, look};
 use crate::identity::Identity;
 use crate::ring::limits::PROTOCOL_VERSION;
 use crate::ring::{
-    Accept, Ack, Frame, Hello, Index, Join, Lamport, Line, LineId, Name, RoomId, SessionId, StreamId, Submit, Uid, seal,
+    Accept, Ack, Frame, Hello, Index, Join, Lamport, Line, LineId, Name, RoomId, SessionId, StreamId, Submit, Uid,
+    sign_runs,
 };
 
 /// What readers are for.
@@ -189,7 +190,7 @@ impl Me {
         let id = LineId { author: self.hello.author, session: self.hello.session, n };
         let (name, uid, text) = (self.name.clone(), self.hello.uid, text(n)?);
         let mut line = Line { id, lamport: Lamport(0), name, uid, text, channel: None, act: None, seal: None };
-        seal(room, std::slice::from_mut(&mut line), &self.identity);
+        sign_runs(room, std::slice::from_mut(&mut line), &self.identity);
         Ok(Frame::Submit(Submit { stream, lines: vec![Arc::new(line)] }))
     }
 }

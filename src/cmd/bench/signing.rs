@@ -1,5 +1,5 @@
-//! What it costs that lines are signed: each line by itself, runs of them, or a chain of hashes with a signature now and
-//! then. On one core, with nothing else in the way.
+//! What it costs that lines are signed: each line by itself, runs of them, or a chain of hashes with a signature now
+//! and then. On one core, with nothing else in the way.
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -12,8 +12,8 @@ use super::{LINE_BYTES, Plan, median};
 use crate::identity::{Identity, verify};
 use crate::ring::limits::RUN_LINES_MAX;
 use crate::ring::{
-    Batch, Body, Entry, Epoch, Frame, Index, Lamport, Line, LineId, Name, Nonce, RoomId, SessionId, Sign as _, Uid,
-    WallMs, seal,
+    Batch, Body, Entry, Epoch, Frame, Index, Lamport, Line, LineId, Name, Nonce, RoomId, SessionId, Signer as _, Uid,
+    WallMs, sign_runs,
 };
 
 /// Lines that are signed and checked in one round.
@@ -60,7 +60,7 @@ fn lines(identity: &Identity) -> anyhow::Result<Vec<Line>> {
 fn in_runs(lines: &[Line], run: usize, identity: &Identity, rates: &mut Rates) -> anyhow::Result<()> {
     let mut sealed = lines.to_vec();
     let begin = Instant::now();
-    sealed.chunks_mut(run).for_each(|run| seal(ROOM, run, identity));
+    sealed.chunks_mut(run).for_each(|run| sign_runs(ROOM, run, identity));
     rates.0.push(LINES as f64 / begin.elapsed().as_secs_f64());
     let epoch = Epoch { round: 1, leader: "127.0.0.1:2428".parse()?, nonce: Nonce(1) };
     let entry = |line: Line| {

@@ -119,7 +119,7 @@ fn status() -> crate::ring::Status {
         session: SessionId(1),
         seed: 1,
         start: crate::ring::Start::Reopen,
-        saved: crate::ring::Saved::default(),
+        saved: crate::ring::SavedState::default(),
         key: None,
         rate: crate::ring::Rate::DEFAULT,
         moderators: Vec::new(),

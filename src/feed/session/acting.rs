@@ -10,11 +10,11 @@ use crate::net::Command;
 use crate::present::format;
 use crate::present::values::{Private, Told};
 use crate::ring::limits::{TEXT_BYTES_MAX, TOPIC_CHARS_MAX};
-use crate::ring::{Act, Emoji, Lamport, LineId, Saying, Text};
+use crate::ring::{Act, Draft, Emoji, Lamport, LineId, Text};
 
 impl Session {
     /// Says something to one member alone.
-    pub(super) async fn whisper(&self, whom: &str, words: &str) -> Result<(), Ended> {
+    pub(super) async fn pm(&self, whom: &str, words: &str) -> Result<(), Ended> {
         let Ok(text) = Text::parse(words) else {
             self.note(format!("not sent: a message has at most {TEXT_BYTES_MAX} bytes")).await;
             return Ok(());
@@ -44,7 +44,7 @@ impl Session {
         match composed {
             Ok((text, act)) => {
                 let channel = self.view().channel().cloned();
-                self.hand_over(Saying { text, channel, act: Some(act) }).await
+                self.hand_over(Draft { text, channel, act: Some(act) }).await
             }
             Err(why) => {
                 self.note(why).await;

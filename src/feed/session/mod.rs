@@ -20,7 +20,7 @@ use super::view::{Fate, View};
 use crate::net::Command;
 use crate::present::values::{Asked, Here, Told};
 use crate::ring::limits::TEXT_BYTES_MAX;
-use crate::ring::{Channel, Order, Saying, Text, TextError};
+use crate::ring::{Channel, Draft, ModerationCommand, Text, TextError};
 
 /// Values that wait until the frontend takes them, beside those in its [`Feed`](super::broadcaster::Feed).
 const TOLD_MAX: usize = 64;
@@ -203,11 +203,11 @@ impl Session {
     /// Says something where that is wanted, with a receipt where that is wanted. Whether the conversation goes on.
     async fn say_in(&self, text: &str, channel: Option<&str>, id: Option<String>) -> Result<bool, Ended> {
         let place = self.place(channel);
-        match place.and_then(|place| receipts::sayings(text, place.as_ref())) {
-            Ok(mut sayings) => {
-                let last = sayings.pop();
-                for saying in sayings {
-                    self.hand_over(saying).await?;
+        match place.and_then(|place| receipts::drafts(text, place.as_ref())) {
+            Ok(mut drafts) => {
+                let last = drafts.pop();
+                for draft in drafts {
+                    self.hand_over(draft).await?;
                 }
                 let Some(last) = last else { return Ok(true) };
                 let Some(id) = id else { return self.hand_over(last).await.map(|()| true) };
@@ -252,7 +252,7 @@ impl Session {
             rest = after;
             match Text::parse(first.strip_suffix('\r').unwrap_or(first)) {
                 Ok(text) => {
-                    self.hand_over(Saying { text, channel: channel.clone(), act: None }).await?;
+                    self.hand_over(Draft { text, channel: channel.clone(), act: None }).await?;
                 }
                 Err(TextError::Blank | TextError::Newline) => {}
                 Err(TextError::TooLong { bytes }) => {
@@ -271,7 +271,7 @@ impl Session {
                 return self.say(text, channel).await;
             }
             Meaning::Act(doing) => self.act_out(line, doing).await?,
-            Meaning::Private(whom, words) => self.whisper(whom, words).await?,
+            Meaning::Private(whom, words) => self.pm(whom, words).await?,
             Meaning::AskTopic => self.topic().await?,
             Meaning::Join(name) => match Channel::parse(name) {
                 Ok(channel) => self.join(channel).await,
@@ -318,7 +318,7 @@ impl Session {
             Meaning::Ignore(whom) => self.ignore(whom).await?,
             Meaning::Order(verb, whom) => {
                 let whom = whom.to_owned();
-                self.act(line, |text, taken| Command::Order(Order { verb, whom, text }, taken)).await?;
+                self.act(line, |text, taken| Command::Order(ModerationCommand { verb, whom, text }, taken)).await?;
             }
             Meaning::Rekey => self.act(line, Command::Rekey).await?,
             Meaning::Wrong(why) => self.note(why).await,
@@ -335,9 +335,9 @@ impl Session {
         }
     }
 
-    async fn hand_over(&self, saying: Saying) -> Result<(), Ended> {
+    async fn hand_over(&self, draft: Draft) -> Result<(), Ended> {
         self.desk.lines.say();
-        self.desk.tell(Command::Say(saying, None)).await
+        self.desk.tell(Command::Say(draft, None)).await
     }
 }
 

@@ -5,25 +5,25 @@ use tokio::sync::oneshot;
 use super::Driver;
 use crate::key::RoomKey;
 use crate::net::api::Command;
-use crate::net::transport::limits::{SURVEYS_MAX, TURN_COMMANDS_MAX};
+use crate::net::transport::limits::{HEALTH_QUERIES_MAX, TURN_COMMANDS_MAX};
 use crate::ring::limits::BATCH_BYTES_MAX;
-use crate::ring::{Found, Input, Member, Saying, Text, Unsaid, Wanted, WhisperId};
+use crate::ring::{Draft, Input, Member, PmError, PmId, ReadReply, ReadRequest, Text};
 use crate::store::Store;
 
 /// What was typed in a row.
 #[derive(Debug, Default)]
 struct Typed {
-    lines: Vec<Saying>,
+    lines: Vec<Draft>,
     /// Who wants to know a line's number, and which of them it is, from 1.
     answers: Vec<(u64, oneshot::Sender<u64>)>,
 }
 
 impl Typed {
-    fn push(&mut self, saying: Saying, answer: Option<oneshot::Sender<u64>>) {
+    fn push(&mut self, draft: Draft, answer: Option<oneshot::Sender<u64>>) {
         // What moderates is an order; else the numbers of what follows would be wrong.
-        debug_assert!(saying.can_be(), "who moderates gives an order");
-        if saying.can_be() {
-            self.lines.push(saying);
+        debug_assert!(draft.is_valid(), "who moderates gives an order");
+        if draft.is_valid() {
+            self.lines.push(draft);
             self.answers.extend(answer.map(|answer| (self.lines.len() as u64, answer)));
         }
     }
@@ -49,7 +49,7 @@ where
         for command in said.drain(..) {
             match command {
                 // What was typed in a row goes in as one.
-                Command::Say(saying, answer) => lines.push(saying, answer),
+                Command::Say(draft, answer) => lines.push(draft, answer),
                 other => {
                     self.submit(&mut lines)?;
                     if self.stop.is_none() {
@@ -90,9 +90,9 @@ where
     /// Does what somebody wants, and answers.
     pub(super) fn command(&mut self, command: Command) -> anyhow::Result<()> {
         match command {
-            Command::Say(saying, answer) => {
+            Command::Say(draft, answer) => {
                 let mut typed = Typed::default();
-                typed.push(saying, answer);
+                typed.push(draft, answer);
                 self.submit(&mut typed)
             }
             Command::Order(order, taken) => {
@@ -111,13 +111,13 @@ where
                 Ok(())
             }
             Command::Whisper { to, text, answer } => {
-                let said = self.whisper(&to, text)?;
+                let said = self.pm(&to, text)?;
                 let _ = answer.send(said);
                 Ok(())
             }
             Command::Survey(answer) => {
                 // Who finds no place here is not answered.
-                if self.surveys.len() < SURVEYS_MAX {
+                if self.surveys.len() < HEALTH_QUERIES_MAX {
                     self.surveys.push(answer);
                 }
                 self.step(Input::Survey)
@@ -136,7 +136,7 @@ where
                 Ok(())
             }
             Command::Past { from, answer } => {
-                if let Found::Log(entries) = self.read(&Wanted::Log { from, bytes_max: BATCH_BYTES_MAX })? {
+                if let ReadReply::Log(entries) = self.read(&ReadRequest::Log { from, bytes_max: BATCH_BYTES_MAX })? {
                     let _ = answer.send(entries);
                 }
                 Ok(())
@@ -145,15 +145,15 @@ where
     }
 
     /// Says something to one member alone.
-    fn whisper(&mut self, to: &str, text: Text) -> anyhow::Result<Result<(WhisperId, Member), Unsaid>> {
+    fn pm(&mut self, to: &str, text: Text) -> anyhow::Result<Result<(PmId, Member), PmError>> {
         let to = match self.node.reader(to) {
             Ok(to) => to,
             Err(why) => return Ok(Err(why)),
         };
-        let Some(&room) = self.entered.get() else { return Ok(Err(Unsaid::NotNow)) };
-        let Some(whispering) = self.whispers.seal(room, to, text)? else { return Ok(Err(Unsaid::NoKey)) };
-        let (id, to) = (whispering.id, whispering.to.clone());
-        self.step(Input::Whisper(whispering))?;
+        let Some(&room) = self.entered.get() else { return Ok(Err(PmError::NotNow)) };
+        let Some(outgoing) = self.pms.seal(room, to, text)? else { return Ok(Err(PmError::NoKey)) };
+        let (id, to) = (outgoing.id, outgoing.to.clone());
+        self.step(Input::Whisper(outgoing))?;
         Ok(Ok((id, to)))
     }
 }

@@ -7,7 +7,7 @@ use crate::ring::limits::{BACKLOG_BYTES_MAX, FRAME_BYTES_MAX, WINDOW_BYTES_MAX};
 /// Commands that wait for the driver, on each of its two channels.
 pub const COMMANDS_MAX: usize = 256;
 /// Questions how all are doing that wait for the same answer.
-pub const SURVEYS_MAX: usize = 64;
+pub const HEALTH_QUERIES_MAX: usize = 64;
 /// Batches of notices that wait for the frontend.
 pub const NOTICE_BATCHES_MAX: usize = 64;
 /// Between two notices about links to one IP address, or about strangers at one.

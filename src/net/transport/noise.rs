@@ -22,7 +22,7 @@ use super::limits::{FIRST_MESSAGES_MAX, REKEY_BYTES};
 use super::preamble::Word;
 use crate::identity::{Identity, verify};
 use crate::key::{PSK_BYTES, RoomKey};
-use crate::ring::{AuthorId, Sign as _, Signature};
+use crate::ring::{AuthorId, Signature, Signer as _};
 
 const PATTERN: &str = "Noise_XXpsk0_25519_AESGCM_SHA256";
 /// What an author signs: this, then the static key.

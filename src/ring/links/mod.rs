@@ -1,8 +1,8 @@
 //! Connections: opened, greeted, watched, closed.
 //!
 //! A pair of nodes may have a connection in each direction; either carries anything. What a connection is *for* (next,
-//! leader, probe) is decided elsewhere; here it opens, greets, beats and dies. A connection may also run through a third
-//! node that reaches both ends ([`Frame::Relay`]): to everybody above, it is a connection like any other.
+//! leader, probe) is decided elsewhere; here it opens, greets, beats and dies. A connection may also run through a
+//! third node that reaches both ends ([`Frame::Relay`]): to everybody above, it is a connection like any other.
 
 mod detector;
 
@@ -33,8 +33,8 @@ pub struct Links {
 /// One connection.
 #[derive(Clone, Debug, Hash)]
 pub struct Conn {
-    way: Way,
-    state: State,
+    way: ConnRoute,
+    state: ConnState,
     /// Whom it is to lead to; known for what I opened.
     target: Option<Uid>,
     peer: Option<Hello>,
@@ -43,7 +43,7 @@ pub struct Conn {
 
 /// How a connection runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Way {
+pub enum ConnRoute {
     /// I opened it.
     Dialled,
     /// The other end opened it.
@@ -53,7 +53,7 @@ pub enum Way {
 }
 
 #[derive(Clone, Debug, Hash)]
-enum State {
+enum ConnState {
     /// Not open yet: what is to be sent waits.
     Opening { until: Time, queue: Vec<Arc<Frame>> },
     /// Open; the other end has not said who it is.
@@ -64,7 +64,7 @@ enum State {
 
 /// A connection that has ended.
 #[derive(Clone, Copy, Debug)]
-pub struct Ended {
+pub struct ClosedConn {
     /// Which.
     pub conn: ConnId,
     /// To whom it led, or was to lead.
@@ -74,12 +74,12 @@ pub struct Ended {
     /// When the other end was last heard on it.
     pub heard: Time,
     /// How it ended.
-    pub how: End,
+    pub how: CloseReason,
 }
 
 /// How a connection ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
+pub enum CloseReason {
     /// Nobody listens there.
     Refused,
     /// No answer to a dial or a greeting.
@@ -110,19 +110,19 @@ impl Links {
 
     /// How many of them run through others.
     pub fn relays(&self) -> usize {
-        self.conns.values().filter(|conn| matches!(conn.way, Way::Through { .. })).count()
+        self.conns.values().filter(|conn| matches!(conn.way, ConnRoute::Through { .. })).count()
     }
 
     fn relays_over(&self, over: ConnId) -> usize {
-        let over = |conn: &&Conn| matches!(conn.way, Way::Through { carrier, .. } if carrier == over);
+        let over = |conn: &&Conn| matches!(conn.way, ConnRoute::Through { carrier, .. } if carrier == over);
         self.conns.values().filter(over).count()
     }
 
     /// The longest queue of a connection that is not open yet.
     pub fn longest_queue(&self) -> usize {
         let queued = self.conns.values().map(|conn| match &conn.state {
-            State::Opening { queue, .. } => queue.len(),
-            State::Greeting { .. } | State::Up(_) => 0,
+            ConnState::Opening { queue, .. } => queue.len(),
+            ConnState::Greeting { .. } | ConnState::Up(_) => 0,
         });
         queued.max().unwrap_or(0)
     }
@@ -140,7 +140,7 @@ impl Links {
 
     /// The peer has greeted and has not been silent for too long.
     pub fn is_up(&self, conn: ConnId) -> bool {
-        self.conns.get(&conn).is_some_and(|conn| matches!(conn.state, State::Up(_)))
+        self.conns.get(&conn).is_some_and(|conn| matches!(conn.state, ConnState::Up(_)))
     }
 
     /// All connections to such authors.
@@ -157,16 +157,16 @@ impl Links {
     /// The member that carries this connection, if it runs through one.
     pub fn carrier(&self, conn: ConnId) -> Option<Uid> {
         match self.conns.get(&conn)?.way {
-            Way::Through { carrier, .. } => self.uid(carrier),
-            Way::Dialled | Way::Accepted => None,
+            ConnRoute::Through { carrier, .. } => self.uid(carrier),
+            ConnRoute::Dialled | ConnRoute::Accepted => None,
         }
     }
 
     /// The connection that carries this one, if it runs through another member.
     pub fn carried_by(&self, conn: ConnId) -> Option<ConnId> {
         match self.conns.get(&conn)?.way {
-            Way::Through { carrier, .. } => Some(carrier),
-            Way::Dialled | Way::Accepted => None,
+            ConnRoute::Through { carrier, .. } => Some(carrier),
+            ConnRoute::Dialled | ConnRoute::Accepted => None,
         }
     }
 
@@ -180,33 +180,35 @@ impl Links {
         self.detector(conn).map(|detector| detector.echo_age(now))
     }
 
-    /// How the connection to `uid` is doing that says most: one that is up before one that is not, a straight one before
-    /// one through another member. With it its smoothed round trip, once it is known.
+    /// How the connection to `uid` is doing that says most: one that is up before one that is not, a straight one
+    /// before one through another member. With it its smoothed round trip, once it is known.
     pub fn health(&self, uid: Uid, now: Time) -> Option<(Link, Option<Span>)> {
         let conns = self.by_uid.get(&uid)?.iter().filter_map(|id| self.conns.get(id).map(|conn| (id, conn)));
-        let (_, conn) = conns.max_by_key(|(id, conn)| (matches!(conn.state, State::Up(_)), id.is_direct()))?;
+        let (_, conn) = conns.max_by_key(|(id, conn)| (matches!(conn.state, ConnState::Up(_)), id.is_direct()))?;
         Some(match &conn.state {
-            State::Up(detector) => {
+            ConnState::Up(detector) => {
                 let known = Some(detector.round_trip()).filter(|span| *span > Span(0));
                 (Link { up: true, silent: now - detector.last_heard() }, known)
             }
-            State::Opening { .. } | State::Greeting { .. } => (Link { up: false, silent: now - conn.used }, None),
+            ConnState::Opening { .. } | ConnState::Greeting { .. } => {
+                (Link { up: false, silent: now - conn.used }, None)
+            }
         })
     }
 
     /// The longest smoothed round trip of all connections.
     pub fn round_trip(&self) -> Span {
         let up = self.conns.values().filter_map(|conn| match &conn.state {
-            State::Up(detector) => Some(detector.round_trip()),
-            State::Opening { .. } | State::Greeting { .. } => None,
+            ConnState::Up(detector) => Some(detector.round_trip()),
+            ConnState::Opening { .. } | ConnState::Greeting { .. } => None,
         });
         up.max().unwrap_or_default()
     }
 
     fn detector(&self, conn: ConnId) -> Option<&Detector> {
         match &self.conns.get(&conn)?.state {
-            State::Up(detector) => Some(detector),
-            State::Opening { .. } | State::Greeting { .. } => None,
+            ConnState::Up(detector) => Some(detector),
+            ConnState::Opening { .. } | ConnState::Greeting { .. } => None,
         }
     }
 
@@ -219,8 +221,8 @@ impl Links {
         let conns = self.by_uid.get(&uid).into_iter().flatten().copied();
         conns.filter(|conn| {
             self.conns.get(conn).is_some_and(|conn| match conn.way {
-                Way::Dialled | Way::Accepted => true,
-                Way::Through { .. } => false,
+                ConnRoute::Dialled | ConnRoute::Accepted => true,
+                ConnRoute::Through { .. } => false,
             })
         })
     }
@@ -236,12 +238,14 @@ impl Links {
     }
 
     fn mine(&self, conn: ConnId) -> bool {
-        self.conns.get(&conn).is_some_and(|conn| conn.way == Way::Dialled)
+        self.conns.get(&conn).is_some_and(|conn| conn.way == ConnRoute::Dialled)
     }
 
     /// I have opened this connection.
     pub fn is_mine(&self, conn: ConnId) -> bool {
-        self.conns.get(&conn).is_some_and(|conn| matches!(conn.way, Way::Dialled | Way::Through { mine: true, .. }))
+        self.conns
+            .get(&conn)
+            .is_some_and(|conn| matches!(conn.way, ConnRoute::Dialled | ConnRoute::Through { mine: true, .. }))
     }
 
     /// A new connection to `uid`.
@@ -252,8 +256,8 @@ impl Links {
         self.dialled += 1;
         self.outward += 1;
         let id = ConnId::dialled(self.dialled);
-        let state = State::Opening { until: now + self.timing.connect, queue: Vec::new() };
-        self.add(id, Conn { way: Way::Dialled, state, target: Some(uid), peer: None, used: now });
+        let state = ConnState::Opening { until: now + self.timing.connect, queue: Vec::new() };
+        self.add(id, Conn { way: ConnRoute::Dialled, state, target: Some(uid), peer: None, used: now });
         out.push(Output::Dial(id, uid.0));
         Some(id)
     }
@@ -272,8 +276,8 @@ impl Links {
         }
         self.relayed += 1;
         let id = ConnId::relayed(self.relayed);
-        let state = State::Greeting { until: now + self.timing.connect };
-        let way = Way::Through { carrier, mine: true };
+        let state = ConnState::Greeting { until: now + self.timing.connect };
+        let way = ConnRoute::Through { carrier, mine: true };
         self.add(id, Conn { way, state, target: Some(uid), peer: None, used: now });
         self.send(now, id, Frame::Hello(hello), out);
         Some(id)
@@ -285,8 +289,8 @@ impl Links {
             out.push(Output::Close(id));
             return;
         }
-        let state = State::Greeting { until: now + self.timing.connect };
-        self.add(id, Conn { way: Way::Accepted, state, target: None, peer: None, used: now });
+        let state = ConnState::Greeting { until: now + self.timing.connect };
+        self.add(id, Conn { way: ConnRoute::Accepted, state, target: None, peer: None, used: now });
     }
 
     /// The connection over which frames of `from` come through the peer of `carrier`, if there is one that I have
@@ -296,7 +300,8 @@ impl Links {
         let conns = self.by_uid.get(&from)?;
         conns.iter().copied().find(|&id| {
             let way = self.conns.get(&id).map(|conn| conn.way);
-            matches!(way, Some(Way::Through { mine: by_me, .. }) if by_me == mine) && self.carrier(id) == Some(through)
+            matches!(way, Some(ConnRoute::Through { mine: by_me, .. }) if by_me == mine)
+                && self.carrier(id) == Some(through)
         })
     }
 
@@ -307,8 +312,8 @@ impl Links {
         }
         self.relayed += 1;
         let id = ConnId::relayed(self.relayed);
-        let state = State::Greeting { until: now + self.timing.connect };
-        let way = Way::Through { carrier, mine: false };
+        let state = ConnState::Greeting { until: now + self.timing.connect };
+        let way = ConnRoute::Through { carrier, mine: false };
         self.add(id, Conn { way, state, target: Some(from), peer: None, used: now });
         Some(id)
     }
@@ -324,7 +329,7 @@ impl Links {
     pub fn opened(&mut self, now: Time, id: ConnId, hello: Hello, out: &mut Vec<Output>) {
         let until = now + self.timing.connect;
         let Some(conn) = self.conns.get_mut(&id) else { return };
-        let State::Opening { queue, .. } = std::mem::replace(&mut conn.state, State::Greeting { until }) else {
+        let ConnState::Opening { queue, .. } = std::mem::replace(&mut conn.state, ConnState::Greeting { until }) else {
             return;
         };
         out.push(Output::Send(vec![id], Arc::new(Frame::Hello(hello))));
@@ -335,8 +340,8 @@ impl Links {
     pub fn greeted(&mut self, now: Time, id: ConnId, hello: Hello) -> bool {
         let Some(conn) = self.conns.get_mut(&id) else { return false };
         match conn.state {
-            State::Greeting { .. } => {}
-            State::Opening { .. } | State::Up(_) => return false,
+            ConnState::Greeting { .. } => {}
+            ConnState::Opening { .. } | ConnState::Up(_) => return false,
         }
         if let Some(target) = conn.target.filter(|&target| target != hello.uid)
             && let Some(conns) = self.by_uid.get_mut(&target)
@@ -349,7 +354,7 @@ impl Links {
         self.by_uid.entry(hello.uid).or_default().insert(id);
         conn.target = Some(hello.uid);
         conn.peer = Some(hello);
-        conn.state = State::Up(Detector::new(now));
+        conn.state = ConnState::Up(Detector::new(now));
         true
     }
 
@@ -371,14 +376,14 @@ impl Links {
         if !idle {
             conn.used = now;
         }
-        if let State::Up(detector) = &mut conn.state {
+        if let ConnState::Up(detector) = &mut conn.state {
             detector.heard(now);
         }
     }
 
     /// A heartbeat came back.
     pub fn echoed(&mut self, now: Time, id: ConnId, sent: Time) {
-        if let Some(Conn { state: State::Up(detector), .. }) = self.conns.get_mut(&id) {
+        if let Some(Conn { state: ConnState::Up(detector), .. }) = self.conns.get_mut(&id) {
             detector.echoed(now, sent, &self.timing);
         }
     }
@@ -397,17 +402,19 @@ impl Links {
                 conn.used = now;
             }
             match (&mut conn.state, conn.way) {
-                (State::Opening { queue, .. }, _) => {
+                (ConnState::Opening { queue, .. }, _) => {
                     if queue.len() < DIAL_FRAMES_MAX {
                         queue.push(Arc::clone(frame));
                     }
                 }
-                (State::Greeting { .. } | State::Up(_), Way::Through { carrier, mine }) => {
+                (ConnState::Greeting { .. } | ConnState::Up(_), ConnRoute::Through { carrier, mine }) => {
                     let Some(to) = conn.target else { continue };
                     let relay = Relay { from: self.me, to, opener: mine, frame: Some(Box::new(Frame::clone(frame))) };
                     out.push(Output::Send(vec![carrier], Arc::new(Frame::Relay(relay))));
                 }
-                (State::Greeting { .. } | State::Up(_), Way::Dialled | Way::Accepted) => straight.push(id),
+                (ConnState::Greeting { .. } | ConnState::Up(_), ConnRoute::Dialled | ConnRoute::Accepted) => {
+                    straight.push(id)
+                }
             }
         }
         if !straight.is_empty() {
@@ -416,17 +423,17 @@ impl Links {
     }
 
     /// Ends a connection by my own will, and what runs over it.
-    pub fn close(&mut self, id: ConnId, out: &mut Vec<Output>) -> Vec<Ended> {
+    pub fn close(&mut self, id: ConnId, out: &mut Vec<Output>) -> Vec<ClosedConn> {
         self.hang_up(id, out);
-        self.ended(id, End::Dropped)
+        self.ended(id, CloseReason::Dropped)
     }
 
     /// Tells the other end, or the driver, that the connection is over.
     fn hang_up(&self, id: ConnId, out: &mut Vec<Output>) {
         let Some(conn) = self.conns.get(&id) else { return };
         match conn.way {
-            Way::Dialled | Way::Accepted => out.push(Output::Close(id)),
-            Way::Through { carrier, mine } => {
+            ConnRoute::Dialled | ConnRoute::Accepted => out.push(Output::Close(id)),
+            ConnRoute::Through { carrier, mine } => {
                 if let Some(to) = conn.target.filter(|_| self.contains(carrier)) {
                     let relay = Relay { from: self.me, to, opener: mine, frame: None };
                     out.push(Output::Send(vec![carrier], Arc::new(Frame::Relay(relay))));
@@ -436,9 +443,9 @@ impl Links {
     }
 
     /// A connection has ended: forgets it, and what ran over it. Gives all of them.
-    pub fn ended(&mut self, id: ConnId, how: End) -> Vec<Ended> {
+    pub fn ended(&mut self, id: ConnId, how: CloseReason) -> Vec<ClosedConn> {
         let Some(conn) = self.conns.remove(&id) else { return Vec::new() };
-        self.outward -= usize::from(conn.way == Way::Dialled);
+        self.outward -= usize::from(conn.way == ConnRoute::Dialled);
         if let Some(uid) = conn.target
             && let Some(conns) = self.by_uid.get_mut(&uid)
         {
@@ -448,18 +455,18 @@ impl Links {
             }
         }
         let (was_up, heard) = match &conn.state {
-            State::Up(detector) => (true, detector.last_heard()),
-            State::Opening { .. } | State::Greeting { .. } => (false, conn.used),
+            ConnState::Up(detector) => (true, detector.last_heard()),
+            ConnState::Opening { .. } | ConnState::Greeting { .. } => (false, conn.used),
         };
-        let mut all = vec![Ended { conn: id, uid: conn.target, was_up, heard, how }];
+        let mut all = vec![ClosedConn { conn: id, uid: conn.target, was_up, heard, how }];
         let over: Vec<ConnId> = self
             .conns
             .iter()
-            .filter(|(_, conn)| matches!(conn.way, Way::Through { carrier, .. } if carrier == id))
+            .filter(|(_, conn)| matches!(conn.way, ConnRoute::Through { carrier, .. } if carrier == id))
             .map(|(&over, _)| over)
             .collect();
         for over in over {
-            all.extend(self.ended(over, End::Closed));
+            all.extend(self.ended(over, CloseReason::Closed));
         }
         all
     }
@@ -468,8 +475,8 @@ impl Links {
     pub fn forgive(&mut self, now: Time, stalled: Span) {
         for conn in self.conns.values_mut() {
             match &mut conn.state {
-                State::Opening { until, .. } | State::Greeting { until } => *until = *until + stalled,
-                State::Up(detector) => detector.forgive(now, stalled),
+                ConnState::Opening { until, .. } | ConnState::Greeting { until } => *until = *until + stalled,
+                ConnState::Up(detector) => detector.forgive(now, stalled),
             }
         }
     }
@@ -477,23 +484,25 @@ impl Links {
     /// Sends a heartbeat on every connection that is up.
     pub fn beat(&mut self, now: Time, out: &mut Vec<Output>) {
         let up: Vec<ConnId> =
-            self.conns.iter().filter(|(_, conn)| matches!(conn.state, State::Up(_))).map(|(&id, _)| id).collect();
+            self.conns.iter().filter(|(_, conn)| matches!(conn.state, ConnState::Up(_))).map(|(&id, _)| id).collect();
         self.send_all(now, &up, &Arc::new(Frame::Ping(now.0)), out);
     }
 
     /// Ends what has been silent, or opening, for too long, and what I opened and have not used for
     /// [`Timing::probe_max`], unless it is in `held`.
-    pub fn expire(&mut self, now: Time, held: &BTreeSet<ConnId>, out: &mut Vec<Output>) -> Vec<Ended> {
+    pub fn expire(&mut self, now: Time, held: &BTreeSet<ConnId>, out: &mut Vec<Output>) -> Vec<ClosedConn> {
         let over = |id: ConnId, conn: &Conn| match &conn.state {
-            State::Opening { until, .. } | State::Greeting { until } => (*until <= now).then_some(End::Unreachable),
-            State::Up(detector) if detector.dead_at(&self.timing) <= now => Some(End::Silent),
-            State::Up(_) => {
-                let opened_here = matches!(conn.way, Way::Dialled | Way::Through { mine: true, .. });
+            ConnState::Opening { until, .. } | ConnState::Greeting { until } => {
+                (*until <= now).then_some(CloseReason::Unreachable)
+            }
+            ConnState::Up(detector) if detector.dead_at(&self.timing) <= now => Some(CloseReason::Silent),
+            ConnState::Up(_) => {
+                let opened_here = matches!(conn.way, ConnRoute::Dialled | ConnRoute::Through { mine: true, .. });
                 let idle = opened_here && conn.used + self.timing.probe_max <= now && !held.contains(&id);
-                idle.then_some(End::Dropped)
+                idle.then_some(CloseReason::Dropped)
             }
         };
-        let over: Vec<(ConnId, End)> =
+        let over: Vec<(ConnId, CloseReason)> =
             self.conns.iter().filter_map(|(&id, conn)| over(id, conn).map(|how| (id, how))).collect();
         let mut ended = Vec::new();
         for (id, how) in over {
@@ -506,8 +515,8 @@ impl Links {
     /// When [`expire`](Self::expire) may have something to do at the earliest, idle connections apart.
     pub fn deadline(&self) -> Option<Time> {
         let each = self.conns.values().map(|conn| match &conn.state {
-            State::Opening { until, .. } | State::Greeting { until } => *until,
-            State::Up(detector) => detector.dead_at(&self.timing),
+            ConnState::Opening { until, .. } | ConnState::Greeting { until } => *until,
+            ConnState::Up(detector) => detector.dead_at(&self.timing),
         });
         each.min()
     }

@@ -10,12 +10,12 @@ const LEFT_PROBE_TIMES: u64 = 12;
 
 /// The book.
 #[derive(Clone, Debug, Default, Hash)]
-pub struct Book {
-    nodes: BTreeMap<Uid, Known>,
+pub struct AddressBook {
+    nodes: BTreeMap<Uid, KnownPeer>,
 }
 
 #[derive(Clone, Copy, Debug, Default, Hash)]
-struct Known {
+struct KnownPeer {
     /// It said good-bye: not asked in need, and looked for seldom.
     left: bool,
     /// When to look for it next, while it is lost.
@@ -24,9 +24,9 @@ struct Known {
     pause: Span,
 }
 
-impl Book {
+impl AddressBook {
     /// Remembers a uid. Gives whom it made forget, where the book was full; `None`: it was known, or found no room.
-    pub fn meet(&mut self, uid: Uid) -> Option<Option<Uid>> {
+    pub fn learn_peer(&mut self, uid: Uid) -> Option<Option<Uid>> {
         if uid.0.port() == 0 || uid.0.ip().is_unspecified() || self.nodes.contains_key(&uid) {
             return None;
         }
@@ -37,7 +37,7 @@ impl Book {
             self.nodes.remove(&left);
             forgotten = Some(left);
         }
-        self.nodes.insert(uid, Known::default());
+        self.nodes.insert(uid, KnownPeer::default());
         Some(forgotten)
     }
 

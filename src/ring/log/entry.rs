@@ -14,7 +14,7 @@ use crate::ring::types::proof::{AuthorId, Digest};
 /// One place in the log.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Entry {
-    /// The reign in which it was ordered.
+    /// The epoch in which it was ordered.
     pub epoch: Epoch,
     /// Its position, from 1.
     pub index: Index,

@@ -15,7 +15,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::ring::log::entry::Entry;
-use crate::ring::log::summary::Summary;
+use crate::ring::log::summary::LogState;
 use crate::ring::types::id::{Index, Tail};
 use crate::ring::types::limits::{BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, RECENT_BYTES_MAX, RECENT_ENTRIES_MAX};
 use crate::ring::wire::frame::Batch;
@@ -23,30 +23,30 @@ use crate::ring::wire::frame::Batch;
 /// A log: its fold, and a window of its end.
 #[derive(Clone, Debug, Default, Hash)]
 pub struct Log {
-    summary: Summary,
+    log_state: LogState,
     recent: VecDeque<Arc<Entry>>,
     recent_bytes: usize,
 }
 
 impl Log {
     /// A log of which nothing is in memory yet.
-    pub fn new(summary: Summary) -> Self {
-        Self { summary, recent: VecDeque::new(), recent_bytes: 0 }
+    pub fn new(log_state: LogState) -> Self {
+        Self { log_state, recent: VecDeque::new(), recent_bytes: 0 }
     }
 
     /// What the log amounts to.
-    pub fn summary(&self) -> &Summary {
-        &self.summary
+    pub fn state(&self) -> &LogState {
+        &self.log_state
     }
 
     /// Where it ends.
     pub fn tail(&self) -> Tail {
-        self.summary.tail
+        self.log_state.tail
     }
 
     /// Takes the next entry.
     pub fn push(&mut self, entry: Arc<Entry>) {
-        self.summary.apply(&entry);
+        self.log_state.apply(&entry);
         self.recent_bytes += entry.weight();
         self.recent.push_back(entry);
         while self.recent_bytes > RECENT_BYTES_MAX || self.recent.len() > RECENT_ENTRIES_MAX {
@@ -56,13 +56,13 @@ impl Log {
     }
 
     /// The store has cut the log.
-    pub fn cut(&mut self, summary: Summary) {
-        while self.recent.back().is_some_and(|entry| entry.index > summary.tail.index) {
+    pub fn cut(&mut self, log_state: LogState) {
+        while self.recent.back().is_some_and(|entry| entry.index > log_state.tail.index) {
             if let Some(entry) = self.recent.pop_back() {
                 self.recent_bytes -= entry.weight();
             }
         }
-        self.summary = summary;
+        self.log_state = log_state;
     }
 
     /// How many entries are in memory.
@@ -77,7 +77,7 @@ impl Log {
 
     /// A batch that starts at `from`, if that is in memory (or past the end, which makes an empty batch).
     pub fn batch(&self, from: Index) -> Option<Batch> {
-        if from > self.summary.tail.index {
+        if from > self.log_state.tail.index {
             return Some(Batch { entries: Vec::new() });
         }
         let first = self.recent.front()?.index;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ring::log::entry::{Act, Line, Subject};
 use crate::ring::types::id::{Name, Text};
-use crate::ring::types::limits::{BANS_MAX, MODERATORS_MAX, VERDICT_CHARS_MAX};
+use crate::ring::types::limits::{BANS_MAX, EVICTION_REASON_CHARS_MAX, MODERATORS_MAX};
 use crate::ring::types::proof::{AuthorId, Digest};
 use crate::ring::wire::frame::Verdict;
 
@@ -40,16 +40,16 @@ pub enum Effect {
     /// Nothing, although it was meant to: its author may not do that.
     NotAllowed,
     /// Everybody of this author is out.
-    Out {
+    Evicted {
         /// Whom.
         subject: Subject,
         /// For good.
         banned: bool,
     },
     /// This author may come again.
-    Back(Subject),
+    Unbanned(Subject),
     /// Only some may moderate from here on.
-    Moderated,
+    ModeratorsSet,
     /// The room has another key from here on.
     Rekeyed(Digest),
 }
@@ -88,15 +88,15 @@ impl Rules {
         }
         match act {
             Act::Moderators(authors) if first && !authors.is_empty() && authors.len() <= MODERATORS_MAX => {
-                Effect::Moderated
+                Effect::ModeratorsSet
             }
             Act::Moderators(_) => Effect::NotAllowed,
-            Act::Kick(subject) => Effect::Out { subject: subject.clone(), banned: false },
+            Act::Kick(subject) => Effect::Evicted { subject: subject.clone(), banned: false },
             Act::Ban(subject) if self.banned.len() < BANS_MAX || self.banned.contains_key(&subject.author) => {
-                Effect::Out { subject: subject.clone(), banned: true }
+                Effect::Evicted { subject: subject.clone(), banned: true }
             }
             Act::Ban(_) => Effect::NotAllowed,
-            Act::Unban(subject) => Effect::Back(subject.clone()),
+            Act::Unban(subject) => Effect::Unbanned(subject.clone()),
             Act::Rekey(key) => Effect::Rekeyed(*key),
             Act::Me | Act::Reply(_) | Act::React { .. } | Act::Nick(_) | Act::Topic | Act::Away => Effect::None,
         }
@@ -106,16 +106,16 @@ impl Rules {
     pub fn apply(&mut self, line: &Line, first: bool) -> Effect {
         let effect = self.effect(line, first);
         match (&effect, &line.act) {
-            (Effect::Out { subject, banned: true }, _) => {
+            (Effect::Evicted { subject, banned: true }, _) => {
                 let ban = Ban { name: subject.name.clone(), verdict: Verdict::of(line) };
                 self.banned.insert(subject.author, ban);
             }
-            (Effect::Back(subject), _) => {
+            (Effect::Unbanned(subject), _) => {
                 self.banned.remove(&subject.author);
             }
-            (Effect::Moderated, Some(Act::Moderators(authors))) => self.moderators.clone_from(authors),
+            (Effect::ModeratorsSet, Some(Act::Moderators(authors))) => self.moderators.clone_from(authors),
             (Effect::Rekeyed(key), _) => self.key = Some(*key),
-            (Effect::None | Effect::NotAllowed | Effect::Out { banned: false, .. } | Effect::Moderated, _) => {}
+            (Effect::None | Effect::NotAllowed | Effect::Evicted { banned: false, .. } | Effect::ModeratorsSet, _) => {}
         }
         effect
     }
@@ -125,7 +125,7 @@ impl Verdict {
     /// What this line says, as those are told whom it concerns.
     pub fn of(line: &Line) -> Self {
         let text = line.text.as_str();
-        let end = text.char_indices().nth(VERDICT_CHARS_MAX).map_or(text.len(), |(end, _)| end);
+        let end = text.char_indices().nth(EVICTION_REASON_CHARS_MAX).map_or(text.len(), |(end, _)| end);
         let say = Text::parse(&text[..end]).unwrap_or_else(|_| line.text.clone());
         Self { by: line.name.clone(), say }
     }

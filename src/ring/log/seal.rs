@@ -1,7 +1,7 @@
 //! Who said it: an author signs its lines, run by run.
 //!
-//! What an author types at one time is a *run*: up to [`RUN_LINES_MAX`] of its lines in a row, the last of which bears a
-//! [`Seal`], the signature over all of them. A run is never torn: a frame carries whole runs, a log ends with one, a
+//! What an author types at one time is a *run*: up to [`RUN_LINES_MAX`] of its lines in a row, the last of which bears
+//! a [`Seal`], the signature over all of them. A run is never torn: a frame carries whole runs, a log ends with one, a
 //! leader orders one in a row. So whoever gets a frame can check every line in it by itself, without knowing what came
 //! before. What a line's place is (its index, its timestamp) is the leader's to say, and is not signed; that its
 //! number follows the last one of its session is checked against the log.
@@ -18,7 +18,7 @@ use crate::ring::types::proof::{AuthorId, Signature};
 
 /// Signs for the node's owner. The same message gets the same signature (as Ed25519 does, RFC 8032), so that a node
 /// stays a function of what it is told.
-pub trait Sign: fmt::Debug + Send + Sync {
+pub trait Signer: fmt::Debug + Send + Sync {
     /// The owner's signature of this message.
     fn sign(&self, message: &[u8]) -> Signature;
 }
@@ -39,13 +39,13 @@ impl Seal {
 
 /// Lines that are no runs: one is torn, too long, or of several sessions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Torn;
+pub struct TornRun;
 
 /// Calls `take` with every run of these lines, in order, until it fails.
 ///
 /// # Errors
-/// What `take` fails with, or [`Torn`].
-pub fn each_run<'a, E: From<Torn>>(
+/// What `take` fails with, or [`TornRun`].
+pub fn each_run<'a, E: From<TornRun>>(
     lines: impl Iterator<Item = &'a Line>,
     mut take: impl FnMut(&[&'a Line], &Seal) -> Result<(), E>,
 ) -> Result<(), E> {
@@ -56,22 +56,22 @@ pub fn each_run<'a, E: From<Torn>>(
             |before: &&Line| before.id.key() == line.id.key() && before.id.n.checked_add(1) == Some(line.id.n);
         bytes += line.weight();
         if !run.last().is_none_or(follows) || run.len() >= RUN_LINES_MAX || (bytes > RUN_BYTES_MAX && !run.is_empty()) {
-            return Err(Torn.into());
+            return Err(TornRun.into());
         }
         run.push(line);
         let Some(seal) = &line.seal else { continue };
         if usize::try_from(seal.of) != Ok(run.len()) {
-            return Err(Torn.into());
+            return Err(TornRun.into());
         }
         take(&run, seal)?;
         run.clear();
         bytes = 0;
     }
-    if run.is_empty() { Ok(()) } else { Err(Torn.into()) }
+    if run.is_empty() { Ok(()) } else { Err(TornRun.into()) }
 }
 
 /// Seals lines that follow each other, in as many runs as they need.
-pub fn seal(room: RoomId, lines: &mut [Line], signer: &dyn Sign) {
+pub fn sign_runs(room: RoomId, lines: &mut [Line], signer: &dyn Signer) {
     let mut rest = lines;
     while !rest.is_empty() {
         let mut bytes = Seal::OVERHEAD;
@@ -91,15 +91,15 @@ pub fn seal(room: RoomId, lines: &mut [Line], signer: &dyn Sign) {
 }
 
 /// The first so many of these lines are whole runs.
-pub fn whole<'a>(lines: impl DoubleEndedIterator<Item = &'a Line> + ExactSizeIterator) -> usize {
+pub fn whole_runs<'a>(lines: impl DoubleEndedIterator<Item = &'a Line> + ExactSizeIterator) -> usize {
     let all = lines.len();
     all - lines.rev().take_while(|line| line.seal.is_none()).count()
 }
 
 /// What an author signs of a run: in which room, which lines, and everything in them but the timestamp, which a
 /// cut may change. Numbers are big-endian; what has no fixed length has its length before it. What a line does begins
-/// with a byte that says which act it is; where it is said stands before that, with a byte that is no act, and not at all
-/// for the lobby: so lines that were signed before there were channels read as they did.
+/// with a byte that says which act it is; where it is said stands before that, with a byte that is no act, and not at
+/// all for the lobby: so lines that were signed before there were channels read as they did.
 pub fn message(room: RoomId, run: &[&Line]) -> Vec<u8> {
     let mut message = Vec::with_capacity(128 + run.iter().map(|line| 64 + line.text.as_str().len()).sum::<usize>());
     message.extend_from_slice(b"dist-chat lines 1\0");
@@ -196,8 +196,8 @@ pub struct Forged {
     pub name: Option<Name>,
 }
 
-impl From<Torn> for Forged {
-    fn from(_: Torn) -> Self {
+impl From<TornRun> for Forged {
+    fn from(_: TornRun) -> Self {
         Self { author: AuthorId::of_bits(0), name: None }
     }
 }
@@ -214,7 +214,7 @@ mod tests {
     #[derive(Debug)]
     struct Plain;
 
-    impl Sign for Plain {
+    impl Signer for Plain {
         fn sign(&self, message: &[u8]) -> Signature {
             let mut signature = [0_u8; 64];
             for (at, byte) in message.iter().enumerate() {
@@ -240,18 +240,18 @@ mod tests {
     }
 
     fn sealed(lines: &mut [Line]) -> Vec<usize> {
-        seal(ROOM, lines, &Plain);
+        sign_runs(ROOM, lines, &Plain);
         let mut runs = Vec::new();
         let counted = each_run(lines.iter(), |run, _| {
             runs.push(run.len());
-            Ok::<(), Torn>(())
+            Ok::<(), TornRun>(())
         });
         counted.unwrap();
         runs
     }
 
     fn torn(lines: &[Line]) -> bool {
-        each_run(lines.iter(), |_, _| Ok::<(), Torn>(())).is_err()
+        each_run(lines.iter(), |_, _| Ok::<(), TornRun>(())).is_err()
     }
 
     #[test]
@@ -282,11 +282,11 @@ mod tests {
         let of = many.len() as u32;
         many.last_mut().unwrap().seal = Some(Seal { of, by: Signature([0; 64]) });
         assert!(torn(&many));
-        assert_eq!(whole(lines.iter()), 5);
-        assert_eq!(whole(lines[..4].iter()), 0);
+        assert_eq!(whole_runs(lines.iter()), 5);
+        assert_eq!(whole_runs(lines[..4].iter()), 0);
         let mut two = lines.clone();
         two.push(line(1, 6, "next"));
-        assert_eq!(whole(two.iter()), 5);
+        assert_eq!(whole_runs(two.iter()), 5);
     }
 
     #[test]

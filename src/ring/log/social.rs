@@ -1,5 +1,5 @@
-//! What people have said of the channels and of themselves: how much is said where, what it is about, who is away. A fold
-//! of the lines, as the rules are, and the same at everybody who holds the same log.
+//! What people have said of the channels and of themselves: how much is said where, what it is about, who is away. A
+//! fold of the lines, as the rules are, and the same at everybody who holds the same log.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,15 +15,15 @@ use crate::ring::types::proof::AuthorId;
 /// The channels, and who is away, up to some index of a log.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Social {
-    lobby: Talk,
-    channels: BTreeMap<Channel, Talk>,
+    lobby: ChannelActivity,
+    channels: BTreeMap<Channel, ChannelActivity>,
     /// Members only.
     away: BTreeMap<AuthorId, Text>,
 }
 
 /// What is said in one channel.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Talk {
+pub struct ChannelActivity {
     /// Lines that were said there; of a channel that was forgotten meanwhile, since then.
     pub lines: u64,
     /// Where the last of them stands.
@@ -45,7 +45,7 @@ pub struct Topic {
 impl Social {
     /// Of a log with so many lines, all of them from before there were channels.
     pub fn of_old(lines: u64, last: Index) -> Self {
-        Self { lobby: Talk { lines, last, topic: None }, ..Self::default() }
+        Self { lobby: ChannelActivity { lines, last, topic: None }, ..Self::default() }
     }
 
     /// Takes the line at this index.
@@ -80,7 +80,7 @@ impl Social {
     }
 
     /// Counts a line.
-    fn said(&mut self, index: Index, place: Option<&Channel>) -> &mut Talk {
+    fn said(&mut self, index: Index, place: Option<&Channel>) -> &mut ChannelActivity {
         let talk = match place {
             None => &mut self.lobby,
             Some(channel) => {
@@ -105,7 +105,7 @@ impl Social {
     }
 
     /// Every channel that is known: the lobby, then the others by name.
-    pub fn channels(&self) -> impl Iterator<Item = (Option<&Channel>, &Talk)> {
+    pub fn channels(&self) -> impl Iterator<Item = (Option<&Channel>, &ChannelActivity)> {
         std::iter::once((None, &self.lobby)).chain(self.channels.iter().map(|(name, talk)| (Some(name), talk)))
     }
 
@@ -120,7 +120,7 @@ impl Social {
     }
 
     /// Whether this can be of a log with so many lines, and so many members.
-    pub fn can_be(&self, lines: u64, members: usize) -> bool {
+    pub fn is_valid(&self, lines: u64, members: usize) -> bool {
         let said = self.channels().try_fold(0_u64, |sum, (_, talk)| sum.checked_add(talk.lines));
         said.is_some_and(|said| said <= lines) && self.count() <= CHANNELS_MAX && self.away.len() <= members
     }
@@ -170,12 +170,12 @@ mod tests {
         }
 
         fn lines(&self, name: &str) -> Option<u64> {
-            let named = |(place, _): &(Option<&Channel>, &Talk)| Channel::name_of(*place) == name;
+            let named = |(place, _): &(Option<&Channel>, &ChannelActivity)| Channel::name_of(*place) == name;
             self.social.channels().find(named).map(|(_, talk)| talk.lines)
         }
 
         fn topic(&self, name: &str) -> Option<String> {
-            let named = |(place, _): &(Option<&Channel>, &Talk)| Channel::name_of(*place) == name;
+            let named = |(place, _): &(Option<&Channel>, &ChannelActivity)| Channel::name_of(*place) == name;
             let (_, talk) = self.social.channels().find(named)?;
             talk.topic.as_ref().map(|topic| topic.text.as_str().to_owned())
         }
@@ -196,7 +196,7 @@ mod tests {
         room.says("dev", "/like 1", Some(Act::React { to, with: Emoji::like(), on: true }));
         room.says("dev", "/away", Some(Act::Away));
         assert_eq!((room.lines("lobby"), room.lines("ops"), room.lines("dev")), (Some(1), Some(2), None));
-        assert!(room.social.can_be(3, 0) && !room.social.can_be(2, 0));
+        assert!(room.social.is_valid(3, 0) && !room.social.is_valid(2, 0));
     }
 
     #[test]

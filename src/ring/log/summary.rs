@@ -1,7 +1,7 @@
 //! What a log amounts to: everything that is decided from a log without reading it again.
 //!
-//! A [`Summary`] is the fold of a log's entries. The core keeps the one of its whole log; a store makes another when it
-//! cuts, or opens, a log.
+//! A [`LogState`] is the fold of a log's entries. The core keeps the one of its whole log; a store makes another when
+//! it cuts, or opens, a log.
 
 use std::collections::BTreeMap;
 
@@ -10,11 +10,11 @@ use crate::ring::log::rules::{Effect, Rules};
 use crate::ring::log::social::Social;
 use crate::ring::log::view::View;
 use crate::ring::types::id::{Epoch, Index, Lamport, SessionKey, Tail};
-use crate::ring::wire::frame::EpochSpan;
+use crate::ring::wire::frame::EpochBound;
 
 /// The fold of a log up to some index.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Summary {
+pub struct LogState {
     /// The last entry's epoch and index.
     pub tail: Tail,
     /// The last entry's timestamp.
@@ -33,7 +33,7 @@ pub struct Summary {
     pub lines: u64,
 }
 
-impl Summary {
+impl LogState {
     /// Takes the next entry.
     pub fn apply(&mut self, entry: &Entry) {
         assert_eq!(entry.index, self.tail.index.next(), "an entry follows the tail");
@@ -47,7 +47,7 @@ impl Summary {
         }
         match &entry.body {
             Body::Line(line) => {
-                if let Effect::Out { subject, .. } = self.rules.apply(line, self.lines == 0) {
+                if let Effect::Evicted { subject, .. } = self.rules.apply(line, self.lines == 0) {
                     self.view.expel(subject.author);
                     self.social.keep_members(&self.view);
                 }
@@ -71,8 +71,8 @@ impl Summary {
     }
 
     /// The log's epochs, newest first, older than `before`.
-    pub fn shape(&self, before: Option<Epoch>, max: usize) -> Vec<EpochSpan> {
-        let span = |(&epoch, &last): (&Epoch, &Index)| EpochSpan { epoch, last };
+    pub fn shape(&self, before: Option<Epoch>, max: usize) -> Vec<EpochBound> {
+        let span = |(&epoch, &last): (&Epoch, &Index)| EpochBound { epoch, last };
         match before {
             Some(before) => self.epochs.range(..before).rev().take(max).map(span).collect(),
             None => self.epochs.iter().rev().take(max).map(span).collect(),
@@ -82,7 +82,7 @@ impl Summary {
     /// The last index that this log shares with one of that shape. `None`: none of its epochs is here.
     ///
     /// The same epoch and index mean the same prefix, so the newest shared epoch decides.
-    pub fn common(&self, shape: &[EpochSpan]) -> Option<Index> {
+    pub fn common(&self, shape: &[EpochBound]) -> Option<Index> {
         shape.iter().find_map(|span| self.epochs.get(&span.epoch).map(|&last| last.min(span.last)))
     }
 

@@ -3,21 +3,21 @@
 use std::collections::BTreeSet;
 
 use super::Node;
-use super::phase::{Knock, Phase, Seek};
+use super::phase::{Bootstrap, LeaderSearch, Phase};
 use crate::ring::types::id::{RoomId, Uid};
 use crate::ring::{Output, Record, Start, Stop};
 
 impl Node {
     pub(super) fn begin(&mut self) {
-        self.beat = self.now.mono + self.timing.heartbeat;
-        let members: Vec<Uid> = self.log.summary().view.uids().collect();
-        members.into_iter().for_each(|uid| self.meet(uid));
+        self.next_heartbeat = self.now.mono + self.timing.heartbeat;
+        let members: Vec<Uid> = self.log.state().view.uids().collect();
+        members.into_iter().for_each(|uid| self.learn_peer(uid));
         match self.start.clone() {
             Start::Found(room) => {
                 self.enter_room(room);
-                self.crown(1, BTreeSet::new(), None, false);
+                self.begin_term(1, BTreeSet::new(), None, false);
             }
-            Start::Join(contacts) => self.knock(contacts.into_iter().map(Uid).collect()),
+            Start::Join(contacts) => self.bootstrap(contacts.into_iter().map(Uid).collect()),
             Start::Reopen | Start::Return => self.reopen(),
         }
     }
@@ -30,20 +30,20 @@ impl Node {
     }
 
     pub(super) fn reopen(&mut self) {
-        let seek = Seek { reopening: true, ..Seek::default() };
-        self.set_phase(Phase::Waiting { seek, until: self.now.mono });
-        self.ask_all();
+        let search = LeaderSearch { reopening: true, ..LeaderSearch::default() };
+        self.set_phase(Phase::PollBackoff { search, until: self.now.mono });
+        self.poll_all();
     }
 
     pub(super) fn stop(&mut self, stop: Stop) {
-        let stop = self.sentence.take().map_or(stop, Stop::Refused);
-        self.set_phase(Phase::Gone);
+        let stop = self.eviction.take().map_or(stop, Stop::Refused);
+        self.set_phase(Phase::Stopped);
         self.leaving = None;
         self.out.push(Output::Stop(stop));
     }
 
-    fn knock(&mut self, contacts: Vec<Uid>) {
-        let knock = Knock {
+    fn bootstrap(&mut self, contacts: Vec<Uid>) {
+        let bootstrap = Bootstrap {
             contacts,
             at: 0,
             conn: None,
@@ -52,7 +52,7 @@ impl Node {
             unreached: BTreeSet::new(),
             answered: false,
         };
-        self.set_phase(Phase::Knocking(knock));
-        self.on_knock_deadline();
+        self.set_phase(Phase::Bootstrapping(bootstrap));
+        self.on_bootstrap_deadline();
     }
 }

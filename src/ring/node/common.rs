@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use super::phase::{Fetching, Phase};
-use super::{Node, ReadFor};
-use crate::ring::links::End;
+use super::phase::{LogFetch, Phase};
+use super::{Node, ReadPurpose};
+use crate::ring::links::CloseReason;
 use crate::ring::types::id::{ConnId, Epoch, LineId, ReadId, Uid};
 use crate::ring::types::limits::{self, NUMBER_MAX, PROTOCOL_VERSION};
 use crate::ring::wire::frame::{Frame, Hello, Refusal};
-use crate::ring::{Event, Output, Record, Wanted};
+use crate::ring::{Event, Output, ReadRequest, Record};
 
 impl Node {
     pub(super) fn hello(&self) -> Hello {
@@ -43,7 +43,7 @@ impl Node {
     /// A direct connection to `uid`, opened if need be.
     pub(super) fn reach(&mut self, uid: Uid) -> Option<ConnId> {
         self.rearm = true;
-        if uid == self.me || self.is_shunned(uid) { None } else { self.links.reach(self.now.mono, uid, &mut self.out) }
+        if uid == self.me || self.is_blocked(uid) { None } else { self.links.reach(self.now.mono, uid, &mut self.out) }
     }
 
     /// Sends a frame to a uid, over a connection that is opened if need be.
@@ -60,14 +60,14 @@ impl Node {
         }
     }
 
-    pub(super) fn end(&mut self, conn: ConnId, how: End) {
+    pub(super) fn end(&mut self, conn: ConnId, how: CloseReason) {
         for ended in self.links.ended(conn, how) {
             self.on_end(ended);
         }
     }
 
     /// A peer has broken the protocol: it loses this connection, and nothing else happens.
-    pub(super) fn misbehaved(&mut self, conn: ConnId, why: &'static str) {
+    pub(super) fn protocol_violation(&mut self, conn: ConnId, why: &'static str) {
         self.event(Event::Misbehaved { conn, why });
         self.send(conn, Frame::Refuse(Refusal::Protocol));
         self.close(conn);
@@ -79,7 +79,7 @@ impl Node {
     }
 
     /// Takes note of a round that the peer of this connection names. `false`: it is absurd.
-    pub(super) fn saw_round(&mut self, conn: ConnId, round: u64) -> bool {
+    pub(super) fn admit_round(&mut self, conn: ConnId, round: u64) -> bool {
         let ahead = round.saturating_sub(self.round);
         let Some(author) = self.links.peer(conn).map(|peer| peer.author) else { return ahead == 0 };
         let seen = self.round_pushed.spend(author, ahead);
@@ -90,7 +90,7 @@ impl Node {
     }
 
     /// Takes note of entries or lines that move the clock so far beyond what they count for. `false`: it is absurd.
-    pub(super) fn pushes_clock(&mut self, conn: ConnId, far: u64) -> bool {
+    pub(super) fn admit_clock(&mut self, conn: ConnId, far: u64) -> bool {
         let author = self.links.peer(conn).map(|peer| peer.author);
         author.map_or(far == 0, |author| self.clock_pushed.spend(author, far))
     }
@@ -101,7 +101,7 @@ impl Node {
     }
 
     /// Obeys an epoch: nothing lower is obeyed from now on.
-    pub(super) fn obey(&mut self, epoch: Epoch) {
+    pub(super) fn adopt_epoch(&mut self, epoch: Epoch) {
         self.round = self.round.max(epoch.round);
         if self.promise < Some(epoch) {
             self.promise = Some(epoch);
@@ -112,11 +112,11 @@ impl Node {
     }
 
     /// Writes a uid into the book.
-    pub(super) fn meet(&mut self, uid: Uid) {
+    pub(super) fn learn_peer(&mut self, uid: Uid) {
         if uid == self.me {
             return;
         }
-        if let Some(forgotten) = self.book.meet(uid) {
+        if let Some(forgotten) = self.book.learn_peer(uid) {
             self.save(Record::Met(uid));
             if let Some(forgotten) = forgotten {
                 self.save(Record::Forget(forgotten));
@@ -124,7 +124,7 @@ impl Node {
         }
     }
 
-    pub(super) fn read(&mut self, wanted: Wanted, what: ReadFor) {
+    pub(super) fn read(&mut self, wanted: ReadRequest, what: ReadPurpose) {
         self.read += 1;
         let id = ReadId(self.read);
         self.reads.insert(id, what);
@@ -136,7 +136,7 @@ impl Node {
     }
 
     /// Connections that must not be closed for being idle.
-    pub(super) fn held(&self) -> BTreeSet<ConnId> {
+    pub(super) fn conns_in_use(&self) -> BTreeSet<ConnId> {
         let mut held: BTreeSet<ConnId> = self.neighbours.conns().collect();
         match &self.phase {
             Phase::Following(following) => {
@@ -146,14 +146,18 @@ impl Node {
                 held.insert(joining.conn);
             }
             Phase::Leading(leading) => held.extend(leading.followers.values().map(|follower| follower.conn)),
-            Phase::Crowned(crowned) => {
-                if let Fetching::From { conn, .. } = crowned.stage {
+            Phase::Synchronizing(crowned) => {
+                if let LogFetch::From { conn, .. } = crowned.stage {
                     held.insert(conn);
                 }
                 held.extend(crowned.joins.iter().map(|(conn, _)| *conn));
             }
-            Phase::Knocking(knock) => held.extend(knock.conn),
-            Phase::Unborn | Phase::Waiting { .. } | Phase::Asking(_) | Phase::Electing(_) | Phase::Gone => {}
+            Phase::Bootstrapping(bootstrap) => held.extend(bootstrap.conn),
+            Phase::NotStarted
+            | Phase::PollBackoff { .. }
+            | Phase::LeaderPoll(_)
+            | Phase::Electing(_)
+            | Phase::Stopped => {}
         }
         // What carries another connection lives as long as that one.
         let carried: Vec<ConnId> = held.iter().filter_map(|&conn| self.links.carried_by(conn)).collect();

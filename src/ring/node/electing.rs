@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::ops::Bound;
 
 use super::Node;
-use super::phase::{Crowned, Electing, Fetching, Joining, Phase, Seek};
+use super::phase::{Electing, Joining, LeaderSearch, LogFetch, Phase, Synchronizing};
 use crate::ring::Event;
-use crate::ring::election::{Race, Verdict};
-use crate::ring::links::{End, Ended};
+use crate::ring::election::{ElectionRound, TokenOutcome};
+use crate::ring::links::{CloseReason, ClosedConn};
 use crate::ring::types::id::{ConnId, Epoch, Nonce, Span, Tail, Uid};
 use crate::ring::types::limits::{BOOK_NODES_MAX, NUMBER_MAX};
 use crate::ring::wire::frame::{Elected, Frame, Token};
@@ -19,21 +19,21 @@ impl Node {
     // ---- the token
 
     /// Starts a round: my token goes to the next of those who are there.
-    pub(super) fn start_election(&mut self, seek: Seek) {
+    pub(super) fn start_election(&mut self, search: LeaderSearch) {
         let Some(round) = Self::round_after(self.round) else { return self.no_round_left() };
         self.round = round;
-        let mut ring = seek.alive();
+        let mut ring = search.alive();
         ring.insert(self.me);
-        let mut race = Race::new(round);
+        let mut race = ElectionRound::new(round);
         let token = race.start(self.me, self.log.tail(), self.level, ring.iter().copied().collect());
-        self.enter_race(seek, race, ring);
+        self.enter_round(search, race, ring);
         self.event(Event::ElectionStarted { round });
         self.pass(token);
     }
 
-    fn enter_race(&mut self, seek: Seek, race: Race, ring: BTreeSet<Uid>) {
+    fn enter_round(&mut self, search: LeaderSearch, race: ElectionRound, ring: BTreeSet<Uid>) {
         let deadline = self.now.mono + self.election_time(ring.len());
-        self.set_phase(Phase::Electing(Electing { seek, race, ring, to: None, ack_by: None, deadline }));
+        self.set_phase(Phase::Electing(Electing { search, race, ring, to: None, ack_by: None, deadline }));
     }
 
     /// Twice round the ring, and slack.
@@ -51,7 +51,7 @@ impl Node {
         electing.ring.insert(self.me);
         let after = electing.ring.range((Bound::Excluded(self.me), Bound::Unbounded));
         let mut order = after.chain(electing.ring.range(..self.me)).copied();
-        let Some(to) = order.find(|uid| !electing.seek.gone.contains(uid)) else {
+        let Some(to) = order.find(|uid| !electing.search.gone.contains(uid)) else {
             return self.ring_exhausted();
         };
         token.ring = electing.ring.iter().copied().take(BOOK_NODES_MAX).collect();
@@ -69,14 +69,14 @@ impl Node {
     /// Nobody is left to pass a token to: that is no win, it is asked again.
     fn ring_exhausted(&mut self) {
         let Phase::Electing(electing) = &mut self.phase else { return };
-        let seek = std::mem::take(&mut electing.seek).again();
-        self.seek_leader(seek);
+        let search = std::mem::take(&mut electing.search).again();
+        self.search_leader(search);
     }
 
     /// Who has the token does not answer, or is gone: on to the next.
     fn elector_gone(&mut self, uid: Uid) {
         let Phase::Electing(electing) = &mut self.phase else { return };
-        electing.seek.gone.insert(uid);
+        electing.search.gone.insert(uid);
         if electing.to == Some(uid)
             && let Some(token) = electing.race.out().cloned()
         {
@@ -101,16 +101,16 @@ impl Node {
     }
 
     /// A connection has ended while a token is out.
-    pub(super) fn elector_ended(&mut self, ended: &Ended) {
+    pub(super) fn elector_ended(&mut self, ended: &ClosedConn) {
         let Some(uid) = ended.uid else { return };
         let Phase::Electing(electing) = &self.phase else { return };
         if electing.to != Some(uid) || self.links.up(uid).is_some() {
             return;
         }
         match ended.how {
-            End::Refused | End::Unreachable | End::Silent => self.elector_gone(uid),
+            CloseReason::Refused | CloseReason::Unreachable | CloseReason::Silent => self.elector_gone(uid),
             // The token may have died with the connection, or an idle one closed under it: the same node again.
-            End::Closed | End::Dropped => {
+            CloseReason::Closed | CloseReason::Dropped => {
                 if let Some(token) = electing.race.out().cloned() {
                     self.pass(token);
                 }
@@ -121,8 +121,8 @@ impl Node {
     /// The election has taken too long.
     pub(super) fn give_up_election(&mut self) {
         let Phase::Electing(electing) = &mut self.phase else { return };
-        let seek = std::mem::take(&mut electing.seek).again();
-        self.seek_leader(seek);
+        let search = std::mem::take(&mut electing.search).again();
+        self.search_leader(search);
     }
 
     /// A token has come.
@@ -130,12 +130,12 @@ impl Node {
         if self.room.is_none() {
             return;
         }
-        if !self.saw_round(conn, token.round) {
-            return self.misbehaved(conn, "names an absurd round");
+        if !self.admit_round(conn, token.round) {
+            return self.protocol_violation(conn, "names an absurd round");
         }
         self.send(conn, Frame::TokenAck { round: token.round, candidate: token.candidate });
-        token.ring.iter().for_each(|&uid| self.meet(uid));
-        if self.obeys_another(&token) || token.hops as usize > 2 * token.ring.len() + 4 {
+        token.ring.iter().for_each(|&uid| self.learn_peer(uid));
+        if self.follows_another(&token) || token.hops as usize > 2 * token.ring.len() + 4 {
             return;
         }
         let round = token.round;
@@ -147,44 +147,48 @@ impl Node {
             return self.swallowed(&token, None);
         }
         if racing != Some(round) {
-            self.join_race(round, from);
+            self.join_round(round, from);
         }
         let tail = self.log.tail();
         let (me, level) = (self.me, self.level);
         let Phase::Electing(electing) = &mut self.phase else { return };
         match electing.race.take(me, tail, level, token) {
-            Verdict::Pass(token) => self.pass(token),
-            Verdict::Swallow => {}
-            Verdict::Won(token) => self.won(token),
+            TokenOutcome::Forward(token) => self.pass(token),
+            TokenOutcome::Swallow => {}
+            TokenOutcome::Won(token) => self.won(token),
         }
     }
 
     /// Leaves whatever I was doing for a round of the election.
-    fn join_race(&mut self, round: u64, from: Uid) {
-        let seek = match self.set_phase(Phase::Gone) {
-            Phase::Waiting { seek, .. } => seek,
-            Phase::Asking(asking) => asking.seek,
-            Phase::Electing(electing) => electing.seek,
-            Phase::Joining(joining) => joining.seek,
+    fn join_round(&mut self, round: u64, from: Uid) {
+        let search = match self.set_phase(Phase::Stopped) {
+            Phase::PollBackoff { search, .. } => search,
+            Phase::LeaderPoll(asking) => asking.search,
+            Phase::Electing(electing) => electing.search,
+            Phase::Joining(joining) => joining.search,
             Phase::Following(following) => {
                 // From here on nothing of the old epoch is applied: what the token says of my tail stays true.
                 let leader = following.leader;
                 self.close(following.conn);
-                self.leader_missing(leader);
-                Seek::after(leader, self.now.mono)
+                self.leader_unreachable(leader);
+                LeaderSearch::after(leader, self.now.mono)
             }
-            Phase::Unborn | Phase::Knocking(_) | Phase::Crowned(_) | Phase::Leading(_) | Phase::Gone => Seek::default(),
+            Phase::NotStarted
+            | Phase::Bootstrapping(_)
+            | Phase::Synchronizing(_)
+            | Phase::Leading(_)
+            | Phase::Stopped => LeaderSearch::default(),
         };
-        let mut ring = seek.alive();
+        let mut ring = search.alive();
         ring.extend([self.me, from]);
-        self.enter_race(seek, Race::new(round), ring);
+        self.enter_round(search, ElectionRound::new(round), ring);
     }
 
     /// A token that goes no further here: I lead, I follow a fresh leader, or its round is past.
-    fn obeys_another(&mut self, token: &Token) -> bool {
+    fn follows_another(&mut self, token: &Token) -> bool {
         match &self.phase {
-            Phase::Leading(_) | Phase::Crowned(_) => {
-                self.outdo(token);
+            Phase::Leading(_) | Phase::Synchronizing(_) => {
+                self.bump_epoch_above(token);
                 true
             }
             Phase::Following(following) => {
@@ -207,19 +211,19 @@ impl Node {
             }
             // Who comes back from its files asks everybody first, once: others may lead. If nobody does, it elects
             // with this candidate by itself.
-            Phase::Asking(asking) if asking.reopened && asking.seek.failures == 0 => {
+            Phase::LeaderPoll(asking) if asking.reopened && asking.search.failures == 0 => {
                 self.past(token);
                 true
             }
-            Phase::Waiting { .. } | Phase::Asking(_) | Phase::Electing(_) => self.past(token),
+            Phase::PollBackoff { .. } | Phase::LeaderPoll(_) | Phase::Electing(_) => self.past(token),
             // Who stands at the door and remembers the room takes part, but asks everybody first: others may lead.
-            Phase::Knocking(knock) => {
-                let contacts = knock.contacts.clone();
-                contacts.into_iter().for_each(|uid| self.meet(uid));
+            Phase::Bootstrapping(bootstrap) => {
+                let contacts = bootstrap.contacts.clone();
+                contacts.into_iter().for_each(|uid| self.learn_peer(uid));
                 self.reopen();
                 true
             }
-            Phase::Unborn | Phase::Gone => true,
+            Phase::NotStarted | Phase::Stopped => true,
         }
     }
 
@@ -231,7 +235,7 @@ impl Node {
         if self.links.is_up(conn) {
             return self.links.echo_age(conn, self.now.mono).filter(|_| self.links.fresh(conn, self.now.mono));
         }
-        if self.links.contains(conn) { self.fresh_word(&joining.seek, leader) } else { None }
+        if self.links.contains(conn) { self.fresh_word(&joining.search, leader) } else { None }
     }
 
     /// A round not above the one obeyed.
@@ -245,11 +249,11 @@ impl Node {
 
     fn swallowed(&mut self, token: &Token, following: Option<(Epoch, u64)>) {
         let frame = Frame::Swallowed { round: token.round, known: self.round, following };
-        self.tell_candidate(token.candidate, frame);
+        self.send_to_candidate(token.candidate, frame);
     }
 
     /// Only somebody known is dialled because a token names it.
-    pub(super) fn tell_candidate(&mut self, candidate: Uid, frame: Frame) {
+    pub(super) fn send_to_candidate(&mut self, candidate: Uid, frame: Frame) {
         if self.links.up(candidate).is_some() || self.book.contains(candidate) {
             self.send_to(candidate, frame);
         }
@@ -257,8 +261,8 @@ impl Node {
 
     /// My token went no further.
     pub(super) fn on_swallowed(&mut self, conn: ConnId, round: u64, known: u64, following: Option<(Epoch, u64)>) {
-        if !self.saw_round(conn, known) {
-            return self.misbehaved(conn, "names an absurd round");
+        if !self.admit_round(conn, known) {
+            return self.protocol_violation(conn, "names an absurd round");
         }
         let me = self.me;
         let Phase::Electing(electing) = &mut self.phase else { return };
@@ -267,8 +271,8 @@ impl Node {
         }
         // Somebody follows a leader, or has seen a higher round than mine: back to the question.
         if following.is_some() || known > round {
-            let seek = std::mem::take(&mut electing.seek).again();
-            self.seek_leader(seek);
+            let search = std::mem::take(&mut electing.search).again();
+            self.search_leader(search);
         }
     }
 
@@ -280,25 +284,26 @@ impl Node {
         ring.extend(token.ring.iter().copied());
         ring.remove(&self.me);
         let best = (token.holder != self.me).then_some((token.tail, token.holder));
-        self.crown(token.round, ring, best, token.level);
+        self.begin_term(token.round, ring, best, token.level);
     }
 
-    /// Takes the crown: promises the epoch, announces it, fetches the best log, and leads. `level`: one of the electors was.
-    pub(super) fn crown(&mut self, round: u64, ring: BTreeSet<Uid>, best: Option<(Tail, Uid)>, level: bool) {
+    /// Takes the crown: promises the epoch, announces it, fetches the best log, and leads. `level`: one of the electors
+    /// was.
+    pub(super) fn begin_term(&mut self, round: u64, ring: BTreeSet<Uid>, best: Option<(Tail, Uid)>, level: bool) {
         let Some(epoch) = self.new_epoch(round) else { return self.no_round_left() };
-        let reopened = matches!(&self.phase, Phase::Asking(asking) if asking.reopened);
-        let crowned = Crowned {
+        let reopened = matches!(&self.phase, Phase::LeaderPoll(asking) if asking.reopened);
+        let crowned = Synchronizing {
             epoch,
             steady: !reopened,
             level,
             ring: ring.clone(),
-            stage: Fetching::Polling { open: BTreeSet::new(), best: None },
+            stage: LogFetch::Polling { open: BTreeSet::new(), best: None },
             deadline: self.now.mono,
             failed: BTreeSet::new(),
             lacks: None,
             joins: Vec::new(),
         };
-        self.set_phase(Phase::Crowned(crowned));
+        self.set_phase(Phase::Synchronizing(crowned));
         self.announce(epoch, &ring);
         match best {
             Some((tail, holder)) if tail > self.log.tail() => self.fetch_from(holder),
@@ -308,12 +313,12 @@ impl Node {
 
     /// Rounds have come to their end: nobody is elected any more, but somebody may lead.
     pub(super) fn no_round_left(&mut self) {
-        self.seek_leader(Seek::default().again());
+        self.search_leader(LeaderSearch::default().again());
     }
 
-    /// A reign above every round that is known, promised before anybody hears of it. `None`: numbers end there.
+    /// An epoch above every round that is known, promised before anybody hears of it. `None`: numbers end there.
     pub(super) fn new_epoch(&mut self, round: u64) -> Option<Epoch> {
-        let logged = self.log.summary().epochs.last_key_value().map_or(0, |(epoch, _)| epoch.round);
+        let logged = self.log.state().epochs.last_key_value().map_or(0, |(epoch, _)| epoch.round);
         let promised = self.promise.map_or(0, |epoch| epoch.round);
         let past = logged.max(promised).saturating_add(1);
         // A higher round that others are still voting in is passed as well.
@@ -323,7 +328,7 @@ impl Node {
             return None;
         }
         let epoch = Epoch { round, leader: self.me, nonce: Nonce(self.rng.next()) };
-        self.obey(epoch);
+        self.adopt_epoch(epoch);
         Some(epoch)
     }
 
@@ -358,19 +363,19 @@ impl Node {
         if self.room.is_none() || epoch.leader == self.me {
             return;
         }
-        if !self.saw_round(conn, epoch.round) {
-            return self.misbehaved(conn, "names an absurd round");
+        if !self.admit_round(conn, epoch.round) {
+            return self.protocol_violation(conn, "names an absurd round");
         }
-        elected.ring.iter().for_each(|&uid| self.meet(uid));
-        self.meet(epoch.leader);
+        elected.ring.iter().for_each(|&uid| self.learn_peer(uid));
+        self.learn_peer(epoch.leader);
         if elected.hops.is_some() && self.announced < Some(epoch) {
             self.announced = Some(epoch);
             self.pass_announcement(elected);
         }
         match &self.phase {
-            Phase::Leading(_) | Phase::Crowned(_) => {
+            Phase::Leading(_) | Phase::Synchronizing(_) => {
                 if !self.handed_over(epoch) {
-                    self.consider(conn, epoch);
+                    self.propose_merge(conn, epoch);
                 }
             }
             Phase::Following(following) => {
@@ -378,7 +383,7 @@ impl Node {
                 if epoch.leader == leader {
                     // My leader has crowned itself again: nothing moves.
                     if self.promise < Some(epoch) {
-                        self.obey(epoch);
+                        self.adopt_epoch(epoch);
                         if let Phase::Following(following) = &mut self.phase {
                             following.epoch = epoch;
                         }
@@ -388,32 +393,32 @@ impl Node {
                     self.send(over, Frame::Hint(epoch));
                 } else {
                     self.close_quietly(over);
-                    self.leader_missing(leader);
-                    self.obey_elected(epoch, Seek::after(leader, self.now.mono));
+                    self.leader_unreachable(leader);
+                    self.follow_elected(epoch, LeaderSearch::after(leader, self.now.mono));
                 }
             }
             Phase::Joining(joining) => {
                 let settled = joining.epoch.is_some_and(|towards| towards >= epoch)
                     || (joining.leader == epoch.leader && self.links.contains(joining.conn));
                 if !settled {
-                    let mut seek = joining.seek.clone();
-                    seek.knock = None;
-                    self.obey_elected(epoch, seek);
+                    let mut search = joining.search.clone();
+                    search.bootstrap = None;
+                    self.follow_elected(epoch, search);
                 } else if self.promise < Some(epoch) {
-                    self.obey(epoch);
+                    self.adopt_epoch(epoch);
                 }
             }
-            Phase::Waiting { .. } | Phase::Asking(_) | Phase::Electing(_) | Phase::Knocking(_) => {
-                let seek = self.seek_mut().map(std::mem::take).unwrap_or_default();
-                self.obey_elected(epoch, seek);
+            Phase::PollBackoff { .. } | Phase::LeaderPoll(_) | Phase::Electing(_) | Phase::Bootstrapping(_) => {
+                let search = self.search_mut().map(std::mem::take).unwrap_or_default();
+                self.follow_elected(epoch, search);
             }
-            Phase::Unborn | Phase::Gone => {}
+            Phase::NotStarted | Phase::Stopped => {}
         }
     }
 
-    fn obey_elected(&mut self, epoch: Epoch, seek: Seek) {
+    fn follow_elected(&mut self, epoch: Epoch, search: LeaderSearch) {
         // Below my promise I still ask to join: a leader that hears of a higher promise crowns itself again.
-        self.obey(epoch);
-        self.join(epoch.leader, Some(epoch), seek);
+        self.adopt_epoch(epoch);
+        self.join(epoch.leader, Some(epoch), search);
     }
 }

@@ -3,37 +3,37 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::phase::{PendingWay, Phase};
-use super::{Node, ReadFor};
+use super::phase::{PendingUpload, Phase};
+use super::{Node, ReadPurpose};
 use crate::ring::log::entry::{Body, Entry, Line, Note};
 use crate::ring::log::one_batch;
-use crate::ring::log::seal::{Seal, seal};
+use crate::ring::log::seal::{Seal, sign_runs};
 use crate::ring::types::id::{ConnId, Index, Lamport, ReadId, SessionKey, Span, SyncId};
 use crate::ring::types::limits::{
     BATCH_BYTES_MAX, MEMBERS_MAX, NUMBER_MAX, OUTBOX_BYTES_MAX, OUTBOX_LINES_MAX, SUBMITTED_PUSH_MAX, TICKS_PER_LINE,
     UNSENT_MARKS_MAX,
 };
 use crate::ring::wire::frame::{Batch, Frame};
-use crate::ring::{Event, Found, Output, Record, Saying, Wanted};
+use crate::ring::{Draft, Event, Output, ReadReply, ReadRequest, Record};
 
 impl Node {
     /// Whether these entries of the peer of this connection can stand right after my tail.
     pub(super) fn check_entries(&mut self, conn: ConnId, batch: &Batch) -> Result<(), &'static str> {
         let far = self.check_order(batch)?;
         let round = batch.entries.last().map_or(0, |entry| entry.epoch.round);
-        if self.believing.is_none() && !self.pushes_clock(conn, far) {
+        if self.trusted_until.is_none() && !self.admit_clock(conn, far) {
             return Err("sends a timestamp that cannot be");
         }
-        if self.saw_round(conn, round) { Ok(()) } else { Err("names an absurd round") }
+        if self.admit_round(conn, round) { Ok(()) } else { Err("names an absurd round") }
     }
 
     /// Whether these entries follow my tail, and how far they push my clock.
     fn check_order(&self, batch: &Batch) -> Result<u64, &'static str> {
-        let summary = self.log.summary();
-        let mut tail = summary.tail;
-        let mut lamport = summary.lamport;
+        let log_state = self.log.state();
+        let mut tail = log_state.tail;
+        let mut lamport = log_state.lamport;
         let (mut clock, mut far) = (self.clock, 0_u64);
-        let mut members = summary.view.len();
+        let mut members = log_state.view.len();
         // The last number of the session of the line before: most lines of a batch are of one session.
         let mut last: Option<(SessionKey, u64)> = None;
         let mut others = BTreeMap::new();
@@ -47,7 +47,7 @@ impl Node {
             far = far.saturating_add(entry.lamport.0.saturating_sub(clock.0.saturating_add(TICKS_PER_LINE)));
             clock = clock.max(entry.lamport);
             if let Body::Note(Note::Elected(member) | Note::Joined(member)) = &entry.body {
-                members += usize::from(!summary.view.contains(member.uid));
+                members += usize::from(!log_state.view.contains(member.uid));
                 if members > MEMBERS_MAX {
                     return Err("names more members than a room can have");
                 }
@@ -58,7 +58,7 @@ impl Node {
                     if let Some((of, n)) = last {
                         others.insert(of, n);
                     }
-                    last = Some((key, others.get(&key).copied().unwrap_or_else(|| summary.watermark(key))));
+                    last = Some((key, others.get(&key).copied().unwrap_or_else(|| log_state.watermark(key))));
                 }
                 if let Some((_, n)) = &mut last {
                     if n.checked_add(1) != Some(line.id.n) {
@@ -92,7 +92,7 @@ impl Node {
                             self.held = self.held.max(id.n);
                         }
                     }
-                    self.tell_line(Arc::clone(&entry));
+                    self.deliver_line(Arc::clone(&entry));
                     if let Some((effect, concerned)) = effect {
                         self.take_effect(&entry, effect, concerned);
                     }
@@ -107,23 +107,27 @@ impl Node {
                 }
             }
         }
-        self.count_the_missing();
-        self.believing.take_if(|until| *until <= self.log.tail().index);
-        self.settle_owed();
+        self.check_cut_off();
+        self.trusted_until.take_if(|until| *until <= self.log.tail().index);
+        self.settle_catch_up_target();
         if self.catching_up.is_some_and(|until| until <= self.log.tail().index) {
             self.caught_up();
         }
     }
 
     /// Nothing is owed to me any more once I hold all that my leader had when I joined it.
-    pub(super) fn settle_owed(&mut self) {
-        let epochs = &self.log.summary().epochs;
-        self.level |=
-            self.owed.take_if(|owed| owed.epoch.is_none_or(|epoch| epochs.get(&epoch) >= Some(&owed.index))).is_some();
+    pub(super) fn settle_catch_up_target(&mut self) {
+        let epochs = &self.log.state().epochs;
+        self.level |= self
+            .catch_up_target
+            .take_if(|catch_up_target| {
+                catch_up_target.epoch.is_none_or(|epoch| epochs.get(&epoch) >= Some(&catch_up_target.index))
+            })
+            .is_some();
     }
 
     /// A line has got its place: is it news?
-    fn tell_line(&mut self, entry: Arc<Entry>) {
+    fn deliver_line(&mut self, entry: Arc<Entry>) {
         let Some(id) = entry.line().map(|line| line.id) else { return };
         let marked =
             |marks: &BTreeMap<SessionKey, u64>| !marks.is_empty() && marks.get(&id.key()).is_some_and(|&n| id.n <= n);
@@ -149,16 +153,16 @@ impl Node {
         self.ring_changed = true;
         match note {
             Note::Elected(member) | Note::Joined(member) => {
-                self.meet(member.uid);
+                self.learn_peer(member.uid);
                 self.book.set_left(member.uid, false);
-                self.is_not_missing(member.uid);
-                let known = self.log.summary().view.get(member.uid) == Some(member);
+                self.member_back(member.uid);
+                let known = self.log.state().view.get(member.uid) == Some(member);
                 if news && !known && member.uid != self.me {
                     self.event(Event::Joined(member.clone()));
                 }
             }
             Note::Forged { uid, of } => {
-                let member = self.log.summary().view.get(*uid).cloned();
+                let member = self.log.state().view.get(*uid).cloned();
                 // Who leads has told so when it found out.
                 let told = matches!(self.phase, Phase::Leading(_));
                 if let Some(by) = member.filter(|_| news && *uid != self.me && !told) {
@@ -167,14 +171,14 @@ impl Node {
             }
             Note::Left { uid, lost } => {
                 if *lost && news {
-                    self.is_missing(*uid);
+                    self.member_missing(*uid);
                 } else {
-                    self.is_not_missing(*uid);
+                    self.member_back(*uid);
                 }
                 if !lost {
                     self.book.set_left(*uid, true);
                 }
-                let member = self.log.summary().view.get(*uid).cloned();
+                let member = self.log.state().view.get(*uid).cloned();
                 if let Some(member) = member.filter(|_| news && *uid != self.me) {
                     self.event(Event::Left { member, lost: *lost });
                 }
@@ -188,33 +192,34 @@ impl Node {
     // ---- what was typed
 
     /// Somebody has typed lines.
-    pub(super) fn on_submit(&mut self, said: Vec<Saying>) {
+    pub(super) fn on_submit(&mut self, said: Vec<Draft>) {
         let mut lines = Vec::with_capacity(said.len());
         let mut bytes = self.outbox_bytes;
-        for saying in said {
-            debug_assert!(saying.can_be(), "who moderates gives an order");
-            if !saying.can_be() {
+        for draft in said {
+            debug_assert!(draft.is_valid(), "who moderates gives an order");
+            if !draft.is_valid() {
                 continue;
             }
             let full = self.outbox.len() + lines.len() >= OUTBOX_LINES_MAX || bytes >= OUTBOX_BYTES_MAX;
             if full || self.is_spent() || self.leaving.is_some() || self.room.is_none() {
-                self.event(Event::NotTaken(saying.text));
+                self.event(Event::NotTaken(draft.text));
                 continue;
             }
-            let line = self.line(saying);
+            let line = self.line(draft);
             bytes += line.weight() + Seal::OVERHEAD;
             lines.push(line);
         }
         self.submit(lines);
     }
 
-    /// The room's clock is so near the end of its range that nothing more can be said: each line is to be ordered as well.
+    /// The room's clock is so near the end of its range that nothing more can be said: each line is to be ordered as
+    /// well.
     pub(super) fn is_spent(&self) -> bool {
         self.clock.0 > NUMBER_MAX - 2 * OUTBOX_LINES_MAX as u64
     }
 
     /// A line of mine, not sealed yet.
-    pub(super) fn line(&mut self, Saying { text, channel, act }: Saying) -> Line {
+    pub(super) fn line(&mut self, Draft { text, channel, act }: Draft) -> Line {
         self.clock = Lamport(self.clock.0.saturating_add(1));
         self.n += 1;
         let (id, name) = (self.line_id(self.n), self.name.clone());
@@ -224,16 +229,16 @@ impl Node {
     /// My lines are sealed, and get their place or wait for it.
     pub(super) fn submit(&mut self, mut lines: Vec<Line>) {
         let Some(room) = self.room else { return };
-        let orders = self.orders_own() && self.outbox.is_empty();
-        seal(room, &mut lines, &*self.hand.0);
+        let orders = self.sequences_own() && self.outbox.is_empty();
+        sign_runs(room, &mut lines, &*self.signer.0);
         let lines: Vec<Arc<Line>> = lines.into_iter().map(Arc::new).collect();
         self.dirty = true;
         if orders {
             self.charge(self.session.author, &lines);
             if self.own_wait() > Span(0) {
-                self.tell_slowed();
+                self.report_throttled();
             }
-            return self.order(lines);
+            return self.sequence(lines);
         }
         self.outbox_bytes += lines.iter().map(|line| line.weight()).sum::<usize>();
         if !lines.is_empty() {
@@ -278,26 +283,26 @@ impl Node {
     }
 
     /// I lead, and none of my own earlier lines waits.
-    pub(super) fn orders_own(&self) -> bool {
+    pub(super) fn sequences_own(&self) -> bool {
         match &self.phase {
-            Phase::Leading(leading) => leading.retiring.is_none() && matches!(leading.pending, PendingWay::Done),
+            Phase::Leading(leading) => leading.retiring.is_none() && matches!(leading.pending, PendingUpload::Done),
             _ => false,
         }
     }
 
     /// Gives lines their place. Only a leader does.
-    pub(super) fn order(&mut self, lines: Vec<Arc<Line>>) {
+    pub(super) fn sequence(&mut self, lines: Vec<Arc<Line>>) {
         let bodies = lines.into_iter().map(|line| (line.lamport, Body::Line(line)));
-        self.order_bodies(bodies.collect());
+        self.sequence_bodies(bodies.collect());
     }
 
     /// Writes a note. Only a leader does.
     pub(super) fn note(&mut self, note: Note) {
-        self.order_bodies(vec![(Lamport(0), Body::Note(note))]);
+        self.sequence_bodies(vec![(Lamport(0), Body::Note(note))]);
     }
 
     /// Where timestamps end, nothing is ordered any more.
-    fn order_bodies(&mut self, bodies: Vec<(Lamport, Body)>) {
+    fn sequence_bodies(&mut self, bodies: Vec<(Lamport, Body)>) {
         let Phase::Leading(leading) = &self.phase else { return };
         let epoch = leading.epoch;
         let mut index = self.log.tail().index;
@@ -322,22 +327,22 @@ impl Node {
     }
 
     /// Orders what waits in my own outbox, once nothing is pending.
-    pub(super) fn order_outbox(&mut self) {
-        if self.orders_own() && !self.outbox.is_empty() {
+    pub(super) fn sequence_outbox(&mut self) {
+        if self.sequences_own() && !self.outbox.is_empty() {
             let lines: Vec<Arc<Line>> = self.outbox.iter().cloned().collect();
-            self.order(lines);
+            self.sequence(lines);
         }
     }
 
     /// Forgets the marks of pending lines that all stand in my log.
     pub(super) fn drop_pending_that_stand(&mut self) {
-        let summary = self.log.summary();
-        self.pending.retain(|&key, last| *last > summary.watermark(key));
+        let log_state = self.log.state();
+        self.pending.retain(|&key, last| *last > log_state.watermark(key));
     }
 
     /// Says how far my own lines are safe: they stand here and at another member, and no loss of power takes them here.
-    pub(super) fn tell_sent(&mut self) {
-        let mine = self.log.summary().watermark(self.session);
+    pub(super) fn report_confirmed(&mut self) {
+        let mine = self.log.state().watermark(self.session);
         let (held, alone) = match &self.phase {
             Phase::Leading(leading) => {
                 let tail = self.log.tail().index;
@@ -378,20 +383,20 @@ impl Node {
 
     // ---- the store's answers
 
-    pub(super) fn on_read(&mut self, id: ReadId, found: Found) {
+    pub(super) fn on_read(&mut self, id: ReadId, found: ReadReply) {
         let Some(what) = self.reads.remove(&id) else { return };
         match (what, found) {
-            (ReadFor::Stream(from), Found::Log(entries)) => self.stream_read(from, &entries),
-            (ReadFor::Pull(conn), Found::Log(entries)) => {
+            (ReadPurpose::Stream(from), ReadReply::Log(entries)) => self.stream_read(from, &entries),
+            (ReadPurpose::Pull(conn), ReadReply::Log(entries)) => {
                 self.send(conn, Frame::Pulled(one_batch(entries.iter())));
             }
-            (ReadFor::Backlog(conn, stream, wanted), Found::Log(entries)) => {
+            (ReadPurpose::Backlog(conn, stream, wanted), ReadReply::Log(entries)) => {
                 self.backlog_read(conn, stream, wanted, &entries);
             }
-            (ReadFor::Offer(stream), Found::Pending(lines)) => self.offer(stream, lines),
-            (ReadFor::Order, Found::Pending(lines)) => self.order_pending(lines),
-            (ReadFor::Stream(_) | ReadFor::Pull(_) | ReadFor::Backlog(..), Found::Pending(_))
-            | (ReadFor::Offer(_) | ReadFor::Order, Found::Log(_)) => {
+            (ReadPurpose::Offer(stream), ReadReply::Pending(lines)) => self.offer(stream, lines),
+            (ReadPurpose::Sequence, ReadReply::Pending(lines)) => self.sequence_pending(lines),
+            (ReadPurpose::Stream(_) | ReadPurpose::Pull(_) | ReadPurpose::Backlog(..), ReadReply::Pending(_))
+            | (ReadPurpose::Offer(_) | ReadPurpose::Sequence, ReadReply::Log(_)) => {
                 debug_assert!(false, "the store answers what it was asked");
             }
         }
@@ -400,7 +405,7 @@ impl Node {
     /// Somebody rebases onto my log, and asks for what follows an index.
     pub(super) fn on_pull(&mut self, conn: ConnId, after: Index) {
         let Some(from) = after.0.checked_add(1).map(Index) else {
-            return self.misbehaved(conn, "names an absurd index");
+            return self.protocol_violation(conn, "names an absurd index");
         };
         if self.is_roommate(conn) {
             // Answered with the next tick: who asks a thousand times at once gets one answer.
@@ -415,8 +420,8 @@ impl Node {
             match self.log.batch(from) {
                 Some(batch) => self.send(conn, Frame::Pulled(batch)),
                 None => {
-                    self.reads.retain(|_, what| !matches!(what, ReadFor::Pull(over) if *over == conn));
-                    self.read(Wanted::Log { from, bytes_max: BATCH_BYTES_MAX }, ReadFor::Pull(conn));
+                    self.reads.retain(|_, what| !matches!(what, ReadPurpose::Pull(over) if *over == conn));
+                    self.read(ReadRequest::Log { from, bytes_max: BATCH_BYTES_MAX }, ReadPurpose::Pull(conn));
                 }
             }
         }

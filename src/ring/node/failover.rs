@@ -28,7 +28,7 @@ struct LeaderlessSince {
 
 impl Failover {
     /// The leader does not answer: the leaderless interval begins, unless it has begun already.
-    fn leader_missing(&mut self, now: Time, lost: Uid, name: Option<Name>) {
+    fn leader_unreachable(&mut self, now: Time, lost: Uid, name: Option<Name>) {
         self.leaderless.get_or_insert(LeaderlessSince { lost, name, since: now });
     }
 
@@ -84,18 +84,18 @@ impl Failover {
 
 impl Node {
     /// The connection to my leader has ended; perhaps it is there again in a moment.
-    pub(super) fn leader_missing(&mut self, leader: Uid) {
-        self.failover.leader_missing(self.now.mono, leader, self.name_of(leader));
+    pub(super) fn leader_unreachable(&mut self, leader: Uid) {
+        self.failover.leader_unreachable(self.now.mono, leader, self.name_of(leader));
     }
 
     /// My leader is lost.
     pub(super) fn leader_lost(&mut self, leader: Uid) {
-        self.leader_missing(leader);
+        self.leader_unreachable(leader);
         self.event(Event::LeaderLost(leader));
     }
 
     /// I obey another epoch.
-    pub(super) fn tell_leader(&mut self, epoch: Epoch) {
+    pub(super) fn report_leader(&mut self, epoch: Epoch) {
         self.event(Event::Leader(epoch));
         let (name, book) = (self.name_of(epoch.leader), &self.book);
         let notice = self.failover.leader_found(self.now.mono, self.me, epoch, name, |lost| book.has_left(lost));
@@ -103,24 +103,24 @@ impl Node {
     }
 
     fn name_of(&self, uid: Uid) -> Option<Name> {
-        self.log.summary().view.get(uid).map(|member| member.name.clone())
+        self.log.state().view.get(uid).map(|member| member.name.clone())
     }
 
     /// A member was lost, now and not in a past that I am catching up with.
-    pub(super) fn is_missing(&mut self, uid: Uid) {
-        if !self.arriving && uid != self.me {
+    pub(super) fn member_missing(&mut self, uid: Uid) {
+        if !self.first_catch_up && uid != self.me {
             self.failover.member_lost(self.now.mono, uid);
         }
     }
 
     /// A member is here, or gone for good.
-    pub(super) fn is_not_missing(&mut self, uid: Uid) {
+    pub(super) fn member_back(&mut self, uid: Uid) {
         self.failover.member_accounted_for(uid);
     }
 
     /// After the view has changed: are most of us here?
-    pub(super) fn count_the_missing(&mut self) {
-        let notice = self.failover.count(self.now.mono, self.log.summary().view.len());
+    pub(super) fn check_cut_off(&mut self) {
+        let notice = self.failover.count(self.now.mono, self.log.state().view.len());
         notice.into_iter().for_each(|event| self.event(event));
     }
 }
@@ -167,7 +167,7 @@ mod tests {
         for (case, losses, leader, has_left, expected) in table {
             let mut failover = Failover::default();
             for (ms, lost) in losses {
-                failover.leader_missing(at(ms), uid(lost), name("old"));
+                failover.leader_unreachable(at(ms), uid(lost), name("old"));
             }
             let notice = failover.leader_found(at(800), uid(ME), epoch(leader), name("new"), |_| has_left);
             assert_eq!(notice, expected, "{case}");

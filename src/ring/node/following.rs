@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use super::phase::{Following, PendingWay, Phase, Seek, Uplink};
-use super::{Node, ReadFor};
-use crate::ring::links::{End, Ended};
+use super::phase::{Following, LeaderSearch, PendingUpload, Phase, Uplink};
+use super::{Node, ReadPurpose};
+use crate::ring::links::{CloseReason, ClosedConn};
 use crate::ring::log::entry::Line;
-use crate::ring::log::seal::whole;
+use crate::ring::log::seal::whole_runs;
 use crate::ring::types::id::{ConnId, Epoch, Index, Span, StreamId};
 use crate::ring::types::limits::{BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, OFFER_LINES_MAX};
-use crate::ring::wire::frame::{Ack, Entries, Frame, Offer, Slow, Submit, Want};
-use crate::ring::{Event, PendingPlace, Wanted};
+use crate::ring::wire::frame::{Ack, Entries, Frame, Offer, Submit, Throttle, Want};
+use crate::ring::{Event, PendingPlace, ReadRequest};
 
 /// The longest wait that a leader can ask for at once.
 const SLOW_MS_MAX: u64 = 10_000;
@@ -36,16 +36,16 @@ impl Node {
         let (leader, epoch) = (following.leader, following.epoch);
         let Some(newest) = entries.batch.entries.last().map(|entry| entry.epoch) else { return };
         if entries.prev != self.log.tail() {
-            return self.misbehaved(conn, "sends what does not follow my log");
+            return self.protocol_violation(conn, "sends what does not follow my log");
         }
         if newest > epoch && newest.leader != leader {
-            return self.misbehaved(conn, "sends another leader's reign");
+            return self.protocol_violation(conn, "sends another leader's reign");
         }
         if let Err(why) = self.check_entries(conn, &entries.batch) {
-            return self.misbehaved(conn, why);
+            return self.protocol_violation(conn, why);
         }
         if newest > epoch {
-            self.obey(newest);
+            self.adopt_epoch(newest);
             if let Phase::Following(following) = &mut self.phase {
                 following.epoch = newest;
             }
@@ -67,7 +67,7 @@ impl Node {
         self.send_outbox();
     }
 
-    pub(super) fn on_floor(&mut self, conn: ConnId, floor: Index) {
+    pub(super) fn on_stable_index(&mut self, conn: ConnId, floor: Index) {
         if self.followed(conn).is_some() {
             self.floor = floor.min(self.log.tail().index);
         }
@@ -80,11 +80,11 @@ impl Node {
         let lines = self.pending_lines();
         let Phase::Following(following) = &mut self.phase else { return };
         if lines > 0 {
-            following.uplink.pending = PendingWay::Reading;
+            following.uplink.pending = PendingUpload::Reading;
             let stream = following.stream;
-            self.read(Wanted::Pending { after: None }, ReadFor::Offer(stream));
+            self.read(ReadRequest::Pending { after: None }, ReadPurpose::Offer(stream));
         } else {
-            following.uplink.pending = PendingWay::Done;
+            following.uplink.pending = PendingUpload::Done;
             self.dirty = true;
         }
     }
@@ -92,20 +92,20 @@ impl Node {
     /// The store has read pending lines for an offer.
     pub(super) fn offer(&mut self, stream: StreamId, lines: Vec<(PendingPlace, Arc<Line>)>) {
         let Phase::Following(following) = &mut self.phase else { return };
-        if following.stream != stream || !matches!(following.uplink.pending, PendingWay::Reading) {
+        if following.stream != stream || !matches!(following.uplink.pending, PendingUpload::Reading) {
             return;
         }
         let conn = following.conn;
         let mut lines = lines;
-        lines.truncate(whole(lines.iter().map(|(_, line)| &**line)).min(OFFER_LINES_MAX));
+        lines.truncate(whole_runs(lines.iter().map(|(_, line)| &**line)).min(OFFER_LINES_MAX));
         let Some(last) = lines.last().map(|(place, _)| *place) else {
-            following.uplink.pending = PendingWay::Done;
+            following.uplink.pending = PendingUpload::Done;
             self.dirty = true;
             return;
         };
         let lines: Vec<Arc<Line>> = lines.into_iter().map(|(_, line)| line).collect();
         let ids = lines.iter().map(|line| line.id).collect();
-        following.uplink.pending = PendingWay::Offered { lines, last };
+        following.uplink.pending = PendingUpload::Offered { lines, last };
         self.send(conn, Frame::Offer(Offer { stream, lines: ids }));
     }
 
@@ -115,22 +115,22 @@ impl Node {
         if following.conn != conn || following.stream != want.stream {
             return;
         }
-        let PendingWay::Offered { lines, last } = &following.uplink.pending else { return };
+        let PendingUpload::Offered { lines, last } = &following.uplink.pending else { return };
         let (stream, last) = (following.stream, *last);
         let Some(lines) = Uplink::wanted(lines, &want.places) else {
-            return self.misbehaved(conn, "wants what was not offered");
+            return self.protocol_violation(conn, "wants what was not offered");
         };
-        following.uplink.pending = PendingWay::Reading;
+        following.uplink.pending = PendingUpload::Reading;
         if !lines.is_empty() {
             self.send(conn, Frame::Submit(Submit { stream, lines }));
         }
-        self.read(Wanted::Pending { after: Some(last) }, ReadFor::Offer(stream));
+        self.read(ReadRequest::Pending { after: Some(last) }, ReadPurpose::Offer(stream));
     }
 
     /// Sends what was typed and has not been sent over this stream.
     fn send_outbox(&mut self) {
         let Phase::Following(following) = &mut self.phase else { return };
-        if !matches!(following.uplink.pending, PendingWay::Done) || following.uplink.until.is_some() {
+        if !matches!(following.uplink.pending, PendingUpload::Done) || following.uplink.until.is_some() {
             return;
         }
         let (conn, stream) = (following.conn, following.stream);
@@ -146,7 +146,7 @@ impl Node {
                 bytes <= BATCH_BYTES_MAX
             });
             let fits = from + fits.count();
-            let to = from + whole(self.outbox.range(from..fits).map(|line| &**line));
+            let to = from + whole_runs(self.outbox.range(from..fits).map(|line| &**line));
             let lines: Vec<Arc<Line>> = self.outbox.range(from..to).cloned().collect();
             let Some(last) = lines.last() else { break };
             following.uplink.sent = last.id.n;
@@ -157,14 +157,14 @@ impl Node {
     }
 
     /// The leader takes no more of me for now, and has dropped what it did not take.
-    pub(super) fn on_slow(&mut self, conn: ConnId, slow: Slow) {
+    pub(super) fn on_throttle(&mut self, conn: ConnId, slow: Throttle) {
         let until = self.now.mono + Span::ms(slow.wait_ms.min(SLOW_MS_MAX));
         let Phase::Following(following) = &mut self.phase else { return };
         if following.conn == conn && following.stream == slow.stream && slow.after <= following.uplink.sent {
             following.uplink.sent = slow.after;
             following.uplink.until = Some(until);
             self.rearm = true;
-            self.tell_slowed();
+            self.report_throttled();
         }
     }
 
@@ -177,7 +177,7 @@ impl Node {
     }
 
     /// Tells people that what they say goes out slowly, once in a while.
-    pub(super) fn tell_slowed(&mut self) {
+    pub(super) fn report_throttled(&mut self) {
         if self.slow_told <= self.now.mono {
             self.slow_told = self.now.mono + SLOW_TOLD_EVERY;
             self.event(Event::Slowed);
@@ -187,41 +187,45 @@ impl Node {
     // ---- the end of a leader
 
     /// The connection to my leader has ended.
-    pub(super) fn leader_ended(&mut self, ended: &Ended) {
+    pub(super) fn leader_ended(&mut self, ended: &ClosedConn) {
         let Phase::Following(following) = &self.phase else { return };
         let (leader, epoch) = (following.leader, following.epoch);
         let direct = ended.conn.is_direct();
-        self.leader_missing(leader);
+        self.leader_unreachable(leader);
         match ended.how {
             // It may have closed this connection alone: it is asked once.
-            End::Closed | End::Dropped if direct => {
-                let seek = Seek { redialling: true, ..Seek::after(leader, ended.heard) };
-                self.join(leader, Some(epoch), seek);
+            CloseReason::Closed | CloseReason::Dropped if direct => {
+                let search = LeaderSearch { redialling: true, ..LeaderSearch::after(leader, ended.heard) };
+                self.join(leader, Some(epoch), search);
             }
-            End::Closed | End::Dropped | End::Refused | End::Unreachable | End::Silent => {
+            CloseReason::Closed
+            | CloseReason::Dropped
+            | CloseReason::Refused
+            | CloseReason::Unreachable
+            | CloseReason::Silent => {
                 self.leader_lost(leader);
-                self.seek_leader(Seek::after(leader, ended.heard));
+                self.search_leader(LeaderSearch::after(leader, ended.heard));
             }
         }
     }
 
     /// My leader yields to another: so do I.
-    pub(super) fn on_yield(&mut self, conn: ConnId, epoch: Epoch) {
+    pub(super) fn on_step_down(&mut self, conn: ConnId, epoch: Epoch) {
         if self.followed(conn).is_none() {
             return;
         }
-        if !self.saw_round(conn, epoch.round) {
-            return self.misbehaved(conn, "names an absurd round");
+        if !self.admit_round(conn, epoch.round) {
+            return self.protocol_violation(conn, "names an absurd round");
         }
-        self.meet(epoch.leader);
+        self.learn_peer(epoch.leader);
         if epoch.leader == self.me {
-            // A reign of mine that I lead no more, as a rule one of an earlier run: nobody leads now, and who stayed here
-            // would stay with a leader that serves it nothing.
+            // An epoch of mine that I lead no more, as a rule one of an earlier run: nobody leads now, and who stayed
+            // here would stay with a leader that serves it nothing.
             self.close_quietly(conn);
-            return self.seek_leader(Seek::default());
+            return self.search_leader(LeaderSearch::default());
         }
         self.close_quietly(conn);
-        self.obey(epoch);
-        self.join(epoch.leader, Some(epoch), Seek::default());
+        self.adopt_epoch(epoch);
+        self.join(epoch.leader, Some(epoch), LeaderSearch::default());
     }
 }

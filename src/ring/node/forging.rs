@@ -1,24 +1,24 @@
 //! Whoever hands on what nobody has said is out.
 //!
-//! A member that forges a line is met by its leader; a leader that alters one, or makes one up, by everybody. Who passes
-//! frames on for others has looked through them, so whose connection it came over is at fault. From then on this node
-//! has nothing to do with that author, and a leader says so in the log. Where links prove nothing, in a room without a
-//! key, an author is whoever it says it is: there a forger loses the connection, and where it was dialled, its run is
-//! shunned.
+//! A member that forges a line is met by its leader; a leader that alters one, or makes one up, by everybody. Who
+//! passes frames on for others has looked through them, so whose connection it came over is at fault. From then on this
+//! node has nothing to do with that author, and a leader says so in the log. Where links prove nothing, in a room
+//! without a key, an author is whoever it says it is: there a forger loses the connection, and where it was dialled,
+//! its run is shunned.
 
 use super::Node;
 use super::phase::Phase;
 use crate::ring::log::entry::{Member, Note};
 use crate::ring::log::seal::Forged;
 use crate::ring::types::id::{ConnId, Name, SessionId, Uid};
-use crate::ring::types::limits::CONVICTS_MAX;
+use crate::ring::types::limits::BLOCKED_PEERS_MAX;
 use crate::ring::types::proof::AuthorId;
 use crate::ring::wire::frame::{Hello, Refusal};
 use crate::ring::{Event, Record};
 
 /// Who has handed on what nobody has said, as far as that is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) enum Convict {
+pub(super) enum BlockedPeer {
     /// This author: the link has proved it.
     Author(AuthorId),
     /// This run, at an address that was dialled: there is no key that would prove more.
@@ -29,22 +29,23 @@ impl Node {
     /// Lines have come that their author has not said.
     pub(super) fn on_forged(&mut self, conn: ConnId, forged: &Forged) {
         let Some(Hello { uid, author, session, .. }) = self.links.peer(conn).cloned() else {
-            return self.misbehaved(conn, "hands on what nobody has said");
+            return self.protocol_violation(conn, "hands on what nobody has said");
         };
-        let known = self.log.summary().view.get(uid).filter(|member| member.author == author).cloned();
+        let known = self.log.state().view.get(uid).filter(|member| member.author == author).cloned();
         let member = known.clone().unwrap_or_else(|| Member { uid, name: Name::unknown(), author });
         self.event(Event::Forged { by: member, of: forged.name.clone() });
-        // Without a key a link proves nothing but an address that I have dialled myself: nobody is to be shut out for what
-        // somebody else did in its name.
+        // Without a key a link proves nothing but an address that I have dialled myself: nobody is to be shut out for
+        // what somebody else did in its name.
         let proven = self.key.is_some();
         if !proven && !self.links.is_mine(conn) {
             return self.refuse(conn, Refusal::Forger, "hands on what nobody has said");
         }
-        if self.convicts.len() < CONVICTS_MAX {
-            self.convicts.insert(if proven { Convict::Author(author) } else { Convict::Run(session) }, Some(uid));
+        if self.blocked.len() < BLOCKED_PEERS_MAX {
+            self.blocked
+                .insert(if proven { BlockedPeer::Author(author) } else { BlockedPeer::Run(session) }, Some(uid));
         }
-        if let Some(seek) = self.seek_mut() {
-            seek.gone.insert(uid);
+        if let Some(search) = self.search_mut() {
+            search.gone.insert(uid);
         }
         if self.book.forget(uid) {
             self.save(Record::Forget(uid));
@@ -63,22 +64,22 @@ impl Node {
     }
 
     /// Nothing is to be had from who is there.
-    pub(super) fn is_shunned(&self, uid: Uid) -> bool {
-        !self.convicts.is_empty() && self.convicts.values().any(|&at| at == Some(uid))
+    pub(super) fn is_blocked(&self, uid: Uid) -> bool {
+        !self.blocked.is_empty() && self.blocked.values().any(|&at| at == Some(uid))
     }
 
     /// Why this one may not speak here.
-    pub(super) fn shut_out(&self, hello: &Hello) -> Option<Refusal> {
-        let convicts = [Convict::Author(hello.author), Convict::Run(hello.session)];
-        if convicts.iter().any(|convict| self.convicts.contains_key(convict)) {
+    pub(super) fn refusal_if_blocked(&self, hello: &Hello) -> Option<Refusal> {
+        let blocked = [BlockedPeer::Author(hello.author), BlockedPeer::Run(hello.session)];
+        if blocked.iter().any(|peer| self.blocked.contains_key(peer)) {
             return Some(Refusal::Forger);
         }
-        let summary = self.log.summary();
-        if let Some(verdict) = summary.rules.banned(hello.author) {
+        let log_state = self.log.state();
+        if let Some(verdict) = log_state.rules.banned(hello.author) {
             return Some(Refusal::Banned(verdict.clone()));
         }
         // Whoever comes to a member's address takes its place, but not as long as that one is heard there.
-        let owner = summary.view.get(hello.uid).filter(|member| member.author != hello.author)?;
+        let owner = log_state.view.get(hello.uid).filter(|member| member.author != hello.author)?;
         let heard = |&conn: &ConnId| self.links.uid(conn) == Some(hello.uid) && self.links.fresh(conn, self.now.mono);
         self.links.to_authors(|author| author == owner.author).iter().any(heard).then_some(Refusal::Protocol)
     }

@@ -1,8 +1,8 @@
 //! What arrives, and what ends: each frame goes to its chapter.
 
 use super::Node;
-use super::phase::{Fetching, Phase, Seek};
-use crate::ring::links::{End, Ended};
+use super::phase::{LeaderSearch, LogFetch, Phase};
+use crate::ring::links::{CloseReason, ClosedConn};
 use crate::ring::types::id::{ConnId, Time, Uid};
 use crate::ring::types::limits::BOOK_NODES_MAX;
 use crate::ring::wire::frame::{Frame, Hello, Refusal};
@@ -20,7 +20,7 @@ impl Node {
         let from = peer.uid;
         self.heard_from(conn, from);
         match frame {
-            Frame::Hello(_) => self.misbehaved(conn, "greets twice"),
+            Frame::Hello(_) => self.protocol_violation(conn, "greets twice"),
             Frame::Refuse(refusal) => self.on_refused(conn, from, refusal),
             Frame::Ping(sent) => self.send(conn, Frame::Pong(sent)),
             Frame::Pong(sent) => self.links.echoed(self.now.mono, conn, Time(sent)),
@@ -28,8 +28,8 @@ impl Node {
             Frame::NextIs(uid) => self.on_next_is(uid),
             Frame::Relay(relay) => self.on_relay(conn, from, relay),
 
-            Frame::Ask => self.on_ask(conn, from),
-            Frame::Answer(answer) => self.on_answer(conn, from, answer),
+            Frame::Ask => self.on_poll(conn, from),
+            Frame::Answer(answer) => self.on_poll_reply(conn, from, answer),
 
             Frame::Join(join) => self.on_join(conn, from, join),
             Frame::MoreShape => self.on_more_shape(conn),
@@ -40,13 +40,13 @@ impl Node {
             Frame::Backlog(backlog) => self.on_backlog(conn, backlog),
             Frame::Entries(entries) => self.on_entries(conn, entries),
             Frame::Ack(ack) => self.on_ack(conn, from, ack),
-            Frame::Floor(floor) => self.on_floor(conn, floor),
+            Frame::Floor(floor) => self.on_stable_index(conn, floor),
             Frame::Offer(offer) => self.on_offer(conn, from, offer),
             Frame::Want(want) => self.on_want(conn, want),
             Frame::Submit(submit) => self.on_submitted(conn, from, submit),
             Frame::KeyWanted(key) => self.on_key_wanted(conn, key),
             Frame::Key(secret) => self.on_key(conn, secret),
-            Frame::Slow(slow) => self.on_slow(conn, slow),
+            Frame::Slow(slow) => self.on_throttle(conn, slow),
             Frame::Leave(stream) => self.on_left(conn, from, stream),
 
             Frame::Token(token) => self.on_token(conn, from, token),
@@ -58,16 +58,16 @@ impl Node {
             Frame::Pull(after) => self.on_pull(conn, after),
             Frame::Pulled(batch) => self.on_pulled(conn, batch),
 
-            Frame::Meet(meet) => self.on_meet(conn, from, meet),
-            Frame::Yielded(pair) => self.on_yielded(conn, from, pair),
-            Frame::Yield(epoch) => self.on_yield(conn, epoch),
-            Frame::Hint(epoch) => self.on_hint(conn, from, epoch),
+            Frame::Meet(meet) => self.on_merge_offer(conn, from, meet),
+            Frame::Yielded(pair) => self.on_merge_accepted(conn, from, pair),
+            Frame::Yield(epoch) => self.on_step_down(conn, epoch),
+            Frame::Hint(epoch) => self.on_rival_leader(conn, from, epoch),
             Frame::Handover(round) => self.on_handover(conn, from, round),
 
-            Frame::Whisper(whisper) => self.on_whisper(conn, whisper),
+            Frame::Whisper(pm) => self.on_pm(conn, pm),
             Frame::Receipt(receipt) => self.on_receipt(conn, receipt),
-            Frame::Survey => self.on_survey_asked(conn, from),
-            Frame::Surveyed(reports) => self.on_surveyed(conn, reports),
+            Frame::Survey => self.on_peer_health_query(conn, from),
+            Frame::Surveyed(reports) => self.on_health_reply(conn, reports),
         }
     }
 
@@ -80,7 +80,7 @@ impl Node {
                 return self.on_refused(conn, uid, refusal);
             }
             // A frame that was on its way to another of my connections' ends, or a peer that does not greet.
-            _ => return self.misbehaved(conn, "speaks before it has greeted"),
+            _ => return self.protocol_violation(conn, "speaks before it has greeted"),
         };
         if !hello.version_fits() {
             return self.refuse(
@@ -99,16 +99,16 @@ impl Node {
             self.other_room(hello.uid);
             return self.refuse(conn, Refusal::Room(mine), "is of another room");
         }
-        if let Some(refusal) = self.shut_out(&hello) {
+        if let Some(refusal) = self.refusal_if_blocked(&hello) {
             return self.refuse(conn, refusal, "is shut out");
         }
-        if self.is_shunned(hello.uid) {
+        if self.is_blocked(hello.uid) {
             // Somebody else is there now.
-            self.convicts.values_mut().filter(|at| **at == Some(hello.uid)).for_each(|at| *at = None);
+            self.blocked.values_mut().filter(|at| **at == Some(hello.uid)).for_each(|at| *at = None);
         }
         let relayed = self.links.carried_by(conn).is_some();
         if relayed && self.links.uid(conn) != Some(hello.uid) {
-            return self.misbehaved(conn, "speaks for another");
+            return self.protocol_violation(conn, "speaks for another");
         }
         let answers = !self.links.is_mine(conn);
         let Hello { uid, room, .. } = hello;
@@ -120,7 +120,7 @@ impl Node {
             self.send(conn, Frame::Hello(hello));
         }
         if room.is_some() && room == self.room {
-            self.meet(uid);
+            self.learn_peer(uid);
             self.book.set_left(uid, false);
         }
         self.heard_from(conn, uid);
@@ -139,9 +139,9 @@ impl Node {
         if !self.is_roommate(conn) {
             return;
         }
-        if let Some(seek) = self.seek_mut().filter(|seek| seek.heard.len() < BOOK_NODES_MAX) {
-            seek.heard.insert(from);
-            seek.gone.remove(&from);
+        if let Some(search) = self.search_mut().filter(|search| search.heard.len() < BOOK_NODES_MAX) {
+            search.heard.insert(from);
+            search.gone.remove(&from);
         }
         if let Phase::Electing(electing) = &mut self.phase
             && electing.ring.len() < BOOK_NODES_MAX
@@ -155,33 +155,33 @@ impl Node {
         self.room.is_some() && self.links.peer(conn).is_some_and(|peer| peer.room == self.room)
     }
 
-    pub(super) fn seek_mut(&mut self) -> Option<&mut Seek> {
+    pub(super) fn search_mut(&mut self) -> Option<&mut LeaderSearch> {
         match &mut self.phase {
-            Phase::Waiting { seek, .. } => Some(seek),
-            Phase::Asking(asking) => Some(&mut asking.seek),
-            Phase::Electing(electing) => Some(&mut electing.seek),
-            Phase::Joining(joining) => Some(&mut joining.seek),
-            Phase::Unborn
-            | Phase::Knocking(_)
-            | Phase::Crowned(_)
+            Phase::PollBackoff { search, .. } => Some(search),
+            Phase::LeaderPoll(asking) => Some(&mut asking.search),
+            Phase::Electing(electing) => Some(&mut electing.search),
+            Phase::Joining(joining) => Some(&mut joining.search),
+            Phase::NotStarted
+            | Phase::Bootstrapping(_)
+            | Phase::Synchronizing(_)
             | Phase::Following(_)
             | Phase::Leading(_)
-            | Phase::Gone => None,
+            | Phase::Stopped => None,
         }
     }
 
-    pub(super) fn seek(&self) -> Option<&Seek> {
+    pub(super) fn search(&self) -> Option<&LeaderSearch> {
         match &self.phase {
-            Phase::Waiting { seek, .. } => Some(seek),
-            Phase::Asking(asking) => Some(&asking.seek),
-            Phase::Electing(electing) => Some(&electing.seek),
-            Phase::Joining(joining) => Some(&joining.seek),
-            Phase::Unborn
-            | Phase::Knocking(_)
-            | Phase::Crowned(_)
+            Phase::PollBackoff { search, .. } => Some(search),
+            Phase::LeaderPoll(asking) => Some(&asking.search),
+            Phase::Electing(electing) => Some(&electing.search),
+            Phase::Joining(joining) => Some(&joining.search),
+            Phase::NotStarted
+            | Phase::Bootstrapping(_)
+            | Phase::Synchronizing(_)
             | Phase::Following(_)
             | Phase::Leading(_)
-            | Phase::Gone => None,
+            | Phase::Stopped => None,
         }
     }
 
@@ -191,7 +191,7 @@ impl Node {
             Phase::Following(following) => following.conn == conn,
             Phase::Joining(joining) => joining.conn == conn,
             // Who comes back to a room is told so by any of its members.
-            Phase::Asking(_) => !self.greeted,
+            Phase::LeaderPoll(_) => !self.greeted,
             _ => false,
         };
         let out = match refusal {
@@ -200,18 +200,18 @@ impl Node {
             Refusal::Forger => mine && self.key.is_some(),
             _ => false,
         };
-        if out || self.at_the_door(conn) && refusal != Refusal::Protocol {
+        if out || self.is_bootstrap_conn(conn) && refusal != Refusal::Protocol {
             return self.stop(Stop::Refused(refusal));
         }
-        if let (Refusal::WrongKey | Refusal::NoKey | Refusal::KeyNeeded, Some(seek)) = (&refusal, self.seek_mut()) {
-            seek.turned_away = Some(refusal.clone());
+        if let (Refusal::WrongKey | Refusal::NoKey | Refusal::KeyNeeded, Some(search)) = (&refusal, self.search_mut()) {
+            search.turned_away = Some(refusal.clone());
         }
         match refusal {
             Refusal::Room(_) => self.other_room(from),
             Refusal::KeyNeeded => {
                 self.event(Event::Misbehaved { conn, why: "says that its room has a key" });
-                if let Some(seek) = self.seek_mut().filter(|seek| seek.gone.len() < BOOK_NODES_MAX) {
-                    seek.gone.insert(from);
+                if let Some(search) = self.search_mut().filter(|search| search.gone.len() < BOOK_NODES_MAX) {
+                    search.gone.insert(from);
                 }
             }
             Refusal::Version(_)
@@ -230,20 +230,20 @@ impl Node {
 
     /// The same before there was a connection: who is there counts as nobody.
     pub(super) fn on_turned_away(&mut self, conn: ConnId, refusal: Refusal) {
-        if self.at_the_door(conn) {
+        if self.is_bootstrap_conn(conn) {
             return self.stop(Stop::Refused(refusal));
         }
-        if let Some(seek) = self.seek_mut() {
-            seek.turned_away = Some(refusal);
+        if let Some(search) = self.search_mut() {
+            search.turned_away = Some(refusal);
         }
-        self.end(conn, End::Refused);
+        self.end(conn, CloseReason::Refused);
     }
 
     /// This connection leads to a contact that I ask to be let in.
-    fn at_the_door(&self, conn: ConnId) -> bool {
+    fn is_bootstrap_conn(&self, conn: ConnId) -> bool {
         match &self.phase {
-            Phase::Knocking(knock) => knock.conn == Some(conn),
-            Phase::Joining(joining) => joining.conn == conn && joining.seek.knock.is_some(),
+            Phase::Bootstrapping(bootstrap) => bootstrap.conn == Some(conn),
+            Phase::Joining(joining) => joining.conn == conn && joining.search.bootstrap.is_some(),
             _ => false,
         }
     }
@@ -255,38 +255,38 @@ impl Node {
             self.save(Record::Forget(uid));
         }
         // Whoever remembers my address is told of once in a while; it may be anybody.
-        let strange = !known && !self.log.summary().view.contains(uid);
+        let strange = !known && !self.log.state().view.contains(uid);
         if !strange || self.other_room_told <= self.now.mono {
             self.other_room_told = self.now.mono + self.timing.probe_max;
             self.event(Event::OtherRoom(uid));
         }
-        if let Some(seek) = self.seek_mut().filter(|seek| seek.gone.len() < BOOK_NODES_MAX) {
-            seek.gone.insert(uid);
+        if let Some(search) = self.search_mut().filter(|search| search.gone.len() < BOOK_NODES_MAX) {
+            search.gone.insert(uid);
         }
     }
 
     /// A connection has ended; everybody who relied on it is told.
-    pub(super) fn on_end(&mut self, ended: Ended) {
+    pub(super) fn on_end(&mut self, ended: ClosedConn) {
         self.rearm = true;
         self.neighbour_ended(&ended);
         self.pulls.remove(&ended.conn);
         if let Some(uid) = ended.uid {
-            let gone = matches!(ended.how, End::Refused | End::Unreachable | End::Silent);
+            let gone = matches!(ended.how, CloseReason::Refused | CloseReason::Unreachable | CloseReason::Silent);
             if gone
                 && self.links.up(uid).is_none()
-                && let Some(seek) = self.seek_mut().filter(|seek| seek.gone.len() < BOOK_NODES_MAX)
+                && let Some(search) = self.search_mut().filter(|search| search.gone.len() < BOOK_NODES_MAX)
             {
-                seek.gone.insert(uid);
+                search.gone.insert(uid);
             }
         }
         match &self.phase {
-            Phase::Knocking(knock) if knock.conn == Some(ended.conn) => self.contact_failed(),
-            Phase::Asking(_) => self.asked_ended(&ended),
+            Phase::Bootstrapping(bootstrap) if bootstrap.conn == Some(ended.conn) => self.contact_failed(),
+            Phase::LeaderPoll(_) => self.poll_ended(&ended),
             Phase::Electing(_) => self.elector_ended(&ended),
-            Phase::Crowned(crowned) => {
+            Phase::Synchronizing(crowned) => {
                 let holder = match &crowned.stage {
-                    Fetching::From { conn, .. } => *conn == ended.conn,
-                    Fetching::Polling { .. } => false,
+                    LogFetch::From { conn, .. } => *conn == ended.conn,
+                    LogFetch::Polling { .. } => false,
                 };
                 if holder {
                     self.fetch_failed();
@@ -297,12 +297,12 @@ impl Node {
             Phase::Joining(joining) if joining.conn == ended.conn => self.join_failed(&ended),
             Phase::Following(following) if following.conn == ended.conn => self.leader_ended(&ended),
             Phase::Leading(_) => self.follower_ended(&ended),
-            Phase::Unborn
-            | Phase::Knocking(_)
-            | Phase::Waiting { .. }
+            Phase::NotStarted
+            | Phase::Bootstrapping(_)
+            | Phase::PollBackoff { .. }
             | Phase::Joining(_)
             | Phase::Following(_)
-            | Phase::Gone => {}
+            | Phase::Stopped => {}
         }
     }
 }

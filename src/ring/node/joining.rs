@@ -1,33 +1,33 @@
 //! Joining, and rejoining after anything: one procedure, which is a rebase.
 
 use super::Node;
-use super::phase::{Ahead, Attached, Following, Joining, PendingWay, Phase, Seek, Uplink};
-use crate::ring::links::{End, Ended};
+use super::phase::{BacklogPreview, Following, JoinGrant, Joining, LeaderSearch, PendingUpload, Phase, Uplink};
+use crate::ring::links::{CloseReason, ClosedConn};
 use crate::ring::log::entry::Member;
 use crate::ring::types::id::{ConnId, Epoch, Index, Time, Uid};
-use crate::ring::types::limits::{RUN_LINES_MAX, SHAPE_EPOCHS_MAX};
+use crate::ring::types::limits::{EPOCH_BOUNDS_MAX, RUN_LINES_MAX};
 use crate::ring::wire::frame::{Accept, Ack, Backlog, Frame, Join};
 use crate::ring::{Cut, Event, Output, Record, Shown};
 
 impl Node {
     /// Asks this leader to be followed, over a straight connection.
-    pub(super) fn join(&mut self, leader: Uid, epoch: Option<Epoch>, seek: Seek) {
+    pub(super) fn join(&mut self, leader: Uid, epoch: Option<Epoch>, search: LeaderSearch) {
         match self.reach(leader) {
-            Some(conn) => self.join_over(conn, leader, epoch, seek),
-            None => self.join_abandoned(leader, self.now.mono, seek),
+            Some(conn) => self.join_over(conn, leader, epoch, search),
+            None => self.join_abandoned(leader, self.now.mono, search),
         }
     }
 
     /// Asks this leader to be followed, over that connection.
-    pub(super) fn join_over(&mut self, conn: ConnId, leader: Uid, epoch: Option<Epoch>, seek: Seek) {
+    pub(super) fn join_over(&mut self, conn: ConnId, leader: Uid, epoch: Option<Epoch>, search: LeaderSearch) {
         let deadline = self.now.mono + self.timing.join;
-        let joining = Joining { leader, epoch, conn, attempt: 0, deadline, described: None, seek, accepted: None };
+        let joining = Joining { leader, epoch, conn, attempt: 0, deadline, described: None, search, accepted: None };
         self.set_phase(Phase::Joining(joining));
         self.send_join(conn, None);
     }
 
     /// Asks a leader that I cannot reach, through the member at the other end of `carrier`.
-    pub(super) fn join_through(&mut self, carrier: ConnId, epoch: Epoch, seek: Seek) {
+    pub(super) fn join_through(&mut self, carrier: ConnId, epoch: Epoch, search: LeaderSearch) {
         let hello = self.hello();
         let leader = epoch.leader;
         self.rearm = true;
@@ -36,17 +36,17 @@ impl Node {
                 if let Some(through) = self.links.uid(carrier) {
                     self.event(Event::Relayed { through, leader });
                 }
-                self.join_over(conn, leader, Some(epoch), seek);
+                self.join_over(conn, leader, Some(epoch), search);
             }
-            None => self.join_abandoned(leader, self.now.mono, seek),
+            None => self.join_abandoned(leader, self.now.mono, search),
         }
     }
 
     /// Describes my log, from the epoch before `before` on.
     fn send_join(&mut self, conn: ConnId, before: Option<Epoch>) {
-        let shape = self.log.summary().shape(before, SHAPE_EPOCHS_MAX);
+        let shape = self.log.state().shape(before, EPOCH_BOUNDS_MAX);
         let oldest = shape.last().map(|span| span.epoch);
-        let whole = self.log.summary().epochs.first_key_value().map(|(&epoch, _)| epoch) == oldest || shape.is_empty();
+        let whole = self.log.state().epochs.first_key_value().map(|(&epoch, _)| epoch) == oldest || shape.is_empty();
         self.attempt += 1;
         let attempt = self.attempt;
         if let Phase::Joining(joining) = &mut self.phase {
@@ -63,7 +63,7 @@ impl Node {
             level: self.level,
             promise: self.promise,
             lamport: self.clock,
-            backlog: (self.arriving || self.log.tail().index < self.show_after).then_some(self.backlog),
+            backlog: (self.first_catch_up || self.log.tail().index < self.show_after).then_some(self.backlog),
         };
         self.send(conn, Frame::Join(join));
     }
@@ -95,8 +95,8 @@ impl Node {
             return;
         }
         let leader = joining.leader;
-        let seek = std::mem::take(&mut joining.seek);
-        self.join_abandoned(leader, self.now.mono, seek);
+        let search = std::mem::take(&mut joining.search);
+        self.join_abandoned(leader, self.now.mono, search);
     }
 
     /// The one I asked does not lead. After too many such answers: back to the question.
@@ -105,13 +105,13 @@ impl Node {
         if joining.conn != conn {
             return;
         }
-        let mut seek = std::mem::take(&mut joining.seek);
+        let mut search = std::mem::take(&mut joining.search);
         let asked = joining.leader;
-        seek.redirects += 1;
-        if seek.redirects > REDIRECTS_MAX || leader == self.me {
-            return self.join_abandoned(asked, self.now.mono, seek);
+        search.redirects += 1;
+        if search.redirects > REDIRECTS_MAX || leader == self.me {
+            return self.join_abandoned(asked, self.now.mono, search);
         }
-        self.join(leader, None, seek);
+        self.join(leader, None, search);
     }
 
     /// The leader takes me: my log is cut to what we share.
@@ -129,18 +129,18 @@ impl Node {
             || common > tail_mine
             || yours > self.n
             || self.room.is_some_and(|mine| mine != room);
-        if wrong || (self.believing.is_none() && !self.saw_round(conn, epoch.round)) {
-            return self.misbehaved(conn, "accepts with what cannot be");
+        if wrong || (self.trusted_until.is_none() && !self.admit_round(conn, epoch.round)) {
+            return self.protocol_violation(conn, "accepts with what cannot be");
         }
         let Phase::Joining(joining) = &mut self.phase else { return };
         if self.promise > Some(epoch) {
             // It was crowned before the one whom I have promised to obey.
             let leader = joining.leader;
-            let seek = std::mem::take(&mut joining.seek);
-            return self.join_abandoned(leader, self.now.mono, seek);
+            let search = std::mem::take(&mut joining.search);
+            return self.join_abandoned(leader, self.now.mono, search);
         }
         joining.epoch = Some(epoch);
-        joining.accepted = Some(Attached { stream, epoch, common, yours, tail, lines, backlog });
+        joining.accepted = Some(JoinGrant { stream, epoch, common, yours, tail, lines, backlog });
         self.enter_room(room);
         if newcomer {
             // Everybody else was greeted by somebody without a room: what is opened from here on says better.
@@ -149,7 +149,7 @@ impl Node {
                 self.close(other);
             }
         }
-        members.iter().for_each(|&uid| self.meet(uid));
+        members.iter().for_each(|&uid| self.learn_peer(uid));
         let renamed = self.name != name;
         let wanted = self.greeted && self.wanted_name() == name;
         let before = std::mem::replace(&mut self.name, name);
@@ -166,48 +166,49 @@ impl Node {
         if common < tail_mine {
             self.out.push(Output::Cut(common));
         } else {
-            self.attach();
+            self.start_following();
         }
     }
 
     /// The store has cut my log.
     pub(super) fn on_cut(&mut self, cut: Cut) {
-        let before = self.log.summary();
-        let lines = before.lines.saturating_sub(cut.summary.lines);
+        let before = self.log.state();
+        let lines = before.lines.saturating_sub(cut.log_state.lines);
         // What was shown is not shown again when it comes back.
         for (&key, &n) in &before.watermarks {
             let shown = self.shown.entry(key).or_insert(0);
             *shown = n.max(*shown);
         }
-        let members: Vec<Uid> = cut.summary.view.uids().collect();
-        self.show_after = self.show_after.min(cut.summary.tail.index);
-        self.log_after = self.log_after.min(cut.summary.tail.index);
+        let members: Vec<Uid> = cut.log_state.view.uids().collect();
+        self.show_after = self.show_after.min(cut.log_state.tail.index);
+        self.log_after = self.log_after.min(cut.log_state.tail.index);
         self.pending = cut.pending;
-        self.log.cut(cut.summary);
+        self.log.cut(cut.log_state);
         self.ring_changed = true;
-        members.into_iter().for_each(|uid| self.meet(uid));
+        members.into_iter().for_each(|uid| self.learn_peer(uid));
         if lines > 0 {
             self.event(Event::Rebased { lines, keep: self.log.tail().index });
         }
         match &self.phase {
-            Phase::Joining(joining) if joining.accepted.is_some() => self.attach(),
-            Phase::Crowned(_) => self.fetch_after_cut(),
+            Phase::Joining(joining) if joining.accepted.is_some() => self.start_following(),
+            Phase::Synchronizing(_) => self.fetch_after_cut(),
             _ => {}
         }
     }
 
     /// My log is a prefix of the leader's: I follow.
-    fn attach(&mut self) {
+    fn start_following(&mut self) {
         let Phase::Joining(joining) = &self.phase else { return };
-        let Some(Attached { stream, epoch, common, yours, tail, lines, backlog }) = joining.accepted else { return };
-        let (leader, conn, owed, tail) = (joining.leader, joining.conn, tail, tail.index);
-        self.obey(epoch);
-        self.owed = Some(owed);
-        self.settle_owed();
-        self.judged_after = tail;
-        self.believing = self.believing.map(|until| until.min(tail)).filter(|until| *until > self.log.tail().index);
+        let Some(JoinGrant { stream, epoch, common, yours, tail, lines, backlog }) = joining.accepted else { return };
+        let (leader, conn, catch_up_target, tail) = (joining.leader, joining.conn, tail, tail.index);
+        self.adopt_epoch(epoch);
+        self.catch_up_target = Some(catch_up_target);
+        self.settle_catch_up_target();
+        self.evictions_seen_to = tail;
+        self.trusted_until =
+            self.trusted_until.map(|until| until.min(tail)).filter(|until| *until > self.log.tail().index);
         self.drop_pending_that_stand();
-        let pending = PendingWay::Done;
+        let pending = PendingUpload::Done;
         let uplink = Uplink { pending, sent: yours, until: None };
         self.set_phase(Phase::Following(Following {
             leader,
@@ -217,21 +218,21 @@ impl Node {
             uplink,
             acked: common,
             leaving: false,
-            ahead: backlog.then_some(Ahead {
+            ahead: backlog.then_some(BacklogPreview {
                 tail,
                 seen: common,
                 newcomer: self.log.tail().index == Index(0),
                 lines: 0,
             }),
         }));
-        self.tell_leader(epoch);
+        self.report_leader(epoch);
         if !backlog {
             self.show_from(common);
         }
-        self.catch_up(tail, backlog.then(|| lines.saturating_sub(self.log.summary().lines)));
+        self.catch_up(tail, backlog.then(|| lines.saturating_sub(self.log.state().lines)));
         self.send(conn, Frame::Ack(Ack { stream, index: common }));
         self.start_uplink();
-        self.hand_whispers(None);
+        self.hand_pms(None);
     }
 
     /// The newest lines of a room that I have entered, or come back to after long.
@@ -240,7 +241,7 @@ impl Node {
         let Some(mut ahead) = following.ahead.filter(|_| following.conn == conn) else { return };
         ahead.lines = ahead.lines.saturating_add(u32::try_from(backlog.batch.entries.len()).unwrap_or(u32::MAX));
         if ahead.lines > self.backlog.saturating_add(RUN_LINES_MAX as u32) {
-            return self.misbehaved(conn, "shows more lines than I asked for");
+            return self.protocol_violation(conn, "shows more lines than I asked for");
         }
         following.ahead = Some(ahead).filter(|_| !backlog.last);
         let mut fresh = Vec::with_capacity(backlog.batch.entries.len());
@@ -284,8 +285,8 @@ impl Node {
     }
 
     fn shown_beyond_the_log(&self) -> Shown {
-        let summary = self.log.summary();
-        let beyond = self.shown.iter().filter(|(key, n)| **n > summary.watermark(**key));
+        let log_state = self.log.state();
+        let beyond = self.shown.iter().filter(|(key, n)| **n > log_state.watermark(**key));
         Shown { up_to: self.log_after, lines: beyond.map(|(&key, &n)| (key, n)).collect() }
     }
 
@@ -293,7 +294,7 @@ impl Node {
 
     /// I come back, and what follows up to this index was said while I was away; `lines`: too much to be shown whole.
     pub(super) fn catch_up(&mut self, until: Index, lines: Option<u64>) {
-        if !self.arriving {
+        if !self.first_catch_up {
             return;
         }
         if until <= self.log.tail().index && lines.is_none() {
@@ -308,7 +309,7 @@ impl Node {
 
     /// What comes from here on is new.
     pub(super) fn caught_up(&mut self) {
-        self.arriving = false;
+        self.first_catch_up = false;
         if self.catching_up.take().is_some() {
             self.event(Event::CaughtUp);
         }
@@ -317,49 +318,51 @@ impl Node {
     // ---- when it does not work
 
     /// The connection over which I have asked to follow has ended.
-    pub(super) fn join_failed(&mut self, ended: &Ended) {
+    pub(super) fn join_failed(&mut self, ended: &ClosedConn) {
         let Phase::Joining(joining) = &mut self.phase else { return };
         let leader = joining.leader;
-        let mut seek = std::mem::take(&mut joining.seek);
+        let mut search = std::mem::take(&mut joining.search);
         // A dying process may still take a connection, and close it.
-        let dead = ended.how == End::Refused || (ended.how == End::Closed && !ended.was_up);
+        let dead = ended.how == CloseReason::Refused || (ended.how == CloseReason::Closed && !ended.was_up);
         // Whoever says to have heard it before it was gone says nothing new.
         let since = if dead { self.now.mono } else { ended.heard };
-        if seek.redialling && dead {
-            seek.redialling = false;
+        if search.redialling && dead {
+            search.redialling = false;
             self.leader_lost(leader);
-            return self.seek_leader(Seek { knock: seek.knock, ..Seek::after(leader, since) });
+            return self
+                .search_leader(LeaderSearch { bootstrap: search.bootstrap, ..LeaderSearch::after(leader, since) });
         }
-        if ended.how == End::Closed && ended.conn.is_direct() && !std::mem::replace(&mut seek.repeated, true) {
+        if ended.how == CloseReason::Closed && ended.conn.is_direct() && !std::mem::replace(&mut search.repeated, true)
+        {
             // It may have closed this connection alone, before it heard that I want to join: it is asked once more.
             // Who counts it as lost does not wait for its answer, and could crown itself beside it.
             let epoch = joining.epoch;
-            return self.join(leader, epoch, seek);
+            return self.join(leader, epoch, search);
         }
-        self.join_abandoned(leader, since, seek);
+        self.join_abandoned(leader, since, search);
     }
 
     pub(super) fn join_timed_out(&mut self) {
         let Phase::Joining(joining) = &mut self.phase else { return };
         let (leader, conn) = (joining.leader, joining.conn);
-        let seek = std::mem::take(&mut joining.seek);
-        self.set_phase(Phase::Waiting { seek: Seek::default(), until: self.now.mono });
+        let search = std::mem::take(&mut joining.search);
+        self.set_phase(Phase::PollBackoff { search: LeaderSearch::default(), until: self.now.mono });
         self.close(conn);
         let since = Time(self.now.mono.0.saturating_sub(self.timing.join.0));
-        self.join_abandoned(leader, since, seek);
+        self.join_abandoned(leader, since, search);
     }
 
     /// Back to whom I asked: the contacts, or everybody.
-    fn join_abandoned(&mut self, leader: Uid, since: Time, seek: Seek) {
-        let mut seek = seek.again();
-        seek.redirects = 0;
-        (seek.redialling, seek.repeated) = (false, false);
-        if let Some(knock) = seek.knock.take_if(|_| self.log.tail().index == Index(0)) {
-            return self.knock_again(knock, leader);
+    fn join_abandoned(&mut self, leader: Uid, since: Time, search: LeaderSearch) {
+        let mut search = search.again();
+        search.redirects = 0;
+        (search.redialling, search.repeated) = (false, false);
+        if let Some(bootstrap) = search.bootstrap.take_if(|_| self.log.tail().index == Index(0)) {
+            return self.bootstrap_again(bootstrap, leader);
         }
-        seek.knock = None;
-        seek.lost = Some(super::phase::Lost { uid: leader, at: since });
-        self.seek_leader(seek);
+        search.bootstrap = None;
+        search.lost = Some(super::phase::LostLeader { uid: leader, at: since });
+        self.search_leader(search);
     }
 }
 

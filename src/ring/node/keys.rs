@@ -1,26 +1,26 @@
 //! The room's key is changed: the log says which one holds, by its hash; members hand the key itself on, link by link.
 //!
-//! The key never stands in the log, where whoever comes later would read it for ever. Who is a member when the line gets
-//! its place is given the key by whom it follows; who is not, and was not given it by people, stays outside.
+//! The key never stands in the log, where whoever comes later would read it for ever. Who is a member when the line
+//! gets its place is given the key by whom it follows; who is not, and was not given it by people, stays outside.
 
 use super::Node;
 use super::phase::Phase;
 use crate::ring::types::id::ConnId;
 use crate::ring::types::proof::{Digest, Secret};
 use crate::ring::wire::frame::{Frame, Hello};
-use crate::ring::{Act, Event, Output, Text, Unable};
+use crate::ring::{Act, CommandError, Event, Output, Text};
 
 impl Node {
     /// The room is to have another key: this is its hash.
     pub(super) fn on_rekey(&mut self, key: Digest, text: Text) {
         if self.key.is_none() {
-            return self.event(Event::Unable(Unable::NoKey));
+            return self.event(Event::Unable(CommandError::NoKey));
         }
         // The key goes ahead of the line: whoever orders it has it, whatever becomes of me.
         let conns = match &self.phase {
             Phase::Following(following) => vec![following.conn],
             Phase::Leading(_) => self.members(),
-            _ => return self.event(Event::Unable(Unable::NotNow)),
+            _ => return self.event(Event::Unable(CommandError::NotNow)),
         };
         self.on_act(text, |node| {
             node.out.push(Output::OfferKey(conns));
@@ -31,7 +31,7 @@ impl Node {
     /// The driver holds the key with this hash.
     pub(super) fn on_key_held(&mut self, key: Digest) {
         self.key = Some(key);
-        if matches!(self.phase, Phase::Leading(_)) && self.log.summary().rules.key() == Some(key) {
+        if matches!(self.phase, Phase::Leading(_)) && self.log.state().rules.key() == Some(key) {
             // Nobody has to ask.
             self.members().into_iter().for_each(|conn| self.out.push(Output::GiveKey(conn)));
         }
@@ -44,7 +44,7 @@ impl Node {
     /// The hash of the key that the room has and I have not.
     pub fn key_wanted(&self) -> Option<Digest> {
         let held = self.key?;
-        self.log.summary().rules.key().filter(|key| *key != held && self.catching_up.is_none())
+        self.log.state().rules.key().filter(|key| *key != held && self.catching_up.is_none())
     }
 
     /// Asks those who may have it: my leader, or, leading, everybody; with every heartbeat until it is here.
@@ -62,7 +62,7 @@ impl Node {
 
     /// Somebody asks for the room's key. A member gets it, nobody else.
     pub(super) fn on_key_wanted(&mut self, conn: ConnId, key: Digest) {
-        if self.is_members(conn) && self.key == Some(key) && self.log.summary().rules.key() == Some(key) {
+        if self.is_members(conn) && self.key == Some(key) && self.log.state().rules.key() == Some(key) {
             self.out.push(Output::GiveKey(conn));
         }
     }
@@ -76,7 +76,7 @@ impl Node {
 
     /// This link leads to a member.
     fn is_members(&self, conn: ConnId) -> bool {
-        let view = &self.log.summary().view;
+        let view = &self.log.state().view;
         let member = |peer: &Hello| view.get(peer.uid).is_some_and(|member| member.author == peer.author);
         self.links.peer(conn).is_some_and(member)
     }

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use super::phase::{Crowned, Follower, Lack, Leading, PendingWay, Phase};
-use super::{Node, ReadFor};
-use crate::ring::links::{End, Ended};
+use super::phase::{Follower, KnownGap, Leading, PendingUpload, Phase, Synchronizing};
+use super::{Node, ReadPurpose};
+use crate::ring::links::{CloseReason, ClosedConn};
 use crate::ring::log::entry::{Entry, Member, Note};
 use crate::ring::log::one_batch;
 use crate::ring::types::id::{ConnId, Index, StreamId, Time, Uid};
@@ -14,38 +14,38 @@ use crate::ring::types::limits::{
     WAITING_JOINS_MAX,
 };
 use crate::ring::wire::frame::{Accept, Ack, Backlog, Frame, Join, Refusal, Token};
-use crate::ring::{Event, Wanted};
+use crate::ring::{Event, ReadRequest};
 
 impl Leading {
     pub(super) fn deadline(&self, timing: &Timing) -> Option<Time> {
         let absent = self.absent.values().copied().min().filter(|_| self.retiring.is_none());
         let turn = self.turn.map(|(_, until)| until);
-        let meeting = self.meeting.map(|(_, since)| since + timing.connect);
+        let merging = self.merging.map(|(_, since)| since + timing.connect);
         let retiring = self.retiring.map(|retiring| retiring.until);
-        let held = self.followers.values().filter_map(|follower| follower.held).map(|(_, until)| until).min();
-        [absent, turn, meeting, retiring, held, self.offers_at].into_iter().flatten().min()
+        let gate = self.followers.values().filter_map(|follower| follower.gate).map(|(_, until)| until).min();
+        [absent, turn, merging, retiring, gate, self.offers_at].into_iter().flatten().min()
     }
 }
 
 impl Node {
     /// The rebase is done: the first entry of the epoch, and the followers may come.
     pub(super) fn lead(&mut self) {
-        let Phase::Crowned(crowned) = &mut self.phase else { return };
+        let Phase::Synchronizing(crowned) = &mut self.phase else { return };
         let (mut epoch, steady, ring) = (crowned.epoch, crowned.steady, crowned.ring.clone());
         let level = crowned.level;
         let (joins, in_vain) = (std::mem::take(&mut crowned.joins), std::mem::take(&mut crowned.failed));
-        let logged = self.log.summary().epochs.last_key_value().map_or(0, |(epoch, _)| epoch.round);
+        let logged = self.log.state().epochs.last_key_value().map_or(0, |(epoch, _)| epoch.round);
         if logged >= epoch.round {
-            // The fetched log has entries of a later reign: mine must stand after them.
+            // The fetched log has entries of a later epoch: mine must stand after them.
             let Some(above) = self.new_epoch(logged.saturating_add(1)) else { return self.no_round_left() };
             epoch = above;
             self.announce(epoch, &ring);
         }
         let grace = self.now.mono + self.timing.join_grace;
-        let view = &self.log.summary().view;
+        let view = &self.log.state().view;
         let absent = view.uids().filter(|&uid| uid != self.me).map(|uid| (uid, grace)).collect();
         let light_until = self.now.mono + INCOMPLETE_YIELDS_FOR;
-        let lack = self.owed.take().filter(|_| !level).map(|tail| Lack { tail, light_until, in_vain });
+        let lack = self.catch_up_target.take().filter(|_| !level).map(|tail| KnownGap { tail, light_until, in_vain });
         self.level |= lack.is_none();
         self.set_phase(Phase::Leading(Leading {
             epoch,
@@ -57,22 +57,22 @@ impl Node {
             turn: None,
             offers: VecDeque::new(),
             offers_at: None,
-            pending: PendingWay::Done,
-            meeting: None,
-            unmet: Default::default(),
+            pending: PendingUpload::Done,
+            merging: None,
+            unmergeable: Default::default(),
             retiring: None,
             floor: Index(0),
         }));
         self.unsent.clear();
-        self.believing = None;
+        self.trusted_until = None;
         self.caught_up();
         // What I order is news, even where another log had other entries before I came.
         self.show_from(self.log.tail().index);
         self.drop_pending_that_stand();
-        self.judged_after = self.log.tail().index;
+        self.evictions_seen_to = self.log.tail().index;
         self.note_elected();
         self.found_moderated();
-        self.tell_leader(epoch);
+        self.report_leader(epoch);
         if !self.greeted
             && let Some(room) = self.room
         {
@@ -80,9 +80,9 @@ impl Node {
             let name = self.name.clone();
             self.event(Event::Entered { name, room });
         }
-        self.hand_whispers(None);
+        self.hand_pms(None);
         if self.pending.is_empty() {
-            self.order_outbox();
+            self.sequence_outbox();
         } else {
             self.read_own_pending(None);
         }
@@ -95,7 +95,7 @@ impl Node {
 
     fn note_elected(&mut self) {
         let author = self.session.author;
-        let name = self.log.summary().view.free_name(&self.name, self.me, author);
+        let name = self.log.state().view.free_name(&self.name, self.me, author);
         if name != self.name {
             self.name = name.clone();
             if let Some(room) = self.room {
@@ -106,18 +106,18 @@ impl Node {
     }
 
     /// Crowns itself again, above `round`: its followers cut nothing.
-    pub(super) fn crown_again(&mut self, round: u64) {
+    pub(super) fn bump_epoch(&mut self, round: u64) {
         let (is_leading, ring) = match &self.phase {
             Phase::Leading(leading) if leading.retiring.is_none() => {
-                (true, self.log.summary().view.uids().chain(leading.followers.keys().copied()).collect())
+                (true, self.log.state().view.uids().chain(leading.followers.keys().copied()).collect())
             }
-            Phase::Crowned(crowned) => (false, crowned.ring.clone()),
+            Phase::Synchronizing(crowned) => (false, crowned.ring.clone()),
             _ => return,
         };
         let Some(epoch) = self.new_epoch(round.saturating_add(1)) else { return };
         match &mut self.phase {
             Phase::Leading(leading) => leading.epoch = epoch,
-            Phase::Crowned(crowned) => crowned.epoch = epoch,
+            Phase::Synchronizing(crowned) => crowned.epoch = epoch,
             _ => {}
         }
         if is_leading {
@@ -128,25 +128,25 @@ impl Node {
     }
 
     /// A token came to a leader: its round is outdone, its candidate told.
-    pub(super) fn outdo(&mut self, token: &Token) {
+    pub(super) fn bump_epoch_above(&mut self, token: &Token) {
         let epoch = match &self.phase {
             Phase::Leading(leading) => leading.epoch,
-            Phase::Crowned(crowned) => crowned.epoch,
+            Phase::Synchronizing(crowned) => crowned.epoch,
             _ => return,
         };
         // A candidate that is told of me joins anyway; the round is outdone for those who have not heard. A node whose
-        // link keeps flapping may not renew the reign faster than the room can use it.
-        if token.round > epoch.round && self.outdone + self.timing.heartbeat <= self.now.mono {
-            self.outdone = self.now.mono;
-            self.crown_again(token.round);
+        // link keeps flapping may not renew the epoch faster than the room can use it.
+        if token.round > epoch.round && self.epoch_bumped + self.timing.heartbeat <= self.now.mono {
+            self.epoch_bumped = self.now.mono;
+            self.bump_epoch(token.round);
         }
         let epoch = match &self.phase {
             Phase::Leading(leading) => leading.epoch,
-            Phase::Crowned(crowned) => crowned.epoch,
+            Phase::Synchronizing(crowned) => crowned.epoch,
             _ => epoch,
         };
         let frame = Frame::Swallowed { round: token.round, known: self.round, following: Some((epoch, 0)) };
-        self.tell_candidate(token.candidate, frame);
+        self.send_to_candidate(token.candidate, frame);
     }
 
     // ---- followers come
@@ -154,7 +154,7 @@ impl Node {
     pub(super) fn on_join(&mut self, conn: ConnId, from: Uid, join: Join) {
         match &mut self.phase {
             Phase::Leading(leading) if leading.retiring.is_none() => self.take_follower(conn, from, join),
-            Phase::Crowned(Crowned { joins, .. }) => {
+            Phase::Synchronizing(Synchronizing { joins, .. }) => {
                 joins.retain(|(other, _)| *other != conn);
                 if joins.len() < WAITING_JOINS_MAX {
                     joins.push((conn, join));
@@ -167,60 +167,60 @@ impl Node {
             }
             // On its way out: its successor will answer.
             Phase::Leading(_) => self.send(conn, Frame::Wait),
-            Phase::Waiting { .. }
-            | Phase::Asking(_)
+            Phase::PollBackoff { .. }
+            | Phase::LeaderPoll(_)
             | Phase::Electing(_)
             | Phase::Joining(_)
-            | Phase::Unborn
-            | Phase::Knocking(_)
-            | Phase::Gone => self.send(conn, Frame::NoLeader),
+            | Phase::NotStarted
+            | Phase::Bootstrapping(_)
+            | Phase::Stopped => self.send(conn, Frame::NoLeader),
         }
     }
 
     fn take_follower(&mut self, conn: ConnId, from: Uid, join: Join) {
         let promised = join.promise.map_or(0, |epoch| epoch.round);
-        if Self::jumps(self.clock.0, join.lamport.0) || !self.saw_round(conn, promised) {
-            return self.misbehaved(conn, "names an absurd round or timestamp");
+        if Self::jumps(self.clock.0, join.lamport.0) || !self.admit_round(conn, promised) {
+            return self.protocol_violation(conn, "names an absurd round or timestamp");
         }
         let Some(peer) = self.links.peer(conn).cloned() else { return };
-        let common = match self.log.summary().common(&join.shape) {
+        let common = match self.log.state().common(&join.shape) {
             Some(common) => common,
             None if join.whole => Index(0),
             None => return self.send(conn, Frame::MoreShape),
         };
         if common > join.tail {
-            return self.misbehaved(conn, "describes a log that cannot be");
+            return self.protocol_violation(conn, "describes a log that cannot be");
         }
-        let name = self.log.summary().view.free_name(&join.name, from, peer.author);
+        let name = self.log.state().view.free_name(&join.name, from, peer.author);
         if name != join.name && !join.rename {
             return self.refuse(conn, Refusal::Name(name), "asks for a name that is taken");
         }
-        let full = self.log.summary().view.len() >= BOOK_NODES_MAX && !self.log.summary().view.contains(from);
+        let full = self.log.state().view.len() >= BOOK_NODES_MAX && !self.log.state().view.contains(from);
         if full {
             return self.refuse(conn, Refusal::Full, "finds the room full");
         }
-        if self.has_what_i_lack(from, &join.shape) {
-            return self.take_what_i_lack(conn, from, join);
+        if self.fills_known_gap(from, &join.shape) {
+            return self.fetch_known_gap(conn, from, join);
         }
         self.level |= join.level;
         let Phase::Leading(leading) = &mut self.phase else { return };
         // Who stands for the room follows me: what I lack was nobody's but the lost leader's.
         leading.lack.take_if(|_| join.level);
         if join.promise > Some(leading.epoch) {
-            // It obeys nothing below its promise: the reign is renewed above it.
-            self.crown_again(promised);
+            // It obeys nothing below its promise: the epoch is renewed above it.
+            self.bump_epoch(promised);
         }
-        self.meet(from);
+        self.learn_peer(from);
         self.book.set_left(from, false);
         let member = Member { uid: from, name: name.clone(), author: peer.author };
-        let mut held = None;
-        if self.log.summary().view.get(from) != Some(&member) {
+        let mut gate = None;
+        if self.log.state().view.get(from) != Some(&member) {
             self.note(Note::Joined(member));
-            held = Some((self.log.tail().index, self.now.mono + self.timing.heartbeat));
+            gate = Some((self.log.tail().index, self.now.mono + self.timing.heartbeat));
         }
         self.stream += 1;
         let stream = StreamId(self.stream);
-        let lines = self.log.summary().lines;
+        let lines = self.log.state().lines;
         // A newcomer, or one that has missed more than it wants to read, is shown the newest lines first.
         let far = |wanted: u32| join.tail == Index(0) || self.log.tail().index.0 - common.0 > u64::from(wanted);
         let backlog = join.backlog.filter(|&wanted| far(wanted)).map(|wanted| wanted.min(BACKLOG_LINES_MAX));
@@ -230,14 +230,14 @@ impl Node {
             conn,
             stream,
             acked: common,
-            sent: in_place.then(|| self.log.summary().tail_at(common)),
+            sent: in_place.then(|| self.log.state().tail_at(common)),
             flight: VecDeque::new(),
             flight_bytes: 0,
             wanted: BTreeSet::new(),
             dropped: 0,
-            survey_at: self.now.mono,
+            health_report_at: self.now.mono,
             reading: false,
-            held,
+            gate,
         };
         self.links.entered(conn, room);
         let before = leading.followers.insert(from, follower);
@@ -246,10 +246,9 @@ impl Node {
         leading.release_turn(from);
         let tail = self.log.tail();
         // The lost too: else somebody who has never heard of them could not look for them once I am gone.
-        let known: BTreeSet<Uid> = self.log.summary().view.uids().chain(self.book.present()).collect();
+        let known: BTreeSet<Uid> = self.log.state().view.uids().chain(self.book.present()).collect();
         let members = known.into_iter().take(BOOK_NODES_MAX).collect();
-        let yours =
-            self.log.summary().watermark(crate::ring::SessionKey { author: peer.author, session: peer.session });
+        let yours = self.log.state().watermark(crate::ring::SessionKey { author: peer.author, session: peer.session });
         let attempt = join.attempt;
         let accept = Accept {
             attempt,
@@ -266,12 +265,12 @@ impl Node {
         };
         self.send(conn, Frame::Accept(accept));
         // Who joins again over the same connection wants nothing more of what it asked before.
-        self.reads.retain(|_, what| !matches!(what, ReadFor::Backlog(over, ..) if *over == conn));
+        self.reads.retain(|_, what| !matches!(what, ReadPurpose::Backlog(over, ..) if *over == conn));
         if let Some(lines) = backlog {
             // The first of them may stand in the middle of a run.
             let read = lines as usize + RUN_LINES_MAX - 1;
-            let wanted = Wanted::Newest { to: tail.index, lines: read, bytes_max: BACKLOG_BYTES_MAX };
-            self.read(wanted, ReadFor::Backlog(conn, stream, lines));
+            let wanted = ReadRequest::Newest { to: tail.index, lines: read, bytes_max: BACKLOG_BYTES_MAX };
+            self.read(wanted, ReadPurpose::Backlog(conn, stream, lines));
         }
         if let Some(before) = before.filter(|before| before.conn != conn) {
             self.close(before.conn);
@@ -295,7 +294,7 @@ impl Node {
         }
         let Phase::Leading(leading) = &mut self.phase else { return };
         if let Some(follower) = leading.follower_of(conn, stream) {
-            let common = self.log.summary().tail_at(follower.acked);
+            let common = self.log.state().tail_at(follower.acked);
             follower.sent.get_or_insert(common);
             self.dirty = true;
         }
@@ -309,7 +308,7 @@ impl Node {
             return;
         }
         if ack.index > tail {
-            return self.misbehaved(conn, "acknowledges what was not sent");
+            return self.protocol_violation(conn, "acknowledges what was not sent");
         }
         follower.acked = follower.acked.max(ack.index);
         leading.acked = leading.acked.max(ack.index);
@@ -320,10 +319,11 @@ impl Node {
             follower.flight.pop_front();
             follower.flight_bytes -= bytes;
         }
-        let backlog_read = self.reads.values().any(|what| matches!(what, ReadFor::Backlog(over, ..) if *over == conn));
+        let backlog_read =
+            self.reads.values().any(|what| matches!(what, ReadPurpose::Backlog(over, ..) if *over == conn));
         if follower.sent.is_none() && !backlog_read {
             // It has cut its log: the stream starts.
-            follower.sent = Some(self.log.summary().tail_at(ack.index));
+            follower.sent = Some(self.log.state().tail_at(ack.index));
         }
         self.dirty = true;
     }
@@ -331,20 +331,20 @@ impl Node {
     // ---- followers go
 
     /// A connection has ended: was it a follower's?
-    pub(super) fn follower_ended(&mut self, ended: &Ended) {
+    pub(super) fn follower_ended(&mut self, ended: &ClosedConn) {
         let Some(uid) = ended.uid else { return };
         let now = self.now.mono;
         let silence = self.timing.silence;
         let Phase::Leading(leading) = &mut self.phase else { return };
-        if leading.meeting.is_some_and(|(with, _)| with == uid) && self.links.up(uid).is_none() {
-            leading.meeting = None;
-            leading.cannot_meet(uid);
+        if leading.merging.is_some_and(|(with, _)| with == uid) && self.links.up(uid).is_none() {
+            leading.merging = None;
+            leading.merge_failed(uid);
         }
         if leading.followers.get(&uid).is_some_and(|follower| follower.conn == ended.conn) {
             leading.followers.remove(&uid);
             leading.release_turn(uid);
             leading.offers.retain(|(of, _)| *of != uid);
-            if self.log.summary().view.contains(uid) {
+            if self.log.state().view.contains(uid) {
                 leading.absent.insert(uid, now + silence);
             }
             self.next_turn();
@@ -355,14 +355,14 @@ impl Node {
             return;
         }
         match ended.how {
-            End::Refused | End::Silent => self.lose(uid),
+            CloseReason::Refused | CloseReason::Silent => self.lose(uid),
             // It may come back; a refused dial says that it does not.
-            End::Closed | End::Dropped if ended.was_up => {
+            CloseReason::Closed | CloseReason::Dropped if ended.was_up => {
                 if self.links.up(uid).is_none() {
                     self.send_to(uid, Frame::Ask);
                 }
             }
-            End::Closed | End::Dropped | End::Unreachable => {}
+            CloseReason::Closed | CloseReason::Dropped | CloseReason::Unreachable => {}
         }
     }
 
@@ -371,7 +371,7 @@ impl Node {
         if let Phase::Leading(leading) = &mut self.phase {
             leading.absent.remove(&uid);
         }
-        if self.log.summary().view.contains(uid) {
+        if self.log.state().view.contains(uid) {
             self.note(Note::Left { uid, lost: true });
         }
     }
@@ -386,18 +386,18 @@ impl Node {
         }
         let connect = self.timing.connect;
         let Phase::Leading(leading) = &mut self.phase else { return };
-        self.dirty |= leading.followers.values().any(|follower| follower.held.is_some_and(|(_, until)| until <= now));
+        self.dirty |= leading.followers.values().any(|follower| follower.gate.is_some_and(|(_, until)| until <= now));
         let waited = leading.offers_at.take_if(|at| *at <= now).is_some();
         let late = leading.turn.take_if(|(_, until)| *until <= now).is_some();
         if waited || late {
             self.next_turn();
         }
         let Phase::Leading(leading) = &mut self.phase else { return };
-        if let Some((with, since)) = leading.meeting
+        if let Some((with, since)) = leading.merging
             && since + connect <= now
         {
-            leading.meeting = None;
-            leading.cannot_meet(with);
+            leading.merging = None;
+            leading.merge_failed(with);
         }
     }
 
@@ -431,9 +431,9 @@ impl Leading {
     }
 
     /// A leader that did not answer. Whoever names thousands of them is not listened to.
-    fn cannot_meet(&mut self, uid: Uid) {
-        if self.unmet.len() < BOOK_NODES_MAX {
-            self.unmet.insert(uid);
+    fn merge_failed(&mut self, uid: Uid) {
+        if self.unmergeable.len() < BOOK_NODES_MAX {
+            self.unmergeable.insert(uid);
         }
     }
 

@@ -1,7 +1,7 @@
 //! Good-bye: a follower says it, a leader hands the room over first.
 
 use super::Node;
-use super::phase::{PendingWay, Phase, Retiring};
+use super::phase::{PendingUpload, Phase, Retiring};
 use crate::ring::log::entry::Note;
 use crate::ring::types::id::{ConnId, Epoch, StreamId, Uid};
 use crate::ring::wire::frame::Frame;
@@ -18,14 +18,14 @@ impl Node {
     }
 
     pub(super) fn good_bye(&mut self) {
-        self.tell_sent();
+        self.report_confirmed();
         let waiting = self.waiting() + self.held_here_alone();
         self.stop(Stop::Left { waiting });
     }
 
     /// My lines of this run that stand in my log and at nobody else, while somebody is missing who could hold them.
     fn held_here_alone(&self) -> u64 {
-        let mine = self.log.summary().watermark(self.session);
+        let mine = self.log.state().watermark(self.session);
         if self.book.present().next().is_none() { 0 } else { mine.saturating_sub(self.held) }
     }
 
@@ -37,9 +37,9 @@ impl Node {
             return self.good_bye();
         }
         match &mut self.phase {
-            Phase::Unborn | Phase::Knocking(_) => self.good_bye(),
+            Phase::NotStarted | Phase::Bootstrapping(_) => self.good_bye(),
             Phase::Following(following) if !following.leaving && self.outbox.is_empty() => {
-                if matches!(following.uplink.pending, PendingWay::Done) {
+                if matches!(following.uplink.pending, PendingUpload::Done) {
                     let (conn, stream) = (following.conn, following.stream);
                     if self.waiting() == 0 {
                         if let Phase::Following(following) = &mut self.phase {
@@ -50,13 +50,13 @@ impl Node {
                 }
             }
             Phase::Leading(_) => self.go_on_retiring(),
-            Phase::Waiting { .. }
-            | Phase::Asking(_)
+            Phase::PollBackoff { .. }
+            | Phase::LeaderPoll(_)
             | Phase::Electing(_)
-            | Phase::Crowned(_)
+            | Phase::Synchronizing(_)
             | Phase::Joining(_)
             | Phase::Following(_)
-            | Phase::Gone => {}
+            | Phase::Stopped => {}
         }
     }
 
@@ -65,13 +65,13 @@ impl Node {
         let now = self.now.mono;
         let flushed = self.outbox.is_empty();
         let Phase::Leading(leading) = &mut self.phase else { return };
-        if !flushed || !matches!(leading.pending, PendingWay::Done) {
+        if !flushed || !matches!(leading.pending, PendingUpload::Done) {
             return;
         }
         if leading.followers.is_empty() {
             // Those who are lost may come back in time and take what nobody else holds.
             leading.retiring = None;
-            self.tell_sent();
+            self.report_confirmed();
             if self.held_here_alone() == 0 {
                 self.good_bye();
             }
@@ -108,17 +108,17 @@ impl Node {
         if following.conn != conn || following.leader != from || self.leaving.is_some() {
             return;
         }
-        if !self.saw_round(conn, round) {
-            return self.misbehaved(conn, "names an absurd round");
+        if !self.admit_round(conn, round) {
+            return self.protocol_violation(conn, "names an absurd round");
         }
         // Who hands over is told too, even where the room has put it out.
-        let view = self.log.summary().view.uids().chain([from]);
+        let view = self.log.state().view.uids().chain([from]);
         let ring = view.filter(|&uid| uid != self.me).collect();
-        self.crown(round, ring, None, self.level);
+        self.begin_term(round, ring, None, self.level);
         if let Phase::Leading(leading) = &mut self.phase {
             leading.absent.remove(&from);
         }
-        if self.log.summary().view.contains(from) {
+        if self.log.state().view.contains(from) {
             self.note(Note::Left { uid: from, lost: false });
         }
     }
@@ -146,7 +146,7 @@ impl Node {
         if !known || leading.retiring.is_some() {
             return;
         }
-        if self.log.summary().view.contains(from) {
+        if self.log.state().view.contains(from) {
             self.note(Note::Left { uid: from, lost: false });
         }
     }

@@ -3,18 +3,18 @@
 use super::Node;
 use super::phase::Phase;
 use crate::ring::types::id::{ConnId, Uid};
-use crate::ring::wire::frame::{Answer, Elected, Frame, Standing};
+use crate::ring::wire::frame::{Elected, Frame, NodeState, PollReply};
 
 /// How many of the lost a follower asks in one [`Timing::probe_max`](crate::ring::Timing::probe_max).
 const FOLLOWER_PROBES: usize = 3;
 
 impl Node {
     /// With every heartbeat: a leader asks the lost, with backoff; a follower, now and then, some of them.
-    pub(super) fn look_for_the_lost(&mut self) {
+    pub(super) fn probe_lost_peers(&mut self) {
         let (now, timing) = (self.now.mono, self.timing);
         match &self.phase {
             Phase::Leading(leading) if leading.retiring.is_none() => {
-                let view = &self.log.summary().view;
+                let view = &self.log.state().view;
                 let mut due = self.book.due(now, &timing, |uid| !view.contains(uid));
                 // Members whose link was lost: a dial that is refused says that they are gone.
                 due.extend(leading.absent.keys().copied());
@@ -22,11 +22,11 @@ impl Node {
                     self.send_to(uid, Frame::Ask);
                 }
             }
-            Phase::Following(following) if self.look <= now => {
+            Phase::Following(following) if self.next_probe <= now => {
                 let leader = following.leader;
                 let relayed = self.links.carried_by(following.conn).is_some();
-                self.look = now + timing.probe_max;
-                let view = &self.log.summary().view;
+                self.next_probe = now + timing.probe_max;
+                let view = &self.log.state().view;
                 let lost: Vec<Uid> = self.book.present().filter(|&uid| !view.contains(uid)).collect();
                 if !lost.is_empty() {
                     let first = (self.rng.next() % lost.len() as u64) as usize;
@@ -45,17 +45,17 @@ impl Node {
     }
 
     /// Somebody whom I looked for has answered.
-    pub(super) fn probe_answered(&mut self, conn: ConnId, from: Uid, answer: &Answer) {
+    pub(super) fn probe_answered(&mut self, conn: ConnId, from: Uid, answer: &PollReply) {
         match &self.phase {
             Phase::Leading(leading) => {
                 let epoch = leading.epoch;
                 match answer.standing {
-                    Standing::Leading { epoch: theirs, .. } | Standing::Following { epoch: theirs, .. } => {
+                    NodeState::Leading { epoch: theirs, .. } | NodeState::Following { epoch: theirs, .. } => {
                         if theirs.leader != self.me {
-                            self.consider(conn, theirs);
+                            self.propose_merge(conn, theirs);
                         }
                     }
-                    Standing::Electing | Standing::Joining | Standing::Knocking => {
+                    NodeState::Electing | NodeState::Joining | NodeState::Knocking => {
                         if self.is_roommate(conn) {
                             self.send(conn, Frame::Elected(Elected { epoch, ring: Vec::new(), hops: None }));
                         }
@@ -66,18 +66,18 @@ impl Node {
                 let (leader, over) = (following.leader, following.conn);
                 let relayed = self.links.carried_by(over).is_some();
                 match answer.standing {
-                    Standing::Leading { epoch, .. } if epoch.leader == leader && from == leader => {
+                    NodeState::Leading { epoch, .. } if epoch.leader == leader && from == leader => {
                         if relayed && self.links.carried_by(conn).is_none() {
                             self.close_quietly(over);
                             self.join_over(conn, leader, Some(epoch), Default::default());
                         }
                     }
-                    Standing::Leading { epoch, .. } | Standing::Following { epoch, .. } => {
+                    NodeState::Leading { epoch, .. } | NodeState::Following { epoch, .. } => {
                         if epoch.leader != leader && epoch.leader != self.me {
                             self.send(over, Frame::Hint(epoch));
                         }
                     }
-                    Standing::Electing | Standing::Joining | Standing::Knocking => {}
+                    NodeState::Electing | NodeState::Joining | NodeState::Knocking => {}
                 }
             }
             _ => {}

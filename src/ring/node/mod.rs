@@ -35,17 +35,17 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use self::failover::Failover;
-use self::forging::Convict;
+use self::forging::BlockedPeer;
 use self::neighbours::Neighbours;
 use self::phase::Phase;
-use self::submitting::Said;
-use self::surveying::Surveying;
-use self::whispering::Whispers;
-use crate::ring::links::{End, Links};
+use self::submitting::Submission;
+use self::surveying::HealthQueries;
+use self::whispering::PrivateMessages;
+use crate::ring::links::{CloseReason, Links};
 use crate::ring::log::Log;
-use crate::ring::log::book::Book;
+use crate::ring::log::book::AddressBook;
 use crate::ring::log::entry::Line;
-use crate::ring::log::seal::Sign;
+use crate::ring::log::seal::Signer;
 use crate::ring::types::budget::Budget;
 use crate::ring::types::id::{
     ConnId, Epoch, Index, Lamport, Name, Now, ReadId, RoomId, SessionKey, Span, StreamId, SyncId, Tail, Time, Uid,
@@ -61,7 +61,7 @@ pub struct Node {
     // Who I am.
     me: Uid,
     session: SessionKey,
-    hand: Hand,
+    signer: SharedSigner,
     name: Name,
     rename: bool,
     start: Start,
@@ -84,7 +84,7 @@ pub struct Node {
     /// The synchronisation that is under way, and the number up to which it counts.
     syncing: Option<(SyncId, u64)>,
     promise: Option<Epoch>,
-    book: Book,
+    book: AddressBook,
 
     // What I know.
     clock: Lamport,
@@ -98,9 +98,9 @@ pub struct Node {
     submitted_pushed: u64,
     /// I began with nothing, and what stands in the room's log up to here was there before: of that I believe all
     /// numbers, since I know no other.
-    believing: Option<Index>,
+    trusted_until: Option<Index>,
     /// Where the log of the leader that I joined last ended then, until I hold all of that.
-    owed: Option<Tail>,
+    catch_up_target: Option<Tail>,
     /// I have once had all, in this run, that my leader had then: from then on I stand for the room.
     level: bool,
     /// For each session the number of the last line that was shown, where the log alone does not tell.
@@ -114,7 +114,7 @@ pub struct Node {
     /// How many of the newest lines I want to be shown of what I have missed.
     backlog: u32,
     /// I have not yet had, in this run, all that was there when I came.
-    arriving: bool,
+    first_catch_up: bool,
     /// I am told what I have missed, up to here.
     catching_up: Option<Index>,
     greeted: bool,
@@ -126,31 +126,31 @@ pub struct Node {
     /// My lines that nobody has acknowledged: where they stand, and the last number there.
     unsent: VecDeque<(Index, u64)>,
     /// Who has handed on lines which nobody has said, and where they were, unless somebody else is there now.
-    convicts: BTreeMap<Convict, Option<Uid>>,
+    blocked: BTreeMap<BlockedPeer, Option<Uid>>,
     /// The hash of the room's key that I hold; none: the room is open.
     key: Option<Digest>,
     /// What I take from one author when I lead, and what was taken.
     rate: Rate,
-    buckets: BTreeMap<(AuthorId, Said), Bucket>,
+    buckets: BTreeMap<(AuthorId, Submission), Bucket>,
     /// When I was last told that I say too much.
     slow_told: Time,
     /// Who may moderate a room that I found.
     moderators: Vec<AuthorId>,
     /// What stands up to here and puts me out is past.
-    judged_after: Index,
+    evictions_seen_to: Index,
     /// I was put out.
-    sentence: Option<crate::ring::Refusal>,
+    eviction: Option<crate::ring::Refusal>,
     /// The last announcement that I passed on.
     announced: Option<Epoch>,
     failover: Failover,
-    whispers: Whispers,
-    surveying: Surveying,
+    pms: PrivateMessages,
+    health_queries: HealthQueries,
 
     // What I do.
     phase: Phase,
     links: Links,
     neighbours: Neighbours,
-    reads: BTreeMap<ReadId, ReadFor>,
+    reads: BTreeMap<ReadId, ReadPurpose>,
     /// Who has asked for entries to rebase onto, and from where: the last question of each connection.
     pulls: BTreeMap<ConnId, Index>,
     read: u64,
@@ -158,11 +158,11 @@ pub struct Node {
     stream: u64,
     attempt: u64,
     leaving: Option<Time>,
-    beat: Time,
-    look: Time,
+    next_heartbeat: Time,
+    next_probe: Time,
     other_room_told: Time,
-    /// When my reign was last renewed above a token's round.
-    outdone: Time,
+    /// When my epoch was last renewed above a token's round.
+    epoch_bumped: Time,
 
     /// Something is gathered that leaves with the next tick.
     dirty: bool,
@@ -176,7 +176,7 @@ pub struct Node {
 
 /// What a read of the store is for.
 #[derive(Clone, Copy, Debug, Hash)]
-enum ReadFor {
+enum ReadPurpose {
     /// Entries for all followers that stand right before this index.
     Stream(Index),
     /// Entries for somebody who rebases onto this log.
@@ -186,14 +186,14 @@ enum ReadFor {
     /// My pending lines, to offer them to a leader.
     Offer(StreamId),
     /// My pending lines, to order them myself.
-    Order,
+    Sequence,
 }
 
 /// Who signs. Two nodes that differ in this alone are the same: it is a function of the author.
 #[derive(Clone, Debug)]
-struct Hand(Arc<dyn Sign>);
+struct SharedSigner(Arc<dyn Signer>);
 
-impl Hash for Hand {
+impl Hash for SharedSigner {
     fn hash<H: Hasher>(&self, _: &mut H) {}
 }
 
@@ -234,17 +234,17 @@ impl Node {
             backlog,
             timing,
         } = config;
-        let mut book = Book::default();
+        let mut book = AddressBook::default();
         for uid in saved.book.into_iter().filter(|&known| known != uid) {
-            book.meet(uid);
+            book.learn_peer(uid);
         }
-        let believing = (saved.summary.tail.index == Index(0)).then_some(Index(NUMBER_MAX));
+        let trusted_until = (saved.log_state.tail.index == Index(0)).then_some(Index(NUMBER_MAX));
         let round = saved.promise.map_or(0, |epoch| epoch.round);
-        let logged = saved.summary.epochs.last_key_value().map_or(0, |(epoch, _)| epoch.round);
+        let logged = saved.log_state.epochs.last_key_value().map_or(0, |(epoch, _)| epoch.round);
         Self {
             me: uid,
             session: SessionKey { author, session },
-            hand: Hand(signer),
+            signer: SharedSigner(signer),
             name,
             rename,
             start,
@@ -252,8 +252,8 @@ impl Node {
             rng: Rng(seed),
             now: Now::default(),
             room: saved.room,
-            clock: saved.summary.lamport,
-            log: Log::new(saved.summary),
+            clock: saved.log_state.lamport,
+            log: Log::new(saved.log_state),
             pending: saved.pending,
             outbox: VecDeque::new(),
             outbox_bytes: 0,
@@ -267,34 +267,34 @@ impl Node {
             clock_pushed: Budget::default(),
             round_pushed: Budget::default(),
             submitted_pushed: 0,
-            believing,
-            owed: None,
+            trusted_until,
+            catch_up_target: None,
             level: false,
             shown: saved.shown.lines,
             show_after: saved.shown.up_to,
             log_after: saved.shown.up_to,
             previewed: BTreeMap::new(),
             backlog: backlog.min(limits::BACKLOG_LINES_MAX),
-            arriving: true,
+            first_catch_up: true,
             catching_up: None,
             greeted: false,
             floor: Index(0),
             sent: 0,
             held: 0,
             unsent: VecDeque::new(),
-            convicts: BTreeMap::new(),
+            blocked: BTreeMap::new(),
             key,
             rate,
             buckets: BTreeMap::new(),
             slow_told: Time(0),
             moderators,
-            judged_after: Index(0),
-            sentence: None,
+            evictions_seen_to: Index(0),
+            eviction: None,
             announced: None,
             failover: Failover::default(),
-            whispers: Whispers::default(),
-            surveying: Surveying::default(),
-            phase: Phase::Unborn,
+            pms: PrivateMessages::default(),
+            health_queries: HealthQueries::default(),
+            phase: Phase::NotStarted,
             links: Links::new(uid, timing),
             neighbours: Neighbours::default(),
             reads: BTreeMap::new(),
@@ -304,10 +304,10 @@ impl Node {
             stream: 0,
             attempt: 0,
             leaving: None,
-            beat: Time(0),
-            look: Time(0),
+            next_heartbeat: Time(0),
+            next_probe: Time(0),
             other_room_told: Time(0),
-            outdone: Time(0),
+            epoch_bumped: Time(0),
             dirty: false,
             ring_changed: false,
             rearm: true,
@@ -318,34 +318,34 @@ impl Node {
 
     /// Takes one input; gives what must be done, in order.
     pub fn step(&mut self, now: Now, input: Input) -> Vec<Output> {
-        if matches!(self.phase, Phase::Gone) {
+        if matches!(self.phase, Phase::Stopped) {
             return Vec::new();
         }
         self.set_clock(now);
-        self.rearm |= !Self::is_hot(&input);
-        if matches!(self.phase, Phase::Unborn) {
+        self.rearm |= !Self::is_data_path(&input);
+        if matches!(self.phase, Phase::NotStarted) {
             self.begin();
         }
         match input {
             Input::Tick => self.on_tick(),
             Input::Accepted(conn) => self.links.accepted(now.mono, conn, &mut self.out),
             Input::Dialled(conn) => self.links.opened(now.mono, conn, self.hello(), &mut self.out),
-            Input::DialFailed { conn, refused: true } => self.end(conn, End::Refused),
-            Input::DialFailed { conn, refused: false } => self.end(conn, End::Unreachable),
+            Input::DialFailed { conn, refused: true } => self.end(conn, CloseReason::Refused),
+            Input::DialFailed { conn, refused: false } => self.end(conn, CloseReason::Unreachable),
             Input::TurnedAway(conn, refusal) => self.on_turned_away(conn, refusal),
-            Input::Closed(conn) => self.end(conn, End::Closed),
+            Input::Closed(conn) => self.end(conn, CloseReason::Closed),
             Input::Forged(conn, forged) => self.on_forged(conn, &forged),
             Input::Frame(conn, frame) => self.on_frame(conn, frame),
             Input::Read(id, found) => self.on_read(id, found),
             Input::Cut(cut) => self.on_cut(cut),
             Input::Persisted { id, kept } => self.on_persisted(id, kept),
             Input::Submit(said) => self.on_submit(said),
-            Input::Order(order) => self.on_order(order),
+            Input::Order(order) => self.on_moderate(order),
             Input::Rekey(key, text) => self.on_rekey(key, text),
             Input::KeyHeld(key) => self.on_key_held(key),
-            Input::Whisper(whispering) => self.on_whispering(whispering),
+            Input::Whisper(outgoing) => self.on_send_pm(outgoing),
             Input::Opened { id, from, token } => self.on_opened(id, from, token),
-            Input::Survey => self.on_survey(),
+            Input::Survey => self.on_health_query(),
             Input::Leave => self.on_leave(),
         }
         self.settle();
@@ -361,7 +361,7 @@ impl Node {
     pub fn outbox_room(&self) -> usize {
         let bytes = OUTBOX_BYTES_MAX.saturating_sub(self.outbox_bytes) / OUTBOX_LINE_BYTES_MAX;
         let lines = OUTBOX_LINES_MAX.saturating_sub(self.outbox.len().max(self.on_their_way()));
-        let slowed = self.orders_own() && self.own_wait() > Span(0);
+        let slowed = self.sequences_own() && self.own_wait() > Span(0);
         if self.leaving.is_some() || self.room.is_none() || slowed { 0 } else { bytes.min(lines) }
     }
 

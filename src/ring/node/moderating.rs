@@ -6,28 +6,28 @@ use super::Node;
 use super::phase::Phase;
 use crate::ring::log::entry::{Act, Entry, Line, Member, Subject};
 use crate::ring::log::rules::Effect;
-use crate::ring::log::seal::seal;
+use crate::ring::log::seal::sign_runs;
 use crate::ring::types::id::{Index, Name, Text};
 use crate::ring::types::proof::AuthorId;
 use crate::ring::wire::frame::{Frame, Refusal, Verdict};
-use crate::ring::{Event, Order, Saying, Stop, Unable, Verb};
+use crate::ring::{CommandError, Draft, Event, ModerationCommand, ModerationVerb, Stop};
 
 /// Digits of an author's id that are enough to mean it, where only one begins with them.
 pub(super) const AUTHOR_DIGITS_MIN: usize = 8;
 
 impl Node {
     /// Somebody wants something done to another.
-    pub(super) fn on_order(&mut self, order: Order) {
-        let Order { verb, whom, text } = order;
+    pub(super) fn on_moderate(&mut self, order: ModerationCommand) {
+        let ModerationCommand { verb, whom, text } = order;
         self.on_act(text, |node| {
             let Some(subject) = node.subject(verb, &whom) else {
-                node.event(Event::Unable(Unable::Nobody(whom)));
+                node.event(Event::Unable(CommandError::Nobody(whom)));
                 return None;
             };
             Some(match verb {
-                Verb::Kick => Act::Kick(subject),
-                Verb::Ban => Act::Ban(subject),
-                Verb::Unban => Act::Unban(subject),
+                ModerationVerb::Kick => Act::Kick(subject),
+                ModerationVerb::Ban => Act::Ban(subject),
+                ModerationVerb::Unban => Act::Unban(subject),
             })
         });
     }
@@ -37,18 +37,18 @@ impl Node {
         if self.outbox_room() == 0 || self.is_spent() {
             return self.event(Event::NotTaken(text));
         }
-        if !self.log.summary().rules.may(self.session.author) {
-            return self.event(Event::Unable(Unable::NotModerator));
+        if !self.log.state().rules.may(self.session.author) {
+            return self.event(Event::Unable(CommandError::NotModerator));
         }
         if let Some(act) = act(self) {
-            let line = self.line(Saying { text, channel: None, act: Some(act) });
+            let line = self.line(Draft { text, channel: None, act: Some(act) });
             self.submit(vec![line]);
         }
     }
 
     /// The first line of a room that only some may moderate: those, and who founds it.
     pub(super) fn found_moderated(&mut self) {
-        let (Some(room), 0) = (self.room, self.log.summary().lines) else { return };
+        let (Some(room), 0) = (self.room, self.log.state().lines) else { return };
         if self.moderators.is_empty() {
             return;
         }
@@ -59,21 +59,22 @@ impl Node {
         let names: Vec<String> = authors.iter().map(AuthorId::short).collect();
         let Ok(text) = Text::parse(&format!("/moderators {}", names.join(","))) else { return };
         let act = Some(Act::Moderators(authors));
-        let mut lines = [self.line(Saying { text, channel: None, act })];
-        seal(room, &mut lines, &*self.hand.0);
-        self.order(lines.into_iter().map(Arc::new).collect());
+        let mut lines = [self.line(Draft { text, channel: None, act })];
+        sign_runs(room, &mut lines, &*self.signer.0);
+        self.sequence(lines.into_iter().map(Arc::new).collect());
     }
 
     /// Whom a name or an author's id means: a member, one that was lost, or one that is banned.
-    fn subject(&self, verb: Verb, whom: &str) -> Option<Subject> {
-        let summary = self.log.summary();
+    fn subject(&self, verb: ModerationVerb, whom: &str) -> Option<Subject> {
+        let log_state = self.log.state();
         let folded = whom.to_lowercase();
-        let mut here = summary.view.members().map(|member| (&member.name, member.author)).chain(summary.view.lost());
-        let mut banned = summary.rules.all_banned().filter_map(|(author, ban)| Some((ban.name.as_ref()?, author)));
+        let mut here =
+            log_state.view.members().map(|member| (&member.name, member.author)).chain(log_state.view.lost());
+        let mut banned = log_state.rules.all_banned().filter_map(|(author, ban)| Some((ban.name.as_ref()?, author)));
         let called = |(name, _): &(&Name, AuthorId)| name.folded() == folded;
         let named = match verb {
-            Verb::Kick | Verb::Ban => here.find(called),
-            Verb::Unban => banned.find(called),
+            ModerationVerb::Kick | ModerationVerb::Ban => here.find(called),
+            ModerationVerb::Unban => banned.find(called),
         };
         if let Some((name, author)) = named {
             return Some(Subject { author, name: Some(name.clone()) });
@@ -81,16 +82,16 @@ impl Node {
         if !folded.bytes().all(|digit| digit.is_ascii_hexdigit()) || folded.len() < AUTHOR_DIGITS_MIN {
             return None;
         }
-        let known = summary.watermarks.keys().map(|key| key.author);
-        let known = known.chain(summary.rules.all_banned().map(|(author, _)| author));
-        let known = known.chain(summary.view.members().map(|member| member.author));
+        let known = log_state.watermarks.keys().map(|key| key.author);
+        let known = known.chain(log_state.rules.all_banned().map(|(author, _)| author));
+        let known = known.chain(log_state.view.members().map(|member| member.author));
         let mut meant: Vec<AuthorId> = known.filter(|author| author.to_string().starts_with(&folded)).collect();
         meant.extend(AuthorId::parse(&folded));
         meant.sort_unstable();
         meant.dedup();
         match meant[..] {
             [author] => {
-                let name = summary.view.members().find(|member| member.author == author).map(|m| m.name.clone());
+                let name = log_state.view.members().find(|member| member.author == author).map(|m| m.name.clone());
                 Some(Subject { author, name })
             }
             _ => None,
@@ -100,11 +101,11 @@ impl Node {
     /// What a line is going to do, and to whom: asked before it stands.
     pub(super) fn effect_of(&self, line: &Line) -> Option<(Effect, Vec<Member>)> {
         line.act.as_ref()?;
-        let summary = self.log.summary();
-        let effect = summary.rules.effect(line, summary.lines == 0);
+        let log_state = self.log.state();
+        let effect = log_state.rules.effect(line, log_state.lines == 0);
         let concerned = match &effect {
-            Effect::Out { subject, .. } => {
-                summary.view.members().filter(|member| member.author == subject.author).cloned().collect()
+            Effect::Evicted { subject, .. } => {
+                log_state.view.members().filter(|member| member.author == subject.author).cloned().collect()
             }
             _ => Vec::new(),
         };
@@ -117,7 +118,7 @@ impl Node {
         let news = entry.index > self.show_after;
         let by = line.name.clone();
         match effect {
-            Effect::Out { subject, banned } => {
+            Effect::Evicted { subject, banned } => {
                 self.ring_changed = true;
                 for member in &concerned {
                     self.book.set_left(member.uid, true);
@@ -125,7 +126,7 @@ impl Node {
                         self.event(Event::Out { member: member.clone(), by: by.clone(), banned });
                     }
                 }
-                self.put_out(entry.index, &subject, banned, &Verdict::of(line));
+                self.evict(entry.index, &subject, banned, &Verdict::of(line));
             }
             Effect::NotAllowed if news => self.event(Event::NotAllowed { by }),
             Effect::Rekeyed(key) => {
@@ -134,23 +135,24 @@ impl Node {
                 }
                 self.ask_for_key();
             }
-            Effect::None | Effect::NotAllowed | Effect::Back(_) | Effect::Moderated => {}
+            Effect::None | Effect::NotAllowed | Effect::Unbanned(_) | Effect::ModeratorsSet => {}
         }
     }
 
-    fn put_out(&mut self, index: Index, subject: &Subject, banned: bool, verdict: &Verdict) {
+    fn evict(&mut self, index: Index, subject: &Subject, banned: bool, verdict: &Verdict) {
         let refusal = match banned {
             true => Refusal::Banned(verdict.clone()),
             false => Refusal::Kicked(verdict.clone()),
         };
         if subject.author == self.session.author {
             // What stood there when I came (again) is past.
-            if index > self.judged_after {
-                self.sentence = Some(refusal);
+            if index > self.evictions_seen_to {
+                self.eviction = Some(refusal);
             }
             return;
         }
-        // Its leader says why. What else leads there is closed too: whoever is put out comes in by a door, or not at all.
+        // Its leader says why. What else leads there is closed too: whoever is put out comes in by a door, or not at
+        // all.
         let says = banned || matches!(self.phase, Phase::Leading(_));
         for conn in self.links.to_authors(|author| author == subject.author) {
             if says {
@@ -158,22 +160,22 @@ impl Node {
             }
             self.close(conn);
         }
-        let view = &self.log.summary().view;
+        let view = &self.log.state().view;
         if let Phase::Leading(leading) = &mut self.phase {
             leading.absent.retain(|&uid, _| view.contains(uid));
         }
     }
 
     /// I was put out: I go; a leader hands the room over first.
-    pub(super) fn serve_sentence(&mut self) {
-        if self.sentence.is_none() || self.leaving.is_some() {
+    pub(super) fn leave_if_evicted(&mut self) {
+        if self.eviction.is_none() || self.leaving.is_some() {
             return;
         }
         match &self.phase {
             Phase::Leading(_) => self.on_leave(),
-            Phase::Gone => {}
+            Phase::Stopped => {}
             _ => {
-                if let Some(refusal) = self.sentence.take() {
+                if let Some(refusal) = self.eviction.take() {
                     self.stop(Stop::Refused(refusal));
                 }
             }

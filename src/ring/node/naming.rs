@@ -10,7 +10,7 @@ impl Node {
     /// What a line does to its author's name: asked before it stands.
     pub(super) fn renaming_of(&self, line: &Line) -> Option<Renaming> {
         let Some(Act::Nick(name)) = &line.act else { return None };
-        Some(self.log.summary().view.renaming(line.id.author, line.uid, name))
+        Some(self.log.state().view.renaming(line.id.author, line.uid, name))
     }
 
     /// A line that is about its author's name has got its place.
@@ -25,7 +25,7 @@ impl Node {
             }
             Renaming::Done { was, name } => {
                 // What stood there when I came (again) was counted by whoever let me in, and named me.
-                let mine = self.is_me(&was) && self.greeted && index > self.judged_after;
+                let mine = self.is_me(&was) && self.greeted && index > self.evictions_seen_to;
                 // Who let me in may have given me the name already.
                 let told = self.is_me(&was) && self.name == name;
                 if mine {

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Node;
 use super::phase::Phase;
 use crate::ring::Event;
-use crate::ring::links::{End, Ended};
+use crate::ring::links::{CloseReason, ClosedConn};
 use crate::ring::log::view::between;
 use crate::ring::types::id::{ConnId, Time, Uid};
 use crate::ring::types::limits::BOOK_NODES_MAX;
@@ -56,7 +56,7 @@ impl Node {
         }
         match self.neighbours.next {
             Some((uid, _)) => Some(uid),
-            None if self.log.summary().view.ring_after(self.me).next().is_none() => Some(self.me),
+            None if self.log.state().view.ring_after(self.me).next().is_none() => Some(self.me),
             None => None,
         }
     }
@@ -66,7 +66,7 @@ impl Node {
         if !self.in_ring() {
             return None;
         }
-        let view = &self.log.summary().view;
+        let view = &self.log.state().view;
         let here = |uid: &Uid| view.contains(*uid);
         let prevs = || self.neighbours.prevs.iter().map(|&(uid, _)| uid);
         let before = prevs().rfind(|uid| *uid < self.me && here(uid));
@@ -83,7 +83,7 @@ impl Node {
         if !self.in_ring() {
             return;
         }
-        let view = &self.log.summary().view;
+        let view = &self.log.state().view;
         self.neighbours.skipped.retain(|&uid, _| view.contains(uid));
         let wanted = view.ring_after(self.me).find(|uid| !self.neighbours.skipped.contains_key(uid));
         let keeps = |link: Option<(Uid, ConnId)>| link.filter(|(uid, _)| view.contains(*uid));
@@ -101,7 +101,7 @@ impl Node {
             None => self.neighbours.trying = None,
         }
         if self.neighbours.next.is_none() && wanted.is_none() {
-            self.tell_next();
+            self.send_adjacent();
         }
     }
 
@@ -133,10 +133,10 @@ impl Node {
             self.send(old, Frame::Adjacent(false));
         }
         self.send(conn, Frame::Adjacent(true));
-        self.tell_next();
+        self.send_adjacent();
     }
 
-    fn tell_next(&mut self) {
+    fn send_adjacent(&mut self) {
         let next = self.neighbours.next.map(|(uid, _)| uid);
         let repaired = std::mem::take(&mut self.neighbours.broken);
         if self.neighbours.told != next {
@@ -146,7 +146,7 @@ impl Node {
     }
 
     /// A connection has ended: was it my next's, or my previous one's?
-    pub(super) fn neighbour_ended(&mut self, ended: &Ended) {
+    pub(super) fn neighbour_ended(&mut self, ended: &ClosedConn) {
         let now = self.now.mono;
         self.neighbours.prevs.retain(|(_, conn)| *conn != ended.conn);
         let mut failed = None;
@@ -155,7 +155,7 @@ impl Node {
             // An idle connection may have closed: whoever can still be dialled stays, but not one that closes each.
             let again = self.neighbours.closed.replace((uid, now));
             let again = again.is_some_and(|(before, at)| before == uid && now < at + self.timing.connect);
-            failed = (again || !ended.was_up || matches!(ended.how, End::Silent)).then_some(uid);
+            failed = (again || !ended.was_up || matches!(ended.how, CloseReason::Silent)).then_some(uid);
             self.ring_changed = true;
         }
         if let Some((uid, _)) = self.neighbours.trying.take_if(|(_, conn)| *conn == ended.conn) {
@@ -188,7 +188,7 @@ impl Node {
         if self.neighbours.prevs.len() < BOOK_NODES_MAX {
             self.neighbours.prevs.insert((from, conn));
         }
-        let view = &self.log.summary().view;
+        let view = &self.log.state().view;
         let closer = view.ring_after(from).next().filter(|&uid| between(from, uid, self.me));
         if let Some(uid) = closer {
             self.send(conn, Frame::NextIs(uid));
@@ -197,8 +197,8 @@ impl Node {
 
     /// My next says that somebody stands between us.
     pub(super) fn on_next_is(&mut self, uid: Uid) {
-        self.meet(uid);
-        let known = self.log.summary().view.contains(uid);
+        self.learn_peer(uid);
+        let known = self.log.state().view.contains(uid);
         if known && self.neighbours.next.is_some_and(|(next, _)| between(self.me, uid, next)) {
             // Tried again with the next beat at the earliest: it may be me alone whom it does not answer.
             let soon = self.now.mono + self.timing.heartbeat;

@@ -4,26 +4,26 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use crate::ring::PendingPlace;
-use crate::ring::election::Race;
+use crate::ring::election::ElectionRound;
 use crate::ring::log::entry::Line;
 use crate::ring::types::id::{ConnId, Epoch, Index, LineId, StreamId, Tail, Time, Uid};
-use crate::ring::wire::frame::{Answer, Join, Offer, Refusal};
+use crate::ring::wire::frame::{Join, Offer, PollReply, Refusal};
 
 /// What a node is doing.
 #[derive(Clone, Debug, Hash)]
 pub(super) enum Phase {
     /// Nothing yet: the first step begins.
-    Unborn,
+    NotStarted,
     /// At the door: asks its contacts, one at a time, whom to follow.
-    Knocking(Knock),
+    Bootstrapping(Bootstrap),
     /// Has lost its leader, and lets better placed nodes ask first.
-    Waiting { seek: Seek, until: Time },
+    PollBackoff { search: LeaderSearch, until: Time },
     /// Asks everybody whom they follow.
-    Asking(Asking),
+    LeaderPoll(LeaderPoll),
     /// Takes part in an election.
     Electing(Electing),
     /// Has won, and fetches the best log before it answers joins.
-    Crowned(Crowned),
+    Synchronizing(Synchronizing),
     /// Is on its way to a leader.
     Joining(Joining),
     /// Follows.
@@ -31,12 +31,12 @@ pub(super) enum Phase {
     /// Leads.
     Leading(Leading),
     /// Is done.
-    Gone,
+    Stopped,
 }
 
 /// The search for a room.
 #[derive(Clone, Debug, Hash)]
-pub(super) struct Knock {
+pub(super) struct Bootstrap {
     pub contacts: Vec<Uid>,
     pub at: usize,
     /// The connection to the contact that is being asked.
@@ -53,9 +53,9 @@ pub(super) struct Knock {
 
 /// What a node knows while it looks for a leader.
 #[derive(Clone, Debug, Default, Hash)]
-pub(super) struct Seek {
+pub(super) struct LeaderSearch {
     /// The leader that was lost.
-    pub lost: Option<Lost>,
+    pub lost: Option<LostLeader>,
     /// Elections and joins that have failed in a row.
     pub failures: u32,
     /// From whom any frame came since I began to ask.
@@ -63,9 +63,9 @@ pub(super) struct Seek {
     /// Whom a dial has not reached since.
     pub gone: BTreeSet<Uid>,
     /// What was answered.
-    pub answers: BTreeMap<Uid, Answer>,
+    pub answers: BTreeMap<Uid, PollReply>,
     /// A newcomer's contacts: it goes back to them, and founds nothing.
-    pub knock: Option<Knock>,
+    pub bootstrap: Option<Bootstrap>,
     /// The store remembers a room, and nobody has been asked yet.
     pub reopening: bool,
     /// What somebody has said who does not take my key.
@@ -82,7 +82,7 @@ pub(super) struct Seek {
 
 /// A lost leader.
 #[derive(Clone, Copy, Debug, Hash)]
-pub(super) struct Lost {
+pub(super) struct LostLeader {
     pub uid: Uid,
     /// Claims to have heard it after this are news.
     pub at: Time,
@@ -90,8 +90,8 @@ pub(super) struct Lost {
 
 /// The question "whom do you follow?" is out.
 #[derive(Clone, Debug, Hash)]
-pub(super) struct Asking {
-    pub seek: Seek,
+pub(super) struct LeaderPoll {
+    pub search: LeaderSearch,
     /// Who has not answered.
     pub open: BTreeSet<Uid>,
     pub deadline: Time,
@@ -102,8 +102,8 @@ pub(super) struct Asking {
 /// A token is out, or was passed on.
 #[derive(Clone, Debug, Hash)]
 pub(super) struct Electing {
-    pub seek: Seek,
-    pub race: Race,
+    pub search: LeaderSearch,
+    pub race: ElectionRound,
     /// The election ring.
     pub ring: BTreeSet<Uid>,
     /// To whom the token went.
@@ -115,19 +115,19 @@ pub(super) struct Electing {
 
 /// A winner's rebase.
 #[derive(Clone, Debug, Hash)]
-pub(super) struct Crowned {
+pub(super) struct Synchronizing {
     pub epoch: Epoch,
     /// Not a lone return from files.
     pub steady: bool,
     /// One of the electors was level: what was owed to me and is not there was nobody's but the lost leader's.
     pub level: bool,
     pub ring: BTreeSet<Uid>,
-    pub stage: Fetching,
+    pub stage: LogFetch,
     pub deadline: Time,
     /// Holders that have failed.
     pub failed: BTreeSet<Uid>,
-    /// I led already, without this entry and perhaps some before it: the holder has it, so its log comes first, whatever the
-    /// epochs.
+    /// I led already, without this entry and perhaps some before it: the holder has it, so its log comes first,
+    /// whatever the epochs.
     pub lacks: Option<Tail>,
     /// Who wants to follow, once I lead.
     pub joins: Vec<(ConnId, Join)>,
@@ -135,7 +135,7 @@ pub(super) struct Crowned {
 
 /// How far a winner's rebase is.
 #[derive(Clone, Debug, Hash)]
-pub(super) enum Fetching {
+pub(super) enum LogFetch {
     /// Entries come from this holder; `target` is its tail, once it has said so; `described`: the oldest epoch of
     /// my log that it was told of.
     From { holder: Uid, conn: ConnId, target: Option<Tail>, described: Option<Epoch> },
@@ -147,7 +147,7 @@ pub(super) enum Fetching {
 #[derive(Clone, Debug, Hash)]
 pub(super) struct Joining {
     pub leader: Uid,
-    /// Its reign, where somebody has named it.
+    /// Its epoch, where somebody has named it.
     pub epoch: Option<Epoch>,
     pub conn: ConnId,
     /// The last request that is out: only its answer counts.
@@ -155,14 +155,14 @@ pub(super) struct Joining {
     pub deadline: Time,
     /// The oldest epoch that I have described.
     pub described: Option<Epoch>,
-    pub seek: Seek,
+    pub search: LeaderSearch,
     /// What was accepted, while the store cuts my log.
-    pub accepted: Option<Attached>,
+    pub accepted: Option<JoinGrant>,
 }
 
 /// What a join has led to.
 #[derive(Clone, Copy, Debug, Hash)]
-pub(super) struct Attached {
+pub(super) struct JoinGrant {
     pub stream: StreamId,
     pub epoch: Epoch,
     pub common: Index,
@@ -178,7 +178,7 @@ pub(super) struct Attached {
 
 /// The newest lines come ahead of the log.
 #[derive(Clone, Copy, Debug, Hash)]
-pub(super) struct Ahead {
+pub(super) struct BacklogPreview {
     /// The last index that counts.
     pub tail: Index,
     /// What stands up to here was shown before.
@@ -202,13 +202,13 @@ pub(super) struct Following {
     /// My good-bye is out.
     pub leaving: bool,
     /// The newest lines come before anything else.
-    pub ahead: Option<Ahead>,
+    pub ahead: Option<BacklogPreview>,
 }
 
 /// My lines on their way to the leader: pending first, then outbox.
 #[derive(Clone, Debug, Hash)]
 pub(super) struct Uplink {
-    pub pending: PendingWay,
+    pub pending: PendingUpload,
     /// The number of the last line of the outbox that was sent (or that the leader said it has).
     pub sent: u64,
     /// The leader has asked me to wait.
@@ -217,7 +217,7 @@ pub(super) struct Uplink {
 
 /// How far the pending queue has been offered.
 #[derive(Clone, Debug, Hash)]
-pub(super) enum PendingWay {
+pub(super) enum PendingUpload {
     /// A part is being read from the store.
     Reading,
     /// These are offered, up to this place.
@@ -233,9 +233,9 @@ pub(super) struct Leading {
     /// It was not opened alone by a node that had been down, nor by one that lacked entries.
     pub steady: bool,
     /// I lacked entries when I began to lead.
-    pub lack: Option<Lack>,
+    pub lack: Option<KnownGap>,
     pub followers: BTreeMap<Uid, Follower>,
-    /// The highest index that any follower of this reign has acknowledged.
+    /// The highest index that any follower of this epoch has acknowledged.
     pub acked: Index,
     /// Members without a link, and when they are given up.
     pub absent: BTreeMap<Uid, Time>,
@@ -246,11 +246,11 @@ pub(super) struct Leading {
     /// All of these are of authors from whom nothing is taken until then.
     pub offers_at: Option<Time>,
     /// My own pending lines come first.
-    pub pending: PendingWay,
+    pub pending: PendingUpload,
     /// Another leader that was asked for its weight, and when.
-    pub meeting: Option<(Uid, Time)>,
+    pub merging: Option<(Uid, Time)>,
     /// Leaders that did not answer.
-    pub unmet: BTreeSet<Uid>,
+    pub unmergeable: BTreeSet<Uid>,
     /// I leave: nothing is ordered any more.
     pub retiring: Option<Retiring>,
     /// What was told as the lowest acknowledged index.
@@ -259,7 +259,7 @@ pub(super) struct Leading {
 
 /// What a leader knows that it lacks.
 #[derive(Clone, Debug, Hash)]
-pub(super) struct Lack {
+pub(super) struct KnownGap {
     /// Where the log ended that was owed to it.
     pub tail: Tail,
     /// Until then who has all of it is heavier, whoever follows me.
@@ -292,18 +292,18 @@ pub(super) struct Follower {
     /// Frames with lines that were dropped since it was told to wait.
     pub dropped: u32,
     /// When it is told again how all are doing.
-    pub survey_at: Time,
+    pub health_report_at: Time,
     /// Older entries are being read from the store for it.
     pub reading: bool,
     /// A newcomer gets no entry before everybody else has its `joined`, at this index, or until this time: whoever
     /// was shown an entry is then in everybody's book, and nobody elects without asking it.
-    pub held: Option<(Index, Time)>,
+    pub gate: Option<(Index, Time)>,
 }
 
-impl Seek {
+impl LeaderSearch {
     /// A search after the loss of a leader; claims to have heard it after `at` are news.
     pub(super) fn after(uid: Uid, at: Time) -> Self {
-        Self { lost: Some(Lost { uid, at }), ..Self::default() }
+        Self { lost: Some(LostLeader { uid, at }), ..Self::default() }
     }
 
     /// Everybody from whom something came and whom no dial has missed.

@@ -3,29 +3,29 @@
 use std::collections::BTreeSet;
 
 use super::Node;
-use super::phase::{Crowned, Fetching, Leading, Phase};
+use super::phase::{Leading, LogFetch, Phase, Synchronizing};
 use crate::ring::Output;
-use crate::ring::links::{End, Ended};
+use crate::ring::links::{CloseReason, ClosedConn};
 use crate::ring::types::id::{ConnId, Index, Tail, Uid};
-use crate::ring::types::limits::SHAPE_EPOCHS_MAX;
-use crate::ring::wire::frame::{Batch, EpochSpan, Frame, Join};
+use crate::ring::types::limits::EPOCH_BOUNDS_MAX;
+use crate::ring::wire::frame::{Batch, EpochBound, Frame, Join};
 
 impl Node {
-    /// I lead without all that was owed to me, and this one, who asks to follow, has it. Not where others have followed me
-    /// for long: those are the room by then.
-    pub(super) fn has_what_i_lack(&self, from: Uid, shape: &[EpochSpan]) -> bool {
+    /// I lead without all that was owed to me, and this one, who asks to follow, has it. Not where others have followed
+    /// me for long: those are the room by then.
+    pub(super) fn fills_known_gap(&self, from: Uid, shape: &[EpochBound]) -> bool {
         let Phase::Leading(Leading { lack: Some(lack), followers, .. }) = &self.phase else { return false };
         let light = self.now.mono < lack.light_until || followers.keys().all(|&uid| uid == from);
-        let has = |span: &EpochSpan| Some(span.epoch) == lack.tail.epoch && span.last >= lack.tail.index;
+        let has = |span: &EpochBound| Some(span.epoch) == lack.tail.epoch && span.last >= lack.tail.index;
         light && !lack.in_vain.contains(&from) && shape.iter().any(has)
     }
 
-    /// My reign begins anew behind the log of somebody who wants to follow me: what was ordered long ago keeps its place.
-    pub(super) fn take_what_i_lack(&mut self, conn: ConnId, from: Uid, join: Join) {
+    /// My epoch begins anew behind the log of somebody who wants to follow me: what was ordered long ago keeps its
+    /// place.
+    pub(super) fn fetch_known_gap(&mut self, conn: ConnId, from: Uid, join: Join) {
         let Phase::Leading(Leading { lack: Some(lack), followers, .. }) = &mut self.phase else { return };
         let (lack, conns) = (lack.clone(), followers.values().map(|follower| follower.conn).collect::<Vec<_>>());
-        let ring: BTreeSet<Uid> =
-            self.log.summary().view.uids().chain(followers.keys().copied()).chain([from]).collect();
+        let ring: BTreeSet<Uid> = self.log.state().view.uids().chain(followers.keys().copied()).chain([from]).collect();
         let promised = join.promise.map_or(0, |epoch| epoch.round);
         let Some(epoch) = self.new_epoch(self.round.max(promised).saturating_add(1)) else {
             return self.no_round_left();
@@ -33,13 +33,13 @@ impl Node {
         for follower in conns {
             self.send(follower, Frame::Yield(epoch));
         }
-        self.owed = Some(lack.tail);
-        self.set_phase(Phase::Crowned(Crowned {
+        self.catch_up_target = Some(lack.tail);
+        self.set_phase(Phase::Synchronizing(Synchronizing {
             epoch,
             steady: true,
             level: false,
             ring: ring.clone(),
-            stage: Fetching::Polling { open: BTreeSet::new(), best: None },
+            stage: LogFetch::Polling { open: BTreeSet::new(), best: None },
             deadline: self.now.mono,
             failed: lack.in_vain,
             lacks: Some(lack.tail),
@@ -51,15 +51,15 @@ impl Node {
     }
 
     pub(super) fn fetch_from(&mut self, holder: Uid) {
-        let shape = self.log.summary().shape(None, SHAPE_EPOCHS_MAX);
+        let shape = self.log.state().shape(None, EPOCH_BOUNDS_MAX);
         let described = shape.last().map(|span| span.epoch);
         let deadline = self.now.mono + self.timing.fetch;
         let sent = self.send_to(holder, Frame::Fetch(shape));
-        let Phase::Crowned(crowned) = &mut self.phase else { return };
+        let Phase::Synchronizing(crowned) = &mut self.phase else { return };
         crowned.deadline = deadline;
         self.rearm = true;
         match sent {
-            Some(conn) => crowned.stage = Fetching::From { holder, conn, target: None, described },
+            Some(conn) => crowned.stage = LogFetch::From { holder, conn, target: None, described },
             None => {
                 crowned.failed.insert(holder);
                 self.poll_tails();
@@ -69,14 +69,14 @@ impl Node {
 
     /// The holder, or the answers, did not come in time.
     pub(super) fn fetch_failed(&mut self) {
-        let Phase::Crowned(crowned) = &mut self.phase else { return };
+        let Phase::Synchronizing(crowned) = &mut self.phase else { return };
         crowned.lacks = None;
         match &mut crowned.stage {
-            Fetching::From { holder, .. } => {
+            LogFetch::From { holder, .. } => {
                 crowned.failed.insert(*holder);
                 self.poll_tails();
             }
-            Fetching::Polling { open, .. } => {
+            LogFetch::Polling { open, .. } => {
                 open.clear();
                 self.check_polled();
             }
@@ -85,10 +85,10 @@ impl Node {
 
     /// Asks all who took part for their tails.
     fn poll_tails(&mut self) {
-        let Phase::Crowned(crowned) = &mut self.phase else { return };
+        let Phase::Synchronizing(crowned) = &mut self.phase else { return };
         let open: BTreeSet<Uid> = crowned.ring.difference(&crowned.failed).copied().collect();
-        crowned.stage = Fetching::Polling { open: open.clone(), best: None };
-        crowned.deadline = self.now.mono + self.timing.ask;
+        crowned.stage = LogFetch::Polling { open: open.clone(), best: None };
+        crowned.deadline = self.now.mono + self.timing.poll;
         self.rearm = true;
         for uid in open {
             if self.send_to(uid, Frame::Ask).is_none() {
@@ -99,21 +99,21 @@ impl Node {
     }
 
     fn forget_polled(&mut self, uid: Uid) {
-        if let Phase::Crowned(Crowned { stage: Fetching::Polling { open, .. }, .. }) = &mut self.phase {
+        if let Phase::Synchronizing(Synchronizing { stage: LogFetch::Polling { open, .. }, .. }) = &mut self.phase {
             open.remove(&uid);
         }
     }
 
-    pub(super) fn polled_ended(&mut self, ended: &Ended) {
+    pub(super) fn polled_ended(&mut self, ended: &ClosedConn) {
         let Some(uid) = ended.uid.filter(|&uid| self.links.up(uid).is_none()) else { return };
         let polling = match &self.phase {
-            Phase::Crowned(Crowned { stage: Fetching::Polling { open, .. }, .. }) => open.contains(&uid),
+            Phase::Synchronizing(Synchronizing { stage: LogFetch::Polling { open, .. }, .. }) => open.contains(&uid),
             _ => false,
         };
         if !polling {
             return;
         }
-        let again = matches!(ended.how, End::Closed | End::Dropped) && ended.was_up;
+        let again = matches!(ended.how, CloseReason::Closed | CloseReason::Dropped) && ended.was_up;
         if !(again && self.send_to(uid, Frame::Ask).is_some()) {
             self.forget_polled(uid);
             self.check_polled();
@@ -122,7 +122,9 @@ impl Node {
 
     /// All tails are known: the best is fetched, or my own is the best.
     pub(super) fn check_polled(&mut self) {
-        let Phase::Crowned(Crowned { stage: Fetching::Polling { open, best }, .. }) = &self.phase else { return };
+        let Phase::Synchronizing(Synchronizing { stage: LogFetch::Polling { open, best }, .. }) = &self.phase else {
+            return;
+        };
         if !open.is_empty() {
             return;
         }
@@ -135,8 +137,8 @@ impl Node {
     /// The holder says what we share.
     pub(super) fn on_common(&mut self, conn: ConnId, common: Option<(Index, Tail)>) {
         let mine = self.log.tail();
-        let Phase::Crowned(Crowned {
-            stage: Fetching::From { conn: holder, target, described, .. },
+        let Phase::Synchronizing(Synchronizing {
+            stage: LogFetch::From { conn: holder, target, described, .. },
             deadline,
             lacks,
             ..
@@ -151,7 +153,7 @@ impl Node {
         self.rearm = true;
         match common {
             Some((_, tail)) if tail <= mine && lacks.is_none() => self.lead(),
-            Some((common, _)) if common > mine.index => self.misbehaved(conn, "shares more than there is"),
+            Some((common, _)) if common > mine.index => self.protocol_violation(conn, "shares more than there is"),
             Some((common, tail)) => {
                 *target = Some(tail);
                 self.catch_up(tail.index, None);
@@ -163,7 +165,7 @@ impl Node {
             }
             // None of those epochs is there: older ones. The shape that reaches the start is the empty one.
             None => {
-                let shape = self.log.summary().shape(*described, SHAPE_EPOCHS_MAX);
+                let shape = self.log.state().shape(*described, EPOCH_BOUNDS_MAX);
                 *described = shape.last().map(|span| span.epoch).or(*described);
                 self.send(conn, Frame::Fetch(shape));
             }
@@ -173,15 +175,15 @@ impl Node {
     /// My log is cut to what the holder shares: now the rest.
     pub(super) fn fetch_after_cut(&mut self) {
         let after = self.log.tail().index;
-        if let Phase::Crowned(Crowned { stage: Fetching::From { conn, .. }, .. }) = &self.phase {
+        if let Phase::Synchronizing(Synchronizing { stage: LogFetch::From { conn, .. }, .. }) = &self.phase {
             let conn = *conn;
             self.send(conn, Frame::Pull(after));
         }
     }
 
     pub(super) fn on_pulled(&mut self, conn: ConnId, batch: Batch) {
-        let Phase::Crowned(Crowned {
-            stage: Fetching::From { conn: holder, target: Some(target), .. },
+        let Phase::Synchronizing(Synchronizing {
+            stage: LogFetch::From { conn: holder, target: Some(target), .. },
             deadline,
             joins,
             ..
@@ -199,7 +201,7 @@ impl Node {
         // Who waits to follow is told that I am at it.
         let waiting: Vec<ConnId> = joins.iter().map(|(conn, _)| *conn).collect();
         if let Err(why) = self.check_entries(conn, &batch) {
-            return self.misbehaved(conn, why);
+            return self.protocol_violation(conn, why);
         }
         self.append(batch.entries);
         if ended || self.log.tail() >= target {
@@ -211,13 +213,13 @@ impl Node {
     }
 
     /// Somebody who has won asks where its log leaves mine. An empty shape shares nothing.
-    pub(super) fn on_fetch(&mut self, conn: ConnId, shape: &[EpochSpan]) {
-        let summary = self.log.summary();
+    pub(super) fn on_fetch(&mut self, conn: ConnId, shape: &[EpochBound]) {
+        let log_state = self.log.state();
         let common = match shape {
             [] => Some(Index(0)),
-            shape => summary.common(shape),
+            shape => log_state.common(shape),
         };
-        let common = common.map(|common| (common, summary.tail));
+        let common = common.map(|common| (common, log_state.tail));
         self.send(conn, Frame::Common(common));
     }
 }

@@ -1,21 +1,21 @@
 //! Frames between two nodes that cannot reach each other, through a third that reaches both: one hop, no state.
 
 use super::Node;
-use crate::ring::links::End;
+use crate::ring::links::CloseReason;
 use crate::ring::types::id::{ConnId, Uid};
 use crate::ring::wire::frame::{Frame, Relay};
 
 impl Node {
     pub(super) fn on_relay(&mut self, conn: ConnId, from: Uid, relay: Relay) {
         if self.links.carried_by(conn).is_some() {
-            return self.misbehaved(conn, "relays over a relayed connection");
+            return self.protocol_violation(conn, "relays over a relayed connection");
         }
         if relay.to == self.me {
             self.take_relayed(conn, relay);
         } else if relay.from == from {
             self.carry(conn, relay);
         } else {
-            self.misbehaved(conn, "speaks for another");
+            self.protocol_violation(conn, "speaks for another");
         }
     }
 
@@ -23,7 +23,7 @@ impl Node {
     fn take_relayed(&mut self, carrier: ConnId, relay: Relay) {
         let known = self.links.relayed_from(carrier, relay.from, !relay.opener);
         match (relay.frame, known) {
-            (None, Some(conn)) => self.end(conn, End::Closed),
+            (None, Some(conn)) => self.end(conn, CloseReason::Closed),
             (None, None) => {}
             (Some(frame), known) => {
                 // The opener greets first; the greeting that answers it opens nothing.
@@ -31,7 +31,7 @@ impl Node {
                 // A new greeting on a connection that was greeted is a new connection of the same two.
                 let stale = known.filter(|&conn| greets && self.links.peer(conn).is_some());
                 if let Some(conn) = stale {
-                    self.end(conn, End::Closed);
+                    self.end(conn, CloseReason::Closed);
                 }
                 let conn = known.filter(|_| stale.is_none());
                 let accepts = greets && relay.from != self.me;

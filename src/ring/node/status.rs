@@ -9,7 +9,7 @@ use crate::ring::types::limits::{
     PUSHERS_MAX, RECENT_BYTES_MAX, RECENT_ENTRIES_MAX, RELAYS_MAX, UNSENT_MARKS_MAX, WAITING_JOINS_MAX,
 };
 use crate::ring::types::proof::AuthorId;
-use crate::ring::{Channel, Role, Status, Talk};
+use crate::ring::{Channel, ChannelActivity, Role, Status};
 
 impl Node {
     /// The node at this moment.
@@ -17,11 +17,13 @@ impl Node {
         let (role, epoch) = match &self.phase {
             Phase::Leading(leading) => (Role::Leader, Some(leading.epoch)),
             Phase::Following(following) => (Role::Follower, Some(following.epoch)),
-            Phase::Crowned(_) | Phase::Electing(_) | Phase::Asking(_) | Phase::Waiting { .. } => (Role::Electing, None),
-            Phase::Unborn | Phase::Knocking(_) | Phase::Joining(_) | Phase::Gone => (Role::Joining, None),
+            Phase::Synchronizing(_) | Phase::Electing(_) | Phase::LeaderPoll(_) | Phase::PollBackoff { .. } => {
+                (Role::Electing, None)
+            }
+            Phase::NotStarted | Phase::Bootstrapping(_) | Phase::Joining(_) | Phase::Stopped => (Role::Joining, None),
         };
-        let social = &self.log.summary().social;
-        let channel = |(channel, talk): (Option<&Channel>, &Talk)| {
+        let social = &self.log.state().social;
+        let channel = |(channel, talk): (Option<&Channel>, &ChannelActivity)| {
             (channel.cloned(), talk.lines, talk.topic.as_ref().map(|topic| topic.text.clone()))
         };
         Status {
@@ -33,9 +35,9 @@ impl Node {
             epoch,
             next: self.next(),
             prev: self.prev(),
-            members: self.log.summary().view.members().cloned().collect(),
+            members: self.log.state().view.members().cloned().collect(),
             health: self.health(),
-            banned: self.log.summary().rules.all_banned().map(|(author, ban)| (author, ban.name.clone())).collect(),
+            banned: self.log.state().rules.all_banned().map(|(author, ban)| (author, ban.name.clone())).collect(),
             channels: social.channels().map(channel).collect(),
             away: social.away().map(|(author, why)| (author, why.clone())).collect(),
             tail: self.log.tail(),
@@ -48,7 +50,7 @@ impl Node {
 
     /// Whether somebody of this author is a member.
     pub fn is_member(&self, author: AuthorId) -> bool {
-        self.log.summary().view.has(author)
+        self.log.state().view.has(author)
     }
 
     /// How many lines its owner has said in this run.
@@ -68,25 +70,25 @@ impl Node {
                 let flight = leading.followers.values().map(|follower| follower.flight_bytes).max().unwrap_or(0);
                 (leading.followers.len(), leading.offers.len(), 0, flight)
             }
-            Phase::Crowned(crowned) => (0, 0, crowned.joins.len(), 0),
+            Phase::Synchronizing(crowned) => (0, 0, crowned.joins.len(), 0),
             _ => (0, 0, 0, 0),
         };
-        let seek = self.seek();
+        let search = self.search();
         vec![
-            ("members", self.log.summary().view.len(), MEMBERS_MAX),
+            ("members", self.log.state().view.len(), MEMBERS_MAX),
             ("authors that push the clock", self.clock_pushed.len(), PUSHERS_MAX),
             ("authors that push the round", self.round_pushed.len(), PUSHERS_MAX),
-            ("nodes heard", seek.map_or(0, |seek| seek.heard.len()), BOOK_NODES_MAX),
-            ("nodes gone", seek.map_or(0, |seek| seek.gone.len()), 2 * BOOK_NODES_MAX),
-            ("answers", seek.map_or(0, |seek| seek.answers.len()), BOOK_NODES_MAX),
+            ("nodes heard", search.map_or(0, |search| search.heard.len()), BOOK_NODES_MAX),
+            ("nodes gone", search.map_or(0, |search| search.gone.len()), 2 * BOOK_NODES_MAX),
+            ("answers", search.map_or(0, |search| search.answers.len()), BOOK_NODES_MAX),
             ("book nodes", self.book.len(), BOOK_NODES_MAX),
             ("connections", self.links.len(), CONNS_MAX),
             ("authors counted", self.buckets.len(), limits::BUCKETS_MAX),
-            ("convicts", self.convicts.len(), limits::CONVICTS_MAX),
-            ("channels", self.log.summary().social.count(), limits::CHANNELS_MAX),
-            ("who is away", self.log.summary().social.away().len(), MEMBERS_MAX),
-            ("bans", self.log.summary().rules.bans(), limits::BANS_MAX),
-            ("lost members", self.log.summary().view.all_lost().len(), BOOK_NODES_MAX),
+            ("convicts", self.blocked.len(), limits::BLOCKED_PEERS_MAX),
+            ("channels", self.log.state().social.count(), limits::CHANNELS_MAX),
+            ("who is away", self.log.state().social.away().len(), MEMBERS_MAX),
+            ("bans", self.log.state().rules.bans(), limits::BANS_MAX),
+            ("lost members", self.log.state().view.all_lost().len(), BOOK_NODES_MAX),
             ("dialled connections", self.links.outward(), DIALLED_MAX),
             ("relayed connections", self.links.relays(), RELAYS_MAX),
             ("frames that wait for a dial", self.links.longest_queue(), DIAL_FRAMES_MAX),
@@ -104,9 +106,9 @@ impl Node {
             ),
             ("pulls that wait", self.pulls.len(), CONNS_MAX),
             ("reads under way", self.reads.len(), CONNS_MAX),
-            ("messages for one reader on their way", self.whispers.sent(), limits::WHISPERS_SENT_MAX),
-            ("messages for one reader read", self.whispers.read(), limits::WHISPERS_READ_MAX),
-            ("members told of by the leader", self.surveying.told(), BOOK_NODES_MAX),
+            ("messages for one reader on their way", self.pms.sent(), limits::PMS_SENT_MAX),
+            ("messages for one reader read", self.pms.read(), limits::PMS_READ_MAX),
+            ("members told of by the leader", self.health_queries.told(), BOOK_NODES_MAX),
             ("members lost lately", self.failover.members_lost(), BOOK_NODES_MAX),
             ("lines not known to be held by another", self.unsent.len(), UNSENT_MARKS_MAX),
         ]
@@ -115,13 +117,13 @@ impl Node {
     /// My lines that are not in my log.
     pub(super) fn waiting(&self) -> u64 {
         let mine = self.pending.iter().filter(|(key, _)| key.author == self.session.author);
-        let pending: u64 = mine.map(|(&key, &last)| last.saturating_sub(self.log.summary().watermark(key))).sum();
+        let pending: u64 = mine.map(|(&key, &last)| last.saturating_sub(self.log.state().watermark(key))).sum();
         pending + self.outbox.len() as u64
     }
 
     /// Lines on their way back into the log.
     pub(super) fn pending_lines(&self) -> u64 {
-        let waiting = |(&key, &last): (&SessionKey, &u64)| last.saturating_sub(self.log.summary().watermark(key));
+        let waiting = |(&key, &last): (&SessionKey, &u64)| last.saturating_sub(self.log.state().watermark(key));
         self.pending.iter().map(waiting).sum()
     }
 }

@@ -4,19 +4,19 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::phase::Phase;
-use super::{Node, ReadFor};
+use super::{Node, ReadPurpose};
 use crate::ring::log::entry::Entry;
 use crate::ring::log::one_batch;
 use crate::ring::types::id::{ConnId, Index, Tail, Uid};
 use crate::ring::types::limits::{BATCH_BYTES_MAX, WINDOW_BYTES_MAX};
 use crate::ring::wire::frame::{Entries, Frame};
-use crate::ring::{Batch, Wanted};
+use crate::ring::{Batch, ReadRequest};
 
 impl Node {
     /// Streams to every follower from where it stands, within its window. A batch for many is one frame.
     pub(super) fn fan_out(&mut self) {
         let end = self.log.tail().index;
-        self.release_held();
+        self.open_gates();
         loop {
             let Phase::Leading(leading) = &mut self.phase else { return };
             let mut groups: BTreeMap<Index, Vec<Uid>> = BTreeMap::new();
@@ -25,7 +25,7 @@ impl Node {
                     && sent.index < end
                     && follower.flight_bytes < WINDOW_BYTES_MAX
                     && !follower.reading
-                    && follower.held.is_none()
+                    && follower.gate.is_none()
                 {
                     groups.entry(sent.index).or_default().push(uid);
                 }
@@ -44,7 +44,7 @@ impl Node {
                                 follower.reading = true;
                             }
                         }
-                        self.read(Wanted::Log { from, bytes_max: BATCH_BYTES_MAX }, ReadFor::Stream(from));
+                        self.read(ReadRequest::Log { from, bytes_max: BATCH_BYTES_MAX }, ReadPurpose::Stream(from));
                     }
                 }
             }
@@ -52,18 +52,18 @@ impl Node {
     }
 
     /// Lets the stream of newcomers begin whose `joined` everybody else has.
-    fn release_held(&mut self) {
+    fn open_gates(&mut self) {
         let now = self.now.mono;
         let Phase::Leading(leading) = &mut self.phase else { return };
-        if leading.followers.values().all(|follower| follower.held.is_none()) {
+        if leading.followers.values().all(|follower| follower.gate.is_none()) {
             return;
         }
         let links = &self.links;
-        let others = leading.followers.values().filter(|other| other.held.is_none() && links.fresh(other.conn, now));
+        let others = leading.followers.values().filter(|other| other.gate.is_none() && links.fresh(other.conn, now));
         let everybody = others.map(|other| other.acked).min();
         for follower in leading.followers.values_mut() {
             let known = |index: Index| everybody.is_none_or(|acked| acked >= index);
-            follower.held.take_if(|(index, until)| known(*index) || *until <= now);
+            follower.gate.take_if(|(index, until)| known(*index) || *until <= now);
         }
     }
 
@@ -101,7 +101,7 @@ impl Node {
     }
 
     /// Tells everybody what everybody holds.
-    pub(super) fn tell_floor(&mut self) {
+    pub(super) fn announce_stable_index(&mut self) {
         let tail = self.log.tail().index;
         let Phase::Leading(leading) = &mut self.phase else { return };
         let floor = leading.followers.values().map(|follower| follower.acked).min().unwrap_or(tail);

@@ -3,29 +3,29 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::phase::{PendingWay, Phase};
-use super::{Node, ReadFor};
+use super::phase::{PendingUpload, Phase};
+use super::{Node, ReadPurpose};
 use crate::ring::log::entry::Line;
-use crate::ring::log::seal::whole;
+use crate::ring::log::seal::whole_runs;
 use crate::ring::types::id::{ConnId, SessionKey, Span, Uid};
 use crate::ring::types::limits::{BUCKETS_MAX, OFFER_LINES_MAX, SLOWED_FRAMES_MAX};
 use crate::ring::types::proof::AuthorId;
 use crate::ring::types::rate::Rate;
-use crate::ring::wire::frame::{Frame, Offer, Slow, Submit, Want};
-use crate::ring::{PendingPlace, Wanted};
+use crate::ring::wire::frame::{Frame, Offer, Submit, Throttle, Want};
+use crate::ring::{PendingPlace, ReadRequest};
 
 /// How many times more than its own lines a member may hand on of others', when logs meet.
-const HANDED_ON_TIMES: u64 = 10;
+const REBASED_TIMES: u64 = 10;
 
 /// Whose lines are counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) enum Said {
+pub(super) enum Submission {
     /// The author's own.
     Own,
     /// Those of others, that the author's node has handed on after a cut.
-    HandedOn,
+    Rebased,
     /// What it says to one reader alone.
-    Whispered,
+    PrivateMessage,
 }
 
 impl Node {
@@ -46,7 +46,7 @@ impl Node {
                 continue;
             }
             if line.id.key() != typed {
-                return self.misbehaved(conn, "submits what it was not asked for");
+                return self.protocol_violation(conn, "submits what it was not asked for");
             }
             types = true;
         }
@@ -62,24 +62,24 @@ impl Node {
                 if let Some((of, n)) = ahead {
                     others.insert(of, n);
                 }
-                ahead = Some((key, others.get(&key).copied().unwrap_or_else(|| self.log.summary().watermark(key))));
+                ahead = Some((key, others.get(&key).copied().unwrap_or_else(|| self.log.state().watermark(key))));
             }
             let Some((_, last)) = &mut ahead else { continue };
             if line.id.n <= *last {
                 continue;
             }
             if Some(line.id.n) != last.checked_add(1) {
-                return self.misbehaved(conn, "submits a line whose number does not follow");
+                return self.protocol_violation(conn, "submits a line whose number does not follow");
             }
             if Self::jumps(self.clock.0, line.lamport.0) {
-                return self.misbehaved(conn, "submits an absurd timestamp");
+                return self.protocol_violation(conn, "submits an absurd timestamp");
             }
             *last = line.id.n;
             lines.push(line);
         }
         if !lines.is_empty() {
             self.charge(author, &lines);
-            self.order(lines);
+            self.sequence(lines);
         }
         self.next_turn();
     }
@@ -100,7 +100,7 @@ impl Node {
     /// dropped until it has begun again from where it is.
     fn takes_from(&mut self, conn: ConnId, from: Uid, key: SessionKey, submit: &Submit) -> bool {
         let wait = self.wait_for(key.author);
-        let stands = self.log.summary().watermark(key);
+        let stands = self.log.state().watermark(key);
         let Phase::Leading(leading) = &mut self.phase else { return false };
         let Some(follower) = leading.followers.get_mut(&from) else { return false };
         let skips = submit.lines.iter().find(|line| line.id.key() == key).is_some_and(|line| line.id.n > stands + 1);
@@ -108,28 +108,28 @@ impl Node {
             follower.dropped = 0;
             return true;
         }
-        // What begins where it was told to has waited long enough by its own clock, and is told anew; what skips lines was
-        // on its way before.
+        // What begins where it was told to has waited long enough by its own clock, and is told anew; what skips lines
+        // was on its way before.
         let tell = follower.dropped == 0 || !skips;
         follower.dropped += 1;
         if follower.dropped > SLOWED_FRAMES_MAX {
-            self.misbehaved(conn, "goes on although it is told to wait");
+            self.protocol_violation(conn, "goes on although it is told to wait");
         } else if tell {
             let wait_ms = wait.0.div_ceil(1000);
-            self.send(conn, Frame::Slow(Slow { stream: submit.stream, after: stands, wait_ms }));
+            self.send(conn, Frame::Slow(Throttle { stream: submit.stream, after: stands, wait_ms }));
         }
         false
     }
 
     /// How long nothing is taken of this author.
     fn wait_for(&self, author: AuthorId) -> Span {
-        self.buckets.get(&(author, Said::Own)).map_or(Span(0), |bucket| bucket.wait(self.now.mono, &self.rate))
+        self.buckets.get(&(author, Submission::Own)).map_or(Span(0), |bucket| bucket.wait(self.now.mono, &self.rate))
     }
 
     /// How long nothing is taken of what this author hands on.
-    fn wait_for_handed_on(&self, author: AuthorId) -> Span {
-        let bucket = self.buckets.get(&(author, Said::HandedOn));
-        bucket.map_or(Span(0), |bucket| bucket.wait(self.now.mono, &self.rate.times(HANDED_ON_TIMES)))
+    fn wait_for_rebased(&self, author: AuthorId) -> Span {
+        let bucket = self.buckets.get(&(author, Submission::Rebased));
+        bucket.map_or(Span(0), |bucket| bucket.wait(self.now.mono, &self.rate.times(REBASED_TIMES)))
     }
 
     /// How long I order nothing of my own.
@@ -137,8 +137,8 @@ impl Node {
         self.wait_for(self.session.author)
     }
 
-    /// Counts what was taken over an author's link: its own lines, and apart from them those of others that it has handed
-    /// on after a cut. These are more, and whoever hands them on answers for them.
+    /// Counts what was taken over an author's link: its own lines, and apart from them those of others that it has
+    /// handed on after a cut. These are more, and whoever hands them on answers for them.
     pub(super) fn charge(&mut self, author: AuthorId, lines: &[Arc<Line>]) {
         if self.rate == Rate::UNLIMITED {
             return;
@@ -147,8 +147,8 @@ impl Node {
         if self.buckets.len() + 2 > BUCKETS_MAX {
             self.buckets.retain(|_, bucket| !bucket.is_empty(now));
         }
-        for (said, rate) in [(Said::Own, self.rate), (Said::HandedOn, self.rate.times(HANDED_ON_TIMES))] {
-            let these = || lines.iter().filter(|line| (line.id.author == author) == (said == Said::Own));
+        for (said, rate) in [(Submission::Own, self.rate), (Submission::Rebased, self.rate.times(REBASED_TIMES))] {
+            let these = || lines.iter().filter(|line| (line.id.author == author) == (said == Submission::Own));
             let (count, bytes) = (these().count(), these().map(|line| line.weight()).sum());
             let key = (author, said);
             if count > 0 && (self.buckets.len() < BUCKETS_MAX || self.buckets.contains_key(&key)) {
@@ -157,8 +157,8 @@ impl Node {
         }
     }
 
-    /// Takes the next offers until one of them holds something that is missing here. Authors of whom nothing is taken for
-    /// now wait, and hold nobody up.
+    /// Takes the next offers until one of them holds something that is missing here. Authors of whom nothing is taken
+    /// for now wait, and hold nobody up.
     pub(super) fn next_turn(&mut self) {
         let mut waits = Span(u64::MAX);
         let mut waiting = 0;
@@ -179,7 +179,7 @@ impl Node {
             let wait = author.map_or(Span(0), |author| {
                 let of = |own: bool| offer.lines.iter().any(|id| (id.author == author) == own);
                 let own = if of(true) { self.wait_for(author) } else { Span(0) };
-                own.max(if of(false) { self.wait_for_handed_on(author) } else { Span(0) })
+                own.max(if of(false) { self.wait_for_rebased(author) } else { Span(0) })
             });
             if wait > Span(0) {
                 waiting += 1;
@@ -190,8 +190,8 @@ impl Node {
                 continue;
             }
             let Phase::Leading(leading) = &mut self.phase else { return };
-            let summary = self.log.summary();
-            match offer.missing(|id| summary.watermark(id.key())) {
+            let log_state = self.log.state();
+            match offer.missing(|id| log_state.watermark(id.key())) {
                 Some(places) => {
                     if let Some(follower) = leading.followers.get_mut(&from) {
                         let ids = places.iter().filter_map(|&place| offer.lines.get(place as usize).copied());
@@ -203,42 +203,42 @@ impl Node {
                     }
                     self.send(conn, Frame::Want(Want { stream: offer.stream, places }));
                 }
-                None => self.misbehaved(conn, "offers a line whose number does not follow"),
+                None => self.protocol_violation(conn, "offers a line whose number does not follow"),
             }
         }
     }
 
     pub(super) fn read_own_pending(&mut self, after: Option<PendingPlace>) {
         let Phase::Leading(leading) = &mut self.phase else { return };
-        leading.pending = PendingWay::Reading;
-        self.read(Wanted::Pending { after }, ReadFor::Order);
+        leading.pending = PendingUpload::Reading;
+        self.read(ReadRequest::Pending { after }, ReadPurpose::Sequence);
     }
 
     /// My pending lines, in order, before anything else of mine.
-    pub(super) fn order_pending(&mut self, lines: Vec<(PendingPlace, Arc<Line>)>) {
+    pub(super) fn sequence_pending(&mut self, lines: Vec<(PendingPlace, Arc<Line>)>) {
         let Phase::Leading(leading) = &mut self.phase else { return };
-        if !matches!(leading.pending, PendingWay::Reading) {
+        if !matches!(leading.pending, PendingUpload::Reading) {
             return;
         }
         let mut lines = lines;
-        lines.truncate(whole(lines.iter().map(|(_, line)| &**line)));
+        lines.truncate(whole_runs(lines.iter().map(|(_, line)| &**line)));
         let Some(last) = lines.last().map(|(place, _)| *place) else {
-            leading.pending = PendingWay::Done;
+            leading.pending = PendingUpload::Done;
             self.drop_pending_that_stand();
-            return self.order_outbox();
+            return self.sequence_outbox();
         };
-        let summary = self.log.summary();
+        let log_state = self.log.state();
         let mut ahead = BTreeMap::new();
         let mut missing = Vec::with_capacity(lines.len().min(OFFER_LINES_MAX));
         for (_, line) in lines {
-            let last = ahead.entry(line.id.key()).or_insert_with(|| summary.watermark(line.id.key()));
+            let last = ahead.entry(line.id.key()).or_insert_with(|| log_state.watermark(line.id.key()));
             if Some(line.id.n) == last.checked_add(1) {
                 *last = line.id.n;
                 missing.push(line);
             }
         }
         if !missing.is_empty() {
-            self.order(missing);
+            self.sequence(missing);
         }
         self.read_own_pending(Some(last));
     }

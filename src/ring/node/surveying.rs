@@ -3,20 +3,20 @@
 use super::Node;
 use super::phase::Phase;
 use crate::ring::types::id::{ConnId, Span, Time, Uid};
-use crate::ring::types::limits::{BOOK_NODES_MAX, SURVEY_GOOD, SURVEY_PAUSE, SURVEY_WAIT};
-use crate::ring::wire::frame::{Frame, Report};
-use crate::ring::{Health, Output, Survey};
+use crate::ring::types::limits::{BOOK_NODES_MAX, HEALTH_QUERY_GOOD, HEALTH_QUERY_PAUSE, HEALTH_QUERY_WAIT};
+use crate::ring::wire::frame::{Frame, HealthReport};
+use crate::ring::{Health, Output, RoomHealth};
 
 /// What a follower has asked its leader, and was told.
 #[derive(Clone, Debug, Default, Hash)]
-pub(super) struct Surveying {
+pub(super) struct HealthQueries {
     /// The leader is asked, and waited for until then.
     until: Option<Time>,
     /// Its last answer, and when that came.
-    told: Option<(Time, Vec<Report>)>,
+    told: Option<(Time, Vec<HealthReport>)>,
 }
 
-impl Surveying {
+impl HealthQueries {
     pub(super) fn deadline(&self) -> Option<Time> {
         self.until
     }
@@ -30,7 +30,7 @@ impl Surveying {
 impl Node {
     /// How each member is doing, in ring order, as far as this node knows by itself.
     pub(super) fn health(&self) -> Vec<Health> {
-        let view = &self.log.summary().view;
+        let view = &self.log.state().view;
         view.uids().map(|uid| self.health_of(uid)).collect()
     }
 
@@ -43,57 +43,58 @@ impl Node {
                 leading.followers.get(&uid).map(|follower| tail.0.saturating_sub(follower.acked.0))
             }
             Phase::Following(following) => (following.leader == uid).then_some(0),
-            Phase::Unborn
-            | Phase::Knocking(_)
-            | Phase::Waiting { .. }
-            | Phase::Asking(_)
+            Phase::NotStarted
+            | Phase::Bootstrapping(_)
+            | Phase::PollBackoff { .. }
+            | Phase::LeaderPoll(_)
             | Phase::Electing(_)
-            | Phase::Crowned(_)
+            | Phase::Synchronizing(_)
             | Phase::Joining(_)
-            | Phase::Gone => None,
+            | Phase::Stopped => None,
         };
         Health { uid, link: known.map(|(link, _)| link), rtt: known.and_then(|(_, rtt)| rtt), behind }
     }
 
     /// Somebody wants to know how all members are doing.
-    pub(super) fn on_survey(&mut self) {
+    pub(super) fn on_health_query(&mut self) {
         let now = self.now.mono;
         match &self.phase {
             Phase::Following(following) => {
                 let conn = following.conn;
-                if self.surveying.told.as_ref().is_some_and(|(at, _)| *at + SURVEY_GOOD > now) {
-                    return self.tell_survey();
+                if self.health_queries.told.as_ref().is_some_and(|(at, _)| *at + HEALTH_QUERY_GOOD > now) {
+                    return self.report_health();
                 }
-                if self.surveying.until.is_none() {
-                    self.surveying.until = Some(now + SURVEY_WAIT);
+                if self.health_queries.until.is_none() {
+                    self.health_queries.until = Some(now + HEALTH_QUERY_WAIT);
                     self.rearm = true;
                     self.send(conn, Frame::Survey);
                 }
             }
-            Phase::Unborn
-            | Phase::Knocking(_)
-            | Phase::Waiting { .. }
-            | Phase::Asking(_)
+            Phase::NotStarted
+            | Phase::Bootstrapping(_)
+            | Phase::PollBackoff { .. }
+            | Phase::LeaderPoll(_)
             | Phase::Electing(_)
-            | Phase::Crowned(_)
+            | Phase::Synchronizing(_)
             | Phase::Joining(_)
             | Phase::Leading(_)
-            | Phase::Gone => self.tell_survey(),
+            | Phase::Stopped => self.report_health(),
         }
     }
 
     /// A follower asks. Who asks too often gets no answer.
-    pub(super) fn on_survey_asked(&mut self, conn: ConnId, from: Uid) {
+    pub(super) fn on_peer_health_query(&mut self, conn: ConnId, from: Uid) {
         if !self.is_followers(conn) {
             return;
         }
         let now = self.now.mono;
         let Phase::Leading(leading) = &mut self.phase else { return };
-        let Some(follower) = leading.followers.get_mut(&from).filter(|follower| follower.survey_at <= now) else {
+        let Some(follower) = leading.followers.get_mut(&from).filter(|follower| follower.health_report_at <= now)
+        else {
             return;
         };
-        follower.survey_at = now + SURVEY_PAUSE;
-        let report = |health: Health| Report {
+        follower.health_report_at = now + HEALTH_QUERY_PAUSE;
+        let report = |health: Health| HealthReport {
             uid: health.uid,
             round_trip: health.rtt.map(|Span(micros)| micros),
             behind: health.behind,
@@ -103,26 +104,30 @@ impl Node {
     }
 
     /// My leader says how all are doing.
-    pub(super) fn on_surveyed(&mut self, conn: ConnId, reports: Vec<Report>) {
+    pub(super) fn on_health_reply(&mut self, conn: ConnId, reports: Vec<HealthReport>) {
         let mine = self.following().is_some_and(|following| following.conn == conn);
-        if mine && self.surveying.until.take().is_some() {
-            self.surveying.told = Some((self.now.mono, reports));
-            self.tell_survey();
+        if mine && self.health_queries.until.take().is_some() {
+            self.health_queries.told = Some((self.now.mono, reports));
+            self.report_health();
         }
     }
 
     /// The leader has not answered in time.
-    pub(super) fn look_after_survey(&mut self) {
-        if self.surveying.until.take_if(|until| *until <= self.now.mono).is_some() {
-            self.tell_survey();
+    pub(super) fn maintain_health_queries(&mut self) {
+        if self.health_queries.until.take_if(|until| *until <= self.now.mono).is_some() {
+            self.report_health();
         }
     }
 
-    fn tell_survey(&mut self) {
+    fn report_health(&mut self) {
         let mut health = self.health();
         let now = self.now.mono;
         let leads = matches!(self.phase, Phase::Leading(_));
-        let told = self.surveying.told.as_ref().filter(|(at, _)| *at + SURVEY_GOOD > now && self.following().is_some());
+        let told = self
+            .health_queries
+            .told
+            .as_ref()
+            .filter(|(at, _)| *at + HEALTH_QUERY_GOOD > now && self.following().is_some());
         let whole = leads || told.is_some();
         for report in told.iter().flat_map(|(_, reports)| reports) {
             // In ring order, as the leader says it too.
@@ -131,6 +136,6 @@ impl Node {
             known.rtt = report.round_trip.map(Span).or(known.rtt);
             known.behind = report.behind.or(known.behind);
         }
-        self.out.push(Output::Surveyed(Box::new(Survey { health, whole })));
+        self.out.push(Output::Surveyed(Box::new(RoomHealth { health, whole })));
     }
 }

@@ -10,14 +10,14 @@ impl Node {
     pub(super) fn set_clock(&mut self, now: Now) {
         let due = if self.dirty { self.now.mono } else { self.wake.max(self.now.mono) };
         let late = now.mono - due;
-        if late > self.timing.heartbeat && !matches!(self.phase, Phase::Unborn) {
+        if late > self.timing.heartbeat && !matches!(self.phase, Phase::NotStarted) {
             self.links.forgive(now.mono, late);
         }
         self.now = Now { mono: now.mono.max(self.now.mono), wall: now.wall };
     }
 
     /// Inputs that come by the thousand and move no deadline.
-    pub(super) fn is_hot(input: &Input) -> bool {
+    pub(super) fn is_data_path(input: &Input) -> bool {
         matches!(
             input,
             Input::Submit(_)
@@ -40,17 +40,17 @@ impl Node {
         if self.wake > self.now.mono {
             return;
         }
-        if self.beat <= self.now.mono {
-            self.beat = self.now.mono + self.timing.heartbeat;
+        if self.next_heartbeat <= self.now.mono {
+            self.next_heartbeat = self.now.mono + self.timing.heartbeat;
             self.links.beat(self.now.mono, &mut self.out);
-            self.look_for_the_lost();
-            self.tell_floor();
+            self.probe_lost_peers();
+            self.announce_stable_index();
             self.ask_for_key();
-            self.look_after_whispers();
+            self.maintain_pms();
             self.persist_again();
         }
-        self.look_after_survey();
-        let held = self.held();
+        self.maintain_health_queries();
+        let held = self.conns_in_use();
         for ended in self.links.expire(self.now.mono, &held, &mut self.out) {
             self.on_end(ended);
         }
@@ -69,7 +69,7 @@ impl Node {
             Phase::Following(_) => self.acknowledge(),
             _ => {}
         }
-        self.tell_sent();
+        self.report_confirmed();
     }
 
     /// After every step: the ring, the good-bye, and the next deadline.
@@ -78,7 +78,7 @@ impl Node {
             self.ring_changed = false;
             self.link_next();
         }
-        self.serve_sentence();
+        self.leave_if_evicted();
         if self.leaving.is_some() {
             self.go_on_leaving();
         }
@@ -90,49 +90,49 @@ impl Node {
 
     fn next_wake(&self) -> Time {
         let phase = match &self.phase {
-            Phase::Unborn => Some(Time(0)),
-            Phase::Knocking(knock) => Some(knock.retry.unwrap_or(knock.sign + self.timing.knock)),
-            Phase::Waiting { until, .. } => Some(*until),
-            Phase::Asking(asking) => Some(asking.deadline),
+            Phase::NotStarted => Some(Time(0)),
+            Phase::Bootstrapping(bootstrap) => Some(bootstrap.retry.unwrap_or(bootstrap.sign + self.timing.bootstrap)),
+            Phase::PollBackoff { until, .. } => Some(*until),
+            Phase::LeaderPoll(asking) => Some(asking.deadline),
             Phase::Electing(electing) => {
                 Some(electing.ack_by.map_or(electing.deadline, |by| by.min(electing.deadline)))
             }
-            Phase::Crowned(crowned) => Some(crowned.deadline),
+            Phase::Synchronizing(crowned) => Some(crowned.deadline),
             Phase::Joining(joining) => Some(joining.deadline),
             Phase::Following(following) => following.uplink.until,
             Phase::Leading(leading) => {
                 let own = Some(self.own_wait()).filter(|wait| *wait > Span(0)).map(|wait| self.now.mono + wait);
                 leading.deadline(&self.timing).into_iter().chain(own).min()
             }
-            Phase::Gone => None,
+            Phase::Stopped => None,
         };
         let leaving = self.leaving.map(|since| since + self.timing.leave);
-        let all = [phase, leaving, self.links.deadline(), self.neighbours.deadline(), self.surveying.deadline()];
-        all.into_iter().flatten().fold(self.beat, Time::min)
+        let all = [phase, leaving, self.links.deadline(), self.neighbours.deadline(), self.health_queries.deadline()];
+        all.into_iter().flatten().fold(self.next_heartbeat, Time::min)
     }
 
     fn on_phase_deadline(&mut self) {
         let now = self.now.mono;
         match &self.phase {
-            Phase::Knocking(_) => self.on_knock_deadline(),
-            Phase::Waiting { until, .. } if *until <= now => self.ask_all(),
-            Phase::Asking(asking) if asking.deadline <= now => self.conclude_ask(),
+            Phase::Bootstrapping(_) => self.on_bootstrap_deadline(),
+            Phase::PollBackoff { until, .. } if *until <= now => self.poll_all(),
+            Phase::LeaderPoll(asking) if asking.deadline <= now => self.conclude_poll(),
             Phase::Electing(electing) if electing.deadline <= now => self.give_up_election(),
             Phase::Electing(electing) if electing.ack_by.is_some_and(|by| by <= now) => self.token_unanswered(),
-            Phase::Crowned(crowned) if crowned.deadline <= now => self.fetch_failed(),
+            Phase::Synchronizing(crowned) if crowned.deadline <= now => self.fetch_failed(),
             Phase::Joining(joining) if joining.deadline <= now => self.join_timed_out(),
             Phase::Following(following) if following.uplink.until.is_some_and(|until| until <= now) => {
                 self.go_on_sending()
             }
             Phase::Leading(_) => self.on_leading_deadline(),
-            Phase::Unborn
-            | Phase::Waiting { .. }
-            | Phase::Asking(_)
+            Phase::NotStarted
+            | Phase::PollBackoff { .. }
+            | Phase::LeaderPoll(_)
             | Phase::Electing(_)
-            | Phase::Crowned(_)
+            | Phase::Synchronizing(_)
             | Phase::Joining(_)
             | Phase::Following(_)
-            | Phase::Gone => {}
+            | Phase::Stopped => {}
         }
     }
 }

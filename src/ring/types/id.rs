@@ -168,12 +168,12 @@ random_id!(
     RoomId
 );
 random_id!(
-    /// What tells two reigns of the same leader in the same round apart: 64 random bits drawn at each win.
+    /// What tells two epochs of the same leader in the same round apart: 64 random bits drawn at each win.
     Nonce
 );
 random_id!(
     /// Which message for one reader: 64 random bits drawn by its author.
-    WhisperId
+    PmId
 );
 
 /// Whose numbering a line belongs to.
@@ -208,7 +208,7 @@ impl LineId {
     }
 }
 
-/// One leader's reign. Ordered by round, then leader, then nonce.
+/// One leader's epoch. Ordered by round, then leader, then nonce.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Epoch {
     /// The election's number.

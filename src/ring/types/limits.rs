@@ -21,25 +21,26 @@ pub const EMOJI_BYTES_MAX: usize = 32;
 /// Bytes of one line of text.
 pub const TEXT_BYTES_MAX: usize = 16 * 1024;
 /// Bytes of a message for one reader as it is sealed: its words, and what sealing adds.
-pub const WHISPER_BYTES_MAX: usize = TEXT_BYTES_MAX + 128;
+pub const PM_BYTES_MAX: usize = TEXT_BYTES_MAX + 128;
 /// Messages for one reader that a node has sent and knows nothing of yet.
-pub const WHISPERS_SENT_MAX: usize = 64;
+pub const PMS_SENT_MAX: usize = 64;
 /// The newest messages for one reader that a node remembers to have read: each is shown once.
-pub const WHISPERS_READ_MAX: usize = 1024;
-/// How long a message for one reader is sent again until its reader has answered; then its author is told that nobody knows.
-pub const WHISPER_WAIT: Span = Span::ms(5_000);
+pub const PMS_READ_MAX: usize = 1024;
+/// How long a message for one reader is sent again until its reader has answered; then its author is told that nobody
+/// knows.
+pub const PM_WAIT: Span = Span::ms(5_000);
 /// Between two times that it is sent to the same leader.
-pub const WHISPER_AGAIN: Span = Span::ms(500);
+pub const PM_RESEND: Span = Span::ms(500);
 /// Between two words about messages with a broken seal.
-pub const WHISPER_TOLD: Span = Span::ms(60_000);
+pub const PM_REPORT_PAUSE: Span = Span::ms(60_000);
 /// What a node passes on or opens of one author's messages for one reader: 20 a second, 200 at once, and their bytes.
-pub const WHISPER_RATE: Rate = Rate { lines: 20, lines_burst: 200, bytes: 128 * 1024, bytes_burst: 4 * 1024 * 1024 };
+pub const PM_RATE: Rate = Rate { lines: 20, lines_burst: 200, bytes: 128 * 1024, bytes_burst: 4 * 1024 * 1024 };
 /// How long a node waits for its leader's word on how all members are doing.
-pub const SURVEY_WAIT: Span = Span::ms(500);
+pub const HEALTH_QUERY_WAIT: Span = Span::ms(500);
 /// How long that word is good for: the leader is asked again after it.
-pub const SURVEY_GOOD: Span = Span::ms(500);
+pub const HEALTH_QUERY_GOOD: Span = Span::ms(500);
 /// Between two such questions that a leader answers to one follower.
-pub const SURVEY_PAUSE: Span = Span::ms(250);
+pub const HEALTH_QUERY_PAUSE: Span = Span::ms(250);
 /// For how long a leader that lacked entries when it began gives way to one that has them, whoever follows it.
 pub const INCOMPLETE_YIELDS_FOR: Span = Span::ms(60_000);
 /// Members that are lost within this time of each other have gone together.
@@ -56,13 +57,13 @@ pub const RUN_BYTES_MAX: usize = BATCH_BYTES_MAX / 2;
 pub const SECRET_BYTES_MAX: usize = 256;
 /// Frames with lines of one follower that are dropped after it was told to wait, and may have been on their way.
 pub const SLOWED_FRAMES_MAX: u32 = 2 * OUTBOX_LINES_MAX as u32;
-/// Authors of whom something is counted at once, for each kind of thing anew: what they say, what they hand on, and what
-/// they say to one reader.
+/// Authors of whom something is counted at once, for each kind of thing anew: what they say, what they hand on, and
+/// what they say to one reader.
 pub const BUCKETS_MAX: usize = 3 * BOOK_NODES_MAX;
 /// Authors that one run remembers as forgers.
-pub const CONVICTS_MAX: usize = 256;
+pub const BLOCKED_PEERS_MAX: usize = 256;
 /// Characters of what is told to somebody who was put out.
-pub const VERDICT_CHARS_MAX: usize = 200;
+pub const EVICTION_REASON_CHARS_MAX: usize = 200;
 /// Authors that may moderate a room.
 pub const MODERATORS_MAX: usize = 64;
 /// Authors that are banned from a room; while there are so many, nobody else can be.
@@ -85,7 +86,7 @@ pub const OUTBOX_LINE_BYTES_MAX: usize =
 /// Line ids in one offer of lines that came back from a cut.
 pub const OFFER_LINES_MAX: usize = 512;
 /// Epochs in one description of a log's shape.
-pub const SHAPE_EPOCHS_MAX: usize = 256;
+pub const EPOCH_BOUNDS_MAX: usize = 256;
 /// Nodes that the book remembers, and that a room can have.
 pub const BOOK_NODES_MAX: usize = 2048;
 /// Members that a log may name at once, whoever wrote it: more than any leader takes in, which counts to
@@ -134,7 +135,7 @@ pub struct Timing {
     /// A dial or a greeting that takes longer has failed.
     pub connect: Span,
     /// The longest wait for answers to "whom do you follow?".
-    pub ask: Span,
+    pub poll: Span,
     /// The longest wait for a leader to answer a join.
     pub join: Span,
     /// From a leader's start until it logs `left` for those who did not come.
@@ -150,11 +151,11 @@ pub struct Timing {
     /// The longest pause between two probes of a lost node.
     pub probe_max: Span,
     /// How long a node that was given contacts tries before it gives up.
-    pub knock: Span,
+    pub bootstrap: Span,
     /// How long a node that remembers a room asks its members before it reopens it alone.
     pub reopen: Span,
     /// Between two places in the queue of those who ask after a leader's loss.
-    pub ask_stagger: Span,
+    pub poll_stagger: Span,
     /// Added to an election's deadline, and waited by who sees a better placed asker.
     pub election_slack: Span,
     /// The longest election before it starts again.
@@ -167,7 +168,7 @@ impl Default for Timing {
             heartbeat: Span::ms(250),
             silence: Span::ms(1_500),
             connect: Span::ms(1_000),
-            ask: Span::ms(300),
+            poll: Span::ms(300),
             join: Span::ms(3_000),
             join_grace: Span::ms(500),
             fetch: Span::ms(2_000),
@@ -175,9 +176,9 @@ impl Default for Timing {
             leave: Span::ms(5_000),
             probe_min: Span::ms(250),
             probe_max: Span::ms(5_000),
-            knock: Span::ms(5_000),
+            bootstrap: Span::ms(5_000),
             reopen: Span::ms(2_000),
-            ask_stagger: Span::ms(5),
+            poll_stagger: Span::ms(5),
             election_slack: Span::ms(600),
             election_max: Span::ms(5_000),
         }

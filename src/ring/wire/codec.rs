@@ -4,10 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::ring::log::entry::{Entry, Line};
-use crate::ring::log::seal::{Forged, Torn, each_run, message};
+use crate::ring::log::seal::{Forged, TornRun, each_run, message};
 use crate::ring::types::id::RoomId;
 use crate::ring::types::limits::{
-    BATCH_ENTRIES_MAX, BOOK_NODES_MAX, FRAME_BYTES_MAX, OFFER_LINES_MAX, SHAPE_EPOCHS_MAX,
+    BATCH_ENTRIES_MAX, BOOK_NODES_MAX, EPOCH_BOUNDS_MAX, FRAME_BYTES_MAX, OFFER_LINES_MAX,
 };
 use crate::ring::types::proof::{AuthorId, Signature};
 use crate::ring::wire::frame::{Backlog, Entries, Frame};
@@ -27,8 +27,8 @@ pub enum DecodeError {
     Torn,
 }
 
-impl From<Torn> for DecodeError {
-    fn from(Torn: Torn) -> Self {
+impl From<TornRun> for DecodeError {
+    fn from(TornRun: TornRun) -> Self {
         Self::Torn
     }
 }
@@ -148,8 +148,8 @@ impl Frame {
     fn check_lists(&self) -> Result<(), DecodeError> {
         let within = |len: usize, max: usize, what| if len <= max { Ok(()) } else { Err(DecodeError::List(what)) };
         match self {
-            Self::Join(join) => within(join.shape.len(), SHAPE_EPOCHS_MAX, "epochs"),
-            Self::Fetch(shape) => within(shape.len(), SHAPE_EPOCHS_MAX, "epochs"),
+            Self::Join(join) => within(join.shape.len(), EPOCH_BOUNDS_MAX, "epochs"),
+            Self::Fetch(shape) => within(shape.len(), EPOCH_BOUNDS_MAX, "epochs"),
             Self::Accept(accept) => within(accept.members.len(), BOOK_NODES_MAX, "members"),
             Self::Entries(entries) => within(entries.batch.entries.len(), BATCH_ENTRIES_MAX, "entries"),
             Self::Backlog(Backlog { batch, .. }) | Self::Pulled(batch) => {

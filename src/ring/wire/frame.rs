@@ -1,8 +1,8 @@
 //! What nodes say to each other: one JSON object a line.
 //!
 //! Every list that a frame carries is bounded by a constant of [`limits`](crate::ring::limits), and every number by
-//! [`NUMBER_MAX`](crate::ring::types::limits::NUMBER_MAX); both are checked here, so that nobody behind this door sees a longer or a
-//! larger one.
+//! [`NUMBER_MAX`](crate::ring::types::limits::NUMBER_MAX); both are checked here, so that nobody behind this door sees
+//! a longer or a larger one.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::ring::types::id::{
 };
 use crate::ring::types::limits::PROTOCOL_VERSION;
 use crate::ring::types::proof::{AuthorId, Digest, Secret};
-use crate::ring::wire::whisper::{Receipt, Whisper};
+use crate::ring::wire::whisper::{PmReceipt, PrivateMessage};
 
 /// What one node says to another.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -36,7 +36,7 @@ pub enum Frame {
     /// Whom do you follow, and how fresh is it?
     Ask,
     /// The answer to [`Frame::Ask`].
-    Answer(Answer),
+    Answer(PollReply),
 
     /// I want to follow you.
     Join(Join),
@@ -69,7 +69,7 @@ pub enum Frame {
     /// The room's key.
     Key(Secret),
     /// You say more than I take from one author: go on later, and from where I am.
-    Slow(Slow),
+    Slow(Throttle),
     /// I leave the room.
     Leave(StreamId),
 
@@ -99,7 +99,7 @@ pub enum Frame {
     Elected(Elected),
 
     /// Where does my log leave yours?
-    Fetch(Vec<EpochSpan>),
+    Fetch(Vec<EpochBound>),
     /// After this index (zero: from the start), and yours goes on to this tail. `None`: tell me of older epochs.
     Common(Option<(Index, Tail)>),
     /// Send me what follows this index.
@@ -119,13 +119,13 @@ pub enum Frame {
     Handover(#[serde(deserialize_with = "number")] u64),
 
     /// A message for one reader, sealed.
-    Whisper(Whisper),
+    Whisper(PrivateMessage),
     /// What became of one.
-    Receipt(Receipt),
+    Receipt(PmReceipt),
     /// How are all members doing?
     Survey,
     /// This is how: at most [`BOOK_NODES_MAX`](crate::ring::types::limits::BOOK_NODES_MAX).
-    Surveyed(Vec<Report>),
+    Surveyed(Vec<HealthReport>),
 
     /// A frame between two nodes that cannot reach each other, through a third.
     Relay(Relay),
@@ -194,9 +194,9 @@ pub struct Verdict {
 
 /// The answer to "whom do you follow?".
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Answer {
+pub struct PollReply {
     /// What I am doing.
-    pub standing: Standing,
+    pub standing: NodeState,
     /// The end of my log.
     pub tail: Tail,
     /// The highest round I know.
@@ -207,7 +207,7 @@ pub struct Answer {
 /// What a node is doing, as it tells others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Standing {
+pub enum NodeState {
     /// I lead.
     Leading {
         /// My epoch.
@@ -235,7 +235,7 @@ pub enum Standing {
 
 /// One epoch in a log's shape.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct EpochSpan {
+pub struct EpochBound {
     /// The epoch.
     #[serde(rename = "e")]
     pub epoch: Epoch,
@@ -254,8 +254,8 @@ pub struct Join {
     pub name: Name,
     /// Another name will do.
     pub rename: bool,
-    /// My log's epochs, newest first: at most [`SHAPE_EPOCHS_MAX`](crate::ring::types::limits::SHAPE_EPOCHS_MAX).
-    pub shape: Vec<EpochSpan>,
+    /// My log's epochs, newest first: at most [`EPOCH_BOUNDS_MAX`](crate::ring::types::limits::SHAPE_EPOCHS_MAX).
+    pub shape: Vec<EpochBound>,
     /// The shape goes back to the log's start.
     pub whole: bool,
     /// Where my log ends.
@@ -281,7 +281,7 @@ pub struct Accept {
     pub room: RoomId,
     /// Names the stream that this connection carries from now on.
     pub stream: StreamId,
-    /// The leader's reign.
+    /// The leader's epoch.
     pub epoch: Epoch,
     /// The last index that both logs share; zero where they share nothing.
     pub common: Index,
@@ -292,7 +292,8 @@ pub struct Accept {
     /// The number of the last line of your session that the leader holds.
     #[serde(deserialize_with = "number")]
     pub yours: u64,
-    /// Who is here, and who was here and is lost: at most [`BOOK_NODES_MAX`](crate::ring::types::limits::BOOK_NODES_MAX).
+    /// Who is here, and who was here and is lost: at most
+    /// [`BOOK_NODES_MAX`](crate::ring::types::limits::BOOK_NODES_MAX).
     pub members: Vec<Uid>,
     /// How many lines the leader's log holds.
     #[serde(deserialize_with = "number")]
@@ -304,7 +305,8 @@ pub struct Accept {
 /// Entries of one epoch in a row.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Batch {
-    /// At most [`BATCH_ENTRIES_MAX`](crate::ring::types::limits::BATCH_ENTRIES_MAX), of one epoch and with rising indexes (in a backlog: with gaps).
+    /// At most [`BATCH_ENTRIES_MAX`](crate::ring::types::limits::BATCH_ENTRIES_MAX), of one epoch and with rising
+    /// indexes (in a backlog: with gaps).
     pub entries: Vec<Arc<Entry>>,
 }
 
@@ -367,7 +369,7 @@ pub struct Submit {
 
 /// A leader asks a follower to wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Slow {
+pub struct Throttle {
     /// In this stream.
     pub stream: StreamId,
     /// The number of the last line of your session that I hold: what came after it was dropped.
@@ -395,14 +397,15 @@ pub struct Token {
     pub level: bool,
     /// Links passed.
     pub hops: u32,
-    /// The election ring: who was passed and who is known to be there. At most [`BOOK_NODES_MAX`](crate::ring::types::limits::BOOK_NODES_MAX).
+    /// The election ring: who was passed and who is known to be there. At most
+    /// [`BOOK_NODES_MAX`](crate::ring::types::limits::BOOK_NODES_MAX).
     pub ring: Vec<Uid>,
 }
 
 /// The news of a win.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Elected {
-    /// The new reign.
+    /// The new epoch.
     pub epoch: Epoch,
     /// The winner's election ring. At most [`BOOK_NODES_MAX`](crate::ring::types::limits::BOOK_NODES_MAX).
     pub ring: Vec<Uid>,
@@ -412,13 +415,13 @@ pub struct Elected {
 
 /// What two leaders are compared by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Weight {
+pub struct MergeRank {
     /// Followers with a live link; none where the leader lacked entries when it began, not long ago.
     pub followers: u32,
     /// It was not opened alone by a node that had been down, nor by one that lacked entries: whoever stayed up, and has
     /// all, keeps its order.
     pub steady: bool,
-    /// The reign.
+    /// The epoch.
     pub epoch: Epoch,
 }
 
@@ -426,14 +429,14 @@ pub struct Weight {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Meet {
     /// The speaker's weight.
-    pub mine: Weight,
+    pub mine: MergeRank,
     /// The listener's weight, as it said it; `None` opens the exchange.
-    pub yours: Option<Weight>,
+    pub yours: Option<MergeRank>,
 }
 
 /// How a member is doing, as its leader sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Report {
+pub struct HealthReport {
     /// Who.
     #[serde(rename = "u")]
     pub uid: Uid,

@@ -1,5 +1,5 @@
-//! The process goes after any write to the journal or the file, or in the middle of one; the power goes, and each file is
-//! back at a moment of its own. What is there then is a state that really was, and no older than what was synced.
+//! The process goes after any write to the journal or the file, or in the middle of one; the power goes, and each file
+//! is back at a moment of its own. What is there then is a state that really was, and no older than what was synced.
 
 #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
 #![expect(clippy::print_stdout, reason = "how many places were tried is worth a word")]
@@ -83,7 +83,7 @@ impl Run {
             Deed::Cut(keep) => {
                 self.disk.cut(keep).unwrap();
                 let Ok(cut) = crate::store::Store::cut(&mut memory, keep);
-                self.story.follow(&cut.summary);
+                self.story.follow(&cut.log_state);
             }
             Deed::Reopen => {}
         }
@@ -212,7 +212,7 @@ fn what_the_journal_holds_goes_to_the_room_it_is_of() {
     // The next run is in no room yet.
     let ask = in_no_room();
     let opened = crate::store::open(&path_in(&copy), &ask).unwrap();
-    assert_eq!(opened.saved, crate::ring::Saved::default());
+    assert_eq!(opened.saved, crate::ring::SavedState::default());
     drop(opened);
     assert_eq!(Held::of(&path_in(&copy)), expected);
     // It opens another one, which begins with its own first entry.

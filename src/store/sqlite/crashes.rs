@@ -1,7 +1,8 @@
 //! The process, or the power, goes between any two writes: what is there then is a state that really was.
 //!
-//! A commit is a row of writes to the write-ahead log, a checkpoint a row of writes to the file while the log stands. So
-//! every place at which a crash can strike leaves a beginning of the one, or the whole log and any part of the other.
+//! A commit is a row of writes to the write-ahead log, a checkpoint a row of writes to the file while the log stands.
+//! So every place at which a crash can strike leaves a beginning of the one, or the whole log and any part of the
+//! other.
 
 #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
 #![expect(clippy::print_stdout, reason = "how many places were tried is worth a word")]
@@ -61,7 +62,7 @@ impl Run {
                 Deed::Cut(keep) => {
                     self.file.cut(keep).unwrap();
                     let Ok(cut) = memory.cut(keep);
-                    self.story.follow(&cut.summary);
+                    self.story.follow(&cut.log_state);
                     self.states.push(memory);
                 }
                 Deed::Reopen => {}
@@ -89,8 +90,8 @@ impl Run {
 /// Everything that a store holds.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::store) struct Held {
-    saved: Saved,
-    log: Found,
+    saved: SavedState,
+    log: ReadReply,
     pending: Vec<Line>,
 }
 
@@ -100,15 +101,15 @@ impl Held {
         file.replay(&journal::file_of(path)).unwrap();
         let room = file.rooms().unwrap().first().copied();
         file.enter(room, AuthorId::of_bits(LATER), SessionId(LATER)).unwrap();
-        let pending = match file.read(&Wanted::Pending { after: None }).unwrap() {
-            Found::Pending(lines) => lines.into_iter().map(|(_, line)| Line::clone(&line)).collect(),
-            Found::Log(_) => panic!("the store answers what it was asked"),
+        let pending = match file.read(&ReadRequest::Pending { after: None }).unwrap() {
+            ReadReply::Pending(lines) => lines.into_iter().map(|(_, line)| Line::clone(&line)).collect(),
+            ReadReply::Log(_) => panic!("the store answers what it was asked"),
         };
-        let log = file.read(&Wanted::Log { from: Index(1), bytes_max: usize::MAX }).unwrap();
+        let log = file.read(&ReadRequest::Log { from: Index(1), bytes_max: usize::MAX }).unwrap();
         Self { saved: file.saved().unwrap(), log, pending }
     }
 
-    pub(in crate::store) fn log(&self) -> &Found {
+    pub(in crate::store) fn log(&self) -> &ReadReply {
         &self.log
     }
 
@@ -116,10 +117,10 @@ impl Held {
         let mut state = state.clone();
         state.reopen();
         let Ok(saved) = state.saved();
-        let Ok(log) = state.read(&Wanted::Log { from: Index(1), bytes_max: usize::MAX });
-        let pending = match state.read(&Wanted::Pending { after: None }) {
-            Ok(Found::Pending(lines)) => lines.into_iter().map(|(_, line)| Line::clone(&line)).collect(),
-            Ok(Found::Log(_)) => panic!("the store answers what it was asked"),
+        let Ok(log) = state.read(&ReadRequest::Log { from: Index(1), bytes_max: usize::MAX });
+        let pending = match state.read(&ReadRequest::Pending { after: None }) {
+            Ok(ReadReply::Pending(lines)) => lines.into_iter().map(|(_, line)| Line::clone(&line)).collect(),
+            Ok(ReadReply::Log(_)) => panic!("the store answers what it was asked"),
         };
         Self { saved, log, pending }
     }

@@ -7,11 +7,11 @@ use memchr::memmem::Finder;
 use rusqlite::{Connection, OptionalExtension as _, params};
 use serde::{Deserialize, Serialize};
 
-use super::{Error, SUMMARY_EVERY, State, damaged, queue};
+use super::{Error, LOG_STATE_EVERY, State, damaged, queue};
 use crate::ring::limits::{BATCH_BYTES_MAX, BATCH_ENTRIES_MAX};
 use crate::ring::{
-    Act, Batch, Entry, EpochSpan, Index, Lamport, Line, Member, Record, Rules, SessionKey, Social, Summary, Tail, View,
-    WallMs,
+    Act, Batch, Entry, EpochBound, Index, Lamport, Line, LogState, Member, Record, Rules, SessionKey, Social, Tail,
+    View, WallMs,
 };
 use crate::store::memory::cut_line;
 
@@ -102,8 +102,8 @@ fn until(
     Ok(())
 }
 
-/// Calls `take` with every line from one index to another that puts something to another line, or takes it back. Batches
-/// without one are not decoded.
+/// Calls `take` with every line from one index to another that puts something to another line, or takes it back.
+/// Batches without one are not decoded.
 pub fn each_reacting(
     db: &Connection,
     no: i64,
@@ -166,47 +166,47 @@ pub fn newest(db: &Connection, no: i64, to: Index, lines: usize, bytes_max: usiz
 }
 
 /// The fold of the log up to an index, and up to where a written one went.
-pub fn summary_at(db: &Connection, no: i64, index: Index) -> Result<(Summary, Index), Error> {
+pub fn log_state_at(db: &Connection, no: i64, index: Index) -> Result<(LogState, Index), Error> {
     let sql = "SELECT body, crc FROM summary WHERE at BETWEEN ?1 AND ?2 ORDER BY at DESC LIMIT 1";
     let keys = params![key(no, Index(0)), key(no, index)];
     let written = db.query_row(sql, keys, |row| Ok((row.get::<_, Vec<u8>>(0)?, row.get::<_, u32>(1)?))).optional()?;
-    let mut summary = match written {
+    let mut log_state = match written {
         Some((body, crc)) if crc32fast::hash(&body) == crc => {
-            let fold = serde_json::from_slice::<Fold>(&body).ok().filter(Fold::can_be);
+            let fold = serde_json::from_slice::<Fold>(&body).ok().filter(Fold::is_valid);
             fold.ok_or_else(|| damaged("a summary that cannot be read"))?.into()
         }
         Some(_) => return Err(damaged("a summary that is not as it was written")),
-        None => Summary::default(),
+        None => LogState::default(),
     };
-    let folded = summary.tail.index;
+    let folded = log_state.tail.index;
     each(db, no, folded.next(), index, |entry| {
-        check(&summary, &entry)?;
-        summary.apply(&entry);
+        check(&log_state, &entry)?;
+        log_state.apply(&entry);
         Ok(())
     })?;
-    match summary.tail.index == index {
-        true => Ok((summary, folded)),
+    match log_state.tail.index == index {
+        true => Ok((log_state, folded)),
         false => Err(damaged("a log that ends too early")),
     }
 }
 
 /// What a log's fold takes for granted of its next entry.
-fn check(summary: &Summary, entry: &Entry) -> Result<(), Error> {
-    let follows = entry.index == summary.tail.index.next() && Some(entry.epoch) >= summary.tail.epoch;
-    let line = entry.line().is_none_or(|line| Some(line.id.n) == summary.watermark(line.id.key()).checked_add(1));
-    match follows && line && entry.lamport > summary.lamport {
+fn check(log_state: &LogState, entry: &Entry) -> Result<(), Error> {
+    let follows = entry.index == log_state.tail.index.next() && Some(entry.epoch) >= log_state.tail.epoch;
+    let line = entry.line().is_none_or(|line| Some(line.id.n) == log_state.watermark(line.id.key()).checked_add(1));
+    match follows && line && entry.lamport > log_state.lamport {
         true => Ok(()),
         false => Err(damaged("entries out of order")),
     }
 }
 
 /// Whether the entries of these records follow a log with this fold.
-pub fn check_all(mut summary: Summary, records: &[Record]) -> Result<(), Error> {
+pub fn check_all(mut log_state: LogState, records: &[Record]) -> Result<(), Error> {
     for record in records {
         if let Record::Append(entries) = record {
             for entry in entries {
-                check(&summary, entry)?;
-                summary.apply(entry);
+                check(&log_state, entry)?;
+                log_state.apply(entry);
             }
         }
     }
@@ -218,7 +218,7 @@ impl State {
     pub(super) fn append(&mut self, tx: &Connection, entries: &[Arc<Entry>]) -> Result<(), Error> {
         let (Some((no, _)), false) = (self.room, entries.is_empty()) else { return Ok(()) };
         for entry in entries.iter() {
-            self.summary.apply(entry);
+            self.log_state.apply(entry);
         }
         let mut rest = entries;
         while let Some(first) = rest.first() {
@@ -231,8 +231,8 @@ impl State {
             insert(tx, no, batch)?;
             rest = later;
         }
-        if self.summary.tail.index.0 - self.folded.0 >= SUMMARY_EVERY {
-            let body = serde_json::to_vec(&Fold::from(&self.summary)).map_err(|error| unwritable(&error))?;
+        if self.log_state.tail.index.0 - self.folded.0 >= LOG_STATE_EVERY {
+            let body = serde_json::to_vec(&Fold::from(&self.log_state)).map_err(|error| unwritable(&error))?;
             let sql = "REPLACE INTO summary (at, crc, body) VALUES (?1, ?2, ?3)";
             tx.prepare_cached(sql)?.execute(params![key(no, self.tail()), crc32fast::hash(&body), body])?;
             self.folded = self.tail();
@@ -243,7 +243,7 @@ impl State {
     /// See [`Sqlite::cut`](super::Sqlite::cut).
     pub(super) fn cut_log(&mut self, tx: &Connection, no: i64, keep: Index) -> Result<(), Error> {
         // What stands waits no more; what is cut now waits once.
-        queue::drop_that_stand(tx, no, &self.summary)?;
+        queue::drop_that_stand(tx, no, &self.log_state)?;
         // Places before the first that is taken, one for every entry that is cut.
         let cut = self.tail().0.saturating_sub(keep.0);
         let mut place = queue::first_place(tx, no)?.saturating_sub(i64::try_from(cut).unwrap_or(i64::MAX));
@@ -259,7 +259,7 @@ impl State {
         })?;
         queue::add_shown(tx, no, keep, &shown)?;
         self.truncate(tx, no, keep)?;
-        (self.summary, self.folded) = summary_at(tx, no, keep)?;
+        (self.log_state, self.folded) = log_state_at(tx, no, keep)?;
         self.front = queue::front(tx, no)?;
         Ok(())
     }
@@ -316,7 +316,7 @@ struct Fold {
     tail: Tail,
     lamport: Lamport,
     lines: u64,
-    epochs: Vec<EpochSpan>,
+    epochs: Vec<EpochBound>,
     marks: Vec<(crate::ring::AuthorId, crate::ring::SessionId, u64)>,
     members: Vec<Member>,
     lost: Vec<Member>,
@@ -328,30 +328,30 @@ struct Fold {
 
 impl Fold {
     /// There are no more lines than entries, and no session has said more than there are lines.
-    fn can_be(&self) -> bool {
+    fn is_valid(&self) -> bool {
         self.lines <= self.tail.index.0
             && self.marks.iter().all(|(_, _, n)| *n <= self.lines)
-            && self.social.as_ref().is_none_or(|social| social.can_be(self.lines, self.members.len()))
+            && self.social.as_ref().is_none_or(|social| social.is_valid(self.lines, self.members.len()))
     }
 }
 
-impl From<&Summary> for Fold {
-    fn from(summary: &Summary) -> Self {
+impl From<&LogState> for Fold {
+    fn from(log_state: &LogState) -> Self {
         Self {
-            tail: summary.tail,
-            lamport: summary.lamport,
-            lines: summary.lines,
-            epochs: summary.epochs.iter().map(|(&epoch, &last)| EpochSpan { epoch, last }).collect(),
-            marks: summary.watermarks.iter().map(|(key, &n)| (key.author, key.session, n)).collect(),
-            members: summary.view.members().cloned().collect(),
-            lost: summary.view.all_lost().to_vec(),
-            rules: summary.rules.clone(),
-            social: Some(summary.social.clone()),
+            tail: log_state.tail,
+            lamport: log_state.lamport,
+            lines: log_state.lines,
+            epochs: log_state.epochs.iter().map(|(&epoch, &last)| EpochBound { epoch, last }).collect(),
+            marks: log_state.watermarks.iter().map(|(key, &n)| (key.author, key.session, n)).collect(),
+            members: log_state.view.members().cloned().collect(),
+            lost: log_state.view.all_lost().to_vec(),
+            rules: log_state.rules.clone(),
+            social: Some(log_state.social.clone()),
         }
     }
 }
 
-impl From<Fold> for Summary {
+impl From<Fold> for LogState {
     fn from(fold: Fold) -> Self {
         let marks = fold.marks.into_iter().map(|(author, session, n)| (SessionKey { author, session }, n));
         Self {
@@ -376,11 +376,11 @@ mod tests {
     #[test]
     fn a_fold_of_before_there_were_channels_has_all_lines_in_the_lobby() {
         let tail = Tail { epoch: None, index: Index(9) };
-        let summary = Summary { tail, lines: 7, social: Social::of_old(7, Index(9)), ..Summary::default() };
-        let mut fold = serde_json::to_value(Fold::from(&summary)).unwrap();
-        let back = |fold: &serde_json::Value| Summary::from(serde_json::from_value::<Fold>(fold.clone()).unwrap());
-        assert_eq!(back(&fold), summary);
+        let log_state = LogState { tail, lines: 7, social: Social::of_old(7, Index(9)), ..LogState::default() };
+        let mut fold = serde_json::to_value(Fold::from(&log_state)).unwrap();
+        let back = |fold: &serde_json::Value| LogState::from(serde_json::from_value::<Fold>(fold.clone()).unwrap());
+        assert_eq!(back(&fold), log_state);
         assert!(fold.as_object_mut().unwrap().remove("social").is_some());
-        assert_eq!(back(&fold), summary);
+        assert_eq!(back(&fold), log_state);
     }
 }

@@ -1,9 +1,9 @@
 //! The history on disk: one SQLite file.
 //!
-//! Entries stand in batches as they stand on the wire, each with a checksum: one row for whatever was appended together.
-//! Every [`SUMMARY_EVERY`] entries the log's fold is written too, so that to open or to cut a log reads a bounded part of
-//! it. A group of records is one transaction of the write-ahead log. The writing connection never waits for the medium
-//! but in [`Sqlite::cut`]; the [`Keeper`](super::keeper::Keeper) syncs.
+//! Entries stand in batches as they stand on the wire, each with a checksum: one row for whatever was appended
+//! together. Every [`SUMMARY_EVERY`] entries the log's fold is written too, so that to open or to cut a log reads a
+//! bounded part of it. A group of records is one transaction of the write-ahead log. The writing connection never waits
+//! for the medium but in [`Sqlite::cut`]; the [`Keeper`](super::keeper::Keeper) syncs.
 
 #[cfg(test)]
 pub(super) mod crashes;
@@ -28,10 +28,12 @@ use state::State;
 
 use super::journal::{self, Mark};
 use super::{LogMark, MemoryStore};
-use crate::ring::{AuthorId, Cut, Epoch, Found, Index, Record, RoomId, Saved, SessionId, Summary, Uid, Wanted};
+use crate::ring::{
+    AuthorId, Cut, Epoch, Index, LogState, ReadReply, ReadRequest, Record, RoomId, SavedState, SessionId, Uid,
+};
 
 /// Entries between two folds of the log that are written.
-const SUMMARY_EVERY: u64 = 16 * 1024;
+const LOG_STATE_EVERY: u64 = 16 * 1024;
 
 /// Why a history cannot be read or written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -158,7 +160,7 @@ impl Sqlite {
         let (false, Some((room, author, session))) = (records.is_empty(), last.optional()?) else { return Ok(()) };
         (self.state.room, self.state.author, self.state.session) = (Some(room), author, session);
         self.state.reload(&self.db)?;
-        let taken = log::check_all(self.state.summary.clone(), &records).and_then(|()| {
+        let taken = log::check_all(self.state.log_state.clone(), &records).and_then(|()| {
             self.note(end);
             self.write(&records)
         });
@@ -199,7 +201,7 @@ impl Sqlite {
                 // Later than all others, whatever the clock says.
                 let sql = "UPDATE room SET entered = max(?2, (SELECT max(entered) + 1 FROM room)) WHERE no = ?1";
                 tx.execute(sql, params![no, wall_ms()])?;
-                queue::requeue(tx, no, &state.summary)?;
+                queue::requeue(tx, no, &state.log_state)?;
                 state.insert_session(tx, no)
             })?;
         }
@@ -208,24 +210,24 @@ impl Sqlite {
 
     /// Where the log ends.
     pub fn tail(&self) -> Index {
-        self.state.summary.tail.index
+        self.state.log_state.tail.index
     }
 
     /// What the file holds, for a node's birth.
     ///
     /// # Errors
     /// See [`Error`].
-    pub fn saved(&self) -> Result<Saved, Error> {
-        let Some((no, id)) = self.state.room else { return Ok(Saved::default()) };
+    pub fn saved(&self) -> Result<SavedState, Error> {
+        let Some((no, id)) = self.state.room else { return Ok(SavedState::default()) };
         let mut shown = queue::shown(&self.db, no)?;
-        shown.lines.retain(|&key, n| *n > self.state.summary.watermark(key));
+        shown.lines.retain(|&key, n| *n > self.state.log_state.watermark(key));
         let mut book = self.db.prepare_cached("SELECT uid FROM book WHERE room = ?1 ORDER BY uid")?;
         let book = book.query_map([no], |row| row.get::<_, String>(0))?;
         let book = book.map(|uid| uid?.parse::<Uid>().map_err(|_| damaged("an address that is none")));
-        Ok(Saved {
+        Ok(SavedState {
             room: Some(id),
-            summary: self.state.summary.clone(),
-            pending: queue::marks(&self.db, no, &self.state.summary)?,
+            log_state: self.state.log_state.clone(),
+            pending: queue::marks(&self.db, no, &self.state.log_state)?,
             promise: self.promise(no)?,
             book: book.collect::<Result<_, Error>>()?,
             shown,
@@ -289,17 +291,21 @@ impl Sqlite {
     ///
     /// # Errors
     /// See [`Error`].
-    pub fn read(&self, wanted: &Wanted) -> Result<Found, Error> {
+    pub fn read(&self, wanted: &ReadRequest) -> Result<ReadReply, Error> {
         let Some((no, _)) = self.state.room else {
             return Ok(match wanted {
-                Wanted::Log { .. } | Wanted::Newest { .. } => Found::Log(Vec::new()),
-                Wanted::Pending { .. } => Found::Pending(Vec::new()),
+                ReadRequest::Log { .. } | ReadRequest::Newest { .. } => ReadReply::Log(Vec::new()),
+                ReadRequest::Pending { .. } => ReadReply::Pending(Vec::new()),
             });
         };
         match *wanted {
-            Wanted::Log { from, bytes_max } => Ok(Found::Log(log::some(&self.db, no, from, bytes_max)?)),
-            Wanted::Newest { to, lines, bytes_max } => Ok(Found::Log(log::newest(&self.db, no, to, lines, bytes_max)?)),
-            Wanted::Pending { after } => Ok(Found::Pending(queue::some(&self.db, no, after, &self.state.summary)?)),
+            ReadRequest::Log { from, bytes_max } => Ok(ReadReply::Log(log::some(&self.db, no, from, bytes_max)?)),
+            ReadRequest::Newest { to, lines, bytes_max } => {
+                Ok(ReadReply::Log(log::newest(&self.db, no, to, lines, bytes_max)?))
+            }
+            ReadRequest::Pending { after } => {
+                Ok(ReadReply::Pending(queue::some(&self.db, no, after, &self.state.log_state)?))
+            }
         }
     }
 
@@ -315,10 +321,10 @@ impl Sqlite {
             Ok(())
         })?;
         let pending = match self.state.room {
-            Some((no, _)) => queue::marks(&self.db, no, &self.state.summary)?,
+            Some((no, _)) => queue::marks(&self.db, no, &self.state.log_state)?,
             None => Default::default(),
         };
-        Ok(Cut { summary: self.state.summary.clone(), pending })
+        Ok(Cut { log_state: self.state.log_state.clone(), pending })
     }
 
     /// Makes a store in memory that goes on where this one ends.
@@ -330,11 +336,11 @@ impl Sqlite {
         let Some((no, id)) = self.state.room else { return Ok(MemoryStore::default()) };
         Ok(MemoryStore {
             room: Some(id),
-            base: self.state.summary.clone(),
+            base: self.state.log_state.clone(),
             log: Vec::new(),
-            summary: self.state.summary.clone(),
+            log_state: self.state.log_state.clone(),
             pending: queue::all(&self.db, no)?,
-            outbox: queue::outbox(&self.db, no, self.state.key(), &self.state.summary)?,
+            outbox: queue::outbox(&self.db, no, self.state.key(), &self.state.log_state)?,
             promise: saved.promise,
             book: saved.book.into_iter().collect(),
             shown: queue::shown(&self.db, no)?,
@@ -345,14 +351,14 @@ impl Sqlite {
     ///
     /// # Errors
     /// See [`Error`].
-    pub fn split_at(&self, keep: Index) -> Result<(Summary, Vec<std::sync::Arc<crate::ring::Entry>>), Error> {
+    pub fn split_at(&self, keep: Index) -> Result<(LogState, Vec<std::sync::Arc<crate::ring::Entry>>), Error> {
         let Some((no, _)) = self.state.room else { return Ok(Default::default()) };
         let mut rest = Vec::new();
         each(&self.db, no, keep.next(), self.tail(), |entry| {
             rest.push(entry);
             Ok(())
         })?;
-        Ok((log::summary_at(&self.db, no, keep)?.0, rest))
+        Ok((log::log_state_at(&self.db, no, keep)?.0, rest))
     }
 
     /// Empties the write-ahead log into the file.
@@ -382,7 +388,7 @@ impl Sqlite {
             state.new_room(tx, id)?;
             let Some((no, _)) = state.room else { return Ok(()) };
             state.truncate(tx, no, memory.base.tail.index)?;
-            (state.summary, state.folded) = log::summary_at(tx, no, memory.base.tail.index)?;
+            (state.log_state, state.folded) = log::log_state_at(tx, no, memory.base.tail.index)?;
             state.append(tx, &memory.log)?;
             state.replace_queues(tx, no, memory)?;
             tx.execute("DELETE FROM book WHERE room = ?1", [no])?;
@@ -397,7 +403,8 @@ impl Sqlite {
         self.state.reload(&self.db)
     }
 
-    /// The index of the last entry that is known to stand in the log that people read, and the bytes of that file there.
+    /// The index of the last entry that is known to stand in the log that people read, and the bytes of that file
+    /// there.
     ///
     /// # Errors
     /// See [`Error`].
@@ -415,7 +422,7 @@ impl Sqlite {
     pub fn set_log_mark(&self, mark: LogMark) -> Result<bool, Error> {
         let Some((no, _)) = self.state.room else { return Ok(false) };
         let index = mark.tail.index;
-        if index > self.tail() || self.state.summary.tail_at(index) != mark.tail {
+        if index > self.tail() || self.state.log_state.tail_at(index) != mark.tail {
             return Ok(false);
         }
         let sql = "UPDATE room SET log_index = ?2, log_bytes = ?3 WHERE no = ?1";

@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::{Error, State, damaged, json, unsigned};
 use crate::ring::limits::{BATCH_BYTES_MAX, OFFER_LINES_MAX};
-use crate::ring::{AuthorId, Index, Line, PendingPlace, SessionId, SessionKey, Shown, Summary};
+use crate::ring::{AuthorId, Index, Line, LogState, PendingPlace, SessionId, SessionKey, Shown};
 use crate::store::MemoryStore;
 use crate::store::memory::fitting;
 
@@ -45,8 +45,13 @@ pub fn own(db: &Connection, no: i64, key: SessionKey) -> Result<VecDeque<u64>, E
 }
 
 /// A run's queued lines by number, without those that stand or are pending.
-pub fn outbox(db: &Connection, no: i64, key: SessionKey, summary: &Summary) -> Result<BTreeMap<u64, Arc<Line>>, Error> {
-    let last = marks(db, no, summary)?.get(&key).copied().unwrap_or_else(|| summary.watermark(key));
+pub fn outbox(
+    db: &Connection,
+    no: i64,
+    key: SessionKey,
+    log_state: &LogState,
+) -> Result<BTreeMap<u64, Arc<Line>>, Error> {
+    let last = marks(db, no, log_state)?.get(&key).copied().unwrap_or_else(|| log_state.watermark(key));
     let sql = "SELECT lines FROM outbox WHERE room = ?1 AND author = ?2 AND session = ?3 ORDER BY last";
     let mut statement = db.prepare_cached(sql)?;
     let mut rows = statement.query(params![no, author(key), session(key)])?;
@@ -85,13 +90,13 @@ pub fn insert_pending(db: &Connection, no: i64, place: i64, line: &Line) -> Resu
 }
 
 /// Removes pending lines that stand in the log.
-pub fn drop_that_stand(db: &Connection, no: i64, summary: &Summary) -> Result<(), Error> {
+pub fn drop_that_stand(db: &Connection, no: i64, log_state: &LogState) -> Result<(), Error> {
     let sql = "SELECT place, author, session, n FROM pending WHERE room = ?1";
     let mut statement = db.prepare_cached(sql)?;
     let mut rows = statement.query([no])?;
     let mut gone: Vec<i64> = Vec::new();
     while let Some(row) = rows.next()? {
-        if unsigned(row.get(3)?) <= summary.watermark(key_at(row, 1)?) {
+        if unsigned(row.get(3)?) <= log_state.watermark(key_at(row, 1)?) {
             gone.push(row.get(0)?);
         }
     }
@@ -102,12 +107,12 @@ pub fn drop_that_stand(db: &Connection, no: i64, summary: &Summary) -> Result<()
 }
 
 /// For each session the number of its last line that waits.
-pub fn marks(db: &Connection, no: i64, summary: &Summary) -> Result<BTreeMap<SessionKey, u64>, Error> {
+pub fn marks(db: &Connection, no: i64, log_state: &LogState) -> Result<BTreeMap<SessionKey, u64>, Error> {
     let sql = "SELECT author, session, max(n) FROM pending WHERE room = ?1 GROUP BY author, session";
     let mut statement = db.prepare_cached(sql)?;
     let marks = statement.query_map([no], |row| Ok((key_at(row, 0)?, unsigned(row.get(2)?))))?;
     let mut marks = marks.collect::<Result<BTreeMap<_, _>, _>>()?;
-    marks.retain(|&key, n| *n > summary.watermark(key));
+    marks.retain(|&key, n| *n > log_state.watermark(key));
     Ok(marks)
 }
 
@@ -116,7 +121,7 @@ pub fn some(
     db: &Connection,
     no: i64,
     after: Option<PendingPlace>,
-    summary: &Summary,
+    log_state: &LogState,
 ) -> Result<Vec<(PendingPlace, Arc<Line>)>, Error> {
     let sql = "SELECT place, author, session, n, line FROM pending WHERE room = ?1 AND place > ?2 ORDER BY place";
     let mut statement = db.prepare_cached(sql)?;
@@ -124,7 +129,7 @@ pub fn some(
     let mut found = Vec::new();
     let mut bytes = 0;
     while let Some(row) = rows.next()? {
-        if unsigned(row.get(3)?) <= summary.watermark(key_at(row, 1)?) {
+        if unsigned(row.get(3)?) <= log_state.watermark(key_at(row, 1)?) {
             continue;
         }
         let line = line_of(row.get_ref(4)?.as_str().unwrap_or_default())?;
@@ -177,8 +182,8 @@ pub fn add_shown(db: &Connection, no: i64, keep: Index, lines: &BTreeMap<Session
 
 /// What earlier runs had queued goes to the end of the pending queue. A row may hold lines that stand by now, or that
 /// stood and were cut.
-pub fn requeue(tx: &Connection, no: i64, summary: &Summary) -> Result<(), Error> {
-    let mut waiting = marks(tx, no, summary)?;
+pub fn requeue(tx: &Connection, no: i64, log_state: &LogState) -> Result<(), Error> {
+    let mut waiting = marks(tx, no, log_state)?;
     let mut statement = tx.prepare_cached(
         "SELECT lines FROM outbox JOIN session USING (room, author, session)
          WHERE room = ?1 ORDER BY started, author, session, last",
@@ -189,7 +194,7 @@ pub fn requeue(tx: &Connection, no: i64, summary: &Summary) -> Result<(), Error>
     while let Some(row) = rows.next()? {
         for line in lines_of(row.get_ref(0)?.as_str().unwrap_or_default())? {
             let key = line.id.key();
-            let last = waiting.entry(key).or_insert_with(|| summary.watermark(key));
+            let last = waiting.entry(key).or_insert_with(|| log_state.watermark(key));
             if line.id.n > *last {
                 *last = line.id.n;
                 insert_pending(tx, no, place, &line)?;
@@ -219,13 +224,13 @@ impl State {
     /// What stands in the log leaves the outbox and the front of the pending queue.
     pub(super) fn release(&mut self, tx: &Connection, no: i64) -> Result<(), Error> {
         let key = self.key();
-        let mark = self.summary.watermark(key);
+        let mark = self.log_state.watermark(key);
         if self.outbox.front().is_some_and(|&last| last <= mark) {
             let sql = "DELETE FROM outbox WHERE room = ?1 AND author = ?2 AND session = ?3 AND last <= ?4";
             tx.prepare_cached(sql)?.execute(params![no, author(key), session(key), mark.cast_signed()])?;
             self.outbox.retain(|&last| last > mark);
         }
-        let stands = |(key, n): (SessionKey, u64)| n <= self.summary.watermark(key);
+        let stands = |(key, n): (SessionKey, u64)| n <= self.log_state.watermark(key);
         if !self.front.is_some_and(stands) {
             return Ok(());
         }

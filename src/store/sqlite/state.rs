@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::{Error, facts, json, log, queue, wall_ms};
-use crate::ring::{AuthorId, Index, Record, RoomId, SessionId, SessionKey, Summary};
+use crate::ring::{AuthorId, Index, LogState, Record, RoomId, SessionId, SessionKey};
 
 /// What is known of the file's content, and of the run that writes it.
 #[derive(Debug)]
@@ -14,7 +14,7 @@ pub(super) struct State {
     pub(super) session: SessionId,
     /// The room that this run is in, and its number in the file.
     pub(super) room: Option<(i64, RoomId)>,
-    pub(super) summary: Summary,
+    pub(super) log_state: LogState,
     /// Up to here the fold is written.
     pub(super) folded: Index,
     /// The last numbers of the queued rows of this run.
@@ -32,7 +32,7 @@ impl State {
             author: AuthorId::of_bits(0),
             session: SessionId(0),
             room: None,
-            summary: Summary::default(),
+            log_state: LogState::default(),
             folded: Index(0),
             outbox: VecDeque::new(),
             front: None,
@@ -45,7 +45,7 @@ impl State {
     }
 
     pub(super) fn tail(&self) -> Index {
-        self.summary.tail.index
+        self.log_state.tail.index
     }
 
     /// Reads again what is known of the file's content.
@@ -55,14 +55,14 @@ impl State {
         if known.is_none() {
             // It was to be made by what has failed.
             self.room = None;
-            (self.summary, self.folded, self.front) = Default::default();
+            (self.log_state, self.folded, self.front) = Default::default();
             self.outbox.clear();
             return Ok(());
         }
         let end = log::end(db, no)?;
-        let (summary, folded) = log::summary_at(db, no, end)?;
+        let (log_state, folded) = log::log_state_at(db, no, end)?;
         let (outbox, front) = (queue::own(db, no, self.key())?, queue::front(db, no)?);
-        (self.summary, self.folded, self.outbox, self.front) = (summary, folded, outbox, front);
+        (self.log_state, self.folded, self.outbox, self.front) = (log_state, folded, outbox, front);
         Ok(())
     }
 
@@ -100,7 +100,7 @@ impl State {
         tx.execute(sql, params![id.0.cast_signed(), wall_ms()])?;
         let no = tx.last_insert_rowid();
         self.room = Some((no, id));
-        (self.summary, self.folded, self.front) = Default::default();
+        (self.log_state, self.folded, self.front) = Default::default();
         self.outbox.clear();
         if let Some(mark) = &self.mark_of_key {
             facts::write(tx, &facts::key_of(id), mark)?;

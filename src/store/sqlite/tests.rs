@@ -108,7 +108,7 @@ impl Story {
                 Deed::Write(vec![Record::Promise(self.epoch), met, Record::Shown(shown)])
             }
             _ => {
-                debug_assert_eq!(memory.summary().tail.index, self.index);
+                debug_assert_eq!(memory.log_state().tail.index, self.index);
                 let count = 1 + self.below(40);
                 let entries = (0..count).map(|_| self.entry()).collect();
                 Deed::Write(vec![Record::Append(entries)])
@@ -117,9 +117,9 @@ impl Story {
     }
 
     /// The log is what this store says.
-    pub(in crate::store) fn follow(&mut self, summary: &Summary) {
-        self.index = summary.tail.index;
-        self.marks = (0..SESSIONS.len()).map(|k| summary.watermark(session_key(k))).collect();
+    pub(in crate::store) fn follow(&mut self, log_state: &LogState) {
+        self.index = log_state.tail.index;
+        self.marks = (0..SESSIONS.len()).map(|k| log_state.watermark(session_key(k))).collect();
     }
 }
 
@@ -157,32 +157,32 @@ impl Pair {
     fn compare(&mut self) {
         let Ok(saved) = self.memory.saved();
         assert_eq!(self.file.saved().unwrap(), saved);
-        let tail = saved.summary.tail.index;
+        let tail = saved.log_state.tail.index;
         let wants = [
-            Wanted::Log { from: Index(1), bytes_max: usize::MAX },
-            Wanted::Log { from: Index(tail.0 / 2 + 1), bytes_max: 2_000 },
-            Wanted::Log { from: tail.next(), bytes_max: 2_000 },
-            Wanted::Newest { to: tail, lines: 7, bytes_max: 100_000 },
-            Wanted::Newest { to: Index(tail.0 / 2), lines: 70, bytes_max: 1_000 },
+            ReadRequest::Log { from: Index(1), bytes_max: usize::MAX },
+            ReadRequest::Log { from: Index(tail.0 / 2 + 1), bytes_max: 2_000 },
+            ReadRequest::Log { from: tail.next(), bytes_max: 2_000 },
+            ReadRequest::Newest { to: tail, lines: 7, bytes_max: 100_000 },
+            ReadRequest::Newest { to: Index(tail.0 / 2), lines: 70, bytes_max: 1_000 },
         ];
         for wanted in wants {
             let Ok(expected) = self.memory.read(&wanted);
             assert_eq!(self.file.read(&wanted).unwrap(), expected, "{wanted:?}");
         }
         // Places may differ; what stands there may not.
-        let pending = |found: Found| match found {
-            Found::Pending(lines) => lines,
-            Found::Log(_) => panic!("the store answers what it was asked"),
+        let pending = |found: ReadReply| match found {
+            ReadReply::Pending(lines) => lines,
+            ReadReply::Log(_) => panic!("the store answers what it was asked"),
         };
         let (mut after, mut theirs): (Option<PendingPlace>, _) = (None, Vec::new());
         loop {
-            let lines = pending(self.file.read(&Wanted::Pending { after }).unwrap());
+            let lines = pending(self.file.read(&ReadRequest::Pending { after }).unwrap());
             let Some((last, _)) = lines.last() else { break };
             after = Some(*last);
             theirs.extend(lines.into_iter().map(|(_, line)| line));
         }
-        let summary = self.memory.summary().clone();
-        let ours = self.memory.pending().filter(|line| line.id.n > summary.watermark(line.id.key()));
+        let log_state = self.memory.log_state().clone();
+        let ours = self.memory.pending().filter(|line| line.id.n > log_state.watermark(line.id.key()));
         assert_eq!(theirs, ours.cloned().collect::<Vec<_>>());
     }
 }
@@ -198,7 +198,7 @@ fn the_file_does_what_memory_does() {
                 Deed::Cut(keep) => {
                     let Ok(expected) = pair.memory.cut(keep);
                     assert_eq!(pair.file.cut(keep).unwrap(), expected, "seed {seed}");
-                    story.follow(pair.memory.summary());
+                    story.follow(pair.memory.log_state());
                 }
                 Deed::Reopen => pair.reopen(),
             }
@@ -246,7 +246,7 @@ fn what_memory_has_kept_meanwhile_goes_into_the_file() {
                         None => pair.file.cut(keep).unwrap(),
                     };
                     assert_eq!(cut, expected, "seed {seed}");
-                    story.follow(pair.memory.summary());
+                    story.follow(pair.memory.log_state());
                 }
                 (Deed::Reopen, _) => {}
             }
@@ -258,10 +258,10 @@ fn what_memory_has_kept_meanwhile_goes_into_the_file() {
 }
 
 #[test]
-fn a_long_log_is_folded_from_the_nearest_summary() {
+fn a_long_log_is_folded_from_the_nearest_log_state() {
     let mut pair = Pair::new();
     let mut story = Story::new(3);
-    while story.index.0 < 2 * SUMMARY_EVERY + 100 {
+    while story.index.0 < 2 * LOG_STATE_EVERY + 100 {
         let entries = (0..500).map(|_| story.entry()).collect();
         pair.write(&[Record::Append(entries)]);
     }
@@ -269,7 +269,7 @@ fn a_long_log_is_folded_from_the_nearest_summary() {
     assert_eq!(folds, 2);
     pair.reopen();
     pair.compare();
-    let keep = Index(SUMMARY_EVERY + 77);
+    let keep = Index(LOG_STATE_EVERY + 77);
     let Ok(expected) = pair.memory.cut(keep);
     assert_eq!(pair.file.cut(keep).unwrap(), expected);
     pair.compare();
@@ -331,7 +331,7 @@ fn a_bit_that_flips_is_noticed() {
     pair.write(&[Record::Append(entries)]);
     let sql = "UPDATE batch SET body = CAST(replace(CAST(body AS TEXT), 'line 1 ', 'lime 1 ') AS BLOB)";
     pair.file.db.execute(sql, []).unwrap();
-    let wanted = Wanted::Log { from: Index(1), bytes_max: 1_000_000 };
+    let wanted = ReadRequest::Log { from: Index(1), bytes_max: 1_000_000 };
     assert!(matches!(pair.file.read(&wanted), Err(Error::Damaged(_))));
 }
 
@@ -344,7 +344,7 @@ fn a_room_that_is_entered_later_leaves_the_first_as_it_was() {
     let key = session_key(1);
     pair.file = Sqlite::open(&pair.dir.path().join("chat_1.db")).unwrap();
     pair.file.enter(None, key.author, key.session).unwrap();
-    assert_eq!(pair.file.saved().unwrap(), Saved::default());
+    assert_eq!(pair.file.saved().unwrap(), SavedState::default());
     pair.file.write(&[Record::Room(RoomId(2)), Record::Append(entries[..5].to_vec())]).unwrap();
     assert_eq!(pair.file.tail(), Index(5));
     pair.file.cut(Index(1)).unwrap();

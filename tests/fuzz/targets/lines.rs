@@ -1,7 +1,7 @@
 //! Bytes of a pipe become lines: none is lost, torn or made up, however the pipe hands them over.
 //!
-//! The first byte says how the input is torn: into reads of so many bytes (zero: as many as are asked for). In the rest,
-//! a zero byte and the one after it stand for that many times 128 bytes of text, so that the limits are near.
+//! The first byte says how the input is torn: into reads of so many bytes (zero: as many as are asked for). In the
+//! rest, a zero byte and the one after it stand for that many times 128 bytes of text, so that the limits are near.
 
 use std::io::{self, Read};
 
@@ -14,12 +14,12 @@ use dist_chat::text::visible;
 const REPEATED: &str = "é";
 
 /// A pipe that hands over so many bytes at once.
-struct Torn<'a> {
+struct TornRun<'a> {
     rest: &'a [u8],
     piece: usize,
 }
 
-impl Read for Torn<'_> {
+impl Read for TornRun<'_> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let (now, later) = self.rest.split_at(self.piece.min(into.len()).min(self.rest.len()));
         into[..now.len()].copy_from_slice(now);
@@ -34,7 +34,7 @@ pub fn run(bytes: &[u8]) {
     let input = expanded(rest);
     let piece = if piece == 0 { usize::MAX } else { usize::from(piece) };
     let mut read = Vec::new();
-    let ended = read_lines(Torn { rest: &input, piece }, |typed| {
+    let ended = read_lines(TornRun { rest: &input, piece }, |typed| {
         read.push(typed);
         true
     });

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use dist_chat::ring::{
-    AuthorId, Config, ConnId, Frame, Hello, Input, Name, Node, Now, Output, Rate, RoomId, Saved, SessionId, Sign,
-    Signature, Start, Time, Timing, Uid, WallMs, WhisperToken,
+    AuthorId, Config, ConnId, Frame, Hello, Input, Name, Node, Now, Output, PmProof, Rate, RoomId, SavedState,
+    SessionId, Signature, Signer, Start, Time, Timing, Uid, WallMs,
 };
 use dist_chat::store::{MemoryStore, Store as _};
 
@@ -25,14 +25,14 @@ pub fn uid(slot: usize) -> Uid {
 #[derive(Debug)]
 struct Mute;
 
-impl Sign for Mute {
+impl Signer for Mute {
     fn sign(&self, _: &[u8]) -> Signature {
         Signature([0; 64])
     }
 }
 
 /// How the `slot`-th host begins.
-pub fn config(slot: usize, start: Start, saved: Saved) -> Config {
+pub fn config(slot: usize, start: Start, saved: SavedState) -> Config {
     let number = slot as u64 + 1;
     Config {
         uid: uid(slot),
@@ -145,9 +145,9 @@ impl Host {
                     // The rooms here are open.
                     Output::GiveKey(_) | Output::OfferKey(_) | Output::TakeKey(_) => {}
                     // What was sealed is the token here, if it is one.
-                    Output::Open(_, whisper) => {
-                        let token = whisper.sealed.bytes().try_into().ok().map(WhisperToken);
-                        inputs.push_front(Input::Opened { id: whisper.id, from: whisper.from, token });
+                    Output::Open(_, pm) => {
+                        let token = pm.sealed.bytes().try_into().ok().map(PmProof);
+                        inputs.push_front(Input::Opened { id: pm.id, from: pm.from, token });
                     }
                     Output::Surveyed(_) => {}
                 }

@@ -17,7 +17,7 @@
 use std::path::Path;
 use std::sync::OnceLock;
 
-use dist_chat::ring::{Index, Input, Lamport, Node, Now, RoomId, Start, WallMs, Wanted};
+use dist_chat::ring::{Index, Input, Lamport, Node, Now, ReadRequest, RoomId, Start, WallMs};
 use dist_chat::store::{Answer, Moment, Reader, Selection, Sqlite};
 use rusqlite::Connection;
 
@@ -86,7 +86,7 @@ fn reopen(db: &Path, journal: &Path) -> Result<(), dist_chat::store::Error> {
     let ego = config(0, Start::Reopen, Default::default());
     file.enter(rooms.first().copied(), ego.author, ego.session)?;
     let saved = file.saved()?;
-    let tail = saved.summary.tail.index;
+    let tail = saved.log_state.tail.index;
     let mut node = Node::new(config(0, Start::Reopen, saved));
     assert_eq!(node.status().tail.index, tail, "a node begins where its file ends");
     node.step(Now::default(), Input::Tick);
@@ -94,9 +94,9 @@ fn reopen(db: &Path, journal: &Path) -> Result<(), dist_chat::store::Error> {
     file.log_mark()?;
     file.shown()?;
     file.after(Index(0), |_| {})?;
-    file.read(&Wanted::Log { from: Index(1), bytes_max: 1 << 16 })?;
-    file.read(&Wanted::Newest { to: tail, lines: 5, bytes_max: 1 << 16 })?;
-    file.read(&Wanted::Pending { after: None })?;
+    file.read(&ReadRequest::Log { from: Index(1), bytes_max: 1 << 16 })?;
+    file.read(&ReadRequest::Newest { to: tail, lines: 5, bytes_max: 1 << 16 })?;
+    file.read(&ReadRequest::Pending { after: None })?;
     file.overlay()?;
     file.cut(Index(tail.0 / 2))?;
     file.saved().map(|_| ())

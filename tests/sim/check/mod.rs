@@ -227,7 +227,7 @@ impl Checks {
             let saved = disk.saved();
             let known = |other: usize| {
                 let uid = crate::world::uid(other);
-                other == slot || saved.book.contains(&uid) || saved.summary.view.contains(uid)
+                other == slot || saved.book.contains(&uid) || saved.log_state.view.contains(uid)
             };
             self.steady.won(known);
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use dist_chat::ring::limits::BACKLOG_LINES;
 use dist_chat::ring::{
-    AuthorId, Config, Input, Node, RoomId, Saying, Sealed, SessionId, Start, Text, WhisperId, WhisperToken, Whispering,
+    AuthorId, Ciphertext, Config, Draft, Input, Node, OutgoingPm, PmId, PmProof, RoomId, SessionId, Start, Text,
 };
 
 use super::hand::Hand;
@@ -251,23 +251,23 @@ impl World {
     }
 
     /// Somebody says something to one reader, if the node can send it.
-    pub fn whisper(&mut self, slot: usize, whom: &str, words: &str) -> Option<WhisperId> {
+    pub fn pm(&mut self, slot: usize, whom: &str, words: &str) -> Option<PmId> {
         let to = self.slots[slot].process.as_ref()?.node.reader(whom).ok()?;
-        let (id, token) = (WhisperId(self.rng.bits()), self.rng.bits().to_be_bytes());
-        let token = WhisperToken([token, token].concat().try_into().ok()?);
-        let sealed = Sealed::new([&token.0, words.as_bytes()].concat())?;
-        self.step(slot, Input::Whisper(Whispering { id, to, sealed, token }));
+        let (id, token) = (PmId(self.rng.bits()), self.rng.bits().to_be_bytes());
+        let token = PmProof([token, token].concat().try_into().ok()?);
+        let sealed = Ciphertext::new([&token.0, words.as_bytes()].concat())?;
+        self.step(slot, Input::Whisper(OutgoingPm { id, to, sealed, token }));
         Some(id)
     }
 
     /// Somebody pastes lines, if the node can take any.
     pub fn say_all(&mut self, slot: usize, lines: &[String]) -> bool {
         let texts = lines.iter().filter_map(|words| Text::parse(words).ok());
-        self.submit(slot, texts.map(Saying::from).collect())
+        self.submit(slot, texts.map(Draft::from).collect())
     }
 
     /// Somebody says these, if the node can take any.
-    pub fn submit(&mut self, slot: usize, said: Vec<Saying>) -> bool {
+    pub fn submit(&mut self, slot: usize, said: Vec<Draft>) -> bool {
         let Some(process) = &self.slots[slot].process else { return false };
         if process.paused || process.node.outbox_room() == 0 {
             return false;
@@ -300,7 +300,7 @@ impl World {
 }
 
 /// What stands for a seal here: nothing does, but what is too short for a token counts as broken.
-pub fn unsealed(sealed: &[u8]) -> Option<(WhisperToken, String)> {
+pub fn unsealed(sealed: &[u8]) -> Option<(PmProof, String)> {
     let (token, words) = sealed.split_first_chunk()?;
-    Some((WhisperToken(*token), String::from_utf8(words.to_vec()).ok()?))
+    Some((PmProof(*token), String::from_utf8(words.to_vec()).ok()?))
 }

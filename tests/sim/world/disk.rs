@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 
-use dist_chat::ring::{Cut, Epoch, Found, Index, LineId, Record, Saved, Wanted};
+use dist_chat::ring::{Cut, Epoch, Index, LineId, ReadReply, ReadRequest, Record, SavedState};
 use dist_chat::store::{MemoryStore, Store};
 
 /// One operation of the journal.
@@ -48,7 +48,7 @@ impl Disk {
     }
 
     /// For a node's birth.
-    pub fn saved(&self) -> Saved {
+    pub fn saved(&self) -> SavedState {
         sure(self.store.saved())
     }
 
@@ -129,7 +129,7 @@ impl Disk {
     }
 
     /// Reads.
-    pub fn read(&mut self, wanted: &Wanted) -> Found {
+    pub fn read(&mut self, wanted: &ReadRequest) -> ReadReply {
         sure(self.store.read(wanted))
     }
 

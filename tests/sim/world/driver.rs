@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use dist_chat::ring::{
-    AuthorId, Batch, ConnId, DecodeError, Digest, Event as Told, Forged, Frame, Input, Now, Order, Output, Record,
-    Secret, Time, WallMs,
+    AuthorId, Batch, ConnId, DecodeError, Digest, Event as Told, Forged, Frame, Input, ModerationCommand, Now, Output,
+    Record, Secret, Time, WallMs,
 };
 
 use super::net::Item;
@@ -171,8 +171,8 @@ impl World {
         let run = process.run;
         let steps = process.steps;
         let submitted = match &input {
-            Input::Submit(said) => said.iter().map(|saying| saying.text.clone()).collect(),
-            Input::Order(Order { text, .. }) | Input::Rekey(_, text) => vec![text.clone()],
+            Input::Submit(said) => said.iter().map(|draft| draft.text.clone()).collect(),
+            Input::Order(ModerationCommand { text, .. }) | Input::Rekey(_, text) => vec![text.clone()],
             _ => Vec::new(),
         };
         let said = process.node.said();
@@ -312,13 +312,13 @@ impl World {
             Output::TakeKey(secret) => {
                 self.slots[slot].offered.extend(AuthorId::parse(secret.reveal()).map(|key| Digest(key.0)));
             }
-            Output::Open(member, whisper) => {
-                let opened = actions::unsealed(whisper.sealed.bytes());
+            Output::Open(member, pm) => {
+                let opened = actions::unsealed(pm.sealed.bytes());
                 let token = opened.map(|(token, words)| {
                     self.slots[slot].heard.push((member.name, words));
                     token
                 });
-                answers.insert(0, Arrival::Opened { id: whisper.id, from: whisper.from, token });
+                answers.insert(0, Arrival::Opened { id: pm.id, from: pm.from, token });
             }
             Output::Surveyed(survey) => self.slots[slot].survey = Some(*survey),
             Output::Close(id) => self.close(slot, id),

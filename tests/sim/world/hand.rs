@@ -1,13 +1,13 @@
 //! Signatures for a simulated room: quick, the same for the same message, and made by whoever wants to. What counts is
 //! that a line and its signature fit; nobody here makes one for a line that is not its own.
 
-use dist_chat::ring::{AuthorId, Sign, Signature};
+use dist_chat::ring::{AuthorId, Signature, Signer};
 
 /// Signs for an author.
 #[derive(Debug)]
 pub struct Hand(pub AuthorId);
 
-impl Sign for Hand {
+impl Signer for Hand {
     fn sign(&self, message: &[u8]) -> Signature {
         let bytes = self.0.0.iter().chain(message);
         // FNV-1a, spread over 64 bytes.

@@ -17,8 +17,8 @@ use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use dist_chat::ring::{
-    AuthorId, ConnId, Cut, Digest, Fate, Found, Frame, Name, Node, Rate, ReadId, Stop, Survey, SyncId, Timing, Uid,
-    WhisperId, WhisperToken,
+    AuthorId, ConnId, Cut, Digest, Frame, Name, Node, PmId, PmOutcome, PmProof, Rate, ReadId, ReadReply, RoomHealth,
+    Stop, SyncId, Timing, Uid,
 };
 
 use crate::check::Checks;
@@ -72,11 +72,11 @@ enum Arrival {
     Item { conn: usize, side: usize, item: Item },
     Dialled(usize),
     DialFailed { conn: usize, refused: bool },
-    Read(ReadId, Found),
+    Read(ReadId, ReadReply),
     Persisted(SyncId, usize),
     Cut(Box<Cut>),
     KeyHeld(Digest),
-    Opened { id: WhisperId, from: AuthorId, token: Option<WhisperToken> },
+    Opened { id: PmId, from: AuthorId, token: Option<PmProof> },
 }
 
 /// A running dist-chat.
@@ -122,9 +122,9 @@ pub struct Slot {
     /// What its owner was told alone, and by whom.
     pub heard: Vec<(Name, String)>,
     /// What its owner was told of what it has told others alone.
-    pub fates: Vec<(WhisperId, Fate)>,
+    pub fates: Vec<(PmId, PmOutcome)>,
     /// How its owner was told that all are doing, last.
-    pub survey: Option<Survey>,
+    pub survey: Option<RoomHealth>,
     /// It has power.
     pub host_up: bool,
     /// What runs there.

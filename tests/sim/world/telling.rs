@@ -1,6 +1,6 @@
 //! What the trace says of each input and output, and what the hash takes of an input.
 
-use dist_chat::ring::{ConnId, Found, Frame, Input, Output, Record};
+use dist_chat::ring::{ConnId, Frame, Input, Output, ReadReply, Record};
 
 use super::World;
 use super::trace::{Short, host};
@@ -24,19 +24,21 @@ impl World {
             Input::Forged(id, forged) => format!("{who} <- {} forged {forged:?}", from(id, self)),
             Input::Closed(id) => format!("{who} lost connection {id:?}"),
             Input::Read(id, found) => match found {
-                Found::Log(entries) => format!("{who} read {} entries ({id:?})", entries.len()),
-                Found::Pending(lines) => format!("{who} read {} pending ({id:?})", lines.len()),
+                ReadReply::Log(entries) => format!("{who} read {} entries ({id:?})", entries.len()),
+                ReadReply::Pending(lines) => format!("{who} read {} pending ({id:?})", lines.len()),
             },
             Input::Persisted { .. } => format!("{who} has it on the medium"),
-            Input::Cut(cut) => format!("{who} has cut to {:?}, {} sessions wait", cut.summary.tail, cut.pending.len()),
+            Input::Cut(cut) => {
+                format!("{who} has cut to {:?}, {} sessions wait", cut.log_state.tail, cut.pending.len())
+            }
             Input::Submit(said) => {
-                let words: Vec<&str> = said.iter().map(|saying| saying.text.as_str()).collect();
+                let words: Vec<&str> = said.iter().map(|draft| draft.text.as_str()).collect();
                 format!("{who} types {}", words.join(" / "))
             }
             Input::Order(order) => format!("{who} orders {:?} {}", order.verb, order.whom),
             Input::KeyHeld(key) => format!("{who} holds the key {key:?}"),
             Input::Rekey(key, _) => format!("{who} wants the key {key:?}"),
-            Input::Whisper(whispering) => format!("{who} whispers to {}", whispering.to.name),
+            Input::Whisper(outgoing) => format!("{who} whispers to {}", outgoing.to.name),
             Input::Opened { id, token, .. } => format!("{who} has opened {id}: {}", token.is_some()),
             Input::Survey => format!("{who} asks how all are doing"),
             Input::Leave => format!("{who} wants to leave"),
