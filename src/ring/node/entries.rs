@@ -234,7 +234,7 @@ impl Node {
         let lines: Vec<Arc<Line>> = lines.into_iter().map(Arc::new).collect();
         self.dirty = true;
         if orders {
-            self.charge(self.session.author, &lines);
+            self.admission.charge(self.now.mono, self.session.author, &lines);
             if self.own_wait() > Span(0) {
                 self.report_throttled();
             }

@@ -14,8 +14,6 @@ use crate::ring::{Event, PendingPlace, ReadRequest};
 
 /// The longest wait that a leader can ask for at once.
 const SLOW_MS_MAX: u64 = 10_000;
-/// Between two words about it.
-const SLOW_TOLD_EVERY: Span = Span::ms(60_000);
 
 impl Node {
     pub(super) fn following(&self) -> Option<&Following> {
@@ -173,14 +171,6 @@ impl Node {
         if let Phase::Following(following) = &mut self.phase {
             following.uplink.until = None;
             self.dirty = true;
-        }
-    }
-
-    /// Tells people that what they say goes out slowly, once in a while.
-    pub(super) fn report_throttled(&mut self) {
-        if self.slow_told <= self.now.mono {
-            self.slow_told = self.now.mono + SLOW_TOLD_EVERY;
-            self.event(Event::Slowed);
         }
     }
 

@@ -2,6 +2,7 @@
 //!
 //! [`Node::step`] reads like the protocol's table of contents; each chapter is a file of its own.
 
+mod admission;
 mod asking;
 mod beginning;
 mod common;
@@ -34,11 +35,11 @@ use std::collections::{BTreeMap, VecDeque};
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
+use self::admission::Admission;
 use self::failover::Failover;
 use self::forging::BlockedPeer;
 use self::neighbours::Neighbours;
 use self::phase::Phase;
-use self::submitting::Submission;
 use self::surveying::HealthQueries;
 use self::whispering::PrivateMessages;
 use crate::ring::links::{CloseReason, Links};
@@ -52,7 +53,6 @@ use crate::ring::types::id::{
 };
 use crate::ring::types::limits::{self, NUMBER_MAX, OUTBOX_BYTES_MAX, OUTBOX_LINE_BYTES_MAX, OUTBOX_LINES_MAX};
 use crate::ring::types::proof::{AuthorId, Digest};
-use crate::ring::types::rate::{Bucket, Rate};
 use crate::ring::{Config, Input, Output, Start, Timing};
 
 /// One member of a room; see the [module's contract](super).
@@ -129,11 +129,7 @@ pub struct Node {
     blocked: BTreeMap<BlockedPeer, Option<Uid>>,
     /// The hash of the room's key that I hold; none: the room is open.
     key: Option<Digest>,
-    /// What I take from one author when I lead, and what was taken.
-    rate: Rate,
-    buckets: BTreeMap<(AuthorId, Submission), Bucket>,
-    /// When I was last told that I say too much.
-    slow_told: Time,
+    admission: Admission,
     /// Who may moderate a room that I found.
     moderators: Vec<AuthorId>,
     /// What stands up to here and puts me out is past.
@@ -284,9 +280,7 @@ impl Node {
             unsent: VecDeque::new(),
             blocked: BTreeMap::new(),
             key,
-            rate,
-            buckets: BTreeMap::new(),
-            slow_told: Time(0),
+            admission: Admission::new(rate),
             moderators,
             evictions_seen_to: Index(0),
             eviction: None,

@@ -83,7 +83,7 @@ impl Node {
             ("answers", search.map_or(0, |search| search.answers.len()), BOOK_NODES_MAX),
             ("book nodes", self.book.len(), BOOK_NODES_MAX),
             ("connections", self.links.len(), CONNS_MAX),
-            ("authors counted", self.buckets.len(), limits::BUCKETS_MAX),
+            ("authors counted", self.admission.buckets(), limits::BUCKETS_MAX),
             ("convicts", self.blocked.len(), limits::BLOCKED_PEERS_MAX),
             ("channels", self.log.state().social.count(), limits::CHANNELS_MAX),
             ("who is away", self.log.state().social.away().len(), MEMBERS_MAX),

@@ -8,25 +8,9 @@ use super::{Node, ReadPurpose};
 use crate::ring::log::entry::Line;
 use crate::ring::log::seal::whole_runs;
 use crate::ring::types::id::{ConnId, SessionKey, Span, Uid};
-use crate::ring::types::limits::{BUCKETS_MAX, OFFER_LINES_MAX, SLOWED_FRAMES_MAX};
-use crate::ring::types::proof::AuthorId;
-use crate::ring::types::rate::Rate;
+use crate::ring::types::limits::{OFFER_LINES_MAX, SLOWED_FRAMES_MAX};
 use crate::ring::wire::frame::{Frame, Offer, Submit, Throttle, Want};
 use crate::ring::{PendingPlace, ReadRequest};
-
-/// How many times more than its own lines a member may hand on of others', when logs meet.
-const REBASED_TIMES: u64 = 10;
-
-/// Whose lines are counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) enum Submission {
-    /// The author's own.
-    Own,
-    /// Those of others, that the author's node has handed on after a cut.
-    Rebased,
-    /// What it says to one reader alone.
-    PrivateMessage,
-}
 
 impl Node {
     pub(super) fn on_submitted(&mut self, conn: ConnId, from: Uid, submit: Submit) {
@@ -78,7 +62,7 @@ impl Node {
             lines.push(line);
         }
         if !lines.is_empty() {
-            self.charge(author, &lines);
+            self.admission.charge(self.now.mono, author, &lines);
             self.sequence(lines);
         }
         self.next_turn();
@@ -99,7 +83,7 @@ impl Node {
     /// Whether more is taken of this author now; if not it is told how long to wait, and what it has sent meanwhile is
     /// dropped until it has begun again from where it is.
     fn takes_from(&mut self, conn: ConnId, from: Uid, key: SessionKey, submit: &Submit) -> bool {
-        let wait = self.wait_for(key.author);
+        let wait = self.admission.wait(self.now.mono, key.author);
         let stands = self.log.state().watermark(key);
         let Phase::Leading(leading) = &mut self.phase else { return false };
         let Some(follower) = leading.followers.get_mut(&from) else { return false };
@@ -121,42 +105,6 @@ impl Node {
         false
     }
 
-    /// How long nothing is taken of this author.
-    fn wait_for(&self, author: AuthorId) -> Span {
-        self.buckets.get(&(author, Submission::Own)).map_or(Span(0), |bucket| bucket.wait(self.now.mono, &self.rate))
-    }
-
-    /// How long nothing is taken of what this author hands on.
-    fn wait_for_rebased(&self, author: AuthorId) -> Span {
-        let bucket = self.buckets.get(&(author, Submission::Rebased));
-        bucket.map_or(Span(0), |bucket| bucket.wait(self.now.mono, &self.rate.times(REBASED_TIMES)))
-    }
-
-    /// How long I order nothing of my own.
-    pub(super) fn own_wait(&self) -> Span {
-        self.wait_for(self.session.author)
-    }
-
-    /// Counts what was taken over an author's link: its own lines, and apart from them those of others that it has
-    /// handed on after a cut. These are more, and whoever hands them on answers for them.
-    pub(super) fn charge(&mut self, author: AuthorId, lines: &[Arc<Line>]) {
-        if self.rate == Rate::UNLIMITED {
-            return;
-        }
-        let now = self.now.mono;
-        if self.buckets.len() + 2 > BUCKETS_MAX {
-            self.buckets.retain(|_, bucket| !bucket.is_empty(now));
-        }
-        for (said, rate) in [(Submission::Own, self.rate), (Submission::Rebased, self.rate.times(REBASED_TIMES))] {
-            let these = || lines.iter().filter(|line| (line.id.author == author) == (said == Submission::Own));
-            let (count, bytes) = (these().count(), these().map(|line| line.weight()).sum());
-            let key = (author, said);
-            if count > 0 && (self.buckets.len() < BUCKETS_MAX || self.buckets.contains_key(&key)) {
-                self.buckets.entry(key).or_default().charge(now, &rate, count, bytes);
-            }
-        }
-    }
-
     /// Takes the next offers until one of them holds something that is missing here. Authors of whom nothing is taken
     /// for now wait, and hold nobody up.
     pub(super) fn next_turn(&mut self) {
@@ -176,11 +124,8 @@ impl Node {
             let Some((from, offer)) = leading.offers.pop_front() else { return };
             let Some(conn) = leading.followers.get(&from).map(|follower| follower.conn) else { continue };
             let author = self.links.peer(conn).map(|peer| peer.author);
-            let wait = author.map_or(Span(0), |author| {
-                let of = |own: bool| offer.lines.iter().any(|id| (id.author == author) == own);
-                let own = if of(true) { self.wait_for(author) } else { Span(0) };
-                own.max(if of(false) { self.wait_for_rebased(author) } else { Span(0) })
-            });
+            let offered = |author| self.admission.offer_wait(self.now.mono, author, &offer.lines);
+            let wait = author.map_or(Span(0), offered);
             if wait > Span(0) {
                 waiting += 1;
                 waits = waits.min(wait);

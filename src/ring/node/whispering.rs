@@ -9,12 +9,9 @@ use std::sync::Arc;
 use super::Node;
 use super::moderating::AUTHOR_DIGITS_MIN;
 use super::phase::Phase;
-use super::submitting::Submission;
 use crate::ring::log::entry::Member;
 use crate::ring::types::id::{ConnId, PmId, Span, Time};
-use crate::ring::types::limits::{
-    BUCKETS_MAX, PM_RATE, PM_REPORT_PAUSE, PM_RESEND, PM_WAIT, PMS_READ_MAX, PMS_SENT_MAX,
-};
+use crate::ring::types::limits::{PM_REPORT_PAUSE, PM_RESEND, PM_WAIT, PMS_READ_MAX, PMS_SENT_MAX};
 use crate::ring::types::proof::AuthorId;
 use crate::ring::wire::frame::Frame;
 use crate::ring::wire::whisper::{OutgoingPm, PmError, PmOutcome, PmProof, PmReceipt, PmReply, PrivateMessage};
@@ -80,7 +77,7 @@ impl Node {
         if member.author == self.session.author {
             return Err(PmError::Oneself);
         }
-        let spent = self.pm_wait(self.session.author, 1) > Span(0);
+        let spent = self.admission.private_message_wait(self.now.mono, self.session.author, 1) > Span(0);
         if spent || self.pms.sent.len() >= PMS_SENT_MAX {
             return Err(PmError::TooMany);
         }
@@ -95,7 +92,7 @@ impl Node {
             return self.event(Event::Whispered { id, to, fate });
         }
         let from = self.session.author;
-        self.count_pm(from, 1, sealed.bytes().len());
+        self.admission.count_private_message(self.now.mono, from, 1, sealed.bytes().len());
         let pm = Arc::new(PrivateMessage { id, from, to: to.author, sealed });
         let until = self.now.mono + PM_WAIT;
         self.pms.sent.insert(id, Sent { pm, to, token, until, handed: 0, handed_at: Time(0) });
@@ -154,10 +151,10 @@ impl Node {
         if follower && self.links.peer(conn).is_none_or(|peer| peer.author != pm.from) {
             return self.protocol_violation(conn, "whispers as another");
         }
-        if self.pm_wait(pm.from, TAKEN_TIMES) > Span(0) {
+        if self.admission.private_message_wait(self.now.mono, pm.from, TAKEN_TIMES) > Span(0) {
             return;
         }
-        self.count_pm(pm.from, TAKEN_TIMES, pm.sealed.bytes().len());
+        self.admission.count_private_message(self.now.mono, pm.from, TAKEN_TIMES, pm.sealed.bytes().len());
         if through { self.take_pm(pm) } else { self.pass_pm(pm) }
     }
 
@@ -285,20 +282,5 @@ impl Node {
     fn followers_of(&self, author: AuthorId) -> Vec<ConnId> {
         let conns = self.links.to_authors(|of| of == author);
         conns.into_iter().filter(|&conn| self.is_followers(conn)).collect()
-    }
-
-    fn pm_wait(&self, author: AuthorId, times: u64) -> Span {
-        let bucket = self.buckets.get(&(author, Submission::PrivateMessage));
-        bucket.map_or(Span(0), |bucket| bucket.wait(self.now.mono, &PM_RATE.times(times)))
-    }
-
-    fn count_pm(&mut self, author: AuthorId, times: u64, bytes: usize) {
-        let (now, key) = (self.now.mono, (author, Submission::PrivateMessage));
-        if self.buckets.len() >= BUCKETS_MAX {
-            self.buckets.retain(|_, bucket| !bucket.is_empty(now));
-        }
-        if self.buckets.len() < BUCKETS_MAX || self.buckets.contains_key(&key) {
-            self.buckets.entry(key).or_default().charge(now, &PM_RATE.times(times), 1, bytes);
-        }
     }
 }
