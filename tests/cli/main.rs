@@ -22,6 +22,7 @@ mod locked;
 mod log;
 mod long;
 mod manual;
+mod old_files;
 mod pty;
 mod returning;
 mod screen;
