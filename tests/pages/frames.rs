@@ -33,7 +33,7 @@ Short keys save bytes where many entries travel together:
 key        meaning
 =========  ============================================================================================================
 ``r``      the round of an epoch
-``l``      in an epoch: its leader; in an entry: its Lamport time; in an epoch span: the last index of that epoch
+``l``      in an epoch: its leader; in an entry: its Lamport time; in an epoch bound: the last index of that epoch
 ``o``      the nonce of an epoch
 ``e``      an epoch
 ``i``      an index
