@@ -1,4 +1,4 @@
-//! A history on disk: the file, the journal before it, and the thread that looks after both.
+//! A history on disk: the database file, the journal before it, and the maintenance thread of both.
 
 #[cfg(test)]
 mod crashes;
@@ -14,51 +14,53 @@ use super::sqlite::{Error, Sqlite};
 use super::{Done, LogMark, MemoryStore};
 use crate::ring::{Cut, Index, Line, Name, Record};
 
-/// Bytes of a group, as [`Entry::weight`](crate::ring::Entry::weight) counts them, that goes through the journal; a longer
-/// one is worth a transaction of its own.
+/// The largest group that goes through the journal, in bytes as [`Entry::weight`](crate::ring::Entry::weight) counts
+/// them. A larger group gets a transaction of its own.
 const GROUP_BYTES_MAX: usize = 16 * 1024;
-/// Bytes, counted likewise, that only the journal holds at most: what goes to the file at once holds the node up for less
+/// The most bytes, counted likewise, that only the journal holds. Moving so many into the file delays the node by less
 /// than a millisecond.
 const HELD_BYTES_MAX: usize = 32 * 1024;
-/// The same while the keeper is at work on the file: nobody waits for it, and the write-ahead log can begin anew.
+/// The same limit while the maintenance thread works on the file. The node then does not wait for the thread, and the
+/// write-ahead log can begin anew.
 const HELD_BUSY_BYTES_MAX: usize = 2 * 1024 * 1024;
-/// How long something may stand in the journal only, about.
+/// How long records stay in the journal alone, about.
 const HELD_FOR: Duration = Duration::from_millis(250);
-/// Bytes of the journal after which it begins anew.
+/// Length of the journal, in bytes, after which it begins anew.
 const JOURNAL_BYTES: u64 = 4 * 1024 * 1024;
 
-/// One node's file in use. What it does is done or not done as a whole.
+/// One node's open file. Each operation succeeds as a whole or changes nothing.
 #[derive(Debug)]
 pub struct Disk {
-    /// Ends before the file is closed.
+    /// Must end before the file is closed.
     keeper: Keeper,
     file: Sqlite,
     journal: Journal,
-    /// What the journal holds and the file does not.
+    /// Records that the journal holds and the file does not.
     held: Vec<Record>,
     held_bytes: usize,
-    /// When the first of it came.
+    /// When the first of these records came.
     since: Instant,
     turn: Turn,
     /// The medium has failed.
     pub hopeless: bool,
-    /// Let go last: closing this file in between would take SQLite's own locks along.
+    /// Dropped last: closing this file earlier would release SQLite's own locks too.
     _lock: Lock,
 }
 
-/// How a journal that is long enough begins anew, without waiting for the medium: what it holds goes to the file; once that
-/// is synced the journal goes on at its beginning, up to where the file was synced; once that change is synced, beyond.
+/// The steps by which a long journal begins anew without waiting for the medium. First the journal's records go to the
+/// file. Once the file is synced, the journal continues at its beginning, but only up to the place at which the file
+/// was synced. Once that change is synced too, it may continue beyond that place.
 #[derive(Debug)]
 enum Turn {
-    /// It is not long enough.
+    /// The journal is not long enough.
     None,
-    /// The file holds everything before this place. Set: it is synced.
+    /// The file holds everything before this place. The flag is set once the file is synced.
     Syncing(u64, Arc<AtomicBool>),
-    /// It has begun anew. Set: that is synced.
+    /// The journal has begun anew. The flag is set once that is synced.
     Begun(Arc<AtomicBool>),
 }
 
-/// Bytes that records count for.
+/// The weight of records, in bytes.
 pub fn weight(records: &[Record]) -> usize {
     let one = |record: &Record| match record {
         Record::Append(entries) => entries.iter().map(|entry| entry.weight()).sum(),
@@ -69,7 +71,7 @@ pub fn weight(records: &[Record]) -> usize {
 }
 
 impl Disk {
-    /// A file that has entered its room.
+    /// Takes a file that has entered its room.
     ///
     /// # Errors
     /// See [`Error`].
@@ -90,21 +92,21 @@ impl Disk {
             _lock: lock,
         };
         disk.told(0);
-        // What an earlier run has left there is in the file, and synced there before it is written over.
+        // The file holds the records of an earlier run's journal. It is synced here before the journal is overwritten.
         disk.sync()?;
         disk.change(Mark::anew(0)?, |file| file.write(&[]))?;
         Ok(disk)
     }
 
-    /// The file. It holds everything after [`settle`](Self::settle), as long as nothing is written.
+    /// The file. After [`settle`](Self::settle) it holds everything, until the next write.
     pub fn file(&self) -> &Sqlite {
         &self.file
     }
 
-    /// Writes a group, so that the end of the process cannot take it.
+    /// Writes a group. The end of the process cannot lose it afterwards.
     ///
     /// # Errors
-    /// See [`Error`]; the group is not written.
+    /// See [`Error`]; nothing of the group is written.
     pub fn write(&mut self, group: &[Record]) -> Result<(), Error> {
         let bytes = weight(group);
         let lines = |record: &Record| matches!(record, Record::Append(_) | Record::Queue(_));
@@ -114,7 +116,7 @@ impl Disk {
             true => held <= HELD_BUSY_BYTES_MAX,
             false => held <= HELD_BYTES_MAX && bytes <= GROUP_BYTES_MAX,
         };
-        // Where the journal takes it no more, the file may.
+        // If the journal fails, the file may still take the group.
         if can && should && self.journal.append(group).is_ok() {
             if self.held.is_empty() {
                 self.since = Instant::now();
@@ -127,7 +129,7 @@ impl Disk {
         self.fold(group)
     }
 
-    /// Writes what is only in the journal to the file, and a group that is in neither.
+    /// Writes to the file: first the records that only the journal holds, then `group`, which neither holds.
     fn fold(&mut self, group: &[Record]) -> Result<(), Error> {
         if self.held.is_empty() && group.is_empty() {
             return Ok(());
@@ -147,7 +149,7 @@ impl Disk {
         };
         self.file.note(mark);
         match self.file.write(records) {
-            // What is in the write-ahead log twice takes room that it need not.
+            // The write-ahead log may hold pages twice; shrinking it frees space.
             Err(Error::Unwritable(_)) if self.file.shrink().is_ok() => {
                 self.file.note(mark);
                 self.file.write(records)?;
@@ -162,12 +164,12 @@ impl Disk {
         Ok(())
     }
 
-    /// The keeper hears what was written to the file.
+    /// Reports to the maintenance thread how many bytes went to the file.
     fn told(&self, bytes: usize) {
         self.keeper.wrote(bytes as u64 + COMMIT_BYTES, self.file.room_no(), self.file.tail().0);
     }
 
-    /// Takes the next step of letting the journal begin anew, if it can be taken.
+    /// Takes the next step towards a journal that begins anew, if that step is possible now.
     fn turn(&mut self) -> Result<(), Error> {
         match &self.turn {
             Turn::None => {
@@ -190,7 +192,7 @@ impl Disk {
         Ok(())
     }
 
-    /// Set once everything written so far is on the medium.
+    /// A flag that is set once everything written so far is on the medium.
     fn synced(&self) -> Arc<AtomicBool> {
         let synced = Arc::new(AtomicBool::new(false));
         let done = Arc::clone(&synced);
@@ -198,7 +200,7 @@ impl Disk {
         synced
     }
 
-    /// Changes the file past the journal: what is journalled from now on counts only where that is done.
+    /// Changes the file without the journal. Later journal groups count only if this change has reached the medium.
     fn change<T>(&mut self, mark: Mark, work: impl FnOnce(&mut Sqlite) -> Result<T, Error>) -> Result<T, Error> {
         debug_assert!(self.held.is_empty(), "what was journalled before is in the file");
         let _way = self.keeper.give_way();
@@ -209,7 +211,7 @@ impl Disk {
         Ok(done)
     }
 
-    /// Puts everything written so far on the medium.
+    /// Syncs everything written so far to the medium.
     ///
     /// # Errors
     /// [`Error::Unsynced`].
@@ -217,30 +219,30 @@ impl Disk {
         self.keeper.sync_now()
     }
 
-    /// Calls `done` when everything written so far is on the medium, or when that has failed.
+    /// Calls `done` once everything written so far is on the medium, or once that has failed.
     pub fn persist(&self, done: Done) {
         self.keeper.persist(done);
     }
 
-    /// Takes everything to the file: what is read there then is all there is.
+    /// Moves all records of the journal into the file, so that a reader of the file sees everything.
     ///
     /// # Errors
-    /// See [`Error`]; the journal holds what it held.
+    /// See [`Error`]; the journal keeps its records.
     pub fn settle(&mut self) -> Result<(), Error> {
         self.fold(&[])
     }
 
-    /// Cuts the log. It is not synced.
+    /// Cuts the log after `keep`. Does not sync.
     ///
     /// # Errors
-    /// See [`Error`]; nothing was cut.
+    /// See [`Error`]; the log is not cut.
     pub fn cut(&mut self, keep: Index) -> Result<Cut, Error> {
         self.fold(&[])?;
         self.change(Mark::anew(self.journal.end().at)?, |file| file.cut(keep))
     }
 
-    /// Makes a store in memory that goes on where this one ends; from then on nothing is written here until
-    /// [`adopt`](Self::adopt).
+    /// Makes a store in memory that continues where this one ends. Until [`adopt`](Self::adopt) nothing more is written
+    /// here.
     ///
     /// # Errors
     /// See [`Error`].
@@ -253,10 +255,10 @@ impl Disk {
         Ok(overlay)
     }
 
-    /// Becomes what a store in memory holds that began as this one's [`overlay`](Self::overlay).
+    /// Takes over the content of a store in memory that began as this one's [`overlay`](Self::overlay).
     ///
     /// # Errors
-    /// See [`Error`]; nothing has changed.
+    /// See [`Error`]; the file is unchanged.
     pub fn adopt(&mut self, memory: &MemoryStore) -> Result<(), Error> {
         let bytes = memory.weight();
         self.change(Mark::anew(self.journal.end().at)?, |file| file.adopt(memory))?;
@@ -264,13 +266,13 @@ impl Disk {
         Ok(())
     }
 
-    /// From now on nothing that was written is trusted to the file.
+    /// Marks the medium as failed: from now on the store trusts nothing that it wrote to the file.
     pub fn give_up(&mut self) {
         self.hopeless = true;
         self.file.give_up();
     }
 
-    /// Notes how far the log that people read is written. May be forgotten.
+    /// Stores how far the chat log is written. A crash may lose this.
     pub fn logged(&mut self, mark: LogMark) {
         if self.fold(&[]).is_err() {
             return;
@@ -281,7 +283,7 @@ impl Disk {
         }
     }
 
-    /// Notes the name that the owner has taken. May be forgotten.
+    /// Stores the owner's new name. A crash may lose this.
     pub fn renamed(&mut self, name: &Name) {
         if self.fold(&[]).is_err() {
             return;
@@ -292,17 +294,17 @@ impl Disk {
         }
     }
 
-    /// What has gone wrong behind the node's back, once.
+    /// An error of the maintenance thread; each is returned once.
     pub fn failed(&self) -> Option<Error> {
         self.keeper.failed()
     }
 
-    /// Takes to the file what has been in the journal for long enough.
+    /// Moves records into the file that have been in the journal for [`HELD_FOR`].
     ///
     /// # Errors
     /// See [`Error`].
     pub fn tend(&mut self) -> Result<(), Error> {
-        // Who waits for the keeper holds the room up; the journal waits as well.
+        // If the maintenance thread is busy, waiting for it would delay the room; the journal can wait instead.
         if !self.held.is_empty() && self.since.elapsed() >= HELD_FOR && !self.keeper.is_busy() {
             self.fold(&[])?;
         }
@@ -312,20 +314,20 @@ impl Disk {
         }
     }
 
-    /// The run ends: the file holds everything, and there is no journal any more.
+    /// Ends the run: moves everything into the file and removes the journal.
     ///
     /// # Errors
-    /// See [`Error`]. What the file does not take stays in the journal.
+    /// See [`Error`]. Records that the file does not take stay in the journal.
     pub fn finish(&mut self) -> Result<(), Error> {
         self.fold(&[])?;
-        // Empties the write-ahead log too, and syncs both.
+        // Also empties the write-ahead log, and syncs both.
         self.file.shrink()?;
         self.journal.remove();
         Ok(())
     }
 }
 
-/// The same in as few records as it takes: lines wait before they stand.
+/// The same records merged into as few as possible. Queued lines come before the entries that contain them.
 fn merged(held: &[Record]) -> impl Iterator<Item = Record> {
     let (mut lines, mut entries) = (Vec::new(), Vec::new());
     for record in held {

@@ -1,4 +1,4 @@
-//! A node's file: whose it is, what it remembers, and what to do when it is damaged.
+//! A node's database file: who uses it, what it remembers, and what happens when it is damaged.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -16,72 +16,72 @@ use crate::key::KeyMark;
 use crate::ring::hex;
 use crate::ring::{Index, Record, RoomId, SavedState, SessionId, Shown, Uid};
 
-/// The fact that holds what the owner's identity grows from. The file is its owner's alone to read.
+/// The fact that holds the seed of the owner's identity. Only the owner can read the file.
 const IDENTITY: &str = "identity";
 
-/// What a file remembers, read without owning it.
+/// Facts of a file, read without locking it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Peeked {
-    /// The name of the last run.
+    /// The name in the last run.
     pub name: Option<String>,
-    /// The address that others dialled in the last run.
+    /// The advertised address of the last run.
     pub uid: Option<Uid>,
-    /// The rooms, that of the last run first.
+    /// The rooms; the first is the room of the last run.
     pub rooms: Vec<RoomId>,
-    /// Who was met in the room of the last run.
+    /// The address book of the last run's room.
     pub book: Vec<Uid>,
-    /// What is remembered of the key of that room; `None`: it was open.
+    /// The mark of that room's key; `None`: the room was open.
     pub key: Option<KeyMark>,
 }
 
-/// How a run begins.
+/// Parameters of a run that opens the file.
 #[derive(Clone, Debug)]
 pub struct Ask {
-    /// The room: one that the file holds, or none yet.
+    /// A room that the file holds; `None`: no room yet.
     pub room: Option<RoomId>,
-    /// This run.
+    /// The session id of this run.
     pub session: SessionId,
-    /// The identity to take where the file has none.
+    /// The identity to store if the file has none.
     pub identity: Identity,
-    /// The run's name, to be remembered.
+    /// The run's name, to be stored.
     pub name: String,
-    /// The address that others dial, to be remembered.
+    /// The advertised address, to be stored.
     pub uid: Uid,
-    /// What is to be remembered of the key of a room that is new to the file; `None`: it has none. See [`remember_key`]
-    /// for the others: a key that has not let anybody in may be that of another room.
+    /// The mark of the key, for a room that is new to the file; `None`: the room has no key. For other rooms see
+    /// [`remember_key`]: a key that has not yet admitted this node may belong to another room.
     pub key: Option<KeyMark>,
 }
 
-/// A file in use.
+/// An open file and what it holds.
 #[derive(Debug)]
 pub struct Opened {
-    /// The store.
+    /// The store of the run.
     pub history: History,
-    /// What it holds.
+    /// The saved state for the core.
     pub saved: SavedState,
-    /// The owner.
+    /// The owner's identity.
     pub identity: Identity,
-    /// The log that people read is complete up to this index and this many bytes.
+    /// The chat log is complete up to this index and this many bytes.
     pub logged: (Index, u64),
-    /// What was shown beyond the log.
+    /// Lines that were shown beyond what the log tells.
     pub shown: Shown,
-    /// Where the damaged file is that was here.
+    /// The damaged file that was in this place, if there was one.
     pub aside: Option<Aside>,
 }
 
 /// A damaged file, moved out of the way.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Aside {
-    /// Where it is.
+    /// Its new path.
     pub path: PathBuf,
-    /// What was wrong.
+    /// The damage, as a text for people.
     pub why: String,
 }
 
-/// Why a file cannot be used.
+/// Why a file cannot be opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OpenError {
-    /// Another process has it, and who, as far as it says.
+    /// Another process uses it; a text says which, as far as the file says.
     Held(String),
     /// See [`Error`].
     Unusable(Error),
@@ -93,7 +93,7 @@ impl From<Error> for OpenError {
     }
 }
 
-/// The mark of a file's only owner, on the file itself. Held until it is dropped.
+/// The lock on the file: one process uses it. Released when it is dropped.
 #[derive(Debug)]
 pub struct Lock {
     _file: File,
@@ -106,18 +106,18 @@ impl Lock {
         let file = file.map_err(unwritable)?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Err(rustix::io::Errno::WOULDBLOCK) => Err(OpenError::Held(holder(path))),
-            // Some network file systems know no locks: better an unlocked file than none.
+            // Some network file systems have no locks. The program then works without one.
             Ok(()) | Err(_) => Ok(Self { _file: file }),
         }
     }
 }
 
-/// The file of the node with this port.
+/// The path of the file for a node with this port.
 pub fn file_in(dir: &Path, port: u16) -> PathBuf {
     dir.join(format!("chat_{port}.db"))
 }
 
-/// Who says to have the file.
+/// The process that uses the file, as the file says.
 fn holder(path: &Path) -> String {
     let said = open_to_read(path).ok().map(|db| (fact(&db, "name"), fact(&db, "uid"), fact(&db, "pid")));
     match said {
@@ -126,7 +126,7 @@ fn holder(path: &Path) -> String {
     }
 }
 
-/// What a file remembers. `None`: there is none.
+/// Reads a file's facts without locking it. `None`: there is no file.
 ///
 /// # Errors
 /// See [`Error`].
@@ -157,14 +157,14 @@ fn peek_into(db: &Connection) -> Result<Peeked, Error> {
     };
     let uid = fact(db, "uid").and_then(|uid| uid.parse().ok());
     let key = rooms.first().and_then(|room| fact(db, &facts::key_of(*room)));
-    // A mark that cannot be read does not make the room an open one.
+    // An unreadable mark must not turn a keyed room into an open one.
     let key =
         key.map(|mark| mark.parse().map_err(|()| Error::Damaged("it holds a key's mark that is none".to_owned())));
     let key = key.transpose()?;
     Ok(Peeked { name: fact(db, "name"), uid, rooms, book, key })
 }
 
-/// Makes an older file today's.
+/// Converts a file of an older version to today's format.
 ///
 /// # Errors
 /// See [`OpenError`].
@@ -174,7 +174,7 @@ pub fn upgrade(path: &Path) -> Result<(), OpenError> {
     Ok(())
 }
 
-/// Remembers, beside a run that has the file open, that a room has this key.
+/// Stores the mark of a room's key while a run has the file open.
 ///
 /// # Errors
 /// See [`Error`].
@@ -182,8 +182,8 @@ pub fn remember_key(path: &Path, room: RoomId, mark: &KeyMark) -> Result<(), Err
     facts::write(&open_again(path)?, &facts::key_of(room), &mark.to_string())
 }
 
-/// Opens the file for a run. A damaged one is moved aside, and what it still says of the room, its members and its
-/// owner goes into a new one: the log comes from the others again.
+/// Opens the file for a run. A damaged file is moved aside; its readable facts (room, members, owner) go into a new
+/// file, and the other members send the log again.
 ///
 /// # Errors
 /// See [`OpenError`].
@@ -203,7 +203,7 @@ pub fn open(path: &Path, ask: &Ask) -> Result<Opened, OpenError> {
     Ok(Opened { history, saved, identity, logged, shown, aside })
 }
 
-/// A write-ahead log or a journal without the file that it belongs to: it would be dropped.
+/// Refuses a write-ahead log or a journal whose database file is missing: opening would drop its content.
 fn check_beginning(path: &Path) -> Result<(), Error> {
     let length = |path: &Path| path.metadata().map_or(0, |meta| meta.len());
     let rest = length(&path.with_extension("db-wal")) + length(&journal::file_of(path));
@@ -222,8 +222,7 @@ fn enter(path: &Path, ask: &Ask) -> Result<(Sqlite, Identity, SavedState), Error
         Some(None) => return Err(Error::Damaged("it holds an identity that is none".to_owned())),
         None => ask.identity.clone(),
     };
-    // A log that a crash has left long may be all that the disk lacks; where it cannot be emptied, what follows says
-    // so.
+    // A crash may leave a long write-ahead log that fills the disk. If shrinking fails, the next steps report it.
     let _ = file.shrink();
     file.set_fact(IDENTITY, &digits_of(&identity))?;
     file.set_fact("name", &ask.name)?;
@@ -231,19 +230,19 @@ fn enter(path: &Path, ask: &Ask) -> Result<(Sqlite, Identity, SavedState), Error
     file.set_fact("pid", &std::process::id().to_string())?;
     file.keep_key(ask.key.as_ref().map(KeyMark::to_string));
     file.enter(ask.room, identity.author(), ask.session)?;
-    // What cannot be read is found out here, where it can be moved aside.
+    // Read everything now: here the file can still be moved aside if it is damaged.
     let saved = file.saved()?;
     Ok((file, identity, saved))
 }
 
-/// A new file's name must survive the loss of power as its content does.
+/// Syncs the directory, so that a new file's name survives a loss of power as its content does.
 fn sync_directory(path: &Path) {
     let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    // Where directories cannot be synced, the file system looks after them itself.
+    // Where directories cannot be synced, the file system does so itself.
     let _ = File::open(dir).and_then(|dir| dir.sync_all());
 }
 
-/// Moves a damaged file out of the way, after a run that has found it to be so.
+/// Moves a file aside after a run has found damage in it.
 ///
 /// # Errors
 /// See [`OpenError`].
@@ -252,7 +251,7 @@ pub fn set_aside(path: &Path, why: &str) -> Result<Aside, OpenError> {
     move_aside(path, why.to_owned()).map(|(aside, ..)| aside)
 }
 
-/// Renames the file and what belongs to it, and begins a new one with what the old one still says.
+/// Renames the file and its companions, and creates a new file with the facts that the old one still holds.
 fn move_aside(path: &Path, why: String) -> Result<(Aside, Lock, Option<RoomId>), OpenError> {
     let unwritable = |error: io::Error| OpenError::Unusable(Error::Unwritable(error.to_string()));
     let left = salvage(path);
@@ -296,7 +295,7 @@ fn move_aside(path: &Path, why: String) -> Result<(Aside, Lock, Option<RoomId>),
     Ok((aside, lock, left.room))
 }
 
-/// What a damaged file still says.
+/// The facts that can still be read from a damaged file.
 #[derive(Debug, Default)]
 struct Salvaged {
     identity: Option<Identity>,
@@ -307,7 +306,7 @@ struct Salvaged {
 }
 
 fn salvage(path: &Path) -> Salvaged {
-    // Whatever its length: the first pages may be whole.
+    // Open it whatever its length: its first pages may be intact.
     let Ok(db) = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY) else {
         return Salvaged::default();
     };
@@ -329,7 +328,7 @@ fn identity_of(digits: &str) -> Option<Identity> {
 }
 
 impl Opened {
-    /// A history that ends with the process.
+    /// Makes a history that ends with the process.
     pub fn ephemeral(identity: Identity) -> Self {
         let history = History::ephemeral();
         let saved = history.saved().unwrap_or_default();
@@ -350,7 +349,7 @@ mod tests {
         KeyMark::of(&RoomKey::new([byte; 32], Some([9; 16])))
     }
 
-    /// A run that enters the room, with what it remembers of its key.
+    /// Runs once in the room, and stores the mark of its key.
     fn run(path: &Path, known: Option<RoomId>, key: Option<KeyMark>) {
         let uid = "127.0.0.1:1".parse().unwrap();
         let identity = Identity::of_seed([1; 32]);

@@ -1,9 +1,9 @@
-//! The store of a running node: the file, and what to do when the file takes no more.
+//! The store of a running node: the file, and a fallback while the file takes no more.
 //!
-//! A disk that is full, or that has failed, costs nobody the room. What cannot be written is kept in memory, up to
-//! [`OVERLAY_BYTES_MAX`], on top of what the file holds; the person is told once. A full disk is tried again, and when
-//! it takes everything, the person is told that too. A medium that has failed to sync is not asked again: what is on it
-//! is not known.
+//! A full or failed disk must not remove a node from its room. Records that cannot be written stay in memory, up to
+//! [`OVERLAY_BYTES_MAX`], on top of the file's content, and the user is told once. The store tries a full disk again;
+//! when the disk takes everything, the user is told that too. The store does not try a medium again that has failed to
+//! sync, because its content is unknown.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,28 +14,28 @@ use super::sqlite::{Error, Sqlite};
 use super::{Done, Health, LogMark, MemoryStore, Store};
 use crate::ring::{Cut, Entry, Index, Name, ReadReply, ReadRequest, Record, SavedState};
 
-/// Bytes, as [`Entry::weight`] counts them, that are kept in memory while the file takes no more; with more the node
-/// ends.
+/// The most bytes, as [`Entry::weight`] counts them, that stay in memory while the file takes no more. Beyond it the
+/// node ends.
 pub const OVERLAY_BYTES_MAX: usize = 128 * 1024 * 1024;
-/// Between two looks whether the file takes something again.
+/// Time between two attempts to write to the file again.
 const AGAIN: Duration = Duration::from_secs(1);
 
 /// A node's history: on disk, or in memory alone.
 #[derive(Debug)]
 pub struct History {
     disk: Option<Disk>,
-    /// The whole history without a disk; with one, what it has not taken.
+    /// Without a disk: the whole history. With a disk: the records that the disk has not taken.
     memory: Option<MemoryStore>,
-    /// Bytes in memory, never too few.
+    /// Bytes in memory; an upper bound.
     held: usize,
-    /// What the next commit writes.
+    /// Records for the next commit.
     group: Vec<Record>,
     news: Vec<Health>,
     again: Instant,
 }
 
 impl History {
-    /// One that ends with the process.
+    /// A history that ends with the process.
     pub fn ephemeral() -> Self {
         Self {
             disk: None,
@@ -47,7 +47,7 @@ impl History {
         }
     }
 
-    /// One that is kept in a file, which has entered its room.
+    /// A history in a file that has entered its room.
     ///
     /// # Errors
     /// See [`Error`].
@@ -55,7 +55,8 @@ impl History {
         Ok(Self { disk: Some(Disk::start(file, lock)?), memory: None, ..Self::ephemeral() })
     }
 
-    /// Calls `take` with every entry after an index, before anything is written; of a store in memory with none.
+    /// Calls `take` with every entry after an index. Use it before anything is written. A store in memory has no such
+    /// entries.
     ///
     /// # Errors
     /// See [`Error`].
@@ -63,7 +64,7 @@ impl History {
         self.disk.as_ref().map_or(Ok(()), |disk| disk.file().after(index, take))
     }
 
-    /// Writes the group.
+    /// Commits the group.
     fn write(&mut self) -> Result<(), Error> {
         if self.group.is_empty() {
             return Ok(());
@@ -87,7 +88,7 @@ impl History {
         Ok(())
     }
 
-    /// From now on what is written is kept in memory.
+    /// Switches to memory: later records stay there.
     fn fall_back(&mut self, error: Error) -> Result<(), Error> {
         let Some(disk) = &mut self.disk else { return Ok(()) };
         let again = match &error {
@@ -134,7 +135,7 @@ impl History {
         }
     }
 
-    /// Gives the file what was kept in memory meanwhile.
+    /// Writes the records in memory to the file.
     fn recover(&mut self) -> Result<(), Error> {
         let (Some(disk), Some(memory)) = (&mut self.disk, &self.memory) else { return Ok(()) };
         match disk.adopt(memory) {
@@ -148,7 +149,7 @@ impl History {
         }
     }
 
-    /// An index below what is kept in memory needs more of the file there.
+    /// An index below the start of the overlay: loads more of the file into memory.
     fn reach_back(&mut self, keep: Index) -> Result<(), Error> {
         let (Some(disk), Some(memory)) = (&mut self.disk, &mut self.memory) else { return Ok(()) };
         if keep < memory.base.tail.index {
@@ -205,9 +206,9 @@ impl Store for History {
         self.write()?;
         match (&self.disk, &self.memory) {
             (Some(disk), None) => disk.persist(done),
-            // What is kept in memory while the disk takes no more is on no medium.
+            // While the disk takes no more, the records are in memory and on no medium.
             (Some(_), Some(_)) => done(false),
-            // No medium is wanted.
+            // Without a disk there is no medium to wait for.
             (None, _) => done(true),
         }
         Ok(())
@@ -229,7 +230,7 @@ impl Store for History {
             (Some(memory), Some(disk)) => match *wanted {
                 ReadRequest::Log { from, .. } if from > memory.base.tail.index => Ok(in_memory(memory)),
                 ReadRequest::Log { from, bytes_max } => {
-                    // What the file holds beyond was cut in memory.
+                    // The overlay may have cut entries that the file still holds.
                     let found = disk.file().read(&ReadRequest::Log { from, bytes_max })?;
                     let ReadReply::Log(mut entries) = found else { return Ok(found) };
                     entries.retain(|entry| entry.index <= memory.base.tail.index);
@@ -285,7 +286,7 @@ impl Store for History {
             && let Some(disk) = &mut self.disk
         {
             return match disk.finish() {
-                // What the file does not take stays in the journal.
+                // Records that the file does not take stay in the journal.
                 Ok(()) | Err(Error::Unwritable(_)) => Ok(()),
                 Err(error) => Err(error),
             };
@@ -402,7 +403,7 @@ mod tests {
         let mut history = opened(&dir, None, 1);
         history.save(&Record::Room(RoomId(7))).unwrap();
         history.commit().unwrap();
-        // What only the journal holds goes to the file before it is read there.
+        // Records that only the journal holds go to the file before a read.
         history.save(&notes(1, 10)).unwrap();
         history.commit().unwrap();
         let refuse = |history: &History, on| history.disk.as_ref().unwrap().file().refuse(on);
@@ -445,7 +446,7 @@ mod tests {
         history.commit().unwrap();
         history.fall_back(Error::Unwritable("no space".into())).unwrap();
         history.held = OVERLAY_BYTES_MAX;
-        // Counted anew before it is believed.
+        // The store counts again before it trusts the number.
         history.save(&notes(1, 1)).unwrap();
         history.commit().unwrap();
         assert!(history.held < OVERLAY_BYTES_MAX);

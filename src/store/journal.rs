@@ -1,17 +1,18 @@
-//! The last moments of a history, on their way into the file.
+//! The journal: the newest records, on their way into the database file.
 //!
-//! A transaction of SQLite writes whole pages, a line is a twentieth of one. So a small group of records goes to the end
-//! of `chat_<port>.journal` first, as it is: one write, which the end of the process cannot take. The file takes many such
-//! groups in one transaction, which also notes up to which place of the journal it holds everything (a [`Mark`]). What a
-//! crash has left behind that mark is written to the file before anything else.
+//! A transaction of SQLite writes whole pages, and a line is a twentieth of a page. So the store first appends a small
+//! group of records to `chat_<port>.journal`, unchanged: one write, which the end of the process cannot lose. Later one
+//! transaction takes many such groups into the file, and also stores the place in the journal up to which the file
+//! holds everything (a [`Mark`]). At the next start the store writes the groups behind that mark to the file before
+//! anything else.
 //!
 //! ```text
 //!   length (4 bytes) | checksum (4 bytes) | [{"queue":[line, ..]}, {"append":batch}, ..]     and so on, then zeros
 //! ```
 //!
-//! Each checksum (CRC-32, lengths and numbers in little endian) goes on from the one before, the first from the mark's. So
-//! a group counts only after all that were written before it, and what an earlier use of the same bytes has left never
-//! does. Whatever changes the file in another way draws a new seal: what is journalled after it counts only where that
+//! Each checksum (CRC-32; lengths and numbers in little endian) continues the previous one; the first continues the
+//! mark's seed. So a group counts only after all groups that were written before it, and bytes of an earlier use of the
+//! file never count. Every other change of the database draws a new seed: later journal groups count only if that
 //! change has reached the medium too.
 
 use std::fmt;
@@ -28,24 +29,24 @@ use serde::{Deserialize, Serialize};
 use super::sqlite::Error;
 use crate::ring::{Batch, Line, Record};
 
-/// Bytes by which the file grows: what is written over bytes that are there is synced faster.
+/// The file grows in steps of so many bytes: overwriting existing bytes is faster to sync.
 const GROW_BYTES: u64 = 64 * 1024;
-/// Bytes before a group.
+/// Bytes of a group's header.
 const HEADER_BYTES: usize = 8;
-/// Bytes of a group that is believed to be one; those that are written are far shorter.
+/// The longest group, in bytes, that a reader accepts. Written groups are far shorter.
 const PAYLOAD_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
-/// A place in the journal: everything before it is in the file.
+/// A place in the journal: the file holds everything before it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Mark {
-    /// Where the next group begins.
+    /// Offset of the next group, in bytes.
     pub at: u64,
-    /// What the next group's checksum goes on from.
+    /// The seed that the next group's checksum continues.
     pub seal: u32,
 }
 
 impl Mark {
-    /// A place at which something new begins.
+    /// A place with a new random seed.
     ///
     /// # Errors
     /// The system has no random numbers.
@@ -72,7 +73,7 @@ impl FromStr for Mark {
     }
 }
 
-/// A part of a group.
+/// One part of a group, as it stands in the file.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Piece {
@@ -80,7 +81,7 @@ enum Piece {
     Append(Batch),
 }
 
-/// The journal's file.
+/// The path of the journal that belongs to a database file.
 pub fn file_of(db: &Path) -> PathBuf {
     db.with_extension("journal")
 }
@@ -91,31 +92,31 @@ pub struct Journal {
     path: PathBuf,
     file: Option<File>,
     end: Mark,
-    /// Bytes of the file.
+    /// Length of the file, in bytes.
     length: u64,
-    /// What stands from here on may still be needed.
+    /// Bytes from here on may still be needed and are not overwritten.
     pub limit: u64,
-    /// What is written next.
+    /// Buffer for the group that is written next.
     group: Vec<u8>,
 }
 
 impl Journal {
-    /// One that goes on at a place. The file is made with the first group.
+    /// A journal that continues at a place. The first group creates the file.
     pub fn at(path: PathBuf, end: Mark) -> Self {
         Self { path, file: None, end, length: 0, limit: u64::MAX, group: Vec::new() }
     }
 
-    /// Where it goes on.
+    /// The place at which the next group goes.
     pub fn end(&self) -> Mark {
         self.end
     }
 
-    /// Goes on there: whoever wants this has noted the place in the file.
+    /// Continues at `mark`. The caller has stored that place in the database.
     pub fn go_on(&mut self, mark: Mark) {
         self.end = mark;
     }
 
-    /// Writes a group of [`Record::Append`] and [`Record::Queue`] at the end.
+    /// Appends a group of [`Record::Append`] and [`Record::Queue`].
     ///
     /// # Errors
     /// See [`Error`]; the group does not count.
@@ -144,14 +145,14 @@ impl Journal {
         Ok(())
     }
 
-    /// Removes the file, which holds nothing that is not elsewhere.
+    /// Removes the file. The database must hold everything.
     pub fn remove(&mut self) {
         self.file = None;
-        // Where it stays, it does not count.
+        // If the file stays, its groups do not count.
         let _ = std::fs::remove_file(&self.path);
     }
 
-    /// Makes the group's bytes; gives where it will end.
+    /// Encodes the group into the buffer; returns the place where it will end.
     fn encode(&mut self, group: &[Record]) -> Result<Mark, Error> {
         let mut pieces = Vec::with_capacity(group.len());
         for record in group {
@@ -181,7 +182,7 @@ fn open(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)
 }
 
-/// What a journal holds behind a place, and where that ends. Nothing where there is no journal.
+/// Reads the records behind a place, and where they end. Returns none if there is no journal.
 ///
 /// # Errors
 /// See [`Error`].
@@ -207,7 +208,7 @@ pub fn after(path: &Path, mark: Mark) -> Result<(Vec<Record>, Mark), Error> {
     Ok((records, end))
 }
 
-/// Reads the next group, if there is one that counts; gives its checksum.
+/// Reads the next group if its checksum is right, and returns that checksum.
 fn read_group(reader: &mut BufReader<File>, seal: u32, payload: &mut Vec<u8>) -> io::Result<Option<u32>> {
     let mut header = [0; HEADER_BYTES];
     match reader.read_exact(&mut header) {
@@ -310,14 +311,14 @@ mod tests {
         let mut journal = Journal::at(paper.path.clone(), start);
         (1..=9).for_each(|n| journal.append(&[queue(n, "old")]).unwrap());
         let old = journal.end();
-        // As long as the old ones: what follows them begins where a group begins.
+        // The new groups are as long as the old ones, so an old group follows at a group boundary.
         journal.go_on(Mark { at: 0, seal: start.seal ^ 1 });
         let new = journal.end();
         (1..=3).for_each(|n| journal.append(&[queue(n, "new")]).unwrap());
         assert_eq!(paper.held(new), [queue(1, "new"), queue(2, "new"), queue(3, "new")]);
         assert_eq!(paper.held(start), []);
         assert_eq!(paper.held(old), []);
-        // A change of the file that has not reached the medium takes what was written after it along.
+        // A change of the file that has not reached the medium invalidates the groups after it.
         let before = journal.end();
         journal.go_on(Mark { at: before.at, seal: before.seal ^ 1 });
         journal.append(&[queue(4, "new")]).unwrap();
@@ -344,7 +345,7 @@ mod tests {
             std::fs::write(&paper.path, &bytes).unwrap();
             assert_eq!(paper.held(start), [queue(1, "whole")], "byte {flipped}");
         }
-        // A length is never believed before the bytes are there.
+        // The reader does not trust a length before the bytes are there.
         std::fs::write(&paper.path, [0xff; 64]).unwrap();
         assert_eq!(paper.held(start), []);
         assert!("12".parse::<Mark>().is_err() && "x 0".parse::<Mark>().is_err() && "1 g".parse::<Mark>().is_err());

@@ -1,9 +1,9 @@
-//! What is done for the file behind the node's back: syncs, checkpoints, the full-text index and the table of reactions.
+//! The maintenance thread of the file: syncs, checkpoints, the full-text index and the table of reactions.
 //!
-//! A thread of its own with a connection of its own. What the node writes goes into the journal and into SQLite's
-//! write-ahead log, where it is safe from the end of the process at once, and from the loss of power once it is synced:
-//! within [`SYNC_EVERY`], or when the node asks. A sync flushes these files themselves, which takes no lock, so the node
-//! writes on meanwhile.
+//! The thread has a connection of its own. The node writes into the journal and into SQLite's write-ahead log. There
+//! the end of the process cannot lose the data; a loss of power cannot lose it either once it is synced: within
+//! [`SYNC_EVERY`], or when the node asks. A sync flushes these files themselves and takes no lock, so the node goes on
+//! writing meanwhile.
 
 use std::fs::File;
 use std::io;
@@ -22,41 +22,41 @@ use super::Done;
 use super::reader::index_some;
 use super::sqlite::{Error, PAGE_BYTES, open_again};
 
-/// What is written is on the medium after this, at the latest.
+/// Written data is on the medium after this time, at the latest.
 pub const SYNC_EVERY: Duration = Duration::from_millis(500);
-/// Between two syncs: who asks more often waits so long. The first who asks waits for none.
+/// Time between two syncs: a caller that asks more often waits so long. The first request waits for none.
 const SYNC_GAP: Duration = Duration::from_millis(50);
-/// Requests that wait for the thread.
+/// The most requests that wait for the thread.
 const REQUESTS_MAX: usize = 64;
-/// Bytes of the write-ahead log between two checkpoints, about.
+/// Bytes that go to the write-ahead log between two checkpoints, about.
 const CHECKPOINT_BYTES: u64 = 8 * 1024 * 1024;
-/// Bytes that a transaction adds to the write-ahead log beside what it holds, about: two pages that it has touched.
+/// Bytes that a transaction adds to the write-ahead log beside its data, about: two changed pages.
 pub const COMMIT_BYTES: u64 = 2 * PAGE_BYTES as u64;
-/// Bytes of the write-ahead log after which writers wait until it begins anew.
+/// Length of the write-ahead log, in bytes, from which writers wait until it begins anew.
 const WAL_BYTES_MAX: u64 = 64 * 1024 * 1024;
-/// Without a new entry for so long, the room is quiet enough to index.
+/// After so long without a new entry the room is quiet enough for indexing.
 const QUIET: Duration = Duration::from_millis(300);
-/// Entries that may wait for the index while the room is busy; a search reads those line by line.
+/// The most entries that wait for the index while the room is busy. A search reads such entries line by line.
 const UNINDEXED_MAX: u64 = 250_000;
-/// Entries indexed in one transaction, for which the node may have to wait.
+/// Entries indexed in one transaction. The node may have to wait for it.
 const INDEX_ENTRIES: usize = 256;
-/// Between two such transactions in a busy room.
+/// Pause between two such transactions in a busy room.
 const INDEX_PAUSE: Duration = Duration::from_millis(20);
 
-/// What the node and the thread share.
+/// State that the node and the thread share.
 #[derive(Debug, Default)]
 struct Shared {
-    /// Bytes written to the file, ever.
+    /// Bytes written to the file since the start.
     written: AtomicU64,
-    /// Groups journalled, ever.
+    /// Groups written to the journal since the start.
     journalled: AtomicU64,
-    /// The number of the room in the file, plus one; zero: none.
+    /// The room's number in the file, plus one; zero: no room.
     room: AtomicU64,
-    /// The end of the log.
+    /// The index of the last entry.
     tail: AtomicU64,
-    /// The thread is at work on the file itself.
+    /// The thread works on the file itself.
     busy: AtomicBool,
-    /// The node wants to write to the file, and may be waiting for it.
+    /// The node wants to write to the file and may be waiting.
     wanted: AtomicBool,
     stop: AtomicBool,
     failed: Mutex<Option<Error>>,
@@ -68,7 +68,7 @@ impl Shared {
     }
 }
 
-/// The thread, seen from the node. Dropping it syncs what was written, and ends it.
+/// The node's handle to the thread. Dropping it syncs all written data and ends the thread.
 #[derive(Debug)]
 pub struct Keeper {
     requests: Option<SyncSender<Done>>,
@@ -79,10 +79,10 @@ pub struct Keeper {
 }
 
 impl Keeper {
-    /// Starts the thread for a file that is open already, and its journal.
+    /// Starts the thread for an open file and its journal.
     ///
     /// # Errors
-    /// The file cannot be opened once more, or the system starts no more threads.
+    /// The file cannot be opened a second time, or the system starts no more threads.
     pub fn start(path: &Path, journal: &Path) -> Result<Self, Error> {
         let wal = path.with_extension("db-wal");
         let db = open_again(path)?;
@@ -101,34 +101,34 @@ impl Keeper {
         Ok(Self { requests: Some(requests), shared, thread: Some(thread), wal, journal: journal.to_owned() })
     }
 
-    /// So many bytes more were written to the file, and the log of this room ends there.
+    /// Reports that the node wrote so many bytes to the file, and where the log of this room ends now.
     pub fn wrote(&self, bytes: u64, room: Option<i64>, tail: u64) {
         self.shared.tail.store(tail, Ordering::Relaxed);
         self.shared.room.store(room.map_or(0, |no| no.unsigned_abs() + 1), Ordering::Relaxed);
         self.shared.written.fetch_add(bytes, Ordering::Release);
     }
 
-    /// Whether who writes to the file now is in the way, or has to wait.
+    /// Whether a write to the file would disturb the thread now, or would have to wait.
     pub fn is_busy(&self) -> bool {
         self.shared.busy.load(Ordering::Acquire)
     }
 
-    /// The node wants to write to the file, until what is returned is dropped: the thread gives way.
+    /// Asks the thread to yield while the node writes to the file, until the returned guard is dropped.
     pub fn give_way(&self) -> GiveWay {
         self.shared.wanted.store(true, Ordering::Release);
         GiveWay(Arc::clone(&self.shared))
     }
 
-    /// A group was written to the journal.
+    /// Reports that a group went to the journal.
     pub fn journalled(&self) {
         self.shared.journalled.fetch_add(1, Ordering::Release);
     }
 
-    /// Calls `done` when everything written so far is on the medium, or when that has failed.
+    /// Calls `done` once everything written so far is on the medium, or once that has failed.
     pub fn persist(&self, done: Done) {
         match self.requests.as_ref().map(|requests| requests.try_send(done)) {
             Some(Ok(())) | None => {}
-            // The thread has ended, or does not come round: what is on the medium is not known.
+            // The thread has ended or does not respond: the content of the medium is unknown.
             Some(Err(TrySendError::Full(done) | TrySendError::Disconnected(done))) => {
                 self.shared.fail(Error::Unsynced("nobody syncs it".to_owned()));
                 done(false);
@@ -136,17 +136,17 @@ impl Keeper {
         }
     }
 
-    /// Puts everything written so far on the medium, now.
+    /// Syncs everything written so far, now.
     ///
     /// # Errors
     /// [`Error::Unsynced`].
     pub fn sync_now(&self) -> Result<(), Error> {
-        // What is in the journal may count only after what is in the file.
+        // A journal group may count only after the file's data, so the file is synced first.
         sync(&mut None, &self.wal)?;
         sync(&mut None, &self.journal)
     }
 
-    /// What has gone wrong, once.
+    /// The thread's error; returned once.
     pub fn failed(&self) -> Option<Error> {
         self.shared.failed.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
@@ -167,14 +167,14 @@ impl Drop for Keeper {
         self.shared.stop.store(true, Ordering::Release);
         drop(self.requests.take());
         if let Some(thread) = self.thread.take() {
-            // It has panicked: there is nobody to tell.
+            // The thread has panicked; there is nothing left to report.
             let _ = thread.join();
         }
     }
 }
 
-/// Flushes a file. A write-ahead log that has gone went with a checkpoint, which has synced everything; a journal that is
-/// not there holds nothing.
+/// Flushes a file. A missing write-ahead log was removed by a checkpoint, which has synced everything. A missing
+/// journal holds nothing.
 fn sync(file: &mut Option<File>, path: &Path) -> Result<(), Error> {
     let unsynced = |error: io::Error| Error::Unsynced(error.to_string());
     if file.is_none() {
@@ -187,11 +187,11 @@ fn sync(file: &mut Option<File>, path: &Path) -> Result<(), Error> {
     file.as_ref().map_or(Ok(()), File::sync_data).map_err(unsynced)
 }
 
-/// A file that is written to by somebody else.
+/// A file that the node writes and this thread syncs.
 struct Synced {
     path: PathBuf,
     file: Option<File>,
-    /// How much was written, ever, when it was last synced.
+    /// The count of written bytes at the last sync.
     up_to: u64,
 }
 
@@ -214,7 +214,7 @@ struct Work {
     log: Synced,
     journal: Synced,
     shared: Arc<Shared>,
-    /// Bytes written to the file, ever, when it was last checkpointed.
+    /// The count of written bytes at the last checkpoint.
     checkpointed: u64,
     /// A sync has failed.
     dead: bool,
@@ -231,7 +231,7 @@ impl Work {
             let due = if waiting.is_empty() { next } else { next.min(gap) };
             let ends = match asked.recv_timeout(due.saturating_duration_since(Instant::now())) {
                 Ok(first) => {
-                    // One sync serves all who have asked by now.
+                    // One sync serves all requests that have arrived.
                     waiting.extend(std::iter::once(first).chain(asked.try_iter()));
                     if Instant::now() < gap && waiting.len() < REQUESTS_MAX {
                         continue;
@@ -270,20 +270,20 @@ impl Work {
         if self.dead {
             return;
         }
-        // What is in the journal may count only after what is in the file.
+        // A journal group may count only after the file's data.
         let journalled = self.shared.journalled.load(Ordering::Acquire);
         let synced = self.log.sync(self.shared.written.load(Ordering::Acquire));
         if let Err(error) = synced.and_then(|()| self.journal.sync(journalled)) {
-            // What is on the medium is not known: nothing more is done to it.
+            // The content of the medium is unknown: the thread does nothing more to it.
             self.dead = true;
             let _ = self.db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
             self.shared.fail(error);
         }
     }
 
-    /// Moves what is in the write-ahead log into the file, without holding anybody up unless it has grown too long.
+    /// Moves the write-ahead log into the file. Writers wait only if the log has grown too long.
     fn checkpoint(&mut self, written: u64) {
-        // On a small disk the write-ahead log must not take what the history needs.
+        // On a small disk the write-ahead log must leave space for the history.
         let room = statvfs(&self.log.path).map_or(u64::MAX, |disk| disk.f_bavail.saturating_mul(disk.f_frsize));
         if written - self.checkpointed < CHECKPOINT_BYTES.min(room / 8) {
             return;
@@ -301,13 +301,13 @@ impl Work {
         });
         match done.map_err(Error::from) {
             Ok(_) => {}
-            // A full disk, or a reader in the way: what is in the log is safe there.
+            // The disk is full, or a reader is in the way: the data is safe in the log.
             Err(Error::Unwritable(_)) => {}
             Err(error) => self.shared.fail(error),
         }
     }
 
-    /// Indexes some entries, if it is time. Whether there are more.
+    /// Indexes some entries if it is time. Returns whether there are more.
     fn index(&mut self, quiet: bool) -> bool {
         let Some(no) = self.shared.room.load(Ordering::Relaxed).checked_sub(1) else { return false };
         let tail = self.shared.tail.load(Ordering::Relaxed);
@@ -317,7 +317,7 @@ impl Work {
                 Ok(0) => return false,
                 Ok(_) if !quiet => return true,
                 Ok(_) => {}
-                // The log is written all the same, and a search reads what is not indexed.
+                // The log is written all the same, and a search reads entries without the index.
                 Err(Error::Unwritable(_)) => return false,
                 Err(error) => {
                     self.shared.fail(error);

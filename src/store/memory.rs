@@ -1,4 +1,4 @@
-//! A history in memory: it ends with the process.
+//! A history in memory. It ends with the process.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
@@ -11,11 +11,11 @@ use crate::ring::{
     SessionKey, Shown, Uid,
 };
 
-/// A history in memory, or the end of one whose beginning is elsewhere.
+/// A history in memory, or the end of a history whose beginning is elsewhere.
 #[derive(Clone, Debug, Default)]
 pub struct MemoryStore {
     pub(super) room: Option<RoomId>,
-    /// What came before the first entry that is here.
+    /// The state of the log before the first entry that is here.
     pub(super) base: LogState,
     pub(super) log: Vec<Arc<Entry>>,
     pub(super) log_state: LogState,
@@ -32,27 +32,27 @@ impl MemoryStore {
         Self::default()
     }
 
-    /// The whole log, or what is here of it.
+    /// The log, as far as it is here.
     pub fn log(&self) -> &[Arc<Entry>] {
         &self.log
     }
 
-    /// The fold of the whole log.
+    /// The state of the whole log.
     pub fn log_state(&self) -> &LogState {
         &self.log_state
     }
 
-    /// The lines that wait for their way back into the log, in order.
+    /// The lines that wait to be sequenced again, in order.
     pub fn pending(&self) -> impl ExactSizeIterator<Item = &Arc<Line>> {
         self.pending.values()
     }
 
-    /// The lines of this node's owner that are not in the log yet, in the order of their numbers.
+    /// The owner's lines that are not in the log yet, in the order of their numbers.
     pub fn outbox(&self) -> impl ExactSizeIterator<Item = &Arc<Line>> {
         self.outbox.values()
     }
 
-    /// The highest epoch that was obeyed.
+    /// The highest epoch that this node has adopted.
     pub fn promise(&self) -> Option<Epoch> {
         self.promise
     }
@@ -62,12 +62,12 @@ impl MemoryStore {
         self.room
     }
 
-    /// What was shown beyond what the log tells.
+    /// Lines that were shown beyond what the log tells.
     pub fn shown(&self) -> &Shown {
         &self.shown
     }
 
-    /// Opens the store for another run: the outbox of the last one becomes the end of the pending queue.
+    /// Opens the store for another run: the outbox of the last run becomes the end of the pending queue.
     pub fn reopen(&mut self) {
         let outbox = std::mem::take(&mut self.outbox);
         for line in outbox.into_values() {
@@ -76,14 +76,14 @@ impl MemoryStore {
         }
     }
 
-    /// Bytes that all lines and entries here count for.
+    /// The weight of all lines and entries that are here, in bytes.
     pub(super) fn weight(&self) -> usize {
         let log: usize = self.log.iter().map(|entry| entry.weight()).sum();
         let waiting = self.pending.values().chain(self.outbox.values());
         log + waiting.map(|line| line.weight()).sum::<usize>()
     }
 
-    /// Takes entries that stand right before those that are here; `base` is the fold of what is before them.
+    /// Takes the entries right before the first one that is here; `base` is the state of the log before them.
     pub(super) fn put_before(&mut self, base: LogState, entries: Vec<Arc<Entry>>) {
         self.base = base;
         self.log.splice(0..0, entries);
@@ -126,19 +126,19 @@ impl MemoryStore {
     }
 
     fn pending_marks(&self) -> BTreeMap<SessionKey, u64> {
-        // Lines of a session wait in the order of their numbers, so the last one seen has the highest.
+        // Lines of a session wait in the order of their numbers, so the last one has the highest number.
         let waiting = self.pending.values().filter(|line| line.id.n > self.log_state.watermark(line.id.key()));
         waiting.map(|line| (line.id.key(), line.id.n)).collect()
     }
 
-    /// Where an index stands in what is here.
+    /// The position of an index among the entries that are here.
     fn place(&self, index: Index) -> usize {
         let before = self.base.tail.index.0;
         usize::try_from(index.0.saturating_sub(before)).unwrap_or(usize::MAX).min(self.log.len())
     }
 }
 
-/// The first of `items` that fit into `count_max` and, but for the first, into `bytes_max`.
+/// The first of `items` that fit into `count_max` and `bytes_max`. The first item always fits into `bytes_max`.
 pub(super) fn fitting<T>(
     items: impl Iterator<Item = T>,
     count_max: usize,
@@ -157,7 +157,7 @@ pub(super) fn fitting<T>(
     taken
 }
 
-/// A line as it waits after its entry was cut: its submitted timestamp is the one that it had in the log.
+/// A line as it waits after a cut removed its entry. Its submitted timestamp is the one that it had in the log.
 pub(super) fn cut_line(entry: &Entry) -> Option<Arc<Line>> {
     match &entry.body {
         Body::Line(line) => Some(Arc::new(Line { lamport: entry.lamport, ..Line::clone(line) })),
