@@ -25,7 +25,6 @@
 //! The invariants that hold after every step are those of `docs/protocol.rst`; the simulator under `tests/sim` checks
 //! them.
 
-mod election;
 mod event;
 mod links;
 mod log;

@@ -143,10 +143,8 @@ impl Node {
             search.heard.insert(from);
             search.gone.remove(&from);
         }
-        if let Phase::Electing(electing) = &mut self.phase
-            && electing.ring.len() < BOOK_NODES_MAX
-        {
-            electing.ring.insert(from);
+        if let Phase::Electing(electing) = &mut self.phase {
+            electing.election.heard(from);
         }
     }
 

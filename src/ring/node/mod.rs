@@ -5,8 +5,9 @@
 mod admission;
 mod asking;
 mod beginning;
+mod candidate;
 mod common;
-mod electing;
+mod election;
 mod entries;
 mod failover;
 mod following;

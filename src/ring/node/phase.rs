@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
+use super::election::Election;
 use crate::ring::PendingPlace;
-use crate::ring::election::ElectionRound;
 use crate::ring::log::entry::Line;
 use crate::ring::types::id::{ConnId, Epoch, Index, LineId, StreamId, Tail, Time, Uid};
 use crate::ring::wire::frame::{Join, Offer, PollReply, Refusal};
@@ -103,14 +103,7 @@ pub(super) struct LeaderPoll {
 #[derive(Clone, Debug, Hash)]
 pub(super) struct Electing {
     pub search: LeaderSearch,
-    pub race: ElectionRound,
-    /// The election ring.
-    pub ring: BTreeSet<Uid>,
-    /// To whom the token went.
-    pub to: Option<Uid>,
-    /// It must say that it has it until then; `None`: it has.
-    pub ack_by: Option<Time>,
-    pub deadline: Time,
+    pub election: Election,
 }
 
 /// A winner's rebase.

@@ -1,6 +1,7 @@
 //! What the clock brings: inputs have a moment, and every phase has a deadline.
 
 use super::Node;
+use super::election::ElectionEvent;
 use super::phase::Phase;
 use crate::ring::Input;
 use crate::ring::types::id::{Now, Span, Time};
@@ -94,9 +95,7 @@ impl Node {
             Phase::Bootstrapping(bootstrap) => Some(bootstrap.retry.unwrap_or(bootstrap.sign + self.timing.bootstrap)),
             Phase::PollBackoff { until, .. } => Some(*until),
             Phase::LeaderPoll(asking) => Some(asking.deadline),
-            Phase::Electing(electing) => {
-                Some(electing.ack_by.map_or(electing.deadline, |by| by.min(electing.deadline)))
-            }
+            Phase::Electing(electing) => Some(electing.election.deadline()),
             Phase::Synchronizing(crowned) => Some(crowned.deadline),
             Phase::Joining(joining) => Some(joining.deadline),
             Phase::Following(following) => following.uplink.until,
@@ -117,8 +116,7 @@ impl Node {
             Phase::Bootstrapping(_) => self.on_bootstrap_deadline(),
             Phase::PollBackoff { until, .. } if *until <= now => self.poll_all(),
             Phase::LeaderPoll(asking) if asking.deadline <= now => self.conclude_poll(),
-            Phase::Electing(electing) if electing.deadline <= now => self.give_up_election(),
-            Phase::Electing(electing) if electing.ack_by.is_some_and(|by| by <= now) => self.token_unanswered(),
+            Phase::Electing(electing) if electing.election.deadline() <= now => self.on_election(ElectionEvent::Tick),
             Phase::Synchronizing(crowned) if crowned.deadline <= now => self.fetch_failed(),
             Phase::Joining(joining) if joining.deadline <= now => self.join_timed_out(),
             Phase::Following(following) if following.uplink.until.is_some_and(|until| until <= now) => {

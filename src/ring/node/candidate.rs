@@ -1,128 +1,83 @@
-//! The election round the ring, and what the winner does before it leads.
+//! A candidate: the node's part in the election round the ring, and what a winner does before it leads.
+//!
+//! `election.rs` decides what becomes of a token, and is tested alone. Here its outcomes are carried out, and here a
+//! node decides whether it takes part in another node's round ([`Node::on_token`]). `poll.rs` is the poll that comes
+//! before.
 
 use std::collections::BTreeSet;
-use std::ops::Bound;
 
 use super::Node;
+use super::election::{self, Election, ElectionEvent, ElectionOutcome, Win};
 use super::phase::{Electing, Joining, LeaderSearch, LogFetch, Phase, Synchronizing};
 use crate::ring::Event;
-use crate::ring::election::{ElectionRound, TokenOutcome};
-use crate::ring::links::{CloseReason, ClosedConn};
+use crate::ring::links::ClosedConn;
 use crate::ring::types::id::{ConnId, Epoch, Nonce, Span, Tail, Uid};
 use crate::ring::types::limits::{BOOK_NODES_MAX, NUMBER_MAX};
 use crate::ring::wire::frame::{Elected, Frame, Token};
 
-/// What a hop is thought to take before any round trip was measured.
-const HOP_UNMEASURED: Span = Span::ms(5);
-
 impl Node {
     // ---- the token
 
-    /// Starts a round: my token goes to the next of those who are there.
+    /// Starts a round: my token goes to the next of the nodes that are there.
     pub(super) fn start_election(&mut self, search: LeaderSearch) {
         let Some(round) = Self::round_after(self.round) else { return self.no_round_left() };
         self.round = round;
         let mut ring = search.alive();
         ring.insert(self.me);
-        let mut race = ElectionRound::new(round);
-        let token = race.start(self.me, self.log.tail(), self.level, ring.iter().copied().collect());
-        self.enter_round(search, race, ring);
+        self.enter_election(search, round, ring);
         self.event(Event::ElectionStarted { round });
-        self.pass(token);
+        self.on_election(ElectionEvent::Start);
     }
 
-    fn enter_round(&mut self, search: LeaderSearch, race: ElectionRound, ring: BTreeSet<Uid>) {
-        let deadline = self.now.mono + self.election_time(ring.len());
-        self.set_phase(Phase::Electing(Electing { search, race, ring, to: None, ack_by: None, deadline }));
+    fn enter_election(&mut self, search: LeaderSearch, round: u64, ring: BTreeSet<Uid>) {
+        let deadline = self.now.mono + election::timeout(ring.len(), self.links.round_trip(), &self.timing);
+        self.set_phase(Phase::Electing(Electing { search, election: Election::new(round, ring, deadline) }));
     }
 
-    /// Twice round the ring, and slack.
-    fn election_time(&self, nodes: usize) -> Span {
-        let hop = self.links.round_trip().max(HOP_UNMEASURED);
-        let around = hop.times(2 * nodes as u64).0.saturating_add(self.timing.election_slack.0);
-        Span(around).min(self.timing.election_max)
-    }
-
-    /// Sends a token to the first after me, in the election ring, whom no dial has missed.
-    fn pass(&mut self, mut token: Token) {
-        let Phase::Electing(electing) = &mut self.phase else { return };
-        let room = BOOK_NODES_MAX.saturating_sub(electing.ring.len());
-        electing.ring.extend(token.ring.iter().copied().take(room));
-        electing.ring.insert(self.me);
-        let after = electing.ring.range((Bound::Excluded(self.me), Bound::Unbounded));
-        let mut order = after.chain(electing.ring.range(..self.me)).copied();
-        let Some(to) = order.find(|uid| !electing.search.gone.contains(uid)) else {
-            return self.ring_exhausted();
-        };
-        token.ring = electing.ring.iter().copied().take(BOOK_NODES_MAX).collect();
-        token.hops = token.hops.saturating_add(1);
-        electing.to = Some(to);
-        electing.ack_by = Some(self.now.mono + self.timing.heartbeat);
-        self.rearm = true;
-        let (round, candidate) = (token.round, token.candidate);
-        self.event(Event::TokenPassed { round, candidate, to });
-        if self.send_to(to, Frame::Token(token)).is_none() {
-            self.elector_gone(to);
-        }
-    }
-
-    /// Nobody is left to pass a token to: that is no win, it is asked again.
-    fn ring_exhausted(&mut self) {
-        let Phase::Electing(electing) = &mut self.phase else { return };
-        let search = std::mem::take(&mut electing.search).again();
-        self.search_leader(search);
-    }
-
-    /// Who has the token does not answer, or is gone: on to the next.
-    fn elector_gone(&mut self, uid: Uid) {
-        let Phase::Electing(electing) = &mut self.phase else { return };
-        electing.search.gone.insert(uid);
-        if electing.to == Some(uid)
-            && let Some(token) = electing.race.out().cloned()
-        {
-            self.pass(token);
-        }
-    }
-
-    pub(super) fn token_unanswered(&mut self) {
-        let Phase::Electing(electing) = &self.phase else { return };
-        if let Some(to) = electing.to {
-            self.elector_gone(to);
-        }
-    }
-
-    pub(super) fn on_token_ack(&mut self, from: Uid, round: u64, candidate: Uid) {
-        let Phase::Electing(electing) = &mut self.phase else { return };
-        let out = electing.race.out().map(|token| (token.round, token.candidate));
-        if electing.to == Some(from) && out == Some((round, candidate)) {
-            electing.ack_by = None;
+    /// Hands an event to the election, and does what it asks for.
+    pub(super) fn on_election(&mut self, event: ElectionEvent) {
+        let mut event = Some(event);
+        while let Some(next) = event.take() {
+            let Phase::Electing(electing) = &mut self.phase else { return };
+            let mut cx = election::Cx {
+                now: self.now.mono,
+                me: self.me,
+                tail: self.log.tail(),
+                caught_up: self.level,
+                ack_within: self.timing.heartbeat,
+                gone: &mut electing.search.gone,
+            };
+            let outcome = electing.election.handle(&mut cx, next);
             self.rearm = true;
-        }
-    }
-
-    /// A connection has ended while a token is out.
-    pub(super) fn elector_ended(&mut self, ended: &ClosedConn) {
-        let Some(uid) = ended.uid else { return };
-        let Phase::Electing(electing) = &self.phase else { return };
-        if electing.to != Some(uid) || self.links.up(uid).is_some() {
-            return;
-        }
-        match ended.how {
-            CloseReason::Refused | CloseReason::Unreachable | CloseReason::Silent => self.elector_gone(uid),
-            // The token may have died with the connection, or an idle one closed under it: the same node again.
-            CloseReason::Closed | CloseReason::Dropped => {
-                if let Some(token) = electing.race.out().cloned() {
-                    self.pass(token);
+            match outcome {
+                ElectionOutcome::Wait => {}
+                ElectionOutcome::Send { to, token } => {
+                    let (round, candidate) = (token.round, token.candidate);
+                    self.event(Event::TokenPassed { round, candidate, to });
+                    if self.send_to(to, Frame::Token(token)).is_none() {
+                        event = Some(ElectionEvent::PeerGone(to));
+                    }
+                }
+                ElectionOutcome::Won(Win { round, ring, best, caught_up }) => {
+                    self.begin_term(round, ring, best, caught_up)
+                }
+                ElectionOutcome::Exhausted | ElectionOutcome::TimedOut | ElectionOutcome::Superseded => {
+                    let search = std::mem::take(&mut electing.search).again();
+                    self.search_leader(search);
                 }
             }
         }
     }
 
-    /// The election has taken too long.
-    pub(super) fn give_up_election(&mut self) {
-        let Phase::Electing(electing) = &mut self.phase else { return };
-        let search = std::mem::take(&mut electing.search).again();
-        self.search_leader(search);
+    pub(super) fn on_token_ack(&mut self, from: Uid, round: u64, candidate: Uid) {
+        self.on_election(ElectionEvent::Ack { from, round, candidate });
+    }
+
+    /// A connection has ended while a token is out.
+    pub(super) fn elector_ended(&mut self, ended: &ClosedConn) {
+        if let Some(uid) = ended.uid.filter(|&uid| self.links.up(uid).is_none()) {
+            self.on_election(ElectionEvent::Disconnected { uid, how: ended.how });
+        }
     }
 
     /// A token has come.
@@ -140,27 +95,20 @@ impl Node {
         }
         let round = token.round;
         let racing = match &self.phase {
-            Phase::Electing(electing) => Some(electing.race.round()),
+            Phase::Electing(electing) => Some(electing.election.round()),
             _ => None,
         };
         if racing.is_some_and(|mine| mine > round) {
             return self.swallowed(&token, None);
         }
         if racing != Some(round) {
-            self.join_round(round, from);
+            self.join_election(round, from);
         }
-        let tail = self.log.tail();
-        let (me, level) = (self.me, self.level);
-        let Phase::Electing(electing) = &mut self.phase else { return };
-        match electing.race.take(me, tail, level, token) {
-            TokenOutcome::Forward(token) => self.pass(token),
-            TokenOutcome::Swallow => {}
-            TokenOutcome::Won(token) => self.won(token),
-        }
+        self.on_election(ElectionEvent::Token(token));
     }
 
     /// Leaves whatever I was doing for a round of the election.
-    fn join_round(&mut self, round: u64, from: Uid) {
+    fn join_election(&mut self, round: u64, from: Uid) {
         let search = match self.set_phase(Phase::Stopped) {
             Phase::PollBackoff { search, .. } => search,
             Phase::LeaderPoll(asking) => asking.search,
@@ -181,7 +129,7 @@ impl Node {
         };
         let mut ring = search.alive();
         ring.extend([self.me, from]);
-        self.enter_round(search, ElectionRound::new(round), ring);
+        self.enter_election(search, round, ring);
     }
 
     /// A token that goes no further here: I lead, I follow a fresh leader, or its round is past.
@@ -264,28 +212,11 @@ impl Node {
         if !self.admit_round(conn, known) {
             return self.protocol_violation(conn, "names an absurd round");
         }
-        let me = self.me;
-        let Phase::Electing(electing) = &mut self.phase else { return };
-        if electing.race.round() != round || electing.race.out().is_none_or(|token| token.candidate != me) {
-            return;
-        }
-        // Somebody follows a leader, or has seen a higher round than mine: back to the question.
-        if following.is_some() || known > round {
-            let search = std::mem::take(&mut electing.search).again();
-            self.search_leader(search);
-        }
+        let following = following.map(|(epoch, _)| epoch);
+        self.on_election(ElectionEvent::Swallowed { round, known, following });
     }
 
     // ---- the win
-
-    fn won(&mut self, token: Token) {
-        let Phase::Electing(electing) = &mut self.phase else { return };
-        let mut ring = std::mem::take(&mut electing.ring);
-        ring.extend(token.ring.iter().copied());
-        ring.remove(&self.me);
-        let best = (token.holder != self.me).then_some((token.tail, token.holder));
-        self.begin_term(token.round, ring, best, token.level);
-    }
 
     /// Takes the crown: promises the epoch, announces it, fetches the best log, and leads. `level`: one of the electors
     /// was.
