@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use super::Node;
 use super::election::{self, Election, ElectionEvent, ElectionOutcome, Win};
 use super::phase::{Electing, Joining, LeaderSearch, LogFetch, Phase, Synchronizing};
+use super::poll;
 use crate::ring::Event;
 use crate::ring::links::ClosedConn;
 use crate::ring::types::id::{ConnId, Epoch, Nonce, Span, Tail, Uid};
@@ -111,7 +112,7 @@ impl Node {
     fn join_election(&mut self, round: u64, from: Uid) {
         let search = match self.set_phase(Phase::Stopped) {
             Phase::PollBackoff { search, .. } => search,
-            Phase::LeaderPoll(asking) => asking.search,
+            Phase::LeaderPoll { search, .. } => search,
             Phase::Electing(electing) => electing.search,
             Phase::Joining(joining) => joining.search,
             Phase::Following(following) => {
@@ -159,11 +160,11 @@ impl Node {
             }
             // Who comes back from its files asks everybody first, once: others may lead. If nobody does, it elects
             // with this candidate by itself.
-            Phase::LeaderPoll(asking) if asking.reopened && asking.search.failures == 0 => {
+            Phase::LeaderPoll { search, poll } if poll.reopened() && search.failures == 0 => {
                 self.past(token);
                 true
             }
-            Phase::PollBackoff { .. } | Phase::LeaderPoll(_) | Phase::Electing(_) => self.past(token),
+            Phase::PollBackoff { .. } | Phase::LeaderPoll { .. } | Phase::Electing(_) => self.past(token),
             // Who stands at the door and remembers the room takes part, but asks everybody first: others may lead.
             Phase::Bootstrapping(bootstrap) => {
                 let contacts = bootstrap.contacts.clone();
@@ -183,7 +184,10 @@ impl Node {
         if self.links.is_up(conn) {
             return self.links.echo_age(conn, self.now.mono).filter(|_| self.links.fresh(conn, self.now.mono));
         }
-        if self.links.contains(conn) { self.fresh_word(&joining.search, leader) } else { None }
+        if !self.links.contains(conn) {
+            return None;
+        }
+        poll::last_heard(&joining.search, leader, self.timing.heartbeat)
     }
 
     /// A round not above the one obeyed.
@@ -222,7 +226,7 @@ impl Node {
     /// was.
     pub(super) fn begin_term(&mut self, round: u64, ring: BTreeSet<Uid>, best: Option<(Tail, Uid)>, level: bool) {
         let Some(epoch) = self.new_epoch(round) else { return self.no_round_left() };
-        let reopened = matches!(&self.phase, Phase::LeaderPoll(asking) if asking.reopened);
+        let reopened = matches!(&self.phase, Phase::LeaderPoll { poll, .. } if poll.reopened());
         let crowned = Synchronizing {
             epoch,
             steady: !reopened,
@@ -339,7 +343,7 @@ impl Node {
                     self.adopt_epoch(epoch);
                 }
             }
-            Phase::PollBackoff { .. } | Phase::LeaderPoll(_) | Phase::Electing(_) | Phase::Bootstrapping(_) => {
+            Phase::PollBackoff { .. } | Phase::LeaderPoll { .. } | Phase::Electing(_) | Phase::Bootstrapping(_) => {
                 let search = self.search_mut().map(std::mem::take).unwrap_or_default();
                 self.follow_elected(epoch, search);
             }

@@ -155,7 +155,7 @@ impl Node {
             Phase::Bootstrapping(bootstrap) => held.extend(bootstrap.conn),
             Phase::NotStarted
             | Phase::PollBackoff { .. }
-            | Phase::LeaderPoll(_)
+            | Phase::LeaderPoll { .. }
             | Phase::Electing(_)
             | Phase::Stopped => {}
         }

@@ -156,7 +156,7 @@ impl Node {
     pub(super) fn search_mut(&mut self) -> Option<&mut LeaderSearch> {
         match &mut self.phase {
             Phase::PollBackoff { search, .. } => Some(search),
-            Phase::LeaderPoll(asking) => Some(&mut asking.search),
+            Phase::LeaderPoll { search, .. } => Some(search),
             Phase::Electing(electing) => Some(&mut electing.search),
             Phase::Joining(joining) => Some(&mut joining.search),
             Phase::NotStarted
@@ -171,7 +171,7 @@ impl Node {
     pub(super) fn search(&self) -> Option<&LeaderSearch> {
         match &self.phase {
             Phase::PollBackoff { search, .. } => Some(search),
-            Phase::LeaderPoll(asking) => Some(&asking.search),
+            Phase::LeaderPoll { search, .. } => Some(search),
             Phase::Electing(electing) => Some(&electing.search),
             Phase::Joining(joining) => Some(&joining.search),
             Phase::NotStarted
@@ -189,7 +189,7 @@ impl Node {
             Phase::Following(following) => following.conn == conn,
             Phase::Joining(joining) => joining.conn == conn,
             // Who comes back to a room is told so by any of its members.
-            Phase::LeaderPoll(_) => !self.greeted,
+            Phase::LeaderPoll { .. } => !self.greeted,
             _ => false,
         };
         let out = match refusal {
@@ -279,7 +279,7 @@ impl Node {
         }
         match &self.phase {
             Phase::Bootstrapping(bootstrap) if bootstrap.conn == Some(ended.conn) => self.contact_failed(),
-            Phase::LeaderPoll(_) => self.poll_ended(&ended),
+            Phase::LeaderPoll { .. } => self.poll_ended(&ended),
             Phase::Electing(_) => self.elector_ended(&ended),
             Phase::Synchronizing(crowned) => {
                 let holder = match &crowned.stage {

@@ -168,7 +168,7 @@ impl Node {
             // On its way out: its successor will answer.
             Phase::Leading(_) => self.send(conn, Frame::Wait),
             Phase::PollBackoff { .. }
-            | Phase::LeaderPoll(_)
+            | Phase::LeaderPoll { .. }
             | Phase::Electing(_)
             | Phase::Joining(_)
             | Phase::NotStarted

@@ -51,7 +51,7 @@ impl Node {
             }
             Phase::Leading(_) => self.go_on_retiring(),
             Phase::PollBackoff { .. }
-            | Phase::LeaderPoll(_)
+            | Phase::LeaderPoll { .. }
             | Phase::Electing(_)
             | Phase::Synchronizing(_)
             | Phase::Joining(_)

@@ -3,7 +3,6 @@
 //! [`Node::step`] reads like the protocol's table of contents; each chapter is a file of its own.
 
 mod admission;
-mod asking;
 mod beginning;
 mod candidate;
 mod common;
@@ -15,6 +14,7 @@ mod forging;
 mod frames;
 mod joining;
 mod keys;
+mod leader_search;
 mod leading;
 mod leaving;
 mod looking;
@@ -23,6 +23,7 @@ mod moderating;
 mod naming;
 mod neighbours;
 mod phase;
+mod poll;
 mod rebasing;
 mod relaying;
 mod status;

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use super::election::Election;
+use super::poll::LeaderPoll;
 use crate::ring::PendingPlace;
 use crate::ring::log::entry::Line;
 use crate::ring::types::id::{ConnId, Epoch, Index, LineId, StreamId, Tail, Time, Uid};
@@ -18,8 +19,8 @@ pub(super) enum Phase {
     Bootstrapping(Bootstrap),
     /// Has lost its leader, and lets better placed nodes ask first.
     PollBackoff { search: LeaderSearch, until: Time },
-    /// Asks everybody whom they follow.
-    LeaderPoll(LeaderPoll),
+    /// Asks every node that it knows which leader it follows.
+    LeaderPoll { search: LeaderSearch, poll: LeaderPoll },
     /// Takes part in an election.
     Electing(Electing),
     /// Has won, and fetches the best log before it answers joins.
@@ -86,17 +87,6 @@ pub(super) struct LostLeader {
     pub uid: Uid,
     /// Claims to have heard it after this are news.
     pub at: Time,
-}
-
-/// The question "whom do you follow?" is out.
-#[derive(Clone, Debug, Hash)]
-pub(super) struct LeaderPoll {
-    pub search: LeaderSearch,
-    /// Who has not answered.
-    pub open: BTreeSet<Uid>,
-    pub deadline: Time,
-    /// I come back from files, and nobody has answered yet.
-    pub reopened: bool,
 }
 
 /// A token is out, or was passed on.

@@ -17,7 +17,7 @@ impl Node {
         let (role, epoch) = match &self.phase {
             Phase::Leading(leading) => (Role::Leader, Some(leading.epoch)),
             Phase::Following(following) => (Role::Follower, Some(following.epoch)),
-            Phase::Synchronizing(_) | Phase::Electing(_) | Phase::LeaderPoll(_) | Phase::PollBackoff { .. } => {
+            Phase::Synchronizing(_) | Phase::Electing(_) | Phase::LeaderPoll { .. } | Phase::PollBackoff { .. } => {
                 (Role::Electing, None)
             }
             Phase::NotStarted | Phase::Bootstrapping(_) | Phase::Joining(_) | Phase::Stopped => (Role::Joining, None),

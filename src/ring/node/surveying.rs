@@ -46,7 +46,7 @@ impl Node {
             Phase::NotStarted
             | Phase::Bootstrapping(_)
             | Phase::PollBackoff { .. }
-            | Phase::LeaderPoll(_)
+            | Phase::LeaderPoll { .. }
             | Phase::Electing(_)
             | Phase::Synchronizing(_)
             | Phase::Joining(_)
@@ -73,7 +73,7 @@ impl Node {
             Phase::NotStarted
             | Phase::Bootstrapping(_)
             | Phase::PollBackoff { .. }
-            | Phase::LeaderPoll(_)
+            | Phase::LeaderPoll { .. }
             | Phase::Electing(_)
             | Phase::Synchronizing(_)
             | Phase::Joining(_)

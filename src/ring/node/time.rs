@@ -3,6 +3,7 @@
 use super::Node;
 use super::election::ElectionEvent;
 use super::phase::Phase;
+use super::poll::PollEvent;
 use crate::ring::Input;
 use crate::ring::types::id::{Now, Span, Time};
 use crate::ring::wire::frame::Frame;
@@ -94,7 +95,7 @@ impl Node {
             Phase::NotStarted => Some(Time(0)),
             Phase::Bootstrapping(bootstrap) => Some(bootstrap.retry.unwrap_or(bootstrap.sign + self.timing.bootstrap)),
             Phase::PollBackoff { until, .. } => Some(*until),
-            Phase::LeaderPoll(asking) => Some(asking.deadline),
+            Phase::LeaderPoll { poll, .. } => Some(poll.deadline()),
             Phase::Electing(electing) => Some(electing.election.deadline()),
             Phase::Synchronizing(crowned) => Some(crowned.deadline),
             Phase::Joining(joining) => Some(joining.deadline),
@@ -115,7 +116,7 @@ impl Node {
         match &self.phase {
             Phase::Bootstrapping(_) => self.on_bootstrap_deadline(),
             Phase::PollBackoff { until, .. } if *until <= now => self.poll_all(),
-            Phase::LeaderPoll(asking) if asking.deadline <= now => self.conclude_poll(),
+            Phase::LeaderPoll { poll, .. } if poll.deadline() <= now => self.on_poll_event(None, PollEvent::Timeout),
             Phase::Electing(electing) if electing.election.deadline() <= now => self.on_election(ElectionEvent::Tick),
             Phase::Synchronizing(crowned) if crowned.deadline <= now => self.fetch_failed(),
             Phase::Joining(joining) if joining.deadline <= now => self.join_timed_out(),
@@ -125,7 +126,7 @@ impl Node {
             Phase::Leading(_) => self.on_leading_deadline(),
             Phase::NotStarted
             | Phase::PollBackoff { .. }
-            | Phase::LeaderPoll(_)
+            | Phase::LeaderPoll { .. }
             | Phase::Electing(_)
             | Phase::Synchronizing(_)
             | Phase::Joining(_)

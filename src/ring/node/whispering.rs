@@ -269,7 +269,7 @@ impl Node {
             Phase::NotStarted
             | Phase::Bootstrapping(_)
             | Phase::PollBackoff { .. }
-            | Phase::LeaderPoll(_)
+            | Phase::LeaderPoll { .. }
             | Phase::Electing(_)
             | Phase::Synchronizing(_)
             | Phase::Joining(_)

@@ -1,21 +1,21 @@
-//! Whom do you follow? Asked at the door, after a loss, and before any election.
+//! The search for a leader: at the contacts, after a loss, and before any election.
+//!
+//! `poll.rs` decides what comes of the answers, and is tested alone; here its outcomes are carried out. `candidate.rs`
+//! is what the node does when the outcome is an election.
 
 use std::collections::BTreeSet;
 
 use super::Node;
-use super::phase::{Bootstrap, LeaderPoll, LeaderSearch, LogFetch, LostLeader, Phase};
-use crate::ring::links::{CloseReason, ClosedConn};
-use crate::ring::types::id::{ConnId, Epoch, Span, Time, Uid};
+use super::phase::{Bootstrap, LeaderSearch, LogFetch, Phase};
+use super::poll::{self, Backoff, LeaderPoll, PollEvent, PollOutcome};
+use crate::ring::links::ClosedConn;
+use crate::ring::types::id::{ConnId, Span, Uid};
 use crate::ring::types::limits::BOOK_NODES_MAX;
 use crate::ring::wire::frame::{Frame, NodeState, PollReply};
 use crate::ring::{Event, Start, Stop};
 
 /// Between two questions to a contact that is still electing.
 const BOOTSTRAP_RETRY: Span = Span::ms(200);
-/// The jitter after a failed attempt; it doubles with each failure, [`JITTER_DOUBLINGS_MAX`] times at most.
-const JITTER: Span = Span::ms(25);
-/// See [`JITTER`].
-const JITTER_DOUBLINGS_MAX: u32 = 5;
 
 impl Node {
     // ---- at the door
@@ -131,41 +131,89 @@ impl Node {
 
     /// Looks for a leader: at once after a loss if I am best placed, later after failures.
     pub(super) fn search_leader(&mut self, search: LeaderSearch) {
-        let (now, timing) = (self.now.mono, self.timing);
-        let wait = if search.failures == 0 {
-            // A thousand members that ask each other are two million messages: the largest uid asks first.
-            let view = &self.log.state().view;
-            let lost_is_larger = search.lost.is_some_and(|lost| lost.uid > self.me && view.contains(lost.uid));
-            let larger = view.larger_than(self.me).saturating_sub(usize::from(lost_is_larger));
-            timing.poll_stagger.times(larger as u64).min(timing.heartbeat)
-        } else {
-            let most = JITTER.times(1 << search.failures.min(JITTER_DOUBLINGS_MAX));
-            self.rng.below(most)
+        let wait = match poll::backoff(&search, self.me, &self.log.state().view, &self.timing) {
+            Backoff::For(wait) => wait,
+            Backoff::Below(most) => self.rng.below(most),
         };
-        self.set_phase(Phase::PollBackoff { search, until: now + wait });
+        self.set_phase(Phase::PollBackoff { search, until: self.now.mono + wait });
         if wait == Span(0) {
             self.poll_all();
         }
     }
 
-    /// Asks everybody in the book.
+    /// Asks every node in the book.
     pub(super) fn poll_all(&mut self) {
-        let now = self.now.mono;
         let Phase::PollBackoff { search, .. } = &mut self.phase else { return };
         let search = std::mem::take(search);
         let reopened = search.reopening;
         let patience = if reopened { self.timing.reopen } else { self.timing.poll };
         let nodes: Vec<Uid> = self.book.present().collect();
-        let asking = LeaderPoll { search, open: BTreeSet::new(), deadline: now + patience, reopened };
-        self.set_phase(Phase::LeaderPoll(asking));
+        let poll = LeaderPoll::new(self.now.mono + patience, reopened);
+        self.set_phase(Phase::LeaderPoll { search, poll });
         self.event(Event::Asking { nodes: nodes.len() });
         for uid in nodes {
             let sent = self.send_to(uid, Frame::Ask);
-            if let (Some(_), Phase::LeaderPoll(asking)) = (sent, &mut self.phase) {
-                asking.open.insert(uid);
+            if let (Some(_), Phase::LeaderPoll { poll, .. }) = (sent, &mut self.phase) {
+                poll.asked(uid);
             }
         }
-        self.check_poll();
+        self.on_poll_event(None, PollEvent::Asked);
+    }
+
+    /// Hands an event to the poll, and does what comes of it. `conn`: the connection over which an answer has come.
+    pub(super) fn on_poll_event(&mut self, conn: Option<ConnId>, event: PollEvent) {
+        let Phase::LeaderPoll { search, poll } = &mut self.phase else { return };
+        let links = &self.links;
+        let mut cx = poll::Cx {
+            now: self.now.mono,
+            me: self.me,
+            heartbeat: self.timing.heartbeat,
+            search,
+            is_up: &|uid| links.up(uid).is_some(),
+        };
+        let outcome = poll.handle(&mut cx, event);
+        match outcome {
+            PollOutcome::Wait => {}
+            PollOutcome::AskAgain(uid) => {
+                if self.send_to(uid, Frame::Ask).is_none() {
+                    self.on_poll_event(None, PollEvent::PeerGone(uid));
+                }
+            }
+            PollOutcome::FollowSender(epoch) => {
+                let search = std::mem::take(search);
+                if let Some(conn) = conn {
+                    self.join_over(conn, epoch.leader, Some(epoch), search);
+                }
+            }
+            PollOutcome::Follow(epoch) => {
+                let search = std::mem::take(search);
+                self.join(epoch.leader, Some(epoch), search);
+            }
+            PollOutcome::FollowThrough(member, epoch) => {
+                let search = std::mem::take(search);
+                if let Some(conn) = self.links.up(member) {
+                    self.join_through(conn, epoch, search);
+                }
+            }
+            PollOutcome::Elect => {
+                let search = std::mem::take(search);
+                self.start_election(search);
+            }
+            PollOutcome::Alone => {
+                let turned_away = std::mem::take(search).turned_away;
+                if let (Start::Return, false, Some(refusal)) = (&self.start, self.greeted, turned_away) {
+                    return self.stop(Stop::Refused(refusal));
+                }
+                self.begin_term(self.round.saturating_add(1), BTreeSet::new(), None, self.level);
+            }
+        }
+    }
+
+    /// A connection to a node that was asked has ended.
+    pub(super) fn poll_ended(&mut self, ended: &ClosedConn) {
+        if let Some(uid) = ended.uid {
+            self.on_poll_event(None, PollEvent::Disconnected { uid, how: ended.how, was_up: ended.was_up });
+        }
     }
 
     /// What I say when I am asked.
@@ -181,7 +229,7 @@ impl Node {
                 let relay = self.links.carrier(following.conn).is_none() && following.leader != from;
                 NodeState::Following { epoch: following.epoch, heard_ms: age.0 / 1000, relay }
             }
-            Phase::PollBackoff { .. } | Phase::LeaderPoll(_) | Phase::Electing(_) => NodeState::Electing,
+            Phase::PollBackoff { .. } | Phase::LeaderPoll { .. } | Phase::Electing(_) => NodeState::Electing,
             Phase::NotStarted | Phase::Bootstrapping(_) if self.room.is_none() => NodeState::Knocking,
             Phase::NotStarted | Phase::Bootstrapping(_) | Phase::Joining(_) | Phase::Stopped => NodeState::Joining,
         };
@@ -205,7 +253,7 @@ impl Node {
         }
         match &mut self.phase {
             Phase::Bootstrapping(_) => self.contact_replied(conn, from, &answer),
-            Phase::LeaderPoll(_) => self.polled_replied(conn, from, answer),
+            Phase::LeaderPoll { .. } => self.on_poll_event(Some(conn), PollEvent::Answer { from, answer }),
             Phase::Synchronizing(crowned) => {
                 if let LogFetch::Polling { open, best } = &mut crowned.stage
                     && open.remove(&from)
@@ -220,131 +268,5 @@ impl Node {
             Phase::NotStarted | Phase::PollBackoff { .. } | Phase::Electing(_) | Phase::Joining(_) | Phase::Stopped => {
             }
         }
-    }
-
-    fn polled_replied(&mut self, conn: ConnId, from: Uid, answer: PollReply) {
-        let me = self.me;
-        let Phase::LeaderPoll(asking) = &mut self.phase else { return };
-        asking.open.remove(&from);
-        let standing = answer.standing;
-        if asking.search.answers.len() < BOOK_NODES_MAX {
-            asking.search.answers.insert(from, answer);
-        }
-        match standing {
-            NodeState::Leading { epoch, .. } if epoch.leader == from => {
-                let search = std::mem::take(&mut asking.search);
-                self.join_over(conn, from, Some(epoch), search);
-            }
-            NodeState::Following { epoch, heard_ms, .. }
-                if self.fresh_claim(heard_ms) && epoch.leader != me && self.can_try(epoch.leader) =>
-            {
-                let Phase::LeaderPoll(asking) = &mut self.phase else { return };
-                let search = std::mem::take(&mut asking.search);
-                self.join(epoch.leader, Some(epoch), search);
-            }
-            NodeState::Leading { .. }
-            | NodeState::Following { .. }
-            | NodeState::Electing
-            | NodeState::Joining
-            | NodeState::Knocking => {
-                self.check_poll();
-            }
-        }
-    }
-
-    /// A leader that I have neither just lost nor just failed to reach.
-    fn can_try(&self, leader: Uid) -> bool {
-        match &self.phase {
-            Phase::LeaderPoll(asking) => {
-                asking.search.lost.is_none_or(|lost| lost.uid != leader) && !asking.search.gone.contains(&leader)
-            }
-            _ => false,
-        }
-    }
-
-    fn fresh_claim(&self, heard_ms: u64) -> bool {
-        Span::ms(heard_ms.min(1 << 32)) <= self.timing.heartbeat.times(2)
-    }
-
-    /// How long ago this leader was heard, by the freshest of the answers that are fresh.
-    pub(super) fn fresh_word(&self, search: &LeaderSearch, leader: Uid) -> Option<Span> {
-        let words = search.answers.iter().filter_map(|(&from, answer)| match answer.standing {
-            NodeState::Leading { epoch, .. } if epoch.leader == leader && from == leader => Some(0),
-            NodeState::Following { epoch, heard_ms, .. } if epoch.leader == leader && self.fresh_claim(heard_ms) => {
-                Some(heard_ms)
-            }
-            NodeState::Leading { .. }
-            | NodeState::Following { .. }
-            | NodeState::Electing
-            | NodeState::Joining
-            | NodeState::Knocking => None,
-        });
-        words.min().map(Span::ms)
-    }
-
-    /// A connection to somebody whom I have asked has ended: an idle one may have closed under the question.
-    pub(super) fn poll_ended(&mut self, ended: &ClosedConn) {
-        let Some(uid) = ended.uid else { return };
-        let Phase::LeaderPoll(asking) = &mut self.phase else { return };
-        if !asking.open.contains(&uid) {
-            return;
-        }
-        let again = match ended.how {
-            CloseReason::Closed | CloseReason::Dropped => ended.was_up && !asking.search.gone.contains(&uid),
-            CloseReason::Refused | CloseReason::Unreachable | CloseReason::Silent => self.links.up(uid).is_some(),
-        };
-        if again && self.send_to(uid, Frame::Ask).is_some() {
-            return;
-        }
-        if let Phase::LeaderPoll(asking) = &mut self.phase {
-            asking.open.remove(&uid);
-        }
-        self.check_poll();
-    }
-
-    /// Everybody has answered, the lost leader apart: it is not waited for.
-    fn check_poll(&mut self) {
-        let Phase::LeaderPoll(asking) = &self.phase else { return };
-        let lost = asking.search.lost.map(|lost| lost.uid);
-        if asking.open.iter().all(|uid| Some(*uid) == lost) {
-            self.conclude_poll();
-        }
-    }
-
-    /// Nobody follows a fresh leader that I could join straight away: through another, by an election, or alone.
-    pub(super) fn conclude_poll(&mut self) {
-        let Phase::LeaderPoll(asking) = &mut self.phase else { return };
-        let search = std::mem::take(&mut asking.search);
-        if let Some((conn, epoch)) = self.relay_offered(&search) {
-            return self.join_through(conn, epoch, search);
-        }
-        if !search.alive().is_empty() {
-            return self.start_election(search);
-        }
-        if let (Start::Return, false, Some(refusal)) = (&self.start, self.greeted, search.turned_away) {
-            return self.stop(Stop::Refused(refusal));
-        }
-        self.begin_term(self.round.saturating_add(1), BTreeSet::new(), None, self.level);
-    }
-
-    /// The member with the lowest uid that follows, fresh, a leader which does not answer me.
-    fn relay_offered(&self, search: &LeaderSearch) -> Option<(ConnId, Epoch)> {
-        let now = self.now.mono;
-        let news = |leader: Uid, heard_ms: u64| match search.lost {
-            Some(LostLeader { uid, at }) if uid == leader => Time(now.0.saturating_sub(Span::ms(heard_ms).0)) > at,
-            Some(_) | None => true,
-        };
-        search.answers.iter().find_map(|(&uid, answer)| match answer.standing {
-            NodeState::Following { epoch, heard_ms, relay: true }
-                if self.fresh_claim(heard_ms) && news(epoch.leader, heard_ms) && epoch.leader != self.me =>
-            {
-                self.links.up(uid).map(|conn| (conn, epoch))
-            }
-            NodeState::Leading { .. }
-            | NodeState::Following { .. }
-            | NodeState::Electing
-            | NodeState::Joining
-            | NodeState::Knocking => None,
-        })
     }
 }
