@@ -1,7 +1,7 @@
-//! Where the history is kept.
+//! The store: keeps a node's history.
 //!
-//! The core says what must be kept and asks for what it needs ([`Output::Save`](crate::ring::Output::Save) and its
-//! neighbours); a [`Store`] obeys.
+//! The core says what to keep and what it needs ([`Output::Save`](crate::ring::Output::Save) and its neighbours); a
+//! [`Store`] executes that.
 //!
 //! ```text
 //!   records ──▶ History ──▶ Disk ──small groups──▶ Journal ──▶ chat_<port>.journal
@@ -10,9 +10,9 @@
 //!                  └──while the disk fails──▶ MemoryStore      Keeper, on a thread of its own
 //! ```
 //!
-//! Everything goes through one sequence of records, and the file says how far it holds what the journal does, so a
-//! store that loses its newest records holds a consistent earlier state. *Written* means that the end of the process
-//! cannot take it, *synced* that the loss of power cannot.
+//! All records form one sequence, and the file stores how far it holds the journal's records. So a store that loses its
+//! newest records holds a consistent earlier state. *Written* means: the end of the process cannot lose it. *Synced*
+//! means: a loss of power cannot lose it.
 
 mod disk;
 mod files;
@@ -31,94 +31,94 @@ pub use sqlite::{Error, SCHEMA_VERSION, Sqlite};
 
 use crate::ring::{Cut, Index, Name, ReadReply, ReadRequest, Record, SavedState, Tail};
 
-/// To be called once, when it is done: `true` where it is on the medium, `false` where that has failed.
+/// A callback, called once: `true` when the data is on the medium, `false` when that has failed.
 pub type Done = Box<dyn FnOnce(bool) + Send>;
 
-/// How far the log that people read is known to be written.
+/// How far the chat log is known to be written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LogMark {
-    /// The last entry in it.
+    /// The last entry in the chat log.
     pub tail: Tail,
-    /// The bytes of the file up to there.
+    /// The length of the chat log up to there, in bytes.
     pub bytes: u64,
 }
 
-/// What people should know of a store.
+/// The state of a store, as users should know it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Health {
-    /// Nothing more can be written, and why; it is kept in memory.
+    /// The store cannot write; new records stay in memory.
     Failing {
-        /// Why.
+        /// The cause, as a text for people.
         why: String,
-        /// It is tried again.
+        /// The store will try again.
         again: bool,
     },
-    /// What was kept in memory meanwhile is written.
+    /// The store works; it has written the records that were in memory.
     Well,
 }
 
-/// A place for one node's history.
+/// Keeps one node's history.
 pub trait Store {
-    /// What this store's content lets fail. Nothing can fail in memory.
+    /// Errors of this kind of store. A store in memory has none.
     type Error;
 
-    /// What the store holds, for a node's birth.
+    /// The saved state with which a node starts.
     ///
     /// # Errors
     /// The content cannot be read.
     fn saved(&self) -> Result<SavedState, Self::Error>;
 
-    /// Takes a record into the group that the next [`commit`](Self::commit) writes.
+    /// Adds a record to the group that the next [`commit`](Self::commit) writes.
     ///
     /// # Errors
     /// The store can hold no more.
     fn save(&mut self, record: &Record) -> Result<(), Self::Error>;
 
-    /// Writes the group, whole or not at all, so that the end of the process cannot take it.
+    /// Writes the group, whole or not at all. The end of the process cannot lose it afterwards.
     ///
     /// # Errors
-    /// It is not written, and cannot be kept otherwise.
+    /// The group is not written, and the store cannot keep it otherwise.
     fn commit(&mut self) -> Result<(), Self::Error>;
 
-    /// Puts everything saved so far on the medium.
+    /// Syncs everything saved so far to the medium.
     ///
     /// # Errors
-    /// What is on the medium is not known; the store has failed for good.
+    /// The content of the medium is unknown; the store has failed for good.
     fn sync(&mut self) -> Result<(), Self::Error>;
 
-    /// As [`sync`](Self::sync), but does not wait: `done` is called, from any thread, when it is done.
+    /// Like [`sync`](Self::sync), but does not wait: the store calls `done` from any thread when the sync has ended.
     ///
     /// # Errors
     /// As of [`commit`](Self::commit).
     fn persist(&mut self, done: Done) -> Result<(), Self::Error>;
 
-    /// Reads entries or pending lines; what was saved before is there.
+    /// Reads entries or pending lines, including everything saved before.
     ///
     /// # Errors
     /// The content cannot be read.
     fn read(&mut self, wanted: &ReadRequest) -> Result<ReadReply, Self::Error>;
 
-    /// Removes all entries after `keep`, puts their lines in front of the pending queue, and syncs.
+    /// Removes all entries after `keep`, moves their lines to the front of the pending queue, and syncs.
     ///
     /// # Errors
-    /// Nothing was cut; the store holds what it held before.
+    /// The log is not cut; the store is unchanged.
     fn cut(&mut self, keep: Index) -> Result<Cut, Self::Error>;
 
-    /// The run ends: what can be written is written.
+    /// Ends the run and writes everything that can be written.
     ///
     /// # Errors
-    /// Something goes with the process although it was to be kept.
+    /// Records are lost with the process that the store should have kept.
     fn finish(&mut self) -> Result<(), Self::Error> {
         Ok(())
     }
 
-    /// Notes how far the log that people read is written. May be forgotten.
+    /// Stores how far the chat log is written. A crash may lose this.
     fn logged(&mut self, _: LogMark) {}
 
-    /// Notes the name that the owner has taken, for the next run. May be forgotten.
+    /// Stores the owner's new name for the next run. A crash may lose this.
     fn renamed(&mut self, _: &Name) {}
 
-    /// To be called several times a second: looks after what was written. Gives what people should know.
+    /// Maintains the store; call it several times a second. Returns changes of its state that users should know.
     ///
     /// # Errors
     /// The store can hold no more.

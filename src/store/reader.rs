@@ -1,11 +1,11 @@
-//! Asking the past: lines by place, by time, by words; from a file that a node may be writing, and the journal before it.
+//! Reads the past: lines by place, by time, by words, from a file that a node may be writing, and from its journal.
 //!
-//! The full-text index (SQLite's FTS5) follows the log at a distance. A search asks it for what it has; what it does not
-//! have yet goes through an index in memory with the same rules, so an answer is always whole.
+//! The full-text index (SQLite's FTS5) lags behind the log. A search asks the index for the entries that it has; an
+//! index in memory with the same rules serves the newer ones. So an answer is always complete.
 //!
-//! The file is read page by page, and nothing is held between two pages: whoever takes the lines may take his time, and
-//! the write-ahead log does not grow behind him. Only a cut moves lines that stand in the log; before each page it is made
-//! sure that none has come.
+//! The reader takes the file page by page and holds no transaction between two pages: a slow consumer does no harm, and
+//! the write-ahead log does not grow meanwhile. Only a cut moves lines that stand in the log; before each page the
+//! reader checks that none has happened.
 
 mod counter;
 mod query;
@@ -25,55 +25,56 @@ pub use counter::Counter;
 use query::Query;
 pub use tally::{Counts, REACTIONS_MAX, Tally};
 
-/// Bytes of batches after which a page is long enough.
+/// A page ends after so many bytes of batches.
 const PAGE_BYTES: usize = 256 * 1024;
-/// Batches looked at for a page.
+/// A page looks at no more batches than this.
 const PAGE_BATCHES: i64 = 4096;
-/// Places that the index is asked for at first; for each further page eight times as many, since the index begins anew.
+/// Places that the first page asks of the index. Each further page asks for eight times as many, because the index
+/// starts again.
 const FOUND_MIN: usize = 1024;
-/// Places that the index is asked for at most.
+/// The most places that a page asks of the index.
 const FOUND_MAX: usize = 64 * 1024;
 
-/// Which lines are wanted.
+/// Selects lines.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Selection {
-    /// Not before this.
+    /// The earliest moment.
     pub since: Option<Moment>,
-    /// Not after this.
+    /// The latest moment.
     pub until: Option<Moment>,
-    /// Only what was said under this name, upper and lower case alike.
+    /// Only lines under this name; case does not matter.
     pub from: Option<Name>,
-    /// Only what was said in this channel; `Some(None)`: in the lobby.
+    /// Only lines in this channel; `Some(None)`: the lobby.
     pub channel: Option<Option<Channel>>,
-    /// Only lines with all of these words, parted by white space; each may go on (`deploy` finds `deployed`), upper and
-    /// lower case and accents alike. What the index knows no words in (emoji, signs), and what is written without spaces
-    /// between words (Chinese, Japanese, Thai ...), is found anywhere in a line.
+    /// Only lines with all of these words, separated by white space. A word matches as a prefix (`deploy` finds
+    /// `deployed`); case and accents do not matter. The index knows no words in emoji, signs and scripts without spaces
+    /// between words (Chinese, Japanese, Thai ...); these match anywhere in a line.
     pub words: Option<String>,
-    /// Only the last so many of them.
+    /// Only the newest so many of them.
     pub newest: Option<usize>,
 }
 
 /// A moment in a room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Moment {
-    /// By the clock of whoever ordered the line.
+    /// By the clock of the leader that sequenced the line.
     Wall(WallMs),
     /// By the Lamport timestamp.
     Stamp(Lamport),
 }
 
-/// How an answer ended.
+/// How a read ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// All lines that are wanted were given.
+    /// The consumer received all selected lines.
     Whole,
-    /// Whoever took them wanted no more.
+    /// The consumer wanted no more lines.
     Enough,
-    /// The log was cut while it was read: lines that were given may stand elsewhere now, and the rest was not given.
+    /// A cut changed the log during the read: the received lines may stand elsewhere now, and the rest was not read.
     Cut,
 }
 
-/// A file that is only read.
+/// A file, open for reading only.
 #[derive(Debug)]
 pub struct Reader {
     db: Connection,
@@ -83,13 +84,13 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// Opens a file at the room that it was in last. `None`: it holds no room.
+    /// Opens a file at its last room. `None`: it holds no room.
     ///
     /// # Errors
     /// See [`Error`].
     pub fn open(path: &Path) -> Result<Option<Self>, Error> {
         let db = match open_to_read(path) {
-            // A node has just made it, and has not written its tables.
+            // A node has just created the file and not yet its tables.
             Err(Error::Older(0)) => return Ok(None),
             db => db?,
         };
@@ -104,7 +105,7 @@ impl Reader {
         self.room
     }
 
-    /// How far the full-text index goes, and where the log ends.
+    /// The last index in the full-text index, and the last index of the log.
     ///
     /// # Errors
     /// See [`Error`].
@@ -112,14 +113,14 @@ impl Reader {
         Ok((Index(indexed(&self.db, self.no)?), end(&self.db, self.no)?))
     }
 
-    /// Gives the lines that are wanted, oldest first, until `take` says `false`.
+    /// Passes the selected lines to `take`, oldest first, until `take` returns `false`.
     ///
     /// # Errors
     /// See [`Error`].
     pub fn select(&self, wanted: &Selection, mut take: impl FnMut(&Arc<Entry>) -> bool) -> Result<Answer, Error> {
         let mut asked = Asked::new(self, wanted)?;
         if let Some(most) = wanted.newest {
-            // Where the oldest of the newest stands: from there on they are read as all others.
+            // Finds the oldest of the newest lines; from there on they are read like all others.
             let (mut left, mut oldest) = (most, None);
             let counted = match most {
                 0 => Answer::Enough,
@@ -142,12 +143,12 @@ impl Reader {
         key(self.no, index)
     }
 
-    /// One consistent state of the file, for a short time.
+    /// A read transaction: one consistent state of the file. Keep it short.
     fn look(&self) -> Result<Transaction<'_>, Error> {
         Ok(Transaction::new_unchecked(&self.db, TransactionBehavior::Deferred)?)
     }
 
-    /// The entries that stand together with this one, and how many bytes they are.
+    /// The batch that holds this entry, and its length in bytes.
     fn batch_of(&self, index: Index) -> Result<(Vec<Arc<Entry>>, usize), Error> {
         let sql = "SELECT body, crc FROM batch WHERE at BETWEEN ?1 AND ?2 ORDER BY at DESC LIMIT 1";
         let mut statement = self.db.prepare_cached(sql)?;
@@ -160,8 +161,7 @@ impl Reader {
         }
     }
 
-    /// The first index with a timestamp that is not below this one: timestamps rise along the log. What stands together is
-    /// read once.
+    /// The first index whose timestamp is not below `stamp`; timestamps rise along the log. Each batch is read once.
     fn first_at(&self, stamp: Lamport, end: Index) -> Result<Index, Error> {
         let (mut low, mut high) = (1, end.0 + 1);
         while low < high {
@@ -172,7 +172,7 @@ impl Reader {
                 (Some(first), Some(last)) if (first.index.0..=last.index.0).contains(&middle) => match below {
                     0 => high = first.index.0,
                     all if all == entries.len() => low = last.index.0 + 1,
-                    // It is in here, or behind the end where more has been written meanwhile.
+                    // The entry is in this batch, or after the end if more was written meanwhile.
                     some => return Ok(entries[some].index.min(end.next())),
                 },
                 _ => return Err(Error::Damaged("it holds a log with a hole".to_owned())),
@@ -197,7 +197,7 @@ impl Reader {
         if at > end { Ok(None) } else { Ok(stands(self.batch_of(at)?.0)) }
     }
 
-    /// Where the log ends.
+    /// The end of the log.
     fn mark(&self) -> Result<Mark, Error> {
         let sql = "SELECT at, last, crc FROM batch WHERE at BETWEEN ?1 AND ?2 ORDER BY at DESC LIMIT 1";
         let mut statement = self.db.prepare_cached(sql)?;
@@ -206,7 +206,7 @@ impl Reader {
         Ok(Mark(row))
     }
 
-    /// Where the log ends in the file, and what stands behind that in the journal alone.
+    /// The end of the log in the file, and the entries that only the journal holds.
     fn ends(&self) -> Result<(Mark, Vec<Arc<Entry>>), Error> {
         loop {
             let (mark, before) = {
@@ -215,7 +215,7 @@ impl Reader {
             };
             let Some(before) = before else { return Ok((mark, Vec::new())) };
             let (records, _) = journal::after(&self.journal, before)?;
-            // A journal that has begun anew meanwhile has lost what was to be read here, and the file has it.
+            // If the journal has begun anew meanwhile, its old entries are gone and the file holds them.
             if journal_mark(&self.db)?.is_some_and(|now| now.at > before.at || now == before) {
                 let entries = records.into_iter().filter_map(|record| match record {
                     Record::Append(entries) => Some(entries),
@@ -231,7 +231,7 @@ impl Reader {
         }
     }
 
-    /// Whether what stood in the log when it ended there stands in it still: entries stand below one another unchanged.
+    /// Whether the log still holds everything that it held when it ended at `mark`. Entries never change in place.
     fn has(&self, mark: Mark) -> Result<bool, Error> {
         let Some((at, last, crc)) = mark.0 else { return Ok(true) };
         let mut statement = self.db.prepare_cached("SELECT 1 FROM batch WHERE at = ?1 AND last = ?2 AND crc = ?3")?;
@@ -249,26 +249,26 @@ impl Mark {
     }
 }
 
-/// A question about the log as it was when it was asked.
+/// A query on the log as it was when the query began.
 struct Asked<'a> {
     reader: &'a Reader,
     wanted: &'a Selection,
-    /// The name, folded.
+    /// The name, case-folded.
     from: Option<String>,
     query: Option<Query>,
-    /// What may be wanted stands between these.
+    /// Selected lines can stand only between these.
     first: Index,
     last: Index,
-    /// Up to here the index is asked.
+    /// The full-text index serves entries up to here.
     indexed: Index,
     mark: Mark,
-    /// What stands behind that in the journal alone, as far as it is wanted.
+    /// Entries after that which only the journal holds, as far as they are selected.
     rest: Vec<Arc<Entry>>,
 }
 
-/// What a page holds.
+/// One page of a read.
 struct Page {
-    /// Lines that are wanted, in the order of the log.
+    /// The selected lines, in the order of the log.
     lines: Vec<Arc<Entry>>,
     /// Where the page ended.
     edge: Option<Index>,
@@ -324,7 +324,7 @@ impl<'a> Asked<'a> {
         }
     }
 
-    /// Reads what is not indexed, or all where no index helps.
+    /// Reads entries that are not indexed, or all entries if no index helps.
     fn scan(&self, newest_first: bool, take: &mut dyn FnMut(&Arc<Entry>) -> bool) -> Result<Answer, Error> {
         let (mut from, mut to) = (self.first.max(self.indexed.next()), self.last);
         while from <= to {
@@ -338,14 +338,14 @@ impl<'a> Asked<'a> {
                 (true, None) => break,
                 (true, Some(edge)) if newest_first => to = Index(edge.0.saturating_sub(1)),
                 (true, Some(edge)) if edge >= from => from = edge.next(),
-                // The last batch before a hole is found again and again.
+                // Otherwise the scan would find the last batch before a hole again and again.
                 (true, Some(_)) => return Err(Error::Damaged("it holds a log with a hole".to_owned())),
             }
         }
         Ok(Answer::Whole)
     }
 
-    /// Some batches at one end of a part of the log. `None`: the log was cut.
+    /// Reads some batches at one end of a part of the log. `None`: the log was cut.
     fn page(&self, from: Index, to: Index, newest_first: bool) -> Result<Option<Page>, Error> {
         let order = if newest_first { "DESC" } else { "ASC" };
         // The batch that holds `from` may begin before it.
@@ -391,7 +391,7 @@ impl<'a> Asked<'a> {
         Ok(Some(page))
     }
 
-    /// Asks the index, if it can help.
+    /// Searches with the index, if the index can help.
     fn search(&self, newest_first: bool, take: &mut dyn FnMut(&Arc<Entry>) -> bool) -> Result<Answer, Error> {
         let Some(expression) = self.query.as_ref().and_then(Query::expression) else { return Ok(Answer::Whole) };
         let (mut from, mut to, mut most) = (self.first, self.indexed, FOUND_MIN);
@@ -418,7 +418,7 @@ impl<'a> Asked<'a> {
         Ok(Answer::Whole)
     }
 
-    /// Where the index finds something, at one end of a part of the log. `None`: the log was cut.
+    /// The places that the index finds, at one end of a part of the log. `None`: the log was cut.
     fn found(
         &self,
         expression: &str,
@@ -443,7 +443,7 @@ impl<'a> Asked<'a> {
         Ok(Some(rows.collect::<Result<_, _>>()?))
     }
 
-    /// The lines at some of these places, if they are wanted, in this order. `None`: the log was cut.
+    /// Reads the lines at some of these places, in this order, and keeps the selected ones. `None`: the log was cut.
     fn fetch(
         &self,
         places: &mut std::iter::Peekable<std::vec::IntoIter<Index>>,
@@ -473,7 +473,7 @@ impl<'a> Asked<'a> {
         Ok(Some(lines))
     }
 
-    /// Whether an entry is wanted, but for its words.
+    /// Whether an entry is selected, apart from its words.
     fn takes(&self, entry: &Entry) -> bool {
         let named = |line: &Line| self.from.as_ref().is_none_or(|from| *from == line.name.folded());
         let after = match self.wanted.since {
@@ -492,7 +492,7 @@ impl<'a> Asked<'a> {
 }
 
 impl Selection {
-    /// Between which walls a batch may hold something.
+    /// The range of wall-clock times in which a batch may hold a selected line.
     fn walls(&self) -> (i64, i64) {
         let wall = |moment: Option<Moment>, or: i64| match moment {
             Some(Moment::Wall(wall)) => i64::try_from(wall.0).unwrap_or(i64::MAX),
@@ -508,14 +508,14 @@ fn indexed(db: &Connection, no: i64) -> Result<u64, Error> {
     Ok(last.map_or(0, i64::unsigned_abs))
 }
 
-/// Indexes up to `most` of a room's entries that are not indexed, where more than `behind` of them are not, in one
-/// transaction. How many it has indexed.
+/// Indexes up to `most` entries of a room in one transaction, if more than `behind` entries are not indexed. Returns
+/// how many.
 pub(super) fn index_some(db: &mut Connection, no: i64, tail: u64, behind: u64, most: usize) -> Result<usize, Error> {
     if tail.saturating_sub(indexed(db, no)?) <= behind {
         return Ok(0);
     }
     let tx = Transaction::new(db, TransactionBehavior::Immediate)?;
-    // The log may have been cut meanwhile.
+    // A cut may have shortened the log meanwhile.
     let (done, end) = (indexed(&tx, no)?, end(&tx, no)?);
     let last = end.0.min(done + most as u64);
     let sql = "INSERT INTO words (rowid, text) VALUES (?1, ?2)";

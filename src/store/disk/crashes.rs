@@ -1,5 +1,6 @@
-//! The process goes after any write to the journal or the file, or in the middle of one; the power goes, and each file
-//! is back at a moment of its own. What is there then is a state that really was, and no older than what was synced.
+//! The process ends after any write to the journal or the file, or in the middle of one. Or the power fails, and each
+//! file goes back to a moment of its own. The files then hold a state that really existed, and no older state than the
+//! last synced one.
 
 #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
 #![expect(clippy::print_stdout, reason = "how many places were tried is worth a word")]
@@ -20,18 +21,18 @@ struct Files {
     db: Vec<u8>,
     log: Vec<u8>,
     journal: Vec<u8>,
-    /// Where the journal went on.
+    /// The end of the journal.
     end: u64,
 }
 
-/// A store at work, what it held after each of its deeds, and what its files were then.
+/// A working store, its content after each operation, and its files at that moment.
 struct Run {
     dir: tempfile::TempDir,
     disk: Disk,
     states: Vec<MemoryStore>,
     files: Vec<Files>,
     story: Story,
-    /// The last state that was synced, with all before it.
+    /// The last synced state.
     synced: usize,
 }
 
@@ -72,7 +73,7 @@ impl Run {
         self.states.len() - 1
     }
 
-    /// The next deed of the story, and now and then what the node's clock would do.
+    /// The next operation of the story, and sometimes the node's periodic maintenance.
     fn go_on(&mut self, turn: usize) {
         let mut memory = self.states[self.now()].clone();
         match self.story.next(&memory) {
@@ -104,13 +105,13 @@ impl Run {
         }
     }
 
-    /// What the keeper has been asked to sync is synced, and all the rest.
+    /// Syncs everything, as the maintenance thread was asked to.
     fn sync(&mut self) {
         self.disk.sync().unwrap();
         self.synced = self.now();
     }
 
-    /// Between which states these files hold one, with all that is in it.
+    /// The range of states that these files hold completely.
     fn states_of(&self, files: &Files) -> (usize, usize) {
         let dir = tempfile::tempdir().unwrap();
         let path = path_in(&dir);
@@ -125,13 +126,13 @@ impl Run {
     }
 }
 
-/// How a run begins that knows no room.
+/// A run that knows no room.
 fn in_no_room() -> Ask {
     let uid = "10.0.0.5:2428".parse().unwrap();
     Ask { room: None, session: SessionId(5), identity: Identity::of_seed([5; 32]), name: "ann".into(), uid, key: None }
 }
 
-/// What was written before with the first so many bytes of what is written now.
+/// The old bytes, overwritten by the first `bytes` of the new ones.
 fn torn(before: &[u8], now: &[u8], bytes: usize) -> Vec<u8> {
     let mut torn = now[..bytes.min(now.len())].to_vec();
     torn.extend_from_slice(before.get(torn.len()..).unwrap_or_default());
@@ -151,7 +152,7 @@ fn a_crash_at_any_write_leaves_what_was_written_before_it() {
                 let (_, last) = run.states_of(&now);
                 assert!(last >= step, "{seed}: state {last} after write {step}");
                 points += 1;
-                // A write to the journal alone, torn.
+                // A torn write to the journal alone.
                 let [first, end] = [before.end, now.end].map(|at| usize::try_from(at).unwrap());
                 if (&before.db, &before.log) != (&now.db, &now.log) || first == end {
                     continue;
@@ -159,7 +160,7 @@ fn a_crash_at_any_write_leaves_what_was_written_before_it() {
                 for bytes in [first + 1, first + 4, first + (end - first) / 2, end - 1] {
                     let journal = torn(&before.journal, &now.journal, bytes);
                     if journal == now.journal {
-                        // What stood there before happened to be the same.
+                        // The old bytes are equal by chance.
                         continue;
                     }
                     let (from, to) = run.states_of(&Files { journal, ..now.clone() });
@@ -181,7 +182,7 @@ fn a_loss_of_power_leaves_a_state_that_really_was() {
         let mut rng = seed;
         for turn in 0..96 {
             run.go_on(turn);
-            // The file is back at any moment since the last sync, the journal at any other.
+            // The file goes back to any moment since the last sync, the journal to any other.
             let mut any = || {
                 rng = rng.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
                 run.synced + usize::try_from(rng >> 33).unwrap() % (run.now() - run.synced + 1)
@@ -215,7 +216,7 @@ fn what_the_journal_holds_goes_to_the_room_it_is_of() {
     assert_eq!(opened.saved, crate::ring::SavedState::default());
     drop(opened);
     assert_eq!(Held::of(&path_in(&copy)), expected);
-    // It opens another one, which begins with its own first entry.
+    // It opens another room, whose log begins with its own first entry.
     let mut history = crate::store::open(&path_in(&copy), &ask).unwrap().history;
     let mut other = MemoryStore::new();
     let begins = |seed| match Story::new(seed).next(&other) {
@@ -237,7 +238,7 @@ fn a_journal_whose_file_has_lost_its_write_ahead_log_is_kept() {
     let mut run = Run::new(51);
     (0..10).for_each(|turn| run.go_on(turn));
     let copy = tempfile::tempdir().unwrap();
-    // Everything of a young file is in its write-ahead log, but its tables.
+    // Everything of a young file except its tables is in its write-ahead log.
     drop(Sqlite::open(&path_in(&copy)).unwrap());
     fs::copy(journal::file_of(&path_in(&run.dir)), journal::file_of(&path_in(&copy))).unwrap();
     let ask = in_no_room();

@@ -1,4 +1,4 @@
-//! What was put to lines, counted again and again while the log grows.
+//! Counts reactions repeatedly while the log grows.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -9,10 +9,10 @@ use super::tally::Counted;
 use crate::ring::{Entry, Lamport, LineId, Reactions};
 use crate::store::sqlite::Error;
 
-/// Words behind the index that are remembered, before it is looked how far the index goes now.
+/// The most reactions after the index that are kept in memory before the reader asks how far the index goes now.
 const WORDS_MAX: usize = 64 * 1024;
 
-/// A reader for who asks often: what the index did not have is read once, and then what has been written since.
+/// A reader for frequent queries: it reads the entries that are not indexed once, and later only the new ones.
 #[derive(Debug)]
 pub struct Counter {
     reader: Reader,
@@ -20,7 +20,7 @@ pub struct Counter {
 }
 
 impl Counter {
-    /// Of the room that the file's node is in. `None`: it is in none.
+    /// Opens the room of the file's node. `None`: the node is in no room.
     ///
     /// # Errors
     /// See [`Error`].
@@ -28,7 +28,7 @@ impl Counter {
         Ok(Reader::open(path)?.map(|reader| Self { reader, counted: None }))
     }
 
-    /// Those of these lines that have the timestamp beside them, and what all authors said last about them.
+    /// Returns those of these lines whose timestamp matches, and the latest reactions of all authors to them.
     ///
     /// # Errors
     /// See [`Error`].

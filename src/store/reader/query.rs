@@ -1,4 +1,4 @@
-//! What is searched for: words that the index knows, and text that it does not.
+//! A search: words that the index knows, and text that it does not know.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -9,25 +9,26 @@ use rusqlite::{Connection, params};
 use super::Error;
 use crate::ring::{Entry, Index};
 
-/// How the index in the file parts lines into words.
+/// How the index in the file splits lines into words.
 pub(super) const TOKENIZER: &str = "unicode61 remove_diacritics 2";
 
 /// A search.
 #[derive(Debug)]
 pub(super) struct Query {
-    /// For the index; `None`: there is no word in it that an index knows.
+    /// The query for the index; `None`: it has no word that an index knows.
     expression: Option<String>,
-    /// Text, in lower case, that must stand in a line.
+    /// Texts, in lower case, that a line must contain.
     texts: Vec<String>,
-    /// The longest part of a text that looks the same in the file.
+    /// The longest part of a text that has the same bytes in the file.
     needle: Option<Finder<'static>>,
-    /// The letters and digits of words in ASCII, in lower case: a line in ASCII that lacks one of them is not found.
+    /// The runs of ASCII letters and digits in the words, in lower case. An ASCII line that lacks one of them does not
+    /// match.
     runs: Vec<Finder<'static>>,
     rules: Rules,
 }
 
 impl Query {
-    /// Reads what somebody has typed. `None`: there is nothing in it.
+    /// Parses a user's search. `None`: it is empty.
     pub fn new(typed: &str) -> Result<Option<Self>, Error> {
         let rules = Rules::new()?;
         let (mut words, mut texts, mut runs) = (Vec::new(), Vec::new(), Vec::new());
@@ -50,17 +51,17 @@ impl Query {
         Ok((expression.is_some() || !texts.is_empty()).then_some(Self { expression, texts, needle, runs, rules }))
     }
 
-    /// What the index is to be asked.
+    /// The query for the index.
     pub fn expression(&self) -> Option<&str> {
         self.expression.as_deref()
     }
 
-    /// Whether a batch, as it is written, may hold a line that is wanted.
+    /// Whether a batch, as it is written, may hold a matching line.
     pub fn may_be_in(&self, body: &[u8]) -> bool {
         self.needle.as_ref().is_none_or(|needle| needle.find(body).is_some()) && self.may_have_words(body)
     }
 
-    /// What is not in ASCII may have accents, which count for nothing.
+    /// Characters outside ASCII may have accents, which do not matter in a search.
     fn may_have_words(&self, said: &[u8]) -> bool {
         if self.runs.is_empty() || !said.is_ascii() {
             return true;
@@ -69,7 +70,7 @@ impl Query {
         self.runs.iter().all(|run| run.find(&said).is_some())
     }
 
-    /// Whether a line has what the index cannot look for.
+    /// Whether a line has the texts that the index cannot search.
     pub fn has_texts(&self, entry: &Entry) -> bool {
         self.texts.is_empty()
             || entry.line().is_some_and(|line| {
@@ -78,7 +79,7 @@ impl Query {
             })
     }
 
-    /// Keeps the lines that are found, of lines that are not indexed.
+    /// Keeps the matching lines among lines that are not indexed.
     pub fn keep_found(&self, lines: &mut Vec<Arc<Entry>>) -> Result<(), Error> {
         let may_be =
             |entry: &Entry| entry.line().is_some_and(|line| self.may_have_words(line.text.as_str().as_bytes()));
@@ -93,14 +94,14 @@ impl Query {
     }
 }
 
-/// Characters that are searched for as they stand: those of scripts that put no space between words (Thai, Lao, Burmese,
-/// Khmer, Chinese, Japanese), and signs and emoji. None of them has an upper or lower case, or is escaped in JSON.
+/// Characters that match anywhere: those of scripts without spaces between words (Thai, Lao, Burmese, Khmer, Chinese,
+/// Japanese), and signs and emoji. None of them has an upper or lower case, or is escaped in JSON.
 fn is_alone(c: char) -> bool {
     matches!(c, '\u{e00}'..='\u{eff}' | '\u{1000}'..='\u{109f}' | '\u{1780}'..='\u{17ff}' | '\u{2600}'..='\u{27bf}'
         | '\u{2e80}'..='\u{9fff}' | '\u{f900}'..='\u{faff}' | '\u{1f000}'..='\u{3ffff}')
 }
 
-/// The rules of the index, for lines that are not in it: an index in memory.
+/// The index's rules for lines that are not in it: an index in memory.
 #[derive(Debug)]
 struct Rules(Connection);
 
@@ -111,7 +112,7 @@ impl Rules {
         Ok(Self(db))
     }
 
-    /// Whether there is a word in a term: then it finds itself.
+    /// Whether a term contains a word: then the term finds itself.
     fn knows(&self, term: &str, expression: &str) -> Result<bool, Error> {
         let tx = self.0.unchecked_transaction()?;
         tx.execute("INSERT INTO words (rowid, text) VALUES (1, ?1)", [term])?;

@@ -1,4 +1,4 @@
-//! What was put to lines, counted: the file's table has what stands as far as the index goes, and the rest is read.
+//! Counts reactions: the file's table has the entries up to the index, the rest is read from the log.
 
 use std::collections::BTreeMap;
 
@@ -8,32 +8,32 @@ use super::{Mark, Reader, indexed};
 use crate::ring::{AuthorId, Emoji, Index, LineId, Reactions};
 use crate::store::sqlite::{Error, each_reacting};
 
-/// Kinds of reactions that are told of one line at most: the most frequent.
+/// The most kinds of reactions that are reported for one line: the most frequent ones.
 pub const REACTIONS_MAX: usize = 64;
 
-/// What is put to each line, and by how many authors, the most frequent first. Lines to which nothing is put are not there.
+/// The reactions to each line with the number of authors, the most frequent first. Lines without reactions are absent.
 pub type Counts = BTreeMap<LineId, Vec<(Emoji, u64)>>;
 
-/// What was put to lines, in a log as it was when this was asked for.
+/// The reactions in a log as it was at one moment.
 #[derive(Debug)]
 pub struct Tally<'a> {
     reader: &'a Reader,
     counted: Counted,
 }
 
-/// What was read to count up to a mark.
+/// The reactions up to a mark.
 #[derive(Debug)]
 pub(super) struct Counted {
     mark: Mark,
-    /// Up to here the table tells.
+    /// The file's table counts up to here.
     indexed: Index,
-    /// What comes after.
+    /// The reactions of later entries.
     pub(super) rest: Reactions,
 }
 
 impl Reader {
-    /// What is put to these lines now: of each emoji the number of authors whose last word about it is that it is there;
-    /// of at most [`REACTIONS_MAX`] emoji a line.
+    /// The current reactions to these lines: for each emoji the number of authors who currently have it set, for at
+    /// most [`REACTIONS_MAX`] emoji a line.
     ///
     /// # Errors
     /// See [`Error`].
@@ -45,7 +45,7 @@ impl Reader {
         }
     }
 
-    /// The same for many questions about one log: what is not indexed is read once.
+    /// The same for many queries on one log; entries that are not indexed are read once.
     ///
     /// # Errors
     /// See [`Error`].
@@ -62,7 +62,7 @@ impl Reader {
         }
     }
 
-    /// Reads up to a mark that stands: on from what was read before, unless the log was cut meanwhile.
+    /// Reads up to a mark of the current log. Continues from `before` unless the log was cut meanwhile.
     pub(super) fn count_to(&self, mark: Mark, before: Option<Counted>) -> Result<Counted, Error> {
         let mut counted = match before {
             Some(before) if self.has(before.mark)? => before,
@@ -77,9 +77,9 @@ impl Reader {
         Ok(counted)
     }
 
-    /// The last words about these lines, as far as was counted.
+    /// The latest reactions of all authors to these lines, as far as they are counted.
     pub(super) fn words_about(&self, lines: &[LineId], counted: &Counted) -> Result<Reactions, Error> {
-        // Of the values beside the highest place, SQLite gives those of the row that has it: the last word.
+        // For the columns beside `max(at)`, SQLite returns the values of the row with the maximum: the latest reaction.
         let sql = "SELECT emoji, who, put, max(at) FROM reaction
                    WHERE author = ?1 AND session = ?2 AND n = ?3 AND at BETWEEN ?4 AND ?5 GROUP BY emoji, who";
         let mut statement = self.db.prepare_cached(sql)?;
@@ -100,7 +100,7 @@ impl Reader {
 }
 
 impl Tally<'_> {
-    /// What is put to these lines. `None`: the log was cut meanwhile.
+    /// The reactions to these lines. `None`: the log was cut meanwhile.
     ///
     /// # Errors
     /// See [`Error`].

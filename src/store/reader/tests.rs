@@ -13,13 +13,13 @@ use crate::store::sqlite::open_again;
 
 const NONE: [u64; 0] = [];
 
-/// A file with lines of which these tests know everything: line `i` has the timestamp `10 i` and the time `1000 i`.
+/// A file with known lines: line `i` has the timestamp `10 i` and the time `1000 i`.
 struct Past {
     dir: tempfile::TempDir,
     file: Sqlite,
     round: u64,
     next: u64,
-    /// How much each author has put to lines in a round.
+    /// How many reactions each author has sent in a round.
     said: BTreeMap<(u64, u64), u64>,
 }
 
@@ -57,13 +57,13 @@ impl Past {
         Arc::new(Entry { epoch, index: Index(i), lamport: Lamport(10 * i), wall: WallMs(1000 * i), body })
     }
 
-    /// Says these lines of ann's, together.
+    /// Appends these lines of ann in one batch.
     fn say(&mut self, texts: &[&str]) {
         let entries = texts.iter().map(|text| self.entry("ann", text)).collect();
         self.file.write(&[Record::Append(entries)]).unwrap();
     }
 
-    /// Says each as (name, text), one by one; an empty text is a note.
+    /// Appends each (name, text) as a batch of its own; an empty text is a note.
     fn talk(&mut self, lines: &[(&str, &str)]) {
         for (name, text) in lines {
             let entry = self.entry(name, text);
@@ -86,7 +86,7 @@ impl Past {
         Reader::open(&self.path()).unwrap().unwrap()
     }
 
-    /// The indexes of the lines that are wanted.
+    /// The indexes of the selected lines.
     fn select(&self, wanted: &Selection) -> Vec<u64> {
         let mut found = Vec::new();
         let answer = self.reader().select(wanted, |entry| {
@@ -180,7 +180,7 @@ fn under_a_name_upper_and_lower_case_alike() {
     assert_eq!(past.select(&Selection { newest: Some(1), ..from("ann") }), [3]);
 }
 
-/// What is said, and which searches find which of it: the same however far the index goes.
+/// Lines, and the searches that find them. The results do not depend on how far the index goes.
 const SAID: [&str; 16] = [
     "deploy on Monday",
     "the DEPLOYMENT failed",
@@ -336,7 +336,7 @@ fn an_answer_ends_where_the_log_is_cut_meanwhile() {
             assert_eq!(answer.unwrap(), Answer::Cut);
             assert!(count < 3_000);
         }
-        // What is said meanwhile is not part of the answer, and no harm to it.
+        // Lines that arrive during the read are not part of the answer and do not disturb it.
         let reader = past.reader();
         let (mut count, before) = (0, past.file.tail().0);
         let answer = reader.select(&Selection::default(), |_| {
@@ -426,8 +426,8 @@ fn a_bit_that_flips_is_noticed() {
     assert!(matches!(past.reader().select(&Selection::default(), |_| true), Err(Error::Damaged(_))));
 }
 
-/// `cargo test --release a_million_lines -- --ignored --nocapture` prints how long answers take: of a log in batches, as
-/// busy rooms write it, and of one line by line.
+/// `cargo test --release a_million_lines -- --ignored --nocapture` prints how long answers take: for a log in batches,
+/// as busy rooms write it, and for one line by line.
 #[test]
 #[ignore = "takes minutes"]
 #[expect(clippy::print_stdout, reason = "that is what it is for")]
@@ -479,7 +479,7 @@ fn a_million(batch: u64) -> Past {
                         }
                     })
                     .collect();
-                // What is appended together stands together, unless something comes in between.
+                // Entries that are appended together form one batch, unless another record comes in between.
                 let between = Record::Promise(entries[0].epoch);
                 [Record::Append(entries), between]
             })
@@ -516,7 +516,7 @@ fn what_only_the_journal_holds_is_found_too() {
     assert_eq!(past.select(&Selection { newest: Some(2), ..words_wanted("deploy") }), [3, 4]);
     let from = Selection { from: Some(Name::parse("BOB").unwrap()), ..Selection::default() };
     assert_eq!(past.select(&from), [3, 6]);
-    // The file takes them, and the journal begins anew.
+    // The file takes the records, and the journal begins anew.
     let (records, _) = journal::after(&journal::file_of(&past.path()), mark).unwrap();
     past.file.note(journal::Mark::anew(0).unwrap());
     past.file.write(&records).unwrap();

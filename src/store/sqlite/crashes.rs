@@ -1,8 +1,7 @@
-//! The process, or the power, goes between any two writes: what is there then is a state that really was.
+//! The process ends, or the power fails, between any two writes: the files then hold a state that really existed.
 //!
-//! A commit is a row of writes to the write-ahead log, a checkpoint a row of writes to the file while the log stands.
-//! So every place at which a crash can strike leaves a beginning of the one, or the whole log and any part of the
-//! other.
+//! A commit is a sequence of writes to the write-ahead log; a checkpoint is a sequence of writes to the file while the
+//! log stays. So every crash leaves a prefix of the first, or the whole log and any part of the second.
 
 #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
 #![expect(clippy::print_stdout, reason = "how many places were tried is worth a word")]
@@ -20,10 +19,10 @@ use crate::store::Store as _;
 const WAL_HEADER: usize = 32;
 const FRAME_HEADER: usize = 24;
 const PAGE: usize = PAGE_BYTES as usize;
-/// Who opens what a crash has left.
+/// The session that opens the files after the crash.
 const LATER: u64 = 77;
 
-/// What one run has written, and what a store holds after each of its transactions.
+/// The writes of one run, and the store's content after each of its transactions.
 struct Run {
     dir: tempfile::TempDir,
     file: Sqlite,
@@ -74,7 +73,7 @@ impl Run {
         fs::read(self.dir.path().join(name)).unwrap()
     }
 
-    /// Which state these files hold: the place of the one after which the crash came.
+    /// The number of the state that these files hold.
     fn state_of(&self, db: &[u8], wal: &[u8]) -> usize {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("chat_1.db");
@@ -87,7 +86,7 @@ impl Run {
     }
 }
 
-/// Everything that a store holds.
+/// The whole content of a store.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::store) struct Held {
     saved: SavedState,
@@ -167,7 +166,7 @@ fn a_crash_in_a_checkpoint_loses_nothing() {
     let now = Held::expected(&run.now());
     let mut rng = 5u64;
     for _ in 0..200 {
-        // Any pages may have been written, and one of them in part.
+        // Any pages may be written, and one of them in part.
         let mut torn = before.clone();
         torn.resize(after.len(), 0);
         let mut written = BTreeSet::new();
@@ -192,7 +191,7 @@ fn a_crash_while_the_write_ahead_log_begins_anew_leaves_a_state_that_really_was(
     run.write(&[Record::Room(RoomId(9))]);
     run.go_on(30);
     let first = run.states.len() - 1;
-    // A checkpoint that keeps the log's length: what comes next is written over what is there.
+    // A checkpoint that keeps the log's length: later writes overwrite old bytes.
     run.file.db.query_row("PRAGMA wal_checkpoint(RESTART)", [], |_| Ok(())).unwrap();
     let (db, old) = (run.bytes("chat_1.db"), run.bytes("chat_1.db-wal"));
     run.go_on(12);

@@ -1,11 +1,11 @@
-//! What a node knows beside the content of its rooms: one text for each fact.
+//! Facts that a node stores beside its rooms: one text for each.
 
 use rusqlite::{Connection, OptionalExtension as _};
 
 use super::Error;
 use crate::ring::RoomId;
 
-/// The fact that a room has a key. It is never taken back: a room that had a key is not opened without one.
+/// The fact that a room has a key. It is never removed: a room that had a key is not opened without one.
 pub fn key_of(room: RoomId) -> String {
     format!("key of {room}")
 }

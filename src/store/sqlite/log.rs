@@ -1,4 +1,4 @@
-//! The log's entries and folds in the file.
+//! The log's entries and states in the file.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ pub fn index_of(at: i64) -> Index {
     Index(at.cast_unsigned() & ((1 << INDEX_BITS) - 1))
 }
 
-/// Reads a row's batch: what was written, or an error.
+/// Decodes a row's batch and checks it against its checksum.
 pub fn decode(body: &[u8], crc: u32) -> Result<Vec<Arc<Entry>>, Error> {
     if crc32fast::hash(body) != crc {
         return Err(damaged("entries that are not as they were written"));
@@ -72,7 +72,7 @@ pub fn each(
     })
 }
 
-/// Calls `take` with every entry from an index on, in order and without a hole, while it wants more.
+/// Passes every entry from an index on to `take`, in order and without a hole, while `take` wants more.
 fn until(
     db: &Connection,
     no: i64,
@@ -102,8 +102,7 @@ fn until(
     Ok(())
 }
 
-/// Calls `take` with every line from one index to another that puts something to another line, or takes it back.
-/// Batches without one are not decoded.
+/// Calls `take` with every line from one index to another that sets or withdraws a reaction.
 pub fn each_reacting(
     db: &Connection,
     no: i64,
@@ -111,7 +110,7 @@ pub fn each_reacting(
     to: Index,
     mut take: impl FnMut(&Line),
 ) -> Result<(), Error> {
-    // As the act's name stands in JSON; within a text its quotes would be escaped.
+    // The act's name as it stands in JSON. Inside a text its quotes would be escaped.
     let act = Finder::new(br#""react""#);
     let sql = "SELECT body, crc FROM batch
                WHERE at >= ifnull((SELECT max(at) FROM batch WHERE at BETWEEN ?1 AND ?2), ?2) AND at <= ?3 ORDER BY at";
@@ -165,7 +164,7 @@ pub fn newest(db: &Connection, no: i64, to: Index, lines: usize, bytes_max: usiz
     Ok(found)
 }
 
-/// The fold of the log up to an index, and up to where a written one went.
+/// The state of the log up to an index, and the index of the stored state that it was computed from.
 pub fn log_state_at(db: &Connection, no: i64, index: Index) -> Result<(LogState, Index), Error> {
     let sql = "SELECT body, crc FROM summary WHERE at BETWEEN ?1 AND ?2 ORDER BY at DESC LIMIT 1";
     let keys = params![key(no, Index(0)), key(no, index)];
@@ -190,7 +189,7 @@ pub fn log_state_at(db: &Connection, no: i64, index: Index) -> Result<(LogState,
     }
 }
 
-/// What a log's fold takes for granted of its next entry.
+/// Checks the preconditions for applying `entry` to this state.
 fn check(log_state: &LogState, entry: &Entry) -> Result<(), Error> {
     let follows = entry.index == log_state.tail.index.next() && Some(entry.epoch) >= log_state.tail.epoch;
     let line = entry.line().is_none_or(|line| Some(line.id.n) == log_state.watermark(line.id.key()).checked_add(1));
@@ -200,7 +199,7 @@ fn check(log_state: &LogState, entry: &Entry) -> Result<(), Error> {
     }
 }
 
-/// Whether the entries of these records follow a log with this fold.
+/// Checks that the entries of these records follow a log with this state.
 pub fn check_all(mut log_state: LogState, records: &[Record]) -> Result<(), Error> {
     for record in records {
         if let Record::Append(entries) = record {
@@ -214,7 +213,7 @@ pub fn check_all(mut log_state: LogState, records: &[Record]) -> Result<(), Erro
 }
 
 impl State {
-    /// Appends entries, if there are any, as few rows of one epoch each.
+    /// Appends entries, if there are any, in as few rows as possible; each row has entries of one epoch.
     pub(super) fn append(&mut self, tx: &Connection, entries: &[Arc<Entry>]) -> Result<(), Error> {
         let (Some((no, _)), false) = (self.room, entries.is_empty()) else { return Ok(()) };
         for entry in entries.iter() {
@@ -242,16 +241,16 @@ impl State {
 
     /// See [`Sqlite::cut`](super::Sqlite::cut).
     pub(super) fn cut_log(&mut self, tx: &Connection, no: i64, keep: Index) -> Result<(), Error> {
-        // What stands waits no more; what is cut now waits once.
+        // Lines in the log leave the queue first, so each cut line waits once.
         queue::drop_that_stand(tx, no, &self.log_state)?;
-        // Places before the first that is taken, one for every entry that is cut.
+        // Places before the first one in use, one for each cut entry.
         let cut = self.tail().0.saturating_sub(keep.0);
         let mut place = queue::first_place(tx, no)?.saturating_sub(i64::try_from(cut).unwrap_or(i64::MAX));
         let mut shown: BTreeMap<SessionKey, u64> = BTreeMap::new();
         each(tx, no, keep.next(), self.tail(), |entry| {
             if let Some(line) = cut_line(&entry) {
                 queue::insert_pending(tx, no, place, &line)?;
-                // What was in the log has been shown.
+                // The user has seen every line that was in the log.
                 shown.insert(line.id.key(), line.id.n);
                 place += 1;
             }
@@ -264,7 +263,7 @@ impl State {
         Ok(())
     }
 
-    /// Removes all entries after `keep`, and what was made from them.
+    /// Removes all entries after `keep`, and everything derived from them.
     pub(super) fn truncate(&mut self, tx: &Connection, no: i64, keep: Index) -> Result<(), Error> {
         let (after, end) = (key(no, keep.next()), key(no, Index(u64::MAX)));
         let sql = "SELECT body, crc, last FROM batch WHERE at BETWEEN ?1 AND ?2 ORDER BY at DESC LIMIT 1";
@@ -310,7 +309,7 @@ fn unwritable(error: &serde_json::Error) -> Error {
     Error::Unwritable(error.to_string())
 }
 
-/// A log's fold as it is written.
+/// A log's state in its stored form.
 #[derive(Serialize, Deserialize)]
 struct Fold {
     tail: Tail,
@@ -321,13 +320,13 @@ struct Fold {
     members: Vec<Member>,
     lost: Vec<Member>,
     rules: Rules,
-    /// Files of before there were channels have none.
+    /// Files from before channels existed have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     social: Option<Social>,
 }
 
 impl Fold {
-    /// There are no more lines than entries, and no session has said more than there are lines.
+    /// Checks that there are no more lines than entries, and that no session has more lines than the log.
     fn is_valid(&self) -> bool {
         self.lines <= self.tail.index.0
             && self.marks.iter().all(|(_, _, n)| *n <= self.lines)

@@ -1,9 +1,9 @@
 //! The history on disk: one SQLite file.
 //!
-//! Entries stand in batches as they stand on the wire, each with a checksum: one row for whatever was appended
-//! together. Every [`SUMMARY_EVERY`] entries the log's fold is written too, so that to open or to cut a log reads a
-//! bounded part of it. A group of records is one transaction of the write-ahead log. The writing connection never waits
-//! for the medium but in [`Sqlite::cut`]; the [`Keeper`](super::keeper::Keeper) syncs.
+//! Entries are stored in batches, in their form on the wire, each with a checksum. One row holds the entries that were
+//! appended together. Every [`LOG_STATE_EVERY`] entries the log's state is stored too, so opening or cutting a log
+//! reads a bounded part of it. A group of records is one transaction of the write-ahead log. The writing connection
+//! waits for the medium only in [`Sqlite::cut`]; the [`Keeper`](super::keeper::Keeper) syncs.
 
 #[cfg(test)]
 pub(super) mod crashes;
@@ -32,23 +32,23 @@ use crate::ring::{
     AuthorId, Cut, Epoch, Index, LogState, ReadReply, ReadRequest, Record, RoomId, SavedState, SessionId, Uid,
 };
 
-/// Entries between two folds of the log that are written.
+/// Entries between two stored states of the log.
 const LOG_STATE_EVERY: u64 = 16 * 1024;
 
 /// Why a history cannot be read or written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Error {
-    /// The disk takes no more, or not now: it may later.
+    /// The disk takes no more data now; it may later.
     Unwritable(String),
-    /// The medium has refused to keep what it took: what is on it is not known.
+    /// A sync has failed: the content of the medium is unknown.
     Unsynced(String),
-    /// The content is not what was written.
+    /// The content differs from what was written.
     Damaged(String),
-    /// The file was written by a newer program, with this version of its tables.
+    /// A newer program wrote the file, with this version of its tables.
     Newer(usize),
-    /// The file has tables of an older version, and cannot be changed here.
+    /// The file has tables of an older version, and this connection cannot change them.
     Older(usize),
-    /// The file holds rooms of an older program, whose lines nobody has signed: no member would take them.
+    /// The file holds rooms of an older program with unsigned lines. No member would take such lines.
     Unsigned,
 }
 
@@ -76,13 +76,13 @@ impl From<rusqlite::Error> for Error {
             Some(ErrorCode::ReadOnly) => Self::Unwritable("it cannot be written".to_owned()),
             Some(ErrorCode::SystemIoFailure) if is_sync_failure(&error) => Self::Unsynced(why),
             Some(_) => Self::Unwritable(why),
-            // No row where one must be, or a value of another type.
+            // A required row is missing, or a value has another type.
             None => Self::Damaged(why),
         }
     }
 }
 
-/// SQLite was told that a sync has failed (`SQLITE_IOERR_FSYNC`, `SQLITE_IOERR_DIR_FSYNC`).
+/// Whether SQLite reports a failed sync (`SQLITE_IOERR_FSYNC`, `SQLITE_IOERR_DIR_FSYNC`).
 fn is_sync_failure(error: &rusqlite::Error) -> bool {
     let codes = [rusqlite::ffi::SQLITE_IOERR_FSYNC, rusqlite::ffi::SQLITE_IOERR_DIR_FSYNC];
     error.sqlite_error().is_some_and(|error| codes.contains(&error.extended_code))
@@ -94,12 +94,12 @@ pub struct Sqlite {
     db: Connection,
     path: PathBuf,
     state: State,
-    /// What the next transaction notes of the journal.
+    /// The journal mark that the next transaction stores.
     mark: Option<Mark>,
 }
 
 impl Sqlite {
-    /// Opens a file, or makes one, and makes it today's. Until [`enter`](Self::enter) it is in no room.
+    /// Opens or creates a file, and converts it to today's format. Until [`enter`](Self::enter) it is in no room.
     ///
     /// # Errors
     /// See [`Error`].
@@ -107,7 +107,7 @@ impl Sqlite {
         Ok(Self { db: schema::open(path)?, path: path.to_owned(), mark: None, state: State::new() })
     }
 
-    /// The file.
+    /// The path of the file.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -128,23 +128,23 @@ impl Sqlite {
         facts::write(&self.db, key, value)
     }
 
-    /// What is remembered of the key of a room that is new to the file; `None`: it has none.
+    /// Sets the mark of the key that is stored with a room that is new to the file; `None`: the room has no key.
     pub fn keep_key(&mut self, mark: Option<String>) {
         self.state.mark_of_key = mark;
     }
 
-    /// With the next transaction the file holds everything that the journal holds before this place.
+    /// After the next transaction the file holds everything that the journal holds before `mark`.
     pub fn note(&mut self, mark: Mark) {
         self.mark = Some(mark);
     }
 
-    /// Takes what a crash has left in the journal: it belongs to the last run, and to the room of that run.
+    /// Writes the groups that a crash has left in the journal to the file. They belong to the last run and its room.
     ///
     /// # Errors
-    /// See [`Error`]; nothing has changed.
+    /// See [`Error`]; the file is unchanged.
     pub fn replay(&mut self, journal: &Path) -> Result<(), Error> {
         let Some(mark) = journal_mark(&self.db)? else {
-            // Both were written before the file itself was: what names the journal's place was in the write-ahead log.
+            // Both were written before the file itself: the write-ahead log held the journal's mark.
             return match journal.metadata().is_ok_and(|meta| meta.len() > 0) {
                 true => Err(damaged("no word of the journal that is there")),
                 false => Ok(()),
@@ -169,13 +169,13 @@ impl Sqlite {
         taken
     }
 
-    /// Takes nothing more, or does again.
+    /// Makes the file refuse or accept writes, for tests.
     #[cfg(test)]
     pub(super) fn refuse(&self, on: bool) {
         assert!(self.db.pragma_update(None, "query_only", on).is_ok(), "a connection can be made to read only");
     }
 
-    /// The rooms that are kept here, the one of the last run first.
+    /// The rooms in this file; the first is the room of the last run.
     ///
     /// # Errors
     /// See [`Error`].
@@ -186,7 +186,8 @@ impl Sqlite {
         Ok(ids.map(|id| id.map(|id| RoomId(id.cast_unsigned()))).collect::<Result<_, _>>()?)
     }
 
-    /// Begins a run in a room that is kept here, or in none. What earlier runs had queued goes behind what is pending.
+    /// Begins a run in a room of this file, or in no room. The queued lines of earlier runs move behind the pending
+    /// lines.
     ///
     /// # Errors
     /// See [`Error`].
@@ -198,7 +199,7 @@ impl Sqlite {
             self.state.room = Some((no, id));
             self.state.reload(&self.db)?;
             self.in_transaction(|state, tx| {
-                // Later than all others, whatever the clock says.
+                // Later than all other rooms, whatever the clock says.
                 let sql = "UPDATE room SET entered = max(?2, (SELECT max(entered) + 1 FROM room)) WHERE no = ?1";
                 tx.execute(sql, params![no, wall_ms()])?;
                 queue::requeue(tx, no, &state.log_state)?;
@@ -208,12 +209,12 @@ impl Sqlite {
         self.state.reload(&self.db)
     }
 
-    /// Where the log ends.
+    /// The last index of the log.
     pub fn tail(&self) -> Index {
         self.state.log_state.tail.index
     }
 
-    /// What the file holds, for a node's birth.
+    /// The saved state with which a node starts.
     ///
     /// # Errors
     /// See [`Error`].
@@ -243,13 +244,13 @@ impl Sqlite {
     /// Writes a group of records, whole or not at all.
     ///
     /// # Errors
-    /// See [`Error`]; nothing has changed.
+    /// See [`Error`]; the file is unchanged.
     pub fn write(&mut self, group: &[Record]) -> Result<(), Error> {
         self.in_transaction(|state, tx| {
             let mut entries = Vec::new();
             for (i, record) in group.iter().enumerate() {
                 match record {
-                    // What was appended together stands together.
+                    // Entries that are appended together are stored together.
                     Record::Append(more) if entries.is_empty() && !group[i + 1..].iter().any(is_append) => {
                         state.append(tx, more)?;
                     }
@@ -264,7 +265,7 @@ impl Sqlite {
         })
     }
 
-    /// Writes or changes nothing: what is known of the content follows what is there.
+    /// Runs `work` in a transaction. If it fails, the file and the run's knowledge of it stay as they were.
     fn in_transaction<T>(
         &mut self,
         work: impl FnOnce(&mut State, &Connection) -> Result<T, Error>,
@@ -281,7 +282,7 @@ impl Sqlite {
         });
         self.mark = None;
         if done.is_err() {
-            // Where that cannot be read either, what was known stays: the first error counts.
+            // If reading fails too, the old knowledge stays: the caller gets the first error.
             let _ = self.state.reload(&self.db);
         }
         done
@@ -309,10 +310,10 @@ impl Sqlite {
         }
     }
 
-    /// Removes all entries after `keep` and puts their lines in front of the pending queue, in one transaction.
+    /// Removes all entries after `keep` and moves their lines to the front of the pending queue, in one transaction.
     ///
     /// # Errors
-    /// See [`Error`]; nothing has changed.
+    /// See [`Error`]; the file is unchanged.
     pub fn cut(&mut self, keep: Index) -> Result<Cut, Error> {
         self.in_transaction(|state, tx| {
             if let Some((no, _)) = state.room {
@@ -327,7 +328,7 @@ impl Sqlite {
         Ok(Cut { log_state: self.state.log_state.clone(), pending })
     }
 
-    /// Makes a store in memory that goes on where this one ends.
+    /// Makes a store in memory that continues where this one ends.
     ///
     /// # Errors
     /// See [`Error`].
@@ -347,7 +348,7 @@ impl Sqlite {
         })
     }
 
-    /// The entries from after `keep` on, and the fold of those before.
+    /// The entries after `keep`, and the state of the log before them.
     ///
     /// # Errors
     /// See [`Error`].
@@ -361,7 +362,7 @@ impl Sqlite {
         Ok((log::log_state_at(&self.db, no, keep)?.0, rest))
     }
 
-    /// Empties the write-ahead log into the file.
+    /// Moves the write-ahead log into the file and empties it.
     ///
     /// # Errors
     /// See [`Error`].
@@ -372,16 +373,16 @@ impl Sqlite {
         }
     }
 
-    /// From now on nothing that was written is trusted to the file, not even when it is closed.
+    /// Marks the medium as failed: nothing more moves into the file, not even when it is closed.
     pub fn give_up(&self) {
-        // Where that is refused, the write-ahead log is emptied at the end: no worse than before.
+        // If SQLite refuses this, it empties the write-ahead log at the end: no worse than before.
         let _ = self.db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
     }
 
-    /// Becomes what a store in memory holds that began as this one's [`overlay`](Self::overlay).
+    /// Takes over the content of a store in memory that began as this one's [`overlay`](Self::overlay).
     ///
     /// # Errors
-    /// See [`Error`]; nothing has changed.
+    /// See [`Error`]; the file is unchanged.
     pub fn adopt(&mut self, memory: &MemoryStore) -> Result<(), Error> {
         self.in_transaction(|state, tx| {
             let Some(id) = memory.room else { return Ok(()) };
@@ -403,8 +404,7 @@ impl Sqlite {
         self.state.reload(&self.db)
     }
 
-    /// The index of the last entry that is known to stand in the log that people read, and the bytes of that file
-    /// there.
+    /// The index of the last entry that is known to be in the chat log, and the length of the chat log there, in bytes.
     ///
     /// # Errors
     /// See [`Error`].
@@ -415,7 +415,7 @@ impl Sqlite {
         Ok(self.db.query_row(sql, [no], read)?)
     }
 
-    /// Notes how far the log that people read is written. `false`: that entry does not stand here (any more).
+    /// Stores how far the chat log is written. `false`: the log does not hold that entry (any more).
     ///
     /// # Errors
     /// See [`Error`].
@@ -430,7 +430,7 @@ impl Sqlite {
         Ok(true)
     }
 
-    /// Marks of everything that earlier runs have shown out of the log's order.
+    /// The lines that earlier runs have shown out of the log's order.
     ///
     /// # Errors
     /// See [`Error`].
@@ -460,7 +460,7 @@ fn is_append(record: &Record) -> bool {
     matches!(record, Record::Append(_))
 }
 
-/// Up to which place of the journal a file holds everything, if it has ever had one.
+/// The place in the journal up to which the file holds everything. `None`: the file never had a journal.
 pub(super) fn journal_mark(db: &Connection) -> Result<Option<Mark>, Error> {
     let mut statement = db.prepare_cached("SELECT value FROM node WHERE key = 'journal'")?;
     let mark: Option<String> = statement.query_row([], |row| row.get(0)).optional()?;
@@ -471,12 +471,12 @@ fn damaged(what: &str) -> Error {
     Error::Damaged(format!("it holds {what}"))
 }
 
-/// Our own values always have a form; where one had none, nothing is written.
+/// Encodes one of our own values. Encoding them never fails; if it did, nothing would be written.
 fn json<T: serde::Serialize>(value: &T) -> Result<String, Error> {
     serde_json::to_string(value).map_err(|error| Error::Unwritable(error.to_string()))
 }
 
-/// Numbers below 2^63, which all indexes and lengths are.
+/// Converts a number below 2^63; all indexes and lengths are.
 fn unsigned(number: i64) -> u64 {
     u64::try_from(number).unwrap_or(0)
 }

@@ -1,4 +1,4 @@
-//! What is not in the log: pending lines, the outbox, and what was shown beyond the log.
+//! Records outside the log: pending lines, the outbox, and the lines shown beyond the log.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -44,7 +44,7 @@ pub fn own(db: &Connection, no: i64, key: SessionKey) -> Result<VecDeque<u64>, E
     Ok(rows.map(|last| last.map(unsigned)).collect::<Result<_, _>>()?)
 }
 
-/// A run's queued lines by number, without those that stand or are pending.
+/// A run's queued lines by number, without those in the log or pending.
 pub fn outbox(
     db: &Connection,
     no: i64,
@@ -75,7 +75,7 @@ pub fn front(db: &Connection, no: i64) -> Result<Option<(SessionKey, u64)>, Erro
     Ok(front.optional()?)
 }
 
-/// The first place that is taken, or the one before all of an empty queue.
+/// The first place in use, or the place before all others if the queue is empty.
 pub fn first_place(db: &Connection, no: i64) -> Result<i64, Error> {
     let first: Option<i64> = db.query_row("SELECT min(place) FROM pending WHERE room = ?1", [no], |row| row.get(0))?;
     Ok(first.unwrap_or(0))
@@ -106,7 +106,7 @@ pub fn drop_that_stand(db: &Connection, no: i64, log_state: &LogState) -> Result
     Ok(())
 }
 
-/// For each session the number of its last line that waits.
+/// For each session the number of its last waiting line.
 pub fn marks(db: &Connection, no: i64, log_state: &LogState) -> Result<BTreeMap<SessionKey, u64>, Error> {
     let sql = "SELECT author, session, max(n) FROM pending WHERE room = ?1 GROUP BY author, session";
     let mut statement = db.prepare_cached(sql)?;
@@ -153,7 +153,7 @@ pub fn all(db: &Connection, no: i64) -> Result<BTreeMap<PendingPlace, Arc<Line>>
     Ok(queue)
 }
 
-/// What was shown beyond what the log tells.
+/// Lines that were shown beyond what the log tells.
 pub fn shown(db: &Connection, no: i64) -> Result<Shown, Error> {
     let up_to: i64 = db.query_row("SELECT up_to FROM room WHERE no = ?1", [no], |row| row.get(0))?;
     let mut statement = db.prepare_cached("SELECT author, session, n FROM shown WHERE room = ?1")?;
@@ -174,14 +174,14 @@ fn insert_shown(db: &Connection, no: i64, key: SessionKey, n: u64) -> Result<(),
     Ok(())
 }
 
-/// What a cut says of what was shown.
+/// Stores which lines of a cut were shown.
 pub fn add_shown(db: &Connection, no: i64, keep: Index, lines: &BTreeMap<SessionKey, u64>) -> Result<(), Error> {
     db.execute("UPDATE room SET up_to = min(up_to, ?2) WHERE no = ?1", [no, keep.0.cast_signed()])?;
     lines.iter().try_for_each(|(&key, &n)| insert_shown(db, no, key, n))
 }
 
-/// What earlier runs had queued goes to the end of the pending queue. A row may hold lines that stand by now, or that
-/// stood and were cut.
+/// Moves the queued lines of earlier runs to the end of the pending queue. A row may hold lines that stand in the log
+/// by now, or that a cut removed from it.
 pub fn requeue(tx: &Connection, no: i64, log_state: &LogState) -> Result<(), Error> {
     let mut waiting = marks(tx, no, log_state)?;
     let mut statement = tx.prepare_cached(
@@ -221,7 +221,7 @@ impl State {
         Ok(())
     }
 
-    /// What stands in the log leaves the outbox and the front of the pending queue.
+    /// Removes lines that stand in the log from the outbox and from the front of the pending queue.
     pub(super) fn release(&mut self, tx: &Connection, no: i64) -> Result<(), Error> {
         let key = self.key();
         let mark = self.log_state.watermark(key);
@@ -255,7 +255,7 @@ impl State {
         Ok(())
     }
 
-    /// Replaces what waits by what waits in memory.
+    /// Replaces all waiting lines by those in memory.
     pub(super) fn replace_queues(&mut self, tx: &Connection, no: i64, memory: &MemoryStore) -> Result<(), Error> {
         tx.execute("DELETE FROM pending WHERE room = ?1", [no])?;
         tx.execute("DELETE FROM outbox WHERE room = ?1", [no])?;

@@ -1,4 +1,4 @@
-//! The file: how it is opened, what its tables are, and how an older one becomes today's.
+//! The file's schema: how it is opened, its tables, and the migrations from older versions.
 
 use std::fmt::Write as _;
 use std::os::unix::ffi::OsStrExt as _;
@@ -9,20 +9,21 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::Error;
 
-/// Marks the file as ours in its header ("dcht").
+/// Identifies the file as ours, in its header ("dcht").
 const APPLICATION_ID: i32 = 0x6463_6874;
-/// Bytes of a page of a new file: batches of lines fill larger ones, and what is small goes through the journal.
+/// Page size of a new file, in bytes. Batches of lines fill large pages; small groups go through the journal.
 pub const PAGE_BYTES: u32 = 16 * 1024;
 /// How long one connection waits for another's transaction.
 const BUSY: Duration = Duration::from_secs(5);
-/// Bytes of an emptied write-ahead log that stay on the disk.
+/// Bytes of an emptied write-ahead log that stay allocated.
 const WAL_BYTES_KEPT: i64 = 64 * 1024 * 1024;
 /// Compiled statements kept by a connection.
 const STATEMENTS: usize = 64;
 
-/// What brings a file from one version to the next: the first makes version 1 of an empty file.
+/// The migrations; each brings a file to the next version. The first makes version 1 of an empty file.
 const MIGRATIONS: [&str; 5] = [
-    // Numbers of 64 random bits are kept as the signed number of the same bits, authors as their 32 bytes. `at` is room.no << 40 | index.
+    // Random numbers of 64 bits are stored as the signed number with the same bits, authors as their 32 bytes. `at` is
+    // room.no << 40 | index.
     "CREATE TABLE node (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
      CREATE TABLE room (
          no INTEGER PRIMARY KEY, id INTEGER NOT NULL UNIQUE, entered INTEGER NOT NULL,
@@ -45,16 +46,17 @@ const MIGRATIONS: [&str; 5] = [
          room INTEGER, author INTEGER, session INTEGER, n INTEGER NOT NULL,
          PRIMARY KEY (room, author, session)) WITHOUT ROWID;
      CREATE TABLE book (room INTEGER, uid TEXT, PRIMARY KEY (room, uid)) WITHOUT ROWID;",
-    // The full-text index: filled later than the log, and never ahead of it.
+    // The full-text index. It is filled later than the log, and never goes ahead of it.
     "CREATE VIRTUAL TABLE words USING fts5(
          text, content='', contentless_delete=1, tokenize='unicode61 remove_diacritics 2');
      CREATE TABLE indexed (room INTEGER PRIMARY KEY, last INTEGER NOT NULL);",
-    // A journal belongs to the file: a program that knows none must not go on without it.
+    // A journal belongs to the file: a program that knows no journal must not continue without it.
     "DELETE FROM node WHERE key = 'journal';",
-    // An author is a public key (32 bytes), and its lines are signed: what was written before is no one's.
+    // An author is a public key (32 bytes), and its lines are signed. Older lines belong to no author.
     "DELETE FROM node WHERE key IN ('author', 'journal');",
-    // What was put to which line, and when (`at`): filled with the full-text index, in the same transactions. No file of
-    // before holds such a line, since no program of then could read one: the table is as full as that index.
+    // The reactions to each line, with their place (`at`). The table is filled with the full-text index, in the same
+    // transactions. Older files hold no reactions, because older programs could not read them: so the table is as
+    // complete as that index.
     "CREATE TABLE reaction (
          at INTEGER PRIMARY KEY, author BLOB NOT NULL, session INTEGER NOT NULL, n INTEGER NOT NULL,
          emoji TEXT NOT NULL, who BLOB NOT NULL, put INTEGER NOT NULL);
@@ -67,7 +69,7 @@ pub const SCHEMA_VERSION: usize = MIGRATIONS.len();
 /// The first version whose lines are signed.
 const SIGNED_VERSION: usize = 4;
 
-/// Opens the file to write, and makes it today's.
+/// Opens the file for writing, and migrates it to today's version.
 pub fn open(path: &Path) -> Result<Connection, Error> {
     let mut db = Connection::open(path)?;
     prepare(&db)?;
@@ -76,7 +78,7 @@ pub fn open(path: &Path) -> Result<Connection, Error> {
     Ok(db)
 }
 
-/// Another connection to a file that [`open`] has prepared.
+/// Opens another connection to a file that [`open`] has prepared.
 pub fn open_again(path: &Path) -> Result<Connection, Error> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let db = Connection::open_with_flags(path, flags)?;
@@ -84,10 +86,10 @@ pub fn open_again(path: &Path) -> Result<Connection, Error> {
     Ok(db)
 }
 
-/// A connection that only reads.
+/// Opens a connection that only reads.
 ///
-/// SQLite makes a file beside the one that it reads. In a directory where it may not, a file that was closed well, and
-/// that nobody can be writing therefore, is read as it stands.
+/// SQLite creates a file beside the one that it reads. Where it may not, it reads a properly closed file as it is: no
+/// node can be writing to that file.
 pub fn open_to_read(path: &Path) -> Result<Connection, Error> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut db = Connection::open_with_flags(path, flags)?;
@@ -109,7 +111,7 @@ fn is_cannot_open(error: &rusqlite::Error) -> bool {
     matches!(error.sqlite_error_code(), Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly))
 }
 
-/// The path as SQLite takes it for a file that nobody changes.
+/// The path in SQLite's form for a file that no process changes.
 fn unchanging(path: &Path) -> String {
     let mut uri = "file:".to_owned();
     if path.is_absolute() {
@@ -132,7 +134,7 @@ fn prepare(db: &Connection) -> Result<(), Error> {
     db.set_prepared_statement_cache_capacity(STATEMENTS);
     db.pragma_update(None, "page_size", PAGE_BYTES)?;
     db.pragma_update(None, "journal_mode", "wal")?;
-    // The keeper syncs and checkpoints; a checkpoint syncs the log first and the file after.
+    // The maintenance thread syncs and checkpoints; a checkpoint syncs first the log, then the file.
     db.pragma_update(None, "synchronous", "normal")?;
     db.pragma_update(None, "wal_autocheckpoint", 0)?;
     db.pragma_update(None, "journal_size_limit", WAL_BYTES_KEPT)?;
@@ -141,13 +143,13 @@ fn prepare(db: &Connection) -> Result<(), Error> {
     Ok(())
 }
 
-/// A file that is shorter than it says has lost its end.
+/// Detects a truncated file: it is shorter than its header says.
 fn check_length(db: &Connection, path: &Path) -> Result<(), Error> {
     let pages: u64 = db.pragma_query_value(None, "page_count", |row| row.get::<_, i64>(0))?.unsigned_abs();
     let size: u64 = db.pragma_query_value(None, "page_size", |row| row.get::<_, i64>(0))?.unsigned_abs();
     let wal = path.with_extension("db-wal").metadata().map_or(0, |meta| meta.len());
     let file = path.metadata().map_or(0, |meta| meta.len());
-    // What is only in the write-ahead log does not have to be in the file.
+    // Pages in the write-ahead log need not be in the file.
     match file + wal < pages * size {
         true => Err(Error::Damaged("its end is missing".to_owned())),
         false => Ok(()),
@@ -191,7 +193,7 @@ fn migrate(db: &mut Connection) -> Result<(), Error> {
     Ok(())
 }
 
-/// Makes an empty file one of an older version.
+/// Turns an empty file into one of an older version.
 #[cfg(test)]
 pub fn make_older(path: &Path, version: usize) -> Result<(), Error> {
     let db = Connection::open(path)?;

@@ -1,4 +1,4 @@
-//! What a run knows of the file that it writes: it moves with each transaction, or not at all.
+//! A run's knowledge of the file that it writes. It changes with each transaction, or not at all.
 
 use std::collections::VecDeque;
 
@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use super::{Error, facts, json, log, queue, wall_ms};
 use crate::ring::{AuthorId, Index, LogState, Record, RoomId, SessionId, SessionKey};
 
-/// What is known of the file's content, and of the run that writes it.
+/// A run's knowledge of the file's content.
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) author: AuthorId,
@@ -15,18 +15,18 @@ pub(super) struct State {
     /// The room that this run is in, and its number in the file.
     pub(super) room: Option<(i64, RoomId)>,
     pub(super) log_state: LogState,
-    /// Up to here the fold is written.
+    /// The log's state is written up to here.
     pub(super) folded: Index,
     /// The last numbers of the queued rows of this run.
     pub(super) outbox: VecDeque<u64>,
-    /// The first pending line: nothing else of the queue can stand before it does.
+    /// The first pending line. No other line of the queue can enter the log before it.
     pub(super) front: Option<(SessionKey, u64)>,
-    /// What the file is to remember of the key of a room that is new to it.
+    /// The mark of the key, to be stored with a room that is new to the file.
     pub(super) mark_of_key: Option<String>,
 }
 
 impl State {
-    /// Of a file that is in no room yet.
+    /// For a file that is in no room yet.
     pub(super) fn new() -> Self {
         Self {
             author: AuthorId::of_bits(0),
@@ -48,12 +48,12 @@ impl State {
         self.log_state.tail.index
     }
 
-    /// Reads again what is known of the file's content.
+    /// Reads the file's content again.
     pub(super) fn reload(&mut self, db: &Connection) -> Result<(), Error> {
         let Some((no, _)) = self.room else { return Ok(()) };
         let known = db.query_row("SELECT 1 FROM room WHERE no = ?1", [no], |_| Ok(())).optional()?;
         if known.is_none() {
-            // It was to be made by what has failed.
+            // The failed transaction would have created the room.
             self.room = None;
             (self.log_state, self.folded, self.front) = Default::default();
             self.outbox.clear();

@@ -1,4 +1,4 @@
-//! The file does what the store in memory does, whenever it is closed.
+//! The file answers as the store in memory does, whenever it is closed.
 
 #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
@@ -34,7 +34,7 @@ fn line(k: usize, n: u64) -> Arc<Line> {
     })
 }
 
-/// A seeded history of what a core may want: the same for the file and for memory.
+/// A seeded sequence of records and reads: the same for the file and for memory.
 pub(in crate::store) struct Story {
     rng: u64,
     epoch: Epoch,
@@ -76,7 +76,7 @@ impl Story {
                 let k = self.below(SESSIONS.len() as u64) as usize;
                 self.marks[k] += 1;
                 if k == 0 {
-                    // A number that stood once is never given again.
+                    // A number that once stood in the log is never used again.
                     self.queued = self.queued.max(self.marks[0]);
                 }
                 Body::Line(line(k, self.marks[k]))
@@ -116,7 +116,7 @@ impl Story {
         }
     }
 
-    /// The log is what this store says.
+    /// Takes the log's state from this store.
     pub(in crate::store) fn follow(&mut self, log_state: &LogState) {
         self.index = log_state.tail.index;
         self.marks = (0..SESSIONS.len()).map(|k| log_state.watermark(session_key(k))).collect();
@@ -169,7 +169,7 @@ impl Pair {
             let Ok(expected) = self.memory.read(&wanted);
             assert_eq!(self.file.read(&wanted).unwrap(), expected, "{wanted:?}");
         }
-        // Places may differ; what stands there may not.
+        // Places may differ; the lines there may not.
         let pending = |found: ReadReply| match found {
             ReadReply::Pending(lines) => lines,
             ReadReply::Log(_) => panic!("the store answers what it was asked"),

@@ -1,9 +1,9 @@
-//! What is put to lines is counted exactly, at any time.
+//! Reactions are counted exactly, at any time.
 
 use super::*;
 
 impl Past {
-    /// These authors say of a line that something is put to it, or no more; all at once.
+    /// These authors set or withdraw a reaction to a line, in one batch.
     fn react(&mut self, to: LineId, words: &[(u64, &str, bool)]) {
         let entries = words.iter().map(|(author, with, on)| self.reacting(to, *author, with, *on)).collect();
         self.file.write(&[Record::Append(entries)]).unwrap();
@@ -22,7 +22,7 @@ impl Past {
         entry
     }
 
-    /// What is put to a line, in words.
+    /// The reactions to a line, as text.
     fn put_to(&self, line: LineId) -> String {
         let all = self.reader().reactions(&[line]).unwrap();
         let counts = all.get(&line).map_or(&[][..], Vec::as_slice);
@@ -47,7 +47,7 @@ fn what_is_put_to_lines_is_counted_however_far_the_index_goes() {
         assert_eq!(past.put_to(liked), "🎉 2, 👍 2");
         past.index(1);
     }
-    // What comes after the index counts with what is in it.
+    // Reactions after the index count together with those in it.
     past.react(liked, &[(4, "👍", false), (6, "🎉", true)]);
     assert_eq!(past.put_to(liked), "🎉 3, 👍 1");
     past.react(other, &[(2, "👍", true)]);
@@ -67,7 +67,7 @@ fn what_was_put_to_lines_goes_with_a_cut() {
         assert_eq!(past.put_to(liked), "🎉 1, 👍 1", "{indexed} are indexed");
         let reader = past.reader();
         let tally = reader.tally().unwrap();
-        // The last two words are cut.
+        // The last two reactions are cut.
         past.cut(3);
         assert_eq!(tally.of(&[liked]).unwrap(), None);
         assert_eq!(past.put_to(liked), "👍 2", "{indexed} are indexed");
