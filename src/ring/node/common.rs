@@ -43,7 +43,11 @@ impl Node {
     /// A direct connection to `uid`, opened if need be.
     pub(super) fn reach(&mut self, uid: Uid) -> Option<ConnId> {
         self.rearm = true;
-        if uid == self.me || self.is_blocked(uid) { None } else { self.links.reach(self.now.mono, uid, &mut self.out) }
+        if uid == self.me || self.blocklist.is_blocked(uid) {
+            None
+        } else {
+            self.links.reach(self.now.mono, uid, &mut self.out)
+        }
     }
 
     /// Sends a frame to a uid, over a connection that is opened if need be.

@@ -7,23 +7,13 @@
 //! its run is shunned.
 
 use super::Node;
+use super::blocklist::BlockedPeer;
 use super::phase::Phase;
 use crate::ring::log::entry::{Member, Note};
 use crate::ring::log::seal::Forged;
-use crate::ring::types::id::{ConnId, Name, SessionId, Uid};
-use crate::ring::types::limits::BLOCKED_PEERS_MAX;
-use crate::ring::types::proof::AuthorId;
+use crate::ring::types::id::{ConnId, Name};
 use crate::ring::wire::frame::{Hello, Refusal};
 use crate::ring::{Event, Record};
-
-/// Who has handed on what nobody has said, as far as that is known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) enum BlockedPeer {
-    /// This author: the link has proved it.
-    Author(AuthorId),
-    /// This run, at an address that was dialled: there is no key that would prove more.
-    Run(SessionId),
-}
 
 impl Node {
     /// Lines have come that their author has not said.
@@ -40,10 +30,8 @@ impl Node {
         if !proven && !self.links.is_mine(conn) {
             return self.refuse(conn, Refusal::Forger, "hands on what nobody has said");
         }
-        if self.blocked.len() < BLOCKED_PEERS_MAX {
-            self.blocked
-                .insert(if proven { BlockedPeer::Author(author) } else { BlockedPeer::Run(session) }, Some(uid));
-        }
+        let peer = if proven { BlockedPeer::Author(author) } else { BlockedPeer::Run(session) };
+        self.blocklist.block(peer, uid);
         if let Some(search) = self.search_mut() {
             search.gone.insert(uid);
         }
@@ -63,15 +51,9 @@ impl Node {
         }
     }
 
-    /// Nothing is to be had from who is there.
-    pub(super) fn is_blocked(&self, uid: Uid) -> bool {
-        !self.blocked.is_empty() && self.blocked.values().any(|&at| at == Some(uid))
-    }
-
     /// Why this one may not speak here.
     pub(super) fn refusal_if_blocked(&self, hello: &Hello) -> Option<Refusal> {
-        let blocked = [BlockedPeer::Author(hello.author), BlockedPeer::Run(hello.session)];
-        if blocked.iter().any(|peer| self.blocked.contains_key(peer)) {
+        if self.blocklist.blocks(hello.author, hello.session) {
             return Some(Refusal::Forger);
         }
         let log_state = self.log.state();

@@ -102,10 +102,7 @@ impl Node {
         if let Some(refusal) = self.refusal_if_blocked(&hello) {
             return self.refuse(conn, refusal, "is shut out");
         }
-        if self.is_blocked(hello.uid) {
-            // Somebody else is there now.
-            self.blocked.values_mut().filter(|at| **at == Some(hello.uid)).for_each(|at| *at = None);
-        }
+        self.blocklist.free_address(hello.uid);
         let relayed = self.links.carried_by(conn).is_some();
         if relayed && self.links.uid(conn) != Some(hello.uid) {
             return self.protocol_violation(conn, "speaks for another");

@@ -4,6 +4,7 @@
 
 mod admission;
 mod beginning;
+mod blocklist;
 mod candidate;
 mod common;
 mod election;
@@ -38,8 +39,8 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use self::admission::Admission;
+use self::blocklist::Blocklist;
 use self::failover::Failover;
-use self::forging::BlockedPeer;
 use self::neighbours::Neighbours;
 use self::phase::Phase;
 use self::surveying::HealthQueries;
@@ -127,8 +128,7 @@ pub struct Node {
     held: u64,
     /// My lines that nobody has acknowledged: where they stand, and the last number there.
     unsent: VecDeque<(Index, u64)>,
-    /// Who has handed on lines which nobody has said, and where they were, unless somebody else is there now.
-    blocked: BTreeMap<BlockedPeer, Option<Uid>>,
+    blocklist: Blocklist,
     /// The hash of the room's key that I hold; none: the room is open.
     key: Option<Digest>,
     admission: Admission,
@@ -280,7 +280,7 @@ impl Node {
             sent: 0,
             held: 0,
             unsent: VecDeque::new(),
-            blocked: BTreeMap::new(),
+            blocklist: Blocklist::default(),
             key,
             admission: Admission::new(rate),
             moderators,
