@@ -36,7 +36,7 @@ impl Node {
     }
 
     pub(super) fn stop(&mut self, stop: Stop) {
-        let stop = self.eviction.take().map_or(stop, Stop::Refused);
+        let stop = self.moderation.take_eviction().map_or(stop, Stop::Refused);
         self.set_phase(Phase::Stopped);
         self.leaving = None;
         self.out.push(Output::Stop(stop));

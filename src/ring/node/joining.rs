@@ -204,7 +204,7 @@ impl Node {
         self.adopt_epoch(epoch);
         self.catch_up_target = Some(catch_up_target);
         self.settle_catch_up_target();
-        self.evictions_seen_to = tail;
+        self.moderation.enter(tail);
         self.trusted_until =
             self.trusted_until.map(|until| until.min(tail)).filter(|until| *until > self.log.tail().index);
         self.drop_pending_that_stand();

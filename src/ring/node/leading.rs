@@ -69,7 +69,7 @@ impl Node {
         // What I order is news, even where another log had other entries before I came.
         self.show_from(self.log.tail().index);
         self.drop_pending_that_stand();
-        self.evictions_seen_to = self.log.tail().index;
+        self.moderation.enter(self.log.tail().index);
         self.note_elected();
         self.found_moderated();
         self.report_leader(epoch);

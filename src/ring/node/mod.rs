@@ -21,6 +21,7 @@ mod leaving;
 mod looking;
 mod meeting;
 mod moderating;
+mod moderation;
 mod naming;
 mod neighbours;
 mod phase;
@@ -41,6 +42,7 @@ use std::sync::Arc;
 use self::admission::Admission;
 use self::blocklist::Blocklist;
 use self::failover::Failover;
+use self::moderation::Moderation;
 use self::neighbours::Neighbours;
 use self::phase::Phase;
 use self::surveying::HealthQueries;
@@ -55,7 +57,7 @@ use crate::ring::types::id::{
     ConnId, Epoch, Index, Lamport, Name, Now, ReadId, RoomId, SessionKey, Span, StreamId, SyncId, Tail, Time, Uid,
 };
 use crate::ring::types::limits::{self, NUMBER_MAX, OUTBOX_BYTES_MAX, OUTBOX_LINE_BYTES_MAX, OUTBOX_LINES_MAX};
-use crate::ring::types::proof::{AuthorId, Digest};
+use crate::ring::types::proof::Digest;
 use crate::ring::{Config, Input, Output, Start, Timing};
 
 /// One member of a room; see the [module's contract](super).
@@ -132,12 +134,7 @@ pub struct Node {
     /// The hash of the room's key that I hold; none: the room is open.
     key: Option<Digest>,
     admission: Admission,
-    /// Who may moderate a room that I found.
-    moderators: Vec<AuthorId>,
-    /// What stands up to here and puts me out is past.
-    evictions_seen_to: Index,
-    /// I was put out.
-    eviction: Option<crate::ring::Refusal>,
+    moderation: Moderation,
     /// The last announcement that I passed on.
     announced: Option<Epoch>,
     failover: Failover,
@@ -283,9 +280,7 @@ impl Node {
             blocklist: Blocklist::default(),
             key,
             admission: Admission::new(rate),
-            moderators,
-            evictions_seen_to: Index(0),
-            eviction: None,
+            moderation: Moderation::new(moderators),
             announced: None,
             failover: Failover::default(),
             pms: PrivateMessages::default(),

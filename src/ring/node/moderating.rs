@@ -49,13 +49,7 @@ impl Node {
     /// The first line of a room that only some may moderate: those, and who founds it.
     pub(super) fn found_moderated(&mut self) {
         let (Some(room), 0) = (self.room, self.log.state().lines) else { return };
-        if self.moderators.is_empty() {
-            return;
-        }
-        let mut authors = std::mem::take(&mut self.moderators);
-        authors.push(self.session.author);
-        authors.sort_unstable();
-        authors.dedup();
+        let Some(authors) = self.moderation.take_moderators(self.session.author) else { return };
         let names: Vec<String> = authors.iter().map(AuthorId::short).collect();
         let Ok(text) = Text::parse(&format!("/moderators {}", names.join(","))) else { return };
         let act = Some(Act::Moderators(authors));
@@ -145,11 +139,7 @@ impl Node {
             false => Refusal::Kicked(verdict.clone()),
         };
         if subject.author == self.session.author {
-            // What stood there when I came (again) is past.
-            if index > self.evictions_seen_to {
-                self.eviction = Some(refusal);
-            }
-            return;
+            return self.moderation.evict(index, refusal);
         }
         // Its leader says why. What else leads there is closed too: whoever is put out comes in by a door, or not at
         // all.
@@ -168,14 +158,14 @@ impl Node {
 
     /// I was put out: I go; a leader hands the room over first.
     pub(super) fn leave_if_evicted(&mut self) {
-        if self.eviction.is_none() || self.leaving.is_some() {
+        if !self.moderation.is_evicted() || self.leaving.is_some() {
             return;
         }
         match &self.phase {
             Phase::Leading(_) => self.on_leave(),
             Phase::Stopped => {}
             _ => {
-                if let Some(refusal) = self.eviction.take() {
+                if let Some(refusal) = self.moderation.take_eviction() {
                     self.stop(Stop::Refused(refusal));
                 }
             }

@@ -25,7 +25,7 @@ impl Node {
             }
             Renaming::Done { was, name } => {
                 // What stood there when I came (again) was counted by whoever let me in, and named me.
-                let mine = self.is_me(&was) && self.greeted && index > self.evictions_seen_to;
+                let mine = self.is_me(&was) && self.greeted && self.moderation.concerns_me(index);
                 // Who let me in may have given me the name already.
                 let told = self.is_me(&was) && self.name == name;
                 if mine {
