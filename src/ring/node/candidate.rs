@@ -7,13 +7,14 @@
 use std::collections::BTreeSet;
 
 use super::Node;
+use super::announcer::forward;
 use super::election::{self, Election, ElectionEvent, ElectionOutcome, Win};
 use super::phase::{Electing, Joining, LeaderSearch, LogFetch, Phase, Synchronizing};
 use super::poll;
 use crate::ring::Event;
 use crate::ring::links::ClosedConn;
 use crate::ring::types::id::{ConnId, Epoch, Nonce, Span, Tail, Uid};
-use crate::ring::types::limits::{BOOK_NODES_MAX, NUMBER_MAX};
+use crate::ring::types::limits::NUMBER_MAX;
 use crate::ring::wire::frame::{Elected, Frame, Token};
 
 impl Node {
@@ -269,25 +270,15 @@ impl Node {
 
     /// Tells everybody: straight, and round the ring for those whom I cannot reach.
     pub(super) fn announce(&mut self, epoch: Epoch, ring: &BTreeSet<Uid>) {
-        self.announced = Some(epoch);
-        let nodes: Vec<Uid> = ring.iter().copied().filter(|&uid| uid != self.me).take(BOOK_NODES_MAX).collect();
-        for &uid in &nodes {
+        let (peers, around) = self.announcer.announce(self.me, epoch, ring);
+        for uid in peers {
             self.send_to(uid, Frame::Elected(Elected { epoch, ring: Vec::new(), hops: None }));
         }
-        let mut around = nodes;
-        around.push(self.me);
-        around.sort_unstable();
-        around.dedup();
-        let hops = around.len() as u32;
-        self.pass_announcement(Elected { epoch, ring: around, hops: Some(hops) });
+        self.forward_announcement(around);
     }
 
-    fn pass_announcement(&mut self, mut elected: Elected) {
-        let Some(hops) = elected.hops.and_then(|hops| hops.checked_sub(1)) else { return };
-        let larger = elected.ring.iter().copied().find(|&uid| uid > self.me);
-        let Some(next) = larger.or(elected.ring.first().copied()).filter(|&uid| uid != self.me) else { return };
-        elected.hops = Some(hops);
-        if next != elected.epoch.leader {
+    fn forward_announcement(&mut self, elected: Elected) {
+        if let Some((next, elected)) = forward(self.me, elected) {
             self.send_to(next, Frame::Elected(elected));
         }
     }
@@ -303,9 +294,8 @@ impl Node {
         }
         elected.ring.iter().for_each(|&uid| self.learn_peer(uid));
         self.learn_peer(epoch.leader);
-        if elected.hops.is_some() && self.announced < Some(epoch) {
-            self.announced = Some(epoch);
-            self.pass_announcement(elected);
+        if self.announcer.is_to_forward(&elected) {
+            self.forward_announcement(elected);
         }
         match &self.phase {
             Phase::Leading(_) | Phase::Synchronizing(_) => {

@@ -134,10 +134,8 @@ impl Node {
             Phase::Synchronizing(crowned) => crowned.epoch,
             _ => return,
         };
-        // A candidate that is told of me joins anyway; the round is outdone for those who have not heard. A node whose
-        // link keeps flapping may not renew the epoch faster than the room can use it.
-        if token.round > epoch.round && self.epoch_bumped + self.timing.heartbeat <= self.now.mono {
-            self.epoch_bumped = self.now.mono;
+        // A candidate that hears of me joins anyway; the higher epoch is for nodes that have not heard of me.
+        if token.round > epoch.round && self.announcer.may_bump(self.now.mono, self.timing.heartbeat) {
             self.bump_epoch(token.round);
         }
         let epoch = match &self.phase {

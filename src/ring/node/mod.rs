@@ -3,6 +3,7 @@
 //! [`Node::step`] reads like the protocol's table of contents; each chapter is a file of its own.
 
 mod admission;
+mod announcer;
 mod beginning;
 mod blocklist;
 mod candidate;
@@ -40,6 +41,7 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use self::admission::Admission;
+use self::announcer::Announcer;
 use self::blocklist::Blocklist;
 use self::failover::Failover;
 use self::moderation::Moderation;
@@ -135,8 +137,7 @@ pub struct Node {
     key: Option<Digest>,
     admission: Admission,
     moderation: Moderation,
-    /// The last announcement that I passed on.
-    announced: Option<Epoch>,
+    announcer: Announcer,
     failover: Failover,
     pms: PrivateMessages,
     health_queries: HealthQueries,
@@ -156,8 +157,6 @@ pub struct Node {
     next_heartbeat: Time,
     next_probe: Time,
     other_room_told: Time,
-    /// When my epoch was last renewed above a token's round.
-    epoch_bumped: Time,
 
     /// Something is gathered that leaves with the next tick.
     dirty: bool,
@@ -281,7 +280,7 @@ impl Node {
             key,
             admission: Admission::new(rate),
             moderation: Moderation::new(moderators),
-            announced: None,
+            announcer: Announcer::default(),
             failover: Failover::default(),
             pms: PrivateMessages::default(),
             health_queries: HealthQueries::default(),
@@ -298,7 +297,6 @@ impl Node {
             next_heartbeat: Time(0),
             next_probe: Time(0),
             other_room_told: Time(0),
-            epoch_bumped: Time(0),
             dirty: false,
             ring_changed: false,
             rearm: true,
