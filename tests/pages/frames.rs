@@ -6,9 +6,13 @@ use dist_chat::ring::{
     Accept, Ack, Act, AuthorId, Backlog, Batch, Body, Channel, Ciphertext, Digest, Elected, Emoji, Entries, Entry,
     Epoch, EpochBound, Frame, HealthReport, Hello, Index, Join, Lamport, Line, LineId, Meet, Member, MergeRank, Name,
     NodeState, Nonce, Note, Offer, PmId, PmProof, PmReceipt, PmReply, PollReply, PrivateMessage, Refusal, Relay,
-    RoomId, Seal, Secret, SessionId, Signature, StreamId, Submit, Tail, Text, Throttle, Token, Uid, WallMs, Want,
-    limits,
+    RoomId, Seal, Secret, SessionId, Signature, StreamId, Subject, Submit, Tail, Text, Throttle, Token, Uid, WallMs,
+    Want, limits,
 };
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::json;
 
 use crate::limits::folded;
 use crate::source::{documented, item};
@@ -314,9 +318,86 @@ fn lines(json: &str) -> Vec<String> {
 
 /// The names of all frames, as the codec knows them.
 fn kinds() -> Vec<String> {
-    let error = serde_json::from_str::<Frame>("\"nonesuch\"").unwrap_err().to_string();
+    variants::<Frame>()
+}
+
+/// The names of an enum's variants in JSON.
+fn variants<T: DeserializeOwned>() -> Vec<String> {
+    let error = serde_json::from_str::<T>("\"nonesuch\"").map(drop).unwrap_err().to_string();
     let all = error.split_once("expected one of ").unwrap().1;
     all.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+/// The variants of an enum with their doc comments.
+fn meanings(head: &str) -> Vec<(String, String)> {
+    let variant = |line: &'static str| {
+        let name = line.strip_prefix("    ").filter(|line| line.starts_with(char::is_uppercase))?;
+        name.split(|c: char| !c.is_alphanumeric()).next()
+    };
+    let body: &'static str = item("src/ring", head).leak();
+    documented(body, variant).into_iter().map(|(_, name, meaning)| (snake(name), meaning)).collect()
+}
+
+/// A group of values that stand inside of frames, one of each variant.
+fn group<T: Serialize + DeserializeOwned>(page: &mut String, heading: &str, words: &str, head: &str, values: &[T]) {
+    let meanings = meanings(head);
+    let all: Vec<String> = values.iter().map(|value| serde_json::to_string(value).unwrap()).collect();
+    assert_eq!(all.iter().map(|json| key(json)).collect::<Vec<_>>(), variants::<T>(), "{heading}");
+    page.push_str(&format!("\n{heading}\n{}\n\n{words}\n", "-".repeat(heading.len())));
+    for json in all {
+        let (_, meaning) = meanings.iter().find(|(name, _)| name == key(&json)).unwrap();
+        page.push_str(&format!("\n``{}``\n", key(&json)));
+        folded(meaning).iter().for_each(|line| page.push_str(&format!("   {line}\n")));
+        page.push_str("\n   ::\n\n");
+        lines(&json).iter().for_each(|line| page.push_str(&format!("      {line}\n")));
+    }
+}
+
+/// What stands inside of frames.
+fn push_parts(page: &mut String) {
+    let subject = || Subject { author: BOB, name: Some(name("bob")) };
+    let to = line(ANN, 1, 4, "x").id;
+    let acts = [
+        Act::Moderators(vec![ANN]),
+        Act::Kick(subject()),
+        Act::Ban(subject()),
+        Act::Unban(subject()),
+        Act::Rekey(Digest([0xd1; 32])),
+        Act::Me,
+        Act::Reply(to),
+        Act::React { to, with: Emoji::like(), on: true },
+        Act::Nick(name("anna")),
+        Act::Topic,
+        Act::Away,
+    ];
+    let words = "The value of ``do`` in a line.";
+    group(page, "Acts", words, "pub enum Act", &acts);
+    let member = Member { uid: uid(2), name: name("bob"), author: BOB };
+    let notes = [
+        Note::Elected(member.clone()),
+        Note::Joined(member),
+        Note::Left { uid: uid(2), lost: true },
+        Note::Forged { uid: uid(2), of: Some(name("ann")) },
+    ];
+    let words = "The value of ``note`` in an entry.";
+    group(page, "Notes", words, "pub enum Note", &notes);
+    let evicted = |how: &str| serde_json::from_value(json!({how: {"by": "ann", "say": "/kick bob"}})).unwrap();
+    let refusals = [
+        Refusal::Version(limits::PROTOCOL_VERSION),
+        Refusal::Room(ROOM),
+        Refusal::Name(name("ann-2")),
+        Refusal::Full,
+        Refusal::SameAddress,
+        Refusal::Forger,
+        evicted("kicked"),
+        evicted("banned"),
+        Refusal::Protocol,
+        Refusal::KeyNeeded,
+        Refusal::WrongKey,
+        Refusal::NoKey,
+    ];
+    let words = "The value of ``refuse``.";
+    group(page, "Reasons of a refusal", words, "pub enum Refusal", &refusals);
 }
 
 /// The name of a variant in JSON.
@@ -329,13 +410,7 @@ fn snake(name: &str) -> String {
 
 #[test]
 fn the_page_of_frames_is_what_the_codec_writes() {
-    let frame = item("src/ring", "pub enum Frame");
-    let variant = |line: &'static str| {
-        let name = line.strip_prefix("    ").filter(|line| line.starts_with(char::is_uppercase))?;
-        name.split(|c: char| !c.is_alphanumeric()).next()
-    };
-    let frame: &'static str = frame.leak();
-    let documented = documented(frame, variant);
+    let meanings = meanings("pub enum Frame");
     let mut page = HEAD.to_owned();
     let mut shown = Vec::new();
     for (group, frames) in examples() {
@@ -344,7 +419,7 @@ fn the_page_of_frames_is_what_the_codec_writes() {
             let json = encoded(&frame);
             let key = key(&json).to_owned();
             if !shown.contains(&key) {
-                let (_, _, meaning) = documented.iter().find(|(_, name, _)| snake(name) == key).unwrap();
+                let (_, meaning) = meanings.iter().find(|(name, _)| *name == key).unwrap();
                 page.push_str(&format!("\n.. _frame-{}:\n", key.replace('_', "-")));
                 page.push_str(&format!("\n``{key}``\n{}\n\n", "^".repeat(key.len() + 4)));
                 page.push_str(&folded(meaning).join("\n"));
@@ -358,5 +433,6 @@ fn the_page_of_frames_is_what_the_codec_writes() {
     for kind in kinds() {
         assert!(shown.contains(&kind), "no example of {kind} in tests/pages/frames.rs");
     }
+    push_parts(&mut page);
     crate::check("wire.rst", &page);
 }
