@@ -1,10 +1,10 @@
-//! Crockford's base 32: digits and letters that are hard to mistake for one another, upper and lower case alike.
+//! Crockford's base 32: digits and letters that are hard to confuse; case does not matter.
 
 use zeroize::Zeroizing;
 
 const DIGITS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 
-/// Appends the bytes, and zeros up to a whole digit.
+/// Appends the digits of `bytes`; the last digit is padded with zero bits.
 pub fn push(out: &mut String, bytes: &[u8]) {
     let (mut held, mut bits) = (0_u32, 0);
     for byte in bytes {
@@ -25,7 +25,7 @@ fn digit(value: u32) -> char {
     DIGITS[(value & 31) as usize].into()
 }
 
-/// The values of the digits; hyphens and white space are passed over. `None`: something else stands there.
+/// The values of the digits; hyphens and white space are ignored. `None`: the text has another character.
 pub fn digits(text: &str) -> Option<Zeroizing<Vec<u8>>> {
     let mut values = Zeroizing::new(Vec::with_capacity(text.len()));
     for c in text.chars().filter(|c| *c != '-' && !c.is_whitespace()) {
@@ -34,7 +34,7 @@ pub fn digits(text: &str) -> Option<Zeroizing<Vec<u8>>> {
     Some(values)
 }
 
-/// What a person reads as another digit is that digit.
+/// The value of a digit. Letters that look like another digit count as that digit.
 fn value(c: char) -> Option<u8> {
     let c = match u8::try_from(c.to_ascii_lowercase()).ok()? {
         b'o' => b'0',
@@ -44,7 +44,7 @@ fn value(c: char) -> Option<u8> {
     DIGITS.iter().position(|digit| *digit == c).and_then(|at| u8::try_from(at).ok())
 }
 
-/// The bytes of a text that [`push`] has made. `None`: it has made no such text.
+/// The bytes that [`push`] has encoded. `None`: `push` cannot have made this text.
 pub fn bytes(text: &str) -> Option<Zeroizing<Vec<u8>>> {
     of_digits(&digits(text)?)
 }
@@ -62,7 +62,7 @@ pub fn of_digits(digits: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
         }
         held &= (1 << bits) - 1;
     }
-    // One text for the same bytes: no digit too many, and nothing in the last one's spare bits.
+    // Bytes have exactly one text: no extra digit, and zeros in the spare bits of the last one.
     (bits < 5 && held == 0).then_some(bytes)
 }
 

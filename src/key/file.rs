@@ -1,4 +1,4 @@
-//! Files that hold a key or an invite: their owner's alone to read.
+//! Files that hold a key or an invite. Only their owner can read them.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
@@ -11,15 +11,15 @@ use zeroize::Zeroizing;
 use super::TEXT_BYTES_MAX;
 use crate::failure::{Exit, Failure};
 
-/// The file in which the node with this port keeps the key that came with an invite.
+/// The file in which the node with this port keeps the key of an invite.
 pub fn kept_in(dir: &Path, port: u16) -> PathBuf {
     dir.join(format!("chat_{port}.key"))
 }
 
-/// The one line of a file that nobody else can read.
+/// Reads the single line of a private file.
 ///
 /// # Errors
-/// There is no such file, others can read it, or it holds something else.
+/// The file is missing, other users can read it, or it holds something else.
 pub fn read(path: &Path) -> Result<Zeroizing<String>, Failure> {
     let refuse = |why: String, hint: String| {
         Failure::new(Exit::Files, format!("cannot take a key or an invite from {}", shown(path)), why, hint)
@@ -27,7 +27,7 @@ pub fn read(path: &Path) -> Result<Zeroizing<String>, Failure> {
     if path == Path::new("-") {
         return Err(refuse("a key is read from a file".to_owned(), "try --ask-key to type it".to_owned()));
     }
-    // A pipe without a writer would be waited for.
+    // Without this flag, opening a pipe without a writer would block.
     let open = OpenOptions::new().read(true).custom_flags(flag_bits(OFlags::NONBLOCK)).open(path);
     let file = open.map_err(|error| {
         let (why, hint) = match error.kind() {
@@ -56,7 +56,7 @@ pub fn read(path: &Path) -> Result<Zeroizing<String>, Failure> {
     one_line(file).map_err(|why| refuse(why, "a key file has one line, the key".to_owned()))
 }
 
-/// A file's name, unless somebody has put a secret in its place.
+/// A file's name for messages; hidden if the user has typed a secret in its place.
 fn shown(path: &Path) -> String {
     let name = path.to_string_lossy();
     match super::is_secret(&name) || super::invite::is_one(&name) {
@@ -69,7 +69,7 @@ fn flag_bits(flags: OFlags) -> i32 {
     flags.bits().cast_signed()
 }
 
-/// The one line that is to be read there.
+/// Reads exactly one line.
 fn one_line(from: impl io::Read) -> Result<Zeroizing<String>, String> {
     let mut bytes = Zeroizing::new(Vec::with_capacity(TEXT_BYTES_MAX + 1));
     from.take(TEXT_BYTES_MAX as u64 + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
@@ -84,10 +84,10 @@ fn one_line(from: impl io::Read) -> Result<Zeroizing<String>, String> {
     }
 }
 
-/// Writes a line into a new file that nobody else can read.
+/// Writes a line into a new private file.
 ///
 /// # Errors
-/// There is such a file already, or it cannot be written.
+/// The file exists already, or it cannot be written.
 pub fn create(path: &Path, line: &str) -> Result<(), Failure> {
     let written = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
     written.and_then(|file| fill(file, line)).map_err(|error| {
@@ -99,15 +99,15 @@ pub fn create(path: &Path, line: &str) -> Result<(), Failure> {
     })
 }
 
-/// Writes a line into a file that nobody else can read, in the place of the one that may be there.
+/// Writes a line into a private file and replaces an existing one.
 ///
 /// # Errors
-/// It cannot be written; what was there is as it was.
+/// It cannot be written; an existing file is unchanged.
 pub fn replace(path: &Path, line: &str) -> io::Result<()> {
     let mut name = path.as_os_str().to_owned();
     name.push(".new");
     let new = PathBuf::from(name);
-    // What a crash has left may have another mode.
+    // A temporary file that a crash has left may have another mode.
     match std::fs::remove_file(&new) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         Ok(()) | Err(_) => {}

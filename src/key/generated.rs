@@ -1,28 +1,27 @@
-//! A key that the program has drawn: 160 random bits, for people to pass on.
+//! A generated key: 160 random bits, in a form that people can pass on.
 //!
 //! ```text
-//!   7kq2-m4xd-0rva-p8tz-w3hn-c6je-y5bs-9gf1-e2dk     32 digits of base 32, and 4 that tell a slip of the finger
+//!   7kq2-m4xd-0rva-p8tz-w3hn-c6je-y5bs-9gf1-e2dk     32 digits of base 32, and 4 check digits that detect typing errors
 //! ```
 
 use zeroize::Zeroizing;
 
 use super::{RoomKey, base32, hash};
 
-/// Bytes of chance in a key.
+/// Random bytes in a key.
 pub const KEY_BYTES: usize = 20;
-/// Digits of a key, the check's included.
+/// Digits of a key, including the check digits.
 const DIGITS: usize = KEY_BYTES * 8 / 5 + CHECK_DIGITS;
-/// Digits of the check: 20 bits.
+/// Check digits: 20 bits.
 const CHECK_DIGITS: usize = 4;
-/// Digits that stand together.
+/// Digits in a group.
 const GROUP_DIGITS: usize = 4;
-/// A text with so many hyphens, and about as many digits as a key, is a key with some too many or too few, not a
-/// passphrase.
+/// A text with so many hyphens, and nearly as many digits as a key, is a mistyped key and not a passphrase.
 const HYPHENS_OF_A_KEY: usize = 6;
-/// Digits that may be too many or too few for that.
+/// How many digits such a text may have too many or too few.
 const DIGITS_ASTRAY: usize = 8;
 
-/// A new key, as people write it.
+/// A new key in the form for people.
 ///
 /// # Errors
 /// The system gives no random numbers.
@@ -36,7 +35,7 @@ fn written(bits: &[u8; KEY_BYTES]) -> Zeroizing<String> {
     let mut digits = Zeroizing::new(String::with_capacity(2 * DIGITS));
     base32::push(&mut digits, bits);
     base32::push(&mut digits, &check(bits));
-    // Three bytes make a digit more than the check has.
+    // Three bytes give one digit more than the check has.
     digits.truncate(DIGITS);
     let mut text = Zeroizing::new(String::with_capacity(2 * DIGITS));
     for (at, digit) in digits.chars().enumerate() {
@@ -52,7 +51,7 @@ fn check(bits: &[u8]) -> [u8; 3] {
     hash("dist-chat room key check", bits)
 }
 
-/// The key that is written there. `None`: the text has not the shape of a key; `Some(None)`: it has, but it is mistyped.
+/// Parses a key. `None`: the text does not have the shape of a key; `Some(None)`: it has, but is mistyped.
 pub fn parse(text: &str) -> Option<Option<RoomKey>> {
     let digits = base32::digits(text)?;
     let hyphens = text.chars().filter(|c| *c == '-').count();
@@ -122,7 +121,7 @@ mod tests {
         assert_eq!(parse("ten-lazy-cats-and-ten-small-mice"), None);
     }
 
-    /// Whoever has written a key down must be able to use it with any later program.
+    /// A written key must work with every later program.
     #[test]
     fn the_form_of_a_key_stays() {
         assert_eq!(*written(&[0; KEY_BYTES]), "0000-0000-0000-0000-0000-0000-0000-0000-sph2");

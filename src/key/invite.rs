@@ -1,4 +1,4 @@
-//! An invite: in one word, where a room is and what its key is. Whoever has it can join.
+//! An invite: the addresses and the key of a room in one word. Everybody who has it can join.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -7,17 +7,17 @@ use zeroize::Zeroizing;
 
 use super::{RoomKey, begins_with, sealed, unsealed};
 
-/// What an invite begins with, and the version of its form.
+/// The beginning of an invite, with the version of its form.
 const PREFIX: &str = "dcinvite1";
-/// What an invite of any version begins with.
+/// The beginning of an invite of any version.
 const ANY: &str = "dcinvite";
-/// Addresses in an invite.
+/// The most addresses in an invite.
 pub const ADDRESSES_MAX: usize = 4;
 
-/// What an invite says.
+/// The content of an invite.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Invite {
-    /// Members to join through, to be tried in turn; at least one, at most [`ADDRESSES_MAX`].
+    /// Members to join through, tried in turn; at least one, at most [`ADDRESSES_MAX`].
     pub addresses: Vec<SocketAddr>,
     /// The room's key; `None`: the room is open.
     pub key: Option<RoomKey>,
@@ -29,13 +29,13 @@ impl fmt::Debug for Invite {
     }
 }
 
-/// Whether somebody has written an invite there, good or bad, of this version or another.
+/// Whether a text looks like an invite, valid or not, of any version.
 pub fn is_one(text: &str) -> bool {
     begins_with(text.trim(), ANY)
 }
 
 impl Invite {
-    /// As it is passed on: digits and small letters.
+    /// The invite as one word of digits and small letters.
     pub fn token(&self) -> Zeroizing<String> {
         let addresses = &self.addresses[..self.addresses.len().min(ADDRESSES_MAX)];
         let mut bytes = Zeroizing::new(Vec::with_capacity(1 + addresses.len() * 19 + 49));
@@ -59,7 +59,7 @@ impl Invite {
         sealed(PREFIX, &bytes)
     }
 
-    /// What a token says. `None`: it is damaged, or none.
+    /// Parses an invite. `None`: it is damaged, or no invite.
     pub fn parse(token: &str) -> Option<Self> {
         let bytes = unsealed(PREFIX, token.trim())?;
         let (count, mut rest) = bytes.split_first()?;
@@ -120,7 +120,7 @@ mod tests {
                 assert_eq!(Invite::parse(&token[..at]), None, "{at}");
             }
         }
-        // The check is right, the rest is not.
+        // The check is right, the rest is wrong.
         for bytes in [
             &[][..],
             &[0],

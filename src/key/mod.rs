@@ -1,8 +1,8 @@
-//! A room's key: what it is, how people write it, and where it may be kept.
+//! A room's key: its value, its forms for people, and where it may be stored.
 //!
-//! A room is open, or it has one key, of which every member has the same 32 bytes. They come from a key that the program
-//! has drawn ([`generated`]) or from a passphrase of people's own ([`passphrase`]); an [`invite`] carries them. A key is
-//! never an argument, never in the environment, and nothing here shows it: not `Debug`, not an error.
+//! A room is open, or it has one key. All members share the same 32 bytes. They come from a generated key
+//! ([`generated`]) or from a passphrase ([`passphrase`]); an [`invite`] carries them. A key is never a command-line
+//! argument and never in the environment, and nothing here prints it: neither `Debug` nor an error.
 
 pub mod ask;
 mod base32;
@@ -21,16 +21,16 @@ use zeroize::Zeroizing;
 use crate::ring::Digest;
 use crate::ring::hex;
 
-/// Bytes of what the members of a room share.
+/// Bytes of the secret that the members of a room share.
 pub const PSK_BYTES: usize = 32;
 /// Bytes of the salt of a room whose key is a passphrase.
 pub const SALT_BYTES: usize = 16;
-/// Bytes of a key, passphrase or invite as people write it.
+/// The most bytes of a key, passphrase or invite in its form for people.
 pub const TEXT_BYTES_MAX: usize = 4096;
-/// What a key begins with in the form in which the program keeps it.
+/// The beginning of a key in the form in which the program stores it.
 const KEPT: &str = "dckey1";
 
-/// What the members of a room share. It is wiped when it is dropped.
+/// The secret that the members of a room share. It is wiped when it is dropped.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RoomKey {
     psk: Zeroizing<[u8; PSK_BYTES]>,
@@ -38,7 +38,7 @@ pub struct RoomKey {
 }
 
 impl RoomKey {
-    /// `salt`: where it comes from a passphrase.
+    /// `salt`: present if the key comes from a passphrase.
     pub fn new(psk: [u8; PSK_BYTES], salt: Option<[u8; SALT_BYTES]>) -> Self {
         Self { psk: Zeroizing::new(psk), salt }
     }
@@ -48,12 +48,12 @@ impl RoomKey {
         &self.psk
     }
 
-    /// What makes the secret of the passphrase; `None`: the key is no passphrase. It is no secret.
+    /// The salt of the passphrase; `None`: the key is a generated one. A salt is no secret.
     pub fn salt(&self) -> Option<[u8; SALT_BYTES]> {
         self.salt
     }
 
-    /// A new one, drawn as [`generated::fresh`] does.
+    /// A new key, generated as in [`generated::fresh`].
     ///
     /// # Errors
     /// The system gives no random numbers.
@@ -64,15 +64,15 @@ impl RoomKey {
         }
     }
 
-    /// What the log says of it: enough to know it when it comes, and of no use to whoever has not got it. (A passphrase
-    /// could be guessed from it, at the cost of one Argon2id run a guess; a room's key becomes one only at its start,
-    /// and the log says nothing of the first.)
+    /// The key's hash for the log. A node with the key recognises it; the hash is useless without the key. (A
+    /// passphrase could be guessed from it, at the cost of one Argon2id run a guess. But only the first key of a room
+    /// can be a passphrase, and the log holds no hash of the first key.)
     pub fn digest(&self) -> Digest {
         let hash = Sha256::new().chain_update(b"dist-chat room key digest 1\0").chain_update(*self.psk);
         Digest(hash.finalize().into())
     }
 
-    /// As the program keeps it in a file of its own: one line, without its end.
+    /// The form in which the program stores the key: one line, without a line feed.
     pub fn kept(&self) -> Zeroizing<String> {
         sealed(KEPT, &self.bytes())
     }
@@ -103,11 +103,11 @@ impl fmt::Debug for RoomKey {
     }
 }
 
-/// What a person gave as a key.
+/// A user's input for a key.
 pub enum Given {
     /// A key.
     Key(RoomKey),
-    /// A passphrase; the key is made of it with the room's salt.
+    /// A passphrase; together with the room's salt it gives the key.
     Passphrase(Zeroizing<String>),
 }
 
@@ -120,10 +120,10 @@ impl fmt::Debug for Given {
     }
 }
 
-/// Why a text is no key.
+/// Why an input is no key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mistake {
-    /// It has the shape of a key, but its check is wrong.
+    /// It has the shape of a key, but its check digits are wrong.
     Mistyped,
     /// It is too short for a passphrase.
     Short,
@@ -131,7 +131,7 @@ pub enum Mistake {
     Invite,
 }
 
-/// Reads what a person gave as a key: one that the program has drawn or kept, or else a passphrase.
+/// Parses a user's input: a generated or stored key, else a passphrase.
 ///
 /// # Errors
 /// See [`Mistake`].
@@ -151,23 +151,23 @@ pub fn read(text: &str) -> Result<Given, Mistake> {
     }
 }
 
-/// Whether a text is a key or an invite beyond doubt, wherever it stands.
+/// Whether a text is certainly a key or an invite, wherever it stands.
 pub fn is_secret(text: &str) -> bool {
     let text = text.trim();
     invite::is_one(text) || begins_with(text, KEPT) || generated::has_shape(text)
 }
 
-/// What files remember of a room's key: enough to know it again, not enough to find it.
+/// The mark that files keep of a room's key: enough to recognise the key, not enough to find it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyMark {
-    /// The salt, where the key is a passphrase.
+    /// The salt, if the key is a passphrase.
     pub salt: Option<[u8; SALT_BYTES]>,
-    /// 16 bits of the key's hash: a mistyped passphrase is found out here, one in 65536 excepted.
+    /// 16 bits of the key's hash. They reveal a mistyped passphrase, except one in 65536.
     check: [u8; 2],
 }
 
 impl KeyMark {
-    /// Of this key.
+    /// The mark of this key.
     pub fn of(key: &RoomKey) -> Self {
         Self { salt: key.salt, check: hash("dist-chat room key mark", &*key.psk) }
     }
@@ -197,12 +197,12 @@ impl FromStr for KeyMark {
     }
 }
 
-/// The first `N` bytes of a hash that is of this purpose only.
+/// The first `N` bytes of a hash with domain separation by `purpose`.
 fn hash<const N: usize>(purpose: &str, bytes: &[u8]) -> [u8; N] {
     const { assert!(N <= 32) };
     let mut hash = Sha256::new();
     hash.update(purpose.as_bytes());
-    // No purpose is the beginning of another with some bytes.
+    // So no purpose is a prefix of another.
     hash.update([0]);
     hash.update(bytes);
     std::array::from_fn({
@@ -214,9 +214,9 @@ fn hash<const N: usize>(purpose: &str, bytes: &[u8]) -> [u8; N] {
 /// Bytes of the check in a [`sealed`] text.
 const SEAL_BYTES: usize = 4;
 
-/// Bytes as people can pass them on: what they are, then themselves and a check.
+/// Encodes bytes for people: a prefix that names their kind, the bytes, and a check.
 fn sealed(prefix: &str, bytes: &[u8]) -> Zeroizing<String> {
-    // With room for all of it: what grows leaves a copy behind that nobody wipes.
+    // Full capacity from the start: a growing buffer would leave copies that are not wiped.
     let mut all = Zeroizing::new(Vec::with_capacity(bytes.len() + SEAL_BYTES));
     all.extend_from_slice(bytes);
     all.extend(hash::<SEAL_BYTES>(prefix, bytes));
@@ -226,7 +226,7 @@ fn sealed(prefix: &str, bytes: &[u8]) -> Zeroizing<String> {
     text
 }
 
-/// What [`sealed`] was given. `None`: something is wrong with it.
+/// Decodes a text of [`sealed`]. `None`: the text is wrong.
 fn unsealed(prefix: &str, text: &str) -> Option<Zeroizing<Vec<u8>>> {
     if !begins_with(text, prefix) {
         return None;
@@ -240,7 +240,7 @@ fn unsealed(prefix: &str, text: &str) -> Option<Zeroizing<Vec<u8>>> {
     Some(all)
 }
 
-/// Upper and lower case alike.
+/// Case does not matter.
 fn begins_with(text: &str, prefix: &str) -> bool {
     text.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
 }

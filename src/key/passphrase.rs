@@ -1,6 +1,6 @@
-//! A passphrase of people's own, made into a key with Argon2id (RFC 9106).
+//! Turns a passphrase into a key with Argon2id (RFC 9106).
 //!
-//! The salt is the room's, drawn when the room is opened with the passphrase. It is no secret.
+//! Each room has its own salt, generated when the room is opened with the passphrase. A salt is no secret.
 
 use anyhow::anyhow;
 use argon2::{Algorithm, Argon2, Params, Version};
@@ -10,11 +10,11 @@ use super::{PSK_BYTES, RoomKey, SALT_BYTES};
 
 /// Characters of the shortest passphrase.
 pub const CHARS_MIN: usize = 12;
-/// Memory that each guess needs: 64 MiB, as RFC 9106 recommends where memory is scarce.
+/// Memory of one guess: 64 MiB, as RFC 9106 recommends for machines with little memory.
 pub const MEMORY_KIB: u32 = 64 * 1024;
-/// How often each guess goes through that memory.
+/// Passes of one guess over that memory.
 pub const PASSES: u32 = 3;
-/// How many processors can share the work of one guess.
+/// The most processors that can share the work of one guess.
 pub const LANES: u32 = 1;
 
 /// A new salt.
@@ -27,10 +27,10 @@ pub fn fresh_salt() -> anyhow::Result<[u8; SALT_BYTES]> {
     Ok(salt)
 }
 
-/// The key of the room with this salt. Takes a moment and [`MEMORY_KIB`].
+/// The key for this passphrase and this room's salt. Takes about a tenth of a second and [`MEMORY_KIB`].
 ///
 /// # Errors
-/// None that is known of, with the parameters above.
+/// None are known with the parameters above.
 pub fn key(passphrase: &str, salt: [u8; SALT_BYTES]) -> anyhow::Result<RoomKey> {
     let wrong = |error| anyhow!("Argon2: {error}");
     let params = Params::new(MEMORY_KIB, PASSES, LANES, Some(PSK_BYTES)).map_err(wrong)?;
@@ -47,7 +47,7 @@ mod tests {
     use super::*;
     use crate::ring::hex;
 
-    /// What is made of a passphrase must stay the same: a room's members may run different programs.
+    /// The result for a passphrase must never change: a room's members may run different programs.
     #[test]
     fn the_same_passphrase_and_salt_make_the_same_key() {
         let made = key("correct horse battery staple", [7; SALT_BYTES]).unwrap();

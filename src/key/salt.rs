@@ -1,5 +1,5 @@
-//! The salt of a room, asked of a member in clear before anything else: who has only the passphrase cannot make the key
-//! without it. It is no secret; what its being asked in clear costs is told in the manual.
+//! Asks a member for the room's salt, in clear and before anything else: a node with only the passphrase needs the salt
+//! to compute the key. A salt is no secret; the security page says what asking in clear costs.
 //!
 //! ```text
 //!   asker:   dist-chat 3 salt
@@ -18,17 +18,17 @@ use super::{RoomKey, SALT_BYTES};
 use crate::ring::hex;
 use crate::ring::limits::PROTOCOL_VERSION;
 
-/// The longest that one member may take to connect and to answer.
+/// The longest time for one member to connect and answer.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// Bytes of the longest answer.
+/// The longest answer, in bytes.
 const ANSWER_BYTES_MAX: u64 = 128;
 
-/// What a member is asked, with the line's end.
+/// The question, with its line feed.
 pub fn question() -> String {
     format!("dist-chat {PROTOCOL_VERSION} salt\n")
 }
 
-/// What a member answers.
+/// A member's answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// The room's key is a passphrase, with this salt.
@@ -40,7 +40,7 @@ pub enum Answer {
 }
 
 impl Answer {
-    /// What a member of a room with this key answers.
+    /// The answer of a member whose room has this key.
     pub fn of(key: Option<&RoomKey>) -> Self {
         match key {
             None => Self::Open,
@@ -49,7 +49,7 @@ impl Answer {
     }
 }
 
-/// Without the line's end.
+/// Without the line feed.
 impl fmt::Display for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "dist-chat {PROTOCOL_VERSION} ")?;
@@ -78,7 +78,7 @@ impl FromStr for Answer {
 /// Asks a member.
 ///
 /// # Errors
-/// Nobody is there, or what is there does not answer this in time.
+/// The member cannot be reached, or does not answer in time.
 pub fn ask(there: SocketAddr) -> io::Result<Answer> {
     let until = Instant::now() + PATIENCE;
     let left = || match until.saturating_duration_since(Instant::now()) {
@@ -130,7 +130,7 @@ mod tests {
         assert_eq!(Answer::of(Some(&RoomKey::new([1; 32], Some([2; 16])))), Answer::Salt([2; 16]));
     }
 
-    /// What a member says that is asked once, and what comes of it.
+    /// Plays a member that sends `says` once, and returns what the asker makes of it.
     fn asked(says: &'static [u8]) -> io::Result<Answer> {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let there = listener.local_addr().unwrap();

@@ -1,7 +1,7 @@
-//! The settings of a run: what a person may decide before a node starts, from the command line, the environment and the
-//! configuration file.
+//! The settings of a run: everything that a user decides before a node starts, from the command line, the environment
+//! and the configuration file.
 //!
-//! Everything that reads settings lies above this folder; it knows none of its readers.
+//! All readers of settings lie above this folder; it imports none of them.
 
 pub mod config;
 
@@ -13,92 +13,92 @@ use crate::failure::{Exit, Failure};
 use crate::key::RoomKey;
 use crate::ring::{AuthorId, Name, Rate};
 
-/// The port that is used where none is given: C-H-A-T on a phone.
+/// The default port: C-H-A-T on a phone.
 pub const PORT_DEFAULT: u16 = 2428;
 
-/// Everything that a member's run depends on.
+/// All settings of a member's run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Chat {
-    /// How it begins.
+    /// How the node starts.
     pub start: Start,
     /// Where the room's key comes from.
     pub key: KeyFrom,
-    /// Where to listen, if that was said.
+    /// The listen address, if the user gave one.
     pub address: Option<IpAddr>,
-    /// What others are told to dial, if that was said.
+    /// The advertised address, if the user gave one.
     pub advertise: Option<Advertise>,
-    /// The TCP port; zero: any that is free.
+    /// The TCP port; zero: any free port.
     pub port: u16,
-    /// The name.
+    /// The user's name in the room.
     pub name: Name,
-    /// The name is only a default: another will do where it is taken.
+    /// The name is only a default: if it is taken, the node may choose another.
     pub rename: bool,
-    /// Log lines on standard output too.
+    /// Show the log's event lines on standard output too.
     pub verbose: bool,
-    /// Where the files live.
+    /// The directory of the node's files.
     pub data_dir: PathBuf,
-    /// Standard input is not read.
+    /// Do not read standard input.
     pub daemon: bool,
-    /// Objects instead of lines, both ways.
+    /// Read and write JSON objects instead of lines.
     pub json: bool,
-    /// The full screen, where there is a terminal.
+    /// Use the full screen, if there is a terminal.
     pub tui: bool,
-    /// A new room, whatever the files hold.
+    /// Create a new room, whatever the files hold.
     pub new: bool,
-    /// Nothing is kept on disk.
+    /// Keep no files.
     pub ephemeral: bool,
-    /// Who may moderate a room that is founded, besides its founder; nobody in particular: everybody.
+    /// Moderators of a created room, beside its creator; empty: every member may moderate.
     pub moderators: Vec<AuthorId>,
-    /// What is taken from one author when this node leads.
+    /// The rate limit for each author while this node leads.
     pub rate: Rate,
-    /// How many old lines are shown at most to somebody who comes.
+    /// The most old lines that a newcomer sees.
     pub backlog: u32,
     /// When the terminal rings.
     pub bell: Bell,
 }
 
-/// How a member begins.
+/// How a node starts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Start {
-    /// It goes back to the room that the files remember, through any member of it.
+    /// Goes back to the room in the files, through any member of it.
     Return,
-    /// It creates a room, or reopens the one that the files remember.
+    /// Creates a room, or reopens the one in the files.
     Found,
-    /// It joins through one of these, tried in turn.
+    /// Joins a room through one of these, tried in turn.
     Join(Vec<Contact>),
 }
 
-/// Where the room's key comes from.
+/// The source of the room's key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KeyFrom {
-    /// Nothing was said: from the files of earlier runs, or there is none.
+    /// No source given: the key in the files of earlier runs, or none.
     Unsaid,
-    /// From this file.
+    /// This file.
     File(PathBuf),
-    /// It is asked for at the terminal.
+    /// A question at the terminal.
     Asked,
-    /// It is in an invite, and so are the members to join through: in this file, or, where none is named, typed or on
-    /// the first line of standard input.
+    /// An invite, which also names members to join through: in this file, or, if none is named, typed or on the first
+    /// line of standard input.
     Invite(Option<PathBuf>),
-    /// It was in an invite; `None`: the room is open.
+    /// An invite that has been read; `None`: the room is open.
     Invited(Option<RoomKey>),
 }
 
-/// Where a member is said to be.
+/// A member's address, as the user gives it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Contact {
-    /// Its IP or host name.
+    /// An IP address or a host name.
     pub host: String,
-    /// Its port.
+    /// The member's port.
     pub port: u16,
 }
 
-/// What others dial.
+/// The advertised address: other nodes dial it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Advertise {
-    /// The IP.
+    /// The advertised IP address.
     pub ip: IpAddr,
-    /// The port, where it is not the one we listen on.
+    /// The port, if it differs from the listening port.
     pub port: Option<u16>,
 }
 
@@ -130,28 +130,28 @@ pub enum Bell {
     All,
 }
 
-/// A name as a person gives it.
+/// Parses a user's name.
 ///
 /// # Errors
-/// No member can have it.
+/// It is not a valid name.
 pub fn parse_name(text: &str) -> Result<Name, Failure> {
     Name::parse(text).map_err(|error| {
         Failure::new(Exit::Usage, format!("`{text}` cannot be a name"), error.to_string(), "try `-n ann`")
     })
 }
 
-/// The login name with everything that no name may hold left out; `guest` where nothing is left.
+/// The login name without the characters that a name may not have; `guest` if nothing is left.
 pub fn default_name() -> Name {
     let user = ["USER", "LOGNAME"].into_iter().find_map(|key| std::env::var(key).ok()).unwrap_or_default();
     let fit: String = user.chars().filter(|c| Name::parse(c.encode_utf8(&mut [0; 4])).is_ok()).take(32).collect();
     Name::parse(&fit).or_else(|_| Name::parse("guest")).unwrap_or_else(|_| unreachable!("guest is a name"))
 }
 
-/// The two commands that everything begins with.
+/// The two commands for beginners.
 pub const COMMANDS: &str = "  dist-chat -l -a IP -p PORT -n NAME                 create a room
   dist-chat -a IP -p PORT -n NAME -na IP -np PORT    join through any member";
 
-/// Neither `-l` nor `-na`, and no file that remembers a room.
+/// The failure when the user gives neither `-l` nor `-na`, and no file remembers a room.
 pub fn nothing_to_do() -> Failure {
     Failure::new(
         Exit::Usage,

@@ -1,8 +1,8 @@
-//! The configuration file: which one it is, and what stands in it, with the place of every value.
+//! The configuration file: its path, its values, and the line of each value.
 //!
-//! Its keys are the long names of the flags of `dist-chat` itself: what there is, of which kind, and what will do, is asked
-//! of the command line's own definitions, so that a new flag is a key without a word here. It holds no secret: a key or an
-//! invite in it is refused, as on the command line.
+//! Its keys are the long names of the flags of `dist-chat`. The kinds and limits of the values come from the command
+//! line's own definitions, so a new flag is a key without a change here. The file holds no secret: the program refuses
+//! a key or an invite in it, as on the command line.
 
 mod place;
 mod read;
@@ -16,38 +16,37 @@ pub use place::{Place, in_home, place, shown};
 pub use read::read;
 pub use show::show;
 
-/// Bytes of a configuration file.
+/// The longest configuration file, in bytes.
 pub const CONFIG_BYTES_MAX: u64 = 64 * 1024;
 
-/// Flags that say what is to be done now, and are no settings: a file that said them would say them at every start.
+/// Flags that request an action. In a file they would act at every start, so they are no keys.
 const ONCE: [&str; 8] = ["leader", "new", "ask-key", "moderators", "json", "config", "help", "version"];
 
-/// What a file says.
+/// The parsed file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct File {
-    /// Where it is; `None`: there is none, and nothing is said.
+    /// Its path; `None`: there is no file, and no value is set.
     pub path: Option<PathBuf>,
     settings: Vec<Setting>,
 }
 
-/// One key and its values, as the command line would be given them.
+/// One key and its values, in the command line's form.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Setting {
     key: String,
-    /// Counted from 1.
+    /// The line, counted from 1.
     line: usize,
     values: Vec<String>,
 }
 
 impl File {
-    /// What it says of this key, the long name of a flag: the line, counted from 1, and the values.
+    /// The line, counted from 1, and the values of this key, which is the long name of a flag.
     pub fn get(&self, key: &str) -> Option<(usize, &[String])> {
         let setting = self.settings.iter().find(|setting| setting.key == key)?;
         Some((setting.line, &setting.values))
     }
 
-    /// The command with the file's values in the place of its own defaults, and those of its subcommands that have the
-    /// same flags.
+    /// The command with the file's values as defaults, also for its subcommands with the same flags.
     pub fn under(&self, command: Command) -> Command {
         let command = command.mut_args(|arg| match arg.get_long().and_then(|long| self.get(long)) {
             Some((_, values)) => {
@@ -60,12 +59,12 @@ impl File {
     }
 }
 
-/// The flags of a command that may stand in the file.
+/// The flags of a command that may be keys of the file.
 pub fn keys(command: &Command) -> impl Iterator<Item = &Arg> {
     command.get_arguments().filter(|arg| arg.get_long().is_some_and(|long| !ONCE.contains(&long)))
 }
 
-/// What kind of value a key takes.
+/// The kind of a key's value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Switch,
@@ -87,7 +86,7 @@ impl Kind {
         }
     }
 
-    /// What it is called where another was found.
+    /// The name of the kind, for messages.
     fn wanted(self) -> &'static str {
         match self {
             Self::Switch => "true or false",
@@ -97,7 +96,7 @@ impl Kind {
     }
 }
 
-/// It may be given several times.
+/// Whether the flag may appear several times.
 fn is_list(arg: &Arg) -> bool {
     matches!(arg.get_action(), ArgAction::Append)
 }

@@ -1,22 +1,22 @@
-//! Which file it is.
+//! Chooses the configuration file.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-/// Which file is read.
+/// The configuration file to read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
-    /// None.
+    /// No file.
     Nowhere,
-    /// The usual one, if it is there.
+    /// The default file, if it exists.
     Usual(PathBuf),
-    /// This one, which must be there.
+    /// This file, which must exist.
     Named(PathBuf),
 }
 
-/// `named`: what `--config` or `DIST_CHAT_CONFIG` says; empty: that there is to be none. Otherwise the file is
-/// `dist-chat/config.toml` in `$XDG_CONFIG_HOME`, or in `~/.config` where that is not set (or is no absolute path, which the
-/// [specification](https://specifications.freedesktop.org/basedir-spec/latest/) has ignored).
+/// `named`: the value of `--config` or `DIST_CHAT_CONFIG`; an empty value means no file. Otherwise the file is
+/// `dist-chat/config.toml` in `$XDG_CONFIG_HOME`, or in `~/.config` if that is not set or not absolute (the
+/// [specification](https://specifications.freedesktop.org/basedir-spec/latest/) ignores relative paths).
 pub fn place(named: Option<&Path>, variable: impl Fn(&str) -> Option<OsString>) -> Place {
     match named {
         Some(path) if path.as_os_str().is_empty() => return Place::Nowhere,
@@ -30,13 +30,13 @@ pub fn place(named: Option<&Path>, variable: impl Fn(&str) -> Option<OsString>) 
     }
 }
 
-/// A path that people write with `~/` for the home directory; `None`: it is another, or there is no home directory.
+/// Expands `~/`. `None`: the path has no `~/`, or there is no home directory.
 pub fn in_home(text: &str) -> Option<PathBuf> {
     let rest = text.strip_prefix("~/")?;
     std::env::var_os("HOME").map(|home| PathBuf::from(home).join(rest))
 }
 
-/// A path as people write it: with `~` for the home directory.
+/// A path for people: with `~` for the home directory.
 pub fn shown(path: &Path) -> String {
     let home = std::env::var_os("HOME").map(PathBuf::from).filter(|home| home.is_absolute() && home.parent().is_some());
     match home.as_deref().and_then(|home| path.strip_prefix(home).ok()) {

@@ -1,4 +1,4 @@
-//! Reading the file, and what is said of its mistakes.
+//! Reads the file and reports its mistakes.
 
 use std::fs::{File as Opened, Metadata, OpenOptions};
 use std::io::{self, Read as _};
@@ -16,15 +16,15 @@ use crate::failure::{Exit, Failure};
 use crate::key;
 use crate::ring::Name;
 
-/// Names under which people may look for a place for a secret.
+/// Keys that a user may try for a secret.
 const SECRETS: [&str; 7] = ["key", "room-key", "passphrase", "password", "secret", "invite", "token"];
-/// A word that is at most so far from a key is taken for a slip of the finger: this share of its letters, in percent.
+/// A word counts as a misspelt key if at least this share of its letters matches, in percent.
 const LIKENESS_PERCENT: f64 = 60.0;
 
-/// What the file says; nothing where there is none and none was named. `command`: whose flags its keys are.
+/// Reads the file; returns an empty one if none exists and none was named. `command`: the definitions of the keys.
 ///
 /// # Errors
-/// It cannot be read, or one of its lines makes no sense.
+/// The file cannot be read, or one of its lines is wrong.
 pub fn read(place: &Place, command: &Command) -> Result<File, Failure> {
     let (path, named) = match place {
         Place::Nowhere => return Ok(File::default()),
@@ -61,9 +61,9 @@ pub fn read(place: &Place, command: &Command) -> Result<File, Failure> {
     Ok(File { path: Some(path.clone()), settings })
 }
 
-/// The text of a file, and why others can write it, if they can.
+/// The text of a file, and the reason why other users can write it, if they can.
 fn contents(path: &Path) -> io::Result<(String, Option<String>)> {
-    // A pipe without a writer would be waited for.
+    // Without this flag, opening a pipe without a writer would block.
     let nonblocking = OFlags::NONBLOCK.bits().cast_signed();
     let file: Opened = OpenOptions::new().read(true).custom_flags(nonblocking).open(path)?;
     let meta = file.metadata()?;
@@ -92,7 +92,7 @@ fn foreign(meta: &Metadata) -> Option<String> {
 struct Source<'a> {
     path: &'a Path,
     text: &'a str,
-    /// Why others can write it, if they can.
+    /// The reason why other users can write the file, if they can.
     foreign: Option<String>,
 }
 
@@ -102,7 +102,7 @@ impl Source<'_> {
         1 + self.text.bytes().take(at).filter(|byte| *byte == b'\n').count()
     }
 
-    /// A mistake at this byte: the file, the line, what, why, what to try.
+    /// A mistake at this byte: names the file and the line, and says what is wrong, why, and what to try.
     fn wrong(&self, at: usize, what: &str, why: impl Into<String>, hint: impl Into<String>) -> Failure {
         Failure::new(Exit::Usage, format!("{}:{} {what}", shown(self.path), self.line(at)), why, hint)
     }
@@ -203,7 +203,7 @@ impl Source<'_> {
         })
     }
 
-    /// A path of the file: `~/` is the home directory, and a relative one begins where the file is.
+    /// Resolves a path of the file: `~/` is the home directory, and relative paths start in the file's directory.
     fn resolved(&self, text: &str) -> String {
         let path = in_home(text).unwrap_or_else(|| self.path.parent().unwrap_or(Path::new("")).join(text));
         path.to_string_lossy().into_owned()
@@ -226,7 +226,7 @@ fn article(value: &DeValue<'_>) -> &'static str {
     }
 }
 
-/// A value that such a key may have.
+/// An example value for this key.
 fn example(kind: Kind, arg: &Arg) -> String {
     let possible = arg.get_possible_values();
     match (kind, arg.get_default_values().first(), possible.first()) {
@@ -242,7 +242,7 @@ fn example(kind: Kind, arg: &Arg) -> String {
     }
 }
 
-/// What the command line would say of this value.
+/// The command line's complaint about this value, if there is one.
 fn mistake(arg: &Arg, key: &str, text: &str) -> Option<String> {
     if key == "name" {
         return Name::parse(text).err().map(|error| error.to_string());
@@ -259,7 +259,7 @@ fn mistake(arg: &Arg, key: &str, text: &str) -> Option<String> {
     Some(why.unwrap_or(first.trim_start_matches("error: ")).trim_matches(['[', ']']).to_owned())
 }
 
-/// The word that was probably meant.
+/// The word that the user probably meant.
 fn nearest<'a>(word: &str, among: &[&'a str]) -> Option<&'a str> {
     let word = word.replace('_', "-").to_lowercase();
     let likeness = |other: &str| strsim::normalized_damerau_levenshtein(&word, other);

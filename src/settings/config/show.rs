@@ -1,4 +1,4 @@
-//! What `dist-chat config` prints: every value, and where it comes from.
+//! Prints every setting and where it comes from, for `dist-chat config`.
 
 use std::fmt::Write as _;
 
@@ -7,10 +7,10 @@ use clap::{Arg, ArgMatches, Command};
 
 use super::{File, Kind, Place, is_list, keys, shown};
 
-/// Columns before the place that a value comes from.
+/// Columns before the origin of a value.
 const VALUE_COLUMNS: usize = 36;
 
-/// Each setting as a line of TOML, and where it comes from behind it. `unset`: what a key has that nobody has set.
+/// Each setting as a line of TOML with its origin behind it. `unset`: the text for a key without a value.
 pub fn show(
     command: &Command,
     matches: &ArgMatches,
@@ -52,7 +52,7 @@ fn origin(arg: &Arg, key: &str, source: Option<ValueSource>, file: &File) -> Str
 
 fn written(arg: &Arg, values: &[String]) -> String {
     let one = |value: &String| match Kind::of(arg) {
-        // As the environment has it: everything but these is a yes.
+        // As in the environment: everything but these values means yes.
         Kind::Switch => (!["", "0", "f", "false", "n", "no", "off"].contains(&&*value.to_lowercase())).to_string(),
         Kind::Number => value.trim_start_matches('+').to_owned(),
         Kind::Text => quoted(value),
@@ -63,7 +63,7 @@ fn written(arg: &Arg, values: &[String]) -> String {
     }
 }
 
-/// A text as TOML has it: as JSON has it, but for one character.
+/// A text in TOML's quotes. The rules are JSON's, except for one character.
 pub(super) fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string().replace('\x7f', "\\u007F")
 }
