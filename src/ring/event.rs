@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use crate::ring::log::channel::Channel;
 use crate::ring::log::entry::{Act, Entry, Member};
-use crate::ring::types::id::{ConnId, Epoch, Index, Name, PmId, RoomId, Span, Text, Uid};
+use crate::ring::types::id::{ConnId, Epoch, Index, Name, PmId, RoomId, Text, Uid};
 use crate::ring::types::proof::Digest;
+use crate::ring::types::time::Span;
 use crate::ring::wire::whisper::PmOutcome;
 
 /// A line that somebody says.

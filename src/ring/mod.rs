@@ -22,6 +22,11 @@
 //! * The store is not remembered here. The core keeps the newest entries ([`limits::RECENT_BYTES_MAX`]); what else it
 //!   needs it asks for with [`Output::Read`] and goes on without waiting.
 //!
+//! # The folders
+//!
+//! `types` (values) < `log` (entries and what they amount to) < `wire` (frames) < `links` (connections) < `node` (the
+//! state machine). Each imports only from those before it.
+//!
 //! The invariants that hold after every step are those of `docs/protocol.rst`; the simulator under `tests/sim` checks
 //! them.
 
@@ -29,6 +34,7 @@ mod event;
 mod links;
 mod log;
 mod node;
+mod timing;
 mod types;
 mod wire;
 
@@ -38,26 +44,31 @@ use std::sync::Arc;
 pub use event::{CommandError, Draft, Event, ModerationCommand, ModerationVerb};
 pub use log::channel::{Channel, ChannelError, LOBBY};
 pub use log::emoji::{Emoji, EmojiError};
+pub use log::entry::Batch;
+pub use log::entry::Seal;
 pub use log::entry::{Act, Body, Entry, Line, Member, Note, Subject};
 pub use log::reactions::Reactions;
+pub use log::rules::Verdict;
 pub use log::rules::{Ban, Effect, Rules};
-pub use log::seal::{Forged, Seal, Signer, sign_runs};
+pub use log::seal::{Forged, Signer, sign_runs};
 pub use log::social::{ChannelActivity, Social, Topic};
+pub use log::summary::EpochBound;
 pub use log::summary::LogState;
 pub use log::view::{Renaming, View, between};
 pub use node::Node;
+pub use timing::Timing;
 pub use types::id::{
     ConnId, Epoch, Index, Lamport, LineId, Name, NameError, Nonce, Now, PmId, ReadId, RoomId, SessionId, SessionKey,
-    Span, StreamId, SyncId, Tail, Text, TextError, Time, Uid, WallMs,
+    StreamId, SyncId, Tail, Text, TextError, Uid, WallMs,
 };
-pub use types::limits::Timing;
 pub use types::proof::{AuthorId, Digest, Secret, Signature};
 pub use types::rate::Rate;
+pub use types::time::{Span, Time};
 pub use types::{hex, limits};
 pub use wire::codec::DecodeError;
 pub use wire::frame::{
-    Accept, Ack, Backlog, Batch, Elected, Entries, EpochBound, Frame, HealthReport, Hello, Join, Meet, MergeRank,
-    NodeState, Offer, PollReply, Refusal, Relay, Submit, Throttle, Token, Verdict, Want,
+    Accept, Ack, Backlog, Elected, Entries, Frame, HealthReport, Hello, Join, Meet, MergeRank, NodeState, Offer,
+    PollReply, Refusal, Relay, Submit, Throttle, Token, Want,
 };
 pub use wire::whisper::{Ciphertext, OutgoingPm, PmError, PmOutcome, PmProof, PmReceipt, PmReply, PrivateMessage};
 

@@ -4,8 +4,8 @@
 //! The patience adapts to the link's round trip. A node that was itself stalled gives its peers that much more
 //! time (Lifeguard: Dadgar, Phillips, Currey 2018).
 
-use crate::ring::types::id::{Span, Time};
-use crate::ring::types::limits::Timing;
+use crate::ring::timing::Timing;
+use crate::ring::types::time::{Span, Time};
 
 /// Liveness of one connection.
 #[derive(Clone, Copy, Debug, Hash)]

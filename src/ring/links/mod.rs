@@ -10,9 +10,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::ring::links::detector::Detector;
-use crate::ring::types::id::{ConnId, RoomId, Span, Time, Uid};
-use crate::ring::types::limits::{CONNS_MAX, DIAL_FRAMES_MAX, DIALLED_MAX, RELAYS_MAX, RELAYS_OVER_ONE_MAX, Timing};
+use crate::ring::timing::Timing;
+use crate::ring::types::id::{ConnId, RoomId, Uid};
+use crate::ring::types::limits::{CONNS_MAX, DIAL_FRAMES_MAX, DIALLED_MAX, RELAYS_MAX, RELAYS_OVER_ONE_MAX};
 use crate::ring::types::proof::AuthorId;
+use crate::ring::types::time::{Span, Time};
 use crate::ring::wire::frame::{Frame, Hello, Relay};
 use crate::ring::{Link, Output};
 

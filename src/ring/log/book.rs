@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::ring::types::id::{Span, Time, Uid};
-use crate::ring::types::limits::{BOOK_NODES_MAX, Timing};
+use crate::ring::types::id::Uid;
+
+use crate::ring::timing::Timing;
+use crate::ring::types::limits::BOOK_NODES_MAX;
+use crate::ring::types::time::{Span, Time};
 
 /// How many of the longest pauses lie at most between two probes of a node that said good-bye; at first it is one.
 const LEFT_PROBE_TIMES: u64 = 12;

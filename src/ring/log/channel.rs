@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::ring::types::id::ParseVisitor;
 use crate::ring::types::limits::CHANNEL_CHARS_MAX;
+use crate::ring::types::parse::ParseVisitor;
 
 /// What the channel is called that every line stands in which names none.
 pub const LOBBY: &str = "lobby";

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::ring::types::id::ParseVisitor;
 use crate::ring::types::limits::EMOJI_BYTES_MAX;
+use crate::ring::types::parse::ParseVisitor;
 
 /// What somebody puts to a line: 1 to [`EMOJI_BYTES_MAX`] bytes without white space, control characters or bidirectional
 /// overrides. An emoji as a rule, which may be many characters; a short word is one as well.

@@ -6,10 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::ring::log::channel::Channel;
 use crate::ring::log::emoji::Emoji;
-use crate::ring::log::seal::Seal;
 use crate::ring::types::id::{Epoch, Index, Lamport, LineId, Name, Tail, Text, Uid, WallMs};
-use crate::ring::types::limits::{CHANNEL_CHARS_MAX, NAME_CHARS_MAX};
-use crate::ring::types::proof::{AuthorId, Digest};
+use crate::ring::types::limits::{ACT_OVERHEAD_BYTES, LINE_OVERHEAD_BYTES, SEAL_OVERHEAD_BYTES};
+use crate::ring::types::proof::{AuthorId, Digest, Signature};
 
 /// One place in the log.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -144,11 +143,7 @@ pub struct Subject {
 
 impl Line {
     /// The flat rate in bytes for everything but the text.
-    pub const OVERHEAD: usize = 160;
-    /// The flat rate in bytes for what a line does to somebody, or to another line.
-    const ACT_OVERHEAD: usize = 2 * size_of::<AuthorId>() + 4 * NAME_CHARS_MAX;
-    /// The most in bytes for what a line does and where it is said, but for who may moderate.
-    pub(crate) const EXTRA_BYTES_MAX: usize = Self::ACT_OVERHEAD + 4 * CHANNEL_CHARS_MAX;
+    pub const OVERHEAD: usize = LINE_OVERHEAD_BYTES;
 
     /// Bytes that this line counts for where memory and windows are bounded.
     pub fn weight(&self) -> usize {
@@ -162,7 +157,7 @@ impl Line {
                 | Act::Reply(_)
                 | Act::React { .. }
                 | Act::Nick(_),
-            ) => Self::ACT_OVERHEAD,
+            ) => ACT_OVERHEAD_BYTES,
             Some(Act::Me | Act::Topic | Act::Away) | None => 0,
         };
         let channel = self.channel.as_ref().map_or(0, |channel| channel.as_str().len());
@@ -201,6 +196,20 @@ fn after_number(words: &str) -> &str {
     }
 }
 
+/// The end of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Seal {
+    /// How many lines the run has: this one and those right before it.
+    pub of: u32,
+    /// The author's signature of the run.
+    pub by: Signature,
+}
+
+impl Seal {
+    /// The flat rate in bytes for a seal where memory and windows are bounded.
+    pub const OVERHEAD: usize = SEAL_OVERHEAD_BYTES;
+}
+
 /// What a leader notes of the room. The view is the fold of these.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -234,6 +243,14 @@ pub struct Member {
     pub name: Name,
     /// Who it is.
     pub author: AuthorId,
+}
+
+/// Entries of one epoch in a row.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Batch {
+    /// At most [`BATCH_ENTRIES_MAX`](crate::ring::limits::BATCH_ENTRIES_MAX), of one epoch and with rising indexes (in
+    /// a backlog: with gaps).
+    pub entries: Vec<Arc<Entry>>,
 }
 
 #[cfg(test)]

@@ -14,11 +14,11 @@ pub mod view;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use crate::ring::log::entry::Batch;
 use crate::ring::log::entry::Entry;
 use crate::ring::log::summary::LogState;
 use crate::ring::types::id::{Index, Tail};
 use crate::ring::types::limits::{BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, RECENT_BYTES_MAX, RECENT_ENTRIES_MAX};
-use crate::ring::wire::frame::Batch;
 
 /// A log: its fold, and a window of its end.
 #[derive(Clone, Debug, Default, Hash)]

@@ -9,7 +9,15 @@ use crate::ring::log::entry::{Act, Line, Subject};
 use crate::ring::types::id::{Name, Text};
 use crate::ring::types::limits::{BANS_MAX, EVICTION_REASON_CHARS_MAX, MODERATORS_MAX};
 use crate::ring::types::proof::{AuthorId, Digest};
-use crate::ring::wire::frame::Verdict;
+
+/// Who has put somebody out, and what they have said.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Verdict {
+    /// Whose line it was.
+    pub by: Name,
+    /// The line.
+    pub say: Text,
+}
 
 /// The rules of a room up to some index of its log.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]

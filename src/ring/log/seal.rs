@@ -8,10 +8,8 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
-
 use crate::ring::log::channel::Channel;
-use crate::ring::log::entry::{Act, Line, Subject};
+use crate::ring::log::entry::{Act, Line, Seal, Subject};
 use crate::ring::types::id::{LineId, Name, RoomId};
 use crate::ring::types::limits::{RUN_BYTES_MAX, RUN_LINES_MAX};
 use crate::ring::types::proof::{AuthorId, Signature};
@@ -21,20 +19,6 @@ use crate::ring::types::proof::{AuthorId, Signature};
 pub trait Signer: fmt::Debug + Send + Sync {
     /// The owner's signature of this message.
     fn sign(&self, message: &[u8]) -> Signature;
-}
-
-/// The end of a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Seal {
-    /// How many lines the run has: this one and those right before it.
-    pub of: u32,
-    /// The author's signature of the run.
-    pub by: Signature,
-}
-
-impl Seal {
-    /// The flat rate in bytes for a seal where memory and windows are bounded.
-    pub const OVERHEAD: usize = 160;
 }
 
 /// Lines that are no runs: one is torn, too long, or of several sessions.

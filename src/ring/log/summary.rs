@@ -5,12 +5,24 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use crate::ring::log::entry::{Act, Body, Entry};
 use crate::ring::log::rules::{Effect, Rules};
 use crate::ring::log::social::Social;
 use crate::ring::log::view::View;
 use crate::ring::types::id::{Epoch, Index, Lamport, SessionKey, Tail};
-use crate::ring::wire::frame::EpochBound;
+
+/// One epoch in a log's shape.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct EpochBound {
+    /// The epoch.
+    #[serde(rename = "e")]
+    pub epoch: Epoch,
+    /// The index of its last entry in this log.
+    #[serde(rename = "l")]
+    pub last: Index,
+}
 
 /// The fold of a log up to some index.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]

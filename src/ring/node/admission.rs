@@ -6,10 +6,11 @@ use std::sync::Arc;
 use super::Node;
 use crate::ring::Event;
 use crate::ring::log::entry::Line;
-use crate::ring::types::id::{LineId, Span, Time};
+use crate::ring::types::id::LineId;
 use crate::ring::types::limits::{BUCKETS_MAX, PM_RATE};
 use crate::ring::types::proof::AuthorId;
 use crate::ring::types::rate::{Bucket, Rate};
+use crate::ring::types::time::{Span, Time};
 
 /// How many times more than its own lines a member may submit of other authors', when logs meet.
 const REBASED_TIMES: u64 = 10;

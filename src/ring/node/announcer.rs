@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use crate::ring::types::id::{Epoch, Span, Time, Uid};
+use crate::ring::types::id::{Epoch, Uid};
 use crate::ring::types::limits::BOOK_NODES_MAX;
+use crate::ring::types::time::{Span, Time};
 use crate::ring::wire::frame::Elected;
 
 /// The announcements that this node has made or forwarded.

@@ -13,8 +13,9 @@ use super::phase::{Electing, Joining, LeaderSearch, LogFetch, Phase, Synchronizi
 use super::poll;
 use crate::ring::Event;
 use crate::ring::links::ClosedConn;
-use crate::ring::types::id::{ConnId, Epoch, Nonce, Span, Tail, Uid};
+use crate::ring::types::id::{ConnId, Epoch, Nonce, Tail, Uid};
 use crate::ring::types::limits::NUMBER_MAX;
+use crate::ring::types::time::Span;
 use crate::ring::wire::frame::{Elected, Frame, Token};
 
 impl Node {

@@ -11,8 +11,10 @@ use std::collections::BTreeSet;
 use std::ops::Bound;
 
 use crate::ring::links::CloseReason;
-use crate::ring::types::id::{Epoch, Span, Tail, Time, Uid};
-use crate::ring::types::limits::{BOOK_NODES_MAX, Timing};
+use crate::ring::timing::Timing;
+use crate::ring::types::id::{Epoch, Tail, Uid};
+use crate::ring::types::limits::BOOK_NODES_MAX;
+use crate::ring::types::time::{Span, Time};
 use crate::ring::wire::frame::Token;
 
 /// What a hop is thought to take before any round trip was measured.

@@ -5,15 +5,18 @@ use std::sync::Arc;
 
 use super::phase::{PendingUpload, Phase};
 use super::{Node, ReadPurpose};
+use crate::ring::log::entry::Batch;
+use crate::ring::log::entry::Seal;
 use crate::ring::log::entry::{Body, Entry, Line, Note};
 use crate::ring::log::one_batch;
-use crate::ring::log::seal::{Seal, sign_runs};
-use crate::ring::types::id::{ConnId, Index, Lamport, ReadId, SessionKey, Span, SyncId};
+use crate::ring::log::seal::sign_runs;
+use crate::ring::types::id::{ConnId, Index, Lamport, ReadId, SessionKey, SyncId};
 use crate::ring::types::limits::{
     BATCH_BYTES_MAX, MEMBERS_MAX, NUMBER_MAX, OUTBOX_BYTES_MAX, OUTBOX_LINES_MAX, SUBMITTED_PUSH_MAX, TICKS_PER_LINE,
     UNSENT_MARKS_MAX,
 };
-use crate::ring::wire::frame::{Batch, Frame};
+use crate::ring::types::time::Span;
+use crate::ring::wire::frame::Frame;
 use crate::ring::{Draft, Event, Output, ReadReply, ReadRequest, Record};
 
 impl Node {

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use super::Node;
 use crate::ring::Event;
-use crate::ring::types::id::{Epoch, Name, Time, Uid};
+use crate::ring::types::id::{Epoch, Name, Uid};
 use crate::ring::types::limits::{BOOK_NODES_MAX, CUT_OFF_WITHIN};
+use crate::ring::types::time::Time;
 
 /// The losses that this node has seen: of its leader, and of other members.
 #[derive(Clone, Debug, Default, Hash)]
@@ -128,7 +129,8 @@ impl Node {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ring::types::id::{Nonce, Span};
+    use crate::ring::types::id::Nonce;
+    use crate::ring::types::time::Span;
 
     const ME: u16 = 1;
 

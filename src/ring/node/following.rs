@@ -7,8 +7,9 @@ use super::{Node, ReadPurpose};
 use crate::ring::links::{CloseReason, ClosedConn};
 use crate::ring::log::entry::Line;
 use crate::ring::log::seal::whole_runs;
-use crate::ring::types::id::{ConnId, Epoch, Index, Span, StreamId};
+use crate::ring::types::id::{ConnId, Epoch, Index, StreamId};
 use crate::ring::types::limits::{BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, OFFER_LINES_MAX};
+use crate::ring::types::time::Span;
 use crate::ring::wire::frame::{Ack, Entries, Frame, Offer, Submit, Throttle, Want};
 use crate::ring::{Event, PendingPlace, ReadRequest};
 

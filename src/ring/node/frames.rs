@@ -3,8 +3,9 @@
 use super::Node;
 use super::phase::{LeaderSearch, LogFetch, Phase};
 use crate::ring::links::{CloseReason, ClosedConn};
-use crate::ring::types::id::{ConnId, Time, Uid};
+use crate::ring::types::id::{ConnId, Uid};
 use crate::ring::types::limits::BOOK_NODES_MAX;
+use crate::ring::types::time::Time;
 use crate::ring::wire::frame::{Frame, Hello, Refusal};
 use crate::ring::{Event, Record, Stop};
 

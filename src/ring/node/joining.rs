@@ -4,8 +4,9 @@ use super::Node;
 use super::phase::{BacklogPreview, Following, JoinGrant, Joining, LeaderSearch, PendingUpload, Phase, Uplink};
 use crate::ring::links::{CloseReason, ClosedConn};
 use crate::ring::log::entry::Member;
-use crate::ring::types::id::{ConnId, Epoch, Index, Time, Uid};
+use crate::ring::types::id::{ConnId, Epoch, Index, Uid};
 use crate::ring::types::limits::{EPOCH_BOUNDS_MAX, RUN_LINES_MAX};
+use crate::ring::types::time::Time;
 use crate::ring::wire::frame::{Accept, Ack, Backlog, Frame, Join};
 use crate::ring::{Cut, Event, Output, Record, Shown};
 

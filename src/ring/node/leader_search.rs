@@ -9,8 +9,9 @@ use super::Node;
 use super::phase::{Bootstrap, LeaderSearch, LogFetch, Phase};
 use super::poll::{self, Backoff, LeaderPoll, PollEvent, PollOutcome};
 use crate::ring::links::ClosedConn;
-use crate::ring::types::id::{ConnId, Span, Uid};
+use crate::ring::types::id::{ConnId, Uid};
 use crate::ring::types::limits::BOOK_NODES_MAX;
+use crate::ring::types::time::Span;
 use crate::ring::wire::frame::{Frame, NodeState, PollReply};
 use crate::ring::{Event, Start, Stop};
 

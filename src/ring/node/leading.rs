@@ -8,11 +8,12 @@ use super::{Node, ReadPurpose};
 use crate::ring::links::{CloseReason, ClosedConn};
 use crate::ring::log::entry::{Entry, Member, Note};
 use crate::ring::log::one_batch;
-use crate::ring::types::id::{ConnId, Index, StreamId, Time, Uid};
+use crate::ring::timing::Timing;
+use crate::ring::types::id::{ConnId, Index, StreamId, Uid};
 use crate::ring::types::limits::{
-    BACKLOG_BYTES_MAX, BACKLOG_LINES_MAX, BOOK_NODES_MAX, INCOMPLETE_YIELDS_FOR, RUN_LINES_MAX, Timing,
-    WAITING_JOINS_MAX,
+    BACKLOG_BYTES_MAX, BACKLOG_LINES_MAX, BOOK_NODES_MAX, INCOMPLETE_YIELDS_FOR, RUN_LINES_MAX, WAITING_JOINS_MAX,
 };
+use crate::ring::types::time::Time;
 use crate::ring::wire::frame::{Accept, Ack, Backlog, Frame, Join, Refusal, Token};
 use crate::ring::{Event, ReadRequest};
 

@@ -56,10 +56,11 @@ use crate::ring::log::entry::Line;
 use crate::ring::log::seal::Signer;
 use crate::ring::types::budget::Budget;
 use crate::ring::types::id::{
-    ConnId, Epoch, Index, Lamport, Name, Now, ReadId, RoomId, SessionKey, Span, StreamId, SyncId, Tail, Time, Uid,
+    ConnId, Epoch, Index, Lamport, Name, Now, ReadId, RoomId, SessionKey, StreamId, SyncId, Tail, Uid,
 };
 use crate::ring::types::limits::{self, NUMBER_MAX, OUTBOX_BYTES_MAX, OUTBOX_LINE_BYTES_MAX, OUTBOX_LINES_MAX};
 use crate::ring::types::proof::Digest;
+use crate::ring::types::time::{Span, Time};
 use crate::ring::{Config, Input, Output, Start, Timing};
 
 /// One member of a room; see the [module's contract](super).

@@ -6,10 +6,11 @@ use super::Node;
 use super::phase::Phase;
 use crate::ring::log::entry::{Act, Entry, Line, Member, Subject};
 use crate::ring::log::rules::Effect;
+use crate::ring::log::rules::Verdict;
 use crate::ring::log::seal::sign_runs;
 use crate::ring::types::id::{Index, Name, Text};
 use crate::ring::types::proof::AuthorId;
-use crate::ring::wire::frame::{Frame, Refusal, Verdict};
+use crate::ring::wire::frame::{Frame, Refusal};
 use crate::ring::{CommandError, Draft, Event, ModerationCommand, ModerationVerb, Stop};
 
 /// Digits of an author's id that are enough to mean it, where only one begins with them.

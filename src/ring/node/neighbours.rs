@@ -10,8 +10,9 @@ use super::phase::Phase;
 use crate::ring::Event;
 use crate::ring::links::{CloseReason, ClosedConn};
 use crate::ring::log::view::between;
-use crate::ring::types::id::{ConnId, Time, Uid};
+use crate::ring::types::id::{ConnId, Uid};
 use crate::ring::types::limits::BOOK_NODES_MAX;
+use crate::ring::types::time::Time;
 use crate::ring::wire::frame::Frame;
 
 /// The standing links of the ring.

@@ -7,7 +7,8 @@ use super::election::Election;
 use super::poll::LeaderPoll;
 use crate::ring::PendingPlace;
 use crate::ring::log::entry::Line;
-use crate::ring::types::id::{ConnId, Epoch, Index, LineId, StreamId, Tail, Time, Uid};
+use crate::ring::types::id::{ConnId, Epoch, Index, LineId, StreamId, Tail, Uid};
+use crate::ring::types::time::Time;
 use crate::ring::wire::frame::{Join, Offer, PollReply, Refusal};
 
 /// What a node is doing.

@@ -11,8 +11,10 @@ use std::collections::BTreeSet;
 use super::phase::{LeaderSearch, LostLeader};
 use crate::ring::links::CloseReason;
 use crate::ring::log::view::View;
-use crate::ring::types::id::{Epoch, Span, Time, Uid};
-use crate::ring::types::limits::{BOOK_NODES_MAX, Timing};
+use crate::ring::timing::Timing;
+use crate::ring::types::id::{Epoch, Uid};
+use crate::ring::types::limits::BOOK_NODES_MAX;
+use crate::ring::types::time::{Span, Time};
 use crate::ring::wire::frame::{NodeState, PollReply};
 
 /// The jitter after a failed attempt; it doubles with each failure, [`JITTER_DOUBLINGS_MAX`] times at most.

@@ -6,9 +6,11 @@ use super::Node;
 use super::phase::{Leading, LogFetch, Phase, Synchronizing};
 use crate::ring::Output;
 use crate::ring::links::{CloseReason, ClosedConn};
+use crate::ring::log::entry::Batch;
+use crate::ring::log::summary::EpochBound;
 use crate::ring::types::id::{ConnId, Index, Tail, Uid};
 use crate::ring::types::limits::EPOCH_BOUNDS_MAX;
-use crate::ring::wire::frame::{Batch, EpochBound, Frame, Join};
+use crate::ring::wire::frame::{Frame, Join};
 
 impl Node {
     /// I lead without all that was owed to me, and this one, who asks to follow, has it. Not where others have followed

@@ -7,8 +7,9 @@ use super::phase::{PendingUpload, Phase};
 use super::{Node, ReadPurpose};
 use crate::ring::log::entry::Line;
 use crate::ring::log::seal::whole_runs;
-use crate::ring::types::id::{ConnId, SessionKey, Span, Uid};
+use crate::ring::types::id::{ConnId, SessionKey, Uid};
 use crate::ring::types::limits::{OFFER_LINES_MAX, SLOWED_FRAMES_MAX};
+use crate::ring::types::time::Span;
 use crate::ring::wire::frame::{Frame, Offer, Submit, Throttle, Want};
 use crate::ring::{PendingPlace, ReadRequest};
 

@@ -2,8 +2,9 @@
 
 use super::Node;
 use super::phase::Phase;
-use crate::ring::types::id::{ConnId, Span, Time, Uid};
+use crate::ring::types::id::{ConnId, Uid};
 use crate::ring::types::limits::{BOOK_NODES_MAX, HEALTH_QUERY_GOOD, HEALTH_QUERY_PAUSE, HEALTH_QUERY_WAIT};
+use crate::ring::types::time::{Span, Time};
 use crate::ring::wire::frame::{Frame, HealthReport};
 use crate::ring::{Health, Output, RoomHealth};
 

@@ -5,7 +5,8 @@ use super::election::ElectionEvent;
 use super::phase::Phase;
 use super::poll::PollEvent;
 use crate::ring::Input;
-use crate::ring::types::id::{Now, Span, Time};
+use crate::ring::types::id::Now;
+use crate::ring::types::time::{Span, Time};
 use crate::ring::wire::frame::Frame;
 
 impl Node {

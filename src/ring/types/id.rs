@@ -4,49 +4,15 @@
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::ops::{Add, Sub};
 use std::str::FromStr;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::hex;
-use crate::ring::types::limits::{NAME_CHARS_MAX, NUMBER_MAX, TEXT_BYTES_MAX};
+use crate::ring::types::hex;
+use crate::ring::types::limits::{NAME_CHARS_MAX, TEXT_BYTES_MAX};
+use crate::ring::types::parse::{ParseVisitor, number};
 use crate::ring::types::proof::AuthorId;
-
-/// Microseconds on the node's own monotonic clock, from an arbitrary start. Never compared between nodes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Time(pub u64);
-
-/// A length of time in microseconds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Span(pub u64);
-
-impl Span {
-    /// A span of `ms` milliseconds.
-    pub const fn ms(ms: u64) -> Self {
-        Self(ms * 1_000)
-    }
-
-    /// This span `times` over; saturates.
-    pub const fn times(self, times: u64) -> Self {
-        Self(self.0.saturating_mul(times))
-    }
-}
-
-impl Add<Span> for Time {
-    type Output = Time;
-    fn add(self, span: Span) -> Time {
-        Time(self.0.saturating_add(span.0))
-    }
-}
-
-/// The span since an earlier instant; zero when `rhs` is later.
-impl Sub<Time> for Time {
-    type Output = Span;
-    fn sub(self, rhs: Time) -> Span {
-        Span(self.0.saturating_sub(rhs.0))
-    }
-}
+use crate::ring::types::time::Time;
 
 /// What a node's clocks say when it is stepped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -55,22 +21,6 @@ pub struct Now {
     pub mono: Time,
     /// The wall clock in milliseconds since the Unix epoch: kept with an entry for people, never compared.
     pub wall: WallMs,
-}
-
-/// Reads a number that is not above [`NUMBER_MAX`].
-pub(crate) fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
-    let number = u64::deserialize(deserializer)?;
-    match number <= NUMBER_MAX {
-        true => Ok(number),
-        false => Err(de::Error::invalid_value(de::Unexpected::Unsigned(number), &"a number below 2^53")),
-    }
-}
-
-/// Reads a [`number`], or `null`.
-pub(crate) fn number_if_any<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
-    #[derive(Deserialize)]
-    struct Number(#[serde(deserialize_with = "number")] u64);
-    Ok(Option::<Number>::deserialize(deserializer)?.map(|Number(number)| number))
 }
 
 /// Milliseconds since the Unix epoch on somebody's wall clock.
@@ -110,19 +60,6 @@ impl Serialize for Uid {
 impl<'de> Deserialize<'de> for Uid {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_str(ParseVisitor("an IP:PORT", |s| s.parse::<Uid>().ok()))
-    }
-}
-
-/// Reads a value from a JSON string through a parser, without an allocation.
-pub(crate) struct ParseVisitor<T>(pub &'static str, pub fn(&str) -> Option<T>);
-
-impl<T> de::Visitor<'_> for ParseVisitor<T> {
-    type Value = T;
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0)
-    }
-    fn visit_str<E: de::Error>(self, s: &str) -> Result<T, E> {
-        (self.1)(s).ok_or_else(|| E::invalid_value(de::Unexpected::Str(s), &self))
     }
 }
 

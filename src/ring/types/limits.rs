@@ -1,7 +1,7 @@
 //! Every bound of the core, with its unit last in the name.
 
-use crate::ring::types::id::Span;
 use crate::ring::types::rate::Rate;
+use crate::ring::types::time::Span;
 
 /// The version of the protocol that this program speaks; a peer with another is refused.
 pub const PROTOCOL_VERSION: u32 = 3;
@@ -82,7 +82,7 @@ pub const OUTBOX_LINES_MAX: usize = 4096;
 pub const OUTBOX_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// The most that one of them may weigh, what it does and its share of a signature included.
 pub const OUTBOX_LINE_BYTES_MAX: usize =
-    TEXT_BYTES_MAX + crate::ring::Line::OVERHEAD + crate::ring::Line::EXTRA_BYTES_MAX + crate::ring::Seal::OVERHEAD;
+    TEXT_BYTES_MAX + LINE_OVERHEAD_BYTES + LINE_EXTRA_BYTES_MAX + SEAL_OVERHEAD_BYTES;
 /// Line ids in one offer of lines that came back from a cut.
 pub const OFFER_LINES_MAX: usize = 512;
 /// Epochs in one description of a log's shape.
@@ -125,62 +125,11 @@ pub const BACKLOG_LINES_MAX: u32 = 10_000;
 /// Bytes of the newest lines that a newcomer is shown.
 pub const BACKLOG_BYTES_MAX: usize = 4 * 1024 * 1024;
 
-/// The protocol's times. [`Default`] is what every node uses; tests may shorten them together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Timing {
-    /// Between two heartbeats on one link.
-    pub heartbeat: Span,
-    /// Without a byte from a peer: dead. At least four heartbeats.
-    pub silence: Span,
-    /// A dial or a greeting that takes longer has failed.
-    pub connect: Span,
-    /// The longest wait for answers to "whom do you follow?".
-    pub poll: Span,
-    /// The longest wait for a leader to answer a join.
-    pub join: Span,
-    /// From a leader's start until it logs `left` for those who did not come.
-    pub join_grace: Span,
-    /// The longest wait of a winner for entries of the best tail's holder.
-    pub fetch: Span,
-    /// The longest wait of a leaving leader for its successor.
-    pub handover: Span,
-    /// The longest wait of anybody who leaves.
-    pub leave: Span,
-    /// The first pause between two probes of a lost node; it doubles up to `probe_max`.
-    pub probe_min: Span,
-    /// The longest pause between two probes of a lost node.
-    pub probe_max: Span,
-    /// How long a node that was given contacts tries before it gives up.
-    pub bootstrap: Span,
-    /// How long a node that remembers a room asks its members before it reopens it alone.
-    pub reopen: Span,
-    /// Between two places in the queue of those who ask after a leader's loss.
-    pub poll_stagger: Span,
-    /// Added to an election's deadline, and waited by who sees a better placed asker.
-    pub election_slack: Span,
-    /// The longest election before it starts again.
-    pub election_max: Span,
-}
-
-impl Default for Timing {
-    fn default() -> Self {
-        Self {
-            heartbeat: Span::ms(250),
-            silence: Span::ms(1_500),
-            connect: Span::ms(1_000),
-            poll: Span::ms(300),
-            join: Span::ms(3_000),
-            join_grace: Span::ms(500),
-            fetch: Span::ms(2_000),
-            handover: Span::ms(1_000),
-            leave: Span::ms(5_000),
-            probe_min: Span::ms(250),
-            probe_max: Span::ms(5_000),
-            bootstrap: Span::ms(5_000),
-            reopen: Span::ms(2_000),
-            poll_stagger: Span::ms(5),
-            election_slack: Span::ms(600),
-            election_max: Span::ms(5_000),
-        }
-    }
-}
+/// The flat rate in bytes for everything in a line but its text.
+pub(crate) const LINE_OVERHEAD_BYTES: usize = 160;
+/// The flat rate in bytes for an act on a member or on another line: two authors and a name.
+pub(crate) const ACT_OVERHEAD_BYTES: usize = 2 * 32 + 4 * NAME_CHARS_MAX;
+/// The most bytes of an act and a channel together. The list of moderators counts by itself.
+pub(crate) const LINE_EXTRA_BYTES_MAX: usize = ACT_OVERHEAD_BYTES + 4 * CHANNEL_CHARS_MAX;
+/// The flat rate in bytes for the signature of a run.
+pub(crate) const SEAL_OVERHEAD_BYTES: usize = 160;

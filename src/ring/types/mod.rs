@@ -4,5 +4,7 @@ pub mod budget;
 pub mod hex;
 pub mod id;
 pub mod limits;
+pub mod parse;
 pub mod proof;
 pub mod rate;
+pub mod time;

@@ -4,9 +4,9 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::hex;
-use crate::ring::types::id::ParseVisitor;
+use crate::ring::types::hex;
 use crate::ring::types::limits::SECRET_BYTES_MAX;
+use crate::ring::types::parse::ParseVisitor;
 
 /// The lasting identity of a node's owner: an Ed25519 public key (RFC 8032). Its owner's files hold the other half.
 ///

@@ -3,7 +3,7 @@
 //! Who has used up its burst gets on at the rate. A bucket is charged for what it lets through, even beyond its end:
 //! then nothing more comes through until it is paid.
 
-use crate::ring::types::id::{Span, Time};
+use crate::ring::types::time::{Span, Time};
 
 /// What a leader takes from one author.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -17,13 +17,13 @@ use serde::ser::SerializeSeq;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::ring::log::channel::Channel;
+use crate::ring::log::entry::Batch;
+use crate::ring::log::entry::Seal;
 use crate::ring::log::entry::{Act, Body, Entry, Line, Note};
-use crate::ring::log::seal::Seal;
-use crate::ring::types::id::{
-    Epoch, Index, Lamport, LineId, Name, SessionId, StreamId, Text, Uid, WallMs, number, number_if_any,
-};
+use crate::ring::types::id::{Epoch, Index, Lamport, LineId, Name, SessionId, StreamId, Text, Uid, WallMs};
+use crate::ring::types::parse::{number, number_if_any};
 use crate::ring::types::proof::AuthorId;
-use crate::ring::wire::frame::{Batch, Submit};
+use crate::ring::wire::frame::Submit;
 
 /// Who speaks, as the table of a batch says it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -8,11 +8,12 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::ring::log::entry::{Entry, Line};
-use crate::ring::types::id::{
-    Epoch, Index, Lamport, LineId, Name, RoomId, SessionId, StreamId, Tail, Text, Uid, number, number_if_any,
-};
+use crate::ring::log::entry::{Batch, Line};
+use crate::ring::log::rules::Verdict;
+use crate::ring::log::summary::EpochBound;
+use crate::ring::types::id::{Epoch, Index, Lamport, LineId, Name, RoomId, SessionId, StreamId, Tail, Uid};
 use crate::ring::types::limits::PROTOCOL_VERSION;
+use crate::ring::types::parse::{number, number_if_any};
 use crate::ring::types::proof::{AuthorId, Digest, Secret};
 use crate::ring::wire::whisper::{PmReceipt, PrivateMessage};
 
@@ -183,15 +184,6 @@ pub enum Refusal {
     NoKey,
 }
 
-/// Who has put somebody out, and what they have said.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Verdict {
-    /// Whose line it was.
-    pub by: Name,
-    /// The line.
-    pub say: Text,
-}
-
 /// The answer to "whom do you follow?".
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct PollReply {
@@ -231,17 +223,6 @@ pub enum NodeState {
     Joining,
     /// I look for a room myself, and know of none.
     Knocking,
-}
-
-/// One epoch in a log's shape.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct EpochBound {
-    /// The epoch.
-    #[serde(rename = "e")]
-    pub epoch: Epoch,
-    /// The index of its last entry in this log.
-    #[serde(rename = "l")]
-    pub last: Index,
 }
 
 /// A request to follow.
@@ -300,14 +281,6 @@ pub struct Accept {
     pub lines: u64,
     /// The newest of them are sent ahead of the log.
     pub backlog: bool,
-}
-
-/// Entries of one epoch in a row.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Batch {
-    /// At most [`BATCH_ENTRIES_MAX`](crate::ring::types::limits::BATCH_ENTRIES_MAX), of one epoch and with rising
-    /// indexes (in a backlog: with gaps).
-    pub entries: Vec<Arc<Entry>>,
 }
 
 /// The newest lines, ahead of the log.

@@ -9,8 +9,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::ring::log::entry::Member;
 use crate::ring::types::hex;
-use crate::ring::types::id::{ParseVisitor, PmId};
+use crate::ring::types::id::PmId;
 use crate::ring::types::limits::PM_BYTES_MAX;
+use crate::ring::types::parse::ParseVisitor;
 use crate::ring::types::proof::AuthorId;
 
 /// A message that only `to` can read.
