@@ -6,6 +6,7 @@
 mod frames;
 mod limits;
 mod source;
+mod words;
 
 use std::path::Path;
 
