@@ -9,7 +9,8 @@ use std::collections::BTreeSet;
 use super::Node;
 use super::announcer::forward;
 use super::election::{self, Election, ElectionEvent, ElectionOutcome, Win};
-use super::phase::{Electing, Joining, LeaderSearch, LogFetch, Phase, Synchronizing};
+use super::log_fetch::{FetchEvent, LogFetch};
+use super::phase::{Electing, Joining, LeaderSearch, Phase, Synchronizing};
 use super::poll;
 use crate::ring::Event;
 use crate::ring::links::ClosedConn;
@@ -234,18 +235,12 @@ impl Node {
             steady: !reopened,
             level,
             ring: ring.clone(),
-            stage: LogFetch::Polling { open: BTreeSet::new(), best: None },
-            deadline: self.now.mono,
-            failed: BTreeSet::new(),
-            lacks: None,
+            fetch: LogFetch::new(self.now.mono, BTreeSet::new(), None),
             joins: Vec::new(),
         };
         self.set_phase(Phase::Synchronizing(crowned));
         self.announce(epoch, &ring);
-        match best {
-            Some((tail, holder)) if tail > self.log.tail() => self.fetch_from(holder),
-            Some(_) | None => self.lead(),
-        }
+        self.on_fetch_event(FetchEvent::Won { best });
     }
 
     /// Rounds have come to their end: nobody is elected any more, but somebody may lead.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::phase::{LogFetch, Phase};
+use super::phase::Phase;
 use super::{Node, ReadPurpose};
 use crate::ring::links::CloseReason;
 use crate::ring::types::id::{ConnId, Epoch, LineId, ReadId, Uid};
@@ -151,9 +151,7 @@ impl Node {
             }
             Phase::Leading(leading) => held.extend(leading.followers.values().map(|follower| follower.conn)),
             Phase::Synchronizing(crowned) => {
-                if let LogFetch::From { conn, .. } = crowned.stage {
-                    held.insert(conn);
-                }
+                held.extend(crowned.fetch.conn());
                 held.extend(crowned.joins.iter().map(|(conn, _)| *conn));
             }
             Phase::Bootstrapping(bootstrap) => held.extend(bootstrap.conn),

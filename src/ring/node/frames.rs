@@ -1,7 +1,7 @@
 //! What arrives, and what ends: each frame goes to its chapter.
 
 use super::Node;
-use super::phase::{LeaderSearch, LogFetch, Phase};
+use super::phase::{LeaderSearch, Phase};
 use crate::ring::links::{CloseReason, ClosedConn};
 use crate::ring::types::id::{ConnId, Uid};
 use crate::ring::types::limits::BOOK_NODES_MAX;
@@ -279,17 +279,7 @@ impl Node {
             Phase::Bootstrapping(bootstrap) if bootstrap.conn == Some(ended.conn) => self.contact_failed(),
             Phase::LeaderPoll { .. } => self.poll_ended(&ended),
             Phase::Electing(_) => self.elector_ended(&ended),
-            Phase::Synchronizing(crowned) => {
-                let holder = match &crowned.stage {
-                    LogFetch::From { conn, .. } => *conn == ended.conn,
-                    LogFetch::Polling { .. } => false,
-                };
-                if holder {
-                    self.fetch_failed();
-                } else {
-                    self.polled_ended(&ended);
-                }
-            }
+            Phase::Synchronizing(_) => self.fetch_ended(&ended),
             Phase::Joining(joining) if joining.conn == ended.conn => self.join_failed(&ended),
             Phase::Following(following) if following.conn == ended.conn => self.leader_ended(&ended),
             Phase::Leading(_) => self.follower_ended(&ended),

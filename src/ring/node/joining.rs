@@ -1,6 +1,7 @@
 //! Joining, and rejoining after anything: one procedure, which is a rebase.
 
 use super::Node;
+use super::log_fetch::FetchEvent;
 use super::phase::{BacklogPreview, Following, JoinGrant, Joining, LeaderSearch, PendingUpload, Phase, Uplink};
 use crate::ring::links::{CloseReason, ClosedConn};
 use crate::ring::log::entry::Member;
@@ -192,7 +193,7 @@ impl Node {
         }
         match &self.phase {
             Phase::Joining(joining) if joining.accepted.is_some() => self.start_following(),
-            Phase::Synchronizing(_) => self.fetch_after_cut(),
+            Phase::Synchronizing(_) => self.on_fetch_event(FetchEvent::Cut),
             _ => {}
         }
     }

@@ -6,7 +6,8 @@
 use std::collections::BTreeSet;
 
 use super::Node;
-use super::phase::{Bootstrap, LeaderSearch, LogFetch, Phase};
+use super::log_fetch::FetchEvent;
+use super::phase::{Bootstrap, LeaderSearch, Phase};
 use super::poll::{self, Backoff, LeaderPoll, PollEvent, PollOutcome};
 use crate::ring::links::ClosedConn;
 use crate::ring::types::id::{ConnId, Uid};
@@ -255,16 +256,7 @@ impl Node {
         match &mut self.phase {
             Phase::Bootstrapping(_) => self.contact_replied(conn, from, &answer),
             Phase::LeaderPoll { .. } => self.on_poll_event(Some(conn), PollEvent::Answer { from, answer }),
-            Phase::Synchronizing(crowned) => {
-                if let LogFetch::Polling { open, best } = &mut crowned.stage
-                    && open.remove(&from)
-                {
-                    if best.is_none_or(|(tail, _)| answer.tail > tail) {
-                        *best = Some((answer.tail, from));
-                    }
-                    self.check_polled();
-                }
-            }
+            Phase::Synchronizing(_) => self.on_fetch_event(FetchEvent::PollReply { from, tail: answer.tail }),
             Phase::Leading(_) | Phase::Following(_) => self.probe_answered(conn, from, &answer),
             Phase::NotStarted | Phase::PollBackoff { .. } | Phase::Electing(_) | Phase::Joining(_) | Phase::Stopped => {
             }

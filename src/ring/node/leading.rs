@@ -34,7 +34,7 @@ impl Node {
         let Phase::Synchronizing(crowned) = &mut self.phase else { return };
         let (mut epoch, steady, ring) = (crowned.epoch, crowned.steady, crowned.ring.clone());
         let level = crowned.level;
-        let (joins, in_vain) = (std::mem::take(&mut crowned.joins), std::mem::take(&mut crowned.failed));
+        let (joins, in_vain) = (std::mem::take(&mut crowned.joins), crowned.fetch.take_failed());
         let logged = self.log.state().epochs.last_key_value().map_or(0, |(epoch, _)| epoch.round);
         if logged >= epoch.round {
             // The fetched log has entries of a later epoch: mine must stand after them.

@@ -19,6 +19,7 @@ mod keys;
 mod leader_search;
 mod leading;
 mod leaving;
+mod log_fetch;
 mod looking;
 mod meeting;
 mod moderating;

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use super::election::Election;
+use super::log_fetch::LogFetch;
 use super::poll::LeaderPoll;
 use crate::ring::PendingPlace;
 use crate::ring::log::entry::Line;
@@ -106,25 +107,9 @@ pub(super) struct Synchronizing {
     /// One of the electors was level: what was owed to me and is not there was nobody's but the lost leader's.
     pub level: bool,
     pub ring: BTreeSet<Uid>,
-    pub stage: LogFetch,
-    pub deadline: Time,
-    /// Holders that have failed.
-    pub failed: BTreeSet<Uid>,
-    /// I led already, without this entry and perhaps some before it: the holder has it, so its log comes first,
-    /// whatever the epochs.
-    pub lacks: Option<Tail>,
+    pub fetch: LogFetch,
     /// Who wants to follow, once I lead.
     pub joins: Vec<(ConnId, Join)>,
-}
-
-/// How far a winner's rebase is.
-#[derive(Clone, Debug, Hash)]
-pub(super) enum LogFetch {
-    /// Entries come from this holder; `target` is its tail, once it has said so; `described`: the oldest epoch of
-    /// my log that it was told of.
-    From { holder: Uid, conn: ConnId, target: Option<Tail>, described: Option<Epoch> },
-    /// The holder failed: everybody is asked for the tail.
-    Polling { open: BTreeSet<Uid>, best: Option<(Tail, Uid)> },
 }
 
 /// A join is out.

@@ -2,6 +2,7 @@
 
 use super::Node;
 use super::election::ElectionEvent;
+use super::log_fetch::FetchEvent;
 use super::phase::Phase;
 use super::poll::PollEvent;
 use crate::ring::Input;
@@ -98,7 +99,7 @@ impl Node {
             Phase::PollBackoff { until, .. } => Some(*until),
             Phase::LeaderPoll { poll, .. } => Some(poll.deadline()),
             Phase::Electing(electing) => Some(electing.election.deadline()),
-            Phase::Synchronizing(crowned) => Some(crowned.deadline),
+            Phase::Synchronizing(crowned) => Some(crowned.fetch.deadline()),
             Phase::Joining(joining) => Some(joining.deadline),
             Phase::Following(following) => following.uplink.until,
             Phase::Leading(leading) => {
@@ -119,7 +120,9 @@ impl Node {
             Phase::PollBackoff { until, .. } if *until <= now => self.poll_all(),
             Phase::LeaderPoll { poll, .. } if poll.deadline() <= now => self.on_poll_event(None, PollEvent::Timeout),
             Phase::Electing(electing) if electing.election.deadline() <= now => self.on_election(ElectionEvent::Tick),
-            Phase::Synchronizing(crowned) if crowned.deadline <= now => self.fetch_failed(),
+            Phase::Synchronizing(crowned) if crowned.fetch.deadline() <= now => {
+                self.on_fetch_event(FetchEvent::Timeout)
+            }
             Phase::Joining(joining) if joining.deadline <= now => self.join_timed_out(),
             Phase::Following(following) if following.uplink.until.is_some_and(|until| until <= now) => {
                 self.go_on_sending()
