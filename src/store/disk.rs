@@ -7,11 +7,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use super::files::Lock;
+use super::api::{Done, LogMark};
+use super::error::Error;
 use super::journal::{self, Journal, Mark};
-use super::keeper::{COMMIT_BYTES, Keeper};
-use super::sqlite::{Error, Sqlite};
-use super::{Done, LogMark, MemoryStore};
+use super::lock::Lock;
+use super::maintenance::{COMMIT_BYTES, Maintenance};
+use super::memory::MemoryStore;
+use super::sqlite::Sqlite;
 use crate::ring::{Cut, Index, Line, Name, Record};
 
 /// The largest group that goes through the journal, in bytes as [`Entry::weight`](crate::ring::Entry::weight) counts
@@ -32,7 +34,7 @@ const JOURNAL_BYTES: u64 = 4 * 1024 * 1024;
 #[derive(Debug)]
 pub struct Disk {
     /// Must end before the file is closed.
-    keeper: Keeper,
+    maintenance: Maintenance,
     file: Sqlite,
     journal: Journal,
     /// Records that the journal holds and the file does not.
@@ -77,11 +79,11 @@ impl Disk {
     /// See [`Error`].
     pub fn start(file: Sqlite, lock: Lock) -> Result<Self, Error> {
         let path = journal::file_of(file.path());
-        let keeper = Keeper::start(file.path(), &path)?;
+        let maintenance = Maintenance::start(file.path(), &path)?;
         let journal = Journal::at(path, Mark::default());
         let since = Instant::now();
         let mut disk = Self {
-            keeper,
+            maintenance,
             file,
             journal,
             held: Vec::new(),
@@ -112,7 +114,7 @@ impl Disk {
         let lines = |record: &Record| matches!(record, Record::Append(_) | Record::Queue(_));
         let can = self.file.room_no().is_some() && group.iter().all(lines);
         let held = self.held_bytes + bytes;
-        let should = match self.keeper.is_busy() {
+        let should = match self.maintenance.is_busy() {
             true => held <= HELD_BUSY_BYTES_MAX,
             false => held <= HELD_BYTES_MAX && bytes <= GROUP_BYTES_MAX,
         };
@@ -123,7 +125,7 @@ impl Disk {
             }
             self.held.extend_from_slice(group);
             self.held_bytes += bytes;
-            self.keeper.journalled();
+            self.maintenance.journalled();
             return Ok(());
         }
         self.fold(group)
@@ -134,7 +136,7 @@ impl Disk {
         if self.held.is_empty() && group.is_empty() {
             return Ok(());
         }
-        let _way = self.keeper.give_way();
+        let _way = self.maintenance.give_way();
         let mark = match group {
             [] => self.journal.end(),
             _ => Mark::anew(self.journal.end().at)?,
@@ -166,7 +168,7 @@ impl Disk {
 
     /// Reports to the maintenance thread how many bytes went to the file.
     fn told(&self, bytes: usize) {
-        self.keeper.wrote(bytes as u64 + COMMIT_BYTES, self.file.room_no(), self.file.tail().0);
+        self.maintenance.wrote(bytes as u64 + COMMIT_BYTES, self.file.room_no(), self.file.tail().0);
     }
 
     /// Takes the next step towards a journal that begins anew, if that step is possible now.
@@ -196,14 +198,14 @@ impl Disk {
     fn synced(&self) -> Arc<AtomicBool> {
         let synced = Arc::new(AtomicBool::new(false));
         let done = Arc::clone(&synced);
-        self.keeper.persist(Box::new(move |_| done.store(true, Ordering::Release)));
+        self.maintenance.persist(Box::new(move |_| done.store(true, Ordering::Release)));
         synced
     }
 
     /// Changes the file without the journal. Later journal groups count only if this change has reached the medium.
     fn change<T>(&mut self, mark: Mark, work: impl FnOnce(&mut Sqlite) -> Result<T, Error>) -> Result<T, Error> {
         debug_assert!(self.held.is_empty(), "what was journalled before is in the file");
-        let _way = self.keeper.give_way();
+        let _way = self.maintenance.give_way();
         self.file.note(mark);
         let done = work(&mut self.file)?;
         self.journal.go_on(mark);
@@ -216,12 +218,12 @@ impl Disk {
     /// # Errors
     /// [`Error::Unsynced`].
     pub fn sync(&self) -> Result<(), Error> {
-        self.keeper.sync_now()
+        self.maintenance.sync_now()
     }
 
     /// Calls `done` once everything written so far is on the medium, or once that has failed.
     pub fn persist(&self, done: Done) {
-        self.keeper.persist(done);
+        self.maintenance.persist(done);
     }
 
     /// Moves all records of the journal into the file, so that a reader of the file sees everything.
@@ -277,7 +279,7 @@ impl Disk {
         if self.fold(&[]).is_err() {
             return;
         }
-        let _way = self.keeper.give_way();
+        let _way = self.maintenance.give_way();
         if self.file.set_log_mark(mark) == Ok(true) {
             self.told(0);
         }
@@ -288,7 +290,7 @@ impl Disk {
         if self.fold(&[]).is_err() {
             return;
         }
-        let _way = self.keeper.give_way();
+        let _way = self.maintenance.give_way();
         if self.file.set_fact("name", name.as_str()).is_ok() {
             self.told(0);
         }
@@ -296,7 +298,7 @@ impl Disk {
 
     /// An error of the maintenance thread; each is returned once.
     pub fn failed(&self) -> Option<Error> {
-        self.keeper.failed()
+        self.maintenance.failed()
     }
 
     /// Moves records into the file that have been in the journal for [`HELD_FOR`].
@@ -305,7 +307,7 @@ impl Disk {
     /// See [`Error`].
     pub fn tend(&mut self) -> Result<(), Error> {
         // If the maintenance thread is busy, waiting for it would delay the room; the journal can wait instead.
-        if !self.held.is_empty() && self.since.elapsed() >= HELD_FOR && !self.keeper.is_busy() {
+        if !self.held.is_empty() && self.since.elapsed() >= HELD_FOR && !self.maintenance.is_busy() {
             self.fold(&[])?;
         }
         match self.journal.end().at > JOURNAL_BYTES || !matches!(self.turn, Turn::None) {

@@ -1,16 +1,18 @@
 //! A node's database file: who uses it, what it remembers, and what happens when it is damaged.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use rusqlite::{Connection, OpenFlags};
-use rustix::fs::{FlockOperation, flock};
 
-use super::sqlite::{Error, Sqlite, facts, open_again, open_to_read};
-use super::{History, Store as _, journal};
+use super::api::Store as _;
+use super::error::Error;
+use super::history::History;
+use super::journal;
+use super::lock::{Lock, OpenError};
+use super::sqlite::{Sqlite, facts, open_again, open_to_read};
 use crate::identity::Identity;
 use crate::key::KeyMark;
 use crate::ring::hex;
@@ -78,52 +80,9 @@ pub struct Aside {
     pub why: String,
 }
 
-/// Why a file cannot be opened.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum OpenError {
-    /// Another process uses it; a text says which, as far as the file says.
-    Held(String),
-    /// See [`Error`].
-    Unusable(Error),
-}
-
-impl From<Error> for OpenError {
-    fn from(error: Error) -> Self {
-        Self::Unusable(error)
-    }
-}
-
-/// The lock on the file: one process uses it. Released when it is dropped.
-#[derive(Debug)]
-pub struct Lock {
-    _file: File,
-}
-
-impl Lock {
-    pub(super) fn take(path: &Path) -> Result<Self, OpenError> {
-        let unwritable = |error: io::Error| OpenError::Unusable(Error::Unwritable(error.to_string()));
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
-        let file = file.map_err(unwritable)?;
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Err(rustix::io::Errno::WOULDBLOCK) => Err(OpenError::Held(holder(path))),
-            // Some network file systems have no locks. The program then works without one.
-            Ok(()) | Err(_) => Ok(Self { _file: file }),
-        }
-    }
-}
-
 /// The path of the file for a node with this port.
 pub fn file_in(dir: &Path, port: u16) -> PathBuf {
     dir.join(format!("chat_{port}.db"))
-}
-
-/// The process that uses the file, as the file says.
-fn holder(path: &Path) -> String {
-    let said = open_to_read(path).ok().map(|db| (fact(&db, "name"), fact(&db, "uid"), fact(&db, "pid")));
-    match said {
-        Some((Some(name), Some(uid), Some(pid))) => format!("{name}({uid}), process {pid}"),
-        Some(_) | None => "another process".to_owned(),
-    }
 }
 
 /// Reads a file's facts without locking it. `None`: there is no file.

@@ -8,10 +8,12 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::api::{Done, Health, LogMark, Store};
 use super::disk::{Disk, weight};
-use super::files::Lock;
-use super::sqlite::{Error, Sqlite};
-use super::{Done, Health, LogMark, MemoryStore, Store};
+use super::error::Error;
+use super::lock::Lock;
+use super::memory::MemoryStore;
+use super::sqlite::Sqlite;
 use crate::ring::{Cut, Entry, Index, Name, ReadReply, ReadRequest, Record, SavedState};
 
 /// The most bytes, as [`Entry::weight`] counts them, that stay in memory while the file takes no more. Beyond it the

@@ -26,7 +26,7 @@ use std::sync::Arc;
 use crc32fast::Hasher;
 use serde::{Deserialize, Serialize};
 
-use super::sqlite::Error;
+use super::error::Error;
 use crate::ring::{Batch, Line, Record};
 
 /// The file grows in steps of so many bytes: overwriting existing bytes is faster to sync.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use super::{Done, Store};
+use super::api::{Done, Store};
 use crate::ring::limits::{BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, OFFER_LINES_MAX};
 use crate::ring::{
     Body, Cut, Entry, Epoch, Index, Line, LogState, PendingPlace, ReadReply, ReadRequest, Record, RoomId, SavedState,

@@ -18,8 +18,9 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
 
+use super::error::Error;
 use super::journal;
-use super::sqlite::{Error, decode, each, end, index_of, journal_mark, key, open_to_read};
+use super::sqlite::{decode, each, end, index_of, journal_mark, key, open_to_read};
 use crate::ring::{Act, Channel, Entry, Index, Lamport, Line, LineId, Name, Record, RoomId, WallMs};
 pub use counter::Counter;
 use query::Query;

@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 use super::*;
 use crate::identity::Identity;
 use crate::ring::{RoomId, SessionId};
-use crate::store::files::{Ask, Lock};
+use crate::store::files::Ask;
+use crate::store::lock::Lock;
 use crate::store::sqlite::crashes::Held;
 use crate::store::sqlite::tests::{Deed, Story, session_key};
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::Reader;
 use super::tally::Counted;
 use crate::ring::{Entry, Lamport, LineId, Reactions};
-use crate::store::sqlite::Error;
+use crate::store::error::Error;
 
 /// The most reactions after the index that are kept in memory before the reader asks how far the index goes now.
 const WORDS_MAX: usize = 64 * 1024;

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use memchr::memmem::Finder;
 use rusqlite::{Connection, params};
 
-use super::Error;
 use crate::ring::{Entry, Index};
+use crate::store::error::Error;
 
 /// How the index in the file splits lines into words.
 pub(super) const TOKENIZER: &str = "unicode61 remove_diacritics 2";

@@ -6,7 +6,8 @@ use rusqlite::params;
 
 use super::{Mark, Reader, indexed};
 use crate::ring::{AuthorId, Emoji, Index, LineId, Reactions};
-use crate::store::sqlite::{Error, each_reacting};
+use crate::store::error::Error;
+use crate::store::sqlite::each_reacting;
 
 /// The most kinds of reactions that are reported for one line: the most frequent ones.
 pub const REACTIONS_MAX: usize = 64;

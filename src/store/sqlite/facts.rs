@@ -2,8 +2,8 @@
 
 use rusqlite::{Connection, OptionalExtension as _};
 
-use super::Error;
 use crate::ring::RoomId;
+use crate::store::error::Error;
 
 /// The fact that a room has a key. It is never removed: a room that had a key is not opened without one.
 pub fn key_of(room: RoomId) -> String {

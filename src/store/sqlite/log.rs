@@ -7,13 +7,19 @@ use memchr::memmem::Finder;
 use rusqlite::{Connection, OptionalExtension as _, params};
 use serde::{Deserialize, Serialize};
 
-use super::{Error, LOG_STATE_EVERY, State, damaged, queue};
+use super::queue;
+use super::state::State;
+use super::values::{damaged, unsigned};
 use crate::ring::limits::{BATCH_BYTES_MAX, BATCH_ENTRIES_MAX};
 use crate::ring::{
     Act, Batch, Entry, EpochBound, Index, Lamport, Line, LogState, Member, Record, Rules, SessionKey, Social, Tail,
     View, WallMs,
 };
+use crate::store::error::Error;
 use crate::store::memory::cut_line;
+
+/// Entries between two stored states of the log.
+pub(super) const LOG_STATE_EVERY: u64 = 16 * 1024;
 
 /// Bits of an index in a row's key; the room's number is above them.
 const INDEX_BITS: u32 = 40;
@@ -53,7 +59,7 @@ impl Batches<'_> {
 pub fn end(db: &Connection, no: i64) -> Result<Index, Error> {
     let sql = "SELECT last FROM batch WHERE at BETWEEN ?1 AND ?2 ORDER BY at DESC LIMIT 1";
     let last = db.query_row(sql, params![key(no, Index(0)), key(no, Index(u64::MAX))], |row| row.get::<_, i64>(0));
-    Ok(last.optional()?.map_or(Index(0), |last| Index(super::unsigned(last))))
+    Ok(last.optional()?.map_or(Index(0), |last| Index(unsigned(last))))
 }
 
 /// Calls `take` with every entry from one index to another.
@@ -271,7 +277,7 @@ impl State {
             Ok((row.get::<_, Vec<u8>>(0)?, row.get::<_, u32>(1)?, row.get::<_, i64>(2)?))
         });
         if let Some((body, crc, last)) = torn.optional()?
-            && super::unsigned(last) > keep.0
+            && unsigned(last) > keep.0
         {
             let mut kept = decode(&body, crc)?;
             kept.retain(|entry| entry.index <= keep);

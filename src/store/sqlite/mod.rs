@@ -3,7 +3,7 @@
 //! Entries are stored in batches, in their form on the wire, each with a checksum. One row holds the entries that were
 //! appended together. Every [`LOG_STATE_EVERY`] entries the log's state is stored too, so opening or cutting a log
 //! reads a bounded part of it. A group of records is one transaction of the write-ahead log. The writing connection
-//! waits for the medium only in [`Sqlite::cut`]; the [`Keeper`](super::keeper::Keeper) syncs.
+//! waits for the medium only in [`Sqlite::cut`]; the [`Maintenance`](super::maintenance::Maintenance) syncs.
 
 #[cfg(test)]
 pub(super) mod crashes;
@@ -14,79 +14,26 @@ mod schema;
 mod state;
 #[cfg(test)]
 pub(super) mod tests;
+mod values;
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, ErrorCode, OptionalExtension as _, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
 
 pub(super) use log::{decode, each, each_reacting, end, index_of, key};
 pub use schema::SCHEMA_VERSION;
 pub(super) use schema::{PAGE_BYTES, open_again, open_to_read};
 use state::State;
+use values::{damaged, unsigned, wall_ms};
 
+use super::api::LogMark;
+use super::error::Error;
 use super::journal::{self, Mark};
-use super::{LogMark, MemoryStore};
+use super::memory::MemoryStore;
 use crate::ring::{
     AuthorId, Cut, Epoch, Index, LogState, ReadReply, ReadRequest, Record, RoomId, SavedState, SessionId, Uid,
 };
-
-/// Entries between two stored states of the log.
-const LOG_STATE_EVERY: u64 = 16 * 1024;
-
-/// Why a history cannot be read or written.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Error {
-    /// The disk takes no more data now; it may later.
-    Unwritable(String),
-    /// A sync has failed: the content of the medium is unknown.
-    Unsynced(String),
-    /// The content differs from what was written.
-    Damaged(String),
-    /// A newer program wrote the file, with this version of its tables.
-    Newer(usize),
-    /// The file has tables of an older version, and this connection cannot change them.
-    Older(usize),
-    /// The file holds rooms of an older program with unsigned lines. No member would take such lines.
-    Unsigned,
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unwritable(why) | Self::Unsynced(why) | Self::Damaged(why) => f.write_str(why),
-            Self::Newer(version) => write!(f, "a newer program wrote it (version {version} of its tables)"),
-            Self::Older(version) => write!(f, "an older program wrote it (version {version} of its tables)"),
-            Self::Unsigned => {
-                f.write_str("an older program wrote it, and its lines are not signed: no member would take them")
-            }
-        }
-    }
-}
-
-impl std::error::Error for Error {}
-
-impl From<rusqlite::Error> for Error {
-    fn from(error: rusqlite::Error) -> Self {
-        let why = error.to_string();
-        match error.sqlite_error_code() {
-            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase | ErrorCode::TypeMismatch) => Self::Damaged(why),
-            Some(ErrorCode::DiskFull) => Self::Unwritable("no space left on the disk".to_owned()),
-            Some(ErrorCode::ReadOnly) => Self::Unwritable("it cannot be written".to_owned()),
-            Some(ErrorCode::SystemIoFailure) if is_sync_failure(&error) => Self::Unsynced(why),
-            Some(_) => Self::Unwritable(why),
-            // A required row is missing, or a value has another type.
-            None => Self::Damaged(why),
-        }
-    }
-}
-
-/// Whether SQLite reports a failed sync (`SQLITE_IOERR_FSYNC`, `SQLITE_IOERR_DIR_FSYNC`).
-fn is_sync_failure(error: &rusqlite::Error) -> bool {
-    let codes = [rusqlite::ffi::SQLITE_IOERR_FSYNC, rusqlite::ffi::SQLITE_IOERR_DIR_FSYNC];
-    error.sqlite_error().is_some_and(|error| codes.contains(&error.extended_code))
-}
 
 /// One node's history on disk.
 #[derive(Debug)]
@@ -465,23 +412,4 @@ pub(super) fn journal_mark(db: &Connection) -> Result<Option<Mark>, Error> {
     let mut statement = db.prepare_cached("SELECT value FROM node WHERE key = 'journal'")?;
     let mark: Option<String> = statement.query_row([], |row| row.get(0)).optional()?;
     mark.map(|text| text.parse()).transpose()
-}
-
-fn damaged(what: &str) -> Error {
-    Error::Damaged(format!("it holds {what}"))
-}
-
-/// Encodes one of our own values. Encoding them never fails; if it did, nothing would be written.
-fn json<T: serde::Serialize>(value: &T) -> Result<String, Error> {
-    serde_json::to_string(value).map_err(|error| Error::Unwritable(error.to_string()))
-}
-
-/// Converts a number below 2^63; all indexes and lengths are.
-fn unsigned(number: i64) -> u64 {
-    u64::try_from(number).unwrap_or(0)
-}
-
-fn wall_ms() -> i64 {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(now.as_millis()).unwrap_or(i64::MAX)
 }

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-use super::{Error, State, damaged, json, unsigned};
+use super::state::State;
+use super::values::{damaged, json, unsigned};
 use crate::ring::limits::{BATCH_BYTES_MAX, OFFER_LINES_MAX};
 use crate::ring::{AuthorId, Index, Line, LogState, PendingPlace, SessionId, SessionKey, Shown};
-use crate::store::MemoryStore;
-use crate::store::memory::fitting;
+use crate::store::error::Error;
+use crate::store::memory::{MemoryStore, fitting};
 
 fn key_at(row: &Row<'_>, column: usize) -> rusqlite::Result<SessionKey> {
     let session = row.get::<_, i64>(column + 1).map(i64::cast_unsigned)?;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use super::Error;
+use crate::store::error::Error;
 
 /// Identifies the file as ours, in its header ("dcht").
 const APPLICATION_ID: i32 = 0x6463_6874;

@@ -4,8 +4,10 @@ use std::collections::VecDeque;
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::{Error, facts, json, log, queue, wall_ms};
+use super::values::{json, wall_ms};
+use super::{facts, log, queue};
 use crate::ring::{AuthorId, Index, LogState, Record, RoomId, SessionId, SessionKey};
+use crate::store::error::Error;
 
 /// A run's knowledge of the file's content.
 #[derive(Debug)]

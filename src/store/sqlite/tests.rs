@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use super::log::LOG_STATE_EVERY;
 use super::*;
 use crate::ring::{
     Body, Entry, Lamport, Line, LineId, Member, Name, Nonce, Note, PendingPlace, SessionKey, Shown, Text, WallMs,

@@ -18,9 +18,10 @@ use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 use rustix::fs::statvfs;
 
-use super::Done;
+use super::api::Done;
+use super::error::Error;
 use super::reader::index_some;
-use super::sqlite::{Error, PAGE_BYTES, open_again};
+use super::sqlite::{PAGE_BYTES, open_again};
 
 /// Written data is on the medium after this time, at the latest.
 pub const SYNC_EVERY: Duration = Duration::from_millis(500);
@@ -70,7 +71,7 @@ impl Shared {
 
 /// The node's handle to the thread. Dropping it syncs all written data and ends the thread.
 #[derive(Debug)]
-pub struct Keeper {
+pub struct Maintenance {
     requests: Option<SyncSender<Done>>,
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
@@ -78,7 +79,7 @@ pub struct Keeper {
     journal: PathBuf,
 }
 
-impl Keeper {
+impl Maintenance {
     /// Starts the thread for an open file and its journal.
     ///
     /// # Errors
@@ -152,7 +153,7 @@ impl Keeper {
     }
 }
 
-/// See [`Keeper::give_way`].
+/// See [`Maintenance::give_way`].
 #[derive(Debug)]
 pub struct GiveWay(Arc<Shared>);
 
@@ -162,7 +163,7 @@ impl Drop for GiveWay {
     }
 }
 
-impl Drop for Keeper {
+impl Drop for Maintenance {
     fn drop(&mut self) {
         self.shared.stop.store(true, Ordering::Release);
         drop(self.requests.take());
