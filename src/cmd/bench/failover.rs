@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 
+use super::plan::{FULL_NODES, Plan, median};
 use super::process::{Keep, Room};
 use super::table::{Aim, Table, time};
-use super::{FULL_NODES, Plan, median};
 
 /// The longest wait for a line after a kill.
 const PATIENCE: Duration = Duration::from_secs(20);

@@ -2,11 +2,12 @@
 
 use std::net::SocketAddr;
 
-use super::baseline::{Bare, Payload, Way};
+use super::baseline::{Bare, Way};
 use super::lab::{Lab, Leader, wait_until};
 use super::member::{Readers, Watch};
+use super::payload::Payload;
+use super::plan::{Plan, median};
 use super::table::{Aim, Table, rate};
-use super::{Plan, median};
 
 /// Thin readers in a room.
 const SIZES: [usize; 3] = [4, 16, 64];

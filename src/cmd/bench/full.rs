@@ -8,13 +8,15 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 
-use super::baseline::{Payload, Way, text};
+use super::baseline::Way;
+use super::fanout;
 use super::lab::{Lab, wait_until};
-use super::latency::Times;
+use super::payload::{Payload, text};
+use super::plan::{FULL_NODES, LATENCY_RATE, Plan, STEADY_RATE, median, percentile};
 use super::process::{Keep, Room};
 use super::scan::number;
 use super::table::{Aim, Table, rate, time};
-use super::{FULL_NODES, LATENCY_RATE, Plan, STEADY_RATE, fanout, median, percentile};
+use super::times::Times;
 
 /// The longest wait for everything that was typed.
 const PATIENCE: Duration = Duration::from_secs(60);

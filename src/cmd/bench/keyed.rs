@@ -9,12 +9,12 @@ use anyhow::Context as _;
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
 
-use super::baseline::text;
 use super::lab::{Lab, start_node, wait_until};
-use super::latency::Times;
+use super::payload::text;
+use super::plan::{FULL_NODES, LATENCY_RATE, Plan, median, percentile};
 use super::scan::number;
 use super::table::{Aim, Table, rate, time};
-use super::{FULL_NODES, LATENCY_RATE, Plan, median, percentile};
+use super::times::Times;
 use crate::key::{PSK_BYTES, RoomKey};
 use crate::net::{Command, Notice};
 use crate::ring::{Event, RoomId, Start, Stop};

@@ -1,6 +1,6 @@
 //! Where things run: the measured side and the readers each on threads of their own.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,8 @@ use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
 
-use super::baseline::text;
+use super::payload::text;
+use super::plan::LOOPBACK;
 use crate::identity::Identity;
 use crate::key::RoomKey;
 use crate::net::{self, Command, Running, Secrets};
@@ -17,8 +18,6 @@ use crate::ring::limits::BACKLOG_LINES;
 use crate::ring::{Config, Name, Rate, RoomId, SavedState, SessionId, Start, Stop, Timing, Uid};
 use crate::store::MemoryStore;
 
-/// Where everything listens.
-pub const LOOPBACK: Ipv4Addr = Ipv4Addr::LOCALHOST;
 /// The longest wait for anything that should happen at once.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Between two looks at something that cannot be awaited.

@@ -15,10 +15,10 @@ use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::baseline::{entries, text};
-use super::lab::LOOPBACK;
-use super::latency::Times;
+use super::payload::{entries, text};
+use super::plan::{LATENCY_RATE, LOOPBACK};
 use super::scan::{Scanner, Seen, look};
+use super::times::Times;
 use crate::identity::Identity;
 use crate::ring::limits::PROTOCOL_VERSION;
 use crate::ring::{
@@ -294,7 +294,7 @@ impl Reader {
 
     /// Speaks, and reads meanwhile.
     async fn converse(&mut self, talk: &Talk) -> anyhow::Result<()> {
-        let mut pace = interval(Duration::from_secs(1) / super::LATENCY_RATE);
+        let mut pace = interval(Duration::from_secs(1) / LATENCY_RATE);
         // Whoever lags catches up: the rate is the rate.
         pace.set_missed_tick_behavior(MissedTickBehavior::Burst);
         let mut begun = false;

@@ -1,6 +1,6 @@
 //! What the room costs: a table of rates and times, beside what bare sockets cost in the same run.
 //!
-//! Everything goes over TCP on the loopback interface, with lines of [`LINE_BYTES`] bytes. The members of the measured
+//! Everything goes over TCP on the loopback interface, with lines of 100 bytes. The members of the measured
 //! rooms are thin readers where the leader's side is the question, and whole programs, started as children,
 //! where the question is what people get. Only ratios within one run say something: the readers share the cores with
 //! the room that they measure.
@@ -13,29 +13,21 @@ mod keyed;
 mod lab;
 mod latency;
 mod member;
+mod payload;
+mod plan;
 mod process;
 mod scan;
 mod signing;
 mod table;
+mod times;
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use anyhow::Context as _;
 
 use crate::cmd::page::Page;
+use plan::{LINE_BYTES, Plan};
 use table::Table;
-
-/// Bytes of text in every line.
-pub const LINE_BYTES: usize = 100;
-/// Lines a second while latency is measured.
-const LATENCY_RATE: u32 = 1_000;
-/// Lines a second while the store's cost is measured.
-const STEADY_RATE: u32 = 5_000;
-/// Nodes in a room of whole programs.
-const FULL_NODES: usize = 5;
-/// Thin readers around one leader while latency is measured: with the leader the room has [`FULL_NODES`].
-const LATENCY_READERS: usize = FULL_NODES - 1;
 
 /// All of `bench --help`.
 pub const HELP: &str = "  dist-chat bench            what a room costs, beside bare sockets: a table
@@ -99,48 +91,6 @@ pub enum Part {
     Failover,
 }
 
-/// How long and how often things are measured.
-#[derive(Clone, Copy, Debug)]
-struct Plan {
-    /// Rounds in which everything is measured in turn; the median counts.
-    rounds: usize,
-    /// Before a rate is measured.
-    warm_up: Duration,
-    /// While a rate is measured.
-    window: Duration,
-    /// Lines whose latency is measured, in one round.
-    latency_lines: usize,
-    /// Lines typed into each whole node.
-    typed_lines: usize,
-    /// Leaders killed.
-    kills: usize,
-}
-
-impl Plan {
-    fn new(args: &Args) -> Self {
-        let ms = Duration::from_millis;
-        if args.quick {
-            let kills = args.kills.min(5);
-            return Self {
-                rounds: 1,
-                warm_up: ms(200),
-                window: ms(500),
-                latency_lines: 1_000,
-                typed_lines: 10_000,
-                kills,
-            };
-        }
-        Self {
-            rounds: 3,
-            warm_up: ms(200),
-            window: ms(700),
-            latency_lines: 3_000,
-            typed_lines: 40_000,
-            kills: args.kills,
-        }
-    }
-}
-
 /// Measures, and prints the table on standard output.
 ///
 /// To be called outside of any async runtime: it brings its own.
@@ -149,7 +99,7 @@ impl Plan {
 /// A room does not form, a reader finds the log out of order, or a child does not start; what was measured until then
 /// is printed.
 pub fn run(args: Args) -> anyhow::Result<()> {
-    let plan = Plan::new(&args);
+    let plan = Plan::new(args.quick, args.kills);
     let wanted = |part| args.only.is_empty() || args.only.contains(&part);
     let program = match &args.program {
         Some(program) => program.clone(),
@@ -192,17 +142,4 @@ fn measure(
         failover::measure(plan, program, table).context("failover")?;
     }
     Ok(())
-}
-
-/// The value in the middle. Zero of nothing.
-fn median(values: &[f64]) -> f64 {
-    percentile(values, 50.0)
-}
-
-/// The smallest value that is not below `percent` of all. Zero of nothing.
-fn percentile(values: &[f64], percent: f64) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let rank = (percent / 100.0 * sorted.len() as f64).ceil() as usize;
-    sorted.get(rank.saturating_sub(1)).copied().unwrap_or_default()
 }

@@ -9,7 +9,8 @@ use std::time::Instant;
 use anyhow::Context as _;
 use serde_json::Value;
 
-use super::lab::{LOOPBACK, wait_until};
+use super::lab::wait_until;
+use super::plan::LOOPBACK;
 
 /// Told of each chat line that a node shows: which node, when, and the line's text.
 pub type Ear = std::sync::Arc<dyn Fn(usize, Instant, &[u8]) + Send + Sync>;

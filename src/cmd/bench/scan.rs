@@ -106,7 +106,7 @@ pub fn number(digits: &[u8]) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cmd::bench::baseline::entries;
+    use crate::cmd::bench::payload::entries;
     use crate::ring::{Frame, Text};
 
     fn line(frame: &Frame) -> Vec<u8> {

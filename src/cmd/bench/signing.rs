@@ -6,9 +6,9 @@ use std::time::Instant;
 
 use sha2::{Digest as _, Sha256};
 
-use super::baseline::text;
+use super::payload::text;
+use super::plan::{LINE_BYTES, Plan, median};
 use super::table::{Aim, Table, rate};
-use super::{LINE_BYTES, Plan, median};
 use crate::identity::{Identity, verify};
 use crate::ring::limits::RUN_LINES_MAX;
 use crate::ring::{
