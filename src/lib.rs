@@ -6,23 +6,23 @@
 //! [`ring`] is the protocol: a state machine without IO. Everything else is an adapter around it.
 
 #[cfg(feature = "program")]
-pub mod app;
+pub(crate) mod app;
 #[cfg(feature = "program")]
-pub mod chatlog;
+pub(crate) mod chatlog;
 #[cfg(feature = "program")]
-pub mod cli;
+pub(crate) mod cli;
 #[cfg(feature = "program")]
-pub mod cmd;
+pub(crate) mod cmd;
 #[cfg(feature = "program")]
-pub mod control;
+pub(crate) mod control;
 #[cfg(feature = "program")]
-pub mod failure;
+pub(crate) mod failure;
 #[cfg(feature = "program")]
 pub mod feed;
 #[cfg(feature = "program")]
 pub mod frontend;
 #[cfg(feature = "program")]
-pub mod history;
+pub(crate) mod history;
 #[cfg(feature = "program")]
 pub mod identity;
 #[cfg(feature = "program")]

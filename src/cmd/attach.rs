@@ -152,7 +152,7 @@ fn at_terminal(front: Front, ending: Ending, args: &Args) -> io::Result<Result<(
         // A terminal that has gone asks to leave.
         let _ = out.blocking_send(told);
     }
-    let is_well = ending.is_well();
+    let is_well = ending.ended_well();
     if !is_well {
         // Nobody else tells the screen that it is over.
         let _ = out.blocking_send(Told::Bye { text: lost().what });
@@ -212,7 +212,7 @@ fn through_pipe(
         lines.clear();
     }
     Ok(match settled.or_else(|| ordered.try_recv().ok()) {
-        _ if !ending.is_well() => Err(lost()),
+        _ if !ending.ended_well() => Err(lost()),
         Some(false) => Err(not_ordered()),
         Some(true) | None => Ok(()),
     })

@@ -173,7 +173,7 @@ pub struct Ending(JoinHandle<bool>);
 
 impl Ending {
     /// Waits for the end. Whether the node has said good-bye, or whoever was told had enough of it.
-    pub fn is_well(self) -> bool {
+    pub fn ended_well(self) -> bool {
         self.0.join().unwrap_or(false)
     }
 }
