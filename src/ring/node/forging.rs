@@ -26,7 +26,7 @@ impl Node {
         self.event(Event::Forged { by: member, of: forged.name.clone() });
         // Without a key a link proves nothing but an address that I have dialled myself: nobody is to be shut out for
         // what somebody else did in its name.
-        let proven = self.key.is_some();
+        let proven = self.key.is_keyed();
         if !proven && !self.links.is_mine(conn) {
             return self.refuse(conn, Refusal::Forger, "hands on what nobody has said");
         }

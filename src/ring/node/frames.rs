@@ -193,7 +193,7 @@ impl Node {
         let out = match refusal {
             Refusal::Kicked(_) | Refusal::Banned(_) => mine,
             // A mistake of an honest program, or of its disk: its owner should know.
-            Refusal::Forger => mine && self.key.is_some(),
+            Refusal::Forger => mine && self.key.is_keyed(),
             _ => false,
         };
         if out || self.is_bootstrap_conn(conn) && refusal != Refusal::Protocol {

@@ -13,7 +13,7 @@ use crate::ring::{Act, CommandError, Event, Output, Text};
 impl Node {
     /// The room is to have another key: this is its hash.
     pub(super) fn on_rekey(&mut self, key: Digest, text: Text) {
-        if self.key.is_none() {
+        if !self.key.is_keyed() {
             return self.event(Event::Unable(CommandError::NoKey));
         }
         // The key goes ahead of the line: whoever orders it has it, whatever becomes of me.
@@ -30,7 +30,7 @@ impl Node {
 
     /// The driver holds the key with this hash.
     pub(super) fn on_key_held(&mut self, key: Digest) {
-        self.key = Some(key);
+        self.key.hold(key);
         if matches!(self.phase, Phase::Leading(_)) && self.log.state().rules.key() == Some(key) {
             // Nobody has to ask.
             self.members().into_iter().for_each(|conn| self.out.push(Output::GiveKey(conn)));
@@ -43,8 +43,7 @@ impl Node {
 
     /// The hash of the key that the room has and I have not.
     pub fn key_wanted(&self) -> Option<Digest> {
-        let held = self.key?;
-        self.log.state().rules.key().filter(|key| *key != held && self.catching_up.is_none())
+        self.key.wanted(self.log.state().rules.key()).filter(|_| self.catching_up.is_none())
     }
 
     /// Asks those who may have it: my leader, or, leading, everybody; with every heartbeat until it is here.
@@ -62,14 +61,14 @@ impl Node {
 
     /// Somebody asks for the room's key. A member gets it, nobody else.
     pub(super) fn on_key_wanted(&mut self, conn: ConnId, key: Digest) {
-        if self.is_members(conn) && self.key == Some(key) && self.log.state().rules.key() == Some(key) {
+        if self.is_members(conn) && self.key.can_give(key, self.log.state().rules.key()) {
             self.out.push(Output::GiveKey(conn));
         }
     }
 
     /// Somebody gives me what it says is the room's key, or will be. Whether it is, its hash and the log say.
     pub(super) fn on_key(&mut self, conn: ConnId, secret: Secret) {
-        if self.key.is_some() && self.is_members(conn) {
+        if self.key.is_keyed() && self.is_members(conn) {
             self.out.push(Output::TakeKey(secret));
         }
     }

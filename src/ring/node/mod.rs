@@ -30,6 +30,7 @@ mod phase;
 mod poll;
 mod rebasing;
 mod relaying;
+mod room_key;
 mod status;
 mod streaming;
 mod submitting;
@@ -48,6 +49,7 @@ use self::failover::Failover;
 use self::moderation::Moderation;
 use self::neighbours::Neighbours;
 use self::phase::Phase;
+use self::room_key::RoomKeyState;
 use self::surveying::HealthQueries;
 use self::whispering::PrivateMessages;
 use crate::ring::links::{CloseReason, Links};
@@ -60,7 +62,6 @@ use crate::ring::types::id::{
     ConnId, Epoch, Index, Lamport, Name, Now, ReadId, RoomId, SessionKey, StreamId, SyncId, Tail, Uid,
 };
 use crate::ring::types::limits::{self, NUMBER_MAX, OUTBOX_BYTES_MAX, OUTBOX_LINE_BYTES_MAX, OUTBOX_LINES_MAX};
-use crate::ring::types::proof::Digest;
 use crate::ring::types::time::{Span, Time};
 use crate::ring::{Config, Input, Output, Start, Timing};
 
@@ -135,8 +136,7 @@ pub struct Node {
     /// My lines that nobody has acknowledged: where they stand, and the last number there.
     unsent: VecDeque<(Index, u64)>,
     blocklist: Blocklist,
-    /// The hash of the room's key that I hold; none: the room is open.
-    key: Option<Digest>,
+    key: RoomKeyState,
     admission: Admission,
     moderation: Moderation,
     announcer: Announcer,
@@ -279,7 +279,7 @@ impl Node {
             held: 0,
             unsent: VecDeque::new(),
             blocklist: Blocklist::default(),
-            key,
+            key: RoomKeyState::new(key),
             admission: Admission::new(rate),
             moderation: Moderation::new(moderators),
             announcer: Announcer::default(),
