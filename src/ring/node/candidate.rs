@@ -230,15 +230,9 @@ impl Node {
     pub(super) fn begin_term(&mut self, round: u64, ring: BTreeSet<Uid>, best: Option<(Tail, Uid)>, level: bool) {
         let Some(epoch) = self.new_epoch(round) else { return self.no_round_left() };
         let reopened = matches!(&self.phase, Phase::LeaderPoll { poll, .. } if poll.reopened());
-        let crowned = Synchronizing {
-            epoch,
-            steady: !reopened,
-            level,
-            ring: ring.clone(),
-            fetch: LogFetch::new(self.now.mono, BTreeSet::new(), None),
-            joins: Vec::new(),
-        };
-        self.set_phase(Phase::Synchronizing(crowned));
+        let fetch = LogFetch::new(self.now.mono, BTreeSet::new(), None);
+        let fresh = Synchronizing::new(epoch, ring.clone(), fetch);
+        self.set_phase(Phase::Synchronizing(Synchronizing { steady: !reopened, level, ..fresh }));
         self.announce(epoch, &ring);
         self.on_fetch_event(FetchEvent::Won { best });
     }

@@ -9,12 +9,12 @@ use crate::ring::links::{CloseReason, ClosedConn};
 use crate::ring::log::entry::{Entry, Member, Note};
 use crate::ring::log::one_batch;
 use crate::ring::timing::Timing;
-use crate::ring::types::id::{ConnId, Index, StreamId, Uid};
+use crate::ring::types::id::{ConnId, Index, SessionKey, StreamId, Uid};
 use crate::ring::types::limits::{
     BACKLOG_BYTES_MAX, BACKLOG_LINES_MAX, BOOK_NODES_MAX, INCOMPLETE_YIELDS_FOR, RUN_LINES_MAX, WAITING_JOINS_MAX,
 };
 use crate::ring::types::time::Time;
-use crate::ring::wire::frame::{Accept, Ack, Backlog, Frame, Join, Refusal, Token};
+use crate::ring::wire::frame::{Accept, Ack, Backlog, Frame, Hello, Join, Refusal, Token};
 use crate::ring::{Event, ReadRequest};
 
 impl Leading {
@@ -116,11 +116,7 @@ impl Node {
             _ => return,
         };
         let Some(epoch) = self.new_epoch(round.saturating_add(1)) else { return };
-        match &mut self.phase {
-            Phase::Leading(leading) => leading.epoch = epoch,
-            Phase::Synchronizing(crowned) => crowned.epoch = epoch,
-            _ => {}
-        }
+        self.phase.own_epoch_mut().into_iter().for_each(|own| *own = epoch);
         if is_leading {
             self.note_elected();
             self.event(Event::Leader(epoch));
@@ -130,20 +126,12 @@ impl Node {
 
     /// A token came to a leader: its round is outdone, its candidate told.
     pub(super) fn bump_epoch_above(&mut self, token: &Token) {
-        let epoch = match &self.phase {
-            Phase::Leading(leading) => leading.epoch,
-            Phase::Synchronizing(crowned) => crowned.epoch,
-            _ => return,
-        };
+        let Some(epoch) = self.phase.own_epoch() else { return };
         // A candidate that hears of me joins anyway; the higher epoch is for nodes that have not heard of me.
         if token.round > epoch.round && self.announcer.may_bump(self.now.mono, self.timing.heartbeat) {
             self.bump_epoch(token.round);
         }
-        let epoch = match &self.phase {
-            Phase::Leading(leading) => leading.epoch,
-            Phase::Synchronizing(crowned) => crowned.epoch,
-            _ => epoch,
-        };
+        let epoch = self.phase.own_epoch().unwrap_or(epoch);
         let frame = Frame::Swallowed { round: token.round, known: self.round, following: Some((epoch, 0)) };
         self.send_to_candidate(token.candidate, frame);
     }
@@ -182,36 +170,52 @@ impl Node {
             return self.protocol_violation(conn, "names an absurd round or timestamp");
         }
         let Some(peer) = self.links.peer(conn).cloned() else { return };
-        let common = match self.log.state().common(&join.shape) {
+        match self.validate_join(from, &peer, &join) {
+            Err(JoinProblem::Violation(why)) => self.protocol_violation(conn, why),
+            Err(JoinProblem::MoreShape) => self.send(conn, Frame::MoreShape),
+            Err(JoinProblem::Refused(refusal, why)) => self.refuse(conn, refusal, why),
+            Ok(_) if self.fills_known_gap(from, &join.shape) => self.fetch_known_gap(conn, from, join),
+            Ok(plan) => self.admit(conn, from, &join, plan),
+        }
+    }
+
+    /// Decides whether a node may follow, and changes nothing.
+    fn validate_join(&self, from: Uid, peer: &Hello, join: &Join) -> Result<JoinPlan, JoinProblem> {
+        let log_state = self.log.state();
+        let common = match log_state.common(&join.shape) {
             Some(common) => common,
             None if join.whole => Index(0),
-            None => return self.send(conn, Frame::MoreShape),
+            None => return Err(JoinProblem::MoreShape),
         };
         if common > join.tail {
-            return self.protocol_violation(conn, "describes a log that cannot be");
+            return Err(JoinProblem::Violation("describes a log that cannot be"));
         }
-        let name = self.log.state().view.free_name(&join.name, from, peer.author);
+        let name = log_state.view.free_name(&join.name, from, peer.author);
         if name != join.name && !join.rename {
-            return self.refuse(conn, Refusal::Name(name), "asks for a name that is taken");
+            return Err(JoinProblem::Refused(Refusal::Name(name), "asks for a name that is taken"));
         }
-        let full = self.log.state().view.len() >= BOOK_NODES_MAX && !self.log.state().view.contains(from);
-        if full {
-            return self.refuse(conn, Refusal::Full, "finds the room full");
+        if log_state.view.len() >= BOOK_NODES_MAX && !log_state.view.contains(from) {
+            return Err(JoinProblem::Refused(Refusal::Full, "finds the room full"));
         }
-        if self.fills_known_gap(from, &join.shape) {
-            return self.fetch_known_gap(conn, from, join);
-        }
+        let member = Member { uid: from, name, author: peer.author };
+        let session = SessionKey { author: peer.author, session: peer.session };
+        Ok(JoinPlan { member, session, common })
+    }
+
+    /// Makes a node a member and a follower, and tells it where the stream begins.
+    fn admit(&mut self, conn: ConnId, from: Uid, join: &Join, plan: JoinPlan) {
+        let JoinPlan { member, session, common } = plan;
+        let name = member.name.clone();
         self.level |= join.level;
         let Phase::Leading(leading) = &mut self.phase else { return };
-        // Who stands for the room follows me: what I lack was nobody's but the lost leader's.
+        // A node that was caught up follows me: the entries that I lack were the lost leader's alone.
         leading.lack.take_if(|_| join.level);
         if join.promise > Some(leading.epoch) {
             // It obeys nothing below its promise: the epoch is renewed above it.
-            self.bump_epoch(promised);
+            self.bump_epoch(join.promise.map_or(0, |epoch| epoch.round));
         }
         self.learn_peer(from);
         self.book.set_left(from, false);
-        let member = Member { uid: from, name: name.clone(), author: peer.author };
         let mut gate = None;
         if self.log.state().view.get(from) != Some(&member) {
             self.note(Note::Joined(member));
@@ -219,51 +223,26 @@ impl Node {
         }
         self.stream += 1;
         let stream = StreamId(self.stream);
-        let lines = self.log.state().lines;
-        // A newcomer, or one that has missed more than it wants to read, is shown the newest lines first.
-        let far = |wanted: u32| join.tail == Index(0) || self.log.tail().index.0 - common.0 > u64::from(wanted);
-        let backlog = join.backlog.filter(|&wanted| far(wanted)).map(|wanted| wanted.min(BACKLOG_LINES_MAX));
+        let (tail, log_state) = (self.log.tail(), self.log.state());
+        let (lines, yours) = (log_state.lines, log_state.watermark(session));
+        let backlog = backlog_for(join, common, tail.index);
         let in_place = common == join.tail && backlog.is_none();
+        let sent = in_place.then(|| log_state.tail_at(common));
         let (Some(room), Phase::Leading(leading)) = (self.room, &mut self.phase) else { return };
-        let follower = Follower {
-            conn,
-            stream,
-            acked: common,
-            sent: in_place.then(|| self.log.state().tail_at(common)),
-            flight: VecDeque::new(),
-            flight_bytes: 0,
-            wanted: BTreeSet::new(),
-            dropped: 0,
-            health_report_at: self.now.mono,
-            reading: false,
-            gate,
-        };
         self.links.entered(conn, room);
+        let follower = Follower { sent, gate, ..Follower::new(conn, stream, common, self.now.mono) };
         let before = leading.followers.insert(from, follower);
         leading.absent.remove(&from);
-        let epoch = leading.epoch;
         leading.release_turn(from);
-        let tail = self.log.tail();
-        // The lost too: else somebody who has never heard of them could not look for them once I am gone.
+        let epoch = leading.epoch;
+        // The lost members too: the newcomer may have to look for them once I am gone.
         let known: BTreeSet<Uid> = self.log.state().view.uids().chain(self.book.present()).collect();
         let members = known.into_iter().take(BOOK_NODES_MAX).collect();
-        let yours = self.log.state().watermark(crate::ring::SessionKey { author: peer.author, session: peer.session });
-        let attempt = join.attempt;
-        let accept = Accept {
-            attempt,
-            room,
-            stream,
-            epoch,
-            common,
-            tail,
-            name,
-            yours,
-            members,
-            lines,
-            backlog: backlog.is_some(),
-        };
+        let (attempt, backlogged) = (join.attempt, backlog.is_some());
+        let accept =
+            Accept { attempt, room, stream, epoch, common, tail, name, yours, members, lines, backlog: backlogged };
         self.send(conn, Frame::Accept(accept));
-        // Who joins again over the same connection wants nothing more of what it asked before.
+        // A node that joins again over the same connection wants nothing more of what it asked before.
         self.reads.retain(|_, what| !matches!(what, ReadPurpose::Backlog(over, ..) if *over == conn));
         if let Some(lines) = backlog {
             // The first of them may stand in the middle of a run.
@@ -405,6 +384,32 @@ impl Node {
         let live = followers.values().filter(|follower| self.links.fresh(follower.conn, self.now.mono));
         u32::try_from(live.count()).unwrap_or(u32::MAX)
     }
+}
+
+/// A node that may follow.
+struct JoinPlan {
+    /// The member that it is from now on, under a name that is free.
+    member: Member,
+    session: SessionKey,
+    /// The last entry that its log has in common with mine.
+    common: Index,
+}
+
+/// Why a node may not follow, or not yet.
+enum JoinProblem {
+    /// It breaks the protocol.
+    Violation(&'static str),
+    /// It has to describe more of its log.
+    MoreShape,
+    /// It gets this refusal, and people this reason.
+    Refused(Refusal, &'static str),
+}
+
+/// How many of the newest lines go to a node ahead of its log: to a newcomer, or to one that has missed more lines than
+/// it wants to read.
+fn backlog_for(join: &Join, common: Index, tail: Index) -> Option<u32> {
+    let far = |wanted: u32| join.tail == Index(0) || tail.0 - common.0 > u64::from(wanted);
+    join.backlog.filter(|&wanted| far(wanted)).map(|wanted| wanted.min(BACKLOG_LINES_MAX))
 }
 
 /// The whole runs among the newest lines that hold the last `wanted` of them, and how many lines more.

@@ -290,6 +290,66 @@ impl LeaderSearch {
     }
 }
 
+impl Phase {
+    /// The epoch that this node has won: it leads, or will once it is synchronized.
+    pub(super) fn own_epoch(&self) -> Option<Epoch> {
+        match self {
+            Self::Leading(leading) => Some(leading.epoch),
+            Self::Synchronizing(synchronizing) => Some(synchronizing.epoch),
+            Self::NotStarted
+            | Self::Bootstrapping(_)
+            | Self::PollBackoff { .. }
+            | Self::LeaderPoll { .. }
+            | Self::Electing(_)
+            | Self::Joining(_)
+            | Self::Following(_)
+            | Self::Stopped => None,
+        }
+    }
+
+    /// The same, to raise it.
+    pub(super) fn own_epoch_mut(&mut self) -> Option<&mut Epoch> {
+        match self {
+            Self::Leading(leading) => Some(&mut leading.epoch),
+            Self::Synchronizing(synchronizing) => Some(&mut synchronizing.epoch),
+            Self::NotStarted
+            | Self::Bootstrapping(_)
+            | Self::PollBackoff { .. }
+            | Self::LeaderPoll { .. }
+            | Self::Electing(_)
+            | Self::Joining(_)
+            | Self::Following(_)
+            | Self::Stopped => None,
+        }
+    }
+}
+
+impl Synchronizing {
+    /// A winner that has everything still to do: it tells `ring`, and fetches the best log of it by `fetch`.
+    pub(super) fn new(epoch: Epoch, ring: BTreeSet<Uid>, fetch: LogFetch) -> Self {
+        Self { epoch, steady: true, level: false, ring, fetch, joins: Vec::new() }
+    }
+}
+
+impl Follower {
+    /// A follower that holds the log up to `acked`, and gets nothing until its stream starts.
+    pub(super) fn new(conn: ConnId, stream: StreamId, acked: Index, now: Time) -> Self {
+        Self {
+            conn,
+            stream,
+            acked,
+            sent: None,
+            flight: VecDeque::new(),
+            flight_bytes: 0,
+            wanted: BTreeSet::new(),
+            dropped: 0,
+            health_report_at: now,
+            reading: false,
+            gate: None,
+        }
+    }
+}
+
 impl Uplink {
     /// A line's place in an offer, as the leader names it.
     pub(super) fn wanted(lines: &[Arc<Line>], places: &[u32]) -> Option<Vec<Arc<Line>>> {

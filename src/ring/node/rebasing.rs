@@ -38,14 +38,9 @@ impl Node {
             self.send(follower, Frame::Yield(epoch));
         }
         self.catch_up_target = Some(lack.tail);
-        self.set_phase(Phase::Synchronizing(Synchronizing {
-            epoch,
-            steady: true,
-            level: false,
-            ring: ring.clone(),
-            fetch: LogFetch::new(self.now.mono, lack.in_vain, Some(lack.tail)),
-            joins: vec![(conn, join)],
-        }));
+        let fetch = LogFetch::new(self.now.mono, lack.in_vain, Some(lack.tail));
+        let fresh = Synchronizing::new(epoch, ring.clone(), fetch);
+        self.set_phase(Phase::Synchronizing(Synchronizing { joins: vec![(conn, join)], ..fresh }));
         self.send(conn, Frame::Wait);
         self.announce(epoch, &ring);
         self.on_fetch_event(FetchEvent::Take(from));
