@@ -30,6 +30,8 @@
 //! The invariants that hold after every step are those of `docs/protocol.rst`; the simulator under `tests/sim` checks
 //! them.
 
+#![warn(clippy::wildcard_enum_match_arm)]
+
 mod event;
 mod links;
 mod log;

@@ -100,7 +100,15 @@ impl Node {
         let round = token.round;
         let racing = match &self.phase {
             Phase::Electing(electing) => Some(electing.election.round()),
-            _ => None,
+            Phase::NotStarted
+            | Phase::Bootstrapping(_)
+            | Phase::PollBackoff { .. }
+            | Phase::LeaderPoll { .. }
+            | Phase::Synchronizing(_)
+            | Phase::Joining(_)
+            | Phase::Following(_)
+            | Phase::Leading(_)
+            | Phase::Stopped => None,
         };
         if racing.is_some_and(|mine| mine > round) {
             return self.swallowed(&token, None);

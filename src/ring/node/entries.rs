@@ -287,10 +287,8 @@ impl Node {
 
     /// I lead, and none of my own earlier lines waits.
     pub(super) fn sequences_own(&self) -> bool {
-        match &self.phase {
-            Phase::Leading(leading) => leading.retiring.is_none() && matches!(leading.pending, PendingUpload::Done),
-            _ => false,
-        }
+        self.leading()
+            .is_some_and(|leading| leading.retiring.is_none() && matches!(leading.pending, PendingUpload::Done))
     }
 
     /// Gives lines their place. Only a leader does.
@@ -375,7 +373,14 @@ impl Node {
                 self.held = mine;
                 (mine, false)
             }
-            _ => return,
+            Phase::NotStarted
+            | Phase::Bootstrapping(_)
+            | Phase::PollBackoff { .. }
+            | Phase::LeaderPoll { .. }
+            | Phase::Electing(_)
+            | Phase::Synchronizing(_)
+            | Phase::Joining(_)
+            | Phase::Stopped => return,
         };
         let sent = held.max(self.held).min(self.durable);
         if sent > self.sent {

@@ -18,10 +18,8 @@ const SLOW_MS_MAX: u64 = 10_000;
 
 impl Node {
     pub(super) fn following(&self) -> Option<&Following> {
-        match &self.phase {
-            Phase::Following(following) => Some(following),
-            _ => None,
-        }
+        let Phase::Following(following) = &self.phase else { return None };
+        Some(following)
     }
 
     /// The stream over this connection, if it is my leader's.

@@ -74,14 +74,13 @@ impl Node {
 
     /// The first frame on a connection says who is there.
     fn on_greeting(&mut self, conn: ConnId, frame: Frame) {
-        let hello = match frame {
-            Frame::Hello(hello) => hello,
-            Frame::Refuse(refusal) => {
-                let Some(uid) = self.links.uid(conn) else { return self.close(conn) };
-                return self.on_refused(conn, uid, refusal);
-            }
+        if let Frame::Refuse(refusal) = frame {
+            let Some(uid) = self.links.uid(conn) else { return self.close(conn) };
+            return self.on_refused(conn, uid, refusal);
+        }
+        let Frame::Hello(hello) = frame else {
             // A frame that was on its way to another of my connections' ends, or a peer that does not greet.
-            _ => return self.protocol_violation(conn, "speaks before it has greeted"),
+            return self.protocol_violation(conn, "speaks before it has greeted");
         };
         if !hello.version_fits() {
             return self.refuse(
@@ -188,13 +187,27 @@ impl Node {
             Phase::Joining(joining) => joining.conn == conn,
             // Who comes back to a room is told so by any of its members.
             Phase::LeaderPoll { .. } => !self.greeted,
-            _ => false,
+            Phase::NotStarted
+            | Phase::Bootstrapping(_)
+            | Phase::PollBackoff { .. }
+            | Phase::Electing(_)
+            | Phase::Synchronizing(_)
+            | Phase::Leading(_)
+            | Phase::Stopped => false,
         };
         let out = match refusal {
             Refusal::Kicked(_) | Refusal::Banned(_) => mine,
             // A mistake of an honest program, or of its disk: its owner should know.
             Refusal::Forger => mine && self.key.is_keyed(),
-            _ => false,
+            Refusal::Version(_)
+            | Refusal::Room(_)
+            | Refusal::Name(_)
+            | Refusal::Full
+            | Refusal::SameAddress
+            | Refusal::Protocol
+            | Refusal::WrongKey
+            | Refusal::NoKey
+            | Refusal::KeyNeeded => false,
         };
         if out || self.is_bootstrap_conn(conn) && refusal != Refusal::Protocol {
             return self.stop(Stop::Refused(refusal));
@@ -240,7 +253,14 @@ impl Node {
         match &self.phase {
             Phase::Bootstrapping(bootstrap) => bootstrap.conn == Some(conn),
             Phase::Joining(joining) => joining.conn == conn && joining.search.bootstrap.is_some(),
-            _ => false,
+            Phase::NotStarted
+            | Phase::PollBackoff { .. }
+            | Phase::LeaderPoll { .. }
+            | Phase::Electing(_)
+            | Phase::Synchronizing(_)
+            | Phase::Following(_)
+            | Phase::Leading(_)
+            | Phase::Stopped => false,
         }
     }
 

@@ -194,7 +194,15 @@ impl Node {
         match &self.phase {
             Phase::Joining(joining) if joining.accepted.is_some() => self.start_following(),
             Phase::Synchronizing(_) => self.on_fetch_event(FetchEvent::Cut),
-            _ => {}
+            Phase::NotStarted
+            | Phase::Bootstrapping(_)
+            | Phase::PollBackoff { .. }
+            | Phase::LeaderPoll { .. }
+            | Phase::Electing(_)
+            | Phase::Joining(_)
+            | Phase::Following(_)
+            | Phase::Leading(_)
+            | Phase::Stopped => {}
         }
     }
 

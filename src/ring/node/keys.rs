@@ -20,7 +20,14 @@ impl Node {
         let conns = match &self.phase {
             Phase::Following(following) => vec![following.conn],
             Phase::Leading(_) => self.members(),
-            _ => return self.event(Event::Unable(CommandError::NotNow)),
+            Phase::NotStarted
+            | Phase::Bootstrapping(_)
+            | Phase::PollBackoff { .. }
+            | Phase::LeaderPoll { .. }
+            | Phase::Electing(_)
+            | Phase::Synchronizing(_)
+            | Phase::Joining(_)
+            | Phase::Stopped => return self.event(Event::Unable(CommandError::NotNow)),
         };
         self.on_act(text, |node| {
             node.out.push(Output::OfferKey(conns));
@@ -52,7 +59,14 @@ impl Node {
         let conns: Vec<ConnId> = match &self.phase {
             Phase::Following(following) => vec![following.conn],
             Phase::Leading(leading) => leading.followers.values().map(|follower| follower.conn).collect(),
-            _ => Vec::new(),
+            Phase::NotStarted
+            | Phase::Bootstrapping(_)
+            | Phase::PollBackoff { .. }
+            | Phase::LeaderPoll { .. }
+            | Phase::Electing(_)
+            | Phase::Synchronizing(_)
+            | Phase::Joining(_)
+            | Phase::Stopped => Vec::new(),
         };
         for conn in conns {
             self.send(conn, Frame::KeyWanted(key));

@@ -29,6 +29,11 @@ impl Leading {
 }
 
 impl Node {
+    pub(super) fn leading(&self) -> Option<&Leading> {
+        let Phase::Leading(leading) = &self.phase else { return None };
+        Some(leading)
+    }
+
     /// The rebase is done: the first entry of the epoch, and the followers may come.
     pub(super) fn lead(&mut self) {
         let Phase::Synchronizing(crowned) = &mut self.phase else { return };
@@ -113,7 +118,15 @@ impl Node {
                 (true, self.log.state().view.uids().chain(leading.followers.keys().copied()).collect())
             }
             Phase::Synchronizing(crowned) => (false, crowned.ring.clone()),
-            _ => return,
+            Phase::NotStarted
+            | Phase::Bootstrapping(_)
+            | Phase::PollBackoff { .. }
+            | Phase::LeaderPoll { .. }
+            | Phase::Electing(_)
+            | Phase::Joining(_)
+            | Phase::Following(_)
+            | Phase::Leading(_)
+            | Phase::Stopped => return,
         };
         let Some(epoch) = self.new_epoch(round.saturating_add(1)) else { return };
         self.phase.own_epoch_mut().into_iter().for_each(|own| *own = epoch);

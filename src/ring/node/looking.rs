@@ -40,7 +40,16 @@ impl Node {
                     self.send_to(leader, Frame::Ask);
                 }
             }
-            _ => {}
+            Phase::NotStarted
+            | Phase::Bootstrapping(_)
+            | Phase::PollBackoff { .. }
+            | Phase::LeaderPoll { .. }
+            | Phase::Electing(_)
+            | Phase::Synchronizing(_)
+            | Phase::Joining(_)
+            | Phase::Following(_)
+            | Phase::Leading(_)
+            | Phase::Stopped => {}
         }
     }
 
@@ -80,7 +89,14 @@ impl Node {
                     NodeState::Electing | NodeState::Joining | NodeState::Knocking => {}
                 }
             }
-            _ => {}
+            Phase::NotStarted
+            | Phase::Bootstrapping(_)
+            | Phase::PollBackoff { .. }
+            | Phase::LeaderPoll { .. }
+            | Phase::Electing(_)
+            | Phase::Synchronizing(_)
+            | Phase::Joining(_)
+            | Phase::Stopped => {}
         }
     }
 }

@@ -8,15 +8,11 @@ use crate::ring::wire::frame::{Frame, Meet, MergeRank};
 
 impl Node {
     fn merge_rank(&self) -> Option<MergeRank> {
-        match &self.phase {
-            Phase::Leading(leading) if leading.retiring.is_none() => {
-                // Who knows that it lacks entries is not to push aside who has them, and may come back any moment.
-                let light = leading.lack.as_ref().is_some_and(|lack| self.now.mono < lack.light_until);
-                let followers = if light { 0 } else { self.live_followers(&leading.followers) };
-                Some(MergeRank { followers, steady: leading.steady, epoch: leading.epoch })
-            }
-            _ => None,
-        }
+        let leading = self.leading().filter(|leading| leading.retiring.is_none())?;
+        // A leader that knows of a gap must not push aside one that has these entries, and may come back any moment.
+        let light = leading.lack.as_ref().is_some_and(|lack| self.now.mono < lack.light_until);
+        let followers = if light { 0 } else { self.live_followers(&leading.followers) };
+        Some(MergeRank { followers, steady: leading.steady, epoch: leading.epoch })
     }
 
     /// I have heard of another leader: over a straight link we compare.

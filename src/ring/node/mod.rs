@@ -359,11 +359,7 @@ impl Node {
     /// Own lines that I, leading, have ordered and that none of my followers has: who leads talks no faster than the
     /// quickest of them reads.
     fn on_their_way(&self) -> usize {
-        match &self.phase {
-            Phase::Leading(leading) if !leading.followers.is_empty() => {
-                usize::try_from(self.n.saturating_sub(self.held)).unwrap_or(usize::MAX)
-            }
-            _ => 0,
-        }
+        let followed = self.leading().is_some_and(|leading| !leading.followers.is_empty());
+        if followed { usize::try_from(self.n.saturating_sub(self.held)).unwrap_or(usize::MAX) } else { 0 }
     }
 }

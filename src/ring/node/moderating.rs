@@ -102,7 +102,9 @@ impl Node {
             Effect::Evicted { subject, .. } => {
                 log_state.view.members().filter(|member| member.author == subject.author).cloned().collect()
             }
-            _ => Vec::new(),
+            Effect::None | Effect::NotAllowed | Effect::Unbanned(_) | Effect::ModeratorsSet | Effect::Rekeyed(_) => {
+                Vec::new()
+            }
         };
         Some((effect, concerned))
     }
@@ -165,7 +167,14 @@ impl Node {
         match &self.phase {
             Phase::Leading(_) => self.on_leave(),
             Phase::Stopped => {}
-            _ => {
+            Phase::NotStarted
+            | Phase::Bootstrapping(_)
+            | Phase::PollBackoff { .. }
+            | Phase::LeaderPoll { .. }
+            | Phase::Electing(_)
+            | Phase::Synchronizing(_)
+            | Phase::Joining(_)
+            | Phase::Following(_) => {
                 if let Some(refusal) = self.moderation.take_eviction() {
                     self.stop(Stop::Refused(refusal));
                 }

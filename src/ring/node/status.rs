@@ -71,7 +71,14 @@ impl Node {
                 (leading.followers.len(), leading.offers.len(), 0, flight)
             }
             Phase::Synchronizing(crowned) => (0, 0, crowned.joins.len(), 0),
-            _ => (0, 0, 0, 0),
+            Phase::NotStarted
+            | Phase::Bootstrapping(_)
+            | Phase::PollBackoff { .. }
+            | Phase::LeaderPoll { .. }
+            | Phase::Electing(_)
+            | Phase::Joining(_)
+            | Phase::Following(_)
+            | Phase::Stopped => (0, 0, 0, 0),
         };
         let search = self.search();
         vec![

@@ -71,7 +71,14 @@ impl Node {
         match &self.phase {
             Phase::Leading(_) => self.fan_out(),
             Phase::Following(_) => self.acknowledge(),
-            _ => {}
+            Phase::NotStarted
+            | Phase::Bootstrapping(_)
+            | Phase::PollBackoff { .. }
+            | Phase::LeaderPoll { .. }
+            | Phase::Electing(_)
+            | Phase::Synchronizing(_)
+            | Phase::Joining(_)
+            | Phase::Stopped => {}
         }
         self.report_confirmed();
     }
