@@ -1,7 +1,8 @@
 //! Text in cells: graphemes that are drawn whole or not at all, and lines broken where they are full.
 
 use ratatui::buffer::{Buffer, CellWidth as _};
-use ratatui::style::Style;
+use ratatui::layout::Rect;
+use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line, Span};
 use unicode_segmentation::UnicodeSegmentation as _;
 
@@ -122,6 +123,24 @@ fn line_of(pieces: &[Piece<'_>], inset: usize) -> Line<'static> {
         }
     }
     Line::from(spans)
+}
+
+/// A row that is reversed from one side to the other.
+pub fn bar(buffer: &mut Buffer, area: Rect, left: &str, right: &str, style: Style) {
+    if area.is_empty() {
+        return;
+    }
+    let cells = usize::from(area.width);
+    let right = if width(left) + width(right) + 1 > cells { "" } else { right };
+    let left = shortened(left, cells - width(right));
+    let gap = " ".repeat(cells.saturating_sub(width(&left) + width(right)));
+    put(buffer, (area.x, area.y), &Line::from(Span::styled(format!("{left}{gap}{right}"), style)), area.width);
+}
+
+/// The title of a part of the screen.
+pub fn title(buffer: &mut Buffer, area: Rect, text: &str, style: Style) {
+    let style = style.add_modifier(Modifier::BOLD);
+    put(buffer, (area.x, area.y), &Line::from(Span::styled(text.to_owned(), style)), area.width);
 }
 
 #[cfg(test)]

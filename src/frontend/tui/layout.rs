@@ -2,8 +2,6 @@
 
 use ratatui::layout::Rect;
 
-use super::model::{Panes, RingPane};
-
 /// Columns below which nothing stands beside the messages, ..
 const SIDE_COLUMNS_MIN: u16 = 60;
 /// .. and rows below which nothing does.
@@ -18,6 +16,28 @@ const RING_ROWS_MIN: u16 = 9;
 const MEMBERS_ROWS_MAX: u16 = 10;
 /// The same for channels.
 const CHANNELS_ROWS_MAX: u16 = 7;
+
+/// Which parts of the screen the person wants to see. What finds no room is not shown all the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Panes {
+    /// Who is here.
+    pub members: bool,
+    /// The channels.
+    pub channels: bool,
+    /// The ring.
+    pub ring: RingPane,
+}
+
+/// Where the ring is drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RingPane {
+    /// Nowhere.
+    Hidden,
+    /// Beside the messages.
+    Side,
+    /// In place of the messages.
+    Large,
+}
 
 /// What stands where. An area may be empty; what is `None` is not shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

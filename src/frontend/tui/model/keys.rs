@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use super::messages::Shown;
 use super::search::Search;
-use super::{Mode, Model, PENDING_LINES_MAX, RingPane};
+use super::{Mode, Model, PENDING_LINES_MAX};
 use crate::frontend::tui::input::{Go, INPUT_LINES_MAX};
 use crate::frontend::tui::keys::Key;
+use crate::frontend::tui::layout::RingPane;
 use crate::present::values::Asked;
 
 /// Lines that one paste may send.

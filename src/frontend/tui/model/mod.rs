@@ -6,6 +6,7 @@ pub mod search;
 
 mod keys;
 mod scroll;
+mod typed;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -13,7 +14,7 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 
 use super::input::Input;
-use super::layout::Areas;
+use super::layout::{Areas, Panes, RingPane};
 use super::message_rows::{self, Look};
 use super::paint::Paint;
 use crate::present::paint::Paint as Colours;
@@ -49,28 +50,6 @@ pub struct Settings {
     pub zone: TimeZone,
     /// The commands that Tab completes, with their slash.
     pub commands: Vec<String>,
-}
-
-/// Which parts of the screen the person wants to see. What finds no room is not shown all the same.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Panes {
-    /// Who is here.
-    pub members: bool,
-    /// The channels.
-    pub channels: bool,
-    /// The ring.
-    pub ring: RingPane,
-}
-
-/// Where the ring is drawn.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RingPane {
-    /// Nowhere.
-    Hidden,
-    /// Beside the messages.
-    Side,
-    /// In place of the messages.
-    Large,
 }
 
 /// What keys are for at the moment.
@@ -432,7 +411,7 @@ impl Model {
     pub fn areas(&self) -> Areas {
         let members = self.state.as_ref().map_or(1, |state| state.members.len());
         let channels = self.channels().len();
-        Areas::of(self.size, self.panes, super::view::input_rows(self), (members, channels))
+        Areas::of(self.size, self.panes, self.input_rows(), (members, channels))
     }
 
     /// How things look.

@@ -10,17 +10,14 @@ use std::time::Duration;
 use ratatui::Frame;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
-use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line, Span};
 
-use super::cells::{put, safe, shortened, width, wrap};
-use super::input::INPUT_LINES_MAX;
+use super::cells::{put, safe, shortened};
+use super::layout::RingPane;
 use super::message_rows;
-use super::model::{Mode, Model, RingPane};
+use super::model::{Mode, Model};
 pub use popups::help_lines;
 
-/// Rows that what is typed may take.
-const INPUT_ROWS_MAX: u16 = 5;
 /// Own lines that are seen waiting.
 const PENDING_ROWS_MAX: usize = 5;
 
@@ -124,111 +121,16 @@ fn pending(model: &Model, cells: usize, rows_max: usize) -> Vec<Line<'static>> {
     lines
 }
 
-fn prompt(model: &Model) -> String {
-    match &model.mode {
-        Mode::Search(search) => format!("search{} ", if search.typing { ":" } else { " for" }),
-        Mode::Talk | Mode::Ask(_) | Mode::Help(_) => {
-            model.own_name().map_or_else(|| "> ".to_owned(), |name| format!("{}> ", shortened(&safe(name), 16)))
-        }
-    }
-}
-
-/// The rows that the prompt and what is typed take, and where the caret stands in them.
-fn input_text(model: &Model) -> (Vec<Line<'static>>, (u16, u16)) {
-    let cells = usize::from(model.size.0).max(1);
-    let (text, caret) = match &model.mode {
-        Mode::Search(search) => (search.query(), search.query().len()),
-        Mode::Talk | Mode::Ask(_) | Mode::Help(_) => (model.input.text(), model.input.caret()),
-    };
-    let prompt = prompt(model);
-    let mut rows = Vec::new();
-    let mut place = (0, 0);
-    let mut start = 0;
-    for (number, line) in text.split('\n').enumerate() {
-        let head = if number == 0 { prompt.clone() } else { "… ".to_owned() };
-        let spans = [Span::styled(head.clone(), model.paint().dim()), Span::raw(safe(line))];
-        let end = start + line.len();
-        if (start..=end).contains(&caret) {
-            place = caret_in(&format!("{head}{}", safe(&line[..caret - start])), cells, rows.len());
-        }
-        rows.extend(filled(&spans, cells));
-        start = end + 1;
-    }
-    if let Mode::Search(search) = &model.mode {
-        let found = match (search.query().is_empty(), search.hits) {
-            (true, _) => "  type words, Enter; n older, N newer, Esc ends".to_owned(),
-            (false, 0) => "  nothing found".to_owned(),
-            (false, 1) => "  1 line".to_owned(),
-            (false, hits) => format!("  {hits} lines (n older, N newer, Esc ends)"),
-        };
-        if let Some(last) = rows.last_mut() {
-            last.push_span(Span::styled(found, model.paint().dim()));
-        }
-    }
-    if usize::from(place.1) == rows.len() {
-        rows.push(Line::default());
-    }
-    (rows, place)
-}
-
-/// Rows that are filled letter by letter, so that nothing moves while it is typed.
-fn filled(spans: &[Span<'_>], cells: usize) -> Vec<Line<'static>> {
-    // A blank that stands for itself: lines break between words at none of these.
-    let held: Vec<Span<'static>> =
-        spans.iter().map(|span| Span::styled(span.content.replace(' ', "\u{a0}"), span.style)).collect();
-    let mut rows = wrap(&held, cells, 0);
-    for span in rows.iter_mut().flat_map(|row| &mut row.spans) {
-        span.content = span.content.replace('\u{a0}', " ").into();
-    }
-    rows
-}
-
-/// The column and row of what follows `before`.
-fn caret_in(before: &str, cells: usize, first: usize) -> (u16, u16) {
-    let rows = filled(&[Span::raw(before.to_owned())], cells);
-    let last = rows.last().map_or(0, |row| width(&row.to_string()));
-    let (column, row) = if last >= cells { (0, rows.len()) } else { (last, rows.len() - 1) };
-    (u16::try_from(column).unwrap_or(u16::MAX), u16::try_from(first + row).unwrap_or(u16::MAX))
-}
-
-/// How many rows the input needs.
-pub fn input_rows(model: &Model) -> u16 {
-    // What is longer than that in bytes needs all rows anyway.
-    if model.input.text().len() > usize::from(model.size.0) * usize::from(INPUT_ROWS_MAX) * 4 {
-        return INPUT_ROWS_MAX;
-    }
-    let (rows, _) = input_text(model);
-    u16::try_from(rows.len().min(INPUT_LINES_MAX)).unwrap_or(INPUT_ROWS_MAX).min(INPUT_ROWS_MAX)
-}
-
 /// Draws what is typed; where the caret is.
 fn input(model: &Model, buffer: &mut Buffer, area: Rect) -> Option<Position> {
     if area.is_empty() {
         return None;
     }
-    let (rows, (column, row)) = input_text(model);
+    let (rows, (column, row)) = model.input_text();
     // The caret's row is always seen.
     let top = (row + 1).saturating_sub(area.height);
     for (y, line) in (area.top()..area.bottom()).zip(rows.iter().skip(usize::from(top))) {
         put(buffer, (area.x, y), line, area.width);
     }
     Some(Position::new(area.x + column.min(area.width - 1), area.y + row - top))
-}
-
-/// A row that is reversed from one side to the other.
-fn bar(buffer: &mut Buffer, area: Rect, left: &str, right: &str, style: Style) {
-    if area.is_empty() {
-        return;
-    }
-    let cells = usize::from(area.width);
-    let right = if width(left) + width(right) + 1 > cells { "" } else { right };
-    let left = shortened(left, cells - width(right));
-    let gap = " ".repeat(cells.saturating_sub(width(&left) + width(right)));
-    put(buffer, (area.x, area.y), &Line::from(Span::styled(format!("{left}{gap}{right}"), style)), area.width);
-}
-
-/// The title of a part of the screen.
-fn title(buffer: &mut Buffer, area: Rect, text: &str, style: Style) {
-    let style = style.add_modifier(Modifier::BOLD);
-    put(buffer, (area.x, area.y), &Line::from(Span::styled(text.to_owned(), style)), area.width);
 }

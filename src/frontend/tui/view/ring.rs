@@ -11,8 +11,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::Widget as _;
 use ratatui::widgets::canvas::{Canvas, Points};
 
-use super::title;
-use crate::frontend::tui::cells::{put, safe, shortened, width};
+use crate::frontend::tui::cells::{put, safe, shortened, title, width};
 use crate::frontend::tui::model::Model;
 use crate::frontend::tui::model::ring::Place;
 use crate::frontend::tui::paint::Paint;

@@ -5,8 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::style::Modifier;
 use ratatui::text::{Line, Span};
 
-use super::title;
-use crate::frontend::tui::cells::{put, safe, shortened, width};
+use crate::frontend::tui::cells::{put, safe, shortened, title, width};
 use crate::frontend::tui::model::Model;
 use crate::present::values::Member;
 

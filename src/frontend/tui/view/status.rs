@@ -3,8 +3,7 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use super::bar;
-use crate::frontend::tui::cells::safe;
+use crate::frontend::tui::cells::{bar, safe};
 use crate::frontend::tui::model::Model;
 use crate::frontend::tui::model::ring::name_of;
 use crate::present::report::RoleWord;
