@@ -6,7 +6,8 @@
 
 use zeroize::Zeroizing;
 
-use super::{RoomKey, base32, hash};
+use super::base32;
+use super::room_key::{RoomKey, hash};
 
 /// Random bytes in a key.
 pub const KEY_BYTES: usize = 20;

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use zeroize::Zeroizing;
 
-use super::{RoomKey, begins_with, sealed, unsealed};
+use super::room_key::{RoomKey, begins_with, sealed, unsealed};
 
 /// The beginning of an invite, with the version of its form.
 const PREFIX: &str = "dcinvite1";

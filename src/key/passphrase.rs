@@ -6,7 +6,7 @@ use anyhow::anyhow;
 use argon2::{Algorithm, Argon2, Params, Version};
 use zeroize::Zeroizing;
 
-use super::{PSK_BYTES, RoomKey, SALT_BYTES};
+use super::room_key::{PSK_BYTES, RoomKey, SALT_BYTES};
 
 /// Characters of the shortest passphrase.
 pub const CHARS_MIN: usize = 12;
