@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::{FlockOperation, flock};
 
-use super::{LogNews, Shared, open};
+use super::file::{LogNews, Shared, open};
 
 /// Bytes kept in memory while the file takes no more. Only events find no room there: see
 /// [`LINES_BYTES_MAX`](super::LINES_BYTES_MAX).
