@@ -15,9 +15,10 @@ use super::keys::Key;
 use super::pending::Pending;
 use super::render::{Renderer, note};
 use super::tty::{self, Raw};
-use super::{End, Settings};
+use crate::present::paint::Paint;
 use crate::present::values::{Asked, Told};
 use crate::ring::limits::TEXT_BYTES_MAX;
+use crate::settings::Bell;
 
 /// What waits for the owner: a key never stands behind more than so much.
 pub const INPUTS_MAX: usize = 64;
@@ -33,6 +34,30 @@ const HAND_OVER_EVERY: Duration = Duration::from_millis(20);
 const STATE_EVERY: Duration = Duration::from_secs(1);
 /// Who was here is asked again, at a Tab, after so long.
 const STATE_OLD: Duration = Duration::from_secs(5);
+
+/// How the person wants it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// The colours.
+    pub paint: Paint,
+    /// When it rings.
+    pub bell: Bell,
+    /// Events that are for the log are shown too.
+    pub verbose: bool,
+    /// The terminal can do nothing but print, or there is none: lines are read and shown as they come.
+    pub dumb: bool,
+}
+
+/// Why a frontend has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The person has left; everything told until the end was shown.
+    Left,
+    /// Nothing more is told.
+    Over,
+    /// The terminal is gone: nobody can say or see anything any more.
+    Gone,
+}
 
 /// What happens.
 #[derive(Debug)]

@@ -42,21 +42,9 @@ use crate::failure::complain;
 use crate::present::paint::Paint;
 use crate::present::values::{Asked, Told};
 use crate::settings::Bell;
+pub use frontend::{End, Settings};
 use frontend::{Frontend, INPUTS_MAX, Input};
 pub use render::Renderer;
-
-/// How the person wants it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Settings {
-    /// The colours.
-    pub paint: Paint,
-    /// When it rings.
-    pub bell: Bell,
-    /// Events that are for the log are shown too.
-    pub verbose: bool,
-    /// The terminal can do nothing but print, or there is none: lines are read and shown as they come.
-    pub dumb: bool,
-}
 
 impl Settings {
     /// What fits this terminal and its environment (`TERM`, `NO_COLOR`).
@@ -68,17 +56,6 @@ impl Settings {
         let paint = if dumb { Paint::Plain } else { Paint::of(variable("NO_COLOR").as_deref(), term.as_deref()) };
         Self { paint, bell: if dumb { Bell::Off } else { bell }, verbose, dumb }
     }
-}
-
-/// Why a frontend has ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
-    /// The person has left; everything told until the end was shown.
-    Left,
-    /// Nothing more is told.
-    Over,
-    /// The terminal is gone: nobody can say or see anything any more.
-    Gone,
 }
 
 /// A terminal that shows what is told, and reads nothing yet. Where nobody says that it shall, it never does.
