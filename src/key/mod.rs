@@ -24,6 +24,7 @@ pub use room_key::{PSK_BYTES, RoomKey, SALT_BYTES};
 
 /// The most bytes of a key, passphrase or invite in its form for people.
 pub const TEXT_BYTES_MAX: usize = 4096;
+
 impl RoomKey {
     /// A new key, generated as in [`generated::fresh`].
     ///

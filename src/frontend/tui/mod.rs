@@ -11,6 +11,7 @@
 //! puts it back to how it was.
 
 mod cells;
+mod help;
 pub mod input;
 pub mod keys;
 pub mod layout;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::messages::Shown;
 use super::search::Search;
 use super::{Mode, Model, PENDING_LINES_MAX};
+use crate::frontend::tui::help;
 use crate::frontend::tui::input::{Go, INPUT_LINES_MAX};
 use crate::frontend::tui::keys::Key;
 use crate::frontend::tui::layout::RingPane;
@@ -88,7 +89,7 @@ impl Model {
             Key::Escape | Key::Enter | Key::Char('q') => return,
             _ => top,
         };
-        self.mode = Mode::Help(top.min(crate::frontend::tui::view::help_lines()));
+        self.mode = Mode::Help(top.min(help::last_line()));
     }
 
     fn answer(&mut self, lines: Vec<String>, key: &Key) -> Vec<Asked> {

@@ -16,7 +16,6 @@ use super::cells::{put, safe, shortened};
 use super::layout::RingPane;
 use super::message_rows;
 use super::model::{Mode, Model};
-pub use popups::help_lines;
 
 /// Own lines that are seen waiting.
 const PENDING_ROWS_MAX: usize = 5;
