@@ -142,6 +142,7 @@ impl Running {
     ///
     /// # Errors
     /// The chat log cannot be opened, or the system gives no threads.
+    #[allow(clippy::too_many_lines, reason = "the parts start in one order, each with those before it")]
     pub(super) fn start(prepared: Prepared) -> Result<Self, Failure> {
         let Prepared { chat, place, key, keep, open_remark, session, start, creates, opened } = prepared;
         let port = place.listens.port();

@@ -87,6 +87,7 @@ pub fn time(wall: WallMs, zone: &TimeZone) -> String {
 }
 
 /// What a frontend is told of an event; `None` for lines, and for what is too frequent to be told.
+#[expect(clippy::too_many_lines, reason = "one table: an event, and its words")]
 pub fn event(event: &Event, ts: Lamport) -> Option<Told> {
     let mut told = values::Event {
         ts: ts.0,

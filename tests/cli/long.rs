@@ -83,6 +83,7 @@ fn last(node: &Node) -> u64 {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one story, told in order")]
 fn proof_15_a_long_past() {
     let count = lines();
     let dir = Dir::new();

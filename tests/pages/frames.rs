@@ -118,6 +118,7 @@ fn said(line: Line) -> Body {
 }
 
 /// Examples in the order of the page, in groups.
+#[expect(clippy::too_many_lines, reason = "one table: a frame, and its example")]
 fn examples() -> Vec<(&'static str, Vec<Frame>)> {
     let ann = Member { uid: uid(1), name: name("ann"), author: ANN };
     let span = EpochBound { epoch: first(), last: Index(5) };

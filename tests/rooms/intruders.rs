@@ -21,6 +21,7 @@ const FIRST_WORDS_BYTES: usize = 18 + 50;
 const SPARED_BYTES_MAX: usize = 8000;
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one story, told in order")]
 fn proof_17_intruders() {
     let _turn = turn();
     let (mut rng, seed) = Rng::new();

@@ -213,6 +213,7 @@ impl Rng {
 
 impl Node {
     /// A node that has not begun: its first [`step`](Self::step) begins.
+    #[allow(clippy::too_many_lines, reason = "one line a field")]
     pub fn new(config: Config) -> Self {
         let Config {
             uid,

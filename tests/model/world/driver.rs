@@ -298,6 +298,7 @@ impl State {
     }
 
     /// Does what a node wants. `true`: the process has ended.
+    #[expect(clippy::too_many_lines, reason = "one table: an output, and what the world does")]
     fn obey(&mut self, slot: usize, output: Output, answers: &mut VecDeque<Input>) -> Result<bool, String> {
         let checks = Rc::make_mut(&mut self.checks);
         match output {

@@ -46,6 +46,7 @@ pub(super) const OTHERS: [Fault; 11] = [
 
 impl Swarm {
     /// Lets one of the drawn faults happen.
+    #[expect(clippy::too_many_lines, reason = "one table: a fault, and what it does")]
     pub(super) fn strike(&mut self) {
         let Some(fault) = self.rng.pick(&self.faults) else { return };
         let live = self.world.running();

@@ -258,6 +258,7 @@ impl World {
     }
 
     /// Does what a node wants. `true`: the process has ended.
+    #[expect(clippy::too_many_lines, reason = "one table: an output, and what the world does")]
     fn obey(&mut self, slot: usize, run: u32, output: Output, answers: &mut Vec<Arrival>) -> bool {
         match output {
             Output::Save(record) => {
