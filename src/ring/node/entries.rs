@@ -12,8 +12,7 @@ use crate::ring::log::one_batch;
 use crate::ring::log::seal::sign_runs;
 use crate::ring::types::id::{ConnId, Index, Lamport, ReadId, SessionKey, SyncId};
 use crate::ring::types::limits::{
-    BATCH_BYTES_MAX, MEMBERS_MAX, NUMBER_MAX, OUTBOX_BYTES_MAX, OUTBOX_LINES_MAX, SUBMITTED_PUSH_MAX, TICKS_PER_LINE,
-    UNSENT_MARKS_MAX,
+    BATCH_BYTES_MAX, MEMBERS_MAX, NUMBER_MAX, OUTBOX_LINES_MAX, SUBMITTED_PUSH_MAX, TICKS_PER_LINE,
 };
 use crate::ring::types::time::Span;
 use crate::ring::wire::frame::Frame;
@@ -89,10 +88,10 @@ impl Node {
                     let (effect, renaming) = (self.effect_of(line), self.renaming_of(line));
                     self.log.push(Arc::clone(&entry));
                     if mine {
-                        self.stands(id.n);
+                        self.outbox.remove_up_to(id.n);
                         // What comes from a leader is held there.
                         if self.following().is_some() {
-                            self.held = self.held.max(id.n);
+                            self.outbox.on_peer_ack(id.n);
                         }
                     }
                     self.deliver_line(Arc::clone(&entry));
@@ -142,15 +141,6 @@ impl Node {
         }
     }
 
-    /// A line of mine stands in my log.
-    fn stands(&mut self, n: u64) {
-        while self.outbox.front().is_some_and(|line| line.id.n <= n) {
-            if let Some(line) = self.outbox.pop_front() {
-                self.outbox_bytes -= line.weight();
-            }
-        }
-    }
-
     /// A note changes the view, the ring and the book.
     fn take_note(&mut self, note: &Note, news: bool) {
         self.ring_changed = true;
@@ -197,14 +187,17 @@ impl Node {
     /// Somebody has typed lines.
     pub(super) fn on_submit(&mut self, said: Vec<Draft>) {
         let mut lines = Vec::with_capacity(said.len());
-        let mut bytes = self.outbox_bytes;
+        let mut bytes = 0;
         for draft in said {
             debug_assert!(draft.is_valid(), "who moderates gives an order");
             if !draft.is_valid() {
                 continue;
             }
-            let full = self.outbox.len() + lines.len() >= OUTBOX_LINES_MAX || bytes >= OUTBOX_BYTES_MAX;
-            if full || self.is_spent() || self.leaving.is_some() || self.room.is_none() {
+            if self.outbox.is_full_with(lines.len(), bytes)
+                || self.is_spent()
+                || self.leaving.is_some()
+                || self.room.is_none()
+            {
                 self.event(Event::NotTaken(draft.text));
                 continue;
             }
@@ -224,8 +217,8 @@ impl Node {
     /// A line of mine, not sealed yet.
     pub(super) fn line(&mut self, Draft { text, channel, act }: Draft) -> Line {
         self.clock = Lamport(self.clock.0.saturating_add(1));
-        self.n += 1;
-        let (id, name) = (self.line_id(self.n), self.name.clone());
+        let n = self.outbox.take_number();
+        let (id, name) = (self.line_id(n), self.name.clone());
         Line { id, lamport: self.clock, name, uid: self.me, text, channel, act, seal: None }
     }
 
@@ -243,46 +236,26 @@ impl Node {
             }
             return self.sequence(lines);
         }
-        self.outbox_bytes += lines.iter().map(|line| line.weight()).sum::<usize>();
         if !lines.is_empty() {
             self.save(Record::Queue(lines.clone()));
-            self.outbox.extend(lines);
+            self.outbox.push(lines);
         }
     }
 
-    /// What was typed must be on the medium before it counts as sent; one synchronisation at a time serves all that has
-    /// come.
+    /// Syncs the medium for new lines; before that they do not count as sent.
     pub(super) fn persist_own(&mut self) {
-        if self.durable < self.n {
-            self.persist();
-        }
+        let sync = self.outbox.sync_new();
+        self.out.extend(sync.map(Output::Persist));
     }
 
-    /// With each heartbeat: what the medium did not take is tried again.
+    /// With each heartbeat: tries again what the medium has refused.
     pub(super) fn persist_again(&mut self) {
-        if self.kept < self.durable {
-            self.persist();
-        }
+        let sync = self.outbox.sync_again();
+        self.out.extend(sync.map(Output::Persist));
     }
 
-    fn persist(&mut self) {
-        if self.syncing.is_none() {
-            self.sync += 1;
-            let id = SyncId(self.sync);
-            self.syncing = Some((id, self.n));
-            self.out.push(Output::Persist(id));
-        }
-    }
-
-    /// The store has put on the medium what it was asked to, or cannot. Then another member's copy is what there is.
-    pub(super) fn on_persisted(&mut self, id: SyncId, kept: bool) {
-        if let Some((_, n)) = self.syncing.take_if(|(asked, _)| *asked == id) {
-            self.durable = self.durable.max(n);
-            if kept {
-                self.kept = self.kept.max(n);
-            }
-            self.dirty = true;
-        }
+    pub(super) fn on_persisted(&mut self, id: SyncId, success: bool) {
+        self.dirty |= self.outbox.on_sync_answer(id, success);
     }
 
     /// I lead, and none of my own earlier lines waits.
@@ -330,7 +303,7 @@ impl Node {
     /// Orders what waits in my own outbox, once nothing is pending.
     pub(super) fn sequence_outbox(&mut self) {
         if self.sequences_own() && !self.outbox.is_empty() {
-            let lines: Vec<Arc<Line>> = self.outbox.iter().cloned().collect();
+            let lines: Vec<Arc<Line>> = self.outbox.lines().cloned().collect();
             self.sequence(lines);
         }
     }
@@ -341,38 +314,15 @@ impl Node {
         self.pending.retain(|&key, last| *last > log_state.watermark(key));
     }
 
-    /// Says how far my own lines are safe: they stand here and at another member, and no loss of power takes them here.
+    /// Reports which of my lines count as sent now.
     pub(super) fn report_confirmed(&mut self) {
-        let mine = self.log.state().watermark(self.session);
-        let (held, alone) = match &self.phase {
+        let logged = self.log.state().watermark(self.session);
+        let (sent, alone) = match &self.phase {
             Phase::Leading(leading) => {
-                let tail = self.log.tail().index;
                 let alone = leading.followers.is_empty();
-                let acked = leading.acked;
-                if self.unsent.back().map_or(self.sent, |(_, n)| *n) < mine {
-                    if self.unsent.len() >= UNSENT_MARKS_MAX {
-                        self.unsent.pop_back();
-                    }
-                    self.unsent.push_back((tail, mine));
-                }
-                let mut held = self.sent;
-                while let Some(&(_, n)) = self.unsent.front().filter(|(index, _)| *index <= acked) {
-                    self.unsent.pop_front();
-                    self.held = self.held.max(n);
-                    held = held.max(n);
-                }
-                if alone && let Some(&(_, n)) = self.unsent.back() {
-                    // Nobody else has it: the medium must.
-                    held = held.max(n.min(self.kept));
-                }
-                (held, alone)
+                (self.outbox.confirm_leading(self.log.tail().index, logged, leading.acked, alone), alone)
             }
-            // What stands in a follower's log came from its leader, which holds it.
-            Phase::Following(_) => {
-                self.unsent.clear();
-                self.held = mine;
-                (mine, false)
-            }
+            Phase::Following(_) => (self.outbox.confirm_following(logged), false),
             Phase::NotStarted
             | Phase::Bootstrapping(_)
             | Phase::PollBackoff { .. }
@@ -382,10 +332,8 @@ impl Node {
             | Phase::Joining(_)
             | Phase::Stopped => return,
         };
-        let sent = held.max(self.held).min(self.durable);
-        if sent > self.sent {
-            self.sent = sent;
-            self.event(Event::Sent { n: sent, alone });
+        if let Some(n) = sent {
+            self.event(Event::Sent { n, alone });
         }
     }
 

@@ -8,7 +8,7 @@ use crate::ring::links::{CloseReason, ClosedConn};
 use crate::ring::log::entry::Line;
 use crate::ring::log::seal::whole_runs;
 use crate::ring::types::id::{ConnId, Epoch, Index, StreamId};
-use crate::ring::types::limits::{BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, OFFER_LINES_MAX};
+use crate::ring::types::limits::OFFER_LINES_MAX;
 use crate::ring::types::time::Span;
 use crate::ring::wire::frame::{Ack, Entries, Frame, Offer, Submit, Throttle, Want};
 use crate::ring::{Event, PendingPlace, ReadRequest};
@@ -131,26 +131,12 @@ impl Node {
             return;
         }
         let (conn, stream) = (following.conn, following.stream);
-        let sent = following.uplink.sent;
-        let skip = self.outbox.front().map_or(0, |first| (sent + 1).saturating_sub(first.id.n));
-        let skip = usize::try_from(skip).unwrap_or(usize::MAX).min(self.outbox.len());
-        let mut from = skip;
-        let mut frames = Vec::new();
-        while from < self.outbox.len() {
-            let mut bytes = 0;
-            let fits = self.outbox.range(from..).take(BATCH_ENTRIES_MAX).take_while(|line| {
-                bytes += line.weight();
-                bytes <= BATCH_BYTES_MAX
-            });
-            let fits = from + fits.count();
-            let to = from + whole_runs(self.outbox.range(from..fits).map(|line| &**line));
-            let lines: Vec<Arc<Line>> = self.outbox.range(from..to).cloned().collect();
-            let Some(last) = lines.last() else { break };
-            following.uplink.sent = last.id.n;
-            frames.push(Frame::Submit(Submit { stream, lines }));
-            from = to;
+        for lines in self.outbox.parts_after(following.uplink.sent) {
+            if let (Some(last), Phase::Following(following)) = (lines.last(), &mut self.phase) {
+                following.uplink.sent = last.id.n;
+            }
+            self.send(conn, Frame::Submit(Submit { stream, lines }));
         }
-        frames.into_iter().for_each(|frame| self.send(conn, frame));
     }
 
     /// The leader takes no more of me for now, and has dropped what it did not take.

@@ -129,7 +129,7 @@ impl Node {
         let wrong = epoch.leader != joining.leader
             || self.links.uid(conn) != Some(joining.leader)
             || common > tail_mine
-            || yours > self.n
+            || yours > self.outbox.last()
             || self.room.is_some_and(|mine| mine != room);
         if wrong || (self.trusted_until.is_none() && !self.admit_round(conn, epoch.round)) {
             return self.protocol_violation(conn, "accepts with what cannot be");

@@ -69,7 +69,7 @@ impl Node {
             retiring: None,
             floor: Index(0),
         }));
-        self.unsent.clear();
+        self.outbox.forget_unacked();
         self.trusted_until = None;
         self.caught_up();
         // What I order is news, even where another log had other entries before I came.

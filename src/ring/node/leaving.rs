@@ -26,7 +26,7 @@ impl Node {
     /// My lines of this run that stand in my log and at nobody else, while somebody is missing who could hold them.
     fn held_here_alone(&self) -> u64 {
         let mine = self.log.state().watermark(self.session);
-        if self.book.present().next().is_none() { 0 } else { mine.saturating_sub(self.held) }
+        if self.book.present().next().is_none() { 0 } else { mine.saturating_sub(self.outbox.peer_acked()) }
     }
 
     /// After every step of a node that leaves: what is the next thing to do?

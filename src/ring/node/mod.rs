@@ -26,6 +26,7 @@ mod moderating;
 mod moderation;
 mod naming;
 mod neighbours;
+mod outbox;
 mod phase;
 mod poll;
 mod rebasing;
@@ -38,7 +39,7 @@ mod surveying;
 mod time;
 mod whispering;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
@@ -48,6 +49,7 @@ use self::blocklist::Blocklist;
 use self::failover::Failover;
 use self::moderation::Moderation;
 use self::neighbours::Neighbours;
+use self::outbox::Outbox;
 use self::phase::Phase;
 use self::room_key::RoomKeyState;
 use self::surveying::HealthQueries;
@@ -55,13 +57,12 @@ use self::whispering::PrivateMessages;
 use crate::ring::links::{CloseReason, Links};
 use crate::ring::log::Log;
 use crate::ring::log::book::AddressBook;
-use crate::ring::log::entry::Line;
 use crate::ring::log::seal::Signer;
 use crate::ring::types::budget::Budget;
 use crate::ring::types::id::{
-    ConnId, Epoch, Index, Lamport, Name, Now, ReadId, RoomId, SessionKey, StreamId, SyncId, Tail, Uid,
+    ConnId, Epoch, Index, Lamport, Name, Now, ReadId, RoomId, SessionKey, StreamId, Tail, Uid,
 };
-use crate::ring::types::limits::{self, NUMBER_MAX, OUTBOX_BYTES_MAX, OUTBOX_LINE_BYTES_MAX, OUTBOX_LINES_MAX};
+use crate::ring::types::limits::{self, NUMBER_MAX};
 use crate::ring::types::time::{Span, Time};
 use crate::ring::{Config, Input, Output, Start, Timing};
 
@@ -83,16 +84,7 @@ pub struct Node {
     room: Option<RoomId>,
     log: Log,
     pending: BTreeMap<SessionKey, u64>,
-    outbox: VecDeque<Arc<Line>>,
-    outbox_bytes: usize,
-    /// The number of my last line.
-    n: u64,
-    /// The number of my last line that was put on the medium: nothing later counts as sent.
-    durable: u64,
-    /// Of those, up to this one the store has said that they are there.
-    kept: u64,
-    /// The synchronisation that is under way, and the number up to which it counts.
-    syncing: Option<(SyncId, u64)>,
+    outbox: Outbox,
     promise: Option<Epoch>,
     book: AddressBook,
 
@@ -129,12 +121,6 @@ pub struct Node {
     catching_up: Option<Index>,
     greeted: bool,
     floor: Index,
-    /// The number of my last line that people were told is safe: held by another, or by me when I am alone.
-    sent: u64,
-    /// The number of my last line that another member is known to hold.
-    held: u64,
-    /// My lines that nobody has acknowledged: where they stand, and the last number there.
-    unsent: VecDeque<(Index, u64)>,
     blocklist: Blocklist,
     key: RoomKeyState,
     admission: Admission,
@@ -152,7 +138,6 @@ pub struct Node {
     /// Who has asked for entries to rebase onto, and from where: the last question of each connection.
     pulls: BTreeMap<ConnId, Index>,
     read: u64,
-    sync: u64,
     stream: u64,
     attempt: u64,
     leaving: Option<Time>,
@@ -252,12 +237,7 @@ impl Node {
             clock: saved.log_state.lamport,
             log: Log::new(saved.log_state),
             pending: saved.pending,
-            outbox: VecDeque::new(),
-            outbox_bytes: 0,
-            n: 0,
-            durable: 0,
-            kept: 0,
-            syncing: None,
+            outbox: Outbox::default(),
             promise: saved.promise,
             book,
             round: round.max(logged),
@@ -276,9 +256,6 @@ impl Node {
             catching_up: None,
             greeted: false,
             floor: Index(0),
-            sent: 0,
-            held: 0,
-            unsent: VecDeque::new(),
             blocklist: Blocklist::default(),
             key: RoomKeyState::new(key),
             admission: Admission::new(rate),
@@ -293,7 +270,6 @@ impl Node {
             reads: BTreeMap::new(),
             pulls: BTreeMap::new(),
             read: 0,
-            sync: 0,
             stream: 0,
             attempt: 0,
             leaving: None,
@@ -351,16 +327,15 @@ impl Node {
 
     /// How many more lines may be submitted now.
     pub fn outbox_room(&self) -> usize {
-        let bytes = OUTBOX_BYTES_MAX.saturating_sub(self.outbox_bytes) / OUTBOX_LINE_BYTES_MAX;
-        let lines = OUTBOX_LINES_MAX.saturating_sub(self.outbox.len().max(self.on_their_way()));
         let slowed = self.sequences_own() && self.own_wait() > Span(0);
-        if self.leaving.is_some() || self.room.is_none() || slowed { 0 } else { bytes.min(lines) }
+        let closed = self.leaving.is_some() || self.room.is_none() || slowed;
+        if closed { 0 } else { self.outbox.room(self.unheld_lines()) }
     }
 
-    /// Own lines that I, leading, have ordered and that none of my followers has: who leads talks no faster than the
-    /// quickest of them reads.
-    fn on_their_way(&self) -> usize {
+    /// Own lines that I, leading, have sequenced and that none of my followers holds: a leader's user writes no faster
+    /// than the quickest follower reads.
+    fn unheld_lines(&self) -> usize {
         let followed = self.leading().is_some_and(|leading| !leading.followers.is_empty());
-        if followed { usize::try_from(self.n.saturating_sub(self.held)).unwrap_or(usize::MAX) } else { 0 }
+        if followed { self.outbox.unheld() } else { 0 }
     }
 }

@@ -46,7 +46,7 @@ impl Node {
 
     /// The name to ask a leader for: mine, or the one that I have wanted since and of which I have not heard.
     pub(super) fn wanted_name(&self) -> Name {
-        let wanted = self.outbox.iter().rev().find_map(|line| match &line.act {
+        let wanted = self.outbox.lines().rev().find_map(|line| match &line.act {
             Some(Act::Nick(name)) => Some(name),
             Some(_) | None => None,
         });

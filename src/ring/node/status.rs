@@ -5,8 +5,8 @@ use super::phase::Phase;
 use crate::ring::log::entry::Line;
 use crate::ring::types::id::{Lamport, SessionKey};
 use crate::ring::types::limits::{
-    self, BOOK_NODES_MAX, CONNS_MAX, DIAL_FRAMES_MAX, DIALLED_MAX, MEMBERS_MAX, OUTBOX_BYTES_MAX, OUTBOX_LINES_MAX,
-    PUSHERS_MAX, RECENT_BYTES_MAX, RECENT_ENTRIES_MAX, RELAYS_MAX, UNSENT_MARKS_MAX, WAITING_JOINS_MAX,
+    self, BOOK_NODES_MAX, CONNS_MAX, DIAL_FRAMES_MAX, DIALLED_MAX, MEMBERS_MAX, PUSHERS_MAX, RECENT_BYTES_MAX,
+    RECENT_ENTRIES_MAX, RELAYS_MAX, WAITING_JOINS_MAX,
 };
 use crate::ring::types::proof::AuthorId;
 use crate::ring::{Channel, ChannelActivity, Role, Status};
@@ -55,7 +55,7 @@ impl Node {
 
     /// How many lines its owner has said in this run.
     pub fn said(&self) -> u64 {
-        self.n
+        self.outbox.last()
     }
 
     /// The node's clock.
@@ -81,7 +81,7 @@ impl Node {
             | Phase::Stopped => (0, 0, 0, 0),
         };
         let search = self.search();
-        vec![
+        let mut sizes = vec![
             ("members", self.log.state().view.len(), MEMBERS_MAX),
             ("authors that push the clock", self.clock_pushed.len(), PUSHERS_MAX),
             ("authors that push the round", self.round_pushed.len(), PUSHERS_MAX),
@@ -101,8 +101,6 @@ impl Node {
             ("frames that wait for a dial", self.links.longest_queue(), DIAL_FRAMES_MAX),
             ("recent entries", self.log.recent_len(), RECENT_ENTRIES_MAX),
             ("recent bytes", self.log.recent_bytes(), RECENT_BYTES_MAX + limits::TEXT_BYTES_MAX + Line::OVERHEAD),
-            ("outbox lines", self.outbox.len(), OUTBOX_LINES_MAX),
-            ("outbox bytes", self.outbox_bytes, OUTBOX_BYTES_MAX + limits::OUTBOX_LINE_BYTES_MAX),
             ("followers", followers, BOOK_NODES_MAX),
             ("offers that wait", offers, BOOK_NODES_MAX),
             ("joins that wait", joins, WAITING_JOINS_MAX),
@@ -117,8 +115,9 @@ impl Node {
             ("messages for one reader read", self.pms.read(), limits::PMS_READ_MAX),
             ("members told of by the leader", self.health_queries.told(), BOOK_NODES_MAX),
             ("members lost lately", self.failover.members_lost(), BOOK_NODES_MAX),
-            ("lines not known to be held by another", self.unsent.len(), UNSENT_MARKS_MAX),
-        ]
+        ];
+        sizes.extend(self.outbox.sizes());
+        sizes
     }
 
     /// My lines that are not in my log.
