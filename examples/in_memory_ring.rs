@@ -35,7 +35,7 @@ fn node(host: u8, name: &str, start: Start) -> Result<Node, Box<dyn Error>> {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let join = || Start::Join(vec![uid(0).0]);
-    let mut nodes = [node(0, "ann", Start::Found(RoomId(7)))?, node(1, "bob", join())?, node(2, "cid", join())?];
+    let mut nodes = [node(0, "ann", Start::Create(RoomId(7)))?, node(1, "bob", join())?, node(2, "cid", join())?];
     // For each end of a connection the other end: a host, and the connection's id there.
     let mut ends = BTreeMap::<(usize, ConnId), (usize, ConnId)>::new();
     let mut inputs = VecDeque::from([(0, Input::Tick), (1, Input::Tick), (2, Input::Tick)]);

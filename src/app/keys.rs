@@ -123,7 +123,7 @@ pub async fn take(
     let own = (!chat.ephemeral).then(|| file::kept_in(&chat.data_dir, port));
     let known = remembered.filter(|peeked| !peeked.rooms.is_empty() && !chat.new);
     // The room that this run goes back to, if it is clear which one that is.
-    let back = known.filter(|_| matches!(chat.start, Start::Found | Start::Return));
+    let back = known.filter(|_| matches!(chat.start, Start::Create | Start::Resume));
     let mark = back.and_then(|peeked| peeked.key.as_ref());
     let had_a_key = known.is_some_and(|peeked| peeked.key.is_some());
     let (text, source) = match &chat.key {
@@ -159,7 +159,7 @@ pub async fn take(
                     return Err(another_key(Some("the room's key is no passphrase")));
                 }
                 (None, Start::Join(_)) => salt_of(contacts).await?,
-                (None, Start::Found | Start::Return) => {
+                (None, Start::Create | Start::Resume) => {
                     if matches!(source, Source::Person) && *typed("once more: ", signals).await? != *phrase {
                         let why = "a room with a key that nobody knows would be of no use";
                         return Err(Failure::new(Exit::Usage, "the two passphrases differ", why, "try again"));

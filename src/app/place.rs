@@ -31,7 +31,7 @@ pub struct Place {
 /// The address is not ours, the port is taken, no contact can be found, or nobody could dial what would be advertised.
 pub fn take(chat: &Chat) -> Result<Place, Failure> {
     let contacts = match &chat.start {
-        Start::Found | Start::Return => Vec::new(),
+        Start::Create | Start::Resume => Vec::new(),
         Start::Join(contacts) => resolve(contacts)?,
     };
     let seen_by_contact = contacts.iter().find_map(|contact| reach::local_ip_towards(*contact));

@@ -66,7 +66,7 @@ pub(super) async fn prepare(mut chat: Chat, signals: &mut Signals) -> Result<Pre
     let session = SessionId(random()?);
     let reached = (&place.contacts[..], key.as_ref());
     let (room, start) = returning::begin(&chat, remembered.as_ref(), reached, RoomId(random()?)).await;
-    let creates = chat.start == Start::Found && room.is_none();
+    let creates = chat.start == Start::Create && room.is_none();
     if !creates && !chat.moderators.is_empty() {
         complain(
             "dist-chat: who moderates this room was said when it was created; --moderators changes nothing (try --new)",

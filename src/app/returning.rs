@@ -70,7 +70,7 @@ fn forgotten(path: &Path, aside: &store::Aside) -> Failure {
 /// What the person has left open, as the last run had it.
 pub fn fill_in(chat: &mut Chat, remembered: Option<&Peeked>) -> Result<(), Failure> {
     let known = remembered.filter(|peeked| !peeked.rooms.is_empty());
-    if chat.start == Start::Return && known.is_none() {
+    if chat.start == Start::Resume && known.is_none() {
         return Err(settings::nothing_to_do());
     }
     let Some(peeked) = known else { return Ok(()) };
@@ -102,11 +102,11 @@ pub async fn begin(
     let rooms = remembered.map_or(&[][..], |peeked| &peeked.rooms);
     let last = rooms.first().copied();
     match &chat.start {
-        Start::Found if chat.new => (None, ring::Start::Found(fresh)),
-        Start::Found | Start::Return => match last {
-            Some(room) if chat.start == Start::Return => (Some(room), ring::Start::Return),
+        Start::Create if chat.new => (None, ring::Start::Create(fresh)),
+        Start::Create | Start::Resume => match last {
+            Some(room) if chat.start == Start::Resume => (Some(room), ring::Start::Resume),
             Some(room) => (Some(room), ring::Start::Reopen),
-            None => (None, ring::Start::Found(fresh)),
+            None => (None, ring::Start::Create(fresh)),
         },
         Start::Join(_) => {
             // Whichever room is there: one of those that are kept here, or a new one.

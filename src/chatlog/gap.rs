@@ -183,7 +183,7 @@ mod tests {
             text,
             channel: None,
             act: None,
-            seal: None,
+            signature: None,
         }));
         let epoch = Epoch { round: 1, leader: uid, nonce: Nonce(1) };
         Arc::new(Entry { epoch, index: Index(index), lamport: Lamport(index), wall: WallMs(0), body })

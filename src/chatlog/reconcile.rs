@@ -237,7 +237,7 @@ mod tests {
             text: Text::parse(text).unwrap(),
             channel: None,
             act: None,
-            seal: None,
+            signature: None,
         };
         let epoch = Epoch { round: 1, leader: uid(), nonce: Nonce(1) };
         let body = Body::Line(Arc::new(line));

@@ -282,11 +282,11 @@ pub(super) enum Way {
 
 pub(super) fn chat(line: Line, way: Way, key: KeyFrom) -> Result<Chat, Failure> {
     let start = match way {
-        Way::Return => Start::Return,
-        Way::Found => Start::Found,
+        Way::Return => Start::Resume,
+        Way::Found => Start::Create,
         Way::Join => Start::Join(contacts(&line.neighbor_address, &line.neighbor_port)?),
     };
-    if line.new && start != Start::Found {
+    if line.new && start != Start::Create {
         return Err(Failure::new(
             Exit::Usage,
             "--new goes with -l",
@@ -294,7 +294,7 @@ pub(super) fn chat(line: Line, way: Way, key: KeyFrom) -> Result<Chat, Failure> 
             "try it without --new",
         ));
     }
-    if !line.moderators.is_empty() && start != Start::Found {
+    if !line.moderators.is_empty() && start != Start::Create {
         return Err(Failure::new(
             Exit::Usage,
             "--moderators goes with -l",
@@ -310,7 +310,7 @@ pub(super) fn chat(line: Line, way: Way, key: KeyFrom) -> Result<Chat, Failure> 
             "try fewer",
         ));
     }
-    if line.member.ephemeral && start == Start::Return {
+    if line.member.ephemeral && start == Start::Resume {
         return Err(nothing_to_do());
     }
     Ok(Chat { moderators: line.moderators, ..member(line.member, start, key, line.new)? })

@@ -28,7 +28,7 @@ fn contact(host: &str, port: u16) -> Contact {
 #[test]
 fn a_room_is_created() {
     let chat = chat_of("-l -a 10.0.0.5 -p 5001 -n ann");
-    assert_eq!(chat.start, Start::Found);
+    assert_eq!(chat.start, Start::Create);
     assert_eq!((chat.address, chat.port), (Some([10, 0, 0, 5].into()), 5001));
     assert_eq!((chat.name.as_str(), chat.rename), ("ann", false));
     assert_eq!(chat_of("-l -n ann").port, PORT_DEFAULT);
@@ -66,7 +66,7 @@ fn glued_names_are_refused() {
 
 #[test]
 fn one_of_the_two_commands_is_needed() {
-    assert_eq!(chat_of("-n ann").start, Start::Return);
+    assert_eq!(chat_of("-n ann").start, Start::Resume);
     for (words, what) in
         [("-n ann --ephemeral", "start a room"), ("-l -na 10.0.0.5", "contradict"), ("--new -na x", "--new")]
     {

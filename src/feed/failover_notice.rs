@@ -16,12 +16,12 @@ impl Succession {
     /// This event is told now, and then that one.
     pub fn hear(&mut self, event: &Event, next: Option<&Notice>) {
         self.said = match (event, next) {
-            (Event::Leader(now), Some(Notice::Event(Event::Succeeded { epoch, .. }))) => now == epoch,
+            (Event::Leader(now), Some(Notice::Event(Event::FailedOver { epoch, .. }))) => now == epoch,
             (Event::Left { member, lost: true }, _) => self.gone.take_if(|gone| *gone == member.uid).is_some(),
             _ => false,
         };
         match event {
-            Event::Succeeded { lost, .. } => self.gone = Some(*lost),
+            Event::FailedOver { lost, .. } => self.gone = Some(*lost),
             // It is back before it was taken for lost.
             Event::Joined(member) => drop(self.gone.take_if(|gone| *gone == member.uid)),
             _ => {}
@@ -31,7 +31,7 @@ impl Succession {
     /// Whether the event that was heard last is shown, if it is for people at all: on a terminal, or in a pipe.
     pub fn shows(&self, event: &Event, terminal: bool) -> bool {
         match event {
-            Event::Succeeded { .. } => terminal,
+            Event::FailedOver { .. } => terminal,
             _ => !(terminal && self.said),
         }
     }
@@ -49,7 +49,7 @@ mod tests {
         let epoch = Epoch { round: 2, leader: bob, nonce: Nonce(1) };
         let member = Member { uid: ann, name: Name::parse("ann").unwrap(), author: AuthorId::of_bits(1) };
         let lost = Event::Left { member: member.clone(), lost: true };
-        let succeeded = Event::Succeeded { lost: ann, lost_name: None, epoch, name: None, took: Span(9) };
+        let succeeded = Event::FailedOver { lost: ann, lost_name: None, epoch, name: None, took: Span(9) };
         vec![Event::Leader(epoch), succeeded, lost.clone(), Event::Joined(member), lost, Event::Leader(epoch)]
     }
 

@@ -220,7 +220,7 @@ impl Herald {
                 self.line(entry, lines, log, shown);
                 self.value(entry, false, shown);
             }
-            Event::Logged(entry) => {
+            Event::LogOnly(entry) => {
                 self.clock.witness(entry.lamport);
                 self.last = Some(entry.tail());
                 self.line(entry, lines, log, &mut Shown::default());
@@ -255,8 +255,8 @@ impl Herald {
                     }
                 }
             }
-            Event::Sent { n, alone: _ } => shown.held = Some(*n),
-            Event::Answered(contact) => drop(self.reached.send_replace(Some(*contact))),
+            Event::Confirmed { n, alone: _ } => shown.held = Some(*n),
+            Event::ContactAnswered(contact) => drop(self.reached.send_replace(Some(*contact))),
             Event::Entered { name, room } => self.enter(name, *room, log, shown),
             Event::Renamed { was, name } => {
                 if was.uid == self.uid {
@@ -436,7 +436,7 @@ mod tests {
             text: Text::parse(text).unwrap(),
             channel: None,
             act: None,
-            seal: None,
+            signature: None,
         };
         let epoch = Epoch { round: 1, leader: line.uid, nonce: Nonce(1) };
         let (index, lamport, body) = (Index(index), Lamport(10 * index), Body::Line(Arc::new(line)));

@@ -208,7 +208,7 @@ mod tests {
             text: Text::parse(text).unwrap(),
             channel: None,
             act,
-            seal: None,
+            signature: None,
         };
         let epoch = Epoch { round: 1, leader: line.uid, nonce: Nonce(1) };
         Entry { epoch, index: Index(n), lamport: Lamport(10 * n), wall: WallMs(0), body: Body::Line(Arc::new(line)) }

@@ -21,7 +21,7 @@ pub enum Command {
     /// [`Self::Say`].
     Rekey(Text, oneshot::Sender<bool>),
     /// Say this to one member alone: sealed for that one, and written nowhere. Answered with which message it is and
-    /// for whom, or why it was not sent; what becomes of it is told with [`Event::Whispered`]. It need not stand in
+    /// for whom, or why it was not sent; what becomes of it is told with [`Event::PmSettled`]. It need not stand in
     /// line: nothing of it is ordered.
     Whisper {
         /// A name, or an author's id or enough of its first digits.

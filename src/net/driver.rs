@@ -202,7 +202,7 @@ where
             self.notices.pm(from, text);
             token
         });
-        self.answer(Input::Opened { id, from: author, token });
+        self.answer(Input::PmOpened { id, from: author, token });
     }
 
     /// Steps what was handed over; gives for how many frames it counts.
@@ -260,7 +260,7 @@ where
             Failed::Unreachable => Input::DialFailed { conn, refused: false },
             Failed::TurnedAway(refusal) => {
                 tell(&answered(&refusal));
-                Input::TurnedAway(conn, refusal)
+                Input::DialRejected(conn, refusal)
             }
             Failed::Broken(why) => {
                 tell(&why);
@@ -291,7 +291,7 @@ where
             if let Some(wanted) = self.node.key_wanted()
                 && self.keys.take(wanted)
             {
-                self.soon.push_back(Input::KeyHeld(wanted));
+                self.soon.push_back(Input::KeyInstalled(wanted));
             }
             next = if self.stop.is_none() { self.soon.pop_front() } else { None };
         }
@@ -330,8 +330,8 @@ where
             Output::GiveKey(conn) => self.send_key(&[conn], self.keys.present()),
             Output::OfferKey(conns) => self.send_key(&conns, self.keys.newest()),
             Output::TakeKey(secret) => self.keys.offer_sent(&secret),
-            Output::Open(from, pm) => self.open(from, &pm),
-            Output::Surveyed(survey) => {
+            Output::OpenPm(from, pm) => self.open(from, &pm),
+            Output::HealthReply(survey) => {
                 for answer in self.surveys.drain(..) {
                     let _ = answer.send(RoomHealth::clone(&survey));
                 }
@@ -341,7 +341,7 @@ where
                 wrote(self.store.commit())?;
                 self.close(conn);
             }
-            Output::Event(Event::Misbehaved { conn, why }) => {
+            Output::Event(Event::ProtocolViolation { conn, why }) => {
                 if let Some(peer) = self.links.peer(conn) {
                     self.notices.dropped(Instant::now(), peer, why);
                 }

@@ -109,8 +109,8 @@ where
     let (inbox, arrivals) = Inbox::new(entered.clone());
     // A founder, and whoever comes back, is in its room from the start.
     if let Some(room) = config.saved.room.or(match config.start {
-        Start::Found(room) => Some(room),
-        Start::Join(_) | Start::Reopen | Start::Return => None,
+        Start::Create(room) => Some(room),
+        Start::Join(_) | Start::Reopen | Start::Resume => None,
     }) {
         let _ = entered.set(room);
     }

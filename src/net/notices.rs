@@ -37,7 +37,7 @@ impl Notices {
 
     /// Something happened in the room.
     pub(super) fn event(&mut self, event: Event) {
-        if !matches!(event, Event::Line(_) | Event::Logged(_) | Event::Backlog { .. }) {
+        if !matches!(event, Event::Line(_) | Event::LogOnly(_) | Event::Backlog { .. }) {
             self.tell_clock();
         }
         self.batch.push(Notice::Event(event));

@@ -116,7 +116,7 @@ pub fn event(event: &Event, ts: Lamport) -> Option<Told> {
             told.kind = What::LeaderLost;
             told.address = Some(*uid);
         }
-        Event::Asking { nodes: _ } => told.kind = What::Asking,
+        Event::LeaderPoll { nodes: _ } => told.kind = What::Asking,
         Event::ElectionStarted { round } => {
             told.kind = What::ElectionStarted;
             told.round = Some(*round);
@@ -125,7 +125,7 @@ pub fn event(event: &Event, ts: Lamport) -> Option<Told> {
             told.kind = What::TokenPassed;
             (told.round, told.address, told.to) = (Some(*round), Some(*candidate), Some(*to));
         }
-        Event::Next { next, repaired } => {
+        Event::NextChanged { next, repaired } => {
             told.kind = if *repaired { What::Repaired } else { What::Next };
             told.to = *next;
         }
@@ -133,7 +133,7 @@ pub fn event(event: &Event, ts: Lamport) -> Option<Told> {
             told.kind = What::Forged;
             (told.name, told.address) = (Some(by.name.clone()), Some(by.uid));
         }
-        Event::Out { member, by: _, banned: _ } => {
+        Event::Evicted { member, by: _, banned: _ } => {
             told.kind = What::Moderated;
             (told.name, told.address) = (Some(member.name.clone()), Some(member.uid));
         }
@@ -141,31 +141,31 @@ pub fn event(event: &Event, ts: Lamport) -> Option<Told> {
             told.kind = What::Renamed;
             (told.name, told.address) = (Some(name.clone()), Some(was.uid));
         }
-        Event::Succeeded { lost: _, lost_name: _, epoch, name, took: _ } => {
+        Event::FailedOver { lost: _, lost_name: _, epoch, name, took: _ } => {
             told.kind = What::Succeeded;
             (told.name, told.address, told.round) = (name.clone(), Some(epoch.leader), Some(epoch.round));
         }
         Event::CutOff { .. } => told.kind = What::CutOff,
         Event::NameTaken(_)
-        | Event::Whispered { .. }
-        | Event::BrokenSeal { .. }
+        | Event::PmSettled { .. }
+        | Event::PmUndecryptable { .. }
         | Event::Line(_)
-        | Event::Logged(_)
+        | Event::LogOnly(_)
         | Event::Backlog { .. }
         | Event::CatchUp { .. }
         | Event::CaughtUp
-        | Event::Answered(_)
-        | Event::Sent { .. }
+        | Event::ContactAnswered(_)
+        | Event::Confirmed { .. }
         | Event::OtherLeader(_)
         | Event::Relayed { .. }
         | Event::OtherRoom(_)
         | Event::Rebased { .. }
-        | Event::Misbehaved { .. }
-        | Event::Slowed
+        | Event::ProtocolViolation { .. }
+        | Event::Throttled
         | Event::NotAllowed { .. }
         | Event::Rekeyed { .. }
-        | Event::Unable(_)
-        | Event::NotTaken(_)
+        | Event::CommandFailed(_)
+        | Event::SubmitRejected(_)
         | Event::StillElecting => {}
     }
     Some(Told::Event(told))

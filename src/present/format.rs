@@ -75,16 +75,28 @@ pub fn push_screen_event(screen: &mut String, event: &str) {
     let _ = writeln!(screen, "/// {} ///", text::visible(event));
 }
 
+/// Why a command did nothing.
+fn command_error_text(error: &CommandError) -> String {
+    match error {
+        CommandError::NotModerator => "only the moderators of this room may do that".to_owned(),
+        CommandError::NotNow => "there is no leader at the moment: try again when there is".to_owned(),
+        CommandError::NoKey => "this room has no key that could be changed".to_owned(),
+        CommandError::UnknownMember(whom) => {
+            format!("{whom} is no member's name, and no author's id that is known here; /who lists who is here")
+        }
+    }
+}
+
 /// What an event says; `None` for lines, which have a form of their own, and for what is too frequent to be told.
 pub fn event_text(event: &Event) -> Option<String> {
     Some(match event {
         Event::Line(_)
-        | Event::Logged(_)
+        | Event::LogOnly(_)
         | Event::Backlog { .. }
-        | Event::Sent { .. }
+        | Event::Confirmed { .. }
         | Event::CatchUp { .. }
         | Event::CaughtUp
-        | Event::Answered(_) => {
+        | Event::ContactAnswered(_) => {
             return None;
         }
         Event::Entered { name, room } => format!("{name} is in the room {room}"),
@@ -94,7 +106,7 @@ pub fn event_text(event: &Event) -> Option<String> {
         Event::Left { member, lost: true } => format!("{} was lost", Who::from(member)),
         Event::Left { member, lost: false } => format!("{} left the ring", Who::from(member)),
         Event::Leader(epoch) => format!("Leader is {} (epoch {})", epoch.leader, epoch.round),
-        Event::Succeeded { lost, lost_name, epoch, name, took } => {
+        Event::FailedOver { lost, lost_name, epoch, name, took } => {
             let (gone, leads) = (called(lost_name.as_ref(), *lost), called(name.as_ref(), epoch.leader));
             format!("{gone} is gone; {leads} leads now, {}", span_text(*took))
         }
@@ -102,21 +114,21 @@ pub fn event_text(event: &Event) -> Option<String> {
             "most of the room cannot be reached: {here} of {of} are here; what is said now reaches the others when they \
              are back"
         ),
-        Event::Whispered { id: _, to, fate } => fate_text(to, *fate),
-        Event::BrokenSeal { of, through } => {
+        Event::PmSettled { id: _, to, outcome } => fate_text(to, *outcome),
+        Event::PmUndecryptable { of, through } => {
             format!("a private message as of {} came through {through} with a broken seal: dropped", Who::from(of))
         }
         Event::LeaderLost(uid) => format!("The leader {uid} does not answer"),
-        Event::Asking { nodes: 0 } => "Nobody else is known who could be asked for the leader".to_owned(),
-        Event::Asking { nodes: 1 } => "Asking one node for the leader".to_owned(),
-        Event::Asking { nodes } => format!("Asking {nodes} nodes for the leader"),
+        Event::LeaderPoll { nodes: 0 } => "Nobody else is known who could be asked for the leader".to_owned(),
+        Event::LeaderPoll { nodes: 1 } => "Asking one node for the leader".to_owned(),
+        Event::LeaderPoll { nodes } => format!("Asking {nodes} nodes for the leader"),
         Event::ElectionStarted { round } => format!("Election {round} started"),
         Event::TokenPassed { round, candidate, to } => {
             format!("Election {round}: candidate {candidate} passed on to {to}")
         }
-        Event::Next { next: Some(next), repaired: true } => format!("Ring repaired: the next is {next}"),
-        Event::Next { next: Some(next), repaired: false } => format!("The next in the ring is {next}"),
-        Event::Next { next: None, repaired: _ } => "Alone in the ring".to_owned(),
+        Event::NextChanged { next: Some(next), repaired: true } => format!("Ring repaired: the next is {next}"),
+        Event::NextChanged { next: Some(next), repaired: false } => format!("The next in the ring is {next}"),
+        Event::NextChanged { next: None, repaired: _ } => "Alone in the ring".to_owned(),
         Event::OtherLeader(epoch) => {
             format!("Another part of the room follows {} (epoch {})", epoch.leader, epoch.round)
         }
@@ -124,7 +136,7 @@ pub fn event_text(event: &Event) -> Option<String> {
         Event::OtherRoom(uid) => format!("another room is now at {uid}"),
         Event::Rebased { lines: 1, keep: _ } => "One line goes back into the queue, to be ordered again".to_owned(),
         Event::Rebased { lines, keep: _ } => format!("{lines} lines go back into the queue, to be ordered again"),
-        Event::Misbehaved { conn: _, why } => format!("A peer broke the protocol and lost its link: {why}"),
+        Event::ProtocolViolation { conn: _, why } => format!("A peer broke the protocol and lost its link: {why}"),
         Event::Forged { by, of: Some(of) } => format!(
             "{0} has handed on a line as of {of} that {of} has not said: it is refused, and so is {0}",
             Who::from(by)
@@ -132,18 +144,13 @@ pub fn event_text(event: &Event) -> Option<String> {
         Event::Forged { by, of: None } => {
             format!("{0} has handed on lines that nobody has signed: they are refused, and so is {0}", Who::from(by))
         }
-        Event::Out { member, by, banned: false } => format!("{} was put out by {by}", Who::from(member)),
-        Event::Out { member, by, banned: true } => format!("{} was banned by {by}", Who::from(member)),
-        Event::Slowed => "you say more than the room takes at once: what is left goes out as it can".to_owned(),
+        Event::Evicted { member, by, banned: false } => format!("{} was put out by {by}", Who::from(member)),
+        Event::Evicted { member, by, banned: true } => format!("{} was banned by {by}", Who::from(member)),
+        Event::Throttled => "you say more than the room takes at once: what is left goes out as it can".to_owned(),
         Event::NotAllowed { by } => format!("{by} may not do that: nothing has happened"),
         Event::Rekeyed { by, key: _ } => format!("{by} has changed the room's key"),
-        Event::Unable(CommandError::NotModerator) => "only the moderators of this room may do that".to_owned(),
-        Event::Unable(CommandError::NotNow) => "there is no leader at the moment: try again when there is".to_owned(),
-        Event::Unable(CommandError::NoKey) => "this room has no key that could be changed".to_owned(),
-        Event::Unable(CommandError::Nobody(whom)) => {
-            format!("{whom} is no member's name, and no author's id that is known here; /who lists who is here")
-        }
-        Event::NotTaken(text) => format!("not sent: {}", text.as_str()),
+        Event::CommandFailed(error) => command_error_text(error),
+        Event::SubmitRejected(text) => format!("not sent: {}", text.as_str()),
         Event::StillElecting => "The room is choosing a leader; waiting".to_owned(),
     })
 }
@@ -156,36 +163,36 @@ pub const fn is_for_screen(event: &Event) -> bool {
         | Event::Joined(_)
         | Event::Left { .. }
         | Event::Leader(_)
-        | Event::Succeeded { .. }
+        | Event::FailedOver { .. }
         | Event::CutOff { .. }
-        | Event::Whispered { .. }
+        | Event::PmSettled { .. }
         | Event::OtherRoom(_)
         | Event::Rebased { .. }
         | Event::Forged { .. }
-        | Event::Out { .. }
+        | Event::Evicted { .. }
         | Event::NotAllowed { .. }
-        | Event::Slowed
+        | Event::Throttled
         | Event::Rekeyed { .. }
-        | Event::Unable(_)
-        | Event::NotTaken(_)
+        | Event::CommandFailed(_)
+        | Event::SubmitRejected(_)
         | Event::StillElecting => true,
         Event::Line(_)
-        | Event::Logged(_)
+        | Event::LogOnly(_)
         | Event::Backlog { .. }
         | Event::CatchUp { .. }
         | Event::CaughtUp
-        | Event::Sent { .. }
-        | Event::Answered(_)
+        | Event::Confirmed { .. }
+        | Event::ContactAnswered(_)
         | Event::Entered { .. }
         | Event::LeaderLost(_)
-        | Event::Asking { .. }
+        | Event::LeaderPoll { .. }
         | Event::ElectionStarted { .. }
         | Event::TokenPassed { .. }
-        | Event::Next { .. }
+        | Event::NextChanged { .. }
         | Event::OtherLeader(_)
         | Event::Relayed { .. }
-        | Event::BrokenSeal { .. }
-        | Event::Misbehaved { .. } => false,
+        | Event::PmUndecryptable { .. }
+        | Event::ProtocolViolation { .. } => false,
     }
 }
 
@@ -209,8 +216,8 @@ pub fn private_text(from: &Member, text: &Text) -> String {
 }
 
 /// What became of a message for one reader.
-pub fn fate_text(to: &Member, fate: PmOutcome) -> String {
-    let what = match fate {
+pub fn fate_text(to: &Member, outcome: PmOutcome) -> String {
+    let what = match outcome {
         PmOutcome::Delivered => "delivered",
         PmOutcome::Gone => "not delivered, the room has no such member any more",
         PmOutcome::NoLeader => "not delivered, there was no leader to pass it on: try again when there is",
@@ -327,7 +334,7 @@ mod tests {
             text: Text::parse(text).unwrap(),
             channel: None,
             act: None,
-            seal: None,
+            signature: None,
         };
         Entry {
             epoch: epoch(),
@@ -340,7 +347,7 @@ mod tests {
 
     #[test]
     fn whoever_knows_nobody_asks_nobody() {
-        let text = |nodes| event_text(&Event::Asking { nodes }).unwrap();
+        let text = |nodes| event_text(&Event::LeaderPoll { nodes }).unwrap();
         assert_eq!(text(0), "Nobody else is known who could be asked for the leader");
         assert_eq!(text(1), "Asking one node for the leader");
         assert_eq!(text(2), "Asking 2 nodes for the leader");
@@ -385,7 +392,7 @@ mod tests {
             (Event::NameTaken(Name::parse("anna").unwrap()), "the name anna is taken"),
             (Event::Leader(epoch()), "Leader is 10.0.0.7:2428 (epoch 3)"),
             (
-                Event::Succeeded {
+                Event::FailedOver {
                     lost: uid(),
                     lost_name: Some(member().name),
                     epoch: epoch(),
@@ -395,7 +402,7 @@ mod tests {
                 "ann is gone; 10.0.0.7:2428 leads now, 12 ms",
             ),
             (
-                Event::Whispered { id: PmId(1), to: member(), fate: PmOutcome::Delivered },
+                Event::PmSettled { id: PmId(1), to: member(), outcome: PmOutcome::Delivered },
                 "private to ann(10.0.0.5:2428): delivered",
             ),
             (Event::OtherRoom(uid()), "another room is now at 10.0.0.5:2428"),

@@ -158,7 +158,7 @@ mod tests {
             text: Text::parse(text).unwrap(),
             channel: None,
             act: None,
-            seal: None,
+            signature: None,
         };
         let epoch = Epoch { round: 4, leader: "10.0.0.7:2428".parse().unwrap(), nonce: Nonce(1) };
         let (index, lamport) = (Index(9), Lamport(12));

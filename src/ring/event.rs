@@ -66,7 +66,7 @@ pub enum CommandError {
     /// The room is open: it has no key that could be changed.
     NoKey,
     /// Nobody is known by this name or id, or several are.
-    Nobody(String),
+    UnknownMember(String),
 }
 
 /// What people want to know.
@@ -75,7 +75,7 @@ pub enum Event {
     /// A line to be shown and logged, once.
     Line(Arc<Entry>),
     /// A line to be logged, but not to be shown: it was already, or is one of many that were missed.
-    Logged(Arc<Entry>),
+    LogOnly(Arc<Entry>),
     /// The newest lines of a room, ahead of all others, to be shown.
     Backlog {
         /// The lines.
@@ -121,7 +121,7 @@ pub enum Event {
     /// I have lost the leader.
     LeaderLost(Uid),
     /// Another leads in the place of one that I have lost. Told right after [`Event::Leader`] of the same epoch.
-    Succeeded {
+    FailedOver {
         /// Who was lost.
         lost: Uid,
         /// Its name, where that is known.
@@ -142,25 +142,25 @@ pub enum Event {
         of: usize,
     },
     /// What became of a message of mine for one reader.
-    Whispered {
+    PmSettled {
         /// Which.
         id: PmId,
         /// For whom it was.
         to: Member,
         /// What became of it.
-        fate: PmOutcome,
+        outcome: PmOutcome,
     },
     /// A message for me was dropped, since its seal is broken. Told once in a while.
-    BrokenSeal {
+    PmUndecryptable {
         /// Whose it says that it is.
         of: Member,
         /// Who has handed it on.
         through: Uid,
     },
     /// A contact of a newcomer answers, and its leader is asked to let me in. Told once.
-    Answered(Uid),
+    ContactAnswered(Uid),
     /// I ask whom others follow.
-    Asking {
+    LeaderPoll {
         /// How many I ask.
         nodes: usize,
     },
@@ -179,7 +179,7 @@ pub enum Event {
         to: Uid,
     },
     /// My neighbour has changed; `repaired`: because the one before does not answer.
-    Next {
+    NextChanged {
         /// Who it is now; `None`: nobody but me.
         next: Option<Uid>,
         /// It took the place of one that does not answer.
@@ -205,14 +205,14 @@ pub enum Event {
     },
     /// Everything that I wrote up to this number of my session stands in my log and at another member
     /// (alone: in my log), and is on my medium: no loss of power takes it.
-    Sent {
+    Confirmed {
         /// The number of the last line.
         n: u64,
         /// Nobody but me holds it.
         alone: bool,
     },
     /// A connection was cut because its peer broke the protocol.
-    Misbehaved {
+    ProtocolViolation {
         /// Which.
         conn: ConnId,
         /// What was wrong.
@@ -227,9 +227,9 @@ pub enum Event {
     },
     /// I say more than the leader takes from one author: what is left goes out as it can, and none of it is lost. Told
     /// once in a while.
-    Slowed,
+    Throttled,
     /// Somebody was put out by a member's line.
-    Out {
+    Evicted {
         /// Who.
         member: Member,
         /// By whom.
@@ -250,9 +250,9 @@ pub enum Event {
         key: Digest,
     },
     /// What was wanted cannot be done, and nothing was said.
-    Unable(CommandError),
+    CommandFailed(CommandError),
     /// A line was submitted although the outbox had no room, or after the good-bye.
-    NotTaken(Text),
+    SubmitRejected(Text),
     /// A contact answers, but cannot let me in yet.
     StillElecting,
 }

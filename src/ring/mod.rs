@@ -47,12 +47,12 @@ pub use event::{CommandError, Draft, Event, ModerationCommand, ModerationVerb};
 pub use log::channel::{Channel, ChannelError, LOBBY};
 pub use log::emoji::{Emoji, EmojiError};
 pub use log::entry::Batch;
-pub use log::entry::Seal;
+pub use log::entry::RunSignature;
 pub use log::entry::{Act, Body, Entry, Line, Member, Note, Subject};
 pub use log::reactions::Reactions;
-pub use log::rules::Verdict;
+pub use log::rules::EvictionReason;
 pub use log::rules::{Ban, Effect, Rules};
-pub use log::seal::{Forged, Signer, sign_runs};
+pub use log::seal::{ForgedLine, Signer, sign_runs};
 pub use log::social::{ChannelActivity, Social, Topic};
 pub use log::summary::EpochBound;
 pub use log::summary::LogState;
@@ -111,14 +111,14 @@ pub struct Config {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Start {
     /// Create a room with this identity and lead it.
-    Found(RoomId),
+    Create(RoomId),
     /// Join through one of these, asked in turn.
     Join(Vec<SocketAddr>),
     /// The store remembers a room: ask its members; if none answers within [`Timing::reopen`], reopen it alone.
     Reopen,
     /// The same, but where members answer that the room has another key, and none lets me in, do not reopen it beside
     /// them.
-    Return,
+    Resume,
 }
 
 /// What a store held when it was opened.
@@ -163,14 +163,14 @@ pub enum Input {
         refused: bool,
     },
     /// Who answers a connection that the core asked for will not have this node; it is not open.
-    TurnedAway(ConnId, Refusal),
+    DialRejected(ConnId, Refusal),
     /// Somebody has opened this connection.
     Accepted(ConnId),
     /// A frame has arrived.
     Frame(ConnId, Frame),
     /// On this connection lines have come that their author has not said ([`Frame::verify`]): its peer has forged them,
     /// or handed them on without looking. Nothing more comes over it.
-    Forged(ConnId, Forged),
+    Forged(ConnId, ForgedLine),
     /// The connection is gone, by the peer's will or by an error. Never follows an [`Output::Close`] of the same.
     Closed(ConnId),
     /// What [`Output::Read`] asked for.
@@ -187,15 +187,15 @@ pub enum Input {
     /// Somebody typed these lines. No more than [`Node::outbox_room`] says; the rest is dropped with an event each.
     Submit(Vec<Draft>),
     /// Somebody wants something done to another.
-    Order(ModerationCommand),
+    Moderate(ModerationCommand),
     /// The room is to have the key with this hash; the line that says so.
     Rekey(Digest, Text),
     /// The key with this hash is here, and in use.
-    KeyHeld(Digest),
+    KeyInstalled(Digest),
     /// Somebody has said this to one reader; [`Node::reader`] has named that one just now.
-    Whisper(OutgoingPm),
-    /// What [`Output::Open`] held: its token, or nothing, since its seal is broken.
-    Opened {
+    SendPm(OutgoingPm),
+    /// What [`Output::OpenPm`] held: its token, or nothing, since its seal is broken.
+    PmOpened {
         /// Which.
         id: PmId,
         /// Whose, as it says.
@@ -203,8 +203,8 @@ pub enum Input {
         /// What was in it beside the words.
         token: Option<PmProof>,
     },
-    /// How are all members doing? Answered with [`Output::Surveyed`].
-    Survey,
+    /// How are all members doing? Answered with [`Output::HealthReply`].
+    HealthQuery,
     /// The person wants to leave; again: at once.
     Leave,
 }
@@ -215,12 +215,12 @@ pub enum ReadReply {
     /// Entries in order, from the index that was asked for; empty where the log has ended.
     Log(Vec<Arc<Entry>>),
     /// Pending lines in order with their places; empty at the end of the queue.
-    Pending(Vec<(PendingPlace, Arc<Line>)>),
+    Pending(Vec<(PendingPosition, Arc<Line>)>),
 }
 
 /// A place in the pending queue; cut lines get lower ones than whatever waits there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PendingPlace(pub i64);
+pub struct PendingPosition(pub i64);
 
 /// What a store holds after a cut.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -254,12 +254,13 @@ pub enum Output {
     GiveKey(ConnId),
     /// Send the key that was drawn, and is to be the room's, over these connections, as [`Frame::Key`].
     OfferKey(Vec<ConnId>),
-    /// Here is a key. Once its hash is [`Node::key_wanted`] it is the room's: that is answered with [`Input::KeyHeld`].
+    /// Here is a key. Once its hash is [`Node::key_wanted`] it is the room's: that is answered with
+    /// [`Input::KeyInstalled`].
     TakeKey(Secret),
-    /// Open this message for me, show it, and answer with [`Input::Opened`] before anything else.
-    Open(Member, PrivateMessage),
-    /// How all members are doing, for whoever has asked with [`Input::Survey`] so far.
-    Surveyed(Box<RoomHealth>),
+    /// Open this message for me, show it, and answer with [`Input::PmOpened`] before anything else.
+    OpenPm(Member, PrivateMessage),
+    /// How all members are doing, for whoever has asked with [`Input::HealthQuery`] so far.
+    HealthReply(Box<RoomHealth>),
     /// Write what is queued (within a short time), then close.
     Close(ConnId),
     /// Something that people want to know.
@@ -280,9 +281,9 @@ pub enum Record {
     /// The highest epoch that I have obeyed.
     Promise(Epoch),
     /// A uid of the room, new in the book.
-    Met(Uid),
+    LearnPeer(Uid),
     /// A uid that is to be forgotten.
-    Forget(Uid),
+    ForgetPeer(Uid),
     /// What was shown beyond what the log tells. A cut changes it as well: what was in the log has been shown.
     Shown(Shown),
 }
@@ -311,7 +312,7 @@ pub enum ReadRequest {
     /// [`limits::BATCH_BYTES_MAX`] in all (but at least one).
     Pending {
         /// The last place already read.
-        after: Option<PendingPlace>,
+        after: Option<PendingPosition>,
     },
 }
 

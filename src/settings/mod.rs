@@ -61,9 +61,9 @@ pub struct Chat {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Start {
     /// Goes back to the room in the files, through any member of it.
-    Return,
+    Resume,
     /// Creates a room, or reopens the one in the files.
-    Found,
+    Create,
     /// Joins a room through one of these, tried in turn.
     Join(Vec<Contact>),
 }

@@ -67,7 +67,9 @@ pub fn weight(records: &[Record]) -> usize {
     let one = |record: &Record| match record {
         Record::Append(entries) => entries.iter().map(|entry| entry.weight()).sum(),
         Record::Queue(lines) => lines.iter().map(|line| line.weight()).sum(),
-        Record::Room(_) | Record::Promise(_) | Record::Met(_) | Record::Forget(_) | Record::Shown(_) => Line::OVERHEAD,
+        Record::Room(_) | Record::Promise(_) | Record::LearnPeer(_) | Record::ForgetPeer(_) | Record::Shown(_) => {
+            Line::OVERHEAD
+        }
     };
     records.iter().map(one).sum()
 }
@@ -336,7 +338,7 @@ fn merged(held: &[Record]) -> impl Iterator<Item = Record> {
         match record {
             Record::Queue(more) => lines.extend_from_slice(more),
             Record::Append(more) => entries.extend_from_slice(more),
-            Record::Room(_) | Record::Promise(_) | Record::Met(_) | Record::Forget(_) | Record::Shown(_) => {}
+            Record::Room(_) | Record::Promise(_) | Record::LearnPeer(_) | Record::ForgetPeer(_) | Record::Shown(_) => {}
         }
     }
     let queue = (!lines.is_empty()).then_some(Record::Queue(lines));

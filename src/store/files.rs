@@ -247,7 +247,7 @@ fn move_aside(path: &Path, why: String) -> Result<(Aside, Lock, Option<RoomId>),
     }
     if let Some(room) = left.room {
         let mut group = vec![Record::Room(room)];
-        group.extend(left.book.into_iter().map(Record::Met));
+        group.extend(left.book.into_iter().map(Record::LearnPeer));
         file.keep_key(left.key.map(|mark| mark.to_string()));
         file.write(&group)?;
     }

@@ -162,7 +162,11 @@ impl Journal {
                     let reigns = entries.chunk_by(|a, b| a.epoch == b.epoch);
                     pieces.extend(reigns.map(|entries| Piece::Append(Batch { entries: entries.to_vec() })));
                 }
-                Record::Room(_) | Record::Promise(_) | Record::Met(_) | Record::Forget(_) | Record::Shown(_) => {
+                Record::Room(_)
+                | Record::Promise(_)
+                | Record::LearnPeer(_)
+                | Record::ForgetPeer(_)
+                | Record::Shown(_) => {
                     return Err(Error::Unwritable("the journal takes lines alone".to_owned()));
                 }
             }
@@ -258,7 +262,7 @@ mod tests {
             text: Text::parse(text).unwrap(),
             channel: None,
             act: None,
-            seal: None,
+            signature: None,
         })])
     }
 
@@ -355,7 +359,7 @@ mod tests {
     fn other_records_are_not_for_it() {
         let paper = Paper::new();
         let mut journal = Journal::at(paper.path.clone(), Mark::anew(0).unwrap());
-        assert!(journal.append(&[Record::Met("10.0.0.6:1".parse().unwrap())]).is_err());
+        assert!(journal.append(&[Record::LearnPeer("10.0.0.6:1".parse().unwrap())]).is_err());
         assert!(!paper.path.exists());
     }
 }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use super::api::{Done, Store};
 use crate::ring::limits::{BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, OFFER_LINES_MAX};
 use crate::ring::{
-    Body, Cut, Entry, Epoch, Index, Line, LogState, PendingPlace, ReadReply, ReadRequest, Record, RoomId, SavedState,
-    SessionKey, Shown, Uid,
+    Body, Cut, Entry, Epoch, Index, Line, LogState, PendingPosition, ReadReply, ReadRequest, Record, RoomId,
+    SavedState, SessionKey, Shown, Uid,
 };
 
 /// A history in memory, or the end of a history whose beginning is elsewhere.
@@ -19,7 +19,7 @@ pub struct MemoryStore {
     pub(super) base: LogState,
     pub(super) log: Vec<Arc<Entry>>,
     pub(super) log_state: LogState,
-    pub(super) pending: BTreeMap<PendingPlace, Arc<Line>>,
+    pub(super) pending: BTreeMap<PendingPosition, Arc<Line>>,
     pub(super) outbox: BTreeMap<u64, Arc<Line>>,
     pub(super) promise: Option<Epoch>,
     pub(super) book: BTreeSet<Uid>,
@@ -72,7 +72,7 @@ impl MemoryStore {
         let outbox = std::mem::take(&mut self.outbox);
         for line in outbox.into_values() {
             let place = self.pending.last_key_value().map_or(0, |(place, _)| place.0 + 1);
-            self.pending.insert(PendingPlace(place), line);
+            self.pending.insert(PendingPosition(place), line);
         }
     }
 
@@ -96,10 +96,10 @@ impl MemoryStore {
             Record::Append(entries) => entries.iter().for_each(|entry| self.append(entry)),
             Record::Queue(lines) => self.outbox.extend(lines.iter().map(|line| (line.id.n, Arc::clone(line)))),
             Record::Promise(epoch) => self.promise = Some(*epoch),
-            Record::Met(uid) => {
+            Record::LearnPeer(uid) => {
                 self.book.insert(*uid);
             }
-            Record::Forget(uid) => {
+            Record::ForgetPeer(uid) => {
                 self.book.remove(uid);
             }
             Record::Shown(shown) => self.shown = shown.clone(),
@@ -213,7 +213,7 @@ impl Store for MemoryStore {
                 ReadReply::Log(entries)
             }
             ReadRequest::Pending { after } => {
-                let from = after.map_or(PendingPlace(i64::MIN), |place| PendingPlace(place.0 + 1));
+                let from = after.map_or(PendingPosition(i64::MIN), |place| PendingPosition(place.0 + 1));
                 let waiting = self.pending.range(from..).map(|(&place, line)| (place, Arc::clone(line)));
                 let waiting = waiting.filter(|(_, line)| line.id.n > self.log_state.watermark(line.id.key()));
                 ReadReply::Pending(fitting(waiting, OFFER_LINES_MAX, BATCH_BYTES_MAX, |(_, line)| line.weight()))
@@ -232,7 +232,7 @@ impl Store for MemoryStore {
             // What was in the log has been shown.
             let shown = self.shown.lines.entry(line.id.key()).or_insert(0);
             *shown = line.id.n.max(*shown);
-            self.pending.insert(PendingPlace(first - place), line);
+            self.pending.insert(PendingPosition(first - place), line);
         }
         self.shown.up_to = self.shown.up_to.min(keep);
         self.log_state = self.base.clone();

@@ -223,8 +223,8 @@ impl Reader {
                     Record::Queue(_)
                     | Record::Room(_)
                     | Record::Promise(_)
-                    | Record::Met(_)
-                    | Record::Forget(_)
+                    | Record::LearnPeer(_)
+                    | Record::ForgetPeer(_)
                     | Record::Shown(_) => None,
                 });
                 return Ok((mark, entries.flatten().collect()));

@@ -54,7 +54,7 @@ fn fill(path: &Path, uid: Uid, count: u64) {
             let rare = if n == count / 3 { "needle" } else { "hay" };
             let text = Text::parse(&format!("old line {n} of a long past, with some {rare} in it")).unwrap();
             let id = LineId { author, session, n };
-            Line { id, lamport: Lamport(n), name: name.clone(), uid, text, channel: None, act: None, seal: None }
+            Line { id, lamport: Lamport(n), name: name.clone(), uid, text, channel: None, act: None, signature: None }
         });
         let mut batch: Vec<Line> = batch.collect();
         sign_runs(RoomId(4), &mut batch, &identity);

@@ -1,6 +1,6 @@
 //! Members that lie: about who leads, about who they are, about what is past. Nobody follows them.
 
-use dist_chat::ring::{ConnId, Forged, Frame, Hello, Input, Output, Refusal, Role, Start};
+use dist_chat::ring::{ConnId, ForgedLine, Frame, Hello, Input, Output, Refusal, Role, Start};
 use dist_chat::store::MemoryStore;
 use serde_json::{Value, json};
 
@@ -138,7 +138,7 @@ fn nobody_is_shut_out_of_an_open_room_for_what_was_done_in_its_name() {
     };
     let impostor = posing(&mut scene);
     assert!(scene.host().conns.contains_key(&impostor), "nothing proves that it is another");
-    scene.step(Input::Forged(impostor, Forged { author: victim.author, name: Some(victim.name.clone()) }));
+    scene.step(Input::Forged(impostor, ForgedLine { author: victim.author, name: Some(victim.name.clone()) }));
     assert!(!scene.host().conns.contains_key(&impostor));
     assert!(scene.host().conns.contains_key(&own), "the member has done nothing");
     assert_eq!(scene.host().node.status().members, before.members);
@@ -148,7 +148,7 @@ fn nobody_is_shut_out_of_an_open_room_for_what_was_done_in_its_name() {
 
 #[test]
 fn who_comes_back_with_an_old_key_does_not_open_the_room_beside_the_others() {
-    for (start, stops) in [(Start::Return, true), (Start::Reopen, false)] {
+    for (start, stops) in [(Start::Resume, true), (Start::Reopen, false)] {
         let mut store = scene("follows").host().store.clone();
         store.reopen();
         let mut host = Host::new(1, start, store, 0);
@@ -160,7 +160,7 @@ fn who_comes_back_with_an_old_key_does_not_open_the_room_beside_the_others() {
             .collect();
         assert_eq!(dialled.len(), 2);
         for conn in dialled {
-            host.step(Input::TurnedAway(conn, Refusal::WrongKey));
+            host.step(Input::DialRejected(conn, Refusal::WrongKey));
         }
         assert_eq!(host.stopped, stops);
         assert_eq!(host.node.status().role == Role::Leader, !stops);

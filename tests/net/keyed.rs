@@ -91,7 +91,7 @@ async fn a_room_of_another_key_at_a_members_address_counts_as_nobody() {
         let lost = room.remove(0);
         let address = lost.address;
         lost.crash().await;
-        let mut other = Member::start_on(rebind(address).await, 20, Start::Found(RoomId(8)), theirs);
+        let mut other = Member::start_on(rebind(address).await, 20, Start::Create(RoomId(8)), theirs);
         other.until("it has founded a room", |seen| seen.entered).await;
         room[0].members(1).await;
         room[0].say("alone").await;
@@ -110,7 +110,7 @@ async fn an_open_room_at_whose_members_address_there_is_a_keyed_one_goes_on_alon
     let lost = room.remove(0);
     let address = lost.address;
     lost.crash().await;
-    let mut other = Member::start_on(rebind(address).await, 20, Start::Found(RoomId(8)), KEY);
+    let mut other = Member::start_on(rebind(address).await, 20, Start::Create(RoomId(8)), KEY);
     other.until("it has founded a room", |seen| seen.entered).await;
     room[0].members(1).await;
     room[0].until("a word about it", |seen| !seen.dropped.is_empty()).await;
@@ -181,7 +181,7 @@ impl Between {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_but_the_first_line_is_said_in_clear() {
     let secret = "do you know the way to San Jose? ".repeat(20);
-    let mut room = vec![Member::start_with(1, Start::Found(RoomId(7)), KEY)];
+    let mut room = vec![Member::start_with(1, Start::Create(RoomId(7)), KEY)];
     let between = Between::start(room[0].address, None);
     room.push(join(2, between.address, KEY));
     for member in &room {
@@ -227,7 +227,7 @@ async fn a_bit_flipped_within_the_handshake_keeps_a_stranger_out_and_a_second_tr
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_bit_flipped_on_a_members_link_costs_that_link_and_the_room_goes_on() {
     for way in [0, 1] {
-        let mut room = vec![Member::start_with(1, Start::Found(RoomId(7)), KEY)];
+        let mut room = vec![Member::start_with(1, Start::Create(RoomId(7)), KEY)];
         let between = Between::start(room[0].address, Some((way, 6000)));
         room.push(join(2, between.address, KEY));
         for member in &room {
@@ -249,7 +249,7 @@ async fn a_bit_flipped_on_a_members_link_costs_that_link_and_the_room_goes_on() 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_recording_of_a_good_session_gets_nowhere() {
-    let mut room = vec![Member::start_with(1, Start::Found(RoomId(7)), KEY)];
+    let mut room = vec![Member::start_with(1, Start::Create(RoomId(7)), KEY)];
     let between = Between::start(room[0].address, None);
     room.push(join(2, between.address, KEY));
     room[1].say("once").await;

@@ -89,7 +89,7 @@ async fn five_nodes_have_one_order() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_joins_later_reads_what_was_said() {
-    let mut room = vec![Member::start(1, Start::Found(RoomId(7)))];
+    let mut room = vec![Member::start(1, Start::Create(RoomId(7)))];
     room[0].say("is anybody there?").await;
     room[0].lines(1).await;
     room.push(Member::start(2, Start::Join(vec![room[0].address])));

@@ -113,7 +113,7 @@ impl Member {
 
     /// The same with this room key.
     pub async fn room_with(nodes: u64, key: Option<u8>) -> Vec<Self> {
-        let mut room = vec![Self::start_with(1, Start::Found(RoomId(7)), key)];
+        let mut room = vec![Self::start_with(1, Start::Create(RoomId(7)), key)];
         room[0].until("it has founded a room", |seen| seen.entered).await;
         let contact = room[0].address;
         room.extend((2..=nodes).map(|n| Self::start_with(n, Start::Join(vec![contact]), key)));
@@ -237,7 +237,7 @@ impl Seen {
             Notice::Event(Event::Line(entry)) => self.line(&entry),
             Notice::Event(Event::Backlog { entries, .. }) => entries.iter().for_each(|entry| self.line(entry)),
             Notice::Event(Event::Entered { .. }) => self.entered = true,
-            Notice::Event(Event::Whispered { id, fate, .. }) => self.fates.push((id, fate)),
+            Notice::Event(Event::PmSettled { id, outcome, .. }) => self.fates.push((id, outcome)),
             Notice::Event(_) | Notice::Clock(_) => {}
             Notice::Whisper { from, text } => self.pms.push((from, text.as_str().to_owned())),
             Notice::Health(health) => unreachable!("a store in memory is well: {health:?}"),

@@ -46,7 +46,7 @@ async fn who_cannot_be_told_is_not() {
     assert_eq!(room[0].pm("nobody", "x").await, Err(PmError::Nobody("nobody".to_owned())));
     let nowhere = Member::start(9, Start::Join(vec!["127.0.0.1:9".parse().unwrap()]));
     assert_eq!(nowhere.pm("node1", "x").await, Err(PmError::NotNow));
-    let alone = Member::start(8, Start::Found(RoomId(8)));
+    let alone = Member::start(8, Start::Create(RoomId(8)));
     assert!(alone.pm("node1", "x").await.is_err());
 }
 

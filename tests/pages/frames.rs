@@ -6,8 +6,8 @@ use dist_chat::ring::{
     Accept, Ack, Act, AuthorId, Backlog, Batch, Body, Channel, Ciphertext, Digest, Elected, Emoji, Entries, Entry,
     Epoch, EpochBound, Frame, HealthReport, Hello, Index, Join, Lamport, Line, LineId, Meet, Member, MergeRank, Name,
     NodeState, Nonce, Note, Offer, PmId, PmProof, PmReceipt, PmReply, PollReply, PrivateMessage, Refusal, Relay,
-    RoomId, Seal, Secret, SessionId, Signature, StreamId, Subject, Submit, Tail, Text, Throttle, Token, Uid, WallMs,
-    Want, limits,
+    RoomId, RunSignature, Secret, SessionId, Signature, StreamId, Subject, Submit, Tail, Text, Throttle, Token, Uid,
+    WallMs, Want, limits,
 };
 
 use serde::Serialize;
@@ -87,8 +87,8 @@ fn name(text: &str) -> Name {
     Name::parse(text).unwrap()
 }
 
-fn signed(of: u32) -> Option<Seal> {
-    Some(Seal { of, by: Signature([0x5e; 64]) })
+fn signed(of: u32) -> Option<RunSignature> {
+    Some(RunSignature { of, by: Signature([0x5e; 64]) })
 }
 
 fn line(author: AuthorId, n: u64, lamport: u64, text: &str) -> Line {
@@ -104,7 +104,7 @@ fn line(author: AuthorId, n: u64, lamport: u64, text: &str) -> Line {
         text: Text::parse(text).unwrap(),
         channel: None,
         act: None,
-        seal: signed(1),
+        signature: signed(1),
     }
 }
 
@@ -130,10 +130,10 @@ fn examples() -> Vec<(&'static str, Vec<Frame>)> {
     let session = SessionId(0xb1);
     let own = LineId { author: BOB, session, n: 2 };
     let like = Act::React { to: line(ANN, 1, 4, "x").id, with: Emoji::like(), on: true };
-    let plain = |n, lamport, text| Line { seal: None, ..line(BOB, n, lamport, text) };
+    let plain = |n, lamport, text| Line { signature: None, ..line(BOB, n, lamport, text) };
     let topic =
         Line { channel: Channel::parse("ops").unwrap(), act: Some(Act::Topic), ..plain(3, 11, "/topic Deploy at six") };
-    let liked = Line { act: Some(like), seal: signed(2), ..plain(4, 12, "/like 3") };
+    let liked = Line { act: Some(like), signature: signed(2), ..plain(4, 12, "/like 3") };
     let sealed = Ciphertext::new(vec![0x5e; 8]).unwrap();
     let id = PmId(0xf1);
     vec![

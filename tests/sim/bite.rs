@@ -52,7 +52,7 @@ fn line(author: usize, n: u64, words: &str) -> Line {
         text: text(words),
         channel: None,
         act: None,
-        seal: None,
+        signature: None,
     }
 }
 
@@ -85,7 +85,7 @@ impl Hand {
             signer: Arc::new(hand::Hand(author)),
             session,
             seed: 0,
-            start: Start::Found(RoomId(1)),
+            start: Start::Create(RoomId(1)),
             saved: SavedState::default(),
             key: None,
             rate: dist_chat::ring::Rate::DEFAULT,
@@ -190,7 +190,7 @@ fn good() -> Hand {
     fine(&hand.stands(1, Role::Follower, Some(reign)));
     fine(&hand.tells(1, &Event::Line(says(reign, 2, 0, 1, "one"))));
     hand.disks[0].sync();
-    fine(&hand.tells(0, &Event::Sent { n: 1, alone: false }));
+    fine(&hand.tells(0, &Event::Confirmed { n: 1, alone: false }));
     fine(&hand.sends(1, &Frame::Ack(Ack { stream: StreamId(1), index: Index(3) })));
     fine(&hand.checks.all_sent_stand(0));
     hand
@@ -300,16 +300,16 @@ fn invariant_6_what_is_not_written_is_acknowledged_or_submitted_or_called_sent()
     let submit = Submit { stream: StreamId(1), lines: vec![Arc::new(line(2, 1, "three"))] };
     bites(&hand.sends(2, &Frame::Submit(submit)), "invariant 6");
     fine(&hand.types(0, 2, "three"));
-    bites(&hand.tells(0, &Event::Sent { n: 2, alone: false }), "invariant 6");
+    bites(&hand.tells(0, &Event::Confirmed { n: 2, alone: false }), "invariant 6");
     fine(&hand.append(0, &says(epoch(1, 0), 4, 0, 2, "three")));
-    bites(&hand.tells(0, &Event::Sent { n: 2, alone: false }), "invariant 6");
-    bites(&hand.tells(0, &Event::Sent { n: 2, alone: true }), "invariant 6");
+    bites(&hand.tells(0, &Event::Confirmed { n: 2, alone: false }), "invariant 6");
+    bites(&hand.tells(0, &Event::Confirmed { n: 2, alone: true }), "invariant 6");
     hand.disks[0].sync();
-    fine(&hand.tells(0, &Event::Sent { n: 2, alone: true }));
+    fine(&hand.tells(0, &Event::Confirmed { n: 2, alone: true }));
     // Who leads gives its own lines their place at once.
     hand.checks.submitted(0, text("four"));
     fine(&hand.append(0, &says(epoch(1, 0), 5, 0, 3, "four")));
-    bites(&hand.tells(0, &Event::Sent { n: 3, alone: true }), "invariant 6");
+    bites(&hand.tells(0, &Event::Confirmed { n: 3, alone: true }), "invariant 6");
 }
 
 #[test]

@@ -16,7 +16,7 @@ fn room(hosts: usize, moderators: &[AuthorId]) -> World {
 
 fn order(world: &mut World, slot: usize, verb: ModerationVerb, whom: &str) {
     let Ok(text) = Text::parse(&format!("{verb:?} {whom}, since it floods")) else { return };
-    world.input(slot, Input::Order(ModerationCommand { verb, whom: whom.to_owned(), text }));
+    world.input(slot, Input::Moderate(ModerationCommand { verb, whom: whom.to_owned(), text }));
 }
 
 fn refusal(world: &World, slot: usize) -> Option<&Refusal> {
@@ -121,10 +121,10 @@ fn only_moderators_moderate_where_the_founder_says_so() {
     let mut world = room(4, &[third]);
     order(&mut world, 1, ModerationVerb::Kick, "d");
     world.run_to(world.now + SECOND);
-    assert!(told(&world, &Event::Unable(CommandError::NotModerator)));
+    assert!(told(&world, &Event::CommandFailed(CommandError::NotModerator)));
     assert_eq!(members(&world, 0), 4, "nothing has happened");
     order(&mut world, 2, ModerationVerb::Kick, "nobody");
-    assert!(told(&world, &Event::Unable(CommandError::Nobody("nobody".to_owned()))));
+    assert!(told(&world, &Event::CommandFailed(CommandError::UnknownMember("nobody".to_owned()))));
     order(&mut world, 2, ModerationVerb::Kick, "d");
     world.run_to(world.now + SECOND);
     assert!(matches!(refusal(&world, 3), Some(Refusal::Kicked(_))));
@@ -193,7 +193,7 @@ fn who_says_too_much_is_told_to_wait_and_loses_nothing() {
         world.run_to(world.now + 10 * MS);
         well(&world);
     }
-    assert!(told(&world, &Event::Slowed));
+    assert!(told(&world, &Event::Throttled));
     settle(&mut world, SECOND);
     well(&world);
     assert!(world.now - begin >= 3 * SECOND, "400 lines more than the burst, at 100 a second");

@@ -186,10 +186,10 @@ fn a_newcomer_tells_once_that_somebody_answers() {
     world.pause(0);
     world.join(2, &[1]);
     world.run_to(world.now + 500 * MS);
-    assert_eq!((told(&world, 2, "tells Answered(b)"), told(&world, 2, "tells Entered")), (1, 0));
+    assert_eq!((told(&world, 2, "tells ContactAnswered(b)"), told(&world, 2, "tells Entered")), (1, 0));
     // Another leads meanwhile, and the newcomer asks again.
     world.run_to(world.now + 8 * SECOND);
-    assert_eq!((told(&world, 2, "tells Answered"), told(&world, 2, "tells Entered")), (1, 1));
+    assert_eq!((told(&world, 2, "tells ContactAnswered"), told(&world, 2, "tells Entered")), (1, 1));
     world.resume(0);
     settle(&mut world, 5 * SECOND);
     well(&world);

@@ -77,7 +77,7 @@ fn an_open_room_has_no_key_to_change_and_not_everybody_may() {
         let words = format!("{event:?}");
         world.trace.as_deref().unwrap_or_default().iter().any(|line| line.contains(&words))
     };
-    assert!(said(&world, &Event::Unable(CommandError::NotModerator)));
+    assert!(said(&world, &Event::CommandFailed(CommandError::NotModerator)));
     assert_eq!(holders(&world, FIRST), 3);
 
     let mut open = World::new(19, 2, 100, 0);
@@ -85,7 +85,7 @@ fn an_open_room_has_no_key_to_change_and_not_everybody_may() {
     open.found(0);
     open.run_to(SECOND);
     rekey(&mut open, 0, SECOND_KEY);
-    assert!(said(&open, &Event::Unable(CommandError::NoKey)));
+    assert!(said(&open, &Event::CommandFailed(CommandError::NoKey)));
 }
 
 #[test]

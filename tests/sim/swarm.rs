@@ -332,7 +332,7 @@ impl Swarm {
         } else if remembers || rooms || self.founder != slot {
             Start::Join(self.draw_contacts(slot))
         } else {
-            Start::Found(RoomId(self.rng.bits()))
+            Start::Create(RoomId(self.rng.bits()))
         };
         if !matches!(start, Start::Join(_)) {
             self.contacts[slot].clear();

@@ -21,7 +21,7 @@ fn pm(world: &mut World, slot: usize, whom: &str, words: &str) -> PmId {
 /// What became of a message, as often as that was told.
 fn fates(world: &World, id: PmId) -> Vec<PmOutcome> {
     let told = world.slots.iter().flat_map(|slot| &slot.fates);
-    told.filter(|(of, _)| *of == id).map(|(_, fate)| *fate).collect()
+    told.filter(|(of, _)| *of == id).map(|(_, outcome)| *outcome).collect()
 }
 
 #[track_caller]
@@ -173,7 +173,7 @@ fn a_broken_seal_is_told_of_once_in_a_while_and_nothing_is_shown() {
     world.run_to(world.now + 10 * SECOND);
     well(&world);
     assert!(world.slots.iter().all(|slot| slot.heard.is_empty()));
-    assert_eq!(told(&world, 2, "tells BrokenSeal { of: Member { uid: b"), 1, "thirty came");
+    assert_eq!(told(&world, 2, "tells PmUndecryptable { of: Member { uid: b"), 1, "thirty came");
     assert!(ids.into_iter().all(|id| fates(&world, id) == [PmOutcome::Unknown]));
 }
 
@@ -257,7 +257,7 @@ fn private_messages_under_faults() {
 fn a_follower_is_told_how_all_are_doing() {
     let mut world = room(4);
     world.run_to(world.now + SECOND);
-    world.input(2, Input::Survey);
+    world.input(2, Input::HealthQuery);
     world.run_to(world.now + 10 * MS);
     let survey = world.slots[2].survey.take();
     let Some(survey) = survey else { panic!("no answer") };
@@ -272,7 +272,7 @@ fn a_follower_is_told_how_all_are_doing() {
         assert!(health.link.is_none_or(|link| link.silent <= Span::ms(300)), "{health:?}");
     }
     // A leader knows by itself.
-    world.input(0, Input::Survey);
+    world.input(0, Input::HealthQuery);
     assert!(world.slots[0].survey.as_ref().is_some_and(|survey| survey.whole && survey.health.len() == 4));
 }
 
@@ -281,7 +281,7 @@ fn without_the_leaders_word_a_follower_says_what_it_knows() {
     let mut world = room(3);
     world.run_to(world.now + SECOND);
     world.pause(0);
-    world.input(2, Input::Survey);
+    world.input(2, Input::HealthQuery);
     assert!(world.slots[2].survey.is_none(), "the leader is waited for");
     world.run_to(world.now + 600 * MS);
     let Some(survey) = world.slots[2].survey.take() else { panic!("no answer") };
@@ -299,7 +299,7 @@ fn a_leaders_death_is_told_once_and_by_name() {
     settle(&mut world, SECOND);
     well(&world);
     for slot in 1..4 {
-        assert_eq!(told(&world, slot, "tells Succeeded { lost: a, lost_name: Some(Name(a))"), 1, "at {slot}");
+        assert_eq!(told(&world, slot, "tells FailedOver { lost: a, lost_name: Some(Name(a))"), 1, "at {slot}");
     }
     assert_eq!((1..4).map(|slot| told(&world, slot, "tells CutOff")).sum::<usize>(), 0, "most are here");
 }
@@ -310,7 +310,7 @@ fn a_leader_that_says_good_bye_is_not_called_gone() {
     world.leave(0);
     world.run_to(world.now + 3 * SECOND);
     well(&world);
-    assert_eq!((1..4).map(|slot| told(&world, slot, "tells Succeeded")).sum::<usize>(), 0);
+    assert_eq!((1..4).map(|slot| told(&world, slot, "tells FailedOver")).sum::<usize>(), 0);
 }
 
 #[test]

@@ -66,7 +66,7 @@ impl Room {
     ) -> anyhow::Result<SocketAddr> {
         let start = match contact {
             Some(contact) => Start::Join(vec![contact]),
-            None => Start::Found(RoomId(getrandom::u64()?)),
+            None => Start::Create(RoomId(getrandom::u64()?)),
         };
         let key = psk.map(|psk| RoomKey::new(psk, None));
         let (address, running) = start_node(lab, &format!("node{k}"), start, key)?;

@@ -111,7 +111,7 @@ impl Leader {
     /// # Errors
     /// No socket is to be had.
     pub fn start(lab: &Lab) -> anyhow::Result<Self> {
-        let (address, running) = start_node(lab, "leader", Start::Found(RoomId(getrandom::u64()?)), None)?;
+        let (address, running) = start_node(lab, "leader", Start::Create(RoomId(getrandom::u64()?)), None)?;
         let mut tasks = JoinSet::new();
         let mut notices = running.notices;
         // Nobody looks at what is shown, but the node waits while it is not taken.

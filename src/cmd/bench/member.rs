@@ -189,7 +189,7 @@ impl Me {
     fn submit(&self, room: RoomId, stream: StreamId, n: u64) -> anyhow::Result<Frame> {
         let id = LineId { author: self.hello.author, session: self.hello.session, n };
         let (name, uid, text) = (self.name.clone(), self.hello.uid, text(n)?);
-        let mut line = Line { id, lamport: Lamport(0), name, uid, text, channel: None, act: None, seal: None };
+        let mut line = Line { id, lamport: Lamport(0), name, uid, text, channel: None, act: None, signature: None };
         sign_runs(room, std::slice::from_mut(&mut line), &self.identity);
         Ok(Frame::Submit(Submit { stream, lines: vec![Arc::new(line)] }))
     }

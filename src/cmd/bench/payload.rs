@@ -9,8 +9,8 @@ use memchr::memmem;
 use super::plan::{LINE_BYTES, LOOPBACK};
 use crate::ring::limits::{BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, RUN_LINES_MAX};
 use crate::ring::{
-    AuthorId, Batch, Body, Entries, Entry, Epoch, Frame, Index, Lamport, Line, LineId, Name, Nonce, Seal, SessionId,
-    Signature, Tail, Text, Uid, WallMs,
+    AuthorId, Batch, Body, Entries, Entry, Epoch, Frame, Index, Lamport, Line, LineId, Name, Nonce, RunSignature,
+    SessionId, Signature, Tail, Text, Uid, WallMs,
 };
 
 /// What a bare loop sends, over and over.
@@ -105,8 +105,17 @@ pub fn entries(first: u64, count: u64, text: &Text) -> anyhow::Result<Frame> {
         // Runs as long as they can be. Nobody here looks at the signatures.
         let of = (index - first) % RUN_LINES_MAX as u64 + 1;
         let ends = of == RUN_LINES_MAX as u64 || index == last;
-        let seal = ends.then_some(Seal { of: of as u32, by: Signature([7; 64]) });
-        let line = Line { id, lamport, name: name.clone(), uid, text: text.clone(), channel: None, act: None, seal };
+        let seal = ends.then_some(RunSignature { of: of as u32, by: Signature([7; 64]) });
+        let line = Line {
+            id,
+            lamport,
+            name: name.clone(),
+            uid,
+            text: text.clone(),
+            channel: None,
+            act: None,
+            signature: seal,
+        };
         let wall = WallMs(1_800_000_000_000);
         Arc::new(Entry { epoch, index: Index(index), lamport, wall, body: Body::Line(Arc::new(line)) })
     };

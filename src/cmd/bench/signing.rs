@@ -51,7 +51,7 @@ fn lines(identity: &Identity) -> anyhow::Result<Vec<Line>> {
     let line = |n: usize| {
         let id = LineId { author: identity.author(), session: SessionId(1), n: n as u64 };
         let (name, text) = (name.clone(), text(n as u64)?);
-        Ok(Line { id, lamport: Lamport(n as u64), name, uid, text, channel: None, act: None, seal: None })
+        Ok(Line { id, lamport: Lamport(n as u64), name, uid, text, channel: None, act: None, signature: None })
     };
     (1..=LINES).map(line).collect()
 }

@@ -31,7 +31,7 @@ fn line(index: u64, session: u64, n: u64) -> Said {
         text: Text::parse("hello").unwrap(),
         channel: None,
         act: None,
-        seal: None,
+        signature: None,
     }
 }
 

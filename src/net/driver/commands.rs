@@ -97,7 +97,7 @@ where
             }
             Command::Order(order, taken) => {
                 let before = self.node.said();
-                self.step(Input::Order(order))?;
+                self.step(Input::Moderate(order))?;
                 // Who does not wait for the answer does not need it.
                 let _ = taken.send(self.node.said() > before);
                 Ok(())
@@ -120,7 +120,7 @@ where
                 if self.surveys.len() < HEALTH_QUERIES_MAX {
                     self.surveys.push(answer);
                 }
-                self.step(Input::Survey)
+                self.step(Input::HealthQuery)
             }
             Command::Leave => {
                 self.leaving = true;
@@ -153,7 +153,7 @@ where
         let Some(&room) = self.entered.get() else { return Ok(Err(PmError::NotNow)) };
         let Some(outgoing) = self.pms.seal(room, to, text)? else { return Ok(Err(PmError::NoKey)) };
         let (id, to) = (outgoing.id, outgoing.to.clone());
-        self.step(Input::Whisper(outgoing))?;
+        self.step(Input::SendPm(outgoing))?;
         Ok(Ok((id, to)))
     }
 }

@@ -7,7 +7,7 @@ use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::noise::Session;
-use crate::ring::{ConnId, Forged, Frame, Refusal};
+use crate::ring::{ConnId, ForgedLine, Frame, Refusal};
 
 /// What readers, diallers and the door hand over.
 #[derive(Debug)]
@@ -33,7 +33,7 @@ pub(in crate::net) enum Arrival {
         /// Which.
         conn: ConnId,
         /// In whose name.
-        forged: Forged,
+        forged: ForgedLine,
     },
     /// A dial has ended.
     Dialled {

@@ -21,7 +21,7 @@ use super::meter::Meter;
 use super::noise::{Fault, RECORD_BYTES_MAX, Sealer, Session};
 use super::task::{Task, end_within};
 use super::verify::Witness;
-use crate::ring::{AuthorId, ConnId, Forged, Frame};
+use crate::ring::{AuthorId, ConnId, ForgedLine, Frame};
 
 /// A connection, open or being dialled. Dropping it cuts it.
 #[derive(Debug)]
@@ -300,7 +300,7 @@ fn speaks_for_another(frame: &Frame, proven: Option<AuthorId>) -> bool {
 
 /// Checks who said what, up to the first frame with something that nobody has said; that one and what follows are taken
 /// out.
-async fn look_through(witness: &mut Witness, frames: &mut Vec<Frame>) -> Option<Forged> {
+async fn look_through(witness: &mut Witness, frames: &mut Vec<Frame>) -> Option<ForgedLine> {
     for at in 0..frames.len() {
         if let Err(forged) = witness.check(&frames[at]) {
             frames.truncate(at);

@@ -6,7 +6,7 @@
 use std::sync::{Arc, OnceLock};
 
 use crate::identity;
-use crate::ring::{Accept, Forged, Frame, RoomId};
+use crate::ring::{Accept, ForgedLine, Frame, RoomId};
 
 /// The node's room, once it is in one: the same for the whole run.
 pub(in crate::net) type Entered = Arc<OnceLock<RoomId>>;
@@ -25,7 +25,7 @@ impl Witness {
     }
 
     /// Whether everything in this frame was said by those in whose name it stands there.
-    pub(in crate::net) fn check(&mut self, frame: &Frame) -> Result<(), Forged> {
+    pub(in crate::net) fn check(&mut self, frame: &Frame) -> Result<(), ForgedLine> {
         if let Some(room) = accepted(frame) {
             self.accepted = Some(room);
         }

@@ -82,8 +82,8 @@ pub struct Line {
     #[serde(rename = "do", default, skip_serializing_if = "Option::is_none")]
     pub act: Option<Act>,
     /// It ends a run: its author's signature.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub seal: Option<Seal>,
+    #[serde(rename = "seal", default, skip_serializing_if = "Option::is_none")]
+    pub signature: Option<RunSignature>,
 }
 
 /// What a line does, or is. Where its author may not do it, it is said and does nothing.
@@ -161,7 +161,7 @@ impl Line {
             Some(Act::Me | Act::Topic | Act::Away) | None => 0,
         };
         let channel = self.channel.as_ref().map_or(0, |channel| channel.as_str().len());
-        let seal = if self.seal.is_some() { Seal::OVERHEAD } else { 0 };
+        let seal = if self.signature.is_some() { RunSignature::OVERHEAD } else { 0 };
         Self::OVERHEAD + self.text.as_str().len() + act + channel + seal
     }
 
@@ -198,14 +198,14 @@ fn after_number(words: &str) -> &str {
 
 /// The end of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Seal {
+pub struct RunSignature {
     /// How many lines the run has: this one and those right before it.
     pub of: u32,
     /// The author's signature of the run.
     pub by: Signature,
 }
 
-impl Seal {
+impl RunSignature {
     /// The flat rate in bytes for a seal where memory and windows are bounded.
     pub const OVERHEAD: usize = SEAL_OVERHEAD_BYTES;
 }
@@ -268,7 +268,7 @@ mod tests {
             text: Text::parse(text).unwrap(),
             channel: None,
             act,
-            seal: None,
+            signature: None,
         }
     }
 
@@ -317,7 +317,7 @@ mod tests {
             let line = Line { channel, act: Some(act), ..plain.clone() };
             let json = serde_json::to_string(&line).unwrap();
             assert_eq!(serde_json::from_str::<Line>(&json).unwrap(), line);
-            assert!(line.weight() + Seal::OVERHEAD <= crate::ring::types::limits::OUTBOX_LINE_BYTES_MAX);
+            assert!(line.weight() + RunSignature::OVERHEAD <= crate::ring::types::limits::OUTBOX_LINE_BYTES_MAX);
         }
         let lobby = serde_json::to_string(&plain).unwrap().replacen("\"say\"", "\"in\":\"lobby\",\"say\"", 1);
         assert!(serde_json::from_str::<Line>(&lobby).is_err(), "the lobby has one form");

@@ -97,7 +97,7 @@ pub fn one_batch<'a>(entries: impl Iterator<Item = &'a Arc<Entry>>) -> Batch {
         }
         batch.push(Arc::clone(entry));
     }
-    while batch.last().is_some_and(|entry| entry.line().is_some_and(|line| line.seal.is_none())) {
+    while batch.last().is_some_and(|entry| entry.line().is_some_and(|line| line.signature.is_none())) {
         batch.pop();
     }
     Batch { entries: batch }

@@ -12,7 +12,7 @@ use crate::ring::types::proof::{AuthorId, Digest};
 
 /// Who has put somebody out, and what they have said.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Verdict {
+pub struct EvictionReason {
     /// Whose line it was.
     pub by: Name,
     /// The line.
@@ -37,7 +37,7 @@ pub struct Ban {
     /// Under which name it was known, if it was.
     pub name: Option<Name>,
     /// Who has said so, and what.
-    pub verdict: Verdict,
+    pub verdict: EvictionReason,
 }
 
 /// What a line does to the room.
@@ -69,7 +69,7 @@ impl Rules {
     }
 
     /// Why this author may not come in.
-    pub fn banned(&self, author: AuthorId) -> Option<&Verdict> {
+    pub fn banned(&self, author: AuthorId) -> Option<&EvictionReason> {
         self.banned.get(&author).map(|ban| &ban.verdict)
     }
 
@@ -115,7 +115,7 @@ impl Rules {
         let effect = self.effect(line, first);
         match (&effect, &line.act) {
             (Effect::Evicted { subject, banned: true }, _) => {
-                let ban = Ban { name: subject.name.clone(), verdict: Verdict::of(line) };
+                let ban = Ban { name: subject.name.clone(), verdict: EvictionReason::of(line) };
                 self.banned.insert(subject.author, ban);
             }
             (Effect::Unbanned(subject), _) => {
@@ -129,7 +129,7 @@ impl Rules {
     }
 }
 
-impl Verdict {
+impl EvictionReason {
     /// What this line says, as those are told whom it concerns.
     pub fn of(line: &Line) -> Self {
         let text = line.text.as_str();

@@ -1,15 +1,15 @@
 //! Who said it: an author signs its lines, run by run.
 //!
 //! What an author types at one time is a *run*: up to [`RUN_LINES_MAX`] of its lines in a row, the last of which bears
-//! a [`Seal`], the signature over all of them. A run is never torn: a frame carries whole runs, a log ends with one, a
-//! leader orders one in a row. So whoever gets a frame can check every line in it by itself, without knowing what came
-//! before. What a line's place is (its index, its timestamp) is the leader's to say, and is not signed; that its
-//! number follows the last one of its session is checked against the log.
+//! a [`RunSignature`], the signature over all of them. A run is never torn: a frame carries whole runs, a log ends with
+//! one, a leader orders one in a row. So whoever gets a frame can check every line in it by itself, without knowing
+//! what came before. What a line's place is (its index, its timestamp) is the leader's to say, and is not signed; that
+//! its number follows the last one of its session is checked against the log.
 
 use std::fmt;
 
 use crate::ring::log::channel::Channel;
-use crate::ring::log::entry::{Act, Line, Seal, Subject};
+use crate::ring::log::entry::{Act, Line, RunSignature, Subject};
 use crate::ring::types::id::{LineId, Name, RoomId};
 use crate::ring::types::limits::{RUN_BYTES_MAX, RUN_LINES_MAX};
 use crate::ring::types::proof::{AuthorId, Signature};
@@ -31,7 +31,7 @@ pub struct TornRun;
 /// What `take` fails with, or [`TornRun`].
 pub fn each_run<'a, E: From<TornRun>>(
     lines: impl Iterator<Item = &'a Line>,
-    mut take: impl FnMut(&[&'a Line], &Seal) -> Result<(), E>,
+    mut take: impl FnMut(&[&'a Line], &RunSignature) -> Result<(), E>,
 ) -> Result<(), E> {
     let mut run: Vec<&Line> = Vec::new();
     let mut bytes = 0;
@@ -43,7 +43,7 @@ pub fn each_run<'a, E: From<TornRun>>(
             return Err(TornRun.into());
         }
         run.push(line);
-        let Some(seal) = &line.seal else { continue };
+        let Some(seal) = &line.signature else { continue };
         if usize::try_from(seal.of) != Ok(run.len()) {
             return Err(TornRun.into());
         }
@@ -58,7 +58,7 @@ pub fn each_run<'a, E: From<TornRun>>(
 pub fn sign_runs(room: RoomId, lines: &mut [Line], signer: &dyn Signer) {
     let mut rest = lines;
     while !rest.is_empty() {
-        let mut bytes = Seal::OVERHEAD;
+        let mut bytes = RunSignature::OVERHEAD;
         let fits = rest.iter().take(RUN_LINES_MAX).take_while(|line| {
             bytes += line.weight();
             bytes <= RUN_BYTES_MAX
@@ -68,7 +68,7 @@ pub fn sign_runs(room: RoomId, lines: &mut [Line], signer: &dyn Signer) {
         let by = signer.sign(&message(room, &whole));
         let of = u32::try_from(run.len()).unwrap_or(u32::MAX);
         if let Some(last) = run.last_mut() {
-            last.seal = Some(Seal { of, by });
+            last.signature = Some(RunSignature { of, by });
         }
         rest = after;
     }
@@ -77,7 +77,7 @@ pub fn sign_runs(room: RoomId, lines: &mut [Line], signer: &dyn Signer) {
 /// The first so many of these lines are whole runs.
 pub fn whole_runs<'a>(lines: impl DoubleEndedIterator<Item = &'a Line> + ExactSizeIterator) -> usize {
     let all = lines.len();
-    all - lines.rev().take_while(|line| line.seal.is_none()).count()
+    all - lines.rev().take_while(|line| line.signature.is_none()).count()
 }
 
 /// What an author signs of a run: in which room, which lines, and everything in them but the timestamp, which a
@@ -173,14 +173,14 @@ fn push_subject(message: &mut Vec<u8>, kind: u8, Subject { author, name }: &Subj
 
 /// A line that nobody has said: its author has not signed it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Forged {
+pub struct ForgedLine {
     /// In whose name.
     pub author: AuthorId,
     /// Under which name; `None`: the runs are torn, so that nothing can be checked.
     pub name: Option<Name>,
 }
 
-impl From<TornRun> for Forged {
+impl From<TornRun> for ForgedLine {
     fn from(_: TornRun) -> Self {
         Self { author: AuthorId::of_bits(0), name: None }
     }
@@ -219,7 +219,7 @@ mod tests {
             text: Text::parse(text).unwrap(),
             channel: None,
             act: None,
-            seal: None,
+            signature: None,
         }
     }
 
@@ -264,7 +264,7 @@ mod tests {
         assert!(torn(&gap));
         let mut many: Vec<Line> = (1..=RUN_LINES_MAX as u64 + 1).map(|n| line(1, n, "hello")).collect();
         let of = many.len() as u32;
-        many.last_mut().unwrap().seal = Some(Seal { of, by: Signature([0; 64]) });
+        many.last_mut().unwrap().signature = Some(RunSignature { of, by: Signature([0; 64]) });
         assert!(torn(&many));
         assert_eq!(whole_runs(lines.iter()), 5);
         assert_eq!(whole_runs(lines[..4].iter()), 0);

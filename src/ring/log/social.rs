@@ -164,7 +164,7 @@ mod tests {
                 text: Text::parse(text).unwrap(),
                 channel: Channel::parse(channel).unwrap(),
                 act,
-                seal: None,
+                signature: None,
             };
             self.social.apply(Index(self.n), &line, &self.view);
         }

@@ -89,7 +89,7 @@ impl Admission {
         let due = self.slow_told <= now;
         due.then(|| {
             self.slow_told = now + SLOW_TOLD_EVERY;
-            Event::Slowed
+            Event::Throttled
         })
     }
 
@@ -143,7 +143,7 @@ mod tests {
         let (name, text) = (Name::parse("a").ok()?, Text::parse("hello").ok()?);
         let id = LineId { author, session: SessionId(1), n: 1 };
         let uid = Uid(([127, 0, 0, 1], 1).into());
-        Some(Arc::new(Line { id, lamport: Lamport(1), name, uid, text, channel: None, act: None, seal: None }))
+        Some(Arc::new(Line { id, lamport: Lamport(1), name, uid, text, channel: None, act: None, signature: None }))
     }
 
     fn lines(author: AuthorId, count: usize) -> Vec<Arc<Line>> {
@@ -226,7 +226,7 @@ mod tests {
         let mut admission = Admission::new(RATE);
         let table = [(0, true), (1, false), (59_999, false), (60_000, true), (60_001, false), (200_000, true)];
         for (ms, told) in table {
-            let expected = told.then_some(Event::Slowed);
+            let expected = told.then_some(Event::Throttled);
             assert_eq!(admission.slowed(Time(0) + Span::ms(ms)), expected, "at {ms} ms");
         }
     }

@@ -13,12 +13,12 @@ impl Node {
         let members: Vec<Uid> = self.log.state().view.uids().collect();
         members.into_iter().for_each(|uid| self.learn_peer(uid));
         match self.start.clone() {
-            Start::Found(room) => {
+            Start::Create(room) => {
                 self.enter_room(room);
                 self.begin_term(1, BTreeSet::new(), None, false);
             }
             Start::Join(contacts) => self.bootstrap(contacts.into_iter().map(Uid).collect()),
-            Start::Reopen | Start::Return => self.reopen(),
+            Start::Reopen | Start::Resume => self.reopen(),
         }
     }
 

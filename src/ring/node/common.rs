@@ -72,7 +72,7 @@ impl Node {
 
     /// A peer has broken the protocol: it loses this connection, and nothing else happens.
     pub(super) fn protocol_violation(&mut self, conn: ConnId, why: &'static str) {
-        self.event(Event::Misbehaved { conn, why });
+        self.event(Event::ProtocolViolation { conn, why });
         self.send(conn, Frame::Refuse(Refusal::Protocol));
         self.close(conn);
     }
@@ -121,9 +121,9 @@ impl Node {
             return;
         }
         if let Some(forgotten) = self.book.learn_peer(uid) {
-            self.save(Record::Met(uid));
+            self.save(Record::LearnPeer(uid));
             if let Some(forgotten) = forgotten {
-                self.save(Record::Forget(forgotten));
+                self.save(Record::ForgetPeer(forgotten));
             }
         }
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::phase::{PendingUpload, Phase};
 use super::{Node, ReadPurpose};
 use crate::ring::log::entry::Batch;
-use crate::ring::log::entry::Seal;
+use crate::ring::log::entry::RunSignature;
 use crate::ring::log::entry::{Body, Entry, Line, Note};
 use crate::ring::log::one_batch;
 use crate::ring::log::seal::sign_runs;
@@ -137,7 +137,7 @@ impl Node {
         if entry.index > self.show_after && !shown && !marked(&self.previewed) {
             self.event(Event::Line(entry));
         } else if entry.index > self.log_after && !shown {
-            self.event(Event::Logged(entry));
+            self.event(Event::LogOnly(entry));
         }
     }
 
@@ -198,11 +198,11 @@ impl Node {
                 || self.leaving.is_some()
                 || self.room.is_none()
             {
-                self.event(Event::NotTaken(draft.text));
+                self.event(Event::SubmitRejected(draft.text));
                 continue;
             }
             let line = self.line(draft);
-            bytes += line.weight() + Seal::OVERHEAD;
+            bytes += line.weight() + RunSignature::OVERHEAD;
             lines.push(line);
         }
         self.submit(lines);
@@ -219,7 +219,7 @@ impl Node {
         self.clock = Lamport(self.clock.0.saturating_add(1));
         let n = self.outbox.take_number();
         let (id, name) = (self.line_id(n), self.name.clone());
-        Line { id, lamport: self.clock, name, uid: self.me, text, channel, act, seal: None }
+        Line { id, lamport: self.clock, name, uid: self.me, text, channel, act, signature: None }
     }
 
     /// My lines are sealed, and get their place or wait for it.
@@ -333,7 +333,7 @@ impl Node {
             | Phase::Stopped => return,
         };
         if let Some(n) = sent {
-            self.event(Event::Sent { n, alone });
+            self.event(Event::Confirmed { n, alone });
         }
     }
 

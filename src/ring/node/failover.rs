@@ -45,7 +45,7 @@ impl Failover {
     ) -> Option<Event> {
         let LeaderlessSince { lost, name: lost_name, since } = self.leaderless.take()?;
         let noticed = lost != epoch.leader && lost != me && !has_left(lost);
-        noticed.then(|| Event::Succeeded { lost, lost_name, epoch, name, took: now - since })
+        noticed.then(|| Event::FailedOver { lost, lost_name, epoch, name, took: now - since })
     }
 
     /// A member was lost.
@@ -155,7 +155,7 @@ mod tests {
         let took = Span::ms(700);
         let succeeded = |lost, lost_name, leader| {
             let (lost, epoch) = (uid(lost), epoch(leader));
-            Some(Event::Succeeded { lost, lost_name, epoch, name: name("new"), took })
+            Some(Event::FailedOver { lost, lost_name, epoch, name: name("new"), took })
         };
         let table = [
             ("another leader follows the lost one", vec![(100, 7)], 3, false, succeeded(7, name("old"), 3)),

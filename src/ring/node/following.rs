@@ -11,7 +11,7 @@ use crate::ring::types::id::{ConnId, Epoch, Index, StreamId};
 use crate::ring::types::limits::OFFER_LINES_MAX;
 use crate::ring::types::time::Span;
 use crate::ring::wire::frame::{Ack, Entries, Frame, Offer, Submit, Throttle, Want};
-use crate::ring::{Event, PendingPlace, ReadRequest};
+use crate::ring::{Event, PendingPosition, ReadRequest};
 
 /// The longest wait that a leader can ask for at once.
 const SLOW_MS_MAX: u64 = 10_000;
@@ -87,7 +87,7 @@ impl Node {
     }
 
     /// The store has read pending lines for an offer.
-    pub(super) fn offer(&mut self, stream: StreamId, lines: Vec<(PendingPlace, Arc<Line>)>) {
+    pub(super) fn offer(&mut self, stream: StreamId, lines: Vec<(PendingPosition, Arc<Line>)>) {
         let Phase::Following(following) = &mut self.phase else { return };
         if following.stream != stream || !matches!(following.uplink.pending, PendingUpload::Reading) {
             return;

@@ -10,14 +10,14 @@ use super::Node;
 use super::blocklist::BlockedPeer;
 use super::phase::Phase;
 use crate::ring::log::entry::{Member, Note};
-use crate::ring::log::seal::Forged;
+use crate::ring::log::seal::ForgedLine;
 use crate::ring::types::id::{ConnId, Name};
 use crate::ring::wire::frame::{Hello, Refusal};
 use crate::ring::{Event, Record};
 
 impl Node {
     /// Lines have come that their author has not said.
-    pub(super) fn on_forged(&mut self, conn: ConnId, forged: &Forged) {
+    pub(super) fn on_forged(&mut self, conn: ConnId, forged: &ForgedLine) {
         let Some(Hello { uid, author, session, .. }) = self.links.peer(conn).cloned() else {
             return self.protocol_violation(conn, "hands on what nobody has said");
         };
@@ -36,7 +36,7 @@ impl Node {
             search.gone.insert(uid);
         }
         if self.book.forget(uid) {
-            self.save(Record::Forget(uid));
+            self.save(Record::ForgetPeer(uid));
         }
         self.refuse(conn, Refusal::Forger, "hands on what nobody has said");
         for other in self.links.to_authors(|at| at == author).into_iter().filter(|_| proven) {

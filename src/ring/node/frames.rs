@@ -126,7 +126,7 @@ impl Node {
 
     /// Closes a connection and says why.
     pub(super) fn refuse(&mut self, conn: ConnId, refusal: Refusal, why: &'static str) {
-        self.event(Event::Misbehaved { conn, why });
+        self.event(Event::ProtocolViolation { conn, why });
         self.send(conn, Frame::Refuse(refusal));
         self.close(conn);
     }
@@ -218,7 +218,7 @@ impl Node {
         match refusal {
             Refusal::Room(_) => self.other_room(from),
             Refusal::KeyNeeded => {
-                self.event(Event::Misbehaved { conn, why: "says that its room has a key" });
+                self.event(Event::ProtocolViolation { conn, why: "says that its room has a key" });
                 if let Some(search) = self.search_mut().filter(|search| search.gone.len() < BOOK_NODES_MAX) {
                     search.gone.insert(from);
                 }
@@ -268,7 +268,7 @@ impl Node {
     fn other_room(&mut self, uid: Uid) {
         let known = self.book.forget(uid);
         if known {
-            self.save(Record::Forget(uid));
+            self.save(Record::ForgetPeer(uid));
         }
         // Whoever remembers my address is told of once in a while; it may be anybody.
         let strange = !known && !self.log.state().view.contains(uid);

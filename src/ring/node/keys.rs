@@ -14,7 +14,7 @@ impl Node {
     /// The room is to have another key: this is its hash.
     pub(super) fn on_rekey(&mut self, key: Digest, text: Text) {
         if !self.key.is_keyed() {
-            return self.event(Event::Unable(CommandError::NoKey));
+            return self.event(Event::CommandFailed(CommandError::NoKey));
         }
         // The key goes ahead of the line: whoever orders it has it, whatever becomes of me.
         let conns = match &self.phase {
@@ -27,7 +27,7 @@ impl Node {
             | Phase::Electing(_)
             | Phase::Synchronizing(_)
             | Phase::Joining(_)
-            | Phase::Stopped => return self.event(Event::Unable(CommandError::NotNow)),
+            | Phase::Stopped => return self.event(Event::CommandFailed(CommandError::NotNow)),
         };
         self.on_act(text, |node| {
             node.out.push(Output::OfferKey(conns));

@@ -115,7 +115,7 @@ impl Node {
         if let Some(bootstrap) = &mut search.bootstrap
             && !std::mem::replace(&mut bootstrap.answered, true)
         {
-            self.event(Event::Answered(contact));
+            self.event(Event::ContactAnswered(contact));
         }
     }
 
@@ -152,7 +152,7 @@ impl Node {
         let nodes: Vec<Uid> = self.book.present().collect();
         let poll = LeaderPoll::new(self.now.mono + patience, reopened);
         self.set_phase(Phase::LeaderPoll { search, poll });
-        self.event(Event::Asking { nodes: nodes.len() });
+        self.event(Event::LeaderPoll { nodes: nodes.len() });
         for uid in nodes {
             let sent = self.send_to(uid, Frame::Ask);
             if let (Some(_), Phase::LeaderPoll { poll, .. }) = (sent, &mut self.phase) {
@@ -203,7 +203,7 @@ impl Node {
             }
             PollOutcome::Alone => {
                 let turned_away = std::mem::take(search).turned_away;
-                if let (Start::Return, false, Some(refusal)) = (&self.start, self.greeted, turned_away) {
+                if let (Start::Resume, false, Some(refusal)) = (&self.start, self.greeted, turned_away) {
                     return self.stop(Stop::Refused(refusal));
                 }
                 self.begin_term(self.round.saturating_add(1), BTreeSet::new(), None, self.level);

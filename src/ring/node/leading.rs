@@ -430,7 +430,7 @@ fn newest_runs(lines: &[Arc<Entry>], wanted: u32) -> (&[Arc<Entry>], u32) {
     let wanted = wanted as usize;
     let mut start = 0;
     for (place, entry) in lines.iter().enumerate() {
-        let Some(seal) = entry.line().and_then(|line| line.seal) else { continue };
+        let Some(seal) = entry.line().and_then(|line| line.signature) else { continue };
         let end = place + 1;
         let torn = seal.of as usize > end - start;
         if !torn && lines.len() - end < wanted {

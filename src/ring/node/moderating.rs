@@ -6,7 +6,7 @@ use super::Node;
 use super::phase::Phase;
 use crate::ring::log::entry::{Act, Entry, Line, Member, Subject};
 use crate::ring::log::rules::Effect;
-use crate::ring::log::rules::Verdict;
+use crate::ring::log::rules::EvictionReason;
 use crate::ring::log::seal::sign_runs;
 use crate::ring::types::id::{Index, Name, Text};
 use crate::ring::types::proof::AuthorId;
@@ -22,7 +22,7 @@ impl Node {
         let ModerationCommand { verb, whom, text } = order;
         self.on_act(text, |node| {
             let Some(subject) = node.subject(verb, &whom) else {
-                node.event(Event::Unable(CommandError::Nobody(whom)));
+                node.event(Event::CommandFailed(CommandError::UnknownMember(whom)));
                 return None;
             };
             Some(match verb {
@@ -36,10 +36,10 @@ impl Node {
     /// A line that is to do something, if it can be said and I may say it.
     pub(super) fn on_act(&mut self, text: Text, act: impl FnOnce(&mut Self) -> Option<Act>) {
         if self.outbox_room() == 0 || self.is_spent() {
-            return self.event(Event::NotTaken(text));
+            return self.event(Event::SubmitRejected(text));
         }
         if !self.log.state().rules.may(self.session.author) {
-            return self.event(Event::Unable(CommandError::NotModerator));
+            return self.event(Event::CommandFailed(CommandError::NotModerator));
         }
         if let Some(act) = act(self) {
             let line = self.line(Draft { text, channel: None, act: Some(act) });
@@ -120,10 +120,10 @@ impl Node {
                 for member in &concerned {
                     self.book.set_left(member.uid, true);
                     if news {
-                        self.event(Event::Out { member: member.clone(), by: by.clone(), banned });
+                        self.event(Event::Evicted { member: member.clone(), by: by.clone(), banned });
                     }
                 }
-                self.evict(entry.index, &subject, banned, &Verdict::of(line));
+                self.evict(entry.index, &subject, banned, &EvictionReason::of(line));
             }
             Effect::NotAllowed if news => self.event(Event::NotAllowed { by }),
             Effect::Rekeyed(key) => {
@@ -136,7 +136,7 @@ impl Node {
         }
     }
 
-    fn evict(&mut self, index: Index, subject: &Subject, banned: bool, verdict: &Verdict) {
+    fn evict(&mut self, index: Index, subject: &Subject, banned: bool, verdict: &EvictionReason) {
         let refusal = match banned {
             true => Refusal::Banned(verdict.clone()),
             false => Refusal::Kicked(verdict.clone()),

@@ -227,7 +227,7 @@ impl Node {
         for step in steps {
             match step {
                 LinkStep::Adjacent(conn, yes) => self.send(conn, Frame::Adjacent(yes)),
-                LinkStep::Report { next, repaired } => self.event(Event::Next { next, repaired }),
+                LinkStep::Report { next, repaired } => self.event(Event::NextChanged { next, repaired }),
                 LinkStep::Reach(uid) => {
                     if let Some(conn) = self.reach(uid) {
                         let steps = self.neighbours.reached(uid, conn, self.links.is_up(conn));

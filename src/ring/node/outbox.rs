@@ -232,7 +232,7 @@ mod tests {
         let (name, text) = (Name::parse("ann").ok()?, Text::parse("hello").ok()?);
         let id = LineId { author: AuthorId::of_bits(1), session: SessionId(2), n };
         let uid = Uid(([127, 0, 0, 1], 1).into());
-        Some(Arc::new(Line { id, lamport: Lamport(n), name, uid, text, channel: None, act: None, seal: None }))
+        Some(Arc::new(Line { id, lamport: Lamport(n), name, uid, text, channel: None, act: None, signature: None }))
     }
 
     /// An outbox whose user has written this many lines.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::election::Election;
 use super::log_fetch::LogFetch;
 use super::poll::LeaderPoll;
-use crate::ring::PendingPlace;
+use crate::ring::PendingPosition;
 use crate::ring::log::entry::Line;
 use crate::ring::types::id::{ConnId, Epoch, Index, LineId, StreamId, Tail, Uid};
 use crate::ring::types::time::Time;
@@ -190,7 +190,7 @@ pub(super) enum PendingUpload {
     /// A part is being read from the store.
     Reading,
     /// These are offered, up to this place.
-    Offered { lines: Vec<Arc<Line>>, last: PendingPlace },
+    Offered { lines: Vec<Arc<Line>>, last: PendingPosition },
     /// All is offered.
     Done,
 }

@@ -11,7 +11,7 @@ use crate::ring::types::id::{ConnId, SessionKey, Uid};
 use crate::ring::types::limits::{OFFER_LINES_MAX, SLOWED_FRAMES_MAX};
 use crate::ring::types::time::Span;
 use crate::ring::wire::frame::{Frame, Offer, Submit, Throttle, Want};
-use crate::ring::{PendingPlace, ReadRequest};
+use crate::ring::{PendingPosition, ReadRequest};
 
 impl Node {
     pub(super) fn on_submitted(&mut self, conn: ConnId, from: Uid, submit: Submit) {
@@ -154,14 +154,14 @@ impl Node {
         }
     }
 
-    pub(super) fn read_own_pending(&mut self, after: Option<PendingPlace>) {
+    pub(super) fn read_own_pending(&mut self, after: Option<PendingPosition>) {
         let Phase::Leading(leading) = &mut self.phase else { return };
         leading.pending = PendingUpload::Reading;
         self.read(ReadRequest::Pending { after }, ReadPurpose::Sequence);
     }
 
     /// My pending lines, in order, before anything else of mine.
-    pub(super) fn sequence_pending(&mut self, lines: Vec<(PendingPlace, Arc<Line>)>) {
+    pub(super) fn sequence_pending(&mut self, lines: Vec<(PendingPosition, Arc<Line>)>) {
         let Phase::Leading(leading) = &mut self.phase else { return };
         if !matches!(leading.pending, PendingUpload::Reading) {
             return;

@@ -137,6 +137,6 @@ impl Node {
             known.rtt = report.round_trip.map(Span).or(known.rtt);
             known.behind = report.behind.or(known.behind);
         }
-        self.out.push(Output::Surveyed(Box::new(RoomHealth { health, whole })));
+        self.out.push(Output::HealthReply(Box::new(RoomHealth { health, whole })));
     }
 }

@@ -89,8 +89,8 @@ impl Node {
     pub(super) fn on_send_pm(&mut self, outgoing: OutgoingPm) {
         let OutgoingPm { id, to, sealed, token } = outgoing;
         if self.pms.sent.len() >= PMS_SENT_MAX || self.room.is_none() {
-            let fate = PmOutcome::NoLeader;
-            return self.event(Event::Whispered { id, to, fate });
+            let outcome = PmOutcome::NoLeader;
+            return self.event(Event::PmSettled { id, to, outcome });
         }
         let from = self.session.author;
         self.admission.count_private_message(self.now.mono, from, 1, sealed.bytes().len());
@@ -135,9 +135,9 @@ impl Node {
         again.into_iter().for_each(|id| self.hand_pms(Some(id)));
     }
 
-    fn settle_pm(&mut self, id: PmId, fate: PmOutcome) {
+    fn settle_pm(&mut self, id: PmId, outcome: PmOutcome) {
         if let Some(Sent { to, .. }) = self.pms.sent.remove(&id) {
-            self.event(Event::Whispered { id, to, fate });
+            self.event(Event::PmSettled { id, to, outcome });
         }
     }
 
@@ -183,7 +183,7 @@ impl Node {
         }
         let from = self.log.state().view.members().find(|member| member.author == pm.from).cloned();
         if let Some(from) = from {
-            self.out.push(Output::Open(from, pm));
+            self.out.push(Output::OpenPm(from, pm));
         }
     }
 
@@ -206,7 +206,7 @@ impl Node {
         if let Some(of) = of.filter(|_| self.pms.broken_told <= self.now.mono) {
             self.pms.broken_told = self.now.mono + PM_REPORT_PAUSE;
             let through = self.following().map_or(self.me, |following| following.leader);
-            self.event(Event::BrokenSeal { of, through });
+            self.event(Event::PmUndecryptable { of, through });
         }
     }
 

@@ -18,7 +18,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::ring::log::channel::Channel;
 use crate::ring::log::entry::Batch;
-use crate::ring::log::entry::Seal;
+use crate::ring::log::entry::RunSignature;
 use crate::ring::log::entry::{Act, Body, Entry, Line, Note};
 use crate::ring::types::id::{Epoch, Index, Lamport, LineId, Name, SessionId, StreamId, Text, Uid, WallMs};
 use crate::ring::types::parse::{number, number_if_any};
@@ -83,7 +83,16 @@ impl Speaker {
 
     fn line(&self, LineIn { f: _, n, t, say, channel, act, seal }: LineIn) -> Arc<Line> {
         let id = LineId { author: self.author, session: self.session, n };
-        Arc::new(Line { id, lamport: t, name: self.name.clone(), uid: self.uid, text: say, channel, act, seal })
+        Arc::new(Line {
+            id,
+            lamport: t,
+            name: self.name.clone(),
+            uid: self.uid,
+            text: say,
+            channel,
+            act,
+            signature: seal,
+        })
     }
 }
 
@@ -112,7 +121,7 @@ struct LineEntryOut<'a> {
     #[serde(rename = "do", skip_serializing_if = "Option::is_none")]
     act: Option<&'a Act>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    seal: Option<&'a Seal>,
+    seal: Option<&'a RunSignature>,
 }
 
 #[derive(Serialize)]
@@ -133,7 +142,7 @@ impl Serialize for EntriesOut<'_> {
                 Body::Line(line) => {
                     let f = places.next().copied().unwrap_or_default();
                     let (n, t, say) = (line.id.n, line.lamport, &line.text);
-                    let (channel, act, seal) = (line.channel.as_ref(), line.act.as_ref(), line.seal.as_ref());
+                    let (channel, act, seal) = (line.channel.as_ref(), line.act.as_ref(), line.signature.as_ref());
                     seq.serialize_element(&LineEntryOut { i, l, w, f, n, t, say, channel, act, seal })?;
                 }
                 Body::Note(note) => seq.serialize_element(&NoteEntryOut { i, l, w, note })?,
@@ -174,7 +183,7 @@ struct EntryIn {
     channel: Option<Channel>,
     #[serde(rename = "do")]
     act: Option<Act>,
-    seal: Option<Seal>,
+    seal: Option<RunSignature>,
     note: Option<Note>,
 }
 
@@ -229,7 +238,7 @@ struct LineOut<'a> {
     #[serde(rename = "do", skip_serializing_if = "Option::is_none")]
     act: Option<&'a Act>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    seal: Option<&'a Seal>,
+    seal: Option<&'a RunSignature>,
 }
 
 impl Serialize for Submit {
@@ -244,7 +253,7 @@ impl Serialize for Submit {
                 say: &line.text,
                 channel: line.channel.as_ref(),
                 act: line.act.as_ref(),
-                seal: line.seal.as_ref(),
+                seal: line.signature.as_ref(),
             })
             .collect();
         SubmitOut { stream: self.stream, who: &speakers.table, lines }.serialize(serializer)
@@ -269,7 +278,7 @@ struct LineIn {
     channel: Option<Channel>,
     #[serde(rename = "do")]
     act: Option<Act>,
-    seal: Option<Seal>,
+    seal: Option<RunSignature>,
 }
 
 impl<'de> Deserialize<'de> for Submit {
@@ -298,7 +307,7 @@ mod tests {
             text: Text::parse(text).unwrap(),
             channel: None,
             act: None,
-            seal: Some(Seal { of: 1, by: Signature([n as u8; 64]) }),
+            signature: Some(RunSignature { of: 1, by: Signature([n as u8; 64]) }),
         })
     }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::ring::log::entry::{Entry, Line};
-use crate::ring::log::seal::{Forged, TornRun, each_run, message};
+use crate::ring::log::seal::{ForgedLine, TornRun, each_run, message};
 use crate::ring::types::id::RoomId;
 use crate::ring::types::limits::{
     BATCH_ENTRIES_MAX, BOOK_NODES_MAX, EPOCH_BOUNDS_MAX, FRAME_BYTES_MAX, OFFER_LINES_MAX,
@@ -130,10 +130,10 @@ impl Frame {
     ///
     /// # Errors
     /// In whose name something stands here that it has not said.
-    pub fn verify(&self, room: RoomId, signed: impl Fn(AuthorId, &[u8], &Signature) -> bool) -> Result<(), Forged> {
+    pub fn verify(&self, room: RoomId, signed: impl Fn(AuthorId, &[u8], &Signature) -> bool) -> Result<(), ForgedLine> {
         each_run(self.lines(), |run, seal| match run.first() {
             Some(first) if !signed(first.id.author, &message(room, run), &seal.by) => {
-                Err(Forged { author: first.id.author, name: Some(first.name.clone()) })
+                Err(ForgedLine { author: first.id.author, name: Some(first.name.clone()) })
             }
             Some(_) | None => Ok(()),
         })

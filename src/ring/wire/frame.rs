@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::ring::log::entry::{Batch, Line};
-use crate::ring::log::rules::Verdict;
+use crate::ring::log::rules::EvictionReason;
 use crate::ring::log::summary::EpochBound;
 use crate::ring::types::id::{Epoch, Index, Lamport, LineId, Name, RoomId, SessionId, StreamId, Tail, Uid};
 use crate::ring::types::limits::PROTOCOL_VERSION;
@@ -171,9 +171,9 @@ pub enum Refusal {
     /// You have handed on lines that nobody has said.
     Forger,
     /// You were put out.
-    Kicked(Verdict),
+    Kicked(EvictionReason),
     /// You may not come in.
-    Banned(Verdict),
+    Banned(EvictionReason),
     /// A newer connection of yours took this one's place, or you broke the protocol.
     Protocol,
     /// My room has a key, and you have shown none.

@@ -50,7 +50,7 @@ impl Past {
                 text: Text::parse(text).unwrap(),
                 channel: None,
                 act: None,
-                seal: None,
+                signature: None,
             })),
         };
         let epoch = Epoch { round: self.round, leader: uid, nonce: Nonce(1) };

@@ -341,7 +341,7 @@ impl Sqlite {
             state.replace_queues(tx, no, memory)?;
             tx.execute("DELETE FROM book WHERE room = ?1", [no])?;
             for uid in &memory.book {
-                state.write_one(tx, &Record::Met(*uid))?;
+                state.write_one(tx, &Record::LearnPeer(*uid))?;
             }
             if let Some(epoch) = memory.promise {
                 state.write_one(tx, &Record::Promise(epoch))?;

@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use super::state::State;
 use super::values::{damaged, json, unsigned};
 use crate::ring::limits::{BATCH_BYTES_MAX, OFFER_LINES_MAX};
-use crate::ring::{AuthorId, Index, Line, LogState, PendingPlace, SessionId, SessionKey, Shown};
+use crate::ring::{AuthorId, Index, Line, LogState, PendingPosition, SessionId, SessionKey, Shown};
 use crate::store::error::Error;
 use crate::store::memory::{MemoryStore, fitting};
 
@@ -121,9 +121,9 @@ pub fn marks(db: &Connection, no: i64, log_state: &LogState) -> Result<BTreeMap<
 pub fn some(
     db: &Connection,
     no: i64,
-    after: Option<PendingPlace>,
+    after: Option<PendingPosition>,
     log_state: &LogState,
-) -> Result<Vec<(PendingPlace, Arc<Line>)>, Error> {
+) -> Result<Vec<(PendingPosition, Arc<Line>)>, Error> {
     let sql = "SELECT place, author, session, n, line FROM pending WHERE room = ?1 AND place > ?2 ORDER BY place";
     let mut statement = db.prepare_cached(sql)?;
     let mut rows = statement.query(params![no, after.map_or(i64::MIN, |place| place.0)])?;
@@ -138,18 +138,18 @@ pub fn some(
         if found.len() >= OFFER_LINES_MAX || (bytes > BATCH_BYTES_MAX && !found.is_empty()) {
             break;
         }
-        found.push((PendingPlace(row.get(0)?), line));
+        found.push((PendingPosition(row.get(0)?), line));
     }
     Ok(found)
 }
 
 /// The whole queue.
-pub fn all(db: &Connection, no: i64) -> Result<BTreeMap<PendingPlace, Arc<Line>>, Error> {
+pub fn all(db: &Connection, no: i64) -> Result<BTreeMap<PendingPosition, Arc<Line>>, Error> {
     let mut statement = db.prepare_cached("SELECT place, line FROM pending WHERE room = ?1 ORDER BY place")?;
     let mut rows = statement.query([no])?;
     let mut queue = BTreeMap::new();
     while let Some(row) = rows.next()? {
-        queue.insert(PendingPlace(row.get(0)?), line_of(row.get_ref(1)?.as_str().unwrap_or_default())?);
+        queue.insert(PendingPosition(row.get(0)?), line_of(row.get_ref(1)?.as_str().unwrap_or_default())?);
     }
     Ok(queue)
 }

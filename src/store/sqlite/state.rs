@@ -80,11 +80,11 @@ impl State {
                 let sql = "UPDATE room SET promise = ?2 WHERE no = ?1";
                 tx.prepare_cached(sql)?.execute(params![no, json(epoch)?])?;
             }
-            Record::Met(uid) => {
+            Record::LearnPeer(uid) => {
                 let sql = "INSERT OR IGNORE INTO book (room, uid) VALUES (?1, ?2)";
                 tx.prepare_cached(sql)?.execute(params![no, uid.to_string()])?;
             }
-            Record::Forget(uid) => {
+            Record::ForgetPeer(uid) => {
                 let sql = "DELETE FROM book WHERE room = ?1 AND uid = ?2";
                 tx.prepare_cached(sql)?.execute(params![no, uid.to_string()])?;
             }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::log::LOG_STATE_EVERY;
 use super::*;
 use crate::ring::{
-    Body, Entry, Lamport, Line, LineId, Member, Name, Nonce, Note, PendingPlace, SessionKey, Shown, Text, WallMs,
+    Body, Entry, Lamport, Line, LineId, Member, Name, Nonce, Note, PendingPosition, SessionKey, Shown, Text, WallMs,
 };
 use crate::store::Store as _;
 
@@ -31,7 +31,7 @@ fn line(k: usize, n: u64) -> Arc<Line> {
         text: Text::parse(&format!("line {n} of {k} \u{1f980} \"quoted\"")).unwrap(),
         channel: None,
         act: None,
-        seal: None,
+        signature: None,
     })
 }
 
@@ -105,7 +105,7 @@ impl Story {
             3 => {
                 let shown = Shown { up_to: self.index, lines: [(session_key(1), self.marks[1] + 3)].into() };
                 let uid = uid(self.below(9) as u16 + 1);
-                let met = if self.below(2) == 0 { Record::Met(uid) } else { Record::Forget(uid) };
+                let met = if self.below(2) == 0 { Record::LearnPeer(uid) } else { Record::ForgetPeer(uid) };
                 Deed::Write(vec![Record::Promise(self.epoch), met, Record::Shown(shown)])
             }
             _ => {
@@ -137,7 +137,7 @@ impl Pair {
         let mut pair = Self { dir, file, memory: MemoryStore::new() };
         let key = session_key(0);
         pair.file.enter(None, key.author, key.session).unwrap();
-        pair.write(&[Record::Room(RoomId(u64::MAX)), Record::Met(uid(9))]);
+        pair.write(&[Record::Room(RoomId(u64::MAX)), Record::LearnPeer(uid(9))]);
         pair
     }
 
@@ -175,7 +175,7 @@ impl Pair {
             ReadReply::Pending(lines) => lines,
             ReadReply::Log(_) => panic!("the store answers what it was asked"),
         };
-        let (mut after, mut theirs): (Option<PendingPlace>, _) = (None, Vec::new());
+        let (mut after, mut theirs): (Option<PendingPosition>, _) = (None, Vec::new());
         loop {
             let lines = pending(self.file.read(&ReadRequest::Pending { after }).unwrap());
             let Some((last, _)) = lines.last() else { break };

@@ -145,11 +145,11 @@ impl Host {
                     // The rooms here are open.
                     Output::GiveKey(_) | Output::OfferKey(_) | Output::TakeKey(_) => {}
                     // What was sealed is the token here, if it is one.
-                    Output::Open(_, pm) => {
+                    Output::OpenPm(_, pm) => {
                         let token = pm.sealed.bytes().try_into().ok().map(PmProof);
-                        inputs.push_front(Input::Opened { id: pm.id, from: pm.from, token });
+                        inputs.push_front(Input::PmOpened { id: pm.id, from: pm.from, token });
                     }
-                    Output::Surveyed(_) => {}
+                    Output::HealthReply(_) => {}
                 }
             }
             self.watch.after(&self.node);
@@ -234,7 +234,7 @@ impl Room {
     /// A room of `n`, founded by that host, in which everybody has said something.
     pub fn of(n: usize, founder: usize) -> Self {
         let mut room = Self { now: 1_000_000, ..Self::default() };
-        room.start(founder, Start::Found(RoomId(7)));
+        room.start(founder, Start::Create(RoomId(7)));
         for slot in (0..n).filter(|slot| *slot != founder) {
             room.start(slot, Start::Join(vec![uid(founder).0]));
             room.pass(50);

@@ -199,7 +199,7 @@ fn fill(path: &Path) {
     let (first, second) = log.split_at(log.len() / 2);
     let epoch = log[0].epoch;
     for group in [
-        vec![Record::Room(RoomId(7)), Record::Promise(epoch), Record::Met(log[0].epoch.leader)],
+        vec![Record::Room(RoomId(7)), Record::Promise(epoch), Record::LearnPeer(log[0].epoch.leader)],
         vec![Record::Append(first.to_vec())],
         vec![Record::Append(second.to_vec()), Record::Shown(room.host(0).store.shown().clone())],
     ] {

@@ -75,7 +75,7 @@ impl Watch {
                 self.obeys(*epoch);
             }
             Output::Save(Record::Queue(lines)) => self.natural += 2 * lines.len() as u64,
-            Output::Save(Record::Room(_) | Record::Met(_) | Record::Forget(_) | Record::Shown(_)) => {}
+            Output::Save(Record::Room(_) | Record::LearnPeer(_) | Record::ForgetPeer(_) | Record::Shown(_)) => {}
             Output::Sync => self.synced = self.promise,
             Output::Cut(keep) => assert!(keep.0 <= self.log.len() as u64, "cuts more than there is"),
             Output::Send(_, frame) => self.send(me, frame),
@@ -88,8 +88,8 @@ impl Watch {
             | Output::GiveKey(_)
             | Output::OfferKey(_)
             | Output::TakeKey(_)
-            | Output::Open(..)
-            | Output::Surveyed(_)
+            | Output::OpenPm(..)
+            | Output::HealthReply(_)
             | Output::Stop(_) => {}
         }
     }

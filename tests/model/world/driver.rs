@@ -149,7 +149,7 @@ impl State {
 
     /// Founds a room.
     pub fn found(&mut self, slot: usize) -> Result<(), String> {
-        self.start(slot, Start::Found(RoomId(1)))
+        self.start(slot, Start::Create(RoomId(1)))
     }
 
     /// Somebody types a line, if the node takes one.
@@ -356,7 +356,7 @@ impl State {
             // The rooms here are open.
             Output::GiveKey(_) | Output::OfferKey(_) | Output::TakeKey(_) => {}
             // Nothing is said to one reader here, and nobody asks how all are doing.
-            Output::Open(..) | Output::Surveyed(_) => {}
+            Output::OpenPm(..) | Output::HealthReply(_) => {}
             Output::Close(id) => {
                 let mut here = None;
                 self.change(slot, |process| here = process.conns.remove(&id));
@@ -384,7 +384,7 @@ impl State {
         };
         match event {
             Event::Line(entry) => Rc::make_mut(&mut self.facts).extend(facts("shown", std::slice::from_ref(entry))),
-            Event::Logged(entry) => {
+            Event::LogOnly(entry) => {
                 Rc::make_mut(&mut self.facts).extend(facts("logged", std::slice::from_ref(entry)));
             }
             Event::Backlog { entries, .. } => Rc::make_mut(&mut self.facts).extend(facts("shown", entries)),

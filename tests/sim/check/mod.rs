@@ -137,7 +137,9 @@ impl Checks {
                 let line = self.lines.number(line)?;
                 self.lines.queued(slot, line)
             }),
-            Record::Room(_) | Record::Promise(_) | Record::Met(_) | Record::Forget(_) | Record::Shown(_) => Ok(()),
+            Record::Room(_) | Record::Promise(_) | Record::LearnPeer(_) | Record::ForgetPeer(_) | Record::Shown(_) => {
+                Ok(())
+            }
         }
     }
 
@@ -181,7 +183,7 @@ impl Checks {
                 self.screen.shown(slot, line)?;
                 self.screen.logged(slot, line)
             }
-            Event::Logged(entry) => {
+            Event::LogOnly(entry) => {
                 let line = self.lines.shown(entry)?;
                 self.history.stands(slot, entry)?;
                 self.screen.logged(slot, line)
@@ -197,7 +199,7 @@ impl Checks {
                 Ok(())
             }
             Event::Leader(epoch) => self.reign.obeys(slot, *epoch),
-            Event::Sent { n, alone } => match &self.runs[slot] {
+            Event::Confirmed { n, alone } => match &self.runs[slot] {
                 Some(run) => {
                     let SessionKey { author, session } = run.key;
                     match disk.is_synced(LineId { author, session, n: *n }) {

@@ -89,7 +89,7 @@ impl World {
     /// Starts the founder of a new room.
     pub fn found(&mut self, slot: usize) {
         let room = RoomId(self.rng.bits());
-        self.start(slot, Rewind::Not, Start::Found(room));
+        self.start(slot, Rewind::Not, Start::Create(room));
     }
 
     /// Starts a joiner with these contacts.
@@ -256,7 +256,7 @@ impl World {
         let (id, token) = (PmId(self.rng.bits()), self.rng.bits().to_be_bytes());
         let token = PmProof([token, token].concat().try_into().ok()?);
         let sealed = Ciphertext::new([&token.0, words.as_bytes()].concat())?;
-        self.step(slot, Input::Whisper(OutgoingPm { id, to, sealed, token }));
+        self.step(slot, Input::SendPm(OutgoingPm { id, to, sealed, token }));
         Some(id)
     }
 

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use dist_chat::ring::{
-    AuthorId, Batch, ConnId, DecodeError, Digest, Event as Told, Forged, Frame, Input, ModerationCommand, Now, Output,
-    Record, Secret, Time, WallMs,
+    AuthorId, Batch, ConnId, DecodeError, Digest, Event as Told, ForgedLine, Frame, Input, ModerationCommand, Now,
+    Output, Record, Secret, Time, WallMs,
 };
 
 use super::net::Item;
@@ -34,8 +34,8 @@ impl World {
     pub(super) fn take(&mut self, slot: usize, arrival: Arrival) {
         let input = match arrival {
             Arrival::Read(id, found) => Input::Read(id, found),
-            Arrival::KeyHeld(key) => Input::KeyHeld(key),
-            Arrival::Opened { id, from, token } => Input::Opened { id, from, token },
+            Arrival::KeyHeld(key) => Input::KeyInstalled(key),
+            Arrival::Opened { id, from, token } => Input::PmOpened { id, from, token },
             Arrival::Persisted(id, ops) => {
                 self.slots[slot].disk.sync_first(ops);
                 Input::Persisted { id, kept: true }
@@ -99,7 +99,7 @@ impl World {
     }
 
     /// Whether everything in a frame was said by those in whose name it stands there; a newcomer has not looked yet.
-    fn looked_through(&self, slot: usize, frame: &Frame) -> Result<(), Forged> {
+    fn looked_through(&self, slot: usize, frame: &Frame) -> Result<(), ForgedLine> {
         match self.slots[slot].disk.store().room() {
             Some(room) => frame.verify(room, hand::signed),
             None => Ok(()),
@@ -172,7 +172,7 @@ impl World {
         let steps = process.steps;
         let submitted = match &input {
             Input::Submit(said) => said.iter().map(|draft| draft.text.clone()).collect(),
-            Input::Order(ModerationCommand { text, .. }) | Input::Rekey(_, text) => vec![text.clone()],
+            Input::Moderate(ModerationCommand { text, .. }) | Input::Rekey(_, text) => vec![text.clone()],
             _ => Vec::new(),
         };
         let said = process.node.said();
@@ -313,7 +313,7 @@ impl World {
             Output::TakeKey(secret) => {
                 self.slots[slot].offered.extend(AuthorId::parse(secret.reveal()).map(|key| Digest(key.0)));
             }
-            Output::Open(member, pm) => {
+            Output::OpenPm(member, pm) => {
                 let opened = actions::unsealed(pm.sealed.bytes());
                 let token = opened.map(|(token, words)| {
                     self.slots[slot].heard.push((member.name, words));
@@ -321,10 +321,10 @@ impl World {
                 });
                 answers.insert(0, Arrival::Opened { id: pm.id, from: pm.from, token });
             }
-            Output::Surveyed(survey) => self.slots[slot].survey = Some(*survey),
+            Output::HealthReply(survey) => self.slots[slot].survey = Some(*survey),
             Output::Close(id) => self.close(slot, id),
             Output::Event(event) => {
-                if let Told::ElectionStarted { .. } | Told::Asking { .. } | Told::LeaderLost(_) | Told::Leader(_) =
+                if let Told::ElectionStarted { .. } | Told::LeaderPoll { .. } | Told::LeaderLost(_) | Told::Leader(_) =
                     event
                 {
                     self.unrest = Some(format!("{}: {event:?}", host(slot)));
@@ -332,8 +332,8 @@ impl World {
                 if let (Told::Entered { .. }, Some(process)) = (&event, &mut self.slots[slot].process) {
                     process.entered = true;
                 }
-                if let Told::Whispered { id, to: _, fate } = &event {
-                    self.slots[slot].fates.push((*id, *fate));
+                if let Told::PmSettled { id, to: _, outcome } = &event {
+                    self.slots[slot].fates.push((*id, *outcome));
                 }
                 self.tally.rounds += u64::from(matches!(event, Told::ElectionStarted { .. }));
                 let verdict = self.checks.event(slot, &event, &self.slots[slot].disk);

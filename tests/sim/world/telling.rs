@@ -19,7 +19,7 @@ impl World {
             Input::DialFailed { conn, refused } => {
                 format!("{who} could not dial {conn:?}: {}", if *refused { "refused" } else { "silence" })
             }
-            Input::TurnedAway(id, refusal) => format!("{who} was turned away on {id:?}: {refusal:?}"),
+            Input::DialRejected(id, refusal) => format!("{who} was turned away on {id:?}: {refusal:?}"),
             Input::Accepted(id) => format!("{who} accepted {}", from(id, self)),
             Input::Forged(id, forged) => format!("{who} <- {} forged {forged:?}", from(id, self)),
             Input::Closed(id) => format!("{who} lost connection {id:?}"),
@@ -35,12 +35,12 @@ impl World {
                 let words: Vec<&str> = said.iter().map(|draft| draft.text.as_str()).collect();
                 format!("{who} types {}", words.join(" / "))
             }
-            Input::Order(order) => format!("{who} orders {:?} {}", order.verb, order.whom),
-            Input::KeyHeld(key) => format!("{who} holds the key {key:?}"),
+            Input::Moderate(order) => format!("{who} orders {:?} {}", order.verb, order.whom),
+            Input::KeyInstalled(key) => format!("{who} holds the key {key:?}"),
             Input::Rekey(key, _) => format!("{who} wants the key {key:?}"),
-            Input::Whisper(outgoing) => format!("{who} whispers to {}", outgoing.to.name),
-            Input::Opened { id, token, .. } => format!("{who} has opened {id}: {}", token.is_some()),
-            Input::Survey => format!("{who} asks how all are doing"),
+            Input::SendPm(outgoing) => format!("{who} whispers to {}", outgoing.to.name),
+            Input::PmOpened { id, token, .. } => format!("{who} has opened {id}: {}", token.is_some()),
+            Input::HealthQuery => format!("{who} asks how all are doing"),
             Input::Leave => format!("{who} wants to leave"),
         };
         self.tell(|short| short.text(&line));
@@ -65,8 +65,8 @@ impl World {
             Output::GiveKey(id) => format!("{who}    gives {} the key", self.peer(slot, *id)),
             Output::OfferKey(ids) => format!("{who}    offers a key to {} others", ids.len()),
             Output::TakeKey(_) => format!("{who}    takes a key"),
-            Output::Open(from, _) => format!("{who}    opens what {} whispers", from.name),
-            Output::Surveyed(survey) => format!("{who}    knows how {} are doing", survey.health.len()),
+            Output::OpenPm(from, _) => format!("{who}    opens what {} whispers", from.name),
+            Output::HealthReply(survey) => format!("{who}    knows how {} are doing", survey.health.len()),
             Output::Close(id) => format!("{who}    closes {} ({id:?})", self.peer(slot, *id)),
             Output::Event(event) => format!("{who}    tells {event:?}"),
             Output::Stop(stop) => format!("{who}    stops: {stop:?}"),
@@ -104,7 +104,7 @@ fn record_text(record: &Record) -> String {
             let all: Vec<String> = lines.iter().map(|line| format!("{} {:?}", line.id.n, line.text.as_str())).collect();
             format!("queue {}", all.join(", "))
         }
-        Record::Room(_) | Record::Promise(_) | Record::Met(_) | Record::Forget(_) | Record::Shown(_) => {
+        Record::Room(_) | Record::Promise(_) | Record::LearnPeer(_) | Record::ForgetPeer(_) | Record::Shown(_) => {
             format!("{record:?}")
         }
     }
@@ -125,12 +125,12 @@ pub(super) fn input_kind(input: &Input) -> u64 {
         Input::Leave => 10,
         Input::Persisted { .. } => 11,
         Input::Forged(..) => 12,
-        Input::Order(_) => 13,
+        Input::Moderate(_) => 13,
         Input::Rekey(..) => 14,
-        Input::KeyHeld(_) => 15,
-        Input::TurnedAway(..) => 15,
-        Input::Whisper(_) => 16,
-        Input::Opened { .. } => 17,
-        Input::Survey => 18,
+        Input::KeyInstalled(_) => 15,
+        Input::DialRejected(..) => 15,
+        Input::SendPm(_) => 16,
+        Input::PmOpened { .. } => 17,
+        Input::HealthQuery => 18,
     }
 }
