@@ -24,8 +24,8 @@ impl Node {
 
     /// Starts a round: my token goes to the next of the nodes that are there.
     pub(super) fn start_election(&mut self, search: LeaderSearch) {
-        let Some(round) = Self::round_after(self.round) else { return self.no_round_left() };
-        self.round = round;
+        let Some(round) = self.clocks.next_round() else { return self.no_round_left() };
+        self.clocks.adopt_round(round);
         let mut ring = search.alive();
         ring.insert(self.me);
         self.enter_election(search, round, ring);
@@ -47,7 +47,7 @@ impl Node {
                 now: self.now.mono,
                 me: self.me,
                 tail: self.log.tail(),
-                caught_up: self.level,
+                caught_up: self.completeness.is_caught_up(),
                 ack_within: self.timing.heartbeat,
                 gone: &mut electing.search.gone,
             };
@@ -211,7 +211,7 @@ impl Node {
     }
 
     fn swallowed(&mut self, token: &Token, following: Option<(Epoch, u64)>) {
-        let frame = Frame::Swallowed { round: token.round, known: self.round, following };
+        let frame = Frame::Swallowed { round: token.round, known: self.clocks.round(), following };
         self.send_to_candidate(token.candidate, frame);
     }
 
@@ -256,7 +256,7 @@ impl Node {
         let promised = self.promise.map_or(0, |epoch| epoch.round);
         let past = logged.max(promised).saturating_add(1);
         // A higher round that others are still voting in is passed as well.
-        let known = if self.round > round { self.round.saturating_add(1) } else { round };
+        let known = if self.clocks.round() > round { self.clocks.round().saturating_add(1) } else { round };
         let round = round.max(past).max(known);
         if round > NUMBER_MAX {
             return None;

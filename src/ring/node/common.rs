@@ -6,7 +6,7 @@ use super::phase::Phase;
 use super::{Node, ReadPurpose};
 use crate::ring::links::CloseReason;
 use crate::ring::types::id::{ConnId, Epoch, LineId, ReadId, Uid};
-use crate::ring::types::limits::{self, NUMBER_MAX, PROTOCOL_VERSION};
+use crate::ring::types::limits::PROTOCOL_VERSION;
 use crate::ring::wire::frame::{Frame, Hello, Refusal};
 use crate::ring::{Event, Output, ReadRequest, Record};
 
@@ -77,36 +77,15 @@ impl Node {
         self.close(conn);
     }
 
-    /// Whether a number is so far ahead of mine that following it would spoil the room's clock or rounds.
-    pub(super) fn jumps(mine: u64, theirs: u64) -> bool {
-        theirs > mine.saturating_add(limits::JUMP_MAX)
-    }
-
-    /// Takes note of a round that the peer of this connection names. `false`: it is absurd.
+    /// Counts a round that the peer of this connection names. `false`: it is absurd.
     pub(super) fn admit_round(&mut self, conn: ConnId, round: u64) -> bool {
-        let ahead = round.saturating_sub(self.round);
-        let Some(author) = self.links.peer(conn).map(|peer| peer.author) else { return ahead == 0 };
-        let seen = self.round_pushed.spend(author, ahead);
-        if seen {
-            self.round = self.round.max(round);
-        }
-        seen
-    }
-
-    /// Takes note of entries or lines that move the clock so far beyond what they count for. `false`: it is absurd.
-    pub(super) fn admit_clock(&mut self, conn: ConnId, far: u64) -> bool {
         let author = self.links.peer(conn).map(|peer| peer.author);
-        author.map_or(far == 0, |author| self.clock_pushed.spend(author, far))
-    }
-
-    /// The round after this one, unless numbers end there.
-    pub(super) fn round_after(round: u64) -> Option<u64> {
-        round.checked_add(1).filter(|next| *next <= NUMBER_MAX)
+        self.clocks.admit_round(author, round)
     }
 
     /// Obeys an epoch: nothing lower is obeyed from now on.
     pub(super) fn adopt_epoch(&mut self, epoch: Epoch) {
-        self.round = self.round.max(epoch.round);
+        self.clocks.adopt_round(epoch.round);
         if self.promise < Some(epoch) {
             self.promise = Some(epoch);
             self.save(Record::Promise(epoch));

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::display::Visibility;
 use super::phase::{PendingUpload, Phase};
 use super::{Node, ReadPurpose};
 use crate::ring::log::entry::Batch;
@@ -11,9 +12,7 @@ use crate::ring::log::entry::{Body, Entry, Line, Note};
 use crate::ring::log::one_batch;
 use crate::ring::log::seal::sign_runs;
 use crate::ring::types::id::{ConnId, Index, Lamport, ReadId, SessionKey, SyncId};
-use crate::ring::types::limits::{
-    BATCH_BYTES_MAX, MEMBERS_MAX, NUMBER_MAX, OUTBOX_LINES_MAX, SUBMITTED_PUSH_MAX, TICKS_PER_LINE,
-};
+use crate::ring::types::limits::{BATCH_BYTES_MAX, MEMBERS_MAX, TICKS_PER_LINE};
 use crate::ring::types::time::Span;
 use crate::ring::wire::frame::Frame;
 use crate::ring::{Draft, Event, Output, ReadReply, ReadRequest, Record};
@@ -23,7 +22,8 @@ impl Node {
     pub(super) fn check_entries(&mut self, conn: ConnId, batch: &Batch) -> Result<(), &'static str> {
         let far = self.check_order(batch)?;
         let round = batch.entries.last().map_or(0, |entry| entry.epoch.round);
-        if self.trusted_until.is_none() && !self.admit_clock(conn, far) {
+        let author = self.links.peer(conn).map(|peer| peer.author);
+        if !self.clocks.trusts() && !self.clocks.admit_push(author, far) {
             return Err("sends a timestamp that cannot be");
         }
         if self.admit_round(conn, round) { Ok(()) } else { Err("names an absurd round") }
@@ -34,7 +34,7 @@ impl Node {
         let log_state = self.log.state();
         let mut tail = log_state.tail;
         let mut lamport = log_state.lamport;
-        let (mut clock, mut far) = (self.clock, 0_u64);
+        let (mut clock, mut far) = (self.clocks.lamport(), 0_u64);
         let mut members = log_state.view.len();
         // The last number of the session of the line before: most lines of a batch are of one session.
         let mut last: Option<(SessionKey, u64)> = None;
@@ -78,7 +78,7 @@ impl Node {
     /// Writes entries behind my tail, and shows them.
     pub(super) fn append(&mut self, entries: Vec<Arc<Entry>>) {
         let Some(last) = entries.last() else { return };
-        self.clock = self.clock.max(last.lamport);
+        self.clocks.witness(last.lamport);
         self.save(Record::Append(entries.clone()));
         for entry in entries {
             match &entry.body {
@@ -103,41 +103,27 @@ impl Node {
                     }
                 }
                 Body::Note(note) => {
-                    let news = entry.index > self.show_after;
+                    let news = self.display.is_news(entry.index);
                     self.take_note(note, news);
                     self.log.push(Arc::clone(&entry));
                 }
             }
         }
         self.check_cut_off();
-        self.trusted_until.take_if(|until| *until <= self.log.tail().index);
-        self.settle_catch_up_target();
-        if self.catching_up.is_some_and(|until| until <= self.log.tail().index) {
-            self.caught_up();
-        }
-    }
-
-    /// Nothing is owed to me any more once I hold all that my leader had when I joined it.
-    pub(super) fn settle_catch_up_target(&mut self) {
-        let epochs = &self.log.state().epochs;
-        self.level |= self
-            .catch_up_target
-            .take_if(|catch_up_target| {
-                catch_up_target.epoch.is_none_or(|epoch| epochs.get(&epoch) >= Some(&catch_up_target.index))
-            })
-            .is_some();
+        let tail = self.log.tail().index;
+        self.clocks.reached(tail);
+        self.completeness.reached(&self.log.state().epochs);
+        let caught_up = self.display.reached(tail);
+        self.report_catch_up(caught_up);
     }
 
     /// A line has got its place: is it news?
     fn deliver_line(&mut self, entry: Arc<Entry>) {
         let Some(id) = entry.line().map(|line| line.id) else { return };
-        let marked =
-            |marks: &BTreeMap<SessionKey, u64>| !marks.is_empty() && marks.get(&id.key()).is_some_and(|&n| id.n <= n);
-        let shown = marked(&self.shown);
-        if entry.index > self.show_after && !shown && !marked(&self.previewed) {
-            self.event(Event::Line(entry));
-        } else if entry.index > self.log_after && !shown {
-            self.event(Event::LogOnly(entry));
+        match self.display.visibility(entry.index, id) {
+            Visibility::Show => self.event(Event::Line(entry)),
+            Visibility::LogOnly => self.event(Event::LogOnly(entry)),
+            Visibility::Hide => {}
         }
     }
 
@@ -194,7 +180,7 @@ impl Node {
                 continue;
             }
             if self.outbox.is_full_with(lines.len(), bytes)
-                || self.is_spent()
+                || self.clocks.is_spent()
                 || self.leaving.is_some()
                 || self.room.is_none()
             {
@@ -208,18 +194,12 @@ impl Node {
         self.submit(lines);
     }
 
-    /// The room's clock is so near the end of its range that nothing more can be said: each line is to be ordered as
-    /// well.
-    pub(super) fn is_spent(&self) -> bool {
-        self.clock.0 > NUMBER_MAX - 2 * OUTBOX_LINES_MAX as u64
-    }
-
     /// A line of mine, not sealed yet.
     pub(super) fn line(&mut self, Draft { text, channel, act }: Draft) -> Line {
-        self.clock = Lamport(self.clock.0.saturating_add(1));
+        let lamport = self.clocks.submit();
         let n = self.outbox.take_number();
         let (id, name) = (self.line_id(n), self.name.clone());
-        Line { id, lamport: self.clock, name, uid: self.me, text, channel, act, signature: None }
+        Line { id, lamport, name, uid: self.me, text, channel, act, signature: None }
     }
 
     /// My lines are sealed, and get their place or wait for it.
@@ -282,22 +262,12 @@ impl Node {
         let mut index = self.log.tail().index;
         let mut entries = Vec::with_capacity(bodies.len());
         for (submitted, body) in bodies {
-            let Some(clock) = self.clock_after(submitted).filter(|clock| clock.0 <= NUMBER_MAX) else { break };
+            let Some(lamport) = self.clocks.sequence(submitted) else { break };
             index = index.next();
-            self.clock = clock;
-            entries.push(Arc::new(Entry { epoch, index, lamport: self.clock, wall: self.now.wall, body }));
+            entries.push(Arc::new(Entry { epoch, index, lamport, wall: self.now.wall, body }));
         }
         self.append(entries);
         self.dirty = true;
-    }
-
-    /// The timestamp of what is ordered next: above all that I know, and above the submitted one, as far as that can be
-    /// believed. A line that says more stands where it stands, and not later.
-    fn clock_after(&mut self, submitted: Lamport) -> Option<Lamport> {
-        let ahead = submitted.0.saturating_sub(self.clock.0);
-        let far = ahead.saturating_sub(TICKS_PER_LINE).min(SUBMITTED_PUSH_MAX - self.submitted_pushed);
-        self.submitted_pushed += far;
-        self.clock.0.checked_add(ahead.min(TICKS_PER_LINE) + far + 1).map(Lamport)
     }
 
     /// Orders what waits in my own outbox, once nothing is pending.

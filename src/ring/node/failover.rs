@@ -109,7 +109,7 @@ impl Node {
 
     /// A member was lost, now and not in a past that I am catching up with.
     pub(super) fn member_missing(&mut self, uid: Uid) {
-        if !self.first_catch_up && uid != self.me {
+        if !self.display.is_first_catch_up() && uid != self.me {
             self.failover.member_lost(self.now.mono, uid);
         }
     }

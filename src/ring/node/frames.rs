@@ -186,7 +186,7 @@ impl Node {
             Phase::Following(following) => following.conn == conn,
             Phase::Joining(joining) => joining.conn == conn,
             // Who comes back to a room is told so by any of its members.
-            Phase::LeaderPoll { .. } => !self.greeted,
+            Phase::LeaderPoll { .. } => !self.display.has_entered(),
             Phase::NotStarted
             | Phase::Bootstrapping(_)
             | Phase::PollBackoff { .. }

@@ -9,7 +9,7 @@ use crate::ring::types::id::{ConnId, Epoch, Index, Uid};
 use crate::ring::types::limits::{EPOCH_BOUNDS_MAX, RUN_LINES_MAX};
 use crate::ring::types::time::Time;
 use crate::ring::wire::frame::{Accept, Ack, Backlog, Frame, Join};
-use crate::ring::{Cut, Event, Output, Record, Shown};
+use crate::ring::{Cut, Event, Output, Record};
 
 impl Node {
     /// Asks this leader to be followed, over a straight connection.
@@ -58,14 +58,14 @@ impl Node {
         let join = Join {
             attempt,
             name: self.wanted_name(),
-            rename: self.rename || self.greeted,
+            rename: self.rename || self.display.has_entered(),
             shape,
             whole,
             tail: self.log.tail().index,
-            level: self.level,
+            level: self.completeness.is_caught_up(),
             promise: self.promise,
-            lamport: self.clock,
-            backlog: (self.first_catch_up || self.log.tail().index < self.show_after).then_some(self.backlog),
+            lamport: self.clocks.lamport(),
+            backlog: self.display.wanted_backlog(self.log.tail().index),
         };
         self.send(conn, Frame::Join(join));
     }
@@ -131,7 +131,7 @@ impl Node {
             || common > tail_mine
             || yours > self.outbox.last()
             || self.room.is_some_and(|mine| mine != room);
-        if wrong || (self.trusted_until.is_none() && !self.admit_round(conn, epoch.round)) {
+        if wrong || (!self.clocks.trusts() && !self.admit_round(conn, epoch.round)) {
             return self.protocol_violation(conn, "accepts with what cannot be");
         }
         let Phase::Joining(joining) = &mut self.phase else { return };
@@ -153,15 +153,15 @@ impl Node {
         }
         members.iter().for_each(|&uid| self.learn_peer(uid));
         let renamed = self.name != name;
-        let wanted = self.greeted && self.wanted_name() == name;
+        let wanted = self.display.has_entered() && self.wanted_name() == name;
         let before = std::mem::replace(&mut self.name, name);
         if renamed && wanted {
             // The line that asks for it is on its way, or stands there already.
             let was = Member { uid: self.me, name: before, author: self.session.author };
             self.event(Event::Renamed { was, name: self.name.clone() });
         }
-        if !self.greeted || renamed {
-            self.greeted = true;
+        if !self.display.has_entered() || renamed {
+            self.display.enter();
             let (name, room) = (self.name.clone(), room);
             self.event(Event::Entered { name, room });
         }
@@ -176,14 +176,8 @@ impl Node {
     pub(super) fn on_cut(&mut self, cut: Cut) {
         let before = self.log.state();
         let lines = before.lines.saturating_sub(cut.log_state.lines);
-        // What was shown is not shown again when it comes back.
-        for (&key, &n) in &before.watermarks {
-            let shown = self.shown.entry(key).or_insert(0);
-            *shown = n.max(*shown);
-        }
+        self.display.cut(before, cut.log_state.tail.index);
         let members: Vec<Uid> = cut.log_state.view.uids().collect();
-        self.show_after = self.show_after.min(cut.log_state.tail.index);
-        self.log_after = self.log_after.min(cut.log_state.tail.index);
         self.pending = cut.pending;
         self.log.cut(cut.log_state);
         self.ring_changed = true;
@@ -212,11 +206,10 @@ impl Node {
         let Some(JoinGrant { stream, epoch, common, yours, tail, lines, backlog }) = joining.accepted else { return };
         let (leader, conn, catch_up_target, tail) = (joining.leader, joining.conn, tail, tail.index);
         self.adopt_epoch(epoch);
-        self.catch_up_target = Some(catch_up_target);
-        self.settle_catch_up_target();
+        self.completeness.aim(catch_up_target);
+        self.completeness.reached(&self.log.state().epochs);
         self.moderation.enter(tail);
-        self.trusted_until =
-            self.trusted_until.map(|until| until.min(tail)).filter(|until| *until > self.log.tail().index);
+        self.clocks.trust_up_to(tail, self.log.tail().index);
         self.drop_pending_that_stand();
         let pending = PendingUpload::Done;
         let uplink = Uplink { pending, sent: yours, until: None };
@@ -250,7 +243,7 @@ impl Node {
         let Phase::Following(following) = &mut self.phase else { return };
         let Some(mut ahead) = following.ahead.filter(|_| following.conn == conn) else { return };
         ahead.lines = ahead.lines.saturating_add(u32::try_from(backlog.batch.entries.len()).unwrap_or(u32::MAX));
-        if ahead.lines > self.backlog.saturating_add(RUN_LINES_MAX as u32) {
+        if ahead.lines > self.display.backlog().saturating_add(RUN_LINES_MAX as u32) {
             return self.protocol_violation(conn, "shows more lines than I asked for");
         }
         following.ahead = Some(ahead).filter(|_| !backlog.last);
@@ -258,24 +251,15 @@ impl Node {
         for entry in backlog.batch.entries.into_iter().skip(backlog.skip as usize) {
             let Some(line) = entry.line() else { continue };
             let seen = entry.index <= ahead.seen || entry.index > ahead.tail;
-            let key = line.id.key();
-            let marks = [&self.shown, &self.previewed];
-            if seen || marks.iter().any(|marks| marks.get(&key).is_some_and(|&n| line.id.n <= n)) {
-                continue;
+            if !seen && self.display.preview(line.id, ahead.newcomer) {
+                fresh.push(entry);
             }
-            let marks = if ahead.newcomer { &mut self.shown } else { &mut self.previewed };
-            marks.insert(key, line.id.n);
-            fresh.push(entry);
         }
         if backlog.last {
-            // What else stands up to there is too old to be shown.
-            self.show_after = ahead.tail;
+            self.display.backlog_complete(ahead.tail, ahead.newcomer);
         }
         if ahead.newcomer {
-            if backlog.last {
-                self.log_after = ahead.tail;
-            }
-            self.save(Record::Shown(self.shown_beyond_the_log()));
+            self.save_shown();
         }
         if !fresh.is_empty() {
             self.event(Event::Backlog { entries: fresh, logged: ahead.newcomer });
@@ -287,42 +271,29 @@ impl Node {
 
     /// An earlier backlog went further than my log: what stands there now may be something else.
     pub(super) fn show_from(&mut self, after: Index) {
-        self.show_after = self.show_after.min(after);
-        if self.log_after > after {
-            self.log_after = after;
-            self.save(Record::Shown(self.shown_beyond_the_log()));
+        if self.display.show_from(after) {
+            self.save_shown();
         }
     }
 
-    fn shown_beyond_the_log(&self) -> Shown {
-        let log_state = self.log.state();
-        let beyond = self.shown.iter().filter(|(key, n)| **n > log_state.watermark(**key));
-        Shown { up_to: self.log_after, lines: beyond.map(|(&key, &n)| (key, n)).collect() }
+    fn save_shown(&mut self) {
+        self.save(Record::Shown(self.display.beyond(self.log.state())));
     }
 
-    // ---- what I have missed
-
-    /// I come back, and what follows up to this index was said while I was away; `lines`: too much to be shown whole.
+    /// Entries up to `until` were there before I came (back); `lines`: too many of them are lines to show all.
     pub(super) fn catch_up(&mut self, until: Index, lines: Option<u64>) {
-        if !self.first_catch_up {
-            return;
-        }
-        if until <= self.log.tail().index && lines.is_none() {
-            return self.caught_up();
-        }
-        let told = self.catching_up.replace(until).is_some();
-        // Who was never here has missed nothing.
-        if !told && self.log.tail().index > Index(0) {
-            self.event(Event::CatchUp { lines });
-        }
+        let news = self.display.catch_up(until, lines, self.log.tail().index);
+        self.report_catch_up(news);
     }
 
-    /// What comes from here on is new.
+    /// Later lines are new to my user.
     pub(super) fn caught_up(&mut self) {
-        self.first_catch_up = false;
-        if self.catching_up.take().is_some() {
-            self.event(Event::CaughtUp);
-        }
+        let news = self.display.caught_up();
+        self.report_catch_up(news);
+    }
+
+    pub(super) fn report_catch_up(&mut self, news: Option<Event>) {
+        news.into_iter().for_each(|event| self.event(event));
     }
 
     // ---- when it does not work

@@ -50,7 +50,7 @@ impl Node {
 
     /// The hash of the key that the room has and I have not.
     pub fn key_wanted(&self) -> Option<Digest> {
-        self.key.wanted(self.log.state().rules.key()).filter(|_| self.catching_up.is_none())
+        self.key.wanted(self.log.state().rules.key()).filter(|_| !self.display.is_catching_up())
     }
 
     /// Asks those who may have it: my leader, or, leading, everybody; with every heartbeat until it is here.

@@ -203,10 +203,11 @@ impl Node {
             }
             PollOutcome::Alone => {
                 let turned_away = std::mem::take(search).turned_away;
-                if let (Start::Resume, false, Some(refusal)) = (&self.start, self.greeted, turned_away) {
+                if let (Start::Resume, false, Some(refusal)) = (&self.start, self.display.has_entered(), turned_away) {
                     return self.stop(Stop::Refused(refusal));
                 }
-                self.begin_term(self.round.saturating_add(1), BTreeSet::new(), None, self.level);
+                let (round, caught_up) = (self.clocks.round(), self.completeness.is_caught_up());
+                self.begin_term(round.saturating_add(1), BTreeSet::new(), None, caught_up);
             }
         }
     }
@@ -235,7 +236,7 @@ impl Node {
             Phase::NotStarted | Phase::Bootstrapping(_) if self.room.is_none() => NodeState::Knocking,
             Phase::NotStarted | Phase::Bootstrapping(_) | Phase::Joining(_) | Phase::Stopped => NodeState::Joining,
         };
-        let answer = PollReply { standing, tail: self.log.tail(), round: self.round };
+        let answer = PollReply { standing, tail: self.log.tail(), round: self.clocks.round() };
         self.send(conn, Frame::Answer(answer));
         // Who is better placed has asked: its election comes.
         let later = now + self.timing.election_slack + self.rng.below(self.timing.election_slack);

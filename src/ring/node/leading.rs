@@ -51,8 +51,7 @@ impl Node {
         let view = &self.log.state().view;
         let absent = view.uids().filter(|&uid| uid != self.me).map(|uid| (uid, grace)).collect();
         let light_until = self.now.mono + INCOMPLETE_YIELDS_FOR;
-        let lack = self.catch_up_target.take().filter(|_| !level).map(|tail| KnownGap { tail, light_until, in_vain });
-        self.level |= lack.is_none();
+        let lack = self.completeness.lead(level).map(|tail| KnownGap { tail, light_until, in_vain });
         self.set_phase(Phase::Leading(Leading {
             epoch,
             steady: steady && lack.is_none(),
@@ -70,7 +69,7 @@ impl Node {
             floor: Index(0),
         }));
         self.outbox.forget_unacked();
-        self.trusted_until = None;
+        self.clocks.trust_no_more();
         self.caught_up();
         // What I order is news, even where another log had other entries before I came.
         self.show_from(self.log.tail().index);
@@ -79,10 +78,10 @@ impl Node {
         self.note_elected();
         self.found_moderated();
         self.report_leader(epoch);
-        if !self.greeted
+        if !self.display.has_entered()
             && let Some(room) = self.room
         {
-            self.greeted = true;
+            self.display.enter();
             let name = self.name.clone();
             self.event(Event::Entered { name, room });
         }
@@ -145,7 +144,7 @@ impl Node {
             self.bump_epoch(token.round);
         }
         let epoch = self.phase.own_epoch().unwrap_or(epoch);
-        let frame = Frame::Swallowed { round: token.round, known: self.round, following: Some((epoch, 0)) };
+        let frame = Frame::Swallowed { round: token.round, known: self.clocks.round(), following: Some((epoch, 0)) };
         self.send_to_candidate(token.candidate, frame);
     }
 
@@ -179,7 +178,7 @@ impl Node {
 
     fn take_follower(&mut self, conn: ConnId, from: Uid, join: Join) {
         let promised = join.promise.map_or(0, |epoch| epoch.round);
-        if Self::jumps(self.clock.0, join.lamport.0) || !self.admit_round(conn, promised) {
+        if self.clocks.jumps(join.lamport) || !self.admit_round(conn, promised) {
             return self.protocol_violation(conn, "names an absurd round or timestamp");
         }
         let Some(peer) = self.links.peer(conn).cloned() else { return };
@@ -219,7 +218,7 @@ impl Node {
     fn admit(&mut self, conn: ConnId, from: Uid, join: &Join, plan: JoinPlan) {
         let JoinPlan { member, session, common } = plan;
         let name = member.name.clone();
-        self.level |= join.level;
+        self.completeness.vouch(join.level);
         let Phase::Leading(leading) = &mut self.phase else { return };
         // A node that was caught up follows me: the entries that I lack were the lost leader's alone.
         leading.lack.take_if(|_| join.level);

@@ -114,7 +114,7 @@ impl Node {
         // Who hands over is told too, even where the room has put it out.
         let view = self.log.state().view.uids().chain([from]);
         let ring = view.filter(|&uid| uid != self.me).collect();
-        self.begin_term(round, ring, None, self.level);
+        self.begin_term(round, ring, None, self.completeness.is_caught_up());
         if let Phase::Leading(leading) = &mut self.phase {
             leading.absent.remove(&from);
         }

@@ -7,7 +7,10 @@ mod announcer;
 mod beginning;
 mod blocklist;
 mod candidate;
+mod clocks;
 mod common;
+mod completeness;
+mod display;
 mod election;
 mod entries;
 mod failover;
@@ -46,6 +49,9 @@ use std::sync::Arc;
 use self::admission::Admission;
 use self::announcer::Announcer;
 use self::blocklist::Blocklist;
+use self::clocks::Clocks;
+use self::completeness::Completeness;
+use self::display::Display;
 use self::failover::Failover;
 use self::moderation::Moderation;
 use self::neighbours::Neighbours;
@@ -58,11 +64,7 @@ use crate::ring::links::{CloseReason, Links};
 use crate::ring::log::Log;
 use crate::ring::log::book::AddressBook;
 use crate::ring::log::seal::Signer;
-use crate::ring::types::budget::Budget;
-use crate::ring::types::id::{
-    ConnId, Epoch, Index, Lamport, Name, Now, ReadId, RoomId, SessionKey, StreamId, Tail, Uid,
-};
-use crate::ring::types::limits::{self, NUMBER_MAX};
+use crate::ring::types::id::{ConnId, Epoch, Index, Name, Now, ReadId, RoomId, SessionKey, StreamId, Uid};
 use crate::ring::types::time::{Span, Time};
 use crate::ring::{Config, Input, Output, Start, Timing};
 
@@ -89,37 +91,9 @@ pub struct Node {
     book: AddressBook,
 
     // What I know.
-    clock: Lamport,
-    /// The highest round that anybody has named.
-    round: u64,
-    /// How far each author's peers have pushed the clock.
-    clock_pushed: Budget,
-    /// How far each author's peers have pushed the round.
-    round_pushed: Budget,
-    /// How far submitted lines have pushed the clock while I led.
-    submitted_pushed: u64,
-    /// I began with nothing, and what stands in the room's log up to here was there before: of that I believe all
-    /// numbers, since I know no other.
-    trusted_until: Option<Index>,
-    /// Where the log of the leader that I joined last ended then, until I hold all of that.
-    catch_up_target: Option<Tail>,
-    /// I have once had all, in this run, that my leader had then: from then on I stand for the room.
-    level: bool,
-    /// For each session the number of the last line that was shown, where the log alone does not tell.
-    shown: BTreeMap<SessionKey, u64>,
-    /// What stands up to here is not shown when it comes: it was in a backlog, or is too old.
-    show_after: Index,
-    /// What stands up to here is not logged either: it was there before I came for the first time.
-    log_after: Index,
-    /// For each session the number of the last line that was shown ahead of its place, and is logged when it comes.
-    previewed: BTreeMap<SessionKey, u64>,
-    /// How many of the newest lines I want to be shown of what I have missed.
-    backlog: u32,
-    /// I have not yet had, in this run, all that was there when I came.
-    first_catch_up: bool,
-    /// I am told what I have missed, up to here.
-    catching_up: Option<Index>,
-    greeted: bool,
+    clocks: Clocks,
+    completeness: Completeness,
+    display: Display,
     floor: Index,
     blocklist: Blocklist,
     key: RoomKeyState,
@@ -220,7 +194,6 @@ impl Node {
         for uid in saved.book.into_iter().filter(|&known| known != uid) {
             book.learn_peer(uid);
         }
-        let trusted_until = (saved.log_state.tail.index == Index(0)).then_some(Index(NUMBER_MAX));
         let round = saved.promise.map_or(0, |epoch| epoch.round);
         let logged = saved.log_state.epochs.last_key_value().map_or(0, |(epoch, _)| epoch.round);
         Self {
@@ -234,27 +207,14 @@ impl Node {
             rng: Rng(seed),
             now: Now::default(),
             room: saved.room,
-            clock: saved.log_state.lamport,
+            clocks: Clocks::new(saved.log_state.tail.index, saved.log_state.lamport, round.max(logged)),
+            completeness: Completeness::default(),
+            display: Display::new(saved.shown, backlog),
             log: Log::new(saved.log_state),
             pending: saved.pending,
             outbox: Outbox::default(),
             promise: saved.promise,
             book,
-            round: round.max(logged),
-            clock_pushed: Budget::default(),
-            round_pushed: Budget::default(),
-            submitted_pushed: 0,
-            trusted_until,
-            catch_up_target: None,
-            level: false,
-            shown: saved.shown.lines,
-            show_after: saved.shown.up_to,
-            log_after: saved.shown.up_to,
-            previewed: BTreeMap::new(),
-            backlog: backlog.min(limits::BACKLOG_LINES_MAX),
-            first_catch_up: true,
-            catching_up: None,
-            greeted: false,
             floor: Index(0),
             blocklist: Blocklist::default(),
             key: RoomKeyState::new(key),

@@ -35,7 +35,7 @@ impl Node {
 
     /// A line that is to do something, if it can be said and I may say it.
     pub(super) fn on_act(&mut self, text: Text, act: impl FnOnce(&mut Self) -> Option<Act>) {
-        if self.outbox_room() == 0 || self.is_spent() {
+        if self.outbox_room() == 0 || self.clocks.is_spent() {
             return self.event(Event::SubmitRejected(text));
         }
         if !self.log.state().rules.may(self.session.author) {
@@ -112,7 +112,7 @@ impl Node {
     /// A line that does something has got its place.
     pub(super) fn take_effect(&mut self, entry: &Entry, effect: Effect, concerned: Vec<Member>) {
         let Some(line) = entry.line() else { return };
-        let news = entry.index > self.show_after;
+        let news = self.display.is_news(entry.index);
         let by = line.name.clone();
         match effect {
             Effect::Evicted { subject, banned } => {

@@ -15,7 +15,7 @@ impl Node {
 
     /// A line that is about its author's name has got its place.
     pub(super) fn take_name(&mut self, index: Index, renaming: Renaming) {
-        let news = index > self.show_after;
+        let news = self.display.is_news(index);
         match renaming {
             Renaming::None => {}
             Renaming::Taken { member, name } => {
@@ -25,7 +25,7 @@ impl Node {
             }
             Renaming::Done { was, name } => {
                 // What stood there when I came (again) was counted by whoever let me in, and named me.
-                let mine = self.is_me(&was) && self.greeted && self.moderation.concerns_me(index);
+                let mine = self.is_me(&was) && self.display.has_entered() && self.moderation.concerns_me(index);
                 // Who let me in may have given me the name already.
                 let told = self.is_me(&was) && self.name == name;
                 if mine {
@@ -50,7 +50,7 @@ impl Node {
             Some(Act::Nick(name)) => Some(name),
             Some(_) | None => None,
         });
-        wanted.filter(|_| self.greeted).unwrap_or(&self.name).clone()
+        wanted.filter(|_| self.display.has_entered()).unwrap_or(&self.name).clone()
     }
 
     /// Whether this member is this node.

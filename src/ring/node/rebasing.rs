@@ -31,13 +31,13 @@ impl Node {
         let (lack, conns) = (lack.clone(), followers.values().map(|follower| follower.conn).collect::<Vec<_>>());
         let ring: BTreeSet<Uid> = self.log.state().view.uids().chain(followers.keys().copied()).chain([from]).collect();
         let promised = join.promise.map_or(0, |epoch| epoch.round);
-        let Some(epoch) = self.new_epoch(self.round.max(promised).saturating_add(1)) else {
+        let Some(epoch) = self.new_epoch(self.clocks.round().max(promised).saturating_add(1)) else {
             return self.no_round_left();
         };
         for follower in conns {
             self.send(follower, Frame::Yield(epoch));
         }
-        self.catch_up_target = Some(lack.tail);
+        self.completeness.aim(lack.tail);
         let fetch = LogFetch::new(self.now.mono, lack.in_vain, Some(lack.tail));
         let fresh = Synchronizing::new(epoch, ring.clone(), fetch);
         self.set_phase(Phase::Synchronizing(Synchronizing { joins: vec![(conn, join)], ..fresh }));

@@ -5,8 +5,8 @@ use super::phase::Phase;
 use crate::ring::log::entry::Line;
 use crate::ring::types::id::{Lamport, SessionKey};
 use crate::ring::types::limits::{
-    self, BOOK_NODES_MAX, CONNS_MAX, DIAL_FRAMES_MAX, DIALLED_MAX, MEMBERS_MAX, PUSHERS_MAX, RECENT_BYTES_MAX,
-    RECENT_ENTRIES_MAX, RELAYS_MAX, WAITING_JOINS_MAX,
+    self, BOOK_NODES_MAX, CONNS_MAX, DIAL_FRAMES_MAX, DIALLED_MAX, MEMBERS_MAX, RECENT_BYTES_MAX, RECENT_ENTRIES_MAX,
+    RELAYS_MAX, WAITING_JOINS_MAX,
 };
 use crate::ring::types::proof::AuthorId;
 use crate::ring::{Channel, ChannelActivity, Role, Status};
@@ -41,7 +41,7 @@ impl Node {
             channels: social.channels().map(channel).collect(),
             away: social.away().map(|(author, why)| (author, why.clone())).collect(),
             tail: self.log.tail(),
-            lamport: self.clock,
+            lamport: self.clocks.lamport(),
             waiting: self.waiting(),
             floor: self.floor,
             relay: self.following().and_then(|following| self.links.carrier(following.conn)),
@@ -60,7 +60,7 @@ impl Node {
 
     /// The node's clock.
     pub fn lamport(&self) -> Lamport {
-        self.clock
+        self.clocks.lamport()
     }
 
     /// Every bounded collection with its name, its size now and its limit: for the check of bounded memory.
@@ -83,8 +83,6 @@ impl Node {
         let search = self.search();
         let mut sizes = vec![
             ("members", self.log.state().view.len(), MEMBERS_MAX),
-            ("authors that push the clock", self.clock_pushed.len(), PUSHERS_MAX),
-            ("authors that push the round", self.round_pushed.len(), PUSHERS_MAX),
             ("nodes heard", search.map_or(0, |search| search.heard.len()), BOOK_NODES_MAX),
             ("nodes gone", search.map_or(0, |search| search.gone.len()), 2 * BOOK_NODES_MAX),
             ("answers", search.map_or(0, |search| search.answers.len()), BOOK_NODES_MAX),
@@ -116,6 +114,7 @@ impl Node {
             ("members told of by the leader", self.health_queries.told(), BOOK_NODES_MAX),
             ("members lost lately", self.failover.members_lost(), BOOK_NODES_MAX),
         ];
+        sizes.extend(self.clocks.sizes());
         sizes.extend(self.outbox.sizes());
         sizes
     }

@@ -56,7 +56,7 @@ impl Node {
             if Some(line.id.n) != last.checked_add(1) {
                 return self.protocol_violation(conn, "submits a line whose number does not follow");
             }
-            if Self::jumps(self.clock.0, line.lamport.0) {
+            if self.clocks.jumps(line.lamport) {
                 return self.protocol_violation(conn, "submits an absurd timestamp");
             }
             *last = line.id.n;
