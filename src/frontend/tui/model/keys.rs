@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::messages::Shown;
 use super::search::Search;
-use super::{Mode, Model, PENDING_LINES_MAX};
+use super::{Mode, Model};
 use crate::frontend::tui::help;
 use crate::frontend::tui::input::{Go, INPUT_LINES_MAX};
 use crate::frontend::tui::keys::Key;
@@ -30,7 +30,7 @@ impl Model {
             Key::F(number) if self.pane(*number) => return Vec::new(),
             _ => {}
         }
-        match std::mem::replace(&mut self.mode, Mode::Talk) {
+        match std::mem::take(&mut self.composer.mode) {
             Mode::Talk => self.talk(key),
             Mode::Search(search) => self.search(search, key),
             Mode::Ask(lines) => self.answer(lines, &key),
@@ -43,10 +43,10 @@ impl Model {
 
     /// ^C: out of whatever it is; then the line; then the room.
     fn interrupt(&mut self) -> Vec<Asked> {
-        match std::mem::replace(&mut self.mode, Mode::Talk) {
-            Mode::Talk if self.input.is_empty() => self.leave(),
+        match std::mem::take(&mut self.composer.mode) {
+            Mode::Talk if self.composer.input.is_empty() => self.leave(),
             Mode::Talk => {
-                self.input.clear();
+                self.composer.input.clear();
                 Vec::new()
             }
             Mode::Search(_) | Mode::Ask(_) | Mode::Help(_) => Vec::new(),
@@ -62,7 +62,7 @@ impl Model {
     fn pane(&mut self, number: u8) -> bool {
         match number {
             1 => {
-                self.mode = match self.mode {
+                self.composer.mode = match self.composer.mode {
                     Mode::Help(_) => Mode::Talk,
                     Mode::Talk | Mode::Search(_) | Mode::Ask(_) => Mode::Help(0),
                 };
@@ -89,7 +89,7 @@ impl Model {
             Key::Escape | Key::Enter | Key::Char('q') => return,
             _ => top,
         };
-        self.mode = Mode::Help(top.min(help::last_line()));
+        self.composer.mode = Mode::Help(top.min(help::last_line()));
     }
 
     fn answer(&mut self, lines: Vec<String>, key: &Key) -> Vec<Asked> {
@@ -97,7 +97,7 @@ impl Model {
             Key::Char('y' | 'Y') => self.say_all(lines),
             Key::Char('n' | 'N') | Key::Escape => Vec::new(),
             _ => {
-                self.mode = Mode::Ask(lines);
+                self.composer.mode = Mode::Ask(lines);
                 Vec::new()
             }
         }
@@ -105,23 +105,16 @@ impl Model {
 
     /// Several lines: each is said as it stands, none of them is a command.
     fn say_all(&mut self, lines: Vec<String>) -> Vec<Asked> {
-        self.follow();
+        self.timeline.follow();
         let said: Vec<String> = lines.into_iter().filter(|line| !line.trim().is_empty()).collect();
-        said.iter().for_each(|line| self.awaits(line));
+        said.iter().for_each(|line| self.composer.add_pending(line));
         said.into_iter().map(|text| Asked::Say { text, channel: None, id: None }).collect()
-    }
-
-    fn awaits(&mut self, line: &str) {
-        if self.pending.len() == PENDING_LINES_MAX {
-            self.pending.pop_front();
-        }
-        self.pending.push_back(line.to_owned());
     }
 
     fn talk(&mut self, key: Key) -> Vec<Asked> {
         match key {
             Key::Enter => return self.enter(),
-            Key::Ctrl('d') if self.input.is_empty() => return self.leave(),
+            Key::Ctrl('d') if self.composer.input.is_empty() => return self.leave(),
             Key::Ctrl('n') => return self.next_channel(true),
             Key::Ctrl('p') => return self.next_channel(false),
             Key::Alt(digit @ '1'..='9') => {
@@ -131,13 +124,13 @@ impl Model {
             }
             Key::Click(column, row) => return self.click(column, row),
             Key::Paste(text) => self.paste(&text),
-            Key::Ctrl('f') => self.mode = Mode::Search(Search::begin()),
-            Key::Char('/') if self.scroll.is_some() && self.input.is_empty() => {
-                self.mode = Mode::Search(Search::begin());
+            Key::Ctrl('f') => self.composer.mode = Mode::Search(Search::begin()),
+            Key::Char('/') if self.timeline.scroll().is_some() && self.composer.input.is_empty() => {
+                self.composer.mode = Mode::Search(Search::begin());
             }
             Key::Tab => self.complete(false),
             Key::BackTab => self.complete(true),
-            Key::Escape => self.follow(),
+            Key::Escape => self.timeline.follow(),
             key => {
                 if !self.edit(&key) {
                     self.move_view(&key);
@@ -149,7 +142,7 @@ impl Model {
 
     /// Keys that change the line. `false`: this one does not.
     fn edit(&mut self, key: &Key) -> bool {
-        let input = &mut self.input;
+        let input = &mut self.composer.input;
         match key {
             Key::Char(c) => drop(input.insert(c.encode_utf8(&mut [0; 4]))),
             Key::Newline => drop(input.insert("\n")),
@@ -186,29 +179,29 @@ impl Model {
             Key::WheelUp => self.scroll_by(true, WHEEL_ROWS),
             Key::WheelDown => self.scroll_by(false, WHEEL_ROWS),
             Key::Home | Key::CtrlHome => self.scroll_by(true, usize::MAX),
-            Key::End | Key::CtrlEnd => self.follow(),
+            Key::End | Key::CtrlEnd => self.timeline.follow(),
             _ => {}
         }
     }
 
     fn enter(&mut self) -> Vec<Asked> {
-        let text = self.input.take();
-        self.follow();
+        let text = self.composer.input.take();
+        self.timeline.follow();
         if text.contains('\n') || text.trim().is_empty() {
             return self.say_all(text.split('\n').map(str::to_owned).collect());
         }
         if !text.starts_with('/') {
-            self.awaits(&text);
+            self.composer.add_pending(&text);
         }
         vec![Asked::Type { line: text }]
     }
 
     fn next_channel(&mut self, forwards: bool) -> Vec<Asked> {
         let channels = self.channels();
-        let place = channels.iter().position(|(name, _)| *name == self.channel).unwrap_or(0);
+        let place = channels.iter().position(|(name, _)| *name == self.channels.shown()).unwrap_or(0);
         let step = if forwards { 1 } else { channels.len() - 1 };
         match channels.get((place + step) % channels.len()).map(|(name, _)| (*name).to_owned()) {
-            Some(name) if name != self.channel => join(&name),
+            Some(name) if name != self.channels.shown() => join(&name),
             Some(_) | None => Vec::new(),
         }
     }
@@ -221,7 +214,7 @@ impl Model {
         }
         let place = usize::from(row - area.y) - 1;
         let name = self.channels().get(place).map(|(name, _)| (*name).to_owned());
-        name.filter(|name| *name != self.channel).map_or_else(Vec::new, |name| join(&name))
+        name.filter(|name| *name != self.channels.shown()).map_or_else(Vec::new, |name| join(&name))
     }
 
     fn paste(&mut self, text: &str) {
@@ -230,31 +223,22 @@ impl Model {
         let lines: Vec<String> = text.split('\n').map(str::to_owned).collect();
         if lines.len() > PASTE_LINES_MAX {
             let note = format!("that paste has {} lines; {PASTE_LINES_MAX} can be sent at once", lines.len());
-            self.push(None, Shown::Note(note));
+            self.timeline.push(Shown::Note(note));
         } else if lines.len() > INPUT_LINES_MAX {
-            self.mode = Mode::Ask(lines);
-        } else if lines.len() > 1 && self.input.text().starts_with('/') {
+            self.composer.mode = Mode::Ask(lines);
+        } else if lines.len() > 1 && self.composer.input.text().starts_with('/') {
             // What was meant for one reader alone would be said to all.
-            self.push(None, Shown::Note("not pasted: a command takes one line".to_owned()));
-        } else if !self.input.insert(text) {
-            self.push(None, Shown::Note("that is too long for one message".to_owned()));
+            self.timeline.push(Shown::Note("not pasted: a command takes one line".to_owned()));
+        } else if !self.composer.input.insert(text) {
+            self.timeline.push(Shown::Note("that is too long for one message".to_owned()));
         }
     }
 
     fn complete(&mut self, back: bool) {
-        let members = self.state.iter().flat_map(|state| &state.members).map(|member| member.name.to_string());
-        let mut names: Vec<String> = members.collect();
-        names.sort_by_key(|name| name.to_lowercase());
-        for name in &self.speakers {
-            if !names.contains(name) {
-                names.push(name.clone());
-            }
-        }
-        let own = self.own_name().map(str::to_owned);
-        names.retain(|name| Some(name) != own.as_ref());
+        let names = self.room.others();
         let channels: Vec<String> = self.channels().iter().map(|(name, _)| format!("#{name}")).collect();
         let commands = self.settings.commands.clone();
-        self.input.complete(back, |word, at| {
+        self.composer.input.complete(back, |word, at| {
             let fits = |candidate: &&String| candidate.to_lowercase().starts_with(&word.to_lowercase());
             match word.chars().next() {
                 Some('/') if at == 0 => commands.iter().filter(fits).map(|command| format!("{command} ")).collect(),
@@ -281,7 +265,7 @@ impl Model {
             Key::Backspace | Key::Ctrl('h') if search.typing => self.sought(&mut search, Search::pop),
             key => self.move_view(&key),
         }
-        self.mode = Mode::Search(search);
+        self.composer.mode = Mode::Search(search);
         Vec::new()
     }
 
@@ -289,20 +273,26 @@ impl Model {
     fn sought(&mut self, search: &mut Search, change: impl FnOnce(&mut Search)) {
         change(search);
         search.hit = None;
-        search.hits = self.messages.iter().filter(|message| self.is_here(message) && search.finds(message)).count();
+        search.hits = self
+            .timeline
+            .messages()
+            .iter()
+            .filter(|message| message.is_in(self.channels.shown()) && search.finds(message))
+            .count();
         self.find(search, true);
     }
 
     /// Goes to the next older, or newer, message that has the words.
     fn find(&mut self, search: &mut Search, older: bool) {
-        let wanted = |message: &&super::messages::Message| self.is_here(message) && search.finds(message);
+        let wanted =
+            |message: &&super::messages::Message| message.is_in(self.channels.shown()) && search.finds(message);
         let hit = match (search.hit, older) {
-            (None, _) => self.messages.iter().rev().find(wanted),
+            (None, _) => self.timeline.messages().iter().rev().find(wanted),
             (Some(hit), true) => match hit.checked_sub(1) {
-                Some(before) => self.messages.up_to(before).rev().find(wanted),
+                Some(before) => self.timeline.messages().up_to(before).rev().find(wanted),
                 None => None,
             },
-            (Some(hit), false) => self.messages.from(hit + 1).find(wanted),
+            (Some(hit), false) => self.timeline.messages().from(hit + 1).find(wanted),
         };
         if let Some(seq) = hit.map(|message| message.seq) {
             search.hit = Some(seq);

@@ -63,6 +63,11 @@ impl Message {
         }
     }
 
+    /// Whether a screen that shows this channel shows the message.
+    pub fn is_in(&self, channel: &str) -> bool {
+        self.channel.as_deref().is_none_or(|own| own == channel)
+    }
+
     fn bytes(&self) -> usize {
         let quote = match &self.what {
             Shown::Line { quote: Some((name, text)), .. } => name.len() + text.len(),

@@ -4,25 +4,30 @@ pub mod messages;
 pub mod ring;
 pub mod search;
 
+mod channels;
+mod composer;
 mod keys;
-mod scroll;
+mod room;
+mod timeline;
 mod typed;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
-use super::input::Input;
 use super::layout::{Areas, Panes, RingPane};
 use super::message_rows::{self, Look};
 use super::paint::Paint;
 use crate::present::paint::Paint as Colours;
-use crate::present::values::{Asked, Event, Hello, Here, Kind, Line, Reactions, State, Told};
+use crate::present::values::{Asked, Event, Here, Kind, Line, Reactions, State, Told};
 use crate::settings::Bell;
-use messages::{Message, Messages, Shown, tally};
-use ring::Ring;
-use search::Search;
+use channels::Channels;
+pub use channels::LOBBY;
+use composer::Composer;
+pub use composer::Mode;
+use messages::{Shown, tally};
+use room::RoomState;
+use timeline::{Timeline, Window};
 
 /// Between two questions how the room is doing while the ring is shown, ..
 pub const STATE_EVERY: Duration = Duration::from_millis(500);
@@ -30,14 +35,6 @@ pub const STATE_EVERY: Duration = Duration::from_millis(500);
 pub const STATE_SELDOM: Duration = Duration::from_secs(3);
 /// Between two pictures of what moves.
 pub const FRAME: Duration = Duration::from_millis(33);
-/// Own lines that are shown as waiting, at most; more are counted.
-const PENDING_LINES_MAX: usize = 256;
-/// Names that are kept to complete words, besides those of members.
-const SPEAKERS_MAX: usize = 256;
-/// Channels whose unread lines are counted.
-const CHANNELS_MAX: usize = 1024;
-/// The channel where everybody is.
-pub const LOBBY: &str = "lobby";
 
 /// What a screen is told before it begins.
 #[derive(Clone, Debug)]
@@ -52,58 +49,21 @@ pub struct Settings {
     pub commands: Vec<String>,
 }
 
-/// What keys are for at the moment.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Mode {
-    /// A line is typed.
-    Talk,
-    /// Something is searched.
-    Search(Search),
-    /// These lines were pasted; are they to be sent?
-    Ask(Vec<String>),
-    /// The keys are explained, from this line on.
-    Help(u16),
-}
-
-/// The last row that is shown, when it is not the last of all.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Anchor {
-    /// Of this message ..
-    pub seq: u64,
-    /// .. the row of this number, from zero.
-    pub row: usize,
-}
-
 /// All that the screen shows.
 #[derive(Clone, Debug)]
 pub struct Model {
     pub(super) settings: Settings,
     pub(super) size: (u16, u16),
-    pub(super) hello: Option<Hello>,
-    pub(super) state: Option<State>,
-    pub(super) messages: Messages,
-    pub(super) input: Input,
-    pub(super) mode: Mode,
     pub(super) panes: Panes,
-    pub(super) scroll: Option<Anchor>,
-    /// Messages that came below what is shown.
-    pub(super) below: u64,
-    pub(super) channel: String,
-    unread: BTreeMap<String, u64>,
-    /// How many lines a channel had when it was looked at last.
-    read: BTreeMap<String, u64>,
-    pub(super) waiting: u64,
-    /// What was typed and has not come back.
-    pub(super) pending: VecDeque<String>,
-    speakers: VecDeque<String>,
-    pub(super) ring: Ring,
+    pub(super) composer: Composer,
+    pub(super) timeline: Timeline,
+    pub(super) channels: Channels,
+    pub(super) room: RoomState,
     /// The mouse is listened to.
     pub(super) mouse: bool,
     /// The person wants to leave.
     pub(super) leaving: bool,
     pub(super) bye: Option<String>,
-    /// Lines said before this screen was there are coming.
-    past: Past,
     asked: Option<Duration>,
     /// Something moved when this was looked at last.
     moved: bool,
@@ -114,44 +74,20 @@ pub struct Model {
     changed: bool,
 }
 
-/// Whether what comes was said before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Past {
-    /// It is not known yet.
-    Unsaid,
-    /// It was, before this screen was there at all.
-    Before,
-    /// It was, while this screen or its node was away: it is new to the person.
-    Missed,
-    /// It is new.
-    New,
-}
-
 impl Model {
     /// A screen of so many columns and rows, before anything has happened.
     pub fn new(settings: Settings, size: (u16, u16)) -> Self {
         Self {
             settings,
             size,
-            hello: None,
-            state: None,
-            messages: Messages::default(),
-            input: Input::default(),
-            mode: Mode::Talk,
             panes: Panes { members: true, channels: true, ring: RingPane::Side },
-            scroll: None,
-            below: 0,
-            channel: LOBBY.to_owned(),
-            unread: BTreeMap::new(),
-            read: BTreeMap::new(),
-            waiting: 0,
-            pending: VecDeque::new(),
-            speakers: VecDeque::new(),
-            ring: Ring::default(),
+            composer: Composer::default(),
+            timeline: Timeline::default(),
+            channels: Channels::default(),
+            room: RoomState::default(),
             mouse: false,
             leaving: false,
             bye: None,
-            past: Past::Unsaid,
             asked: None,
             moved: false,
             fades: None,
@@ -177,12 +113,12 @@ impl Model {
 
     /// How many messages are kept.
     pub fn messages(&self) -> usize {
-        self.messages.len()
+        self.timeline.messages().len()
     }
 
     /// What is typed.
     pub fn typed(&self) -> &str {
-        self.input.text()
+        self.composer.input.text()
     }
 
     /// Whether anything has changed since this was asked last.
@@ -208,181 +144,113 @@ impl Model {
     pub fn told(&mut self, told: Told, now: Duration) {
         self.changed = true;
         match told {
-            Told::Hello(hello) => self.hello = Some(hello),
+            Told::Hello(hello) => self.room.hello = Some(hello),
             Told::Line(line) => self.line(line),
             Told::Private(private) => {
                 if !private.own {
                     self.ring_for(true);
                 }
-                self.push(None, Shown::Private(private));
+                self.timeline.push(Shown::Private(private));
             }
             Told::Reactions(reactions) => self.reacted(&reactions),
             Told::Event(event) => self.event(&event, now),
             Told::State(state) => self.stated(*state, now),
-            Told::Note { text } => self.push(None, Shown::Note(text)),
+            Told::Note { text } => self.timeline.push(Shown::Note(text)),
             Told::Listing { heading, lines } => {
-                self.push(None, Shown::Note(heading));
-                lines.into_iter().for_each(|line| self.push(None, Shown::Note(format!("  {line}"))));
+                self.timeline.push(Shown::Note(heading));
+                lines.into_iter().for_each(|line| self.timeline.push(Shown::Note(format!("  {line}"))));
             }
             Told::Here(here) => self.here(here),
-            Told::Clear => {
-                self.messages.clear();
-                self.follow();
-            }
+            Told::Clear => self.timeline.clear(),
             Told::Sent(sent) => {
                 if let Some(why) = sent.why.filter(|_| !sent.ordered) {
-                    self.push(None, Shown::Note(format!("not sent: {why}")));
+                    self.timeline.push(Shown::Note(format!("not sent: {why}")));
                 }
             }
-            Told::Waiting { lines } => self.waits(lines),
-            Told::Missed { lines } => {
-                let text = match lines {
-                    Some(1) => "missed: 1 line".to_owned(),
-                    Some(lines) => format!("missed: {lines} lines"),
-                    None => "missed".to_owned(),
-                };
-                self.past = Past::Missed;
-                self.push(None, Shown::Divider(text));
-            }
-            Told::CaughtUp => self.new_from_here(),
+            Told::Waiting { lines } => self.composer.set_waiting(lines),
+            Told::Missed { lines } => self.timeline.begin_missed(lines),
+            Told::CaughtUp => self.timeline.begin_new(),
             Told::LeftOut { lines } => {
                 let what = if lines == 1 { "1 line is" } else { &format!("{lines} lines are") };
-                self.push(None, Shown::Divider(format!("{what} left out here; the log has them")));
+                self.timeline.push(Shown::Divider(format!("{what} left out here; the log has them")));
             }
             Told::Bye { text } => {
                 self.bye = Some(text.clone());
-                self.push(None, Shown::Event(text));
+                self.timeline.push(Shown::Event(text));
             }
         }
     }
 
     /// The node's name may have changed, and so may the channel.
     fn here(&mut self, here: Here) {
-        if let Some(hello) = &mut self.hello {
-            hello.name = here.name.clone();
+        self.room.rename(&here);
+        if here.channel != self.channels.shown() {
+            self.channels.switch(&here.channel, self.room.state.as_ref());
+            self.timeline.follow();
         }
-        if let Some(state) = &mut self.state {
-            let own = state.members.iter_mut().find(|member| member.address == here.address);
-            own.into_iter().for_each(|member| member.name = here.name.clone());
-            state.name = here.name;
-        }
-        if here.channel != self.channel {
-            self.look_at(&here.channel);
-        }
-    }
-
-    fn new_from_here(&mut self) {
-        if matches!(self.past, Past::Before | Past::Missed) {
-            self.push(None, Shown::Divider("new".to_owned()));
-        }
-        self.past = Past::New;
     }
 
     fn line(&mut self, line: Box<Line>) {
-        match (line.past, self.past) {
-            (true, Past::Unsaid | Past::New) => {
-                self.past = Past::Before;
-                self.push(None, Shown::Divider("said before".to_owned()));
-            }
-            (false, Past::Before | Past::Missed) => self.new_from_here(),
-            (true, Past::Before | Past::Missed) | (false, Past::Unsaid | Past::New) => {}
+        self.timeline.begin_line(line.past);
+        if line.own {
+            self.composer.confirm(&line.text);
         }
-        if line.own
-            && let Some(place) = self.pending.iter().position(|typed| typed.trim() == line.text.trim())
-        {
-            // Lines are ordered as they were typed: what came before it was not taken, or was another thing.
-            self.pending.drain(..=place);
-        }
-        self.spoke(line.name.as_str());
+        self.room.add_speaker(line.name.as_str());
         // What comes of them follows: the total, which stands with the line that is meant; the name, if it is free.
         if matches!(line.kind, Kind::React | Kind::Nick) {
             return;
         }
-        let elsewhere = line.channel != self.channel;
+        let elsewhere = line.channel != self.channels.shown();
         let mentioned = self.own_name().is_some_and(|own| !message_rows::mentions(&line.text, own).is_empty());
         if !line.own && !line.past {
             self.ring_for(mentioned);
         }
         // Who is spoken to hears it, wherever that is.
         let everywhere = elsewhere && mentioned && !line.own && !line.past;
-        if elsewhere
-            && !everywhere
-            && !line.own
-            && (!line.past || self.past == Past::Missed)
-            && (self.unread.len() < CHANNELS_MAX || self.unread.contains_key(&line.channel))
-        {
-            *self.unread.entry(line.channel.clone()).or_default() += 1;
+        if elsewhere && !everywhere && !line.own && (!line.past || self.timeline.is_missed()) {
+            self.channels.add_unread(&line.channel);
         }
-        let quote = line.to.filter(|_| line.kind == Kind::Reply).and_then(|ts| self.messages.quote(ts));
-        self.push((!everywhere).then(|| line.channel.clone()), Shown::Line { line, quote });
-    }
-
-    fn spoke(&mut self, name: &str) {
-        if let Some(place) = self.speakers.iter().position(|known| known == name) {
-            self.speakers.remove(place);
+        let quote = line.to.filter(|_| line.kind == Kind::Reply).and_then(|ts| self.timeline.messages().quote(ts));
+        let channel = line.channel.clone();
+        let shown = Shown::Line { line, quote };
+        if everywhere {
+            self.timeline.push(shown);
+        } else {
+            self.timeline.push_in(channel, shown, !elsewhere);
         }
-        self.speakers.push_front(name.to_owned());
-        self.speakers.truncate(SPEAKERS_MAX);
     }
 
     fn reacted(&mut self, reactions: &Reactions) {
-        if !self.messages.react(reactions) && !reactions.reactions.is_empty() {
+        if !self.timeline.react(reactions) && !reactions.reactions.is_empty() {
             let text = format!("{}: {} – {}", reactions.name, reactions.text, tally(&reactions.reactions));
-            self.push(None, Shown::Event(text));
+            self.timeline.push(Shown::Event(text));
         }
     }
 
     fn event(&mut self, event: &Event, now: Duration) {
-        self.ring.event(event, self.state.as_ref(), now);
+        self.room.on_event(event, now);
         if event.notable {
-            self.push(None, Shown::Event(event.text.clone()));
+            self.timeline.push(Shown::Event(event.text.clone()));
         }
         // What has happened has changed how the room is doing.
         self.asked = None;
     }
 
     fn stated(&mut self, state: State, now: Duration) {
-        self.ring.state(&state, now);
-        for channel in state.channels.iter().take(CHANNELS_MAX) {
-            let here = channel.name == self.channel;
-            let read = self.read.entry(channel.name.clone()).or_insert(channel.lines);
-            if here {
-                *read = channel.lines;
-            }
-        }
-        if state.waiting == 0 && self.waiting > 0 {
-            self.waits(0);
-        }
-        self.state = Some(state);
-    }
-
-    fn waits(&mut self, lines: u64) {
-        self.waiting = lines;
-        if lines == 0 {
-            self.pending.clear();
-        }
-    }
-
-    fn push(&mut self, channel: Option<String>, what: Shown) {
-        let here = channel.as_ref().is_none_or(|channel| *channel == self.channel);
-        let seq = self.messages.push(channel, what);
-        if let Some(anchor) = self.scroll
-            && here
-            && seq > anchor.seq
-        {
-            self.below += 1;
-        }
+        self.channels.on_state(&state);
+        self.composer.on_state(state.waiting);
+        self.room.on_state(state, now);
     }
 
     /// What is due `now`: questions to the node.
     pub fn tick(&mut self, now: Duration) -> Vec<Asked> {
         // What has stopped, or is no longer shown, is drawn once more without it.
-        let moves = self.is_ring_shown() && self.ring.moves(now);
+        let moves = self.is_ring_shown() && self.room.ring.moves(now);
         let faded = self.fades.is_some_and(|at| now >= at);
         self.changed |= moves || self.moved || faded;
         self.moved = moves;
-        self.fades = self.ring.fades(now);
-        self.ring.tick(now);
+        self.fades = self.room.ring.fades(now);
+        self.room.ring.tick(now);
         let due = self.asked.is_none_or(|asked| now >= asked + self.state_every());
         if due && self.bye.is_none() {
             self.asked = Some(now);
@@ -398,8 +266,8 @@ impl Model {
     /// When [`Model::tick`] is to be called at the latest, if nothing happens.
     pub fn wake(&self, now: Duration) -> Duration {
         let ask = self.asked.map_or(now, |asked| asked + self.state_every());
-        let moves = (self.moved || self.is_ring_shown() && self.ring.moves(now)).then_some(now + FRAME);
-        [Some(ask), moves, self.ring.fades(now)].into_iter().flatten().min().unwrap_or(ask)
+        let moves = (self.moved || self.is_ring_shown() && self.room.ring.moves(now)).then_some(now + FRAME);
+        [Some(ask), moves, self.room.ring.fades(now)].into_iter().flatten().min().unwrap_or(ask)
     }
 
     /// The ring is drawn at the moment.
@@ -409,7 +277,7 @@ impl Model {
 
     /// What stands where.
     pub fn areas(&self) -> Areas {
-        let members = self.state.as_ref().map_or(1, |state| state.members.len());
+        let members = self.room.state.as_ref().map_or(1, |state| state.members.len());
         let channels = self.channels().len();
         Areas::of(self.size, self.panes, self.input_rows(), (members, channels))
     }
@@ -421,64 +289,49 @@ impl Model {
 
     /// The node's name.
     pub fn own_name(&self) -> Option<&str> {
-        let stated = self.state.as_ref().map(|state| state.name.as_str());
-        stated.or_else(|| self.hello.as_ref().map(|hello| hello.name.as_str()))
+        self.room.own_name()
     }
 
     pub(super) fn look(&self) -> Look<'_> {
-        let search = match &self.mode {
-            Mode::Search(search) => Some(search),
-            Mode::Talk | Mode::Ask(_) | Mode::Help(_) => None,
-        };
-        Look { own: self.own_name(), channel: &self.channel, paint: self.paint(), zone: &self.settings.zone, search }
+        Look {
+            own: self.own_name(),
+            channel: self.channels.shown(),
+            paint: self.paint(),
+            zone: &self.settings.zone,
+            search: self.composer.search(),
+        }
     }
 
-    /// Whether this message belongs to what is shown.
-    pub fn is_here(&self, message: &Message) -> bool {
-        message.channel.as_ref().is_none_or(|channel| *channel == self.channel)
+    /// The window of the messages.
+    fn window(&self) -> Window<'_> {
+        let area = self.areas().messages;
+        Window { look: self.look(), width: usize::from(area.width), height: usize::from(area.height) }
+    }
+
+    /// Moves the messages by so many rows, up or down.
+    fn scroll_by(&mut self, up: bool, rows: usize) {
+        let window = self.window();
+        let anchor = match up {
+            true => self.timeline.anchor_above(rows, &window),
+            false => self.timeline.anchor_below(self.timeline.scroll(), rows, &window),
+        };
+        self.timeline.scroll_to(anchor, self.channels.shown());
+    }
+
+    /// Brings a message to the middle of the window.
+    fn show(&mut self, seq: u64) {
+        let Some(message) = self.timeline.messages().get(seq) else { return };
+        let anchor = self.timeline.anchor_around(message, &self.window());
+        self.timeline.jump_to(anchor);
     }
 
     /// The channels that are known, and how many lines of each are unread.
     pub fn channels(&self) -> Vec<(&str, u64)> {
-        let stated = self.state.iter().flat_map(|state| &state.channels).map(|channel| channel.name.as_str());
-        let mut names: Vec<&str> = Vec::new();
-        let mut seen = BTreeSet::new();
-        let others = self.unread.keys().map(String::as_str);
-        for name in std::iter::once(LOBBY).chain(stated).chain(others).chain([self.channel.as_str()]) {
-            if seen.insert(name) {
-                names.push(name);
-            }
-        }
-        names.into_iter().map(|name| (name, self.unread(name))).collect()
-    }
-
-    fn unread(&self, channel: &str) -> u64 {
-        if channel == self.channel {
-            return 0;
-        }
-        let stated = self.state.iter().flat_map(|state| &state.channels).find(|known| known.name == channel);
-        let since = stated
-            .map_or(0, |known| known.lines.saturating_sub(self.read.get(channel).copied().unwrap_or(known.lines)));
-        since.max(self.unread.get(channel).copied().unwrap_or(0))
+        self.channels.list(self.room.state.as_ref())
     }
 
     /// The topic of the channel that is shown.
     pub fn topic(&self) -> Option<&str> {
-        let channels = &self.state.as_ref()?.channels;
-        channels.iter().find(|channel| channel.name == self.channel)?.topic.as_deref()
-    }
-
-    /// Shows another channel from here on.
-    fn look_at(&mut self, channel: &str) {
-        let lines = self.state.iter().flat_map(|state| &state.channels);
-        let lines: Vec<(String, u64)> = lines.map(|known| (known.name.clone(), known.lines)).collect();
-        for (name, lines) in lines {
-            if name == self.channel || name == channel {
-                self.read.insert(name, lines);
-            }
-        }
-        self.unread.remove(channel);
-        self.channel = channel.to_owned();
-        self.follow();
+        self.channels.topic(self.room.state.as_ref())
     }
 }

@@ -2,7 +2,7 @@
 
 use ratatui::text::{Line, Span};
 
-use super::{Mode, Model};
+use super::Model;
 use crate::frontend::tui::cells::{safe, shortened, width, wrap};
 use crate::frontend::tui::input::INPUT_LINES_MAX;
 
@@ -13,7 +13,7 @@ impl Model {
     /// How many rows the input needs.
     pub(super) fn input_rows(&self) -> u16 {
         // What is longer than that in bytes needs all rows anyway.
-        if self.input.text().len() > usize::from(self.size.0) * usize::from(INPUT_ROWS_MAX) * 4 {
+        if self.composer.input.text().len() > usize::from(self.size.0) * usize::from(INPUT_ROWS_MAX) * 4 {
             return INPUT_ROWS_MAX;
         }
         let (rows, _) = self.input_text();
@@ -23,10 +23,7 @@ impl Model {
     /// The rows that the prompt and what is typed take, and where the caret stands in them.
     pub fn input_text(&self) -> (Vec<Line<'static>>, (u16, u16)) {
         let cells = usize::from(self.size.0).max(1);
-        let (text, caret) = match &self.mode {
-            Mode::Search(search) => (search.query(), search.query().len()),
-            Mode::Talk | Mode::Ask(_) | Mode::Help(_) => (self.input.text(), self.input.caret()),
-        };
+        let (text, caret) = self.composer.typed();
         let prompt = self.prompt();
         let mut rows = Vec::new();
         let mut place = (0, 0);
@@ -41,7 +38,7 @@ impl Model {
             rows.extend(filled(&spans, cells));
             start = end + 1;
         }
-        if let Mode::Search(search) = &self.mode {
+        if let Some(search) = self.composer.search() {
             let found = match (search.query().is_empty(), search.hits) {
                 (true, _) => "  type words, Enter; n older, N newer, Esc ends".to_owned(),
                 (false, 0) => "  nothing found".to_owned(),
@@ -59,11 +56,9 @@ impl Model {
     }
 
     fn prompt(&self) -> String {
-        match &self.mode {
-            Mode::Search(search) => format!("search{} ", if search.typing { ":" } else { " for" }),
-            Mode::Talk | Mode::Ask(_) | Mode::Help(_) => {
-                self.own_name().map_or_else(|| "> ".to_owned(), |name| format!("{}> ", shortened(&safe(name), 16)))
-            }
+        match self.composer.search() {
+            Some(search) => format!("search{} ", if search.typing { ":" } else { " for" }),
+            None => self.own_name().map_or_else(|| "> ".to_owned(), |name| format!("{}> ", shortened(&safe(name), 16))),
         }
     }
 }

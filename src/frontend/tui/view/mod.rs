@@ -46,7 +46,7 @@ pub fn draw(model: &Model, frame: &mut Frame<'_>, now: Duration) {
     }
     status::line(model, buffer, areas.status);
     let caret = input(model, buffer, areas.input);
-    match &model.mode {
+    match &model.composer.mode {
         Mode::Help(top) => popups::help(model, buffer, *top),
         Mode::Ask(lines) => popups::ask(model, buffer, lines),
         Mode::Talk | Mode::Search(_) => {
@@ -64,8 +64,8 @@ fn messages(model: &Model, buffer: &mut Buffer, area: Rect) {
     }
     let (cells, paint) = (usize::from(area.width), model.paint());
     let mut bottom = Vec::new();
-    if model.scroll.is_some() {
-        let text = match model.below {
+    if model.timeline.scroll().is_some() {
+        let text = match model.timeline.below() {
             0 => " End: back to the newest ".to_owned(),
             below => format!(" {below} new below (End) "),
         };
@@ -76,10 +76,10 @@ fn messages(model: &Model, buffer: &mut Buffer, area: Rect) {
     let height = usize::from(area.height).saturating_sub(bottom.len());
     let look = model.look();
     let mut shown: Vec<Line<'static>> = Vec::new();
-    let end = model.scroll.map_or(u64::MAX, |anchor| anchor.seq);
-    for message in model.messages.up_to(end).rev().filter(|message| model.is_here(message)) {
+    let end = model.timeline.scroll().map_or(u64::MAX, |anchor| anchor.seq);
+    for message in model.timeline.messages().up_to(end).rev().filter(|message| message.is_in(model.channels.shown())) {
         let mut rows = message_rows::rows(message, &look, cells);
-        if let Some(anchor) = model.scroll.filter(|anchor| anchor.seq == message.seq) {
+        if let Some(anchor) = model.timeline.scroll().filter(|anchor| anchor.seq == message.seq) {
             rows.truncate(anchor.row + 1);
         }
         shown.extend(rows.into_iter().rev());
@@ -98,14 +98,14 @@ fn messages(model: &Model, buffer: &mut Buffer, area: Rect) {
 
 /// Own lines that are not in the log.
 fn pending(model: &Model, cells: usize, rows_max: usize) -> Vec<Line<'static>> {
-    let waiting = usize::try_from(model.waiting).unwrap_or(usize::MAX);
+    let waiting = usize::try_from(model.composer.waiting()).unwrap_or(usize::MAX);
     if waiting == 0 {
         return Vec::new();
     }
     let style = model.paint().dim();
-    let known = model.pending.len().min(waiting);
+    let known = model.composer.pending().len().min(waiting);
     let rows = known.min(PENDING_ROWS_MAX).min(rows_max.saturating_sub(1));
-    let first = model.pending.len() - known;
+    let first = model.composer.pending().len() - known;
     let mut lines = Vec::new();
     if rows < waiting {
         let others = waiting - rows;
@@ -114,7 +114,7 @@ fn pending(model: &Model, cells: usize, rows_max: usize) -> Vec<Line<'static>> {
         lines.push(Line::from(Span::styled(format!("   …  {others}{more} {what} for a leader"), style)));
     }
     // The oldest is next: what came last is at the bottom, as typed.
-    for text in model.pending.iter().skip(first + known - rows) {
+    for text in model.composer.pending().iter().skip(first + known - rows) {
         lines.push(Line::from(Span::styled(shortened(&format!("   …  {} (waits)", safe(text)), cells), style)));
     }
     lines

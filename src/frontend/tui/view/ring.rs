@@ -96,10 +96,10 @@ pub fn draw(model: &Model, buffer: &mut Buffer, area: Rect, now: Duration) {
     let paint = model.paint();
     title(buffer, area, "ring", paint.title());
     let cells = usize::from(area.width);
-    let said = model.ring.said(now).into_iter();
+    let said = model.room.ring.said(now).into_iter();
     let said: Vec<Line<'static>> =
         said.map(|said| Line::from(Span::styled(shortened(&safe(&said), cells), paint.dim()))).collect();
-    let Some(state) = &model.state else { return };
+    let Some(state) = &model.room.state else { return };
     let inner = Rect { y: area.y + 1, height: area.height.saturating_sub(3), ..area };
     if area.height >= 4 {
         for (y, row) in (inner.bottom()..area.bottom()).zip(&said) {
@@ -109,7 +109,7 @@ pub fn draw(model: &Model, buffer: &mut Buffer, area: Rect, now: Duration) {
     if inner.height < 3 || inner.width < 8 {
         return;
     }
-    let places = model.ring.places(state, now);
+    let places = model.room.ring.places(state, now);
     let longest = places.iter().map(|place| width(place.name.as_str())).max().unwrap_or(0).min(NAME_CELLS_MAX);
     // A mark, a blank, and the brackets around the own name.
     let names = (longest + 4).min(usize::from(inner.width) / 2);
@@ -217,7 +217,7 @@ fn labels(
     (names, now): (usize, Duration),
 ) -> Vec<Rect> {
     let paint = model.paint();
-    let leader = model.ring.crowned(state, now);
+    let leader = model.room.ring.crowned(state, now);
     let mut taken: Vec<Rect> = Vec::new();
     for (at, place) in places.iter().enumerate() {
         let own = place.address == state.address;
@@ -272,7 +272,7 @@ fn passing(
 ) {
     let paint = model.paint();
     let own = place_of(places, state.address);
-    for (uid, way) in model.ring.pulses(now) {
+    for (uid, way) in model.room.ring.pulses(now) {
         if let (Some(from), Some(to)) = (place_of(places, uid), own)
             && from != to
         {
@@ -289,10 +289,10 @@ fn passing(
             }
         }
     }
-    if let Some((hop, way)) = model.ring.token(now)
+    if let Some((hop, way)) = model.room.ring.token(now)
         && let (Some(from), Some(to)) = (place_of(places, hop.from), place_of(places, hop.to))
     {
-        let named = model.ring.name(hop.candidate);
+        let named = model.room.ring.name(hop.candidate);
         let name = named.map_or_else(|| hop.candidate.to_string(), |name| safe(name.as_str()));
         let spans = vec![Span::styled(format!("◆ {}", shortened(&name, NAME_CELLS_MAX)), paint.token())];
         let (x, y) = circle.inwards(circle.between(from, to, way));

@@ -12,9 +12,9 @@ use crate::present::values::Member;
 /// Who is here: `★` leads, `(you)`, how long a question takes, how far somebody is behind.
 pub fn members(model: &Model, buffer: &mut Buffer, area: Rect) {
     let paint = model.paint();
-    let Some(state) = &model.state else { return title(buffer, area, "members", paint.title()) };
+    let Some(state) = &model.room.state else { return title(buffer, area, "members", paint.title()) };
     title(buffer, area, &format!("members ({})", state.members.len()), paint.title());
-    let leader = model.ring.leader(state);
+    let leader = model.room.ring.leader(state);
     // The last row is blank where something follows, and tells of those who find no room.
     let rows = usize::from(area.height).saturating_sub(2).max(1);
     let (seen, left) = match state.members.len() {
@@ -72,7 +72,7 @@ pub fn channels(model: &Model, buffer: &mut Buffer, area: Rect) {
     let channels = model.channels();
     let rows = usize::from(area.height).saturating_sub(2).max(1);
     for (y, (place, (name, unread))) in (area.top() + 1..area.bottom()).zip(channels.iter().enumerate().take(rows)) {
-        let here = *name == model.channel;
+        let here = *name == model.channels.shown();
         let number = if place < 9 { format!("{} ", place + 1) } else { "  ".to_owned() };
         let count = if *unread > 0 { unread.to_string() } else { String::new() };
         let cells = usize::from(area.width);

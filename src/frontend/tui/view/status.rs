@@ -12,21 +12,21 @@ use crate::present::values::State;
 /// The channel and its topic.
 pub fn header(model: &Model, buffer: &mut Buffer, area: Rect) {
     let topic = model.topic().map_or_else(String::new, |topic| format!("  {}", safe(topic)));
-    bar(buffer, area, &format!(" #{}{topic}", safe(&model.channel)), "F1 help ", model.paint().bar());
+    bar(buffer, area, &format!(" #{}{topic}", safe(model.channels.shown())), "F1 help ", model.paint().bar());
 }
 
 /// How the node is doing.
 pub fn line(model: &Model, buffer: &mut Buffer, area: Rect) {
-    let text = match (&model.bye, &model.state) {
+    let text = match (&model.bye, &model.room.state) {
         (Some(bye), _) => format!(" {}", safe(bye)),
         (None, _) if model.leaving => " leaving: what was typed is still handed on (^C again: at once)".to_owned(),
         (None, Some(state)) => state_text(model, state),
-        (None, None) => match &model.hello {
+        (None, None) => match &model.room.hello {
             Some(hello) => format!(" {}({})  on the way in", safe(hello.name.as_str()), hello.address),
             None => " on the way in".to_owned(),
         },
     };
-    let room = model.state.as_ref().and_then(|state| state.room).or_else(|| model.hello.as_ref()?.room);
+    let room = model.room.state.as_ref().and_then(|state| state.room).or_else(|| model.room.hello.as_ref()?.room);
     let right = room.map_or_else(String::new, |room| format!("room {room} "));
     bar(buffer, area, &text, &right, model.paint().bar());
 }
@@ -38,7 +38,7 @@ fn state_text(model: &Model, state: &State) -> String {
         _ if is_cut_off(state) => "cut off: nobody answers".to_owned(),
         RoleWord::Electing => "no leader: looking for one".to_owned(),
         RoleWord::Leader => "leads".to_owned(),
-        RoleWord::Follower => match model.ring.leader(state) {
+        RoleWord::Follower => match model.room.ring.leader(state) {
             Some(leader) => {
                 let name = name_of(state, leader).map_or_else(|| leader.to_string(), |name| safe(name.as_str()));
                 format!("{name} leads")
@@ -46,8 +46,8 @@ fn state_text(model: &Model, state: &State) -> String {
             None => "no leader: looking for one".to_owned(),
         },
     });
-    if model.waiting > 0 {
-        parts.push(format!("{} waiting", model.waiting));
+    if model.composer.waiting() > 0 {
+        parts.push(format!("{} waiting", model.composer.waiting()));
     }
     parts.push(match state.members.len() {
         1 => "alone".to_owned(),
