@@ -1,6 +1,7 @@
 //! A run at work: its tasks and handles, and the one order in which they end.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -10,8 +11,9 @@ use anyhow::Context as _;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
-use super::keys::{self, Changed, Owner};
+use super::keys::{self, Changed, Keyed, Owner};
 use super::member::{Input, LogHealth, Member, News, Signals};
+use super::place::Place;
 use super::prepare::{Prepared, random};
 use super::{diagnostics, returning, stages, verdict};
 use crate::chatlog::checkpoints::Marks;
@@ -38,11 +40,11 @@ use crate::frontend::kind::{self, Face, Showing, Shows};
 use crate::frontend::stdin::Talk;
 use crate::frontend::terminal::{self, End, Restore, Settings};
 use crate::frontend::tui;
-use crate::key;
-use crate::net::{self, Command, Secrets};
+use crate::key::{self, RoomKey};
+use crate::net::{self, Command, Keyring, Secrets};
 use crate::present::builder::Teller;
 use crate::present::format;
-use crate::ring::{self, Stop, Timing};
+use crate::ring::{self, Index, RoomId, SessionId, Stop, Timing, Uid};
 use crate::settings::{Chat, KeyFrom, Start};
 use crate::store::{self, LogMark, Opened};
 
@@ -67,7 +69,6 @@ const READER_PATIENCE: Duration = Duration::from_secs(30);
 struct Output {
     news: mpsc::Sender<News>,
     told: mpsc::Receiver<News>,
-    mended: Mended,
     log: ChatLog,
     lost: Lost,
     screen: Screen,
@@ -79,7 +80,7 @@ struct Output {
 
 impl Output {
     /// Opens the chat log and compares it with the history, and takes standard output.
-    fn open(chat: &Chat, port: u16, opened: &Opened) -> Result<Self, Failure> {
+    fn open(chat: &Chat, port: u16, opened: &Opened) -> Result<(Self, Mended), Failure> {
         let (news, told) = mpsc::channel(NEWS_MAX);
         let log_news = news.clone();
         let mut mended = Mended::default();
@@ -104,133 +105,272 @@ impl Output {
         let hub = Hub::new(face.takes_text().then(|| screen.clone()));
         diagnostics::install(log.writer(), clock.clone(), chat.verbose.then(|| hub.clone()))?;
         let restore = face.is_person().then(Restore::new);
-        Ok(Self { news, told, mended, log, lost, screen, clock, face, hub, restore })
+        Ok((Self { news, told, log, lost, screen, clock, face, hub, restore }, mended))
     }
 }
 
-/// A run at work.
-pub(super) struct Running {
+/// The facts of a run that every stage of its start reads.
+struct Facts {
     chat: Chat,
+    /// The port that the node listens on; it names the run's files.
     port: u16,
+    listens: SocketAddr,
+    uid: Uid,
     contacts: Vec<SocketAddr>,
+    session: SessionId,
+    /// The run creates a room.
+    creates: bool,
+    /// The room has a key.
+    keyed: bool,
+    /// The history's file; `None`: the run is ephemeral.
+    file: Option<PathBuf>,
     started: Instant,
-    lines: OwnLines,
-    log: ChatLog,
-    lost: Lost,
-    screen: Screen,
-    clock: Clock,
-    face: Face,
-    hub: Hub,
-    restore: Option<Restore>,
-    told: mpsc::Receiver<News>,
-    member: Member,
-    desk: Desk,
-    /// Frontends elsewhere have gone once this ends.
-    fronts_gone: mpsc::Receiver<()>,
-    /// Keeps the keys that the room gets.
-    rekeyed: JoinHandle<()>,
-    /// Keeps the key that has let the node in.
-    kept: Option<JoinHandle<()>>,
-    herald: thread::JoinHandle<()>,
-    shown: Option<Showing>,
-    /// Until it is read.
-    input: Option<Input>,
 }
 
-impl Running {
-    /// Starts the node, and everything around it.
-    ///
-    /// # Errors
-    /// The chat log cannot be opened, or the system gives no threads.
-    #[allow(clippy::too_many_lines, reason = "the parts start in one order, each with those before it")]
-    pub(super) fn start(prepared: Prepared) -> Result<Self, Failure> {
-        let Prepared { chat, place, key, keep, open_remark, session, start, creates, opened } = prepared;
-        let port = place.listens.port();
-        let Output { news, told, mended, log, lost, screen, clock, face, hub, restore } =
-            Output::open(&chat, port, &opened)?;
-        let started = Instant::now();
-        let Opened { history, saved, identity, logged, .. } = opened;
-        let saved_room = saved.room;
-        let secrets = Secrets { identity: identity.clone(), key: key.clone() };
-        let joins = matches!(chat.start, Start::Join(_));
-        let config = ring::Config {
-            uid: place.uid,
-            name: chat.name.clone(),
-            rename: chat.rename,
-            author: identity.author(),
-            signer: Arc::new(identity),
-            session,
-            seed: random()?,
-            start,
-            saved,
-            key: None,
-            rate: chat.rate,
-            moderators: if creates { chat.moderators.clone() } else { Vec::new() },
-            backlog: chat.backlog,
-            timing: Timing::default(),
-        };
+impl Facts {
+    /// The first line of the room names its moderators, and counts as the owner's.
+    fn own_lines(&self) -> OwnLines {
         let lines = OwnLines::default();
-        if creates && !chat.moderators.is_empty() {
-            // The first line of the room says who moderates it.
+        if self.creates && !self.chat.moderators.is_empty() {
             lines.say();
         }
-        let running = net::start(config, history, vec![place.listener], secrets).context("the node does not start")?;
+        lines
+    }
+}
+
+/// Starts the node's task on its listener.
+///
+/// # Errors
+/// The runtime does not take the listener, or the system gives no random numbers.
+fn start_node(
+    facts: &Facts,
+    start: ring::Start,
+    listener: TcpListener,
+    key: Option<RoomKey>,
+    opened: Opened,
+) -> anyhow::Result<net::Running> {
+    let Opened { history, saved, identity, .. } = opened;
+    let secrets = Secrets { identity: identity.clone(), key };
+    let config = ring::Config {
+        uid: facts.uid,
+        name: facts.chat.name.clone(),
+        rename: facts.chat.rename,
+        author: identity.author(),
+        signer: Arc::new(identity),
+        session: facts.session,
+        seed: random()?,
+        start,
+        saved,
+        key: None,
+        rate: facts.chat.rate,
+        moderators: if facts.creates { facts.chat.moderators.clone() } else { Vec::new() },
+        backlog: facts.chat.backlog,
+        timing: Timing::default(),
+    };
+    net::start(config, history, vec![listener], secrets).context("the node does not start")
+}
+
+/// What earlier runs left in the chat log.
+struct LoggedBefore {
+    mended: Mended,
+    /// The room of the last run.
+    room: Option<RoomId>,
+    /// The last entry that the last run has marked.
+    index: Index,
+}
+
+/// The publisher before its thread starts, and what other tasks learn from it.
+struct Publisher {
+    herald: Herald,
+    /// The node's room, once it is in one.
+    entered: watch::Receiver<InRoom>,
+    /// The contact that answers a newcomer.
+    answering: watch::Receiver<Option<Uid>>,
+    /// The store has said that it fails.
+    failing: Arc<AtomicBool>,
+}
+
+impl Publisher {
+    /// Assembles the publisher, and starts the task that marks how far the chat log is written.
+    fn new(
+        facts: &Facts,
+        output: &Output,
+        lines: &OwnLines,
+        urgent: &mpsc::Sender<Command>,
+        logged: LoggedBefore,
+    ) -> Self {
         let marks = Marks::default();
+        tokio::spawn(mark_log(marks.clone(), output.log.writer(), urgent.clone()));
         let failing = Arc::new(AtomicBool::new(false));
-        tokio::spawn(mark_log(marks.clone(), log.writer(), running.urgent.clone()));
         let (in_room, entered) = watch::channel(InRoom::None);
         let (reached, answering) = watch::channel(None);
-        let file = (!chat.ephemeral).then(|| store::file_in(&chat.data_dir, port));
-        let owner = Owner { hub: hub.clone(), is_person: face.is_person() };
-        let changed = Changed {
-            keys: running.rekeyed,
-            file: file.clone(),
-            keep: (!chat.ephemeral).then(|| key::file::kept_in(&chat.data_dir, port)),
-            by_file: matches!(chat.key, KeyFrom::File(_)),
-            entered: entered.clone(),
-            owner: owner.clone(),
-        };
-        let rekeyed = tokio::spawn(keys::keep_changed(changed));
-        let kept = key
-            .as_ref()
-            .map(|key| tokio::spawn(keys::keep_right(entered.clone(), key.clone(), file.clone(), keep, owner)));
-        if let Some(remark) = open_remark.filter(|_| joins) {
-            tokio::spawn(keys::tell_inside(entered.clone(), hub.clone(), remark));
-        }
-        let Mended { mut ahead, missing } = mended;
+        let Mended { mut ahead, missing } = logged.mended;
         let herald = Herald {
-            log: log.writer(),
-            hub: hub.clone(),
-            verbose: chat.verbose,
-            clock: clock.clone(),
-            uid: place.uid,
-            wanted: chat.name.clone(),
-            session,
+            log: output.log.writer(),
+            hub: output.hub.clone(),
+            verbose: facts.chat.verbose,
+            clock: output.clock.clone(),
+            uid: facts.uid,
+            wanted: facts.chat.name.clone(),
+            session: facts.session,
             lines: lines.clone(),
-            teller: Teller::new(session),
-            likes: Likes::new(file.clone()),
+            teller: Teller::new(facts.session),
+            likes: Likes::new(facts.file.clone()),
             place: in_room,
             marks,
             reached,
             away: None,
             last: None,
-            logged: logged.0,
-            ahead: saved_room.and_then(|room| ahead.remove(&room)).unwrap_or_default(),
+            logged: logged.index,
+            ahead: logged.room.and_then(|room| ahead.remove(&room)).unwrap_or_default(),
             elsewhere: ahead,
             missing,
-            past: Past::of(running.urgent.clone()),
+            past: Past::of(urgent.clone()),
             failing: failing.clone(),
             succession: Succession::default(),
         };
-        let notices = running.notices;
+        Self { herald, entered, answering, failing }
+    }
+}
+
+/// The tasks that keep the room's keys.
+struct KeyTasks {
+    /// Keeps the keys that the room gets.
+    changed: JoinHandle<()>,
+    /// Keeps the key that has let the node in; `None`: the room is open.
+    right: Option<JoinHandle<()>>,
+}
+
+impl KeyTasks {
+    /// Starts them. `keys` brings each new key of the room.
+    fn start(
+        facts: &Facts,
+        output: &Output,
+        entered: &watch::Receiver<InRoom>,
+        keys: mpsc::Receiver<RoomKey>,
+        keyed: Keyed,
+    ) -> Self {
+        let owner = Owner { hub: output.hub.clone(), is_person: output.face.is_person() };
+        let changed = Changed {
+            keys,
+            file: facts.file.clone(),
+            keep: (!facts.chat.ephemeral).then(|| key::file::kept_in(&facts.chat.data_dir, facts.port)),
+            by_file: matches!(facts.chat.key, KeyFrom::File(_)),
+            entered: entered.clone(),
+            owner: owner.clone(),
+        };
+        let changed = tokio::spawn(keys::keep_changed(changed));
+        let Keyed { key, keep } = keyed;
+        let right =
+            key.map(|key| tokio::spawn(keys::keep_right(entered.clone(), key, facts.file.clone(), keep, owner)));
+        Self { changed, right }
+    }
+
+    /// Waits until both have ended.
+    async fn finish(self) {
+        let _ = self.changed.await;
+        if let Some(right) = self.right {
+            let _ = right.await;
+        }
+    }
+}
+
+/// The frontends of a run.
+struct Frontends {
+    /// The owner's frontend, if it has a thread.
+    shown: Option<Showing>,
+    /// The owner's input.
+    input: Input,
+    /// Ends when all attached frontends have gone.
+    attached_gone: mpsc::Receiver<()>,
+}
+
+impl Frontends {
+    /// Opens the sockets for other processes, and the owner's frontend.
+    ///
+    /// # Errors
+    /// The system gives no threads.
+    fn start(
+        facts: &Facts,
+        output: &Output,
+        desk: &Desk,
+        keyring: Keyring,
+        answering: watch::Receiver<Option<Uid>>,
+    ) -> anyhow::Result<Self> {
+        let (fronts, attached_gone) = mpsc::channel(1);
+        answer_askers(&facts.chat, facts.listens, Answers { desk: desk.clone(), keyring, fronts });
+        let settings = Settings::new(facts.chat.bell, facts.chat.verbose);
+        let (shows, shown) = begin(output.face, desk, settings, &output.news, &output.lost)?;
+        let is_person = output.face.is_person();
+        let hint = match facts.creates && is_person {
+            true => stages::opened(facts.uid, facts.keyed, desk.log.as_deref()),
+            false => Vec::new(),
+        };
+        if let (Some(contact), true) = (facts.contacts.first(), is_person) {
+            desk.hub.event(&stages::reaching(*contact, facts.contacts.len() - 1));
+            let joining = stages::Joining {
+                answering,
+                entered: desk.place.clone(),
+                node: desk.urgent.clone(),
+                hub: desk.hub.clone(),
+                keyed: facts.keyed,
+            };
+            tokio::spawn(joining.tell());
+        }
+        tokio::spawn(stall_notice::tell(desk.lines.clone(), desk.hub.clone()));
+        tokio::spawn(leader_watch::tell(desk.urgent.clone(), desk.hub.clone()));
+        let news = output.news.clone();
+        let ended = Box::new(move || drop(news.try_send(News::InputEnded)));
+        Ok(Self { shown, input: Input { shows, entered: desk.place.clone(), hint, ended }, attached_gone })
+    }
+}
+
+/// A run at work.
+pub(super) struct Running {
+    facts: Facts,
+    output: Output,
+    member: Member,
+    desk: Desk,
+    keys: KeyTasks,
+    publisher: thread::JoinHandle<()>,
+    shown: Option<Showing>,
+    attached_gone: mpsc::Receiver<()>,
+    /// Until it is read.
+    input: Option<Input>,
+}
+
+impl Running {
+    /// Starts a run, in this order: the output, the node, the publisher's state, the tasks that keep keys, the handles,
+    /// the frontends. The publisher's thread starts last, so that the frontends see its first notice.
+    ///
+    /// # Errors
+    /// The chat log cannot be opened, or the system gives no threads.
+    pub(super) fn start(prepared: Prepared) -> Result<Self, Failure> {
+        let Prepared { chat, place, key, keep, open_remark, session, start, creates, opened } = prepared;
+        let Place { listener, listens, uid, contacts, .. } = place;
+        let port = listens.port();
+        let (output, mended) = Output::open(&chat, port, &opened)?;
+        let file = (!chat.ephemeral).then(|| store::file_in(&chat.data_dir, port));
+        let (keyed, started) = (key.is_some(), Instant::now());
+        let facts = Facts { chat, port, listens, uid, contacts, session, creates, keyed, file, started };
+        let logged = LoggedBefore { mended, room: opened.saved.room, index: opened.logged.0 };
+        let lines = facts.own_lines();
+        let node = start_node(&facts, start, listener, key.clone(), opened)?;
+        let net::Running { commands, urgent, notices, done, keyring, rekeyed, meter: _ } = node;
+        let publisher = Publisher::new(&facts, &output, &lines, &urgent, logged);
+        let Publisher { herald, entered, answering, failing } = publisher;
+        let keys = KeyTasks::start(&facts, &output, &entered, rekeyed, Keyed { key, keep });
+        if let Some(remark) = open_remark.filter(|_| matches!(facts.chat.start, Start::Join(_))) {
+            tokio::spawn(keys::tell_inside(entered.clone(), output.hub.clone(), remark));
+        }
         let member = Member {
-            commands: running.commands,
-            urgent: running.urgent,
-            done: running.done,
+            commands,
+            urgent,
+            done,
             leaving: Arc::new(AtomicBool::new(false)),
-            face,
-            hub: hub.clone(),
-            log_name: log.name(),
+            face: output.face,
+            hub: output.hub.clone(),
+            log_name: output.log.name(),
             log: LogHealth::default(),
             failing,
             hurried: false,
@@ -238,80 +378,45 @@ impl Running {
         let desk = Desk::new(Parts {
             commands: member.commands.clone(),
             urgent: member.urgent.clone(),
-            hub: hub.clone(),
-            lines: lines.clone(),
-            place: entered.clone(),
-            wanted: chat.name.clone(),
-            uid: place.uid,
-            past: file,
-            log: (!chat.ephemeral).then(|| log.place()),
+            hub: output.hub.clone(),
+            lines,
+            place: entered,
+            wanted: facts.chat.name.clone(),
+            uid,
+            past: facts.file.clone(),
+            log: (!facts.chat.ephemeral).then(|| output.log.place()),
             teller: Teller::new(session),
             leaving: member.leaving.clone(),
         });
-        let (fronts, fronts_gone) = mpsc::channel(1);
-        answer_askers(&chat, place.listens, Answers { desk: desk.clone(), keyring: running.keyring, fronts });
-        let (shows, shown) = begin(face, &desk, Settings::new(chat.bell, chat.verbose), &news, &lost)?;
-        let hint = match creates && face.is_person() {
-            true => stages::opened(place.uid, key.is_some(), desk.log.as_deref()),
-            false => Vec::new(),
-        };
-        if let (Some(contact), true) = (place.contacts.first(), face.is_person()) {
-            hub.event(&stages::reaching(*contact, place.contacts.len() - 1));
-            let node = member.urgent.clone();
-            let joining =
-                stages::Joining { answering, entered: entered.clone(), node, hub: hub.clone(), keyed: key.is_some() };
-            tokio::spawn(joining.tell());
-        }
-        tokio::spawn(stall_notice::tell(lines.clone(), hub.clone()));
-        tokio::spawn(leader_watch::tell(member.urgent.clone(), hub.clone()));
-        let herald =
+        let frontends = Frontends::start(&facts, &output, &desk, keyring, answering)?;
+        let Frontends { shown, input, attached_gone } = frontends;
+        let publisher =
             thread::Builder::new().name("herald".to_owned()).spawn(move || herald.run(notices)).context("no thread")?;
-        let input = Input { shows, entered, hint, ended: Box::new(move || drop(news.try_send(News::InputEnded))) };
-        Ok(Self {
-            chat,
-            port,
-            contacts: place.contacts,
-            started,
-            lines,
-            log,
-            lost,
-            screen,
-            clock,
-            face,
-            hub,
-            restore,
-            told,
-            member,
-            desk,
-            fronts_gone,
-            rekeyed,
-            kept,
-            herald,
-            shown,
-            input: Some(input),
-        })
+        Ok(Self { facts, output, member, desk, keys, publisher, shown, attached_gone, input: Some(input) })
     }
 
     /// Lives until the node has ended. Gives why it has.
     pub(super) async fn live(&mut self, signals: &mut Signals) -> anyhow::Result<Stop> {
         let Some(input) = self.input.take() else { anyhow::bail!("a run lives once") };
-        self.member.live(signals, &mut self.told, self.log.writer(), input).await
+        self.member.live(signals, &mut self.output.told, self.output.log.writer(), input).await
     }
 
-    /// Takes the run apart after the node has ended, in this order: the publisher, the tasks that keep keys, the owner's
-    /// frontend, frontends elsewhere, the chat log, standard output, the terminal's settings.
+    /// Takes the run apart after the node has ended. The order is the flow of the last notices:
+    ///
+    /// 1. the publisher hands everything that the node has told to the chat log and to the frontends;
+    /// 2. the tasks that keep keys end;
+    /// 3. the chat log and the frontends get the reason of the end;
+    /// 4. the owner's frontend shows the rest, then attached frontends do;
+    /// 5. the chat log writes the rest, then standard output does;
+    /// 6. the terminal gets its settings back, so that what follows on standard error is readable.
     ///
     /// # Errors
     /// What the person reads of the run's end, unless the node left with nothing waiting.
     pub(super) async fn shut_down(self, outcome: anyhow::Result<Stop>, signals: &mut Signals) -> Result<(), Failure> {
-        let Self { chat, port, contacts, started, lines, log, lost, screen, clock, face, hub, .. } = self;
-        let Self { restore, told: _told, member, desk, mut fronts_gone, rekeyed, kept, herald, shown, .. } = self;
-        // The node has ended and told everything: the herald ends, then the log and the screen have it all.
-        let _ = tokio::task::spawn_blocking(move || herald.join()).await;
-        let _ = rekeyed.await;
-        if let Some(kept) = kept {
-            let _ = kept.await;
-        }
+        let Self { facts, output, member, desk, keys, publisher, shown, mut attached_gone, .. } = self;
+        let Output { log, lost, screen, clock, face, hub, restore, news: _news, told: _told } = output;
+        let _ = tokio::task::spawn_blocking(move || publisher.join()).await;
+        keys.finish().await;
         let was_in = desk.place.borrow().is_some();
         let end = outcome.as_ref().map_or_else(ToString::to_string, |stop| format::stop_text(stop, was_in));
         if outcome.is_ok() {
@@ -334,8 +439,7 @@ impl Running {
                 }
             }
         }
-        // Frontends elsewhere are told the end too.
-        let _ = tokio::time::timeout(FRONTS_PATIENCE, fronts_gone.recv()).await;
+        let _ = tokio::time::timeout(FRONTS_PATIENCE, attached_gone.recv()).await;
         let log_name = log.place();
         log.finish(LOG_PATIENCE);
         let last = screen.clone();
@@ -355,9 +459,10 @@ impl Running {
         if let Err(error) = &outcome
             && let Some(error) = error.downcast_ref::<store::Error>()
         {
-            return Err(files_failed(&chat, port, error));
+            return Err(files_failed(&facts.chat, facts.port, error));
         }
-        verdict::of(outcome.map_err(Failure::from)?, lines.waiting(), &chat, &contacts, started.elapsed())?;
+        let stop = outcome.map_err(Failure::from)?;
+        verdict::of(stop, desk.lines.waiting(), &facts.chat, &facts.contacts, facts.started.elapsed())?;
         match lost.0.get().filter(|error| face != Face::Daemon && !stdout::is_gone(error)) {
             Some(error) => Err(verdict::unwritten(error)),
             None => Ok(()),
