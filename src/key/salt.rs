@@ -2,10 +2,10 @@
 //! to compute the key. A salt is no secret; the security page says what asking in clear costs.
 //!
 //! ```text
-//!   asker:   dist-chat 3 salt
-//!   member:  dist-chat 3 salt 00112233445566778899aabbccddeeff     the salt
-//!            dist-chat 3 salt none                                 there is a key, but it is no passphrase
-//!            dist-chat 3 open                                      there is no key
+//!   asker:   dist-chat 4 salt
+//!   member:  dist-chat 4 salt 00112233445566778899aabbccddeeff     the salt
+//!            dist-chat 4 salt none                                 there is a key, but it is no passphrase
+//!            dist-chat 4 open                                      there is no key
 //! ```
 
 use std::fmt;

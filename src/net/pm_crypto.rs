@@ -52,30 +52,30 @@ impl PmCrypto {
         plain.extend_from_slice(&token);
         plain.extend_from_slice(&words);
         let prologue = prologue(room, id, self.author, to.author);
-        let mut sealed = vec![0; PM_BYTES_MAX];
+        let mut ciphertext = vec![0; PM_BYTES_MAX];
         let written = builder()
             .and_then(|builder| builder.local_private_key(&*self.secret))
             .and_then(|builder| builder.remote_public_key(&theirs))
             .and_then(|builder| builder.prologue(&prologue))
             .and_then(Builder::build_initiator)
-            .and_then(|mut state| state.write_message(&plain, &mut sealed));
-        sealed.truncate(written.map_err(|error| anyhow::anyhow!("cannot seal: {error:?}"))?);
+            .and_then(|mut state| state.write_message(&plain, &mut ciphertext));
+        ciphertext.truncate(written.map_err(|error| anyhow::anyhow!("cannot seal: {error:?}"))?);
         let token = PmProof(token);
-        Ok(Ciphertext::new(sealed).map(|sealed| OutgoingPm { id, to, sealed, token }))
+        Ok(Ciphertext::new(ciphertext).map(|ciphertext| OutgoingPm { id, to, ciphertext, token }))
     }
 
     /// Opens what was sealed for this node's author. `None`: its seal is broken, it is another's, or it holds no line.
     pub(super) fn open(&self, room: RoomId, pm: &PrivateMessage) -> Option<(PmProof, Text)> {
         let theirs = exchange_key(pm.from)?;
         let prologue = prologue(room, pm.id, pm.from, self.author);
-        let sealed = pm.sealed.bytes();
-        let mut plain = Zeroizing::new(vec![0; sealed.len()]);
+        let ciphertext = pm.ciphertext.bytes();
+        let mut plain = Zeroizing::new(vec![0; ciphertext.len()]);
         let mut state = builder()
             .and_then(|builder| builder.local_private_key(&*self.secret))
             .and_then(|builder| builder.prologue(&prologue))
             .and_then(Builder::build_responder)
             .ok()?;
-        let length = state.read_message(sealed, &mut plain).ok()?;
+        let length = state.read_message(ciphertext, &mut plain).ok()?;
         if state.get_remote_static() != Some(&theirs[..]) {
             return None;
         }
@@ -112,7 +112,7 @@ mod tests {
 
     fn said(from: &PmCrypto, to: &PmCrypto, text: &str) -> (PrivateMessage, PmProof) {
         let said = from.seal(RoomId(7), member(to), Text::parse(text).unwrap()).unwrap().unwrap();
-        (PrivateMessage { id: said.id, from: from.author, to: to.author, sealed: said.sealed }, said.token)
+        (PrivateMessage { id: said.id, from: from.author, to: to.author, ciphertext: said.ciphertext }, said.token)
     }
 
     #[test]
@@ -123,7 +123,7 @@ mod tests {
             assert_eq!(bob.open(RoomId(7), &pm), Some((token, Text::parse(text).unwrap())));
             assert_eq!(eve.open(RoomId(7), &pm), None);
             assert_eq!(ann.open(RoomId(7), &pm), None);
-            assert!(memchr::memmem::find(pm.sealed.bytes(), text.as_bytes()).is_none());
+            assert!(memchr::memmem::find(pm.ciphertext.bytes(), text.as_bytes()).is_none());
         }
     }
 
@@ -136,15 +136,15 @@ mod tests {
         assert_eq!(bob.open(RoomId(7), &PrivateMessage { from: eve.author, ..pm.clone() }), None);
         let (forged, _) = said(&eve, &bob, "hello");
         assert_eq!(bob.open(RoomId(7), &PrivateMessage { from: ann.author, ..forged }), None, "eve speaks as ann");
-        for at in 0..pm.sealed.bytes().len() {
-            let mut flipped = pm.sealed.bytes().to_vec();
+        for at in 0..pm.ciphertext.bytes().len() {
+            let mut flipped = pm.ciphertext.bytes().to_vec();
             flipped[at] ^= 1;
-            let flipped = PrivateMessage { sealed: Ciphertext::new(flipped).unwrap(), ..pm.clone() };
+            let flipped = PrivateMessage { ciphertext: Ciphertext::new(flipped).unwrap(), ..pm.clone() };
             assert_eq!(bob.open(RoomId(7), &flipped), None, "byte {at}");
         }
         for bytes in [Vec::new(), vec![0; 95], vec![0; 96]] {
             assert_eq!(
-                bob.open(RoomId(7), &PrivateMessage { sealed: Ciphertext::new(bytes).unwrap(), ..pm.clone() }),
+                bob.open(RoomId(7), &PrivateMessage { ciphertext: Ciphertext::new(bytes).unwrap(), ..pm.clone() }),
                 None
             );
         }
@@ -155,8 +155,8 @@ mod tests {
         let (ann, bob, _) = ends();
         let nobody = |author| Member { author, ..member(&bob) };
         for author in [AuthorId([0; 32]), AuthorId(std::array::from_fn(|at| u8::from(at == 0))), AuthorId([2; 32])] {
-            let sealed = ann.seal(RoomId(7), nobody(author), Text::parse("hello").unwrap()).unwrap();
-            assert_eq!(sealed, None, "{author}");
+            let ciphertext = ann.seal(RoomId(7), nobody(author), Text::parse("hello").unwrap()).unwrap();
+            assert_eq!(ciphertext, None, "{author}");
         }
     }
 }

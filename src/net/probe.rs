@@ -141,7 +141,7 @@ async fn meet(
     let Connected { mut socket, session, plain, sealed } = connected;
     let (sealer, opener) = session.map(|session| (session.sealer, session.opener)).unzip();
     let hello = own_hello(Uid(socket.local_addr()?), author)?;
-    socket.write_all(&bytes_of(&[Frame::Hello(hello), Frame::Ask], sealer)?).await?;
+    socket.write_all(&bytes_of(&[Frame::Hello(hello), Frame::LeaderPoll], sealer)?).await?;
     let mut unframed = Unframed::with(plain, opener.map(|opener| (opener, sealed)));
     let mut frames = Vec::new();
     while unframed.read(&socket).await? > 0 {
@@ -157,7 +157,7 @@ async fn meet(
                 }
                 (Frame::Hello(hello), None) => *met = Some(Met { uid: hello.uid, room: hello.room, doing: None }),
                 (_, None) => bail!("its first frame is no hello"),
-                (Frame::Answer(answer), Some(met)) => {
+                (Frame::PollReply(answer), Some(met)) => {
                     met.doing = Some(doing(&answer));
                     return Ok(());
                 }
@@ -170,10 +170,10 @@ async fn meet(
 }
 
 fn doing(answer: &PollReply) -> Doing {
-    match answer.standing {
+    match answer.state {
         NodeState::Leading { epoch, followers } => Doing::Leading { epoch, followers },
         NodeState::Following { epoch, heard_ms: _, relay: _ } => Doing::Following(epoch),
         NodeState::Electing | NodeState::Joining => Doing::Between,
-        NodeState::Knocking => Doing::Knocking,
+        NodeState::Bootstrapping => Doing::Knocking,
     }
 }

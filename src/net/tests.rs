@@ -113,7 +113,7 @@ async fn what_is_queued_leaves_in_one_write() {
 async fn a_few_words_are_written_at_once_and_in_order_with_what_follows() {
     let bench = Bench::new();
     let (mut link, mut peer) = bench.link(1).await;
-    peer.write_all(&encoded(&Frame::Ask)).await.unwrap();
+    peer.write_all(&encoded(&Frame::LeaderPoll)).await.unwrap();
     let (mut expected, mut rounds) = (Vec::new(), 0);
     while rounds < 2000 {
         let frames: Vec<_> = (0..rounds % 7).map(|n| encoded(&Frame::Ping(rounds * 10 + n))).collect();
@@ -186,7 +186,7 @@ async fn closing_writes_what_was_said_even_to_a_peer_that_talks() {
     link.say(encoded(&Frame::Wait)).unwrap();
     let mut peer = peer.into_std().unwrap();
     peer.set_nonblocking(false).unwrap();
-    peer.write_all(&encoded(&Frame::Ask).repeat(1000)).unwrap();
+    peer.write_all(&encoded(&Frame::LeaderPoll).repeat(1000)).unwrap();
     let peer = tokio::task::spawn_blocking(move || {
         let mut got = String::new();
         peer.read_to_string(&mut got).map(|_| got)
@@ -243,11 +243,11 @@ async fn a_flood_is_held_back_and_lets_others_through() {
     let mut bench = Bench::new();
     let ((_loud, mut loud), (_quiet, mut quiet)) = (bench.link(1).await, bench.link(2).await);
     flood(&mut loud, &encoded(&Frame::Ping(7))).await;
-    quiet.write_all(&encoded(&Frame::Ask)).await.unwrap();
+    quiet.write_all(&encoded(&Frame::LeaderPoll)).await.unwrap();
     let (mut waiting, mut arrivals) = (0, Vec::new());
     loop {
         match bench.next().await {
-            Arrival::Frames { frames, .. } if frames == [Frame::Ask] => break,
+            Arrival::Frames { frames, .. } if frames == [Frame::LeaderPoll] => break,
             // Kept: what is not taken is not paid back.
             arrival @ Arrival::Frames { .. } => arrivals.push(arrival),
             other => panic!("{other:?}"),
@@ -308,7 +308,7 @@ async fn only_a_hello_opens_the_door() {
     };
     let _http = knock(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n".to_vec()).await;
     assert!(turned_away(&mut bench).await.starts_with("not a frame"));
-    let _ask = knock(encoded(&Frame::Ask).to_vec()).await;
+    let _ask = knock(encoded(&Frame::LeaderPoll).to_vec()).await;
     assert_eq!(turned_away(&mut bench).await, "its first frame is no hello");
     let _long = knock(vec![b' '; HELLO_BYTES_MAX]).await;
     assert_eq!(turned_away(&mut bench).await, "its first line is too long");
@@ -325,7 +325,7 @@ async fn only_a_hello_opens_the_door() {
     let _link = Link::accepted(ConnId::accepted(1), from, *connected, &bench.inbox, &bench.meter);
     peer.write_all(b"k\"\n").await.unwrap();
     let Arrival::Frames { frames, .. } = bench.next().await else { panic!("no frame") };
-    assert_eq!(frames, [Frame::Ask]);
+    assert_eq!(frames, [Frame::LeaderPoll]);
 }
 
 #[tokio::test]
@@ -364,7 +364,7 @@ async fn a_frame_for_many_is_encoded_once_and_a_dial_keeps_what_is_said_meanwhil
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let conns = [ConnId::dialled(1), ConnId::dialled(2)];
     conns.iter().for_each(|&conn| links.dial(conn, listener.local_addr().unwrap()));
-    assert!(links.send(&conns, &Frame::Ask).is_empty());
+    assert!(links.send(&conns, &Frame::LeaderPoll).is_empty());
     links.flush();
     let mut peers = Vec::new();
     for _ in conns {
@@ -377,6 +377,6 @@ async fn a_frame_for_many_is_encoded_once_and_a_dial_keeps_what_is_said_meanwhil
     for mut peer in peers {
         let mut got = String::new();
         timeout(LONG, peer.read_to_string(&mut got)).await.unwrap().unwrap();
-        assert_eq!(got, "\"ask\"\n\"wait\"\n");
+        assert_eq!(got, "\"leader_poll\"\n\"wait\"\n");
     }
 }

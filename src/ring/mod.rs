@@ -69,7 +69,7 @@ pub use types::time::{Span, Time};
 pub use types::{hex, limits};
 pub use wire::codec::DecodeError;
 pub use wire::frame::{
-    Accept, Ack, Backlog, Elected, Entries, Frame, HealthReport, Hello, Join, Meet, MergeRank, NodeState, Offer,
+    Accept, Ack, Backlog, Elected, Entries, Frame, HealthReport, Hello, Join, MergeOffer, MergeRank, NodeState, Offer,
     PollReply, Refusal, Relay, Submit, Throttle, Token, Want,
 };
 pub use wire::whisper::{Ciphertext, OutgoingPm, PmError, PmOutcome, PmProof, PmReceipt, PmReply, PrivateMessage};
@@ -372,7 +372,7 @@ pub struct RoomHealth {
     /// How each member is doing, in ring order.
     pub health: Vec<Health>,
     /// The leader has said what it knows; else this is what this node knows by itself.
-    pub whole: bool,
+    pub from_leader: bool,
 }
 
 /// A node at one moment, for `status` and for tests.

@@ -181,7 +181,7 @@ fn a_machine_to_which_no_network_leads() {
 }
 
 /// A member that answers the doctor as one does that stands like this.
-fn standing(standing: NodeState) -> String {
+fn state(state: NodeState) -> String {
     serving(move |mut stream| {
         let uid = Uid(stream.local_addr().unwrap());
         let mut asked = BufReader::new(stream.try_clone().unwrap());
@@ -194,7 +194,7 @@ fn standing(standing: NodeState) -> String {
             let (author, session) = (AuthorId::of_bits(1), SessionId(1));
             let hello = Hello { version: PROTOCOL_VERSION, room: Some(RoomId(7)), uid, author, session };
             Frame::Hello(hello).encode(&mut answer);
-            Frame::Answer(PollReply { standing, tail: Tail::default(), round: 1 }).encode(&mut answer);
+            Frame::PollReply(PollReply { state, tail: Tail::default(), round: 1 }).encode(&mut answer);
         }
         let _ = stream.write_all(&answer);
         let _ = asked.read_to_end(&mut Vec::new());
@@ -204,13 +204,13 @@ fn standing(standing: NodeState) -> String {
 #[test]
 fn a_room_that_is_full_or_has_no_leader() {
     let epoch = |port| Epoch { round: 3, nonce: Nonce(1), leader: Uid(([127, 0, 0, 1], port).into()) };
-    let full = standing(NodeState::Leading { epoch: epoch(1), followers: BOOK_NODES_MAX as u32 - 1 });
+    let full = state(NodeState::Leading { epoch: epoch(1), followers: BOOK_NODES_MAX as u32 - 1 });
     fails_in(&doctor(&[&full]), "room", 5, "the room is full");
-    let between = doctor(&[&standing(NodeState::Electing)]);
+    let between = doctor(&[&state(NodeState::Electing)]);
     assert!(between.code == 0 && between.out.contains("which has no leader just now"), "{}", between.out);
-    fails_in(&doctor(&[&standing(NodeState::Knocking)]), "room", 4, "is in no room");
+    fails_in(&doctor(&[&state(NodeState::Bootstrapping)]), "room", 4, "is in no room");
     // Nobody listens at port 1: the leader cannot be reached, the member can.
-    let far = doctor(&[&standing(NodeState::Following { epoch: epoch(1), heard_ms: 0, relay: true })]);
+    let far = doctor(&[&state(NodeState::Following { epoch: epoch(1), heard_ms: 0, relay: true })]);
     let expected = ", led by 127.0.0.1:1 (epoch 3); not reached from here: what is said would go by way of this member";
     assert!(far.code == 0 && far.out.contains(expected), "{}", far.out);
 }

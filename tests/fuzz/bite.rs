@@ -59,9 +59,13 @@ fn what_is_recorded_reaches_what_it_is_about() {
         let bytes = all.into_iter().find(|(name, _)| *name == scene).map(|(_, bytes)| bytes).unwrap_or_default();
         assert!(String::from_utf8_lossy(&bytes).contains(&format!("\"{word}\"")), "{word} in {scene}");
     };
-    for (scene, word) in
-        [("follows", "entries"), ("leads", "submit"), ("asks", "answer"), ("elects", "token"), ("knocks", "answer")]
-    {
+    for (scene, word) in [
+        ("follows", "entries"),
+        ("leads", "submit"),
+        ("asks", "poll_reply"),
+        ("elects", "token"),
+        ("knocks", "poll_reply"),
+    ] {
         said(scene, word);
     }
     for (scene, word) in [("joins", "accept"), ("fetches", "common"), ("fetches", "pulled"), ("reopens", "accept")] {
@@ -76,9 +80,9 @@ fn a_history_that_is_sound_is_read() {
 
 #[test]
 fn a_relay_in_a_relay_is_no_frame() {
-    let ask = r#"{"relay":{"from":"10.0.0.1:1","to":"10.0.0.2:1","opener":true,"frame":"ask"}}"#;
+    let ask = r#"{"relay":{"from":"10.0.0.1:1","to":"10.0.0.2:1","opener":true,"frame":"leader_poll"}}"#;
     assert!(Frame::decode(ask.as_bytes()).is_ok());
-    assert!(Frame::decode(ask.replace("\"ask\"", ask).as_bytes()).is_err());
+    assert!(Frame::decode(ask.replace("\"leader_poll\"", ask).as_bytes()).is_err());
 }
 
 #[test]

@@ -25,7 +25,7 @@ fn a_stale_epoch_is_not_obeyed() {
     for frame in [
         json!({"elected": {"epoch": epoch(0, 0), "ring": [], "hops": null}}),
         json!({"elected": {"epoch": epoch(0, 0), "ring": [uid(0), uid(1)], "hops": 2}}),
-        json!({"yield": epoch(0, 0)}),
+        json!({"step_down": epoch(0, 0)}),
         json!({"token": {"round": 0, "candidate": uid(0), "tail": {"e": null, "i": 0}, "holder": uid(0), "hops": 0,
             "ring": [uid(0), uid(1)]}}),
     ] {
@@ -55,8 +55,8 @@ fn a_forged_election_takes_nobody_from_a_leader_that_lives() {
             json!({"token": {"round": round, "candidate": uid(0), "tail": tail(9_999), "holder": uid(0), "hops": 0,
                 "ring": [uid(0), uid(1), uid(2)]}}),
             json!({"handover": round}),
-            json!({"yield": epoch(round, 0)}),
-            json!({"answer": {"standing": {"leading": {"epoch": epoch(round, 0), "followers": 99}},
+            json!({"step_down": epoch(round, 0)}),
+            json!({"poll_reply": {"state": {"leading": {"epoch": epoch(round, 0), "followers": 99}},
                 "tail": tail(9_999), "round": round}}),
         ] {
             tell(&mut scene, member, &frame);
@@ -103,7 +103,7 @@ fn a_link_that_answers_for_another_is_not_followed() {
         let contact = dialled(&outputs);
         greeted_by(&mut host, contact, Hello { uid: uid(0), ..stranger(6, room) });
         // The contact follows the host with uid 2: that one is dialled.
-        let following = json!({"answer": {"standing": {"following": {"epoch": epoch(1, 2), "heard_ms": 1,
+        let following = json!({"poll_reply": {"state": {"following": {"epoch": epoch(1, 2), "heard_ms": 1,
             "relay": false}}, "tail": tail(3), "round": 1}});
         let leader = dialled(&host.step(Input::Frame(contact, frame(&following))));
         // There somebody answers, and says that uid 2 leads and takes it.
@@ -116,7 +116,7 @@ fn a_link_that_answers_for_another_is_not_followed() {
             _ => None,
         });
         let accept = json!({"accept": {"attempt": attempt.expect("it asks to join"), "room": room, "stream": 1,
-            "epoch": epoch(1, 2), "common": 0, "tail": tail(3), "name": "n5", "yours": 0, "members": [],
+            "epoch": epoch(1, 2), "common": 0, "tail": tail(3), "name": "n5", "watermark": 0, "members": [],
             "lines": 0, "backlog": false}});
         host.step(Input::Frame(leader, frame(&accept)));
         let follows = host.node.status().role == Role::Follower;

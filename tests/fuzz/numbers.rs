@@ -159,7 +159,7 @@ fn a_leader_that_claims_more_of_my_lines_than_there_are_is_not_followed() {
 fn accept(tail: u64, yours: u64) -> Value {
     let epoch = json!({"r": 1, "l": "10.0.0.3:2428", "o": "0000000000000001"});
     json!({"accept": {"attempt": 1, "room": "0000000000000007", "stream": 3, "epoch": epoch, "common": 0,
-        "tail": {"e": epoch, "i": tail}, "name": "n3", "yours": yours, "members": [], "lines": 3, "backlog": false}})
+        "tail": {"e": epoch, "i": tail}, "name": "n3", "watermark": yours, "members": [], "lines": 3, "backlog": false}})
 }
 
 #[test]

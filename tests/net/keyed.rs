@@ -193,7 +193,7 @@ async fn nothing_but_the_first_line_is_said_in_clear() {
     agree(&mut room, 2).await;
     let kept = between.kept.lock().unwrap().clone();
     assert!(kept[0].iter().all(|bytes| bytes.len() > 500), "the link runs over it");
-    assert!(kept[0][0].starts_with(b"dist-chat 3 keyed\n"));
+    assert!(kept[0][0].starts_with(b"dist-chat 4 keyed\n"));
     for bytes in kept.iter().flatten() {
         for clear in ["San Jose", "hello", "node1", "node2", "127.0.0.1", "{\"ping\":"] {
             assert!(!bytes.windows(clear.len()).any(|window| window == clear.as_bytes()), "{clear}");
@@ -377,8 +377,8 @@ async fn who_asks_in_clear_learns_that_there_is_a_key_and_no_more() {
     introduced(room[0].address).await.read_to_end(&mut answer).await.unwrap();
     assert_eq!(Frame::decode(&answer).unwrap(), Frame::Refuse(Refusal::KeyNeeded));
     for (said, heard) in [
-        (&b"dist-chat 3 salt\n"[..], &b"dist-chat 3 salt none\n"[..]),
-        (b"dist-chat 1 keyed\n", b"dist-chat 3 version\n"),
+        (&b"dist-chat 4 salt\n"[..], &b"dist-chat 4 salt none\n"[..]),
+        (b"dist-chat 1 keyed\n", b"dist-chat 4 version\n"),
         (b"GET / HTTP/1.1\r\n\r\n", b""),
     ] {
         let mut peer = TcpStream::connect(room[0].address).await.unwrap();

@@ -57,7 +57,7 @@ async fn everybody_can_ask_how_all_are_doing() {
         // Heartbeats come back within a quarter of a second.
         let survey = loop {
             let survey = member.survey().await;
-            if survey.whole
+            if survey.from_leader
                 && survey.health.iter().all(|health| health.rtt.is_some() || health.behind.is_none_or(|b| b == 0))
             {
                 break survey;

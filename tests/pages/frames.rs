@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use dist_chat::ring::{
     Accept, Ack, Act, AuthorId, Backlog, Batch, Body, Channel, Ciphertext, Digest, Elected, Emoji, Entries, Entry,
-    Epoch, EpochBound, Frame, HealthReport, Hello, Index, Join, Lamport, Line, LineId, Meet, Member, MergeRank, Name,
-    NodeState, Nonce, Note, Offer, PmId, PmProof, PmReceipt, PmReply, PollReply, PrivateMessage, Refusal, Relay,
+    Epoch, EpochBound, Frame, HealthReport, Hello, Index, Join, Lamport, Line, LineId, Member, MergeOffer, MergeRank,
+    Name, NodeState, Nonce, Note, Offer, PmId, PmProof, PmReceipt, PmReply, PollReply, PrivateMessage, Refusal, Relay,
     RoomId, RunSignature, Secret, SessionId, Signature, StreamId, Subject, Submit, Tail, Text, Throttle, Token, Uid,
     WallMs, Want, limits,
 };
@@ -122,9 +122,9 @@ fn said(line: Line) -> Body {
 fn examples() -> Vec<(&'static str, Vec<Frame>)> {
     let ann = Member { uid: uid(1), name: name("ann"), author: ANN };
     let span = EpochBound { epoch: first(), last: Index(5) };
-    let weight = |followers, epoch| MergeRank { followers, steady: true, epoch };
+    let weight = |followers, epoch| MergeRank { followers, established: true, epoch };
     let ring = || vec![uid(2), uid(3)];
-    let answer = |standing, tail, round| Frame::Answer(PollReply { standing, tail, round });
+    let answer = |state, tail, round| Frame::PollReply(PollReply { state, tail, round });
     let following = NodeState::Following { epoch: first(), heard_ms: 120, relay: true };
     let stream = StreamId(4);
     let session = SessionId(0xb1);
@@ -134,7 +134,7 @@ fn examples() -> Vec<(&'static str, Vec<Frame>)> {
     let topic =
         Line { channel: Channel::parse("ops").unwrap(), act: Some(Act::Topic), ..plain(3, 11, "/topic Deploy at six") };
     let liked = Line { act: Some(like), signature: signed(2), ..plain(4, 12, "/like 3") };
-    let sealed = Ciphertext::new(vec![0x5e; 8]).unwrap();
+    let ciphertext = Ciphertext::new(vec![0x5e; 8]).unwrap();
     let id = PmId(0xf1);
     vec![
         (
@@ -157,10 +157,10 @@ fn examples() -> Vec<(&'static str, Vec<Frame>)> {
         (
             "The leader poll",
             vec![
-                Frame::Ask,
+                Frame::LeaderPoll,
                 answer(NodeState::Leading { epoch: first(), followers: 2 }, tail(), 1),
                 answer(following, tail(), 1),
-                answer(NodeState::Knocking, Tail::default(), 0),
+                answer(NodeState::Bootstrapping, Tail::default(), 0),
             ],
         ),
         (
@@ -170,15 +170,15 @@ fn examples() -> Vec<(&'static str, Vec<Frame>)> {
                     attempt: 1,
                     name: name("bob"),
                     rename: false,
-                    shape: vec![span],
-                    whole: true,
+                    epoch_bounds: vec![span],
+                    complete: true,
                     tail: Index(5),
-                    level: true,
+                    caught_up: true,
                     promise: Some(first()),
                     lamport: Lamport(9),
                     backlog: Some(1000),
                 }),
-                Frame::MoreShape,
+                Frame::MoreEpochBounds,
                 Frame::Accept(Accept {
                     attempt: 1,
                     room: ROOM,
@@ -187,7 +187,7 @@ fn examples() -> Vec<(&'static str, Vec<Frame>)> {
                     common: Index(5),
                     tail: Tail { epoch: Some(second()), index: Index(7) },
                     name: name("bob"),
-                    yours: 1,
+                    watermark: 1,
                     members: vec![uid(1), uid(3)],
                     lines: 2,
                     backlog: false,
@@ -217,14 +217,14 @@ fn examples() -> Vec<(&'static str, Vec<Frame>)> {
                     },
                 }),
                 Frame::Ack(Ack { stream, index: Index(7) }),
-                Frame::Floor(Index(7)),
+                Frame::StableIndex(Index(7)),
                 Frame::Offer(Offer { stream, lines: vec![own] }),
                 Frame::Want(Want { stream, places: vec![0] }),
                 Frame::Submit(Submit { stream, lines: vec![Arc::new(line(BOB, 2, 10, "good morning, ann"))] }),
                 Frame::Submit(Submit { stream, lines: vec![Arc::new(topic), Arc::new(liked)] }),
-                Frame::Slow(Throttle { stream, after: 1, wait_ms: 250 }),
+                Frame::Throttle(Throttle { stream, after: 1, wait_ms: 250 }),
                 Frame::Leave(stream),
-                Frame::KeyWanted(Digest([0xd1; 32])),
+                Frame::KeyRequest(Digest([0xd1; 32])),
                 Frame::Key(Secret::new("...").unwrap()),
             ],
         ),
@@ -236,7 +236,7 @@ fn examples() -> Vec<(&'static str, Vec<Frame>)> {
                     candidate: uid(3),
                     tail: tail(),
                     holder: uid(2),
-                    level: true,
+                    caught_up: true,
                     hops: 1,
                     ring: ring(),
                 }),
@@ -252,20 +252,20 @@ fn examples() -> Vec<(&'static str, Vec<Frame>)> {
         (
             "Two leaders, and the end of one",
             vec![
-                Frame::Meet(Meet { mine: weight(2, second()), yours: None }),
-                Frame::Yielded(Meet { mine: weight(1, third()), yours: Some(weight(2, second())) }),
-                Frame::Yield(second()),
-                Frame::Hint(second()),
+                Frame::MergeOffer(MergeOffer { mine: weight(2, second()), yours: None }),
+                Frame::MergeAccepted(MergeOffer { mine: weight(1, third()), yours: Some(weight(2, second())) }),
+                Frame::StepDown(second()),
+                Frame::RivalLeader(second()),
                 Frame::Handover(3),
             ],
         ),
         (
             "Beside the log",
             vec![
-                Frame::Whisper(PrivateMessage { id, from: BOB, to: ANN, sealed }),
-                Frame::Receipt(PmReceipt { id, from: BOB, to: ANN, found: PmReply::Opened(PmProof([0x70; 16])) }),
-                Frame::Survey,
-                Frame::Surveyed(vec![
+                Frame::PrivateMessage(PrivateMessage { id, from: BOB, to: ANN, ciphertext }),
+                Frame::PmReceipt(PmReceipt { id, from: BOB, to: ANN, reply: PmReply::Opened(PmProof([0x70; 16])) }),
+                Frame::HealthQuery,
+                Frame::HealthReply(vec![
                     HealthReport { uid: uid(1), round_trip: Some(180), behind: Some(0) },
                     HealthReport { uid: uid(2), round_trip: None, behind: Some(3) },
                 ]),

@@ -37,7 +37,7 @@ const GRAMMAR: [&str; 19] = [
     r#""stream":"#,
 ];
 /// The one line in clear.
-const PREAMBLE: &[u8] = b"dist-chat 3 keyed\n";
+const PREAMBLE: &[u8] = b"dist-chat 4 keyed\n";
 /// The last packet that is recorded.
 const LAST: &str = "that was all";
 /// Sealed bytes look random: so many in a row that a person could read are not among 10^9 of them.

@@ -143,8 +143,8 @@ fn a_private_message_comes_through_where_the_leader_is_reached_through_another()
 
 /// A leader that passes nothing on, and says that it has.
 fn makes_receipts_up(frame: &mut Frame) {
-    if let Frame::Receipt(receipt) = frame {
-        receipt.found = dist_chat::ring::PmReply::Opened(dist_chat::ring::PmProof([7; 16]));
+    if let Frame::PmReceipt(receipt) = frame {
+        receipt.reply = dist_chat::ring::PmReply::Opened(dist_chat::ring::PmProof([7; 16]));
     }
 }
 
@@ -160,8 +160,8 @@ fn a_leader_cannot_make_up_that_a_private_message_has_arrived() {
 
 /// A leader that spoils what it passes on.
 fn breaks_seals(frame: &mut Frame) {
-    if let (Frame::Whisper(pm), Some(broken)) = (frame, Ciphertext::new(vec![7])) {
-        pm.sealed = broken;
+    if let (Frame::PrivateMessage(pm), Some(broken)) = (frame, Ciphertext::new(vec![7])) {
+        pm.ciphertext = broken;
     }
 }
 
@@ -180,8 +180,8 @@ fn a_broken_seal_is_told_of_once_in_a_while_and_nothing_is_shown() {
 /// A member that whispers under another's name, and answers in another's.
 fn speaks_for_another(frame: &mut Frame) {
     match frame {
-        Frame::Whisper(pm) => pm.from = AuthorId::of_bits(99),
-        Frame::Receipt(receipt) => receipt.to = AuthorId::of_bits(99),
+        Frame::PrivateMessage(pm) => pm.from = AuthorId::of_bits(99),
+        Frame::PmReceipt(receipt) => receipt.to = AuthorId::of_bits(99),
         _ => {}
     }
 }
@@ -261,7 +261,7 @@ fn a_follower_is_told_how_all_are_doing() {
     world.run_to(world.now + 10 * MS);
     let survey = world.slots[2].survey.take();
     let Some(survey) = survey else { panic!("no answer") };
-    assert!(survey.whole);
+    assert!(survey.from_leader);
     let uids: Vec<Uid> = world.slots.iter().map(|slot| slot.uid).collect();
     assert_eq!(survey.health.iter().map(|health| health.uid).collect::<Vec<_>>(), uids);
     for (slot, health) in survey.health.iter().enumerate() {
@@ -273,7 +273,7 @@ fn a_follower_is_told_how_all_are_doing() {
     }
     // A leader knows by itself.
     world.input(0, Input::HealthQuery);
-    assert!(world.slots[0].survey.as_ref().is_some_and(|survey| survey.whole && survey.health.len() == 4));
+    assert!(world.slots[0].survey.as_ref().is_some_and(|survey| survey.from_leader && survey.health.len() == 4));
 }
 
 #[test]
@@ -285,7 +285,7 @@ fn without_the_leaders_word_a_follower_says_what_it_knows() {
     assert!(world.slots[2].survey.is_none(), "the leader is waited for");
     world.run_to(world.now + 600 * MS);
     let Some(survey) = world.slots[2].survey.take() else { panic!("no answer") };
-    assert!(!survey.whole);
+    assert!(!survey.from_leader);
     assert_eq!(survey.health.len(), 3);
     assert_eq!(survey.health[1].behind, None);
 }

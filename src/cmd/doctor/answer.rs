@@ -106,8 +106,8 @@ mod tests {
             Answer::Other(kind) => kind,
             answer => format!("{answer:?}"),
         };
-        assert_eq!(of(b"dist-chat 3 open\n"), Answer::DistChat(salt::Answer::Open));
-        assert_eq!(of(b"dist-chat 3 salt none\n"), Answer::DistChat(salt::Answer::Generated));
+        assert_eq!(of(b"dist-chat 4 open\n"), Answer::DistChat(salt::Answer::Open));
+        assert_eq!(of(b"dist-chat 4 salt none\n"), Answer::DistChat(salt::Answer::Generated));
         assert_eq!(of(b"dist-chat 1 whatever\n"), Answer::Version(1));
         assert_eq!(of(b"{\"refuse\":{\"version\":1}}\n"), Answer::Version(1));
         assert_eq!(other(b"HTTP/1.1 400 Bad Request\r\nServer: x"), "a web server (HTTP): HTTP/1.1 400 Bad Request");

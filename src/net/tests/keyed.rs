@@ -202,7 +202,7 @@ async fn who_speaks_in_clear_at_a_keyed_door_is_told_in_clear() {
     let mut bench = Bench::new();
     let (_door, address) = door_of(&bench, Timing::default(), locks(2, KEY));
     let mut peer = TcpStream::connect(address).await.unwrap();
-    peer.write_all(&[encoded(&hello()), encoded(&Frame::Ask)].concat()).await.unwrap();
+    peer.write_all(&[encoded(&hello()), encoded(&Frame::LeaderPoll)].concat()).await.unwrap();
     let mut got = String::new();
     timeout(LONG, peer.read_to_string(&mut got)).await.unwrap().unwrap();
     assert_eq!(got, "{\"refuse\":\"key_needed\"}\n");

@@ -139,7 +139,7 @@ mod tests {
 
     #[test]
     fn frames_are_found_wherever_the_stream_was_torn() {
-        let sent: Vec<Frame> = (0..3).map(Frame::Ping).chain([Frame::Ask]).collect();
+        let sent: Vec<Frame> = (0..3).map(Frame::Ping).chain([Frame::LeaderPoll]).collect();
         let mut stream = Vec::new();
         sent.iter().for_each(|frame| frame.encode(&mut stream));
         for step in 1..=stream.len() {
@@ -192,11 +192,13 @@ mod tests {
 
     #[test]
     fn frames_before_an_error_are_kept() {
-        let mut unframed =
-            Unframed::with(BytesMut::from(&b"{\"ping\":1}\n\"ask\"\nGET / HTTP/1.1\n\"ask\"\n"[..]), None);
+        let mut unframed = Unframed::with(
+            BytesMut::from(&b"{\"ping\":1}\n\"leader_poll\"\nGET / HTTP/1.1\n\"leader_poll\"\n"[..]),
+            None,
+        );
         let mut frames = Vec::new();
         assert!(unframed.find().unwrap() > 0);
         assert!(unframed.decode(&mut frames).is_err());
-        assert_eq!(frames, [Frame::Ping(1), Frame::Ask]);
+        assert_eq!(frames, [Frame::Ping(1), Frame::LeaderPoll]);
     }
 }

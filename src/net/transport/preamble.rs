@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   dialler                                       door
-//!   dist-chat 3 keyed   and the first message ──▶
+//!   dist-chat 4 keyed   and the first message ──▶
 //!                                             ◀── the second message, or one of the words below, and the end
 //! ```
 
@@ -83,8 +83,8 @@ mod tests {
     #[test]
     fn a_line_is_read_as_it_was_said() {
         let salt = Word::Salt(Some(std::array::from_fn(|n| n as u8)));
-        assert_eq!(salt.line(), b"dist-chat 3 salt 000102030405060708090a0b0c0d0e0f\n");
-        assert_eq!(Word::Keyed.line(), b"dist-chat 3 keyed\n");
+        assert_eq!(salt.line(), b"dist-chat 4 salt 000102030405060708090a0b0c0d0e0f\n");
+        assert_eq!(Word::Keyed.line(), b"dist-chat 4 keyed\n");
         for word in [Word::Keyed, Word::AskSalt, Word::Salt(None), salt, Word::Open, Word::WrongKey, Word::Version] {
             let line = word.line();
             assert!(line.len() <= LINE_BYTES_MAX);
@@ -102,12 +102,12 @@ mod tests {
         let lines: [&[u8]; 9] = [
             b"",
             b"\n",
-            b"dist-chat 3 keyed",
+            b"dist-chat 4 keyed",
             b"dist-chat +2 keyed\n",
-            b"dist-chat 03 keyed\n",
+            b"dist-chat 04 keyed\n",
             b"dist-chat 99999999999 keyed\n",
-            b"dist-chat 3 salt 00\n",
-            b"dist-chat 3 \xff\n",
+            b"dist-chat 4 salt 00\n",
+            b"dist-chat 4 \xff\n",
             b"{\"hello\":{}}\n",
         ];
         for line in lines {

@@ -83,7 +83,7 @@ impl LogState {
     }
 
     /// The log's epochs, newest first, older than `before`.
-    pub fn shape(&self, before: Option<Epoch>, max: usize) -> Vec<EpochBound> {
+    pub fn epoch_bounds(&self, before: Option<Epoch>, max: usize) -> Vec<EpochBound> {
         let span = |(&epoch, &last): (&Epoch, &Index)| EpochBound { epoch, last };
         match before {
             Some(before) => self.epochs.range(..before).rev().take(max).map(span).collect(),
@@ -94,8 +94,8 @@ impl LogState {
     /// The last index that this log shares with one of that shape. `None`: none of its epochs is here.
     ///
     /// The same epoch and index mean the same prefix, so the newest shared epoch decides.
-    pub fn common(&self, shape: &[EpochBound]) -> Option<Index> {
-        shape.iter().find_map(|span| self.epochs.get(&span.epoch).map(|&last| last.min(span.last)))
+    pub fn common(&self, epoch_bounds: &[EpochBound]) -> Option<Index> {
+        epoch_bounds.iter().find_map(|span| self.epochs.get(&span.epoch).map(|&last| last.min(span.last)))
     }
 
     /// The last entry's epoch and index at or before `index`, as far as epochs tell.

@@ -233,14 +233,14 @@ impl Node {
 
     // ---- the win
 
-    /// Takes the crown: promises the epoch, announces it, fetches the best log, and leads. `level`: one of the electors
-    /// was.
-    pub(super) fn begin_term(&mut self, round: u64, ring: BTreeSet<Uid>, best: Option<(Tail, Uid)>, level: bool) {
+    /// Takes the crown: promises the epoch, announces it, fetches the best log, and leads. `caught_up`: one of the
+    /// electors was.
+    pub(super) fn begin_term(&mut self, round: u64, ring: BTreeSet<Uid>, best: Option<(Tail, Uid)>, caught_up: bool) {
         let Some(epoch) = self.new_epoch(round) else { return self.no_round_left() };
         let reopened = matches!(&self.phase, Phase::LeaderPoll { poll, .. } if poll.reopened());
         let fetch = LogFetch::new(self.now.mono, BTreeSet::new(), None);
         let fresh = Synchronizing::new(epoch, ring.clone(), fetch);
-        self.set_phase(Phase::Synchronizing(Synchronizing { steady: !reopened, level, ..fresh }));
+        self.set_phase(Phase::Synchronizing(Synchronizing { established: !reopened, caught_up, ..fresh }));
         self.announce(epoch, &ring);
         self.on_fetch_event(FetchEvent::Won { best });
     }
@@ -313,7 +313,7 @@ impl Node {
                         self.event(Event::Leader(epoch));
                     }
                 } else if self.links.fresh(over, self.now.mono) {
-                    self.send(over, Frame::Hint(epoch));
+                    self.send(over, Frame::RivalLeader(epoch));
                 } else {
                     self.close_quietly(over);
                     self.leader_unreachable(leader);

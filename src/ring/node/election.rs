@@ -47,7 +47,7 @@ impl ElectionRound {
 
     /// Starts the round: this node's own token. `caught_up`: see [`Cx::caught_up`].
     fn start(&mut self, me: Uid, tail: Tail, caught_up: bool, ring: Vec<Uid>) -> Token {
-        let token = Token { round: self.number, candidate: me, tail, holder: me, level: caught_up, hops: 0, ring };
+        let token = Token { round: self.number, candidate: me, tail, holder: me, caught_up, hops: 0, ring };
         self.sent = Some(token.clone());
         token
     }
@@ -55,7 +55,7 @@ impl ElectionRound {
     /// Takes a token of this round.
     fn receive(&mut self, me: Uid, tail: Tail, caught_up: bool, mut token: Token) -> TokenOutcome {
         assert_eq!(token.round, self.number, "a token is taken in its round");
-        token.level |= caught_up;
+        token.caught_up |= caught_up;
         if tail > token.tail {
             (token.tail, token.holder) = (tail, me);
         }
@@ -69,8 +69,8 @@ impl ElectionRound {
             return TokenOutcome::Forward(token);
         };
         let better_tail = token.tail > sent.tail;
-        sent.level |= token.level;
-        token.level = sent.level;
+        sent.caught_up |= token.caught_up;
+        token.caught_up = sent.caught_up;
         if token.candidate == me && sent.candidate == me {
             if !better_tail {
                 (token.tail, token.holder) = (sent.tail, sent.holder);
@@ -269,7 +269,7 @@ impl Election {
         ring.extend(token.ring);
         ring.remove(&cx.me);
         let best = (token.holder != cx.me).then_some((token.tail, token.holder));
-        ElectionOutcome::Won(Win { round: token.round, ring, best, caught_up: token.level })
+        ElectionOutcome::Won(Win { round: token.round, ring, best, caught_up: token.caught_up })
     }
 }
 
@@ -299,7 +299,7 @@ mod tests {
             candidate: uid(candidate),
             tail: tail(index),
             holder: uid(candidate),
-            level: false,
+            caught_up: false,
             hops: 1,
             ring: vec![uid(candidate)],
         }
@@ -348,7 +348,7 @@ mod tests {
     fn a_token_tells_whether_a_node_on_its_way_is_caught_up() {
         let mut round = ElectionRound::new(2);
         let caught_up = |outcome: TokenOutcome| match outcome {
-            TokenOutcome::Forward(token) | TokenOutcome::Won(token) => token.level,
+            TokenOutcome::Forward(token) | TokenOutcome::Won(token) => token.caught_up,
             TokenOutcome::Swallow => panic!("it goes on"),
         };
         assert!(!caught_up(round.receive(uid(1), tail(5), false, token(3, 5))), "no node is");
@@ -356,7 +356,10 @@ mod tests {
         assert!(caught_up(round.receive(uid(1), tail(5), false, token(5, 5))), "the token says so");
         let mut round = ElectionRound::new(2);
         round.start(uid(4), tail(5), false, vec![]);
-        assert_eq!(round.receive(uid(4), tail(5), false, Token { level: true, ..token(3, 5) }), TokenOutcome::Swallow);
+        assert_eq!(
+            round.receive(uid(4), tail(5), false, Token { caught_up: true, ..token(3, 5) }),
+            TokenOutcome::Swallow
+        );
         assert!(
             caught_up(round.receive(uid(4), tail(5), false, token(4, 5))),
             "a token of a smaller candidate has met such a node"
@@ -493,7 +496,7 @@ mod tests {
         for (what, index, holder, best) in
             [("its own log", 5, 4, None), ("the log of another", 9, 2, Some((tail(9), uid(2))))]
         {
-            let back = Token { holder: uid(holder), ring: vec![uid(8), uid(9)], level: true, ..token(4, index) };
+            let back = Token { holder: uid(holder), ring: vec![uid(8), uid(9)], caught_up: true, ..token(4, index) };
             let (_, outcome, _) = after(&[], &[(NOW, ElectionEvent::Start), (NOW, ElectionEvent::Token(back))]);
             let win = Win { round: 2, ring: [2, 6, 8, 9].map(uid).into(), best, caught_up: true };
             assert_eq!(outcome, ElectionOutcome::Won(win), "{what}");

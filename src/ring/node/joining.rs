@@ -46,9 +46,10 @@ impl Node {
 
     /// Describes my log, from the epoch before `before` on.
     fn send_join(&mut self, conn: ConnId, before: Option<Epoch>) {
-        let shape = self.log.state().shape(before, EPOCH_BOUNDS_MAX);
-        let oldest = shape.last().map(|span| span.epoch);
-        let whole = self.log.state().epochs.first_key_value().map(|(&epoch, _)| epoch) == oldest || shape.is_empty();
+        let epoch_bounds = self.log.state().epoch_bounds(before, EPOCH_BOUNDS_MAX);
+        let oldest = epoch_bounds.last().map(|span| span.epoch);
+        let complete =
+            self.log.state().epochs.first_key_value().map(|(&epoch, _)| epoch) == oldest || epoch_bounds.is_empty();
         self.attempt += 1;
         let attempt = self.attempt;
         if let Phase::Joining(joining) = &mut self.phase {
@@ -59,10 +60,10 @@ impl Node {
             attempt,
             name: self.wanted_name(),
             rename: self.rename || self.display.has_entered(),
-            shape,
-            whole,
+            epoch_bounds,
+            complete,
             tail: self.log.tail().index,
-            level: self.completeness.is_caught_up(),
+            caught_up: self.completeness.is_caught_up(),
             promise: self.promise,
             lamport: self.clocks.lamport(),
             backlog: self.display.wanted_backlog(self.log.tail().index),
@@ -123,13 +124,13 @@ impl Node {
         if joining.conn != conn || joining.accepted.is_some() || joining.attempt != accept.attempt {
             return;
         }
-        let Accept { attempt: _, room, stream, epoch, common, tail, name, yours, members, lines, backlog } = accept;
+        let Accept { attempt: _, room, stream, epoch, common, tail, name, watermark, members, lines, backlog } = accept;
         let tail_mine = self.log.tail().index;
         // Another may have answered at the leader's address.
         let wrong = epoch.leader != joining.leader
             || self.links.uid(conn) != Some(joining.leader)
             || common > tail_mine
-            || yours > self.outbox.last()
+            || watermark > self.outbox.last()
             || self.room.is_some_and(|mine| mine != room);
         if wrong || (!self.clocks.trusts() && !self.admit_round(conn, epoch.round)) {
             return self.protocol_violation(conn, "accepts with what cannot be");
@@ -142,7 +143,7 @@ impl Node {
             return self.join_abandoned(leader, self.now.mono, search);
         }
         joining.epoch = Some(epoch);
-        joining.accepted = Some(JoinGrant { stream, epoch, common, yours, tail, lines, backlog });
+        joining.accepted = Some(JoinGrant { stream, epoch, common, watermark, tail, lines, backlog });
         self.enter_room(room);
         if newcomer {
             // Everybody else was greeted by somebody without a room: what is opened from here on says better.
@@ -203,7 +204,9 @@ impl Node {
     /// My log is a prefix of the leader's: I follow.
     fn start_following(&mut self) {
         let Phase::Joining(joining) = &self.phase else { return };
-        let Some(JoinGrant { stream, epoch, common, yours, tail, lines, backlog }) = joining.accepted else { return };
+        let Some(JoinGrant { stream, epoch, common, watermark, tail, lines, backlog }) = joining.accepted else {
+            return;
+        };
         let (leader, conn, catch_up_target, tail) = (joining.leader, joining.conn, tail, tail.index);
         self.adopt_epoch(epoch);
         self.completeness.aim(catch_up_target);
@@ -212,7 +215,7 @@ impl Node {
         self.clocks.trust_up_to(tail, self.log.tail().index);
         self.drop_pending_that_stand();
         let pending = PendingUpload::Done;
-        let uplink = Uplink { pending, sent: yours, until: None };
+        let uplink = Uplink { pending, sent: watermark, until: None };
         self.set_phase(Phase::Following(Following {
             leader,
             epoch,

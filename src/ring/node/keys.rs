@@ -69,7 +69,7 @@ impl Node {
             | Phase::Stopped => Vec::new(),
         };
         for conn in conns {
-            self.send(conn, Frame::KeyWanted(key));
+            self.send(conn, Frame::KeyRequest(key));
         }
     }
 

@@ -38,7 +38,7 @@ impl Node {
             return self.no_contact_left();
         }
         let contact = contacts[bootstrap.at % contacts.len()];
-        let conn = self.send_to(contact, Frame::Ask);
+        let conn = self.send_to(contact, Frame::LeaderPoll);
         if let Phase::Bootstrapping(bootstrap) = &mut self.phase {
             bootstrap.conn = conn;
             if conn.is_none() {
@@ -77,16 +77,16 @@ impl Node {
         }
         // Who knocks itself promises nothing: two that knock at each other would wait for ever. One that remembers a
         // room will reopen it; but so will I, if I do.
-        let promising = match answer.standing {
+        let promising = match answer.state {
             NodeState::Leading { .. } | NodeState::Following { .. } | NodeState::Electing => true,
             NodeState::Joining => self.room.is_none(),
-            NodeState::Knocking => false,
+            NodeState::Bootstrapping => false,
         };
         if promising {
             bootstrap.sign = now;
         }
         let mut search = LeaderSearch { bootstrap: Some(bootstrap.clone()), ..LeaderSearch::default() };
-        match answer.standing {
+        match answer.state {
             NodeState::Leading { epoch, .. } => {
                 self.report_contact(from, &mut search);
                 self.join_over(conn, from, Some(epoch), search);
@@ -100,7 +100,7 @@ impl Node {
                 search.answers.insert(from, answer.clone());
                 self.join(epoch.leader, Some(epoch), search);
             }
-            NodeState::Following { .. } | NodeState::Electing | NodeState::Joining | NodeState::Knocking => {
+            NodeState::Following { .. } | NodeState::Electing | NodeState::Joining | NodeState::Bootstrapping => {
                 // The contacts are asked in turn: another may know better.
                 bootstrap.conn = None;
                 bootstrap.at += 1;
@@ -154,7 +154,7 @@ impl Node {
         self.set_phase(Phase::LeaderPoll { search, poll });
         self.event(Event::LeaderPoll { nodes: nodes.len() });
         for uid in nodes {
-            let sent = self.send_to(uid, Frame::Ask);
+            let sent = self.send_to(uid, Frame::LeaderPoll);
             if let (Some(_), Phase::LeaderPoll { poll, .. }) = (sent, &mut self.phase) {
                 poll.asked(uid);
             }
@@ -177,7 +177,7 @@ impl Node {
         match outcome {
             PollOutcome::Wait => {}
             PollOutcome::AskAgain(uid) => {
-                if self.send_to(uid, Frame::Ask).is_none() {
+                if self.send_to(uid, Frame::LeaderPoll).is_none() {
                     self.on_poll_event(None, PollEvent::PeerGone(uid));
                 }
             }
@@ -222,7 +222,7 @@ impl Node {
     /// What I say when I am asked.
     pub(super) fn on_poll(&mut self, conn: ConnId, from: Uid) {
         let now = self.now.mono;
-        let standing = match &self.phase {
+        let state = match &self.phase {
             Phase::Leading(leading) => {
                 NodeState::Leading { epoch: leading.epoch, followers: self.live_followers(&leading.followers) }
             }
@@ -233,11 +233,11 @@ impl Node {
                 NodeState::Following { epoch: following.epoch, heard_ms: age.0 / 1000, relay }
             }
             Phase::PollBackoff { .. } | Phase::LeaderPoll { .. } | Phase::Electing(_) => NodeState::Electing,
-            Phase::NotStarted | Phase::Bootstrapping(_) if self.room.is_none() => NodeState::Knocking,
+            Phase::NotStarted | Phase::Bootstrapping(_) if self.room.is_none() => NodeState::Bootstrapping,
             Phase::NotStarted | Phase::Bootstrapping(_) | Phase::Joining(_) | Phase::Stopped => NodeState::Joining,
         };
-        let answer = PollReply { standing, tail: self.log.tail(), round: self.clocks.round() };
-        self.send(conn, Frame::Answer(answer));
+        let answer = PollReply { state, tail: self.log.tail(), round: self.clocks.round() };
+        self.send(conn, Frame::PollReply(answer));
         // Who is better placed has asked: its election comes.
         let later = now + self.timing.election_slack + self.rng.below(self.timing.election_slack);
         if let Phase::PollBackoff { until, search } = &mut self.phase

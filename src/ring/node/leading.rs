@@ -37,8 +37,8 @@ impl Node {
     /// The rebase is done: the first entry of the epoch, and the followers may come.
     pub(super) fn lead(&mut self) {
         let Phase::Synchronizing(crowned) = &mut self.phase else { return };
-        let (mut epoch, steady, ring) = (crowned.epoch, crowned.steady, crowned.ring.clone());
-        let level = crowned.level;
+        let (mut epoch, established, ring) = (crowned.epoch, crowned.established, crowned.ring.clone());
+        let caught_up = crowned.caught_up;
         let (joins, in_vain) = (std::mem::take(&mut crowned.joins), crowned.fetch.take_failed());
         let logged = self.log.state().epochs.last_key_value().map_or(0, |(epoch, _)| epoch.round);
         if logged >= epoch.round {
@@ -51,10 +51,10 @@ impl Node {
         let view = &self.log.state().view;
         let absent = view.uids().filter(|&uid| uid != self.me).map(|uid| (uid, grace)).collect();
         let light_until = self.now.mono + INCOMPLETE_YIELDS_FOR;
-        let lack = self.completeness.lead(level).map(|tail| KnownGap { tail, light_until, in_vain });
+        let lack = self.completeness.lead(caught_up).map(|tail| KnownGap { tail, light_until, in_vain });
         self.set_phase(Phase::Leading(Leading {
             epoch,
-            steady: steady && lack.is_none(),
+            established: established && lack.is_none(),
             lack,
             followers: BTreeMap::new(),
             acked: Index(0),
@@ -184,9 +184,9 @@ impl Node {
         let Some(peer) = self.links.peer(conn).cloned() else { return };
         match self.validate_join(from, &peer, &join) {
             Err(JoinProblem::Violation(why)) => self.protocol_violation(conn, why),
-            Err(JoinProblem::MoreShape) => self.send(conn, Frame::MoreShape),
+            Err(JoinProblem::MoreShape) => self.send(conn, Frame::MoreEpochBounds),
             Err(JoinProblem::Refused(refusal, why)) => self.refuse(conn, refusal, why),
-            Ok(_) if self.fills_known_gap(from, &join.shape) => self.fetch_known_gap(conn, from, join),
+            Ok(_) if self.fills_known_gap(from, &join.epoch_bounds) => self.fetch_known_gap(conn, from, join),
             Ok(plan) => self.admit(conn, from, &join, plan),
         }
     }
@@ -194,9 +194,9 @@ impl Node {
     /// Decides whether a node may follow, and changes nothing.
     fn validate_join(&self, from: Uid, peer: &Hello, join: &Join) -> Result<JoinPlan, JoinProblem> {
         let log_state = self.log.state();
-        let common = match log_state.common(&join.shape) {
+        let common = match log_state.common(&join.epoch_bounds) {
             Some(common) => common,
-            None if join.whole => Index(0),
+            None if join.complete => Index(0),
             None => return Err(JoinProblem::MoreShape),
         };
         if common > join.tail {
@@ -218,10 +218,10 @@ impl Node {
     fn admit(&mut self, conn: ConnId, from: Uid, join: &Join, plan: JoinPlan) {
         let JoinPlan { member, session, common } = plan;
         let name = member.name.clone();
-        self.completeness.vouch(join.level);
+        self.completeness.vouch(join.caught_up);
         let Phase::Leading(leading) = &mut self.phase else { return };
         // A node that was caught up follows me: the entries that I lack were the lost leader's alone.
-        leading.lack.take_if(|_| join.level);
+        leading.lack.take_if(|_| join.caught_up);
         if join.promise > Some(leading.epoch) {
             // It obeys nothing below its promise: the epoch is renewed above it.
             self.bump_epoch(join.promise.map_or(0, |epoch| epoch.round));
@@ -236,7 +236,7 @@ impl Node {
         self.stream += 1;
         let stream = StreamId(self.stream);
         let (tail, log_state) = (self.log.tail(), self.log.state());
-        let (lines, yours) = (log_state.lines, log_state.watermark(session));
+        let (lines, watermark) = (log_state.lines, log_state.watermark(session));
         let backlog = backlog_for(join, common, tail.index);
         let in_place = common == join.tail && backlog.is_none();
         let sent = in_place.then(|| log_state.tail_at(common));
@@ -252,7 +252,7 @@ impl Node {
         let members = known.into_iter().take(BOOK_NODES_MAX).collect();
         let (attempt, backlogged) = (join.attempt, backlog.is_some());
         let accept =
-            Accept { attempt, room, stream, epoch, common, tail, name, yours, members, lines, backlog: backlogged };
+            Accept { attempt, room, stream, epoch, common, tail, name, watermark, members, lines, backlog: backlogged };
         self.send(conn, Frame::Accept(accept));
         // A node that joins again over the same connection wants nothing more of what it asked before.
         self.reads.retain(|_, what| !matches!(what, ReadPurpose::Backlog(over, ..) if *over == conn));
@@ -349,7 +349,7 @@ impl Node {
             // It may come back; a refused dial says that it does not.
             CloseReason::Closed | CloseReason::Dropped if ended.was_up => {
                 if self.links.up(uid).is_none() {
-                    self.send_to(uid, Frame::Ask);
+                    self.send_to(uid, Frame::LeaderPoll);
                 }
             }
             CloseReason::Closed | CloseReason::Dropped | CloseReason::Unreachable => {}

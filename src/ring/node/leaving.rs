@@ -132,7 +132,7 @@ impl Node {
         }
         let conns: Vec<ConnId> = leading.followers.values().map(|follower| follower.conn).collect();
         for conn in conns {
-            self.send(conn, Frame::Yield(epoch));
+            self.send(conn, Frame::StepDown(epoch));
         }
         self.event(Event::Leader(epoch));
         self.good_bye();

@@ -141,7 +141,7 @@ impl LogFetch {
             FetchEvent::Won { best } => take_best(cx, best),
             FetchEvent::Take(holder) => request(cx, holder),
             FetchEvent::Requested { holder, conn: Some(conn) } => {
-                let described = cx.log.shape(None, EPOCH_BOUNDS_MAX).last().map(|bound| bound.epoch);
+                let described = cx.log.epoch_bounds(None, EPOCH_BOUNDS_MAX).last().map(|bound| bound.epoch);
                 self.stage = FetchStage::From { holder, conn, target: None, described };
                 self.deadline = cx.now + cx.fetch_within;
                 FetchOutcome::Wait
@@ -243,7 +243,7 @@ impl LogFetch {
             }
             // None of those epochs is there: older ones. The description that reaches the start is the empty one.
             None => {
-                let bounds = cx.log.shape(*described, EPOCH_BOUNDS_MAX);
+                let bounds = cx.log.epoch_bounds(*described, EPOCH_BOUNDS_MAX);
                 *described = bounds.last().map(|bound| bound.epoch).or(*described);
                 FetchOutcome::Describe { conn: from, bounds }
             }
@@ -260,7 +260,7 @@ fn take_best(cx: &Cx<'_>, best: Option<(Tail, Uid)>) -> FetchOutcome {
 }
 
 fn request(cx: &Cx<'_>, holder: Uid) -> FetchOutcome {
-    FetchOutcome::Request { holder, bounds: cx.log.shape(None, EPOCH_BOUNDS_MAX) }
+    FetchOutcome::Request { holder, bounds: cx.log.epoch_bounds(None, EPOCH_BOUNDS_MAX) }
 }
 
 #[cfg(test)]

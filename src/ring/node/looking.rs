@@ -19,7 +19,7 @@ impl Node {
                 // Members whose link was lost: a dial that is refused says that they are gone.
                 due.extend(leading.absent.keys().copied());
                 for uid in due {
-                    self.send_to(uid, Frame::Ask);
+                    self.send_to(uid, Frame::LeaderPoll);
                 }
             }
             Phase::Following(following) if self.next_probe <= now => {
@@ -32,12 +32,12 @@ impl Node {
                     let first = (self.rng.next() % lost.len() as u64) as usize;
                     let some = lost.iter().cycle().skip(first).take(lost.len().min(FOLLOWER_PROBES));
                     for &uid in some {
-                        self.send_to(uid, Frame::Ask);
+                        self.send_to(uid, Frame::LeaderPoll);
                     }
                 }
                 if relayed {
                     // A straight link to the leader is better, once there is one again.
-                    self.send_to(leader, Frame::Ask);
+                    self.send_to(leader, Frame::LeaderPoll);
                 }
             }
             Phase::NotStarted
@@ -58,13 +58,13 @@ impl Node {
         match &self.phase {
             Phase::Leading(leading) => {
                 let epoch = leading.epoch;
-                match answer.standing {
+                match answer.state {
                     NodeState::Leading { epoch: theirs, .. } | NodeState::Following { epoch: theirs, .. } => {
                         if theirs.leader != self.me {
                             self.propose_merge(conn, theirs);
                         }
                     }
-                    NodeState::Electing | NodeState::Joining | NodeState::Knocking => {
+                    NodeState::Electing | NodeState::Joining | NodeState::Bootstrapping => {
                         if self.is_roommate(conn) {
                             self.send(conn, Frame::Elected(Elected { epoch, ring: Vec::new(), hops: None }));
                         }
@@ -74,7 +74,7 @@ impl Node {
             Phase::Following(following) => {
                 let (leader, over) = (following.leader, following.conn);
                 let relayed = self.links.carried_by(over).is_some();
-                match answer.standing {
+                match answer.state {
                     NodeState::Leading { epoch, .. } if epoch.leader == leader && from == leader => {
                         if relayed && self.links.carried_by(conn).is_none() {
                             self.close_quietly(over);
@@ -83,10 +83,10 @@ impl Node {
                     }
                     NodeState::Leading { epoch, .. } | NodeState::Following { epoch, .. } => {
                         if epoch.leader != leader && epoch.leader != self.me {
-                            self.send(over, Frame::Hint(epoch));
+                            self.send(over, Frame::RivalLeader(epoch));
                         }
                     }
-                    NodeState::Electing | NodeState::Joining | NodeState::Knocking => {}
+                    NodeState::Electing | NodeState::Joining | NodeState::Bootstrapping => {}
                 }
             }
             Phase::NotStarted

@@ -4,7 +4,7 @@ use super::Node;
 use super::phase::{LeaderSearch, Phase};
 use crate::ring::Event;
 use crate::ring::types::id::{ConnId, Epoch, Uid};
-use crate::ring::wire::frame::{Frame, Meet, MergeRank};
+use crate::ring::wire::frame::{Frame, MergeOffer, MergeRank};
 
 impl Node {
     fn merge_rank(&self) -> Option<MergeRank> {
@@ -12,7 +12,7 @@ impl Node {
         // A leader that knows of a gap must not push aside one that has these entries, and may come back any moment.
         let light = leading.lack.as_ref().is_some_and(|lack| self.now.mono < lack.light_until);
         let followers = if light { 0 } else { self.live_followers(&leading.followers) };
-        Some(MergeRank { followers, steady: leading.steady, epoch: leading.epoch })
+        Some(MergeRank { followers, established: leading.established, epoch: leading.epoch })
     }
 
     /// I have heard of another leader: over a straight link we compare.
@@ -37,7 +37,7 @@ impl Node {
             leading.merging = Some((theirs.leader, now));
             self.rearm = true;
             self.event(Event::OtherLeader(theirs));
-            self.send(conn, Frame::Meet(Meet { mine, yours: None }));
+            self.send(conn, Frame::MergeOffer(MergeOffer { mine, yours: None }));
         }
     }
 
@@ -62,7 +62,7 @@ impl Node {
     }
 
     /// Another leader says how heavy it is (and how heavy it thinks I am).
-    pub(super) fn on_merge_offer(&mut self, conn: ConnId, from: Uid, meet: Meet) {
+    pub(super) fn on_merge_offer(&mut self, conn: ConnId, from: Uid, meet: MergeOffer) {
         let theirs = meet.mine;
         if theirs.epoch.leader != from {
             return self.protocol_violation(conn, "speaks for another leader");
@@ -88,10 +88,10 @@ impl Node {
         };
         self.merge_over(from);
         if mine < theirs {
-            self.send(conn, Frame::Yielded(Meet { mine, yours: Some(theirs) }));
+            self.send(conn, Frame::MergeAccepted(MergeOffer { mine, yours: Some(theirs) }));
             self.step_down_for(conn, theirs.epoch);
         } else if meet.yours.is_none() {
-            self.send(conn, Frame::Meet(Meet { mine, yours: Some(theirs) }));
+            self.send(conn, Frame::MergeOffer(MergeOffer { mine, yours: Some(theirs) }));
         }
     }
 
@@ -103,7 +103,7 @@ impl Node {
     }
 
     /// The other has yielded by that pair. If its epoch is the higher one, mine is renewed above it.
-    pub(super) fn on_merge_accepted(&mut self, conn: ConnId, from: Uid, pair: Meet) {
+    pub(super) fn on_merge_accepted(&mut self, conn: ConnId, from: Uid, pair: MergeOffer) {
         if pair.mine.epoch.leader != from || !self.admit_round(conn, pair.mine.epoch.round) {
             return;
         }
@@ -120,7 +120,7 @@ impl Node {
         let Phase::Leading(leading) = &self.phase else { return };
         let conns: Vec<ConnId> = leading.followers.values().map(|follower| follower.conn).collect();
         for follower in conns {
-            self.send(follower, Frame::Yield(epoch));
+            self.send(follower, Frame::StepDown(epoch));
         }
         self.adopt_epoch(epoch);
         self.join_over(conn, epoch.leader, Some(epoch), LeaderSearch::default());

@@ -103,9 +103,9 @@ pub(super) struct Electing {
 pub(super) struct Synchronizing {
     pub epoch: Epoch,
     /// Not a lone return from files.
-    pub steady: bool,
+    pub established: bool,
     /// One of the electors was level: what was owed to me and is not there was nobody's but the lost leader's.
-    pub level: bool,
+    pub caught_up: bool,
     pub ring: BTreeSet<Uid>,
     pub fetch: LogFetch,
     /// Who wants to follow, once I lead.
@@ -136,7 +136,7 @@ pub(super) struct JoinGrant {
     pub epoch: Epoch,
     pub common: Index,
     /// The number of my last line that the leader holds.
-    pub yours: u64,
+    pub watermark: u64,
     /// Where the leader's log ends.
     pub tail: Tail,
     /// How many lines it holds.
@@ -200,7 +200,7 @@ pub(super) enum PendingUpload {
 pub(super) struct Leading {
     pub epoch: Epoch,
     /// It was not opened alone by a node that had been down, nor by one that lacked entries.
-    pub steady: bool,
+    pub established: bool,
     /// I lacked entries when I began to lead.
     pub lack: Option<KnownGap>,
     pub followers: BTreeMap<Uid, Follower>,
@@ -327,7 +327,7 @@ impl Phase {
 impl Synchronizing {
     /// A winner that has everything still to do: it tells `ring`, and fetches the best log of it by `fetch`.
     pub(super) fn new(epoch: Epoch, ring: BTreeSet<Uid>, fetch: LogFetch) -> Self {
-        Self { epoch, steady: true, level: false, ring, fetch, joins: Vec::new() }
+        Self { epoch, established: true, caught_up: false, ring, fetch, joins: Vec::new() }
     }
 }
 

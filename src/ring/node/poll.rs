@@ -139,11 +139,11 @@ impl LeaderPoll {
 
     fn answered(&mut self, cx: &mut Cx<'_>, from: Uid, answer: PollReply) -> PollOutcome {
         self.open.remove(&from);
-        let standing = answer.standing;
+        let state = answer.state;
         if cx.search.answers.len() < BOOK_NODES_MAX {
             cx.search.answers.insert(from, answer);
         }
-        match standing {
+        match state {
             NodeState::Leading { epoch, .. } if epoch.leader == from => PollOutcome::FollowSender(epoch),
             NodeState::Following { epoch, heard_ms, .. }
                 if is_fresh(heard_ms, cx.heartbeat) && epoch.leader != cx.me && can_try(cx.search, epoch.leader) =>
@@ -154,7 +154,7 @@ impl LeaderPoll {
             | NodeState::Following { .. }
             | NodeState::Electing
             | NodeState::Joining
-            | NodeState::Knocking => self.conclude_if_done(cx),
+            | NodeState::Bootstrapping => self.conclude_if_done(cx),
         }
     }
 
@@ -192,7 +192,7 @@ fn is_fresh(heard_ms: u64, heartbeat: Span) -> bool {
 
 /// How long ago this leader was heard, by the freshest of the answers that are fresh.
 pub(super) fn last_heard(search: &LeaderSearch, leader: Uid, heartbeat: Span) -> Option<Span> {
-    let claims = search.answers.iter().filter_map(|(&from, answer)| match answer.standing {
+    let claims = search.answers.iter().filter_map(|(&from, answer)| match answer.state {
         NodeState::Leading { epoch, .. } if epoch.leader == leader && from == leader => Some(0),
         NodeState::Following { epoch, heard_ms, .. } if epoch.leader == leader && is_fresh(heard_ms, heartbeat) => {
             Some(heard_ms)
@@ -201,7 +201,7 @@ pub(super) fn last_heard(search: &LeaderSearch, leader: Uid, heartbeat: Span) ->
         | NodeState::Following { .. }
         | NodeState::Electing
         | NodeState::Joining
-        | NodeState::Knocking => None,
+        | NodeState::Bootstrapping => None,
     });
     claims.min().map(Span::ms)
 }
@@ -212,7 +212,7 @@ fn relay_offered(cx: &Cx<'_>) -> Option<(Uid, Epoch)> {
         Some(LostLeader { uid, at }) if uid == leader => Time(cx.now.0.saturating_sub(Span::ms(heard_ms).0)) > at,
         Some(_) | None => true,
     };
-    cx.search.answers.iter().find_map(|(&member, answer)| match answer.standing {
+    cx.search.answers.iter().find_map(|(&member, answer)| match answer.state {
         NodeState::Following { epoch, heard_ms, relay: true }
             if is_fresh(heard_ms, cx.heartbeat)
                 && is_news(epoch.leader, heard_ms)
@@ -225,7 +225,7 @@ fn relay_offered(cx: &Cx<'_>) -> Option<(Uid, Epoch)> {
         | NodeState::Following { .. }
         | NodeState::Electing
         | NodeState::Joining
-        | NodeState::Knocking => None,
+        | NodeState::Bootstrapping => None,
     })
 }
 
@@ -247,8 +247,8 @@ mod tests {
         Epoch { round: 3, leader: uid(leader), nonce: Nonce(1) }
     }
 
-    fn answer(from: u16, standing: NodeState) -> PollEvent {
-        PollEvent::Answer { from: uid(from), answer: PollReply { standing, tail: Tail::default(), round: 3 } }
+    fn answer(from: u16, state: NodeState) -> PollEvent {
+        PollEvent::Answer { from: uid(from), answer: PollReply { state, tail: Tail::default(), round: 3 } }
     }
 
     /// `from` says that it follows `leader`, which it heard so long ago.

@@ -17,11 +17,11 @@ use crate::ring::wire::frame::{Frame, Join};
 impl Node {
     /// I lead without all that was owed to me, and this one, who asks to follow, has it. Not where others have followed
     /// me for long: those are the room by then.
-    pub(super) fn fills_known_gap(&self, from: Uid, shape: &[EpochBound]) -> bool {
+    pub(super) fn fills_known_gap(&self, from: Uid, epoch_bounds: &[EpochBound]) -> bool {
         let Phase::Leading(Leading { lack: Some(lack), followers, .. }) = &self.phase else { return false };
         let light = self.now.mono < lack.light_until || followers.keys().all(|&uid| uid == from);
         let has = |span: &EpochBound| Some(span.epoch) == lack.tail.epoch && span.last >= lack.tail.index;
-        light && !lack.in_vain.contains(&from) && shape.iter().any(has)
+        light && !lack.in_vain.contains(&from) && epoch_bounds.iter().any(has)
     }
 
     /// My epoch begins anew behind the log of somebody who wants to follow me: what was ordered long ago keeps its
@@ -35,7 +35,7 @@ impl Node {
             return self.no_round_left();
         };
         for follower in conns {
-            self.send(follower, Frame::Yield(epoch));
+            self.send(follower, Frame::StepDown(epoch));
         }
         self.completeness.aim(lack.tail);
         let fetch = LogFetch::new(self.now.mono, lack.in_vain, Some(lack.tail));
@@ -69,7 +69,7 @@ impl Node {
                 FetchOutcome::Describe { conn, bounds } => self.send(conn, Frame::Fetch(bounds)),
                 FetchOutcome::Poll(nodes) => {
                     for uid in nodes {
-                        let sent = self.send_to(uid, Frame::Ask);
+                        let sent = self.send_to(uid, Frame::LeaderPoll);
                         if let (None, Phase::Synchronizing(crowned)) = (sent, &mut self.phase) {
                             crowned.fetch.forget(uid);
                         }
@@ -77,7 +77,7 @@ impl Node {
                     event = Some(FetchEvent::Polled);
                 }
                 FetchOutcome::AskAgain(uid) => {
-                    if self.send_to(uid, Frame::Ask).is_none() {
+                    if self.send_to(uid, Frame::LeaderPoll).is_none() {
                         event = Some(FetchEvent::PeerGone(uid));
                     }
                 }
@@ -127,11 +127,11 @@ impl Node {
     }
 
     /// Somebody who has won asks where its log leaves mine. An empty shape shares nothing.
-    pub(super) fn on_fetch(&mut self, conn: ConnId, shape: &[EpochBound]) {
+    pub(super) fn on_fetch(&mut self, conn: ConnId, epoch_bounds: &[EpochBound]) {
         let log_state = self.log.state();
-        let common = match shape {
+        let common = match epoch_bounds {
             [] => Some(Index(0)),
-            shape => log_state.common(shape),
+            epoch_bounds => log_state.common(epoch_bounds),
         };
         let common = common.map(|common| (common, log_state.tail));
         self.send(conn, Frame::Common(common));

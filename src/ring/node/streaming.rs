@@ -109,7 +109,7 @@ impl Node {
             leading.floor = floor;
             self.floor = floor;
             let conns: Vec<ConnId> = leading.followers.values().map(|follower| follower.conn).collect();
-            self.links.send_all(self.now.mono, &conns, &Arc::new(Frame::Floor(floor)), &mut self.out);
+            self.links.send_all(self.now.mono, &conns, &Arc::new(Frame::StableIndex(floor)), &mut self.out);
         }
     }
 }

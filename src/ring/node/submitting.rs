@@ -101,7 +101,7 @@ impl Node {
             self.protocol_violation(conn, "goes on although it is told to wait");
         } else if tell {
             let wait_ms = wait.0.div_ceil(1000);
-            self.send(conn, Frame::Slow(Throttle { stream: submit.stream, after: stands, wait_ms }));
+            self.send(conn, Frame::Throttle(Throttle { stream: submit.stream, after: stands, wait_ms }));
         }
         false
     }

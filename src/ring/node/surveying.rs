@@ -68,7 +68,7 @@ impl Node {
                 if self.health_queries.until.is_none() {
                     self.health_queries.until = Some(now + HEALTH_QUERY_WAIT);
                     self.rearm = true;
-                    self.send(conn, Frame::Survey);
+                    self.send(conn, Frame::HealthQuery);
                 }
             }
             Phase::NotStarted
@@ -101,7 +101,7 @@ impl Node {
             behind: health.behind,
         };
         let reports = self.health().into_iter().take(BOOK_NODES_MAX).map(report).collect();
-        self.send(conn, Frame::Surveyed(reports));
+        self.send(conn, Frame::HealthReply(reports));
     }
 
     /// My leader says how all are doing.
@@ -129,7 +129,7 @@ impl Node {
             .told
             .as_ref()
             .filter(|(at, _)| *at + HEALTH_QUERY_GOOD > now && self.following().is_some());
-        let whole = leads || told.is_some();
+        let from_leader = leads || told.is_some();
         for report in told.iter().flat_map(|(_, reports)| reports) {
             // In ring order, as the leader says it too.
             let Ok(place) = health.binary_search_by_key(&report.uid, |health| health.uid) else { continue };
@@ -137,6 +137,6 @@ impl Node {
             known.rtt = report.round_trip.map(Span).or(known.rtt);
             known.behind = report.behind.or(known.behind);
         }
-        self.out.push(Output::HealthReply(Box::new(RoomHealth { health, whole })));
+        self.out.push(Output::HealthReply(Box::new(RoomHealth { health, from_leader })));
     }
 }

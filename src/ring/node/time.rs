@@ -32,7 +32,7 @@ impl Node {
                         | Frame::Submit(_)
                         | Frame::Ping(_)
                         | Frame::Pong(_)
-                        | Frame::Floor(_)
+                        | Frame::StableIndex(_)
                 )
         )
     }

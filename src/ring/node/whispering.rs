@@ -87,14 +87,14 @@ impl Node {
 
     /// Somebody has said something to one reader.
     pub(super) fn on_send_pm(&mut self, outgoing: OutgoingPm) {
-        let OutgoingPm { id, to, sealed, token } = outgoing;
+        let OutgoingPm { id, to, ciphertext, token } = outgoing;
         if self.pms.sent.len() >= PMS_SENT_MAX || self.room.is_none() {
             let outcome = PmOutcome::NoLeader;
             return self.event(Event::PmSettled { id, to, outcome });
         }
         let from = self.session.author;
-        self.admission.count_private_message(self.now.mono, from, 1, sealed.bytes().len());
-        let pm = Arc::new(PrivateMessage { id, from, to: to.author, sealed });
+        self.admission.count_private_message(self.now.mono, from, 1, ciphertext.bytes().len());
+        let pm = Arc::new(PrivateMessage { id, from, to: to.author, ciphertext });
         let until = self.now.mono + PM_WAIT;
         self.pms.sent.insert(id, Sent { pm, to, token, until, handed: 0, handed_at: Time(0) });
         self.hand_pms(Some(id));
@@ -116,7 +116,7 @@ impl Node {
         let conn = self.following().map(|following| following.conn);
         for pm in go {
             match conn {
-                Some(conn) => self.send(conn, Frame::Whisper(PrivateMessage::clone(&pm))),
+                Some(conn) => self.send(conn, Frame::PrivateMessage(PrivateMessage::clone(&pm))),
                 None => self.pass_pm(PrivateMessage::clone(&pm)),
             }
         }
@@ -155,7 +155,7 @@ impl Node {
         if self.admission.private_message_wait(self.now.mono, pm.from, TAKEN_TIMES) > Span(0) {
             return;
         }
-        self.admission.count_private_message(self.now.mono, pm.from, TAKEN_TIMES, pm.sealed.bytes().len());
+        self.admission.count_private_message(self.now.mono, pm.from, TAKEN_TIMES, pm.ciphertext.bytes().len());
         if through { self.take_pm(pm) } else { self.pass_pm(pm) }
     }
 
@@ -165,11 +165,11 @@ impl Node {
             return self.take_pm(pm);
         }
         if !self.is_member(pm.to) {
-            let PrivateMessage { id, from, to, sealed: _ } = pm;
-            return self.pass_receipt(PmReceipt { id, from, to, found: PmReply::Nobody });
+            let PrivateMessage { id, from, to, ciphertext: _ } = pm;
+            return self.pass_receipt(PmReceipt { id, from, to, reply: PmReply::UnknownRecipient });
         }
         let conns = self.followers_of(pm.to);
-        self.links.send_all(self.now.mono, &conns, &Arc::new(Frame::Whisper(pm)), &mut self.out);
+        self.links.send_all(self.now.mono, &conns, &Arc::new(Frame::PrivateMessage(pm)), &mut self.out);
     }
 
     /// It is for me, if I know whose it says that it is.
@@ -211,9 +211,9 @@ impl Node {
     }
 
     fn answer_pm(&mut self, from: AuthorId, id: PmId, token: PmProof) {
-        let receipt = PmReceipt { id, from, to: self.session.author, found: PmReply::Opened(token) };
+        let receipt = PmReceipt { id, from, to: self.session.author, reply: PmReply::Opened(token) };
         match self.following().map(|following| following.conn) {
-            Some(conn) => self.send(conn, Frame::Receipt(receipt)),
+            Some(conn) => self.send(conn, Frame::PmReceipt(receipt)),
             None => self.pass_receipt(receipt),
         }
     }
@@ -227,7 +227,7 @@ impl Node {
             return;
         }
         let answers = self.links.peer(conn).is_some_and(|peer| peer.author == receipt.to);
-        if !answers || receipt.found == PmReply::Nobody {
+        if !answers || receipt.reply == PmReply::UnknownRecipient {
             return self.protocol_violation(conn, "answers for another");
         }
         self.pass_receipt(receipt);
@@ -242,7 +242,7 @@ impl Node {
             return self.take_receipt(receipt);
         }
         let conns = self.followers_of(receipt.from);
-        self.links.send_all(self.now.mono, &conns, &Arc::new(Frame::Receipt(receipt)), &mut self.out);
+        self.links.send_all(self.now.mono, &conns, &Arc::new(Frame::PmReceipt(receipt)), &mut self.out);
     }
 
     fn take_receipt(&mut self, receipt: PmReceipt) {
@@ -250,13 +250,13 @@ impl Node {
         if receipt.from != self.session.author || receipt.to != sent.to.author {
             return;
         }
-        match receipt.found {
+        match receipt.reply {
             PmReply::Opened(token) if token == sent.token => self.settle_pm(receipt.id, PmOutcome::Delivered),
             // Nobody but its reader knows the token: somebody makes it up.
             PmReply::Opened(_) => {}
-            PmReply::Nobody if sent.handed == 1 => self.settle_pm(receipt.id, PmOutcome::Gone),
+            PmReply::UnknownRecipient if sent.handed == 1 => self.settle_pm(receipt.id, PmOutcome::Gone),
             // What was handed on before may have arrived, and its reader may come back.
-            PmReply::Nobody => {}
+            PmReply::UnknownRecipient => {}
         }
     }
 

@@ -4,7 +4,7 @@ use crate::ring::types::rate::Rate;
 use crate::ring::types::time::Span;
 
 /// The version of the protocol that this program speaks; a peer with another is refused.
-pub const PROTOCOL_VERSION: u32 = 3;
+pub const PROTOCOL_VERSION: u32 = 4;
 
 /// Characters of a name.
 pub const NAME_CHARS_MAX: usize = 32;

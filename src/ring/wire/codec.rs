@@ -91,21 +91,21 @@ impl Frame {
             | Self::Pong(_)
             | Self::Adjacent(_)
             | Self::NextIs(_)
-            | Self::Ask
-            | Self::Answer(_)
+            | Self::LeaderPoll
+            | Self::PollReply(_)
             | Self::Join(_)
-            | Self::MoreShape
+            | Self::MoreEpochBounds
             | Self::Accept(_)
             | Self::Redirect(_)
             | Self::Wait
             | Self::NoLeader
             | Self::Ack(_)
-            | Self::Floor(_)
+            | Self::StableIndex(_)
             | Self::Offer(_)
             | Self::Want(_)
-            | Self::KeyWanted(_)
+            | Self::KeyRequest(_)
             | Self::Key(_)
-            | Self::Slow(_)
+            | Self::Throttle(_)
             | Self::Leave(_)
             | Self::Token(_)
             | Self::TokenAck { .. }
@@ -114,15 +114,15 @@ impl Frame {
             | Self::Fetch(_)
             | Self::Common(_)
             | Self::Pull(_)
-            | Self::Meet(_)
-            | Self::Yielded(_)
-            | Self::Yield(_)
-            | Self::Hint(_)
+            | Self::MergeOffer(_)
+            | Self::MergeAccepted(_)
+            | Self::StepDown(_)
+            | Self::RivalLeader(_)
             | Self::Handover(_)
-            | Self::Whisper(_)
-            | Self::Receipt(_)
-            | Self::Survey
-            | Self::Surveyed(_) => (&[], &[]),
+            | Self::PrivateMessage(_)
+            | Self::PmReceipt(_)
+            | Self::HealthQuery
+            | Self::HealthReply(_) => (&[], &[]),
         }
     }
 
@@ -148,8 +148,8 @@ impl Frame {
     fn check_lists(&self) -> Result<(), DecodeError> {
         let within = |len: usize, max: usize, what| if len <= max { Ok(()) } else { Err(DecodeError::List(what)) };
         match self {
-            Self::Join(join) => within(join.shape.len(), EPOCH_BOUNDS_MAX, "epochs"),
-            Self::Fetch(shape) => within(shape.len(), EPOCH_BOUNDS_MAX, "epochs"),
+            Self::Join(join) => within(join.epoch_bounds.len(), EPOCH_BOUNDS_MAX, "epochs"),
+            Self::Fetch(epoch_bounds) => within(epoch_bounds.len(), EPOCH_BOUNDS_MAX, "epochs"),
             Self::Accept(accept) => within(accept.members.len(), BOOK_NODES_MAX, "members"),
             Self::Entries(entries) => within(entries.batch.entries.len(), BATCH_ENTRIES_MAX, "entries"),
             Self::Backlog(Backlog { batch, .. }) | Self::Pulled(batch) => {
@@ -160,7 +160,7 @@ impl Frame {
             Self::Submit(submit) => within(submit.lines.len(), BATCH_ENTRIES_MAX, "lines"),
             Self::Token(token) => within(token.ring.len(), BOOK_NODES_MAX, "nodes"),
             Self::Elected(elected) => within(elected.ring.len(), BOOK_NODES_MAX, "nodes"),
-            Self::Surveyed(reports) => within(reports.len(), BOOK_NODES_MAX, "members"),
+            Self::HealthReply(reports) => within(reports.len(), BOOK_NODES_MAX, "members"),
             Self::Relay(relay) => match relay.frame.as_deref() {
                 Some(Self::Relay(_)) => Err(DecodeError::Nested),
                 Some(frame) => frame.check_lists(),
@@ -172,30 +172,30 @@ impl Frame {
             | Self::Pong(_)
             | Self::Adjacent(_)
             | Self::NextIs(_)
-            | Self::Ask
-            | Self::Answer(_)
-            | Self::MoreShape
+            | Self::LeaderPoll
+            | Self::PollReply(_)
+            | Self::MoreEpochBounds
             | Self::Redirect(_)
             | Self::Wait
             | Self::NoLeader
             | Self::Ack(_)
-            | Self::Floor(_)
-            | Self::Slow(_)
-            | Self::KeyWanted(_)
+            | Self::StableIndex(_)
+            | Self::Throttle(_)
+            | Self::KeyRequest(_)
             | Self::Key(_)
             | Self::Leave(_)
             | Self::TokenAck { .. }
             | Self::Swallowed { .. }
             | Self::Common(_)
             | Self::Pull(_)
-            | Self::Meet(_)
-            | Self::Yielded(_)
-            | Self::Yield(_)
-            | Self::Hint(_)
+            | Self::MergeOffer(_)
+            | Self::MergeAccepted(_)
+            | Self::StepDown(_)
+            | Self::RivalLeader(_)
             | Self::Handover(_)
-            | Self::Whisper(_)
-            | Self::Receipt(_)
-            | Self::Survey => Ok(()),
+            | Self::PrivateMessage(_)
+            | Self::PmReceipt(_)
+            | Self::HealthQuery => Ok(()),
         }
     }
 }

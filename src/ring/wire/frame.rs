@@ -35,14 +35,14 @@ pub enum Frame {
     NextIs(Uid),
 
     /// Whom do you follow, and how fresh is it?
-    Ask,
-    /// The answer to [`Frame::Ask`].
-    Answer(PollReply),
+    LeaderPoll,
+    /// The answer to [`Frame::LeaderPoll`].
+    PollReply(PollReply),
 
     /// I want to follow you.
     Join(Join),
     /// Tell me of older epochs in your log: none of those that you named is in mine.
-    MoreShape,
+    MoreEpochBounds,
     /// You follow me now; cut your log to what we share.
     Accept(Accept),
     /// I do not lead; this one does.
@@ -58,7 +58,7 @@ pub enum Frame {
     /// My log holds everything of this stream up to here.
     Ack(Ack),
     /// Every member holds the log up to here.
-    Floor(Index),
+    StableIndex(Index),
     /// Lines that came back from a cut; which of them do you lack?
     Offer(Offer),
     /// Send me these of the offer, by their place in it.
@@ -66,11 +66,11 @@ pub enum Frame {
     /// Lines to be ordered.
     Submit(Submit),
     /// I lack the room's key, which has this hash.
-    KeyWanted(Digest),
+    KeyRequest(Digest),
     /// The room's key.
     Key(Secret),
     /// You say more than I take from one author: go on later, and from where I am.
-    Slow(Throttle),
+    Throttle(Throttle),
     /// I leave the room.
     Leave(StreamId),
 
@@ -109,24 +109,24 @@ pub enum Frame {
     Pulled(Batch),
 
     /// Two leaders: how heavy are we?
-    Meet(Meet),
+    MergeOffer(MergeOffer),
     /// I am the lighter by this pair, and yield.
-    Yielded(Meet),
+    MergeAccepted(MergeOffer),
     /// To my followers: follow this one instead.
-    Yield(Epoch),
+    StepDown(Epoch),
     /// To my leader: this one leads too.
-    Hint(Epoch),
+    RivalLeader(Epoch),
     /// Lead from here with at least this round; I leave.
     Handover(#[serde(deserialize_with = "number")] u64),
 
     /// A message for one reader, sealed.
-    Whisper(PrivateMessage),
+    PrivateMessage(PrivateMessage),
     /// What became of one.
-    Receipt(PmReceipt),
+    PmReceipt(PmReceipt),
     /// How are all members doing?
-    Survey,
+    HealthQuery,
     /// This is how: at most [`BOOK_NODES_MAX`](crate::ring::types::limits::BOOK_NODES_MAX).
-    Surveyed(Vec<HealthReport>),
+    HealthReply(Vec<HealthReport>),
 
     /// A frame between two nodes that cannot reach each other, through a third.
     Relay(Relay),
@@ -188,7 +188,7 @@ pub enum Refusal {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct PollReply {
     /// What I am doing.
-    pub standing: NodeState,
+    pub state: NodeState,
     /// The end of my log.
     pub tail: Tail,
     /// The highest round I know.
@@ -222,7 +222,7 @@ pub enum NodeState {
     /// I am on my way to a leader, or I remember a room that I shall reopen.
     Joining,
     /// I look for a room myself, and know of none.
-    Knocking,
+    Bootstrapping,
 }
 
 /// A request to follow.
@@ -236,14 +236,14 @@ pub struct Join {
     /// Another name will do.
     pub rename: bool,
     /// My log's epochs, newest first: at most [`EPOCH_BOUNDS_MAX`](crate::ring::types::limits::SHAPE_EPOCHS_MAX).
-    pub shape: Vec<EpochBound>,
+    pub epoch_bounds: Vec<EpochBound>,
     /// The shape goes back to the log's start.
-    pub whole: bool,
+    pub complete: bool,
     /// Where my log ends.
     pub tail: Index,
     /// I have once had all, in this run, that my leader had then.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub level: bool,
+    pub caught_up: bool,
     /// The highest epoch that I have obeyed.
     pub promise: Option<Epoch>,
     /// My clock.
@@ -272,7 +272,7 @@ pub struct Accept {
     pub name: Name,
     /// The number of the last line of your session that the leader holds.
     #[serde(deserialize_with = "number")]
-    pub yours: u64,
+    pub watermark: u64,
     /// Who is here, and who was here and is lost: at most
     /// [`BOOK_NODES_MAX`](crate::ring::types::limits::BOOK_NODES_MAX).
     pub members: Vec<Uid>,
@@ -367,7 +367,7 @@ pub struct Token {
     pub holder: Uid,
     /// Somebody whom it has passed has once had all, in this run, that its leader had then.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub level: bool,
+    pub caught_up: bool,
     /// Links passed.
     pub hops: u32,
     /// The election ring: who was passed and who is known to be there. At most
@@ -393,14 +393,14 @@ pub struct MergeRank {
     pub followers: u32,
     /// It was not opened alone by a node that had been down, nor by one that lacked entries: whoever stayed up, and has
     /// all, keeps its order.
-    pub steady: bool,
+    pub established: bool,
     /// The epoch.
     pub epoch: Epoch,
 }
 
 /// Two leaders compare.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Meet {
+pub struct MergeOffer {
     /// The speaker's weight.
     pub mine: MergeRank,
     /// The listener's weight, as it said it; `None` opens the exchange.

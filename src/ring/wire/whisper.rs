@@ -24,7 +24,7 @@ pub struct PrivateMessage {
     /// For whom.
     pub to: AuthorId,
     /// The words.
-    pub sealed: Ciphertext,
+    pub ciphertext: Ciphertext,
 }
 
 /// What became of a [`PrivateMessage`], on its way back.
@@ -37,7 +37,7 @@ pub struct PmReceipt {
     /// For whom it was.
     pub to: AuthorId,
     /// The answer.
-    pub found: PmReply,
+    pub reply: PmReply,
 }
 
 /// Whether a [`PrivateMessage`] has found its reader.
@@ -47,7 +47,7 @@ pub enum PmReply {
     /// The reader has opened it: this was in it.
     Opened(PmProof),
     /// The leader knows no such member.
-    Nobody,
+    UnknownRecipient,
 }
 
 /// Sealed bytes: at most [`PM_BYTES_MAX`]. In JSON a string of hexadecimal digits.
@@ -115,7 +115,7 @@ pub struct OutgoingPm {
     /// For whom.
     pub to: Member,
     /// The words, and the token.
-    pub sealed: Ciphertext,
+    pub ciphertext: Ciphertext,
     /// What its reader sends back.
     pub token: PmProof,
 }

@@ -146,7 +146,7 @@ impl Host {
                     Output::GiveKey(_) | Output::OfferKey(_) | Output::TakeKey(_) => {}
                     // What was sealed is the token here, if it is one.
                     Output::OpenPm(_, pm) => {
-                        let token = pm.sealed.bytes().try_into().ok().map(PmProof);
+                        let token = pm.ciphertext.bytes().try_into().ok().map(PmProof);
                         inputs.push_front(Input::PmOpened { id: pm.id, from: pm.from, token });
                     }
                     Output::HealthReply(_) => {}

@@ -50,9 +50,9 @@ type Reach = fn() -> Room;
 const SCENES: [(&str, Reach); 9] = [
     ("follows", || Room::of(3, 2)),
     ("leads", || Room::of(3, SUBJECT)),
-    ("asks", || lost(|_, frame| matches!(frame, Frame::Ask))),
+    ("asks", || lost(|_, frame| matches!(frame, Frame::LeaderPoll))),
     ("elects", || lost(|from, frame| from == SUBJECT && matches!(frame, Frame::Token(_)))),
-    ("knocks", || newcomer(|from, frame| from == 3 && matches!(frame, Frame::Ask))),
+    ("knocks", || newcomer(|from, frame| from == 3 && matches!(frame, Frame::LeaderPoll))),
     ("joins", || newcomer(|from, frame| from == 3 && matches!(frame, Frame::Join(_)))),
     ("fetches", fetches),
     ("leaves", || {

@@ -81,7 +81,7 @@ impl Item {
                     | Frame::Pong(_)
                     | Frame::Adjacent(_)
                     | Frame::NextIs(_)
-                    | Frame::Floor(_)
+                    | Frame::StableIndex(_)
                     | Frame::TokenAck { .. }
             ),
         }

@@ -255,8 +255,8 @@ impl World {
         let to = self.slots[slot].process.as_ref()?.node.reader(whom).ok()?;
         let (id, token) = (PmId(self.rng.bits()), self.rng.bits().to_be_bytes());
         let token = PmProof([token, token].concat().try_into().ok()?);
-        let sealed = Ciphertext::new([&token.0, words.as_bytes()].concat())?;
-        self.step(slot, Input::SendPm(OutgoingPm { id, to, sealed, token }));
+        let ciphertext = Ciphertext::new([&token.0, words.as_bytes()].concat())?;
+        self.step(slot, Input::SendPm(OutgoingPm { id, to, ciphertext, token }));
         Some(id)
     }
 
@@ -300,7 +300,7 @@ impl World {
 }
 
 /// What stands for a seal here: nothing does, but what is too short for a token counts as broken.
-pub fn unsealed(sealed: &[u8]) -> Option<(PmProof, String)> {
-    let (token, words) = sealed.split_first_chunk()?;
+pub fn unsealed(ciphertext: &[u8]) -> Option<(PmProof, String)> {
+    let (token, words) = ciphertext.split_first_chunk()?;
     Some((PmProof(*token), String::from_utf8(words.to_vec()).ok()?))
 }

@@ -314,7 +314,7 @@ impl World {
                 self.slots[slot].offered.extend(AuthorId::parse(secret.reveal()).map(|key| Digest(key.0)));
             }
             Output::OpenPm(member, pm) => {
-                let opened = actions::unsealed(pm.sealed.bytes());
+                let opened = actions::unsealed(pm.ciphertext.bytes());
                 let token = opened.map(|(token, words)| {
                     self.slots[slot].heard.push((member.name, words));
                     token
@@ -439,7 +439,7 @@ impl World {
             let Some(&(conn, side)) = process.conns.get(id) else { continue };
             self.tally.frames += 1;
             self.tally.ring_messages += u64::from(frame.is_ring_message());
-            self.tally.asks += u64::from(matches!(**frame, Frame::Ask));
+            self.tally.asks += u64::from(matches!(**frame, Frame::LeaderPoll));
             self.push(conn, side, Item::Frame(Arc::clone(&bytes)));
         }
     }

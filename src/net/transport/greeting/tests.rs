@@ -125,15 +125,15 @@ fn what_comes_behind_the_hello_is_kept() {
 fn each_mistake_has_its_word() {
     let open = Keys::default();
     let first = Calling::begin(&own(2), &key(5)).unwrap().1;
-    assert_eq!(fate(&keyed(6), &first), away("dist-chat 3 wrong key\n", "has another room key"));
-    assert_eq!(fate(&open, &first), away("dist-chat 3 open\n", "has a room key, and this room has none"));
+    assert_eq!(fate(&keyed(6), &first), away("dist-chat 4 wrong key\n", "has another room key"));
+    assert_eq!(fate(&open, &first), away("dist-chat 4 open\n", "has a room key, and this room has none"));
     let needed = away("{\"refuse\":\"key_needed\"}\n", "has no room key, and this room has one");
     assert_eq!(fate(&keyed(5), &hello_of(2)), needed);
     assert_eq!(fate(&open, &hello_of(2)), Fate::Greeted);
     for keys in [&open, &keyed(5)] {
-        let newer = away("dist-chat 3 version\n", "speaks version 4 of the protocol");
+        let newer = away("dist-chat 4 version\n", "speaks version 5 of the protocol");
         assert_eq!(fate(keys, b"dist-chat 4 keyed, or otherwise\n"), newer);
-        assert_eq!(fate(keys, b"dist-chat 3 wrong key\n"), away("", "its first line is an answer"));
+        assert_eq!(fate(keys, b"dist-chat 4 wrong key\n"), away("", "its first line is an answer"));
         assert_eq!(fate(keys, &[b'x'; HELLO_BYTES_MAX]), away("", "its first line is too long"));
     }
     assert_eq!(fate(&keyed(5), b"GET / HTTP/1.1\r\n"), away("", "knows neither the room's key nor the protocol"));
@@ -141,10 +141,10 @@ fn each_mistake_has_its_word() {
 
 #[test]
 fn the_salt_is_told_to_anybody_and_is_no_trouble() {
-    let told = |keys: &Keys| fate(keys, b"dist-chat 3 salt\n");
-    assert_eq!(told(&Keys::default()), Fate::Away("dist-chat 3 open\n".to_owned(), None));
-    assert_eq!(told(&keyed(5)), Fate::Away("dist-chat 3 salt none\n".to_owned(), None));
-    let salt = format!("dist-chat 3 salt {}\n", "ab".repeat(16));
+    let told = |keys: &Keys| fate(keys, b"dist-chat 4 salt\n");
+    assert_eq!(told(&Keys::default()), Fate::Away("dist-chat 4 open\n".to_owned(), None));
+    assert_eq!(told(&keyed(5)), Fate::Away("dist-chat 4 salt none\n".to_owned(), None));
+    let salt = format!("dist-chat 4 salt {}\n", "ab".repeat(16));
     assert_eq!(told(&keyed(9)), Fate::Away(salt, None));
 }
 
@@ -164,16 +164,16 @@ fn a_dialler_understands_each_word() {
         let (calling, _) = Calling::begin(&own(2), &key(5)).unwrap();
         calling.finish(&mut BytesMut::from(answer)).map(|_| ()).unwrap_err()
     };
-    assert_eq!(answered(b"dist-chat 3 open\n"), Shut::Refused(Refusal::NoKey));
-    assert_eq!(answered(b"dist-chat 3 wrong key\n"), Shut::Refused(Refusal::WrongKey));
-    assert_eq!(answered(b"dist-chat 3 version\n"), Shut::Refused(Refusal::Version(3)));
+    assert_eq!(answered(b"dist-chat 4 open\n"), Shut::Refused(Refusal::NoKey));
+    assert_eq!(answered(b"dist-chat 4 wrong key\n"), Shut::Refused(Refusal::WrongKey));
+    assert_eq!(answered(b"dist-chat 4 version\n"), Shut::Refused(Refusal::Version(4)));
     assert_eq!(answered(b"dist-chat 77 whatever\n"), Shut::Refused(Refusal::Version(77)));
     let other: [&[u8]; 5] =
-        [b"dist-chat 3 keyed\n", b"HTTP/1.1 400\r\n", b"{\"refuse\":\"full\"}\n", &[b'd'; LINE_BYTES_MAX], &[0; 194]];
+        [b"dist-chat 4 keyed\n", b"HTTP/1.1 400\r\n", b"{\"refuse\":\"full\"}\n", &[b'd'; LINE_BYTES_MAX], &[0; 194]];
     for answer in other {
         assert!(matches!(answered(answer), Shut::Broken(_)), "{answer:?}");
     }
-    assert!(!Calling::answered(b"dist-chat 3 op") && !Calling::answered(b"") && !Calling::answered(&[0; 193]));
+    assert!(!Calling::answered(b"dist-chat 4 op") && !Calling::answered(b"") && !Calling::answered(&[0; 193]));
 }
 
 #[test]
@@ -258,7 +258,7 @@ fn a_hello_for_another_author_is_turned_away() {
 
 #[test]
 fn who_has_proved_the_key_must_still_say_hello() {
-    let mut talk = talk(2, b"\"ask\"\n");
+    let mut talk = talk(2, b"\"leader_poll\"\n");
     let said = [talk.third, talk.hello].concat();
     assert_eq!(hear(&mut talk.door, &said, &mut Vec::new()), away("", "its first frame is no hello"));
 }
