@@ -9,68 +9,69 @@ use crate::ring::{
 };
 use crate::store::{Health, LogMark};
 
-/// What a frontend wants of the node.
+/// A command from a frontend to the node.
 #[derive(Debug)]
 pub enum Command {
-    /// Submit a line. Who gives a sender is answered with its number in this run's session; where it was not taken, the
-    /// sender is dropped.
+    /// Submits a line. The sender, if any, gets the line's number in this run's session. If the node does not take the
+    /// line, it drops the sender.
     Say(Draft, Option<oneshot::Sender<u64>>),
-    /// Have something done to somebody; answered with whether a line says so now. In order, as [`Self::Say`].
+    /// Submits a moderation command. The answer says whether a line now holds it. Ordered with [`Self::Say`].
     Order(ModerationCommand, oneshot::Sender<bool>),
-    /// Draw a new key for the room, and say so with this line; answered with whether a line says so now. In order, as
-    /// [`Self::Say`].
+    /// Draws a new key for the room and announces it with this line. The answer says whether the node took the line.
+    /// Ordered with [`Self::Say`].
     Rekey(Text, oneshot::Sender<bool>),
-    /// Say this to one member alone: sealed for that one, and written nowhere. Answered with which message it is and
-    /// for whom, or why it was not sent; what becomes of it is told with [`Event::PmSettled`]. It need not stand in
-    /// line: nothing of it is ordered.
+    /// Sends a private message: encrypted for one member, and never written to a log or a file. The answer names the
+    /// message and its reader, or says why it was not sent. [`Event::PmSettled`] tells its outcome later. The message
+    /// need not wait behind lines, since it has no place in the room's order.
     Whisper {
-        /// A name, or an author's id or enough of its first digits.
+        /// A name, an author's id, or enough of the id's first digits.
         to: String,
-        /// The words.
+        /// The message.
         text: Text,
-        /// The answer.
+        /// The message's id and its reader, or the error.
         answer: oneshot::Sender<Result<(PmId, Member), PmError>>,
     },
-    /// Answer with how all members are doing: within [`HEALTH_QUERY_WAIT`](crate::ring::limits::SURVEY_WAIT) with what
-    /// the leader says, or else with what this node knows by itself.
+    /// Asks how all members are doing. The leader's report counts if it comes within
+    /// [`HEALTH_QUERY_WAIT`](crate::ring::limits::SURVEY_WAIT). Otherwise the answer is what this node knows by itself.
     Survey(oneshot::Sender<RoomHealth>),
-    /// Leave the room; a second time: at once.
+    /// Leaves the room. A second one leaves at once.
     Leave,
-    /// So far the log that people read is written.
+    /// The chat log is written up to this mark.
     Logged(LogMark),
-    /// Answer with the node's state at this moment.
+    /// Asks for the node's state at this moment.
     Status(oneshot::Sender<Status>),
-    /// Answer with entries of the history.
+    /// Asks for entries of the history.
     Past {
-        /// The first.
+        /// The first wanted index.
         from: Index,
-        /// As many as fit into [`BATCH_BYTES_MAX`](crate::ring::limits::BATCH_BYTES_MAX), at least one if there is one.
+        /// The entries: as many as fit into [`BATCH_BYTES_MAX`](crate::ring::limits::BATCH_BYTES_MAX), and at least one
+        /// if there is one.
         answer: oneshot::Sender<Vec<Arc<Entry>>>,
     },
 }
 
-/// What a frontend is told.
+/// A notice from the node to its frontends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notice {
-    /// Something happened in the room.
+    /// An event of the room.
     Event(Event),
-    /// A member has said this to this node's owner alone.
+    /// A private message to this node's owner.
     Whisper {
-        /// Whose words they are: proven by the seal. Which name an author has, nobody proves.
+        /// The sender. The encryption proves the author, but nothing proves the author's name.
         from: Member,
-        /// The words.
+        /// The message.
         text: Text,
     },
-    /// The node's clock, before a notice that carries no timestamp of its own; only when it has changed.
+    /// The node's clock. It comes before a notice that has no timestamp, and only when it has changed.
     Clock(Lamport),
-    /// The history's store.
+    /// The state of the history's store.
     Health(Health),
-    /// A peer broke the protocol, was refused or could not keep up, and lost its link. At most one per peer's IP
-    /// address and [`NOTICE_PAUSE`](super::transport::limits::NOTICE_PAUSE).
+    /// A peer lost its link: it broke the protocol, was refused, or could not keep up. There is at most one such notice
+    /// per IP address and [`NOTICE_PAUSE`](super::transport::limits::NOTICE_PAUSE).
     PeerDropped {
-        /// Its address; for the one notice about a listener that cannot accept, the listener's.
+        /// The peer's address. If a listener cannot accept connections, the listener's address.
         peer: String,
-        /// What was wrong: short, and fit for a terminal.
+        /// The reason: short, and safe to print on a terminal.
         why: String,
     },
 }

@@ -1,4 +1,4 @@
-//! The owner of the node and its store.
+//! The driver: owns the node and its store.
 
 mod commands;
 
@@ -27,13 +27,13 @@ use crate::ring::{
 };
 use crate::store::Store;
 
-/// Between two looks at the store.
+/// Time between two maintenance calls to the store.
 const TEND: Duration = Duration::from_millis(200);
 
-/// What was to be put on the medium, and whether it is there.
+/// A sync request, and whether the data is now on the medium.
 type Persisted = (SyncId, bool);
 
-/// The one task that decides.
+/// The one task that steps the node.
 #[derive(Debug)]
 pub(super) struct Driver<S> {
     pub(super) node: Node,
@@ -45,27 +45,28 @@ pub(super) struct Driver<S> {
     pub(super) commands: Commands,
     /// Commands of this turn.
     pub(super) said: Vec<Command>,
-    /// What the clocks said at the last look: once for whatever was ready together.
+    /// The clocks, read once for all inputs that were ready together.
     pub(super) now: Now,
-    /// What the node must hear before anything else: the store's answers, then the ends of connections that were cut.
+    /// Inputs that the node gets before all others: first the store's answers, then the ends of connections that were
+    /// cut.
     pub(super) soon: VecDeque<Input>,
-    /// The person wants to leave: what else is said is taken, and refused by the node.
+    /// The user wants to leave. The driver still takes later lines, and the node refuses them.
     pub(super) leaving: bool,
     pub(super) stop: Option<Stop>,
     pub(super) meter: Arc<Meter>,
-    /// The store says here what it has put on the medium.
+    /// The store reports here what it has synced.
     pub(super) persisted: (mpsc::Sender<Persisted>, mpsc::Receiver<Persisted>),
-    /// When the store is looked after next.
+    /// The time of the next maintenance call to the store.
     pub(super) tend: Instant,
     pub(super) keys: RoomKeys,
-    /// The room, for those who check what was said in it.
+    /// The node's room, shared with the readers that verify signatures.
     pub(super) entered: Entered,
     pub(super) pms: PmCrypto,
-    /// Who waits to hear how all are doing.
+    /// Open requests for the health of all members.
     pub(super) surveys: Vec<oneshot::Sender<RoomHealth>>,
 }
 
-/// Where commands come from.
+/// The sources of commands.
 #[derive(Debug)]
 pub(super) struct Commands {
     pub(super) ordered: mpsc::Receiver<Command>,
@@ -77,7 +78,7 @@ pub(super) struct Commands {
 pub(super) struct Clock(Instant);
 
 impl Clock {
-    /// It starts now.
+    /// A clock that starts now.
     pub(super) fn start() -> Self {
         Self(Instant::now())
     }
@@ -88,14 +89,14 @@ impl Clock {
         Now { mono: Time(mono.try_into().unwrap_or(u64::MAX)), wall: WallMs(wall.try_into().unwrap_or(u64::MAX)) }
     }
 
-    /// That moment, or one that nobody lives to see.
+    /// The instant of a core time. If it is out of range, an instant in the far future.
     fn instant(self, time: Time) -> Instant {
         const YEARS: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
         self.0 + Duration::from_micros(time.0).min(YEARS)
     }
 }
 
-/// What woke the driver.
+/// The reason why the driver woke up.
 enum Woken {
     Urgent(Option<Command>),
     Arrival(Option<Arrival>),
@@ -130,7 +131,7 @@ where
         }
     }
 
-    /// What has been saved is written before anything that came of it is sent or shown.
+    /// Writes what the node has saved, and then sends and shows what followed from it.
     fn finish_turn(&mut self) -> anyhow::Result<()> {
         wrote(self.store.commit())?;
         let now = Instant::now();
@@ -148,7 +149,7 @@ where
         let deadline = self.clock.instant(self.node.deadline());
         let room = self.command_room();
         if deadline <= Instant::now() {
-            // The node has gathered something: readers get one chance to hand over what else has arrived.
+            // The node has gathered output. The readers get one chance to hand over what else has arrived.
             tokio::task::yield_now().await;
             return Woken::Deadline;
         }
@@ -165,7 +166,7 @@ where
         }
     }
 
-    /// Steps what is ready, a bounded part of it, then ticks if it is time.
+    /// Steps a bounded number of the inputs that are ready, then ticks the node if its deadline has passed.
     async fn turn(&mut self, woken: Woken) -> anyhow::Result<()> {
         self.now = self.clock.now();
         let (mut frames, mut urgent) = (0, 0);
@@ -194,7 +195,7 @@ where
         Ok(())
     }
 
-    /// Shows what somebody has said to this node's owner alone, if its seal is whole.
+    /// Decrypts a private message to this node's owner and shows it. A message that does not decrypt is dropped.
     fn open(&mut self, from: Member, pm: &PrivateMessage) {
         let opened = self.entered.get().and_then(|&room| self.pms.open(room, pm));
         let (id, author) = (pm.id, pm.from);
@@ -205,13 +206,13 @@ where
         self.answer(Input::PmOpened { id, from: author, token });
     }
 
-    /// Steps what was handed over; gives for how many frames it counts.
+    /// Steps an arrival. Returns the number of frames that it counts as.
     fn arrived(&mut self, arrival: Arrival) -> anyhow::Result<usize> {
         match arrival {
             Arrival::Frames { conn, frames, cost: _cost } => {
                 let count = frames.len();
                 for frame in frames {
-                    // The node may close a connection in the middle of what came from it.
+                    // The node may close a connection while frames from it are still queued.
                     if self.links.peer(conn).is_none() || self.stop.is_some() {
                         break;
                     }
@@ -252,7 +253,7 @@ where
     }
 
     fn dial_failed(&mut self, conn: ConnId, failed: Failed) -> anyhow::Result<()> {
-        // Absent: the node does not wait for it any more.
+        // Absent: the node no longer waits for this connection.
         let Some(link) = self.links.remove(conn) else { return Ok(()) };
         let mut tell = |why: &str| self.notices.turned_away(Instant::now(), link.peer(), why);
         let input = match failed {
@@ -271,7 +272,7 @@ where
     }
 
     fn gone(&mut self, conn: ConnId, why: Option<String>) -> anyhow::Result<()> {
-        // Absent: the node has closed it, and wants to hear no more of it.
+        // Absent: the node has closed the connection and ignores the rest.
         let Some(link) = self.links.remove(conn) else { return Ok(()) };
         if let Some(why) = why {
             self.notices.dropped(Instant::now(), link.peer(), &why);
@@ -279,7 +280,7 @@ where
         self.step(Input::Closed(conn))
     }
 
-    /// Steps this, then what came of it that goes before everything else.
+    /// Steps an input, then the queued inputs that follow from it.
     fn step(&mut self, input: Input) -> anyhow::Result<()> {
         let mut next = Some(input);
         while let Some(input) = next {
@@ -309,7 +310,7 @@ where
             Output::Sync => wrote(self.store.sync())?,
             Output::Persist(id) => {
                 let done = self.persisted.0.clone();
-                // The node asks for one at a time: there is room.
+                // The node asks for one sync at a time, so the channel has room.
                 wrote(self.store.persist(Box::new(move |kept| {
                     let _ = done.try_send((id, kept));
                 })))?;
@@ -320,7 +321,7 @@ where
             }
             Output::Cut(keep) => {
                 let cut = wrote(self.store.cut(keep))?;
-                // The node does nothing before it knows what is left.
+                // The node must know first which entries are left.
                 self.soon.push_front(Input::Cut(cut));
             }
             Output::Dial(conn, to) => self.links.dial(conn, to),
@@ -337,7 +338,7 @@ where
                 }
             }
             Output::Close(conn) => {
-                // What is queued there may leave at once.
+                // Closing may send the connection's queued frames at once. What they depend on is written first.
                 wrote(self.store.commit())?;
                 self.close(conn);
             }
@@ -377,7 +378,7 @@ where
         self.store.read(wanted).map_err(|error| error.into().context("cannot read the history"))
     }
 
-    /// Puts what was read behind the earlier answers, before the ends of connections.
+    /// Queues what the store has read: behind its earlier answers, before the ends of connections.
     fn answer(&mut self, read: Input) {
         let answers = self.soon.iter().take_while(|input| !matches!(input, Input::Closed(_))).count();
         self.soon.insert(answers, read);
@@ -385,12 +386,12 @@ where
 
     fn close(&mut self, conn: ConnId) {
         self.links.close(conn);
-        // It may have been cut just now.
+        // The connection may have been cut a moment ago.
         self.soon.retain(|input| !matches!(input, Input::Closed(closed) if *closed == conn));
     }
 }
 
-/// What a notice says of a peer that will not have this node.
+/// The text of a notice about a peer that refuses this node.
 fn answered(refusal: &Refusal) -> String {
     match refusal {
         Refusal::WrongKey => "says that its room has another key".to_owned(),

@@ -1,8 +1,9 @@
-//! A program that lies, to show that it is found out: only in builds with the feature `forger`, which no other build has.
+//! Makes a node lie, so that tests can show that other nodes notice. Exists only in builds with the feature `forger`,
+//! which no other build has.
 //!
-//! `DIST_CHAT_FORGE=member:NAME:AUTHOR`: what it submits, it submits as if this one had said it. `DIST_CHAT_FORGE=leader`:
-//! it alters the words of others in what it streams. Both lie about lines with the word [`TRUTH`] and about no others,
-//! so that a room can form before.
+//! `DIST_CHAT_FORGE=member:NAME:AUTHOR`: the node submits its lines in the name of this author.
+//! `DIST_CHAT_FORGE=leader`: the node alters other authors' lines in its stream. Both change only lines that contain
+//! the word [`TRUTH`], so that a room can form before.
 
 use std::sync::{Arc, LazyLock};
 
@@ -28,7 +29,7 @@ impl Lies {
     }
 }
 
-/// What is said instead of this; `None`: it is said as it is.
+/// The forged frame to send instead of `frame`. `None`: `frame` is sent unchanged.
 pub(super) fn lie(frame: &Frame) -> Option<Frame> {
     let mut frame = frame.clone();
     match (LIES.as_ref()?, &mut frame) {

@@ -1,4 +1,4 @@
-//! All connections of the core.
+//! All connections of the node.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -19,16 +19,16 @@ use super::transport::task::Task;
 use crate::ring::limits::FRAME_BYTES_MAX;
 use crate::ring::{ConnId, Frame, Timing};
 
-/// The connections by the core's names for them. Dropping this cuts them all.
+/// The connections by the core's ids. Dropping this cuts them all.
 #[derive(Debug)]
 pub(super) struct Links {
     links: HashMap<ConnId, Link>,
-    /// Those to which something was said in this turn.
+    /// The connections that got frames in this turn.
     spoken: Vec<ConnId>,
-    /// Those that are closed once what was said is written.
+    /// The connections that close once their queued frames are written.
     closing: JoinSet<()>,
     accepted: u64,
-    /// Where frames are encoded.
+    /// The buffer in which frames are encoded.
     scratch: Vec<u8>,
     inbox: Inbox,
     timing: Timing,
@@ -58,23 +58,23 @@ impl Links {
         }
     }
 
-    /// The other end of a connection that is there.
+    /// The peer's address, if the connection exists.
     pub(super) fn peer(&self, conn: ConnId) -> Option<SocketAddr> {
         self.links.get(&conn).map(Link::peer)
     }
 
-    /// Begins to open a connection.
+    /// Starts to dial a peer.
     pub(super) fn dial(&mut self, conn: ConnId, peer: SocketAddr) {
         let (inbox, timing, locks) = (self.inbox.clone(), self.timing, self.locks.clone());
         let dialler = Task::spawn(async move {
             let result = dial(peer, timing, &locks).await.map(Box::new);
-            // The driver has ended: nobody wants it.
+            // An error means that the driver has ended, and that the connection is no longer needed.
             let _ = inbox.put(Arrival::Dialled { conn, result }).await;
         });
         self.insert(conn, Link::dialling(peer, dialler, &self.meter));
     }
 
-    /// A dialled connection is open. False: nobody wants it any more.
+    /// Takes over a dialled connection. `false`: the node no longer wants it.
     pub(super) fn dialled(&mut self, conn: ConnId, connected: Connected) -> bool {
         let Some(link) = self.links.remove(&conn) else { return false };
         let link = link.dialled(conn, connected, &self.inbox);
@@ -82,7 +82,7 @@ impl Links {
         true
     }
 
-    /// Somebody has connected.
+    /// Takes over an accepted connection. Returns its new id.
     pub(super) fn accept(&mut self, peer: SocketAddr, connected: Connected) -> ConnId {
         self.accepted += 1;
         let conn = ConnId::accepted(self.accepted);
@@ -91,7 +91,8 @@ impl Links {
         conn
     }
 
-    /// Puts a frame behind what is queued on each of these, encoded once; gives those that were cut instead.
+    /// Encodes a frame once and queues it on each of these connections. Returns the connections that were cut because
+    /// their queue was full.
     pub(super) fn send(&mut self, conns: &[ConnId], frame: &Frame) -> Vec<Cut> {
         let mut cut = Vec::new();
         if !conns.iter().any(|conn| self.links.contains_key(conn)) {
@@ -101,7 +102,7 @@ impl Links {
         let frame = &super::forger::lie(frame).unwrap_or_else(|| frame.clone());
         let bytes = self.encode(frame);
         for &conn in conns {
-            // Absent: it has ended, and the core will hear of it.
+            // Absent: the connection has ended, and the core will get its end.
             let Some(link) = self.links.get_mut(&conn) else { continue };
             match link.say(bytes.clone()) {
                 Ok(true) => self.spoken.push(conn),
@@ -123,11 +124,12 @@ impl Links {
         if len < COPY_BYTES_MAX {
             return Bytes::copy_from_slice(&self.scratch);
         }
-        // A long one keeps the buffer; the next is probably as long.
+        // A long frame keeps the buffer. The next buffer starts with the same capacity, since the next frame is
+        // probably as long.
         std::mem::replace(&mut self.scratch, Vec::with_capacity(len)).into()
     }
 
-    /// Hands what was said in this turn to the writers.
+    /// Hands this turn's frames to the writers.
     pub(super) fn flush(&mut self) {
         for conn in self.spoken.drain(..) {
             if let Some(link) = self.links.get_mut(&conn) {
@@ -137,21 +139,21 @@ impl Links {
         while self.closing.try_join_next().is_some() {}
     }
 
-    /// Closes a connection once what was said is written.
+    /// Closes a connection once its queued frames are written.
     pub(super) fn close(&mut self, conn: ConnId) {
         if let Some(link) = self.remove(conn) {
             self.closing.spawn(link.close());
         }
     }
 
-    /// Takes a connection out: dropping it cuts it.
+    /// Removes a connection. Dropping the returned link cuts it.
     pub(super) fn remove(&mut self, conn: ConnId) -> Option<Link> {
         let link = self.links.remove(&conn);
         self.meter.links(self.links.len());
         link
     }
 
-    /// Closes all connections once what was said is written, and waits for it, not long.
+    /// Closes all connections once their queued frames are written. Waits for that, but only for a bounded time.
     pub(super) async fn finish(mut self) {
         for (_, link) in self.links.drain() {
             self.closing.spawn(link.close());
@@ -165,7 +167,7 @@ impl Links {
     }
 }
 
-/// What a notice says of a peer that was [`Cut`].
+/// The text of a notice about a peer that was [`Cut`].
 pub(super) fn overflowed() -> String {
     format!("does not read: more than {} MiB wait for it", WRITE_BYTES_MAX / (1024 * 1024))
 }

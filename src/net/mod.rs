@@ -6,13 +6,13 @@
 //!   dialler ─────────socket─────▶┘                         └──▶ notices ──▶ frontends
 //! ```
 //!
-//! The folder [`transport`] turns bytes into checked frames; this one runs the node. One task owns the node and its
-//! store and does what the node says, in order. Readers decode, writers coalesce; both are bounded in bytes by the
-//! constants of [`transport::limits`], so that a fast, slow, silent or hostile peer is slowed down by TCP itself or
-//! loses its own link, and nobody else notices.
+//! The folder [`transport`] turns bytes into verified frames. This folder runs the node. One task, the driver, owns the
+//! node and its store, and executes the node's outputs in order. Readers decode frames, and writers coalesce them. The
+//! constants of [`transport::limits`] bound the bytes of both. So TCP slows a fast peer down, and a slow, silent or
+//! hostile peer loses its own link. Other peers are not affected.
 //!
-//! In a room with a key every link begins with a handshake ([`transport::greeting`], [`transport::noise`]), in the
-//! dialler's task and in the listener's, and carries its frames in encrypted records.
+//! In a room with a key, every link begins with a handshake ([`transport::greeting`], [`transport::noise`]). It runs in
+//! the dialler's task and in the listener's. The link then carries its frames in encrypted records.
 
 mod api;
 mod driver;
@@ -56,37 +56,38 @@ use crate::key::RoomKey;
 use crate::ring::{Config, Node, Start, Stop};
 use crate::store::Store;
 
-/// A node at work.
+/// A running node.
 ///
-/// It goes on when the frontends drop their ends of the channels; dropping or aborting [`done`](Self::done)'s task is a
-/// crash: all sockets close and nobody is told.
+/// The node goes on when the frontends drop their ends of the channels. Dropping or aborting the task of
+/// [`done`](Self::done) is a crash: all sockets close, and no peer gets a goodbye.
 #[derive(Debug)]
 pub struct Running {
-    /// Commands, in order. None is taken while the node's outbox has no room, so that whoever sends lines waits.
+    /// Commands, in order. The driver takes none while the node's outbox is full, so that a frontend that sends lines
+    /// waits.
     pub commands: mpsc::Sender<Command>,
-    /// Commands that do not stand in line behind what was said: for [`Command::Status`], [`Command::Survey`],
-    /// [`Command::Past`], [`Command::Logged`] and [`Command::Whisper`], and for a [`Command::Leave`] that must not wait
-    /// until everything said so far has found room.
+    /// Commands that do not wait behind lines: [`Command::Status`], [`Command::Survey`], [`Command::Past`],
+    /// [`Command::Logged`] and [`Command::Whisper`]. Also a [`Command::Leave`] that must not wait until all earlier
+    /// lines have found room.
     pub urgent: mpsc::Sender<Command>,
-    /// What happened, in order and without a gap: the node waits while this is full.
+    /// The node's notices, in order and without a gap. The node waits while this channel is full.
     pub notices: mpsc::Receiver<Vec<Notice>>,
-    /// Ends with the node: why it stopped, or the store's error.
+    /// Ends with the node. Returns why the node stopped, or the store's error.
     pub done: JoinHandle<anyhow::Result<Stop>>,
-    /// What the network holds and has done.
+    /// Counters of the network.
     pub meter: Arc<Meter>,
     /// The room's keys, for new links.
     pub keyring: Keyring,
-    /// The room's key, whenever it has changed: to be kept.
+    /// Brings each new key of the room, so that a task can store it.
     pub rekeyed: mpsc::Receiver<RoomKey>,
 }
 
 /// Starts a node on these listeners, within the current tokio runtime.
 ///
 /// # Errors
-/// A listener cannot be handed to the runtime, or the system gives no random numbers.
+/// The runtime does not take a listener, or the system gives no random numbers.
 ///
 /// # Panics
-/// The configured author is not the one whose identity is handed in.
+/// The configured author is not the author of the given identity.
 pub fn start<S>(
     config: Config,
     store: S,
@@ -107,7 +108,7 @@ where
     let meter = Arc::new(Meter::default());
     let entered = Entered::default();
     let (inbox, arrivals) = Inbox::new(entered.clone());
-    // A founder, and whoever comes back, is in its room from the start.
+    // A founder, or a node that comes back, is in its room from the start.
     if let Some(room) = config.saved.room.or(match config.start {
         Start::Create(room) => Some(room),
         Start::Join(_) | Start::Reopen | Start::Resume => None,

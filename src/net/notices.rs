@@ -1,4 +1,4 @@
-//! What frontends are told.
+//! The notices for frontends.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -11,19 +11,20 @@ use super::transport::limits::{NOTICE_CHARS_MAX, NOTICE_PAUSE, NOTICE_PEERS_MAX}
 use crate::ring::{Event, Lamport, Member, Text};
 use crate::store::Health;
 
-/// The notices of one turn, on their way out.
+/// The notices of one turn, until the driver delivers them.
 #[derive(Debug)]
 pub(super) struct Notices {
     queue: mpsc::Sender<Vec<Notice>>,
     batch: Vec<Notice>,
-    /// The node's clock, and what frontends were told of it.
+    /// The node's clock, and the clock that the frontends know.
     clock: Lamport,
     told: Lamport,
-    /// When one of this address was last reported.
+    /// The time of the last report about each IP address.
     reported: BTreeMap<(IpAddr, Who), Instant>,
 }
 
-/// Whose trouble is reported: strangers at an address do not hide what happens to a link there.
+/// The kind of peer that a report is about. Reports about strangers do not suppress reports about a link to the same
+/// address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Who {
     Peer,
@@ -35,7 +36,7 @@ impl Notices {
         Self { queue, batch: Vec::new(), clock: Lamport(0), told: Lamport(0), reported: BTreeMap::new() }
     }
 
-    /// Something happened in the room.
+    /// Adds an event of the room.
     pub(super) fn event(&mut self, event: Event) {
         if !matches!(event, Event::Line(_) | Event::LogOnly(_) | Event::Backlog { .. }) {
             self.tell_clock();
@@ -43,18 +44,18 @@ impl Notices {
         self.batch.push(Notice::Event(event));
     }
 
-    /// Somebody has said this to this node's owner alone.
+    /// Adds a private message to this node's owner.
     pub(super) fn pm(&mut self, from: Member, text: Text) {
         self.tell_clock();
         self.batch.push(Notice::Whisper { from, text });
     }
 
-    /// What the node's clock says from now on.
+    /// Sets the node's clock.
     pub(super) fn set_clock(&mut self, clock: Lamport) {
         self.clock = clock;
     }
 
-    /// Something is to be known of the store.
+    /// Adds a state of the store.
     pub(super) fn health(&mut self, health: Health) {
         self.tell_clock();
         self.batch.push(Notice::Health(health));
@@ -67,12 +68,12 @@ impl Notices {
         }
     }
 
-    /// A peer has lost its link; not told when one of its address was told of within [`NOTICE_PAUSE`].
+    /// Reports that a peer has lost its link, unless a report about the same address is younger than [`NOTICE_PAUSE`].
     pub(super) fn dropped(&mut self, now: Instant, peer: SocketAddr, why: &str) {
         self.report(now, Who::Peer, peer, why);
     }
 
-    /// Somebody was not let in, or did not let this node in; told as seldom.
+    /// Reports that this node refused a stranger, or that a stranger refused this node. Limited like [`Self::dropped`].
     pub(super) fn turned_away(&mut self, now: Instant, stranger: SocketAddr, why: &str) {
         self.report(now, Who::Stranger, stranger, why);
     }
@@ -91,7 +92,7 @@ impl Notices {
         }
     }
 
-    /// Hands the turn's notices over; waits for a frontend that lags. Without a frontend they are lost.
+    /// Delivers the turn's notices. Waits for a frontend that lags. Without a frontend the notices are lost.
     pub(super) async fn deliver(&mut self) {
         if !self.batch.is_empty() {
             let _ = self.queue.send(std::mem::take(&mut self.batch)).await;
@@ -99,7 +100,7 @@ impl Notices {
     }
 }
 
-/// Foreign text, short, with whatever could move a cursor or forge a line made visible.
+/// Shortens foreign text and makes visible what could move a cursor or forge a line.
 fn printable(text: &str) -> String {
     let mut shown: String = text.chars().flat_map(char::escape_debug).take(NOTICE_CHARS_MAX + 1).collect();
     if let Some((end, _)) = shown.char_indices().nth(NOTICE_CHARS_MAX) {

@@ -1,8 +1,9 @@
-//! `Noise_X_25519_AESGCM_SHA256` (noiseprotocol.org, revision 34): what is said to one reader, sealed in one message.
+//! Private messages: `Noise_X_25519_AESGCM_SHA256` (noiseprotocol.org, revision 34), one encrypted message for one
+//! reader.
 //!
-//! Both static keys are the X25519 forms of the two authors' Ed25519 keys, so that the seal proves whose words they are
-//! to its reader, and to nobody else: the reader could have made it. The room, both authors and the message's number
-//! are the prologue: what was sealed for another place does not open.
+//! Both static keys are the X25519 forms of the two authors' Ed25519 keys. So the encryption proves the author to the
+//! reader, but the reader can prove nothing to others: the reader could have made the message, too. The room, both
+//! authors and the message's number are the prologue. A message that is moved to another place does not decrypt.
 
 use std::fmt;
 
@@ -15,10 +16,10 @@ use crate::ring::{AuthorId, Ciphertext, Member, OutgoingPm, PmId, PmProof, Priva
 
 const PATTERN: &str = "Noise_X_25519_AESGCM_SHA256";
 const PURPOSE: &[u8] = b"dist-chat whisper 1\0";
-/// Before the words in what is sealed.
+/// Bytes of the token that stands before the text in the plaintext.
 const TOKEN_BYTES: usize = 16;
 
-/// This node's end of what is said to one reader.
+/// Encrypts and decrypts this node's private messages.
 pub(super) struct PmCrypto {
     secret: Zeroizing<[u8; 32]>,
     author: AuthorId,
@@ -35,7 +36,7 @@ impl PmCrypto {
         Self { secret: identity.exchange_secret(), author: identity.author() }
     }
 
-    /// Seals these words for this member. `None`: its author is no key.
+    /// Encrypts this text for this member. `None`: the member's author id is not a valid key.
     ///
     /// # Errors
     /// The system gives no random numbers.
@@ -47,7 +48,7 @@ impl PmCrypto {
             getrandom::fill(bytes).map_err(|error| anyhow::anyhow!("no random numbers: {error}"))?;
         }
         let id = PmId(u64::from_be_bytes(id));
-        // With room for all of it: what grows leaves a copy behind that nobody wipes.
+        // Allocates all bytes at once: a vector that grows leaves a copy behind that nothing wipes.
         let mut plain = Zeroizing::new(Vec::with_capacity(TOKEN_BYTES + words.len()));
         plain.extend_from_slice(&token);
         plain.extend_from_slice(&words);
@@ -64,7 +65,8 @@ impl PmCrypto {
         Ok(Ciphertext::new(ciphertext).map(|ciphertext| OutgoingPm { id, to, ciphertext, token }))
     }
 
-    /// Opens what was sealed for this node's author. `None`: its seal is broken, it is another's, or it holds no line.
+    /// Decrypts a message for this node's author. `None`: it was altered, it is for another author, or it does not hold
+    /// a line.
     pub(super) fn open(&self, room: RoomId, pm: &PrivateMessage) -> Option<(PmProof, Text)> {
         let theirs = exchange_key(pm.from)?;
         let prologue = prologue(room, pm.id, pm.from, self.author);

@@ -1,4 +1,4 @@
-//! A look at who listens somewhere, by a stranger to the core: nothing becomes of the connection.
+//! Probes a node without joining its room. The core knows nothing of these connections.
 
 use std::net::SocketAddr;
 
@@ -17,13 +17,13 @@ use crate::key::RoomKey;
 use crate::ring::limits::PROTOCOL_VERSION;
 use crate::ring::{AuthorId, Epoch, Frame, Hello, NodeState, PollReply, Refusal, RoomId, SessionId, Span, Timing, Uid};
 
-/// What a node answers to somebody who says hello and is in no room; with a key, once both have shown that they have
-/// it.
+/// Says hello as a node in no room, and returns the other node's hello. With a key, both ends first prove that they
+/// have it.
 ///
-/// Takes at most twice [`Timing::connect`]. The other end sees an author that nobody will see again.
+/// Takes at most twice [`Timing::connect`]. The other end sees an author id that is used only once.
 ///
 /// # Errors
-/// Nobody answers in time, the door stays shut, or what is said is no hello.
+/// The node does not answer in time, refuses, or answers with something that is not a hello.
 pub async fn hello_at(there: SocketAddr, key: Option<RoomKey>) -> anyhow::Result<Hello> {
     let (identity, timing) = (Identity::fresh()?, Timing::default());
     let locks = HandshakeConfig::new(&identity, key)?;
@@ -64,48 +64,47 @@ fn bytes_of(frames: &[Frame], sealer: Option<Sealer>) -> anyhow::Result<Vec<u8>>
     Ok(record)
 }
 
-/// What a member says to a stranger about itself and its room.
+/// What a probed node says about itself and its room.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Met {
-    /// Its address in the room.
+    /// The node's address in the room.
     pub uid: Uid,
-    /// Its room, if it is in one.
+    /// The node's room, if it is in one.
     pub room: Option<RoomId>,
-    /// What it is doing; `None`: it has not said so in time.
+    /// The node's role; `None`: the node has not answered that in time.
     pub doing: Option<Doing>,
 }
 
-/// What a member is doing.
+/// The role of a probed node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Doing {
-    /// It leads.
+    /// The node leads.
     Leading {
-        /// Its epoch.
+        /// The node's epoch.
         epoch: Epoch,
-        /// How many follow it.
+        /// The number of its followers.
         followers: u32,
     },
-    /// It follows the leader of this epoch.
+    /// The node follows the leader of this epoch.
     Following(Epoch),
-    /// It looks for a leader, or elects one, or is on its way to one.
+    /// The node has no leader: it polls, elects, or is about to follow.
     Between,
-    /// It looks for a room itself.
+    /// The node is looking for a room itself.
     Knocking,
 }
 
-/// Why a member says nothing about itself.
+/// Why a probe failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Unmet {
-    /// It does not answer, or not in time.
+    /// The node does not answer, or not in time.
     Silent,
-    /// It will not have this stranger.
+    /// The node refuses this stranger.
     TurnedAway(Refusal),
-    /// What it says makes no sense; this is what is wrong.
+    /// The answer is malformed; the text says how.
     Broken(String),
 }
 
-/// Asks a member what it says to a stranger: it says hello and is asked what it is doing, and nothing becomes of the
-/// connection. Takes at most twice `patience`.
+/// Probes a node: says hello and asks for its role, then closes the connection. Takes at most twice `patience`.
 ///
 /// # Errors
 /// See [`Unmet`].
@@ -124,14 +123,14 @@ pub async fn meet_at(there: SocketAddr, key: Option<RoomKey>, patience: Span) ->
     let ended = tokio::time::timeout(duration(patience), talk).await;
     match (refused, met, ended) {
         (Some(refusal), ..) => Err(Unmet::TurnedAway(refusal)),
-        // It has said who it is: that it says no more is worth telling, and no failure.
+        // The node has said hello. A missing role is part of the result, not a failure.
         (None, Some(met), _) => Ok(met),
         (None, None, Ok(Err(error))) => Err(ours(error)),
         (None, None, Ok(Ok(())) | Err(_)) => Err(Unmet::Silent),
     }
 }
 
-/// Until it has said what it is doing, or nothing more comes.
+/// Reads until the node has told its role, or until nothing more comes.
 async fn meet(
     connected: Connected,
     author: AuthorId,
@@ -161,7 +160,7 @@ async fn meet(
                     met.doing = Some(doing(&answer));
                     return Ok(());
                 }
-                // It treats the stranger as it does any other: nothing of that is of interest here.
+                // The node treats this connection like any other. These frames do not matter here.
                 (_, Some(_)) => {}
             }
         }

@@ -1,4 +1,4 @@
-//! Whether another node can be reached, found with plain sockets: before a node runs, or after it has failed to.
+//! Checks with plain sockets whether another node can be reached: before a node runs, or after it has failed to start.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
@@ -8,14 +8,14 @@ use crate::failure::{Exit, Failure};
 use crate::ring::limits::PROTOCOL_VERSION;
 use crate::ring::{AuthorId, Frame, Hello, Refusal, SessionId, Uid};
 
-/// How long whoever holds our port may take to say what it is.
+/// How long the process that holds our port may take to identify itself.
 const GREETING: Duration = Duration::from_secs(1);
-/// Bytes of that answer.
+/// Maximum bytes of that answer.
 const GREETING_BYTES_MAX: u64 = 4096;
-/// How long one last look at a contact may take.
+/// How long the last connection attempt to a contact may take.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// The address that this machine has towards another. Asks the routing table; nothing is sent.
+/// This machine's address towards another one. Asks the routing table and sends nothing.
 pub fn local_ip_towards(there: SocketAddr) -> Option<IpAddr> {
     let any: IpAddr = if there.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
     let socket = UdpSocket::bind((any, 0)).ok()?;
@@ -23,15 +23,15 @@ pub fn local_ip_towards(there: SocketAddr) -> Option<IpAddr> {
     socket.local_addr().ok().map(|address| address.ip())
 }
 
-/// Whether this machine has that address.
+/// Whether this machine has the address.
 pub fn is_ours(ip: IpAddr) -> bool {
     UdpSocket::bind((ip, 0)).is_ok()
 }
 
-/// What a hello is answered with, if it is a frame.
+/// Sends a hello and returns the answer, if it is a frame.
 ///
 /// # Errors
-/// Nobody answers in time.
+/// There is no answer in time.
 pub fn greet(there: SocketAddr) -> anyhow::Result<Option<Frame>> {
     let ip = match there.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
@@ -57,14 +57,14 @@ pub fn greet(there: SocketAddr) -> anyhow::Result<Option<Frame>> {
     Ok(Frame::decode(&answer).ok())
 }
 
-/// Why nobody has answered, found by one last look at the first contact.
+/// Explains why no contact has answered. Tries the first contact once more to find out.
 pub fn unreachable(contacts: &[SocketAddr], tried: Duration) -> Failure {
     let Some(first) = contacts.first() else {
         return Failure::new(Exit::Unreachable, "nobody answers", "there is nobody to ask", "");
     };
     let (reason, why) = match TcpStream::connect_timeout(first, LOOK).map(drop) {
         Ok(()) => match greet(*first) {
-            // Who was not let in for want of a key has been told so: this one has it.
+            // A node that lacks the key has got a refusal that says so. This node has the key.
             Ok(Some(Frame::Hello(_) | Frame::Refuse(Refusal::KeyNeeded))) => {
                 ("it knows of no leader", "a dist-chat listens there that is looking for its room itself")
             }

@@ -1,4 +1,4 @@
-//! The room's keys as they change: those that were drawn or given wait until the log says that one holds.
+//! The room's keys as they change. A key that was drawn or received waits until the log confirms it.
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -10,13 +10,13 @@ use super::transport::limits::{KEYS_OFFERED_MAX, REKEY_GRACE};
 use crate::key::{self, Given, RoomKey};
 use crate::ring::{Digest, Secret};
 
-/// The keys that a driver handles.
+/// The driver's keys.
 #[derive(Debug)]
 pub(super) struct RoomKeys {
     ring: Keyring,
-    /// Those that were drawn here or came from members, the newest last.
+    /// Keys that were drawn here or came from members, the newest last.
     offered: VecDeque<RoomKey>,
-    /// Whoever keeps it hears of a new one here.
+    /// Hands each new key to the task that stores it.
     changed: mpsc::Sender<RoomKey>,
 }
 
@@ -25,7 +25,7 @@ impl RoomKeys {
         Self { ring, offered: VecDeque::new(), changed }
     }
 
-    /// This may become the room's key.
+    /// Adds a key that may become the room's key.
     pub(super) fn offer(&mut self, key: RoomKey) {
         self.offered.retain(|known| *known != key);
         if self.offered.len() >= KEYS_OFFERED_MAX {
@@ -34,7 +34,7 @@ impl RoomKeys {
         self.offered.push_back(key);
     }
 
-    /// What somebody has sent may become the room's key, if it is one.
+    /// Adds a key that a member has sent, if it is well-formed.
     pub(super) fn offer_sent(&mut self, secret: &Secret) {
         match key::read(secret.reveal()) {
             Ok(Given::Key(key)) => self.offer(key),
@@ -42,23 +42,23 @@ impl RoomKeys {
         }
     }
 
-    /// The log says that the key with this hash holds. If it is here it is the room's from now on; who is a member and has
-    /// not got it yet is let in with the one before, for a while.
+    /// Makes the key with this hash the room's key, because the log says so. Returns whether this node has that key.
+    /// For a while, the node still admits members that have only the previous key.
     pub(super) fn take(&mut self, wanted: Digest) -> bool {
         let Some(at) = self.offered.iter().position(|key| key.digest() == wanted) else { return false };
         let Some(key) = self.offered.remove(at).filter(|_| self.ring.keys().current.is_some()) else { return false };
         self.ring.replace(key.clone(), Instant::now() + REKEY_GRACE);
-        // Who keeps it takes one at a time; a newer one follows soon enough where several come at once.
+        // The storing task takes one key at a time. If several keys come at once, a newer one follows soon enough.
         let _ = self.changed.try_send(key);
         true
     }
 
-    /// The room's key, to be sent.
+    /// The room's present key, to be sent.
     pub(super) fn present(&self) -> Option<Secret> {
         Secret::new(&self.ring.keys().current?.kept())
     }
 
-    /// The newest that may become it, to be sent.
+    /// The newest key that may become the room's, to be sent.
     pub(super) fn newest(&self) -> Option<Secret> {
         Secret::new(&self.offered.back()?.kept())
     }

@@ -1,4 +1,4 @@
-//! Links and the door without a node behind them.
+//! Tests of links and of the listener, without a node behind them.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -83,7 +83,8 @@ fn hello() -> Frame {
     })
 }
 
-/// Sends `frame` for as long as somebody reads it; gives the number of bytes once nobody did for a while.
+/// Sends `frame` for as long as the peer reads. Returns the number of bytes sent once the peer has read nothing for a
+/// while.
 async fn flood(peer: &mut TcpStream, frame: &[u8]) -> usize {
     let chunk = frame.repeat(READ_BYTES_MAX / frame.len());
     let mut sent = 0;
@@ -248,7 +249,7 @@ async fn a_flood_is_held_back_and_lets_others_through() {
     loop {
         match bench.next().await {
             Arrival::Frames { frames, .. } if frames == [Frame::LeaderPoll] => break,
-            // Kept: what is not taken is not paid back.
+            // Kept, so that their cost is not returned to the budget.
             arrival @ Arrival::Frames { .. } => arrivals.push(arrival),
             other => panic!("{other:?}"),
         }

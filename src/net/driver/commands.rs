@@ -1,4 +1,4 @@
-//! What commands do to the node, and what they are answered.
+//! Executes commands and answers them.
 
 use tokio::sync::oneshot;
 
@@ -10,17 +10,18 @@ use crate::ring::limits::BATCH_BYTES_MAX;
 use crate::ring::{Draft, Input, Member, PmError, PmId, ReadReply, ReadRequest, Text};
 use crate::store::Store;
 
-/// What was typed in a row.
+/// Lines that were typed in a row.
 #[derive(Debug, Default)]
 struct Typed {
     lines: Vec<Draft>,
-    /// Who wants to know a line's number, and which of them it is, from 1.
+    /// The senders that want a line's number, each with its line's place in the row, from 1.
     answers: Vec<(u64, oneshot::Sender<u64>)>,
 }
 
 impl Typed {
     fn push(&mut self, draft: Draft, answer: Option<oneshot::Sender<u64>>) {
-        // What moderates is an order; else the numbers of what follows would be wrong.
+        // Moderation has a command of its own. A draft that moderates would make the numbers of the following lines
+        // wrong.
         debug_assert!(draft.is_valid(), "who moderates gives an order");
         if draft.is_valid() {
             self.lines.push(draft);
@@ -34,7 +35,7 @@ where
     S: Store,
     S::Error: Into<anyhow::Error>,
 {
-    /// Steps the commands that were taken, or else those that are ready now.
+    /// Steps the commands that were taken, or else the commands that are ready now.
     pub(super) async fn take_commands(&mut self) -> anyhow::Result<()> {
         let room = self.command_room();
         if self.said.is_empty() && room > 0 {
@@ -48,7 +49,7 @@ where
         let mut lines = Typed::default();
         for command in said.drain(..) {
             match command {
-                // What was typed in a row goes in as one.
+                // Lines that were typed in a row are submitted together.
                 Command::Say(draft, answer) => lines.push(draft, answer),
                 other => {
                     self.submit(&mut lines)?;
@@ -69,25 +70,25 @@ where
         }
         let before = self.node.said();
         self.step(Input::Submit(lines))?;
-        // What is not taken is the end of what was typed.
+        // The node takes a prefix of the row. Lines that it does not take stand at its end.
         let last = self.node.said();
         for (place, answer) in answers {
             let n = before + place;
             if n <= last {
-                // Who does not wait for the answer does not need it.
+                // An error means that the asker no longer waits.
                 let _ = answer.send(n);
             }
         }
         Ok(())
     }
 
-    /// How many commands may be taken: no more than fit into the outbox if each is a line.
+    /// How many commands the driver may take: no more than fit into the outbox if each is a line.
     pub(super) fn command_room(&self) -> usize {
         let room = if self.leaving { TURN_COMMANDS_MAX } else { self.node.outbox_room() };
         room.min(TURN_COMMANDS_MAX)
     }
 
-    /// Does what somebody wants, and answers.
+    /// Executes one command and answers it.
     pub(super) fn command(&mut self, command: Command) -> anyhow::Result<()> {
         match command {
             Command::Say(draft, answer) => {
@@ -98,7 +99,7 @@ where
             Command::Order(order, taken) => {
                 let before = self.node.said();
                 self.step(Input::Moderate(order))?;
-                // Who does not wait for the answer does not need it.
+                // An error means that the asker no longer waits.
                 let _ = taken.send(self.node.said() > before);
                 Ok(())
             }
@@ -116,7 +117,7 @@ where
                 Ok(())
             }
             Command::Survey(answer) => {
-                // Who finds no place here is not answered.
+                // Beyond this limit a query gets no answer.
                 if self.surveys.len() < HEALTH_QUERIES_MAX {
                     self.surveys.push(answer);
                 }
@@ -131,7 +132,7 @@ where
                 Ok(())
             }
             Command::Status(answer) => {
-                // Who does not wait for the answer does not need it.
+                // An error means that the asker no longer waits.
                 let _ = answer.send(self.node.status());
                 Ok(())
             }
@@ -144,7 +145,7 @@ where
         }
     }
 
-    /// Says something to one member alone.
+    /// Sends a private message to one member.
     fn pm(&mut self, to: &str, text: Text) -> anyhow::Result<Result<(PmId, Member), PmError>> {
         let to = match self.node.reader(to) {
             Ok(to) => to,

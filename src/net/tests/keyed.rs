@@ -1,4 +1,4 @@
-//! Doors, dials and links of a room with a key.
+//! Tests of listeners, dials and links in a room with a key.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
@@ -24,7 +24,7 @@ fn hello_of(owner: u8) -> Frame {
     Frame::Hello(Hello { author: Identity::of_seed([owner; 32]).author(), ..hello })
 }
 
-/// A frame of that number, at least this long.
+/// A frame with this number, at least this long.
 fn ping(n: u64, bytes: usize) -> Bytes {
     let mut frame = format!("{{\"ping\":{n}}}").into_bytes();
     frame.resize(frame.len().max(bytes), b' ');
@@ -32,7 +32,7 @@ fn ping(n: u64, bytes: usize) -> Bytes {
     frame.into()
 }
 
-/// Two ends of one link between two owners, each with its bench: the first has dialled.
+/// The two ends of one link, each with its own bench. The first end has dialled.
 struct Two {
     here: (Link, Bench),
     there: (Link, Bench),
@@ -46,7 +46,7 @@ impl Two {
         Self::over(here, there, |door| door).await
     }
 
-    /// The dialler dials what `between` makes of the door's address.
+    /// Connects both ends. The dialler dials the address that `between` makes of the listener's.
     async fn over(
         here: HandshakeConfig,
         there: HandshakeConfig,
@@ -65,7 +65,7 @@ impl Two {
     }
 }
 
-/// The numbers of the next frames at this bench.
+/// The numbers of the next frames that arrive at this bench.
 async fn numbers(bench: &mut Bench, count: usize) -> Vec<u64> {
     let mut got = Vec::new();
     while got.len() < count {
@@ -122,7 +122,7 @@ async fn what_a_full_socket_leaves_of_a_record_goes_before_the_next() {
     let two = Two::meet(locks(1, KEY), locks(2, KEY)).await;
     let ((mut link, _mine), (_back, mut theirs)) = (two.here, two.there);
     let (mut said, bytes) = (0, 4000);
-    // Nobody takes what arrives: the reader stops, then the socket fills up, in the middle of a record.
+    // The bench takes no arrivals. So the reader stops, and the socket fills up in the middle of a record.
     while said * bytes < (READ_CONN_BYTES_MAX + 8 * 1024 * 1024) as u64 {
         link.say(ping(said, bytes as usize)).unwrap();
         link.flush();
@@ -137,7 +137,7 @@ async fn what_a_full_socket_leaves_of_a_record_goes_before_the_next() {
 
 #[tokio::test]
 async fn much_that_follows_a_hello_at_once_does_not_keep_its_speaker_out() {
-    // Little enough for the driver to write itself, and too much for that.
+    // The driver writes few bytes itself, and leaves many to the writer.
     for bytes in [6_000, 60_000, 300_000] {
         let (mine, mut theirs) = (Bench::new(), Bench::new());
         let (_door, address) = door_of(&theirs, Timing::default(), locks(2, KEY));
@@ -259,13 +259,13 @@ async fn a_mirror_is_no_member() {
     });
     assert!(matches!(dial(address, Timing::default(), &locks(1, KEY)).await.unwrap_err(), Failed::Broken(_)));
 
-    // The other way round a process meets itself.
+    // The other case: a process connects to itself.
     let (bench, mine) = (Bench::new(), locks(1, KEY));
     let (_door, address) = door_of(&bench, Timing::default(), mine.clone());
     assert_eq!(dial(address, Timing::default(), &mine).await.unwrap_err(), Failed::TurnedAway(Refusal::SameAddress));
 }
 
-/// Says this, a byte at a time, until the other end hangs up.
+/// Sends these bytes one at a time until the other end hangs up.
 async fn trickle(peer: &mut TcpStream, bytes: &[u8], pause: Duration) {
     for byte in bytes {
         if peer.write_all(&[*byte]).await.is_err() {
@@ -309,7 +309,7 @@ async fn a_byte_now_and_then_does_not_prolong_a_handshake() {
 async fn a_stranger_is_read_no_further_than_a_hello() {
     let mut bench = Bench::new();
     let (_door, address) = door_of(&bench, Timing { connect: Span::ms(60_000), ..Timing::default() }, locks(2, KEY));
-    // It shows the key, then promises a long record for ever.
+    // The peer proves the key, then announces a long record and never completes it.
     let mine = locks(1, KEY);
     let (calling, first) = Calling::begin(&mine.own, &RoomKey::new([5; 32], None)).unwrap();
     let mut peer = TcpStream::connect(address).await.unwrap();
@@ -338,7 +338,7 @@ async fn a_hello_for_another_author_costs_a_proven_link() {
     }
 }
 
-/// Somebody between a dialler and a door: flips a bit of the `at`-th byte that the dialler says.
+/// A proxy between dialler and listener. It flips one bit of the dialler's `at`-th byte.
 fn flipping(door: SocketAddr, at: usize) -> SocketAddr {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
@@ -427,7 +427,7 @@ async fn the_bytes_decoded_ahead_are_bounded_on_a_sealed_link_too() {
     assert!(decoded > 0 && decoded <= READ_CONN_BYTES_MAX && decoded < READ_TOTAL_BYTES_MAX, "{decoded}");
 }
 
-/// Members get in at once while somebody does this to the door from the same address, again and again.
+/// Checks that members get in at once while an attacker at the same address repeats this attack.
 async fn members_get_in_despite<A: Future<Output = ()> + Send + 'static>(attack: impl FnOnce(SocketAddr) -> A) {
     let mut bench = Bench::new();
     let (_door, address) = door_of(&bench, Timing::default(), locks(2, KEY));
@@ -446,7 +446,7 @@ async fn members_get_in_despite<A: Future<Output = ()> + Send + 'static>(attack:
     let (mut waits, mut members, mut pushed) = (Vec::new(), Vec::new(), 0);
     for _ in 0..30 {
         let start = Instant::now();
-        // Who is pushed out of the door dials again.
+        // A member that is pushed out of the listener dials again.
         let mut connected = loop {
             match dial(address, Timing::default(), &mine).await {
                 Ok(connected) => break connected,
@@ -490,7 +490,7 @@ async fn a_flood_of_handshakes_does_not_lock_members_out() {
         let mut crowd = std::collections::VecDeque::new();
         for n in 0_u64.. {
             let Ok(mut peer) = TcpStream::connect(address).await else { continue };
-            // One in two has recorded a member.
+            // Every second attacker replays a member's recorded bytes.
             let _ = peer.write_all(if n.is_multiple_of(2) { &good } else { &bad }).await;
             crowd.push_back(peer);
             if crowd.len() > 500 {

@@ -1,4 +1,4 @@
-//! What the transport hands to the driver: connections, why a dial has failed, frames, and the ends of connections.
+//! The transport's messages to the driver: connections, failed dials, frames, and the ends of connections.
 
 use std::net::SocketAddr;
 
@@ -9,58 +9,59 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::noise::Session;
 use crate::ring::{ConnId, ForgedLine, Frame, Refusal};
 
-/// What readers, diallers and the door hand over.
+/// A message from a reader, a dialler or the listener.
 #[derive(Debug)]
 pub(in crate::net) enum Arrival {
     /// Frames of one connection, in order.
     Frames {
-        /// Which.
+        /// The connection.
         conn: ConnId,
-        /// They.
+        /// The decoded frames.
         frames: Vec<Frame>,
-        /// Their place in the budgets, free again when this is dropped.
+        /// Their share of the budgets. Dropping it frees the share.
         cost: Cost,
     },
-    /// A connection has ended; `why`: its peer sent what is no frame.
+    /// A connection has ended.
     Gone {
-        /// Which.
+        /// The connection.
         conn: ConnId,
-        /// What was wrong.
+        /// The fault, if the peer sent something that is not a frame.
         why: Option<String>,
     },
-    /// A peer has handed on lines that nobody has said. The last of its connection.
+    /// A peer relayed forged lines. This is the last message about its connection.
     Forged {
-        /// Which.
+        /// The connection.
         conn: ConnId,
-        /// In whose name.
+        /// The forged line, with the author it names.
         forged: ForgedLine,
     },
-    /// A dial has ended.
+    /// A dial has succeeded or failed.
     Dialled {
-        /// Which.
+        /// The connection's id.
         conn: ConnId,
-        /// The connection.
+        /// The connection, or why there is none.
         result: Result<Box<Connected>, Failed>,
     },
-    /// Somebody has connected and introduced itself.
+    /// A peer has connected and said hello.
     Greeted {
         /// The connection.
         connected: Box<Connected>,
-        /// Its other end.
+        /// The peer's address.
         peer: SocketAddr,
-        /// Its hello.
+        /// The peer's hello.
         hello: Box<Frame>,
     },
-    /// Somebody has connected and said nothing sensible, or a listener (then `peer` is its address) cannot accept.
+    /// A peer has connected without a valid hello. Or a listener cannot accept connections; then `peer` is the
+    /// listener's address.
     TurnedAway {
-        /// The other end.
+        /// The peer's address.
         peer: SocketAddr,
-        /// What was wrong.
+        /// The fault.
         why: String,
     },
 }
 
-/// What a hand-over takes of the budgets of its connection and of all.
+/// The share of the connection's budget and of the total budget that one hand-over takes.
 #[derive(Debug)]
 pub(in crate::net) struct Cost {
     pub(super) _own: OwnedSemaphorePermit,
@@ -71,16 +72,16 @@ pub(in crate::net) struct Cost {
 #[derive(Debug)]
 pub(in crate::net) struct Connected {
     pub(in crate::net) socket: TcpStream,
-    /// In a keyed room: who is at the other end, and how to seal and open.
+    /// In a room with a key: the peer's author, and the encryption of both directions.
     pub(in crate::net) session: Option<Session>,
-    /// What was read already, and opened.
+    /// Bytes that were already read and decrypted.
     pub(in crate::net) plain: BytesMut,
-    /// What was read already, and not opened.
+    /// Bytes that were already read and not decrypted yet.
     pub(in crate::net) sealed: BytesMut,
 }
 
 impl Connected {
-    /// In a room without a key; nothing was read yet.
+    /// A connection in a room without a key. Nothing was read yet.
     pub(in crate::net) fn open(socket: TcpStream) -> Self {
         Self { socket, session: None, plain: BytesMut::new(), sealed: BytesMut::new() }
     }
@@ -89,12 +90,12 @@ impl Connected {
 /// Why a dial has failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::net) enum Failed {
-    /// The host answers that nobody listens there.
+    /// The host answers that nothing listens on the port.
     Refused,
-    /// No answer in time, no route, or the connection broke.
+    /// No answer in time, no route, or a broken connection.
     Unreachable,
-    /// Who listens there will not have this node.
+    /// The peer refuses this node.
     TurnedAway(Refusal),
-    /// What answers is no member, or somebody in between spoils what it says.
+    /// The other end is not a member, or something in between damages the bytes.
     Broken(String),
 }

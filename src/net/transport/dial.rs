@@ -1,4 +1,4 @@
-//! Opening connections.
+//! Dials other nodes.
 
 use std::io;
 use std::net::SocketAddr;
@@ -16,7 +16,7 @@ use super::limits::{HELLO_BYTES_MAX, USER_TIMEOUT_SILENCES};
 use crate::key::RoomKey;
 use crate::ring::{Refusal, Span, Timing};
 
-/// A span of the core as the runtime counts time.
+/// Converts a span of the core to a duration.
 pub(in crate::net) const fn duration(span: Span) -> Duration {
     Duration::from_micros(span.0)
 }
@@ -28,7 +28,7 @@ pub(in crate::net) async fn dial(to: SocketAddr, timing: Timing, locks: &Handsha
         let Some(current) = &keys.current else { return Ok(Connected::open(connect(to, timing).await?)) };
         let met = shake_hands(connect(to, timing).await?, locks, current).await;
         match &keys.previous {
-            // The other end may not have heard of the new key.
+            // The other end may not know the new key yet.
             Some(previous) if met.as_ref().is_err_and(|why| *why == Failed::TurnedAway(Refusal::WrongKey)) => {
                 shake_hands(connect(to, timing).await?, locks, previous).await
             }
@@ -43,7 +43,8 @@ async fn connect(to: SocketAddr, timing: Timing) -> Result<TcpStream, Failed> {
         io::ErrorKind::ConnectionRefused => Failed::Refused,
         _ => Failed::Unreachable,
     })?;
-    // On one machine a dial to a free port may be given that very port as its own, and reach itself.
+    // On one machine, the system may give a dial to a free port that same port as its own. The dial then reaches
+    // itself.
     if socket.local_addr().ok() == Some(to) {
         return Err(Failed::Refused);
     }
@@ -77,7 +78,7 @@ impl From<Shut> for Failed {
     }
 }
 
-/// Sends small frames at once, and gives up a peer whose kernel does not answer.
+/// Sets the socket to send small frames at once, and to give up a peer whose kernel does not answer.
 pub(in crate::net) fn tune(socket: &TcpStream, timing: Timing) -> io::Result<()> {
     socket.set_nodelay(true)?;
     #[cfg(target_os = "linux")]

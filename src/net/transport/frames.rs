@@ -1,4 +1,4 @@
-//! Bytes of a stream become frames, those of a keyed room once they are opened.
+//! Turns the bytes of a stream into frames. In a room with a key, decrypts them first.
 
 use std::io;
 
@@ -10,24 +10,24 @@ use super::noise::{Fault, Opener};
 use crate::ring::limits::FRAME_BYTES_MAX;
 use crate::ring::{DecodeError, Frame};
 
-/// What was read from one connection and is not used yet.
+/// Bytes that were read from one connection and are not used yet.
 #[derive(Debug)]
 struct Unread {
     bytes: BytesMut,
-    /// Bytes that the next read asks for: more after a read that was full, fewer after one that was almost empty, so
-    /// that a burst takes few reads and a quiet connection little memory.
+    /// Bytes that the next read asks for. Grows after a full read and shrinks after an almost empty one: a burst takes
+    /// few reads, and a quiet connection takes little memory.
     ask: usize,
 }
 
-/// What was read from one connection and is not decoded yet: less than a frame and one read.
+/// Bytes that were read from one connection and are not decoded yet: less than one frame and one read.
 #[derive(Debug)]
 pub(in crate::net) struct Unframed {
     plain: Unread,
-    /// In a keyed room: the records that hold it, less than one after each read.
+    /// In a room with a key: the encrypted bytes. After each read, they are less than one record.
     sealed: Option<(Opener, Unread)>,
-    /// No line ends in this many bytes after the last of `ends`.
+    /// The search found no line end in this many bytes after the last of `ends`.
     searched: usize,
-    /// Where the whole frames in `plain` end, each after its line feed.
+    /// The ends of the whole frames in `plain`, each after its line feed.
     ends: Vec<usize>,
 }
 
@@ -36,7 +36,7 @@ impl Unread {
         Self { bytes, ask: READ_BYTES_MIN }
     }
 
-    /// Reads once; zero bytes: the stream has ended.
+    /// Reads once. Zero bytes: the stream has ended.
     async fn read(&mut self, socket: &TcpStream) -> io::Result<usize> {
         loop {
             self.bytes.reserve(self.ask);
@@ -56,12 +56,12 @@ impl Unread {
             self.ask = (self.ask * 2).min(READ_BYTES_MAX);
         } else if read < self.ask / 4 && self.ask > READ_BYTES_MIN {
             self.ask /= 2;
-            // Its memory is as large as it ever had to be: a copy takes what it needs.
+            // The buffer is as large as it ever had to be. A copy takes only what the bytes need.
             self.bytes = BytesMut::from(&self.bytes[..]);
         }
     }
 
-    /// Forgets memory that a burst has left behind, if there is nothing in it.
+    /// Frees the memory of an earlier burst, if the buffer is empty.
     fn renew(&mut self) {
         if self.bytes.is_empty() && self.bytes.capacity() > READ_BYTES_MIN {
             self.bytes = BytesMut::new();
@@ -70,13 +70,13 @@ impl Unread {
 }
 
 impl Unframed {
-    /// Starts with what was read together with the hello.
+    /// Starts with the bytes that were read together with the hello.
     pub(in crate::net) fn with(plain: BytesMut, sealed: Option<(Opener, BytesMut)>) -> Self {
         let sealed = sealed.map(|(opener, bytes)| (opener, Unread::with(bytes)));
         Self { plain: Unread::with(plain), sealed, searched: 0, ends: Vec::new() }
     }
 
-    /// Opens what has been read as whole records, if this is a keyed room.
+    /// In a room with a key: decrypts all whole records.
     pub(in crate::net) fn open(&mut self) -> Result<(), Fault> {
         let Some((opener, sealed)) = &mut self.sealed else { return Ok(()) };
         self.plain.renew();
@@ -84,7 +84,7 @@ impl Unframed {
         Ok(())
     }
 
-    /// Reads once; zero bytes: the stream has ended.
+    /// Reads once. Zero bytes: the stream has ended.
     pub(in crate::net) async fn read(&mut self, socket: &TcpStream) -> io::Result<usize> {
         match &mut self.sealed {
             Some((_, sealed)) => sealed.read(socket).await,
@@ -92,7 +92,7 @@ impl Unframed {
         }
     }
 
-    /// Finds whole frames, at most [`HANDOVER_FRAMES_MAX`]: how many bytes they have.
+    /// Finds whole frames, at most [`HANDOVER_FRAMES_MAX`]. Returns their total length in bytes.
     pub(in crate::net) fn find(&mut self) -> Result<usize, DecodeError> {
         let mut end = self.ends.last().copied().unwrap_or(0);
         while self.ends.len() < HANDOVER_FRAMES_MAX {
@@ -111,7 +111,7 @@ impl Unframed {
         Ok(end)
     }
 
-    /// Decodes the frames that were found, up to the first that is none.
+    /// Decodes the frames that were found, up to the first invalid one.
     pub(in crate::net) fn decode(&mut self, into: &mut Vec<Frame>) -> Result<(), DecodeError> {
         let mut start = 0;
         for end in self.ends.drain(..) {

@@ -1,7 +1,7 @@
-//! What is said before a link is one, at both ends: bytes in, bytes out.
+//! The exchange before a link is ready, at both ends: bytes in, bytes out.
 //!
-//! The door's end ([`Greeting`]) is where strangers are met: whatever they send goes through [`Greeting::step`], which
-//! keeps nothing but a handshake's state, and looks at no more than [`HELLO_BYTES_MAX`].
+//! [`Greeting`] is the listener's end. All bytes of a stranger go through [`Greeting::step`]. It stores only the state
+//! of the handshake, and reads at most [`HELLO_BYTES_MAX`].
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use super::preamble::{LINE_BYTES_MAX, Word};
 use crate::key::RoomKey;
 use crate::ring::{Frame, Hello, Refusal};
 
-/// Somebody at the door, until it has said hello.
+/// A peer that has not said hello yet.
 #[derive(Debug)]
 pub struct Greeting {
     own: Arc<Own>,
@@ -24,53 +24,53 @@ pub struct Greeting {
 
 #[derive(Debug)]
 enum Stage {
-    /// Nothing yet.
+    /// The peer has sent nothing yet.
     Silent,
-    /// It has announced a handshake.
+    /// The peer has announced a handshake.
     Announced,
-    /// It has shown that it knows the key, or what somebody has said who does.
+    /// The peer knows the key, or replays the bytes of a peer that knows it.
     Answered(Box<Responder>),
-    /// It has proved the key and its author.
+    /// The peer has proved the key and its author.
     Proven(Box<Session>, BytesMut),
     Over,
 }
 
-/// What is to be done about somebody at the door.
+/// What the listener does next with a peer.
 #[derive(Debug)]
 pub enum Step {
     /// Read more.
     Wait,
-    /// Say this and go on.
+    /// Send this and go on.
     Answer(Vec<u8>),
-    /// It is let in.
+    /// Let the peer in.
     Greeted(Box<Greeted>),
-    /// It is not: say this, if anything, and close.
+    /// Refuse the peer: send `word`, if it is not empty, and close.
     TurnedAway {
-        /// The last word.
+        /// The last bytes to send.
         word: Vec<u8>,
-        /// What was wrong, if anything was.
+        /// The fault, if there was one.
         why: Option<String>,
     },
 }
 
-/// Somebody that has said hello. What is left of the bytes came behind the hello, sealed if there is a session.
+/// A peer that has said hello. The bytes that are left came behind the hello. With a session they are still encrypted.
 #[derive(Debug)]
 pub struct Greeted {
-    /// Who it says that it is; with a session, of the author that it has proved.
+    /// The peer's hello. With a session, it names the author that the peer has proved.
     pub hello: Frame,
-    /// The way to seal and open what follows; none in an open room.
+    /// The encryption of what follows; `None`: the room has no key.
     pub session: Option<Session>,
-    /// What was opened behind the hello.
+    /// The decrypted bytes behind the hello.
     pub plain: BytesMut,
 }
 
 impl Greeting {
-    /// Somebody new at the door of a room with these keys.
+    /// A new peer of a room with these keys.
     pub fn new(own: Arc<Own>, keys: Keys) -> Self {
         Self { own, keys, stage: Stage::Silent }
     }
 
-    /// Takes what it can of what has arrived.
+    /// Takes as much as it can of the bytes that have arrived.
     pub fn step(&mut self, bytes: &mut BytesMut) -> Step {
         let stage = std::mem::replace(&mut self.stage, Stage::Over);
         let step = match stage {
@@ -86,7 +86,7 @@ impl Greeting {
         }
     }
 
-    /// What it wants. An error is the end, here and below.
+    /// Reads the first line: a handshake, a question or a hello. An error ends the greeting, here and below.
     fn first_line(&mut self, bytes: &mut BytesMut) -> Result<Option<Step>, Step> {
         let Some(line) = take_line(bytes).map_err(|()| away("its first line is too long"))? else {
             self.stage = Stage::Silent;
@@ -114,7 +114,7 @@ impl Greeting {
         }
     }
 
-    /// It speaks in clear from the start.
+    /// Reads the hello of a peer that does not encrypt.
     fn first_frame(&self, line: &[u8], bytes: &mut BytesMut) -> Result<Greeted, Step> {
         if self.keys.current.is_some() {
             let mut word = Vec::new();
@@ -173,7 +173,7 @@ impl Greeting {
     }
 }
 
-/// What is said of a hello that names another author than the link has proved.
+/// The fault of a hello that names another author than the one the link has proved.
 pub(in crate::net) const SPEAKS_FOR_ANOTHER: &str = "says hello for an author that it has not proved to be";
 
 fn away(why: &str) -> Step {
@@ -199,7 +199,7 @@ fn decode_hello(line: &[u8]) -> Result<(Frame, crate::ring::AuthorId), Step> {
     }
 }
 
-/// The line at the front, its line feed included; an error: it is longer than a hello may be.
+/// Takes the first line, with its line feed. An error: it is longer than a hello may be.
 fn take_line(bytes: &mut BytesMut) -> Result<Option<BytesMut>, ()> {
     let looked_at = bytes.len().min(HELLO_BYTES_MAX);
     match memchr::memchr(b'\n', &bytes[..looked_at]) {
@@ -209,7 +209,7 @@ fn take_line(bytes: &mut BytesMut) -> Result<Option<BytesMut>, ()> {
     }
 }
 
-/// The message at the front, which must be this long, without its length.
+/// Takes the first message, without its length. The message must be this long.
 fn take_message(bytes: &mut BytesMut, len: usize) -> Result<Option<BytesMut>, Fault> {
     let Some(length) = bytes.first_chunk::<LENGTH_BYTES>() else { return Ok(None) };
     if usize::from(u16::from_be_bytes(*length)) != len {
@@ -222,21 +222,21 @@ fn take_message(bytes: &mut BytesMut, len: usize) -> Result<Option<BytesMut>, Fa
     Ok(Some(bytes.split_to(len)))
 }
 
-/// The end that has dialled a keyed room's door.
+/// The dialler's end of a greeting in a room with a key.
 #[derive(Debug)]
 pub struct Calling(Initiator);
 
-/// Why a door does not let this end in.
+/// Why a listener does not let this end in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Shut {
-    /// It says so, and why.
+    /// The listener refuses, and says why.
     Refused(Refusal),
-    /// What it says is wrong.
+    /// The listener's answer is malformed.
     Broken(String),
 }
 
 impl Calling {
-    /// Begins; the bytes are to be said.
+    /// Begins a handshake. Returns the first bytes to send.
     ///
     /// # Errors
     /// The system gives no random numbers.
@@ -245,9 +245,9 @@ impl Calling {
         Ok((Self(initiator), bytes))
     }
 
-    /// Whether the answer has arrived as a whole, or can be none.
+    /// Whether the whole answer has arrived, or the bytes cannot become an answer.
     pub fn answered(bytes: &[u8]) -> bool {
-        // A message's length begins with a zero.
+        // The length of a message begins with a zero byte.
         match bytes.first() {
             None => false,
             Some(0) => bytes.len() >= LENGTH_BYTES + SECOND_BYTES,
@@ -255,10 +255,10 @@ impl Calling {
         }
     }
 
-    /// Takes the answer, which has arrived as a whole; the bytes are to be said.
+    /// Takes the whole answer. Returns the session and the last bytes to send.
     ///
     /// # Errors
-    /// It is a refusal, or it was not made for this end with its key.
+    /// The answer is a refusal, or it was not made for this end and its key.
     pub fn finish(self, bytes: &mut BytesMut) -> Result<(Session, Vec<u8>), Shut> {
         if bytes.first() == Some(&0) {
             let message = take_message(bytes, SECOND_BYTES).map_err(shut)?.unwrap_or_default();

@@ -13,7 +13,7 @@ use super::verify::{Entered, Witness};
 pub(in crate::net) struct Budget(Arc<Semaphore>);
 
 impl Budget {
-    /// A full one.
+    /// A full budget.
     pub(in crate::net) fn new() -> Self {
         Self(Arc::new(Semaphore::new(READ_CONN_BYTES_MAX)))
     }
@@ -23,7 +23,7 @@ impl Budget {
 #[derive(Debug)]
 pub(in crate::net) struct Ended;
 
-/// An end to put arrivals into.
+/// The sending end of the driver's queue.
 #[derive(Clone, Debug)]
 pub(in crate::net) struct Inbox {
     queue: mpsc::Sender<Arrival>,
@@ -32,7 +32,7 @@ pub(in crate::net) struct Inbox {
 }
 
 impl Inbox {
-    /// An empty queue into a node of this room.
+    /// An empty queue into the node of this room.
     pub(in crate::net) fn new(entered: Entered) -> (Self, mpsc::Receiver<Arrival>) {
         let (queue, arrivals) = mpsc::channel(ARRIVALS_MAX);
         (Self { queue, total: Arc::new(Semaphore::new(READ_TOTAL_BYTES_MAX)), entered }, arrivals)
@@ -47,12 +47,12 @@ impl Inbox {
         Ok(Cost { _own: own, _all: all })
     }
 
-    /// Somebody who looks through what comes over one connection.
+    /// A verifier for the frames of one connection.
     pub(in crate::net) fn witness(&self) -> Witness {
         Witness::new(Arc::clone(&self.entered))
     }
 
-    /// Puts it at the queue's end if there is a place: for what can be left out.
+    /// Queues an arrival if there is a place. For arrivals that may be lost.
     pub(in crate::net) fn mention(&self, arrival: Arrival) -> Result<(), Ended> {
         match self.queue.try_send(arrival) {
             Err(mpsc::error::TrySendError::Closed(_)) => Err(Ended),
@@ -60,7 +60,7 @@ impl Inbox {
         }
     }
 
-    /// Puts it at the queue's end, when there is a place.
+    /// Queues an arrival. Waits until there is a place.
     pub(in crate::net) async fn put(&self, arrival: Arrival) -> Result<(), Ended> {
         self.queue.send(arrival).await.map_err(|_| Ended)
     }

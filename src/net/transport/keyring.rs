@@ -1,4 +1,4 @@
-//! Who this node is to others, and which room keys it takes.
+//! This node's identity towards peers, and the room keys that it accepts.
 
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
@@ -7,12 +7,12 @@ use super::noise::Own;
 use crate::identity::Identity;
 use crate::key::RoomKey;
 
-/// What a node must keep to itself.
+/// A node's secrets.
 #[derive(Debug)]
 pub struct Secrets {
-    /// Its owner's lasting identity; [`Config::author`](crate::ring::Config::author) is its public half.
+    /// The owner's lasting identity. [`Config::author`](crate::ring::Config::author) is its public half.
     pub identity: Identity,
-    /// The room's key; without one every link is open.
+    /// The room's key. `None`: links are not encrypted.
     pub key: Option<RoomKey>,
 }
 
@@ -28,7 +28,7 @@ impl Secrets {
     }
 }
 
-/// The keys of a running node. Clones are the same ring. A link that is open stays as it is.
+/// The keys of a running node. All clones share one ring. A change of keys does not touch open links.
 #[derive(Clone, Debug)]
 pub struct Keyring(Arc<RwLock<Held>>);
 
@@ -38,29 +38,29 @@ struct Held {
     previous: Option<(Arc<RoomKey>, Instant)>,
 }
 
-/// The keys that count at one moment.
+/// The keys that are valid at one moment.
 #[derive(Clone, Debug, Default)]
 pub struct Keys {
-    /// None: the room is open.
+    /// The room's key. `None`: the room is open.
     pub current: Option<Arc<RoomKey>>,
-    /// The one before, while it is still taken.
+    /// The previous key, while the node still accepts it.
     pub previous: Option<Arc<RoomKey>>,
 }
 
 impl Keyring {
-    /// With this key, or none.
+    /// A ring with this key. `None`: the room is open.
     pub fn new(key: Option<RoomKey>) -> Self {
         Self(Arc::new(RwLock::new(Held { current: key.map(Arc::new), previous: None })))
     }
 
-    /// The keys that count now.
+    /// The keys that are valid now.
     pub fn keys(&self) -> Keys {
         let held = self.0.read().unwrap_or_else(PoisonError::into_inner);
         let previous = held.previous.as_ref().filter(|(_, until)| Instant::now() < *until);
         Keys { current: held.current.clone(), previous: previous.map(|(key, _)| Arc::clone(key)) }
     }
 
-    /// From now on this is the room's key; the one before is taken until that moment.
+    /// Makes this the room's key. The node accepts the previous key until that moment.
     pub fn replace(&self, key: RoomKey, until: Instant) {
         let mut held = self.0.write().unwrap_or_else(PoisonError::into_inner);
         held.previous = held.current.replace(Arc::new(key)).map(|before| (before, until));
@@ -68,18 +68,18 @@ impl Keyring {
 }
 
 impl Keys {
-    /// In the order in which they are tried; empty: the room is open.
+    /// All keys in the order in which the node tries them. Empty: the room is open.
     pub(in crate::net) fn all(&self) -> impl Iterator<Item = &Arc<RoomKey>> {
         self.current.iter().chain(&self.previous)
     }
 }
 
-/// What a handshake needs of this end.
+/// This end's part of a handshake.
 #[derive(Clone, Debug)]
 pub(in crate::net) struct HandshakeConfig {
-    /// Who this node is.
+    /// This node's identity.
     pub(in crate::net) own: Arc<Own>,
-    /// The room keys that it takes.
+    /// The room keys that this node accepts.
     pub(in crate::net) keyring: Keyring,
 }
 

@@ -27,11 +27,11 @@ use crate::ring::{AuthorId, ConnId, ForgedLine, Frame};
 #[derive(Debug)]
 pub(in crate::net) struct Link {
     peer: SocketAddr,
-    /// What the driver has said in this turn.
+    /// The frames that the driver has queued in this turn.
     said: Vec<Piece>,
     said_bytes: usize,
     queue: mpsc::Sender<Piece>,
-    /// Bytes that the writer was given and has not written.
+    /// Bytes that the writer has received and not written.
     queued: Arc<AtomicUsize>,
     stage: Stage,
     meter: Arc<Meter>,
@@ -43,28 +43,28 @@ enum Stage {
     Open { outlet: Outlet, reader: Task, writer: Task, _open: oneshot::Sender<()> },
 }
 
-/// What is to be written: a frame, or, in a keyed room, the rest of a record that the driver could not write at once.
+/// Bytes to write: a frame or, in a room with a key, the rest of a record that the driver could not write at once.
 #[derive(Debug)]
 struct Piece {
     bytes: Bytes,
     sealed: bool,
 }
 
-/// Where a link's bytes leave. The driver uses it while nothing is queued, the writer at all other times: whoever seals
-/// finds the lock free, and what was sealed first is written first.
+/// The socket, with its encryption. The driver uses it while nothing is queued, and the writer uses it at all other
+/// times. So the lock is always free, and what is encrypted first is written first.
 #[derive(Clone, Debug)]
 struct Outlet {
     socket: Arc<TcpStream>,
-    /// In a keyed room.
+    /// The encryption, in a room with a key.
     sealer: Option<Arc<Mutex<Sealer>>>,
 }
 
-/// The peer does not take what it is sent.
+/// The peer does not read what this node sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::net) struct Overflow;
 
 impl Link {
-    /// A connection that this task opens. What is said meanwhile waits.
+    /// A connection that this task dials. Frames wait until it is open.
     pub(in crate::net) fn dialling(peer: SocketAddr, dialler: Task, meter: &Arc<Meter>) -> Self {
         let (sender, queue) = mpsc::channel(WRITE_FRAMES_MAX);
         let stage = Stage::Dialling { queue, _dialler: dialler };
@@ -72,7 +72,7 @@ impl Link {
         Self { peer, said: Vec::new(), said_bytes: 0, queue: sender, queued, stage, meter }
     }
 
-    /// A connection that somebody opened.
+    /// A connection that the peer opened.
     pub(in crate::net) fn accepted(
         conn: ConnId,
         peer: SocketAddr,
@@ -86,7 +86,7 @@ impl Link {
         Self { peer, said: Vec::new(), said_bytes: 0, queue: sender, queued, stage, meter }
     }
 
-    /// The dialled connection is open.
+    /// Takes over the dialled connection.
     #[must_use]
     pub(in crate::net) fn dialled(mut self, conn: ConnId, connected: Connected, inbox: &Inbox) -> Self {
         if let Stage::Dialling { queue, .. } = self.stage {
@@ -95,17 +95,17 @@ impl Link {
         self
     }
 
-    /// The other end.
+    /// The peer's address.
     pub(in crate::net) fn peer(&self) -> SocketAddr {
         self.peer
     }
 
-    /// Bytes that were said and are not written.
+    /// Bytes that are queued and not written.
     pub(in crate::net) fn waiting(&self) -> usize {
         self.said_bytes + self.queued.load(Ordering::Acquire)
     }
 
-    /// Puts a frame behind what was said in this turn. True: it is the first.
+    /// Queues a frame behind this turn's other frames. `true`: it is the first of the turn.
     pub(in crate::net) fn say(&mut self, frame: Bytes) -> Result<bool, Overflow> {
         if self.waiting() + frame.len() > WRITE_BYTES_MAX || self.said.len() >= self.queue.capacity() {
             return Err(Overflow);
@@ -115,21 +115,21 @@ impl Link {
         Ok(self.said.len() == 1)
     }
 
-    /// Writes what was said if it is little and nothing else waits; hands it to the writer otherwise.
+    /// Writes this turn's frames itself if they are short and nothing else waits. Otherwise hands them to the writer.
     pub(in crate::net) fn flush(&mut self) {
         if self.said_bytes <= DIRECT_BYTES_MAX && self.queued.load(Ordering::Acquire) == 0 {
             self.write_now();
         }
         self.queued.fetch_add(std::mem::take(&mut self.said_bytes), Ordering::AcqRel);
         for piece in self.said.drain(..) {
-            // Places were counted when it was said. A writer that has ended has lost its connection; the reader,
-            // which takes what the peer said last, reports it.
+            // `say` has counted the places. An error means that the writer has ended and lost its connection. The
+            // reader takes the peer's last frames and reports the end.
             let _ = self.queue.try_send(piece);
         }
     }
 
-    /// Writes as much of what was said as the socket takes at once: a small frame need not wait for another task. The
-    /// writer has nothing, so it writes nothing meanwhile.
+    /// Writes as much of this turn's frames as the socket takes at once, so that a small frame need not wait for
+    /// another task. The writer's queue is empty, so it writes nothing meanwhile.
     fn write_now(&mut self) {
         let Stage::Open { outlet, .. } = &self.stage else { return };
         if self.said.is_empty() || self.said.len() > WRITE_FRAMES {
@@ -142,7 +142,7 @@ impl Link {
         self.said_bytes = self.said.iter().map(|piece| piece.bytes.len()).sum();
     }
 
-    /// Writes what was said, within [`FLUSH`], then closes.
+    /// Writes what is queued, within [`FLUSH`], then closes.
     pub(in crate::net) async fn close(mut self) {
         self.flush();
         drop(self.queue);
@@ -152,10 +152,10 @@ impl Link {
     }
 }
 
-/// Takes out what the socket takes.
+/// Writes frames in clear, and removes what the socket takes.
 fn write_plain_now(socket: &TcpStream, said: &mut Vec<Piece>, meter: &Meter) {
     let mut slices = [IoSlice::new(&[]); WRITE_FRAMES];
-    // An error is met again by the writer.
+    // The writer meets the same error again.
     let Ok(mut left) = socket.try_write_vectored(fill(&mut slices, said)) else { return };
     let before = said.len();
     said.retain_mut(|piece| {
@@ -167,14 +167,14 @@ fn write_plain_now(socket: &TcpStream, said: &mut Vec<Piece>, meter: &Meter) {
     meter.wrote(before - said.len(), 1);
 }
 
-/// Makes one record of all (the hello has one of its own), and leaves of it what the socket does not take.
+/// Encrypts all frames as one record (the hello gets its own), and keeps what the socket does not take.
 fn write_sealed_now(socket: &TcpStream, sealer: &Mutex<Sealer>, said: &mut Vec<Piece>, meter: &Meter) {
     let (mut plain, mut sealed) = (Vec::new(), Vec::new());
     let (hello, others) = said.split_at(usize::from(is_new(sealer)));
     for pieces in [hello, others].into_iter().filter(|pieces| !pieces.is_empty()) {
         plain.clear();
         pieces.iter().for_each(|piece| plain.extend_from_slice(&piece.bytes));
-        // What cannot be sealed here cannot be sealed by the writer either, which then ends the connection.
+        // If encryption fails here, it fails in the writer too, and the writer then ends the connection.
         if seal(sealer, &plain, &mut sealed).is_err() {
             return;
         }
@@ -189,7 +189,7 @@ fn write_sealed_now(socket: &TcpStream, sealer: &Mutex<Sealer>, said: &mut Vec<P
     }
 }
 
-/// Whether the first frame is still to come: it goes in a record of its own, since the door reads no long ones.
+/// Whether the first frame was not sent yet. It goes in a record of its own, since the listener reads no long records.
 fn is_new(sealer: &Mutex<Sealer>) -> bool {
     sealer.lock().unwrap_or_else(PoisonError::into_inner).is_new()
 }
@@ -220,7 +220,7 @@ fn open(
     Stage::Open { outlet, reader, writer, _open: open }
 }
 
-/// Hands over what arrives until the connection ends or is being closed.
+/// Hands arriving frames over until the connection ends or closes.
 async fn read(
     conn: ConnId,
     socket: Arc<TcpStream>,
@@ -232,7 +232,7 @@ async fn read(
     tokio::select! {
         ended = receive(conn, &socket, unframed, proven, &inbox) => {
             if let Ok(why) = ended {
-                // The driver has ended: nobody to tell.
+                // An error means that the driver has ended.
                 let _ = inbox.put(Arrival::Gone { conn, why }).await;
             }
         }
@@ -240,7 +240,7 @@ async fn read(
     }
 }
 
-/// Reads to the stream's end; gives what was wrong, if its end is not the reason.
+/// Reads to the end of the stream. Returns the fault, if a fault ended it.
 async fn receive(
     conn: ConnId,
     socket: &TcpStream,
@@ -251,7 +251,7 @@ async fn receive(
     let budget = Budget::new();
     let mut witness = inbox.witness();
     loop {
-        // What came before a record that does not open counts, as what comes before a frame that is none.
+        // The frames before a broken record count, like the frames before an invalid frame.
         let opened = unframed.open();
         loop {
             let bytes = match unframed.find() {
@@ -259,7 +259,7 @@ async fn receive(
                 Ok(bytes) => bytes,
                 Err(error) => return Ok(Some(error.to_string())),
             };
-            // Before decoding: what waits for room waits as bytes.
+            // Before decoding: while the budget is full, the input waits as bytes.
             let cost = inbox.afford(&budget, bytes).await?;
             let mut frames = Vec::new();
             let decoded = unframed.decode(&mut frames);
@@ -290,7 +290,7 @@ async fn receive(
     }
 }
 
-/// A hello of another author than the one that this link has proved.
+/// Whether this is a hello of another author than the one this link has proved.
 fn speaks_for_another(frame: &Frame, proven: Option<AuthorId>) -> bool {
     match (frame, proven) {
         (Frame::Hello(hello), Some(author)) => hello.author != author,
@@ -298,15 +298,15 @@ fn speaks_for_another(frame: &Frame, proven: Option<AuthorId>) -> bool {
     }
 }
 
-/// Checks who said what, up to the first frame with something that nobody has said; that one and what follows are taken
-/// out.
+/// Verifies the signatures of the frames, up to the first frame with a forged line. Removes that frame and all later
+/// ones.
 async fn look_through(witness: &mut Witness, frames: &mut Vec<Frame>) -> Option<ForgedLine> {
     for at in 0..frames.len() {
         if let Err(forged) = witness.check(&frames[at]) {
             frames.truncate(at);
             return Some(forged);
         }
-        // A frame may hold hundreds of signatures: others have their turn.
+        // A frame may hold hundreds of signatures, so other tasks get a turn.
         if frames[at].lines().next().is_some() {
             tokio::task::yield_now().await;
         }
@@ -314,8 +314,8 @@ async fn look_through(witness: &mut Witness, frames: &mut Vec<Frame>) -> Option<
     None
 }
 
-/// Reads to nowhere until the peer has closed too: a socket closed with unread bytes resets the connection, and takes
-/// what was written last from the peer.
+/// Reads and discards until the peer has closed too. A socket that closes with unread bytes resets the connection, and
+/// the peer then loses what was written last.
 async fn discard(socket: &TcpStream) {
     let mut nowhere = BytesMut::new();
     while socket.readable().await.is_ok() {
@@ -330,7 +330,7 @@ async fn discard(socket: &TcpStream) {
     }
 }
 
-/// Writes what is queued, as much as there is at once, until the queue is closed and empty.
+/// Writes what is queued, as much as possible at once, until the queue is closed and empty.
 async fn write(outlet: Outlet, mut queue: mpsc::Receiver<Piece>, queued: Arc<AtomicUsize>, meter: Arc<Meter>) {
     let at_once = if outlet.sealer.is_some() { SEAL_FRAMES } else { WRITE_FRAMES };
     let mut pieces = Vec::with_capacity(WRITE_FRAMES);
@@ -345,14 +345,14 @@ async fn write(outlet: Outlet, mut queue: mpsc::Receiver<Piece>, queued: Arc<Ato
         queued.fetch_sub(bytes, Ordering::AcqRel);
         pieces.clear();
     }
-    // An error says that the connection is gone, which is what is wanted.
+    // An error means that the connection is already gone, as wanted.
     let _ = SockRef::from(&*outlet.socket).shutdown(Shutdown::Write);
 }
 
-/// Writes all of these, in as few records as hold them; in how many writes.
+/// Writes all pieces in as few records as possible. Returns the number of writes.
 async fn write_sealed(socket: &TcpStream, sealer: &Mutex<Sealer>, pieces: &[Piece]) -> io::Result<usize> {
     let mut writes = 0;
-    // Only the driver's rest, if there is one: it was sealed before all that follows.
+    // At most the driver's rest: it was encrypted before everything that follows.
     let (rests, frames) = pieces.split_at(pieces.iter().position(|piece| !piece.sealed).unwrap_or(pieces.len()));
     for piece in rests {
         writes += write_all(socket, &mut [IoSlice::new(&piece.bytes)]).await?;
@@ -378,7 +378,7 @@ async fn write_sealed(socket: &TcpStream, sealer: &Mutex<Sealer>, pieces: &[Piec
     Ok(writes)
 }
 
-/// Writes all of these; in how many writes.
+/// Writes all frames in clear. Returns the number of writes.
 async fn write_plain(socket: &TcpStream, frames: &[Piece]) -> io::Result<usize> {
     let mut slices = [IoSlice::new(&[]); WRITE_FRAMES];
     write_all(socket, fill(&mut slices, frames)).await
@@ -400,7 +400,7 @@ async fn write_all(socket: &TcpStream, mut left: &mut [IoSlice<'_>]) -> io::Resu
     Ok(writes)
 }
 
-/// At most [`WRITE_FRAMES`] frames as one write takes them.
+/// The first [`WRITE_FRAMES`] frames, at most, as slices for one write.
 fn fill<'s, 'f>(slices: &'s mut [IoSlice<'f>; WRITE_FRAMES], frames: &'f [Piece]) -> &'s mut [IoSlice<'f>] {
     for (slice, frame) in slices.iter_mut().zip(frames) {
         *slice = IoSlice::new(&frame.bytes);

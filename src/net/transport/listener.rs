@@ -1,7 +1,7 @@
-//! The door: connections that somebody opened, until they have said who they are.
+//! The listener: accepts connections, and holds them until the peer has said hello.
 //!
-//! What knocks here may be anything: a browser, a scanner, a flood. It costs a socket and, once it speaks, at most
-//! [`HELLO_BYTES_MAX`], for a bounded time; the driver hears of it when a hello has been read.
+//! Any program may connect: a browser, a scanner, a flood. Such a peer costs a socket and, once it sends, at most
+//! [`HELLO_BYTES_MAX`], for a bounded time. The driver gets a connection only after its hello.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -27,7 +27,7 @@ use super::meter::Meter;
 use super::pending_peers::{Stranger, Strangers};
 use crate::ring::Timing;
 
-/// All listeners, and everybody who has not said hello.
+/// All listening sockets, and all peers that have not said hello.
 #[derive(Debug)]
 pub(in crate::net) struct Door {
     listeners: Vec<TcpListener>,
@@ -37,16 +37,16 @@ pub(in crate::net) struct Door {
     inbox: Inbox,
     timing: Timing,
     locks: HandshakeConfig,
-    /// Turns for what costs the processor something.
+    /// Permits for work that costs processor time.
     turns: Arc<Semaphore>,
     meter: Arc<Meter>,
 }
 
-/// How a greeting went.
+/// The result of a greeting.
 #[derive(Debug)]
 struct Outcome {
     who: u64,
-    /// What the driver is told; somebody who goes without a word is not worth one.
+    /// The message for the driver. A peer that leaves without a word causes none.
     arrival: Option<Arrival>,
 }
 
@@ -70,14 +70,14 @@ impl Door {
         Self { listeners, greetings, ungreeted, came: 0, inbox, timing, locks, turns, meter }
     }
 
-    /// Lets people in until the driver has ended.
+    /// Accepts peers until the driver has ended.
     pub(in crate::net) async fn run(mut self) {
         let mut backoff = Backoff::default();
         loop {
             let met = tokio::select! {
                 Some(greeted) = self.greetings.join_next() => match greeted {
                     Ok(outcome) => self.greeted(outcome).await,
-                    // Dropped for its age.
+                    // Dropped, since it was the oldest.
                     Err(_) => Ok(()),
                 },
                 (at, accepted) = accept(&self.listeners), if backoff.until.is_none() => match accepted {
@@ -103,7 +103,7 @@ impl Door {
         }
     }
 
-    /// Takes a stranger in, at the cost of the oldest where there are too many.
+    /// Takes a stranger in. If there are too many, drops the oldest.
     fn knocked(&mut self, socket: TcpStream, peer: SocketAddr) -> Result<(), Ended> {
         if let Some(stranger) = self.ungreeted.make_room(peer.ip()) {
             stranger.greeting.abort();
@@ -137,14 +137,15 @@ impl Door {
         self.turned_away(address.unwrap_or(unspecified), why)
     }
 
-    /// A flood of such news is not to hold the door up; most of it would not be told anyway.
+    /// Reports a refused stranger, if the queue has a place: a flood of such reports must not block the listener. The
+    /// notices drop most of them anyway.
     fn turned_away(&self, peer: SocketAddr, why: String) -> Result<(), Ended> {
         self.inbox.mention(Arrival::TurnedAway { peer, why })
     }
 }
 
 impl Backoff {
-    /// Pauses, each time longer; true: it is the first of this trouble.
+    /// Pauses, longer after each failure. `true`: this is the first failure in a row.
     fn failed(&mut self) -> bool {
         let first = self.pause.is_zero();
         self.pause = (self.pause * 2).clamp(ACCEPT_PAUSE_MIN, ACCEPT_PAUSE_MAX);
@@ -153,7 +154,7 @@ impl Backoff {
     }
 }
 
-/// The next connection of any listener, and which one it is.
+/// The next connection of any listening socket, and that socket's index.
 async fn accept(listeners: &[TcpListener]) -> (usize, io::Result<(TcpStream, SocketAddr)>) {
     std::future::poll_fn(|context| {
         for (at, listener) in listeners.iter().enumerate() {
@@ -166,7 +167,7 @@ async fn accept(listeners: &[TcpListener]) -> (usize, io::Result<(TcpStream, Soc
     .await
 }
 
-/// Waits for that moment; for ever, if there is none.
+/// Waits until that moment; without one, forever.
 async fn resume(until: Option<Instant>) {
     match until {
         Some(until) => tokio::time::sleep_until(until).await,
@@ -174,13 +175,13 @@ async fn resume(until: Option<Instant>) {
     }
 }
 
-/// The connection has failed, not the listener: the next may be good.
+/// Whether the connection has failed and not the listening socket. The next connection may be good.
 fn concerns_peer(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
     matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted)
 }
 
-/// Waits for a hello.
+/// Greets one peer.
 async fn greet(who: u64, mut socket: TcpStream, peer: SocketAddr, timing: Timing, greeter: Greeter) -> Outcome {
     let limit = duration(timing.connect.times(HELLO_CONNECTS));
     let heard = tokio::time::timeout(limit, greeter.hear(&mut socket)).await;
@@ -190,7 +191,7 @@ async fn greet(who: u64, mut socket: TcpStream, peer: SocketAddr, timing: Timing
                 let connected = Box::new(Connected { socket, session, plain, sealed });
                 Some(Arrival::Greeted { connected, peer, hello: Box::new(hello) })
             }
-            // Gone already.
+            // The peer is gone already.
             Err(_) => None,
         },
         Err(why) => why.map(|why| Arrival::TurnedAway { peer, why }),
@@ -198,7 +199,7 @@ async fn greet(who: u64, mut socket: TcpStream, peer: SocketAddr, timing: Timing
     Outcome { who, arrival }
 }
 
-/// Who meets one stranger.
+/// Greets one stranger.
 #[derive(Debug)]
 struct Greeter {
     greeting: Greeting,
@@ -207,7 +208,8 @@ struct Greeter {
 }
 
 impl Greeter {
-    /// Hears a stranger out, up to its hello and what was read behind that; an error says what was wrong, if anything.
+    /// Reads up to the stranger's hello. Returns the greeting and the bytes behind the hello. An error holds the fault,
+    /// if there was one.
     async fn hear(mut self, socket: &mut TcpStream) -> Result<(Greeted, BytesMut), Option<String>> {
         let (mut bytes, mut left) = (BytesMut::new(), HELLO_BYTES_MAX);
         loop {
@@ -234,7 +236,7 @@ impl Greeter {
     }
 }
 
-/// Reads once, no more than `most`.
+/// Reads once, at most `most` bytes.
 async fn read(socket: &TcpStream, bytes: &mut BytesMut, most: usize) -> Result<usize, Option<String>> {
     loop {
         socket.readable().await.map_err(|_| None)?;
@@ -247,7 +249,8 @@ async fn read(socket: &TcpStream, bytes: &mut BytesMut, most: usize) -> Result<u
     }
 }
 
-/// Says this, then waits until it was read: a socket closed with unread bytes takes back what was written last.
+/// Sends this, then waits until the peer has read it. A socket that closes with unread bytes takes back what was
+/// written last.
 async fn last_word(socket: &mut TcpStream, word: &[u8]) {
     if socket.write_all(word).await.is_err() || socket.shutdown().await.is_err() {
         return;

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-/// What the network of one node has done and holds. Each number is right by itself; they are not read at one moment.
+/// Counters of one node's network. Each number is exact by itself, but they are not read at one moment.
 #[derive(Debug, Default)]
 pub struct Meter {
     links: AtomicUsize,
@@ -13,7 +13,7 @@ pub struct Meter {
 }
 
 impl Meter {
-    /// Connections that the core knows, those being dialled included.
+    /// Connections of the core, including those being dialled.
     pub fn links_open(&self) -> usize {
         self.links.load(Ordering::Relaxed)
     }
@@ -28,7 +28,7 @@ impl Meter {
         self.frames_written.load(Ordering::Relaxed)
     }
 
-    /// Writes that it took.
+    /// Writes that these frames took.
     pub fn writes(&self) -> u64 {
         self.writes.load(Ordering::Relaxed)
     }

@@ -1,9 +1,9 @@
-//! The transport: from bytes on TCP connections to frames whose signatures are checked.
+//! The transport: turns bytes on TCP connections into frames with verified signatures.
 //!
-//! `listener` takes connections in and `dial` opens them; both shake hands (`greeting`, `noise`) where the room
-//! has a key. A `link` is one open connection, with a reader and a writer. Everything that a reader, a dialler or the
-//! listener has for the driver goes through one bounded queue, the `inbox`, as an `arrival::Arrival`. The transport
-//! knows neither the driver nor the store.
+//! `listener` accepts connections and `dial` opens them. If the room has a key, both run a handshake (`greeting`,
+//! `noise`). A `link` is one open connection, with a reader and a writer. Readers, diallers and the listener send
+//! everything for the driver through one bounded queue, the `inbox`, as an `arrival::Arrival`. The transport knows
+//! neither the driver nor the store.
 
 pub(super) mod arrival;
 pub(super) mod dial;

@@ -1,5 +1,5 @@
-//! `Noise_XXpsk0_25519_AESGCM_SHA256` (noiseprotocol.org, revision 34): two ends prove the room's key and who they are,
-//! then seal what they say.
+//! `Noise_XXpsk0_25519_AESGCM_SHA256` (noiseprotocol.org, revision 34): two ends prove that they have the room's key
+//! and who they are. Then they encrypt their frames.
 //!
 //! ```text
 //!   -> psk, e                           48 bytes: nothing but that I have the key
@@ -7,8 +7,8 @@
 //!   -> s, se, author, signature         160 bytes
 //! ```
 //!
-//! The static key (`s`) is new in every process; its author's signature binds it to the author. Bytes in, bytes out:
-//! nothing here touches a socket.
+//! Every process draws a new static key (`s`), and its author's signature binds the key to the author. Bytes in, bytes
+//! out: nothing here touches a socket.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
@@ -25,39 +25,39 @@ use crate::key::{PSK_BYTES, RoomKey};
 use crate::ring::{AuthorId, Signature, Signer as _};
 
 const PATTERN: &str = "Noise_XXpsk0_25519_AESGCM_SHA256";
-/// What an author signs: this, then the static key.
+/// The prefix of what an author signs. The static key follows.
 const BINDING: &[u8] = b"dist-chat static key 1\0";
 
 const KEY_BYTES: usize = 32;
-/// What sealing adds.
+/// Bytes that encryption adds.
 const TAG_BYTES: usize = 16;
 const AUTHOR_BYTES: usize = 32;
-/// An author and its signature under the static key.
+/// Bytes of an author id and the author's signature of the static key.
 const PROOF_BYTES: usize = AUTHOR_BYTES + 64;
-/// Bytes of each message of a handshake: there is one right length.
+/// Bytes of each handshake message. Each has exactly one valid length.
 pub(in crate::net) const FIRST_BYTES: usize = KEY_BYTES + TAG_BYTES;
 pub(in crate::net) const SECOND_BYTES: usize = KEY_BYTES + KEY_BYTES + TAG_BYTES + PROOF_BYTES + TAG_BYTES;
 pub(in crate::net) const THIRD_BYTES: usize = KEY_BYTES + TAG_BYTES + PROOF_BYTES + TAG_BYTES;
 
 /// Bytes of the length before each message and record, big-endian.
 pub(in crate::net) const LENGTH_BYTES: usize = 2;
-/// Plain bytes in one record: the most that Noise seals at once.
+/// Plaintext bytes in one record: the most that Noise encrypts at once.
 pub const RECORD_BYTES_MAX: usize = u16::MAX as usize - TAG_BYTES;
 
-/// What was wrong with what a peer has sealed.
+/// A fault in a peer's encrypted bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// It has not the length that it must have.
+    /// The length is wrong.
     Length,
-    /// It was not sealed for this link at this place, under a key that counts.
+    /// The bytes were not encrypted for this place on this link, under a valid key.
     Seal,
-    /// The peer has this process's own static key: it sends back what it is sent.
+    /// The peer has this process's own static key: it reflects this end's bytes.
     Reflected,
-    /// It has been said before: somebody has recorded it.
+    /// The first message is a replay.
     Repeated,
     /// The author has not signed the peer's static key.
     Author,
-    /// This end cannot seal: the system gives no random numbers, or 2^64 records were sealed.
+    /// This end cannot encrypt: the system gives no random numbers, or 2^64 records were encrypted.
     Unable,
 }
 
@@ -74,7 +74,7 @@ impl fmt::Display for Fault {
     }
 }
 
-/// What this process proves to others.
+/// This process's proof of identity.
 pub struct Own {
     secret: Zeroizing<Vec<u8>>,
     public: Vec<u8>,
@@ -84,7 +84,7 @@ pub struct Own {
     met: Mutex<Met>,
 }
 
-/// The ephemeral keys of the newest first messages that have opened.
+/// The ephemeral keys of the newest valid first messages.
 #[derive(Default)]
 struct Met {
     keys: BTreeSet<[u8; KEY_BYTES]>,
@@ -92,7 +92,7 @@ struct Met {
 }
 
 impl Met {
-    /// False: it is there already.
+    /// Remembers a key. `false`: the key is already known.
     fn insert(&mut self, key: [u8; KEY_BYTES]) -> bool {
         let new = self.keys.insert(key);
         if new {
@@ -108,7 +108,7 @@ impl Met {
 }
 
 impl Own {
-    /// With a new static key.
+    /// An identity with a new static key.
     ///
     /// # Errors
     /// The system gives no random numbers.
@@ -116,7 +116,7 @@ impl Own {
         Self::rekeying(identity, REKEY_BYTES)
     }
 
-    /// With a new static key; its links change their keys after this many bytes.
+    /// An identity with a new static key. Its links change their keys after this many bytes.
     pub(in crate::net) fn rekeying(identity: &Identity, rekey_bytes: u64) -> anyhow::Result<Self> {
         let pair = builder().and_then(|builder| builder.generate_keypair());
         let pair = pair.map_err(|error| anyhow::anyhow!("no static key: {error:?}"))?;
@@ -129,7 +129,7 @@ impl Own {
         Ok(Self { secret, public: pair.public, proof, author, rekey_bytes, met })
     }
 
-    /// Whose process this is.
+    /// The author of this process.
     pub fn author(&self) -> AuthorId {
         self.author
     }
@@ -150,7 +150,7 @@ fn prepared<'b>(own: &'b Own, psk: &'b [u8; PSK_BYTES], prologue: &'b [u8]) -> R
     builder()?.psk(0, psk)?.local_private_key(&own.secret)?.prologue(prologue)
 }
 
-/// The end that has dialled, until the second message.
+/// The dialler's end, until the second message.
 #[derive(Debug)]
 pub(in crate::net) struct Initiator {
     own: Arc<Own>,
@@ -158,7 +158,7 @@ pub(in crate::net) struct Initiator {
 }
 
 impl Initiator {
-    /// Begins; the bytes are the line in clear and the first message.
+    /// Begins a handshake. Returns the line in clear and the first message.
     pub(in crate::net) fn begin(own: &Arc<Own>, key: &RoomKey) -> Result<(Self, Vec<u8>), Fault> {
         let mut bytes = Word::Keyed.line();
         let state = prepared(own, key.psk(), &bytes).and_then(Builder::build_initiator);
@@ -167,7 +167,7 @@ impl Initiator {
         Ok((Self { own: Arc::clone(own), state }, bytes))
     }
 
-    /// Takes the second message; the bytes are the third.
+    /// Takes the second message. Returns the session and the third message.
     pub(in crate::net) fn finish(mut self, second: &[u8]) -> Result<(Session, Vec<u8>), Fault> {
         let mut proof = [0; SECOND_BYTES];
         take_message::<SECOND_BYTES>(&mut self.state, second, &mut proof)?;
@@ -178,19 +178,19 @@ impl Initiator {
     }
 }
 
-/// The end that was dialled, between the second message and the third.
+/// The listener's end, between the second message and the third.
 #[derive(Debug)]
 pub(in crate::net) struct Responder {
     own: Arc<Own>,
     state: HandshakeState,
-    /// The first message was sealed with the key before the present one.
+    /// The peer encrypted the first message with the room's previous key.
     late: bool,
 }
 
 impl Responder {
-    /// Takes the first message, which opens under one of the keys and is new; the bytes are the second.
+    /// Takes the first message. It must be new, and it must decrypt under one of the keys. Returns the second message.
     ///
-    /// Costs little before it has opened: nothing depends on the peer's key yet.
+    /// Costs little until the message has decrypted: nothing depends on the peer's key before that.
     pub(in crate::net) fn begin<'k>(
         own: &Arc<Own>,
         keys: impl Iterator<Item = &'k Arc<RoomKey>>,
@@ -217,7 +217,7 @@ impl Responder {
         Err(fault)
     }
 
-    /// Takes the third message: from here on both ends are who they say they are.
+    /// Takes the third message. From here on both ends have proved who they are.
     pub(in crate::net) fn finish(mut self, third: &[u8]) -> Result<Session, Fault> {
         let mut proof = [0; THIRD_BYTES];
         take_message::<THIRD_BYTES>(&mut self.state, third, &mut proof)?;
@@ -252,7 +252,7 @@ fn take_message<const BYTES: usize>(
     state.read_message(message, payload).map(|_| ()).map_err(|_| Fault::Seal)
 }
 
-/// The author at the other end, whose signature is under the static key that it has proved to hold.
+/// The author at the other end. The author must have signed the static key that the other end has proved to own.
 fn proven(own: &Own, state: &HandshakeState, proof: &[u8]) -> Result<AuthorId, Fault> {
     let theirs = state.get_remote_static().ok_or(Fault::Seal)?;
     if theirs == own.public {
@@ -266,33 +266,33 @@ fn proven(own: &Own, state: &HandshakeState, proof: &[u8]) -> Result<AuthorId, F
     }
 }
 
-/// What a handshake leaves: two ends that know each other.
+/// The result of a handshake between two authenticated ends.
 #[derive(Debug)]
 pub struct Session {
-    /// Who is at the other end.
+    /// The author at the other end.
     pub author: AuthorId,
-    /// It has shown the key before the room's present one.
+    /// The other end used the room's previous key.
     pub late: bool,
-    /// For what this end says.
+    /// Encrypts what this end sends.
     pub sealer: Sealer,
-    /// For what the other end says.
+    /// Decrypts what the other end sends.
     pub opener: Opener,
 }
 
-/// The ciphers of both directions. Both only read it; it changes when a direction's key does.
+/// The ciphers of both directions. Encryptor and decryptor only read it. It changes when the key of a direction does.
 type Ciphers = Arc<RwLock<StatelessTransportState>>;
 
-/// What was sealed or opened in one direction.
+/// The count of one direction's encrypted records.
 #[derive(Clone, Copy, Debug)]
 struct Count {
     records: u64,
-    /// Plain bytes under the present key.
+    /// Plaintext bytes under the present key.
     bytes: u64,
     rekey_bytes: u64,
 }
 
 impl Count {
-    /// Counts a record; true: it was the last under this key, as both ends see it.
+    /// Counts a record. `true`: the direction's key changes after it; both ends compute the same.
     fn one_more(&mut self, bytes: usize) -> bool {
         self.records += 1;
         self.bytes += bytes as u64;
@@ -304,14 +304,14 @@ impl Count {
     }
 }
 
-/// Seals what this end says.
+/// Encrypts what this end sends.
 #[derive(Debug)]
 pub struct Sealer {
     ciphers: Ciphers,
     count: Count,
 }
 
-/// Opens what the other end says.
+/// Decrypts what the other end sends.
 #[derive(Debug)]
 pub struct Opener {
     ciphers: Ciphers,
@@ -333,12 +333,12 @@ impl Session {
 }
 
 impl Sealer {
-    /// Bytes of a record that holds so many.
+    /// Bytes of a record that holds `plain` bytes.
     pub(in crate::net) const fn record_bytes(plain: usize) -> usize {
         LENGTH_BYTES + plain + TAG_BYTES
     }
 
-    /// Nothing was sealed yet.
+    /// Whether nothing was encrypted yet.
     pub(in crate::net) fn is_new(&self) -> bool {
         self.count.records == 0
     }
@@ -346,7 +346,7 @@ impl Sealer {
     /// Appends a record that holds these bytes: at least one, at most [`RECORD_BYTES_MAX`].
     ///
     /// # Errors
-    /// 2^64 records were sealed.
+    /// 2^64 records were encrypted.
     pub fn seal(&mut self, plain: &[u8], into: &mut Vec<u8>) -> Result<(), Fault> {
         debug_assert!((1..=RECORD_BYTES_MAX).contains(&plain.len()), "{} bytes in a record", plain.len());
         let start = into.len();
@@ -365,14 +365,15 @@ impl Sealer {
 }
 
 impl Opener {
-    /// Takes the record at the front of `sealed` and appends what it holds; false: it has not arrived as a whole.
+    /// Takes the first record of `sealed` and appends its plaintext to `into`. `false`: the record has not arrived
+    /// completely.
     ///
     /// # Errors
-    /// It was not sealed for this link at this place.
+    /// The record was not encrypted for this place on this link.
     pub fn open(&mut self, sealed: &mut BytesMut, into: &mut BytesMut) -> Result<bool, Fault> {
         let Some((length, rest)) = sealed.split_first_chunk::<LENGTH_BYTES>() else { return Ok(false) };
         let length = usize::from(u16::from_be_bytes(*length));
-        // A record that holds nothing would cost work for ever and never be a frame.
+        // An empty record would cost work forever and never become a frame.
         if length <= TAG_BYTES {
             return Err(Fault::Length);
         }

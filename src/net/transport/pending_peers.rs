@@ -1,4 +1,4 @@
-//! Who is at the door, and who of them goes when there are too many.
+//! The peers that have not said hello yet, and which of them is dropped when there are too many.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
@@ -9,25 +9,25 @@ use tokio::task::AbortHandle;
 
 use super::limits::{UNGREETED_MAX, UNGREETED_PER_IP_MAX};
 
-/// Somebody who has not said hello.
+/// A peer that has not said hello.
 #[derive(Debug)]
 pub(in crate::net) struct Stranger {
     pub(in crate::net) peer: SocketAddr,
     pub(in crate::net) greeting: AbortHandle,
-    /// Set once it has shown that it knows the room's key (or has recorded somebody who does).
+    /// Set once the peer has shown that it knows the room's key (or has replayed a peer that does).
     pub(in crate::net) knows_key: Arc<AtomicBool>,
 }
 
-/// Everybody who has not said hello, by the number under which each came.
+/// All peers that have not said hello, by their arrival number.
 #[derive(Debug, Default)]
 pub(in crate::net) struct Strangers {
     all: BTreeMap<u64, Stranger>,
     unknown: Ages,
-    /// Those who were found to know the key when somebody had to go.
+    /// The peers that turned out to know the key when the listener had to drop one.
     known: Ages,
 }
 
-/// Numbers, the oldest first, all and by address.
+/// Arrival numbers, the oldest first: all, and by IP address.
 #[derive(Debug, Default)]
 struct Ages {
     all: BTreeSet<u64>,
@@ -40,13 +40,13 @@ impl Strangers {
         self.all.len()
     }
 
-    /// Takes somebody in.
+    /// Adds a peer.
     pub(in crate::net) fn insert(&mut self, who: u64, stranger: Stranger) {
         self.unknown.insert(who, address(&stranger));
         self.all.insert(who, stranger);
     }
 
-    /// Somebody has gone.
+    /// Removes a peer.
     pub(in crate::net) fn remove(&mut self, who: u64) -> Option<Stranger> {
         let stranger = self.all.remove(&who)?;
         let ip = address(&stranger);
@@ -55,9 +55,11 @@ impl Strangers {
         Some(stranger)
     }
 
-    /// Before somebody from this address comes in: gives who must go, if there are too many, of this address or in all.
-    /// The oldest goes, and who knows the key only where such have more than half of the places: a flood does not push
-    /// out members on their way in, even if it comes from their address, and a flood of those who have recorded members
+    /// Called before a peer from this address is added. Returns the peer to drop, if there are too many from this
+    /// address or in total.
+    ///
+    /// Drops the oldest. A peer that knows the key is dropped only if such peers hold more than half of the places. So
+    /// a flood cannot push out members on their way in, even from the same address. And a flood of replayed members
     /// leaves room for newcomers to show the key.
     pub(in crate::net) fn make_room(&mut self, ip: IpAddr) -> Option<Stranger> {
         let ip = ip.to_canonical();
@@ -174,7 +176,7 @@ mod tests {
         }
         assert_eq!(gone[..3], [1, 3, 4]);
         assert_eq!(gone[gone.len() - 2..], [0, 2], "where all know it, the oldest goes");
-        // They take no more than half: whoever comes now stays for a while.
+        // They hold no more than half, so a new peer stays for a while.
         strangers.make_room(ip.into()).unwrap();
         strangers.insert(5000, stranger(ip, 5000));
         for who in 5001..5000 + UNGREETED_PER_IP_MAX as u64 / 2 {

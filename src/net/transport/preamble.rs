@@ -1,4 +1,4 @@
-//! The lines in clear that come before a handshake, or instead of one.
+//! The lines in clear before a handshake, or instead of one.
 //!
 //! ```text
 //!   dialler                                       door
@@ -11,28 +11,28 @@ use crate::ring::Refusal;
 use crate::ring::hex;
 use crate::ring::limits::PROTOCOL_VERSION;
 
-/// Bytes of such a line, its line feed included.
+/// Maximum bytes of such a line, with its line feed.
 pub(in crate::net) const LINE_BYTES_MAX: usize = 64;
 
-/// What a line says.
+/// The meaning of a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::net) enum Word {
     /// A handshake follows.
     Keyed,
-    /// What is the salt of your room's passphrase?
+    /// The dialler asks for the salt of the room's passphrase.
     AskSalt,
-    /// It is this.
+    /// The listener's answer: the salt. `None`: the room's key has none.
     Salt(Option<[u8; SALT_BYTES]>),
-    /// My room has no key.
+    /// The listener's room has no key.
     Open,
-    /// My room has another key.
+    /// The listener's room has another key.
     WrongKey,
-    /// I speak another version: the one that this line begins with.
+    /// The listener speaks another version: the one that this line begins with.
     Version,
 }
 
 impl Word {
-    /// The line, as this version says it.
+    /// The line in this version's form.
     pub(in crate::net) fn line(&self) -> Vec<u8> {
         let word = match self {
             Self::Keyed => "keyed".to_owned(),
@@ -46,11 +46,12 @@ impl Word {
         format!("dist-chat {PROTOCOL_VERSION} {word}\n").into_bytes()
     }
 
-    /// What a line, its line feed included, says; another version's says just that. `None`: it is no such line.
+    /// Parses a line, with its line feed, into its version and meaning. Of another version's line, only the version is
+    /// read. `None`: it is no such line.
     pub(in crate::net) fn parse(line: &[u8]) -> Option<(u32, Self)> {
         let line = std::str::from_utf8(line.strip_suffix(b"\n")?).ok()?;
         let (version, word) = line.strip_prefix("dist-chat ")?.split_once(' ')?;
-        // There is one way to write it: a line that is not the one which was said must not pass for it.
+        // A number has one valid form, so that two different lines never mean the same.
         let version = version.parse().ok().filter(|number: &u32| number.to_string() == version)?;
         let word = match word {
             _ if version != PROTOCOL_VERSION => Self::Version,
@@ -65,7 +66,8 @@ impl Word {
         Some((version, word))
     }
 
-    /// Why a door that answers this does not let in who has shown a key; `None`: it is no such answer.
+    /// The reason why a listener with this answer does not let in a dialler that has shown a key. `None`: the line is
+    /// no such answer.
     pub(in crate::net) fn refusal(version: u32, word: &Self) -> Option<Refusal> {
         match word {
             Self::Version => Some(Refusal::Version(version)),

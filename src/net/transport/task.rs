@@ -4,19 +4,19 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 
-/// A task that is aborted when this is dropped: whoever owns it never leaves it behind.
+/// A task that is aborted when this is dropped. So its owner never leaves it behind.
 #[derive(Debug)]
 pub(in crate::net) struct Task(JoinHandle<()>);
 
 impl Task {
-    /// Starts it on the current runtime.
+    /// Starts the task on the current runtime.
     pub(in crate::net) fn spawn(work: impl Future<Output = ()> + Send + 'static) -> Self {
         Self(tokio::spawn(work))
     }
 
-    /// Waits for its end.
+    /// Waits for the task's end.
     pub(in crate::net) async fn ended(&mut self) {
-        // An error says that it was aborted or has panicked: it has ended.
+        // An error means that the task was aborted or has panicked: it has ended.
         let _ = (&mut self.0).await;
     }
 }
@@ -27,7 +27,7 @@ impl Drop for Task {
     }
 }
 
-/// Waits for all of these, but no longer than `limit`; those that have not ended are aborted.
+/// Waits for all tasks, but no longer than `limit`. Aborts those that have not ended.
 pub(in crate::net) async fn end_within(limit: Duration, tasks: impl IntoIterator<Item = Task>) {
     let all = async {
         for mut task in tasks {

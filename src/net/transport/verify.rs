@@ -1,21 +1,21 @@
-//! Whoever hands on a line answers for it: every frame is checked before the node sees it.
+//! Verifies the signatures in every frame before the node sees it. A peer answers for every line that it relays.
 //!
-//! Signatures are checked by the readers, each on its own, so that a busy room's work is spread over the processors and
-//! the node's own task does none of it.
+//! Each connection's reader verifies its own frames. So a busy room's work is spread over the processors, and the
+//! node's task does none of it.
 
 use std::sync::{Arc, OnceLock};
 
 use crate::identity;
 use crate::ring::{Accept, ForgedLine, Frame, RoomId};
 
-/// The node's room, once it is in one: the same for the whole run.
+/// The node's room, once it is in one. It stays the same for the whole run.
 pub(in crate::net) type Entered = Arc<OnceLock<RoomId>>;
 
-/// Looks through what comes over one connection.
+/// Verifies the frames of one connection.
 #[derive(Debug)]
 pub(in crate::net) struct Witness {
     entered: Entered,
-    /// The room that this connection leads into: what follows may come before the node has entered it.
+    /// The room of this connection. Frames may arrive before the node has entered the room.
     accepted: Option<RoomId>,
 }
 
@@ -24,12 +24,12 @@ impl Witness {
         Self { entered, accepted: None }
     }
 
-    /// Whether everything in this frame was said by those in whose name it stands there.
+    /// Checks that each line in this frame is signed by the author it names.
     pub(in crate::net) fn check(&mut self, frame: &Frame) -> Result<(), ForgedLine> {
         if let Some(room) = accepted(frame) {
             self.accepted = Some(room);
         }
-        // Outside of a room nothing can be said; the frame says so itself if it holds lines.
+        // A node in no room has no valid lines. The frame fails the check if it holds any.
         let room = self.entered.get().copied().or(self.accepted).unwrap_or(RoomId(0));
         frame.verify(room, identity::verify)
     }
