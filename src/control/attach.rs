@@ -1,4 +1,4 @@
-//! The frontend's side: finds the node that is meant, and speaks to it.
+//! The frontend's side of a socket: finds the node and talks to it.
 
 use std::fmt;
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
@@ -21,14 +21,14 @@ use crate::feed::session::{ASKED_MAX, Front};
 use crate::present::values::{Asked, Told, Versioned};
 use crate::settings::PORT_DEFAULT;
 
-/// Bytes of an object that a node tells: the state of the largest room fits.
+/// Maximum bytes of an object from a node: the state of the largest room fits.
 const TOLD_BYTES_MAX: u64 = 4 * 1024 * 1024;
-/// Values that wait for whoever shows them.
+/// Values that wait until the frontend shows them.
 const TOLD_MAX: usize = 1024;
 /// Bytes that are gathered for one write, while more is ready.
 const WRITE_BYTES: usize = 64 * 1024;
 
-/// Which node is meant.
+/// Selects a node.
 #[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
 pub struct Which {
     /// Where it listens, or what it advertises
@@ -43,15 +43,15 @@ pub struct Which {
 }
 
 impl Which {
-    /// Where its files are.
+    /// The directory of the node's files.
     pub fn files(&self) -> &Path {
         self.data_dir.as_deref().unwrap_or(Path::new("."))
     }
 
-    /// Connects to that node, as a frontend that wants this.
+    /// Connects to that node as a frontend with these options.
     ///
     /// # Errors
-    /// No such node runs here, or more than one is meant.
+    /// No such node runs here, or more than one matches.
     pub fn connect(&self, wanted: &Wanted) -> Result<UnixStream, Failure> {
         let mut stream = self.find()?;
         let written = stream.write_all(first_line(wanted).as_bytes());
@@ -65,7 +65,7 @@ impl Which {
         }
         match client::find(self.address, self.port) {
             Ok(node) => client::socket_of(&node).and_then(|path| open(&path)).map_err(|error| has_ended(&error)),
-            // One that stands still would not answer there either.
+            // A node that hangs would not answer on the other socket either.
             Err(NotFound { failure, is_silent: false })
                 if failure.exit == Exit::Unreachable && self.address.is_none() =>
             {
@@ -89,7 +89,7 @@ impl Which {
 
 fn open(path: &Path) -> io::Result<UnixStream> {
     let stream = socket::connect(path)?;
-    // In a directory where others may write, it may be anybody's.
+    // In a directory where other users may write, the socket may belong to anybody.
     let peer = socket_peercred(&stream)?.uid;
     match peer == rustix::process::geteuid() || peer.is_root() {
         true => Ok(stream),
@@ -97,7 +97,7 @@ fn open(path: &Path) -> io::Result<UnixStream> {
     }
 }
 
-/// The node has not taken one more frontend.
+/// The node does not take another frontend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Full;
 
@@ -109,7 +109,7 @@ impl fmt::Display for Full {
 
 impl std::error::Error for Full {}
 
-/// What is said where a node has as many frontends as it may have.
+/// The failure when a node already has the maximum of frontends.
 pub fn full() -> Failure {
     Failure::new(
         Exit::Refused,
@@ -119,7 +119,7 @@ pub fn full() -> Failure {
     )
 }
 
-/// A node that went away in the middle, or that has not let this one in.
+/// The failure when a node disappears during the connection, or refuses the frontend.
 pub fn has_ended(error: &io::Error) -> Failure {
     if error.get_ref().is_some_and(|inner| inner.is::<Full>()) {
         return full();
@@ -134,17 +134,17 @@ pub fn has_ended(error: &io::Error) -> Failure {
     Failure::new(Exit::Unreachable, "the node has ended", why, "try `dist-chat status`")
 }
 
-/// A node that went away before it had taken all that was said through it, as far as is known.
+/// The failure when a node disappears before it has confirmed all lines of this frontend.
 pub fn lost() -> Failure {
     let hint = "try `dist-chat status`, and say again what `dist-chat history` does not show";
     Failure::new(Exit::Unreachable, "the node has ended", "it may not have taken everything", hint)
 }
 
-/// Reads what a node tells, until `take` says that it wants no more (`false`), or until the node has ended. With each value
-/// comes whether more is there already.
+/// Reads the node's values until `take` returns `false` or the node has ended. `take` also gets whether more values are
+/// ready.
 ///
 /// # Errors
-/// The connection has broken, or the node has refused it.
+/// The connection is broken, or the node has refused it.
 pub fn read(stream: &UnixStream, mut take: impl FnMut(Told, bool) -> bool) -> io::Result<()> {
     let (mut input, mut line) = (BufReader::with_capacity(WRITE_BYTES, stream), Vec::new());
     let mut greeted = false;
@@ -153,9 +153,9 @@ pub fn read(stream: &UnixStream, mut take: impl FnMut(Told, bool) -> bool) -> io
         if (&mut input).take(TOLD_BYTES_MAX).read_until(b'\n', &mut line)? == 0 {
             return Ok(());
         }
-        // What a later node may tell and this program does not know is passed over.
+        // Skips objects of a newer node that this program does not know.
         if let Ok(Versioned { object, .. }) = serde_json::from_slice::<Versioned<Told>>(&line) {
-            // Whoever is let in is told first who speaks.
+            // A frontend that is let in gets a hello first.
             if !greeted && matches!(object, Told::Bye { .. }) {
                 return Err(io::Error::other(Full));
             }
@@ -167,21 +167,22 @@ pub fn read(stream: &UnixStream, mut take: impl FnMut(Told, bool) -> bool) -> io
     }
 }
 
-/// How a node's connection has ended, once it tells no more.
+/// Tells how the connection to a node has ended.
 #[derive(Debug)]
 pub struct Ending(JoinHandle<bool>);
 
 impl Ending {
-    /// Waits for the end. Whether the node has said good-bye, or whoever was told had enough of it.
+    /// Waits for the end. Returns whether the node said goodbye or the frontend stopped reading first.
     pub fn ended_well(self) -> bool {
         self.0.join().unwrap_or(false)
     }
 }
 
-/// A frontend at a node: its two ends, with threads between them and the node; and how it will have ended.
+/// Attaches a frontend to a node: returns its two ends, with threads between them and the node, and the connection's
+/// ending.
 ///
 /// # Errors
-/// The system starts no more threads, or has no more descriptors; or the node has refused it.
+/// The system gives no more threads or descriptors, or the node has refused the frontend.
 pub fn front(stream: UnixStream) -> io::Result<(Front, Ending)> {
     let (out, told) = mpsc::channel(TOLD_MAX);
     let (asked, asks) = mpsc::channel(ASKED_MAX);
@@ -204,7 +205,7 @@ pub fn front(stream: UnixStream) -> io::Result<(Front, Ending)> {
     })?;
     greeted.recv().unwrap_or_else(|_| Err(io::ErrorKind::UnexpectedEof.into()))?;
     thread::Builder::new().name("asked".to_owned()).spawn(move || {
-        // A node that has ended says so on the other way.
+        // The reading thread reports the end of a node.
         let _ = write(&stream, asks);
         let _ = stream.shutdown(Shutdown::Write);
     })?;
@@ -229,7 +230,7 @@ fn write(mut stream: &UnixStream, mut asks: mpsc::Receiver<Asked>) -> io::Result
 /// Appends an object as a line.
 ///
 /// # Errors
-/// It has no form in JSON, which does not happen.
+/// The object has no JSON form, which does not happen.
 pub fn push(asked: &Asked, lines: &mut Vec<u8>) -> io::Result<()> {
     serde_json::to_writer(&mut *lines, &Versioned::of(asked))?;
     lines.push(b'\n');

@@ -1,4 +1,4 @@
-//! The asker's side: finds the nodes of this user, and asks them.
+//! The client's side of a socket: finds this user's nodes and queries them.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{IpAddr, SocketAddr};
@@ -16,10 +16,10 @@ use crate::present::report::Report;
 
 /// How long a node may take to answer.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// Bytes of an answer: a room of the largest size fits.
+/// Maximum bytes of an answer: the largest room fits.
 const ANSWER_BYTES_MAX: u64 = 1024 * 1024;
 
-/// What the node that listens there says, if it is a node of this user.
+/// The status of the node that listens there, if it is a node of this user.
 pub fn ask_listener(listens: SocketAddr) -> Option<Report> {
     let dir = socket::directory().ok()?;
     let any = |ip: IpAddr| ip.is_unspecified();
@@ -29,10 +29,10 @@ pub fn ask_listener(listens: SocketAddr) -> Option<Report> {
     socket::listed(&dir).ok()?.iter().filter(|there| fits(there)).find_map(|there| ask_socket(&dir, *there).ok())
 }
 
-/// The key of the room of a node that listens there; `None`: the room is open.
+/// The room key of a node that listens there. `None`: the room is open.
 ///
 /// # Errors
-/// It does not answer this, or in time.
+/// The node does not answer this question, or not in time.
 pub fn ask_key(listens: SocketAddr) -> io::Result<Option<RoomKey>> {
     let answer = ask_socket_for(Question::Key, &socket::directory()?, listens)?;
     let line = std::str::from_utf8(&answer).map_err(|_| io::ErrorKind::InvalidData)?.trim();
@@ -43,21 +43,21 @@ pub fn ask_key(listens: SocketAddr) -> io::Result<Option<RoomKey>> {
     }
 }
 
-/// A node that runs here.
+/// A node that runs on this machine.
 #[derive(Clone, Debug)]
 pub struct Node {
-    /// Where it really listens: its name among the nodes of this user.
+    /// The address it really listens on: its name among this user's nodes.
     pub listens: SocketAddr,
-    /// How it is doing.
+    /// Its status.
     pub report: Report,
 }
 
-/// Why no node was found.
+/// Why a node was not found.
 #[derive(Clone, Debug)]
 pub struct NotFound {
-    /// What is told of it.
+    /// The failure for the user.
     pub failure: Failure,
-    /// There is one, and it gives no answer.
+    /// The node exists but does not answer.
     pub is_silent: bool,
 }
 
@@ -73,15 +73,15 @@ impl From<NotFound> for Failure {
     }
 }
 
-/// The one node that is meant by an address, of those that it listens on or advertises, and a port.
+/// Finds the one node with this address and port. The address is one that the node listens on or advertises.
 ///
 /// # Errors
-/// No such node answers, or more than one is meant.
+/// No such node answers, or more than one matches.
 pub fn find(address: Option<IpAddr>, port: u16) -> Result<Node, NotFound> {
     let cannot = |why: &io::Error| Failure::new(Exit::Files, "cannot look for nodes", why.to_string(), "");
     let dir = socket::directory().map_err(|error| cannot(&error))?;
     let listed = socket::listed(&dir).map_err(|error| cannot(&error))?;
-    // What is advertised may differ from what is listened on: both name the node.
+    // A node may advertise another address than it listens on. Both name the node.
     let meant = address.map(|ip| SocketAddr::new(ip, port));
     let near: Vec<SocketAddr> = match meant {
         Some(meant) if listed.contains(&meant) => vec![meant],
@@ -116,10 +116,10 @@ pub fn find(address: Option<IpAddr>, port: u16) -> Result<Node, NotFound> {
     }
 }
 
-/// The socket of that node.
+/// The path of that node's socket.
 ///
 /// # Errors
-/// The directory of sockets is not ours.
+/// The directory of sockets belongs to another user.
 pub fn socket_of(node: &Node) -> io::Result<PathBuf> {
     Ok(socket::socket_path(&socket::directory()?, node.listens))
 }

@@ -1,4 +1,4 @@
-//! The node's side: one task for each frontend, which holds up nobody but itself.
+//! The node's side of an attached frontend. Each frontend has a task of its own, so a slow one delays only itself.
 
 use std::io;
 use std::time::Duration;
@@ -15,13 +15,13 @@ use crate::present::values::{Asked, Told};
 
 /// Bytes that are gathered for one write, while more is ready.
 const WRITE_BYTES: usize = 64 * 1024;
-/// How long a frontend that takes nothing is waited for once the node has ended.
+/// How long the node waits, after its end, for a frontend that reads nothing.
 const ENDING: Duration = Duration::from_secs(5);
 
-/// Serves a frontend until it has left or the node has ended.
+/// Serves a frontend until it leaves or the node has ended.
 ///
 /// # Errors
-/// It has gone without a word.
+/// The frontend disappeared without leaving.
 pub async fn serve(
     wanted: Wanted,
     desk: &Desk,
@@ -30,7 +30,7 @@ pub async fn serve(
 ) -> io::Result<()> {
     let Some(Front { mut told, asked, answers }) = session::open(desk, &wanted, Leaving::Front) else {
         let mut line = String::new();
-        // Without a hello before it this means: not let in.
+        // A goodbye without a hello before it means: refused.
         json::push(&Told::Bye { text: super::attach::full().what }, &mut line);
         return output.write_all(line.as_bytes()).await;
     };
@@ -39,7 +39,7 @@ pub async fn serve(
     }
     let mut place = desk.place.clone();
     let reading = tokio::spawn(async move {
-        // What is said before the node is in its room might be said in none.
+        // A line that is sent before the node is in its room might end up in no room.
         let is_in = place.wait_for(Option::is_some).await.is_ok();
         if is_in { listen(input, asked, answers).await } else { Ok(()) }
     });
@@ -70,7 +70,7 @@ async fn write(desk: &Desk, told: &mut mpsc::Receiver<Told>, output: &mut OwnedW
     output.shutdown().await
 }
 
-/// Hands on what it asks. What is none of the objects is answered, and the next one is read.
+/// Forwards the frontend's requests. Answers a malformed request with an error and reads on.
 async fn listen(
     mut input: BufReader<OwnedReadHalf>,
     asked: mpsc::Sender<Asked>,
@@ -105,7 +105,7 @@ async fn listen(
     }
 }
 
-/// Reads to the end of a line. How many bytes that were, without its line feed.
+/// Reads to the end of the line. Returns the number of bytes, without the line feed.
 async fn skip_line(input: &mut BufReader<OwnedReadHalf>) -> io::Result<u64> {
     let mut skipped = 0;
     loop {

@@ -1,13 +1,13 @@
-//! What is written on the sockets first: a question in one word, or what a frontend wants to be told.
+//! The first line on a socket: a one-word question, or the options of a frontend.
 
 use crate::feed::follow::Wanted;
 
-/// What a node is asked.
+/// A question to a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Question {
-    /// How it is doing.
+    /// The node's status.
     Status,
-    /// What the key of its room is.
+    /// The room's key.
     Key,
 }
 
@@ -22,20 +22,20 @@ impl Question {
     }
 }
 
-/// What is answered where the room has no key.
+/// The answer to `key` when the room has no key.
 pub(super) const OPEN: &str = "open";
 
-/// The word that begins the first line.
+/// The start of a frontend's first line.
 const ATTACH: &str = "attach ";
 
 /// The first line of a frontend.
 pub(super) fn first_line(wanted: &Wanted) -> String {
-    // Numbers, words and a checked channel's name always have a form in JSON.
+    // Numbers, words and a valid channel name always have a JSON form.
     let wanted = serde_json::to_string(wanted).unwrap_or_default();
     format!("{ATTACH}{wanted}\n")
 }
 
-/// What a frontend wants that writes this first line; `None`: it is no frontend.
+/// The options in a frontend's first line. `None`: the line is not from a frontend.
 pub(super) fn read_first_line(line: &str) -> Option<Wanted> {
     serde_json::from_str(line.strip_prefix(ATTACH)?).ok()
 }

@@ -1,4 +1,4 @@
-//! The node's side: answers whoever of the same user asks.
+//! The node's side of a socket: answers other processes of the same user.
 
 use std::fs::Permissions;
 use std::io;
@@ -21,14 +21,14 @@ use crate::net::Keyring;
 use crate::present::report::Report;
 use crate::ring::Status;
 
-/// The longest that one question may take, and then its answer; frontends stay.
+/// How long one question may take, and then its answer. Frontends stay longer.
 const ANSWER: Duration = Duration::from_secs(3);
-/// Bytes of the longest question.
+/// Maximum bytes of a question.
 const QUESTION_BYTES_MAX: u64 = 512;
-/// Askers at once: the frontends, and some questions.
+/// Clients at the same time: the frontends, and some questions.
 const ASKERS_MAX: usize = FRONTS_MAX + 16;
 
-/// A socket that answers. Its file goes when it is dropped.
+/// A listening socket. Dropping it removes its file.
 #[derive(Debug)]
 pub struct Server {
     listener: UnixListener,
@@ -38,7 +38,7 @@ pub struct Server {
 #[derive(Debug)]
 struct SocketFile {
     path: PathBuf,
-    /// Device and inode: a later node's file of the same name is not ours to remove.
+    /// Device and inode. A later node's file of the same name must stay.
     id: (u64, u64),
 }
 
@@ -55,21 +55,21 @@ fn file_id(path: &Path) -> io::Result<(u64, u64)> {
 }
 
 impl Server {
-    /// Makes the socket of the node that listens there, in the runtime directory; a dead node's is replaced. Within a tokio
-    /// runtime.
+    /// Creates the socket of the node that listens there, in the runtime directory. Replaces the socket of a dead node.
+    /// Call it within a tokio runtime.
     ///
     /// # Errors
-    /// The directory is not ours, or a living node has that socket (in another network namespace).
+    /// The directory belongs to another user, or a running node has that socket (in another network namespace).
     pub fn bind(listens: SocketAddr) -> io::Result<Self> {
         Self::bind_at(socket::socket_path(&socket::directory()?, listens))
     }
 
-    /// Makes the socket beside a node's files. Within a tokio runtime.
+    /// Creates the socket beside a node's files. Call it within a tokio runtime.
     ///
     /// # Errors
-    /// The directory takes none, or a living node has that socket.
+    /// The directory does not allow it, or a running node has that socket.
     pub fn bind_beside(data_dir: &Path, port: u16) -> io::Result<Self> {
-        // The program may change its directory, and the socket is to go in the end.
+        // The process may change its directory, and the file must be found at the end.
         Self::bind_at(std::path::absolute(socket::beside(data_dir, port))?)
     }
 
@@ -90,7 +90,7 @@ impl Server {
         Ok(Self { listener: UnixListener::from_std(listener)?, file })
     }
 
-    /// Answers until the node has ended.
+    /// Answers clients until the node has ended.
     pub async fn serve(self, answers: Answers) {
         let Self { listener, file } = self;
         let user = rustix::process::geteuid().as_raw();
@@ -111,7 +111,7 @@ impl Server {
                     }
                 }
                 Ok(_) => {}
-                // Out of descriptors, perhaps; there is no event to wait for.
+                // Perhaps the process is out of descriptors. No event tells when one is free.
                 Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
             }
         }
@@ -119,19 +119,19 @@ impl Server {
     }
 }
 
-/// Whether a user may ask a node of that user.
+/// Whether `asker` may query a node of `user`.
 fn may_ask(asker: u32, user: u32) -> bool {
     asker == user || asker == 0
 }
 
-/// What answers need; cheap to clone.
+/// The node's handles that answers need. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Answers {
     /// The node.
     pub desk: Desk,
-    /// The key of its room.
+    /// The keys of its room.
     pub keyring: Keyring,
-    /// Held by each frontend: when all of them are gone, all have been told everything.
+    /// Each frontend has a clone. When all clones are gone, every frontend has received everything.
     pub fronts: mpsc::Sender<()>,
 }
 

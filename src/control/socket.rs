@@ -1,5 +1,5 @@
-//! Where a node's two sockets are: one in the runtime directory of its user, and one beside its files, wherever these are. A
-//! socket's own path may have 107 bytes at most, a directory's more.
+//! The paths of a node's two sockets. One is in the user's runtime directory, the other beside the node's files. A
+//! socket's path may have at most 107 bytes, a directory's path more.
 
 use std::fs::{DirBuilder, File, Permissions};
 use std::io;
@@ -10,15 +10,15 @@ use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as 
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
-/// Bytes of a socket's path (Linux: 108 with its end).
+/// Maximum bytes of a socket's path (Linux: 108 with its final zero).
 const SOCKET_PATH_BYTES_MAX: usize = 107;
-/// Bytes of the longest file name of a socket.
+/// Maximum bytes of a socket's file name.
 const SOCKET_NAME_BYTES_MAX: usize = 65;
 
-/// The directory in which this user's nodes can be found. Nobody else can look into it.
+/// The directory with the sockets of this user's nodes. Other users cannot look into it.
 ///
 /// # Errors
-/// It is not there and cannot be made, or it belongs to somebody else.
+/// It cannot be created, or it belongs to another user.
 pub(super) fn directory() -> io::Result<PathBuf> {
     let user = rustix::process::geteuid().as_raw();
     let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|dir| {
@@ -33,7 +33,7 @@ pub(super) fn directory() -> io::Result<PathBuf> {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
         _ => {}
     }
-    // In /tmp somebody else may have been first, with a link to elsewhere perhaps.
+    // In /tmp another user may have been first, perhaps with a link to another place.
     let meta = dir.symlink_metadata()?;
     if !meta.is_dir() || meta.uid() != user {
         return Err(io::Error::other(format!("{} belongs to somebody else", dir.display())));
@@ -49,7 +49,7 @@ pub(super) fn socket_path(dir: &Path, listens: SocketAddr) -> PathBuf {
     dir.join(format!("{listens}.sock"))
 }
 
-/// The addresses of all nodes whose sockets are in the directory, dead ones included.
+/// The addresses of all nodes with a socket in the directory, including dead nodes.
 pub(super) fn listed(dir: &Path) -> io::Result<Vec<SocketAddr>> {
     let mut addresses: Vec<SocketAddr> = std::fs::read_dir(dir)?
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.strip_suffix(".sock")?.parse().ok())
@@ -58,28 +58,28 @@ pub(super) fn listed(dir: &Path) -> io::Result<Vec<SocketAddr>> {
     Ok(addresses)
 }
 
-/// The socket of the node whose files these are.
+/// The path of the socket beside a node's files.
 pub(super) fn beside(data_dir: &Path, port: u16) -> PathBuf {
     data_dir.join(format!("chat_{port}.sock"))
 }
 
-/// Makes a socket of that name.
+/// Creates a socket with this path.
 ///
 /// # Errors
-/// There is such a file, or it cannot be made.
+/// The file exists, or it cannot be created.
 pub(super) fn bind(path: &Path) -> io::Result<UnixListener> {
     by_short_name(path, UnixListener::bind)
 }
 
-/// Connects to the socket of that name.
+/// Connects to the socket with this path.
 ///
 /// # Errors
-/// There is none, nobody listens there, or it is another user's.
+/// There is no such socket, no process listens on it, or it belongs to another user.
 pub(super) fn connect(path: &Path) -> io::Result<UnixStream> {
     by_short_name(path, UnixStream::connect)
 }
 
-/// A name that is too long is looked up from its directory, which this process has opened.
+/// Calls `use_it` with the path. Opens the directory of a path that is too long, and reaches the socket through that.
 fn by_short_name<T>(path: &Path, use_it: fn(PathBuf) -> io::Result<T>) -> io::Result<T> {
     if path.as_os_str().as_bytes().len() <= SOCKET_PATH_BYTES_MAX {
         return use_it(path.to_owned());
