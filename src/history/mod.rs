@@ -1,4 +1,4 @@
-//! Questions to the past: what was said, out of the file of a node that runs or does not.
+//! Queries of the history, from the file of a node that may or may not run.
 
 mod out;
 pub mod when;
@@ -22,19 +22,19 @@ pub(crate) use out::{HistoryFormat, HistoryOut};
 use out::{ids, put_to};
 use when::Edge;
 
-/// Lines that `/history` shows where no number is given.
+/// Lines that `/history` shows without a number.
 pub const RECALL_LINES: usize = 20;
-/// Lines that `/history` and `/search` show at most.
+/// Maximum lines that `/history` and `/search` show.
 pub const RECALL_LINES_MAX: usize = 500;
-/// How often a question in the room is asked again when the log was cut meanwhile.
+/// How often a query from the room runs again if the log was cut meanwhile.
 const RECALL_TRIES: usize = 3;
-/// How many times more lines are looked through than are wanted, for those that are words.
+/// How many times more lines than wanted are read, to find enough that are text.
 const RECALL_TIMES: usize = 4;
 
-/// What came of reading a file.
+/// Turns the result of reading a file into a failure.
 ///
 /// # Errors
-/// It cannot be read, or it has changed meanwhile.
+/// The file cannot be read, or it has changed meanwhile.
 pub fn judge(answer: Result<Answer, Error>, path: &Path) -> Result<(), Failure> {
     match answer.map_err(|error| unusable(path, &error))? {
         Answer::Whole | Answer::Enough => Ok(()),
@@ -47,25 +47,25 @@ pub fn judge(answer: Result<Answer, Error>, path: &Path) -> Result<(), Failure> 
     }
 }
 
-/// The moment from which on something is wanted.
+/// Parses the moment from which on lines are wanted.
 ///
 /// # Errors
-/// It is none.
+/// The text is not a moment.
 pub fn since(text: &str, now: &Zoned) -> Result<Moment, Failure> {
     when::parse(text, Edge::Since, now).ok_or_else(|| no_moment(text, Edge::Since))
 }
 
-/// The channel that is named; `None`: the lobby.
+/// Parses a channel's name. `None`: the lobby.
 ///
 /// # Errors
-/// It is none.
+/// The text is not a channel's name.
 pub fn channel(text: &str) -> Result<Option<Channel>, Failure> {
     Channel::parse(text).map_err(|error| {
         Failure::new(Exit::Usage, format!("`{text}` cannot be a channel"), error.to_string(), "try `--channel lobby`")
     })
 }
 
-/// What is said of a moment that makes no sense.
+/// The failure for a text that is not a moment.
 pub(crate) fn no_moment(text: &str, edge: Edge) -> Failure {
     let flag = match edge {
         Edge::Since => "--since",
@@ -79,10 +79,10 @@ pub(crate) fn no_moment(text: &str, edge: Edge) -> Failure {
     )
 }
 
-/// A file to be read; `None`: no room is kept in it yet.
+/// Opens a file for reading. `None`: it holds no room yet.
 ///
 /// # Errors
-/// There is no such file, or it is of no use.
+/// There is no such file, or it cannot be used.
 pub fn open(path: &Path) -> Result<Option<Reader>, Failure> {
     match File::open(path) {
         Ok(_) => Reader::open(path).map_err(|error| unusable(path, &error)),
@@ -133,13 +133,13 @@ pub fn line_at(past: &Path, ts: Lamport) -> Option<LineId> {
     reader.stamped(ts).ok()??.line().map(|line| line.id)
 }
 
-/// What is put to these lines; nothing where that cannot be read.
+/// The reactions on these lines. Empty if they cannot be read.
 pub fn put_to_lines(past: &Path, ids: &[LineId]) -> Counts {
     let reader = Reader::open(past).ok().flatten();
     reader.and_then(|reader| reader.reactions(ids).ok()).unwrap_or_default()
 }
 
-/// Writes all lines into a new file, as they are printed. What is told then.
+/// Writes all lines into a new file, in their printed form. Returns the message for the user.
 pub fn save(past: &Path, file: &Path) -> String {
     let name = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
     let name = name.display();
@@ -160,12 +160,12 @@ pub fn save(past: &Path, file: &Path) -> String {
     }
 }
 
-/// What was written into a file.
+/// The counts of a saved file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Saved {
-    /// Lines of words.
+    /// Lines of text.
     said: u64,
-    /// Lines that say only what was done.
+    /// Lines that hold only an act, such as a reaction.
     done: u64,
 }
 
@@ -209,7 +209,7 @@ fn save_to(past: &Path, out: impl io::Write) -> Result<Saved, String> {
     }
 }
 
-/// What a person in the room has asked for.
+/// A query from the room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Recall<'a> {
     /// The newest lines.
@@ -218,16 +218,15 @@ pub enum Recall<'a> {
     Words(&'a str),
 }
 
-/// The answer to it: what is told before the lines, and the lines as they are printed, of which there are at most
-/// [`RECALL_LINES_MAX`]. The newest are those of the channel where somebody asks; words are looked for everywhere, and a
-/// line of another channel says so.
+/// Answers a query: returns a heading and the lines in their printed form, at most [`RECALL_LINES_MAX`]. The newest
+/// lines come from the user's channel. A search covers all channels, and a line of another channel names it.
 pub fn recall(path: &Path, asked: Recall<'_>, here: Option<&Channel>) -> (String, String) {
     let (words, most) = match asked {
         Recall::Newest(most) => (None, most),
         Recall::Words(words) => (Some(words), usize::MAX),
     };
     let shown = most.min(RECALL_LINES_MAX);
-    // One more tells whether there are more; what is said is looked for among what is only done.
+    // One line more shows whether there are more. More lines are read, since some are acts and not text.
     let newest = match words {
         Some(_) => shown + 1,
         None => shown.saturating_add(1).saturating_mul(RECALL_TIMES),
@@ -257,7 +256,7 @@ pub fn recall(path: &Path, asked: Recall<'_>, here: Option<&Channel>) -> (String
     (heading(entries.len(), cut, words), text)
 }
 
-/// Whether this is what people look for who look back: not what was put to another line, or said of oneself.
+/// Whether a user who looks back wants this line: not a reaction, and not a notice about oneself.
 fn is_said(line: &Line) -> bool {
     match Kind::of(line.act.as_ref()) {
         Kind::Say | Kind::Me | Kind::Reply | Kind::Topic | Kind::Moderate => true,
@@ -265,7 +264,7 @@ fn is_said(line: &Line) -> bool {
     }
 }
 
-/// The last line that somebody else has said in this channel, and its timestamp.
+/// The last line of another author in this channel, and its timestamp.
 pub fn last_of_others(path: &Path, here: Option<Channel>, own: AuthorId) -> Option<(u64, LineId)> {
     let wanted = Selection { channel: Some(here), newest: Some(RECALL_LINES_MAX), ..Selection::default() };
     let reader = Reader::open(path).ok()??;

@@ -1,4 +1,4 @@
-//! Lines of the history as they are printed, many at once, each with its reactions.
+//! Prints lines of the history, many at once, each with its reactions.
 
 use std::io;
 use std::sync::Arc;
@@ -7,43 +7,43 @@ use crate::present::history_lines::{Json, Plain};
 use crate::ring::{Emoji, Entry, LineId};
 use crate::store::{Counts, Error, Tally};
 
-/// Lines of which it is asked at once what was put to them.
+/// Lines whose reactions are read together.
 const PAGE_LINES: usize = 1024;
 /// Bytes that are gathered for one write.
 const WRITE_BYTES: usize = 64 * 1024;
-/// What lines look like.
+/// The form of printed lines.
 pub(crate) enum HistoryFormat {
     Plain(Plain),
     Json(Json),
 }
 
-/// Where lines go, many at once.
+/// Writes lines to an output, many at once.
 pub(crate) struct HistoryOut<'a, W> {
     tally: Tally<'a>,
     format: HistoryFormat,
-    /// Lines of which it is not known yet what was put to them.
+    /// Lines whose reactions were not read yet.
     page: Vec<Arc<Entry>>,
     text: String,
     out: W,
     failed: Option<io::Error>,
-    /// `false`: what was put to the last page was not found, since the log was cut.
+    /// `false`: the last page's reactions are missing, because the log was cut.
     counted: Result<bool, Error>,
 }
 
 impl<'a, W: io::Write> HistoryOut<'a, W> {
-    /// Nothing was taken yet.
+    /// An output without lines.
     pub(crate) fn new(tally: Tally<'a>, format: HistoryFormat, out: W) -> Self {
         Self { tally, format, page: Vec::new(), text: String::new(), out, failed: None, counted: Ok(true) }
     }
 
-    /// Writes what is left. Why nothing more could be written, if so; and whether all reactions were counted.
+    /// Writes the rest. Returns the write error, if there was one, and whether all reactions were counted.
     pub(crate) fn finish(mut self) -> (Option<io::Error>, Result<bool, Error>) {
         self.turn_page();
         self.write();
         (self.failed, self.counted)
     }
 
-    /// Takes the next line. Whether more is wanted.
+    /// Takes the next line. Returns whether it wants more.
     pub(crate) fn take(&mut self, entry: &Arc<Entry>) -> bool {
         self.page.push(Arc::clone(entry));
         if self.page.len() >= PAGE_LINES {
@@ -55,7 +55,7 @@ impl<'a, W: io::Write> HistoryOut<'a, W> {
         self.failed.is_none() && self.counted == Ok(true)
     }
 
-    /// Appends the page's lines, with what was put to them.
+    /// Appends the page's lines with their reactions.
     fn turn_page(&mut self) {
         if self.page.is_empty() {
             return;

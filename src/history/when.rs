@@ -1,4 +1,4 @@
-//! Moments as people write them.
+//! Parses moments in the forms that people write.
 
 use jiff::civil::{DateTime, Time};
 use jiff::{Span, Timestamp, ToSpan as _, Zoned};
@@ -6,17 +6,17 @@ use jiff::{Span, Timestamp, ToSpan as _, Zoned};
 use super::Moment;
 use crate::ring::{Lamport, WallMs};
 
-/// Which end of a time is given.
+/// The end of a period that a moment stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Edge {
-    /// Its beginning.
+    /// The start of the named period.
     Since,
-    /// Its end, which takes the whole of what is named: `14:30` is up to 14:30:59.999, `2026-11-20` up to midnight.
+    /// The end of the named period: `14:30` lasts up to 14:30:59.999, `2026-11-20` up to midnight.
     Until,
 }
 
-/// Reads a Lamport timestamp (digits), an RFC 3339 time, a local date, a local date and time, a local time of today, or a
-/// span back from now (`2h`, `10 min`, `3 days ago`).
+/// Reads a Lamport timestamp (digits), an RFC 3339 time, a local date, a local date and time, a local time of today, or
+/// a span back from now (`2h`, `10 min`, `3 days ago`).
 pub fn parse(text: &str, edge: Edge, now: &Zoned) -> Option<Moment> {
     let text = text.trim();
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -36,20 +36,20 @@ pub fn parse(text: &str, edge: Edge, now: &Zoned) -> Option<Moment> {
     Some(Moment::Wall(WallMs(u64::try_from(at.as_millisecond()).unwrap_or(0))))
 }
 
-/// The last millisecond of what is named.
+/// The last millisecond of the named period.
 fn end(text: &str, at: &Zoned) -> Option<Timestamp> {
     let span = match clock_digits(text) {
         0 => 1.day(),
         1..=2 => 1.hour(),
         3..=4 => 1.minute(),
         5..=6 => 1.second(),
-        // To a fraction of a second.
+        // The text names a fraction of a second.
         _ => return Some(at.timestamp()),
     };
     at.checked_add(span).ok()?.checked_sub(1.millisecond()).ok().map(|at| at.timestamp())
 }
 
-/// How many digits of a clock are given: without those of the date and of the zone.
+/// How many digits the text gives for the time of day, without date and zone.
 fn clock_digits(text: &str) -> usize {
     let clock = match text.split_once(['T', 't', ' ']) {
         Some((_, clock)) => clock,
