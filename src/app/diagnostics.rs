@@ -1,4 +1,4 @@
-//! What the program says of itself through `tracing` goes to the chat log, in the log's own form.
+//! Writes the program's `tracing` events into the chat log, in the log's own form.
 
 use std::fmt::{self, Write as _};
 use std::sync::Mutex;
@@ -14,10 +14,10 @@ use crate::feed::broadcaster::Hub;
 use crate::feed::clock::Clock;
 use crate::present::format;
 
-/// Sends everything at the level of information and above to the log, and to whoever is shown it.
+/// Sends all events of level INFO and above to the log, and to the frontends if `hub` is there.
 ///
 /// # Errors
-/// It has been done before in this process.
+/// This process has called it before.
 pub fn install(log: LogWriter, clock: Clock, hub: Option<Hub>) -> anyhow::Result<()> {
     let layer = ToLog { log: Mutex::new(log), clock, hub };
     tracing::subscriber::set_global_default(tracing_subscriber::registry().with(layer.with_filter(LevelFilter::INFO)))?;
@@ -37,7 +37,7 @@ impl<S: Subscriber> Layer<S> for ToLog {
         let mut line = String::new();
         format::push_log_event(&mut line, self.clock.now(), &text.0);
         if let Ok(log) = self.log.lock() {
-            // A handle of its own: a slow disk is not waited for with the lock held.
+            // A clone, so that no lock is held while the disk is slow.
             let mut log = log.clone();
             log.push(&line);
         }
@@ -47,7 +47,7 @@ impl<S: Subscriber> Layer<S> for ToLog {
     }
 }
 
-/// An event in words: its message, then what else it carries.
+/// An event as text: its message, then its other fields.
 struct Words(String);
 
 impl Visit for Words {

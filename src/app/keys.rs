@@ -1,6 +1,6 @@
-//! Which key a run has: said, typed, invited, remembered, or none.
+//! The key of a run: named, typed, invited, remembered, or none.
 //!
-//! A room that had a key is never opened without one by accident: the files remember that it had one.
+//! A room that had a key never opens without one by accident: the files remember that it had one.
 
 use std::io::{self, Read as _};
 use std::net::SocketAddr;
@@ -26,11 +26,11 @@ use crate::store::{self, Peeked};
 pub struct Keyed {
     /// The key; `None`: the room is open.
     pub key: Option<RoomKey>,
-    /// Where it is to be kept once it has proved to be right.
+    /// The file that gets the key once the key has let the node in.
     pub keep: Option<PathBuf>,
 }
 
-/// Reads the invite, if the run begins with one: from then on the run is as if its parts had been given.
+/// Reads the invite, if the run begins with one. The run then goes on as if the user had given the invite's parts.
 ///
 /// # Errors
 /// There is no invite, or it is damaged.
@@ -61,7 +61,7 @@ pub async fn accept_invite(chat: &mut Chat, signals: &mut Signals) -> Result<(),
     Ok(())
 }
 
-/// The first line of standard input. Not a byte more is taken: the others are said in the room.
+/// The first line of standard input. Reads not a byte more, since the following lines go to the room.
 fn first_line() -> Result<Zeroizing<String>, Failure> {
     let nothing = |why: String| {
         let hint = "try `dist-chat join FILE`, or without a pipe to be asked";
@@ -87,7 +87,7 @@ fn first_line() -> Result<Zeroizing<String>, Failure> {
     }
 }
 
-/// Asks the person, and gives way to signals.
+/// Asks the user. A signal ends the question.
 async fn typed(prompt: &'static str, signals: &mut Signals) -> Result<Zeroizing<String>, Failure> {
     let unasked = |what: &str, why: String| Failure::new(Exit::Usage, what, why, "try a file that only you can read");
     if !ask::is_somebody_there() {
@@ -109,10 +109,10 @@ async fn typed(prompt: &'static str, signals: &mut Signals) -> Result<Zeroizing<
     })
 }
 
-/// Finds the key of this run. `contacts`: who is asked for the salt of a passphrase.
+/// Finds the key of this run. `contacts`: the nodes to ask for the salt of a passphrase.
 ///
 /// # Errors
-/// The key cannot be read, or it is not that of the room that the files hold.
+/// The key cannot be read, or it is not the key of the room in the files.
 pub async fn take(
     chat: &Chat,
     remembered: Option<&Peeked>,
@@ -122,7 +122,7 @@ pub async fn take(
 ) -> Result<Keyed, Failure> {
     let own = (!chat.ephemeral).then(|| file::kept_in(&chat.data_dir, port));
     let known = remembered.filter(|peeked| !peeked.rooms.is_empty() && !chat.new);
-    // The room that this run goes back to, if it is clear which one that is.
+    // The room that this run returns to, if that is clear.
     let back = known.filter(|_| matches!(chat.start, Start::Create | Start::Resume));
     let mark = back.and_then(|peeked| peeked.key.as_ref());
     let had_a_key = known.is_some_and(|peeked| peeked.key.is_some());
@@ -177,7 +177,7 @@ pub async fn take(
     }
 }
 
-/// Where a key was read.
+/// The source of a key.
 enum Source {
     File(PathBuf),
     Person,
@@ -218,7 +218,7 @@ fn another_key(why: Option<&str>) -> Failure {
     )
 }
 
-/// The salt of the room that these are members of.
+/// The salt of the room of these members.
 async fn salt_of(contacts: &[SocketAddr]) -> Result<[u8; key::SALT_BYTES], Failure> {
     let refused = |there: &SocketAddr, what: &str, why: &str, hint: &str| {
         Err(Failure::new(Exit::Refused, format!("the room at {there} {what}"), why, hint))
@@ -259,12 +259,12 @@ async fn salt_of(contacts: &[SocketAddr]) -> Result<[u8; key::SALT_BYTES], Failu
     ))
 }
 
-/// Who is told what becomes of a key while the node runs.
+/// Reports to the owner about keys while the node runs.
 #[derive(Clone)]
 pub struct Owner {
-    /// Whoever is shown what happens.
+    /// The frontends.
     pub hub: Hub,
-    /// A person types: standard error would be written into the middle of the line.
+    /// A user types on the terminal. Standard error would write into the line that is being typed.
     pub is_person: bool,
 }
 
@@ -276,14 +276,14 @@ impl Owner {
         }
     }
 
-    /// Remembers that a room has a key.
+    /// Stores in the history's file that the room has a key.
     fn remember(&self, key: &RoomKey, path: &Path, room: RoomId) {
         if let Err(error) = store::remember_key(path, room, &KeyMark::of(key)) {
             self.remark(&format!("{} does not remember that the room has a key: {error}", path.display()));
         }
     }
 
-    /// Keeps a key that has let us in.
+    /// Writes the key into its file.
     fn keep_in(&self, key: &RoomKey, path: &Path) {
         let path_shown = path.display();
         self.remark(&match file::replace(path, &key.kept()) {
@@ -293,7 +293,7 @@ impl Owner {
     }
 }
 
-/// A key that has let us in is the room's: only then it is kept, and remembered that the room has it.
+/// Stores the key, and that the room has it, once the node is in the room: only then the key has proved right.
 pub async fn keep_right(
     mut entered: watch::Receiver<InRoom>,
     key: RoomKey,
@@ -316,30 +316,30 @@ pub async fn keep_right(
     let _ = kept.await;
 }
 
-/// Whether a room is open is known by who is in it.
+/// Shows the remark once the node is in the room: only a member knows whether the room is open.
 pub async fn tell_inside(mut entered: watch::Receiver<InRoom>, hub: Hub, remark: String) {
     if entered.wait_for(Option::is_some).await.is_ok() {
         hub.event(&remark);
     }
 }
 
-/// What is needed to keep the keys that a room gets while this node is in it.
+/// The parts of [`keep_changed`].
 pub struct Changed {
-    /// They.
+    /// The room's new keys.
     pub keys: mpsc::Receiver<RoomKey>,
-    /// The file with the history, if one is kept.
+    /// The history's file; `None`: the run is ephemeral.
     pub file: Option<PathBuf>,
-    /// The file for the key; none where nothing is kept.
+    /// The file for the key; `None`: the run is ephemeral.
     pub keep: Option<PathBuf>,
-    /// This run has its key from a file that somebody named.
+    /// The user named the file with this run's key.
     pub by_file: bool,
-    /// In which room.
+    /// The node's room.
     pub entered: watch::Receiver<InRoom>,
-    /// Who is told.
+    /// Gets the reports.
     pub owner: Owner,
 }
 
-/// Keeps every new key of the room, until the node has ended.
+/// Stores every new key of the room until the node has ended.
 pub async fn keep_changed(changed: Changed) {
     let Changed { mut keys, file, keep, by_file, entered, owner } = changed;
     while let Some(key) = keys.recv().await {
@@ -364,7 +364,7 @@ pub async fn keep_changed(changed: Changed) {
     }
 }
 
-/// What the owner of a node without a key should know, if anything.
+/// A remark for the owner of a node without a key, if there is something to say.
 pub fn open_remark(key: Option<&RoomKey>, listens: SocketAddr) -> Option<String> {
     (key.is_none() && !listens.ip().is_loopback()).then(|| {
         format!("no key: anybody who reaches {listens} can read and write here (`dist-chat key --help` sets one)")

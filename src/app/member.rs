@@ -1,4 +1,4 @@
-//! A node at work, seen from its owner: what is typed, told and signalled, until it has ended.
+//! A running node from its owner's side: handles input, news and signals until the node has ended.
 
 use std::io;
 use std::sync::Arc;
@@ -18,29 +18,29 @@ use crate::frontend::kind::{Face, Shows};
 use crate::net::Command;
 use crate::ring::Stop;
 
-/// From the wish to leave until the node is told not to wait any longer. It waits 5 s at most by itself: this comes
-/// after that.
+/// Time from the wish to leave until the loop tells the node to stop waiting. The node itself waits 5 s at most, so
+/// this comes after that.
 const LEAVE: Duration = Duration::from_millis(5_200);
-/// From that until the node is given up.
+/// Time from then until the loop gives the node up.
 const LEAVE_NOW: Duration = Duration::from_secs(2);
-/// From the moment when nobody reads standard output any more until what is said there ends, or is not read on.
+/// Time from the loss of standard output until the input must end. After that the loop reads it no further.
 const INPUT: Duration = Duration::from_secs(5);
-/// A log that fails for longer is worth a word, unless the history fails too.
+/// The loop reports a chat log that fails for longer than this, unless the history fails too.
 const LOG_GRACE: Duration = Duration::from_millis(1_500);
 /// What happens to the program, besides signals and the node's end.
 #[derive(Debug)]
 pub(super) enum News {
-    /// The person wants to leave, or the input has ended.
+    /// The user wants to leave, or the input has ended.
     InputEnded,
-    /// The terminal is gone, and the person with it.
+    /// The terminal is gone, and its user too.
     TerminalGone,
-    /// Nobody reads standard output any more, or it takes nothing.
+    /// Standard output is closed, or it takes nothing.
     OutputGone,
-    /// The chat log takes no more, or does again.
+    /// The chat log fails, or works again.
     Log(LogNews),
 }
 
-/// That time; none: never.
+/// Sleeps until `time`. Without a time, sleeps forever.
 async fn at(time: Option<tokio::time::Instant>) {
     match time {
         Some(time) => tokio::time::sleep_until(time).await,
@@ -48,17 +48,17 @@ async fn at(time: Option<tokio::time::Instant>) {
     }
 }
 
-/// What is read once the node is in its room.
+/// The input, which the loop reads once the node is in its room.
 pub(super) struct Input {
     pub(super) shows: Shows,
     pub(super) entered: watch::Receiver<InRoom>,
-    /// What to tell before the first line is typed.
+    /// Lines to show before the user types the first line.
     pub(super) hint: Vec<String>,
     /// Called once, when the input has ended.
     pub(super) ended: Box<dyn FnOnce() + Send>,
 }
 
-/// The signals that mean something here.
+/// The signals that this program handles.
 pub(super) struct Signals {
     pub(super) interrupt: Signal,
     pub(super) terminate: Signal,
@@ -66,7 +66,7 @@ pub(super) struct Signals {
 }
 
 impl Signals {
-    /// One that wants the program to end.
+    /// Waits for a signal that ends the program.
     pub(super) async fn end(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}
@@ -83,18 +83,18 @@ impl Signals {
     }
 }
 
-/// What is known of the log that people read.
+/// The health of the chat log.
 #[derive(Debug, Default)]
 pub(super) struct LogHealth {
-    /// Why it takes nothing, at the moment.
+    /// Why the log fails at the moment.
     pub(super) failed: Option<String>,
-    /// When that is worth a word.
+    /// The time to report it.
     tell: Option<tokio::time::Instant>,
-    /// It was told.
+    /// The loop has reported it.
     told: bool,
 }
 
-/// A node at work, seen from its owner.
+/// A running node from its owner's side.
 pub(super) struct Member {
     pub(super) commands: mpsc::Sender<Command>,
     pub(super) urgent: mpsc::Sender<Command>,
@@ -104,14 +104,14 @@ pub(super) struct Member {
     pub(super) hub: Hub,
     pub(super) log_name: String,
     pub(super) log: LogHealth,
-    /// The store has said that it fails.
+    /// The store has reported that it fails.
     pub(super) failing: Arc<AtomicBool>,
-    /// The node has been told to wait no longer.
+    /// The loop has told the node to stop waiting.
     pub(super) hurried: bool,
 }
 
 impl Member {
-    /// Lives until the node has ended.
+    /// Runs until the node has ended.
     pub(super) async fn live(
         &mut self,
         signals: &mut Signals,
@@ -122,7 +122,7 @@ impl Member {
         let mut entered = Some(input.entered.clone());
         let mut input = Some(input);
         let mut patience = None;
-        // Once nobody reads what is told: what was typed before is said all the same.
+        // After the loss of standard output, the node still sends the lines that the user typed before.
         let (mut is_read, mut input_until) = (true, None);
         loop {
             let late = at(patience);
@@ -166,7 +166,7 @@ impl Member {
                     News::OutputGone if self.face == Face::Daemon => {}
                     News::OutputGone => {
                         is_read = false;
-                        // Before anything is read, there is nothing to end.
+                        // An input that is not being read yet has no time limit.
                         input_until = input.is_none().then(|| tokio::time::Instant::now() + INPUT);
                     }
                     News::Log(news) => self.log_news(news),
@@ -175,7 +175,7 @@ impl Member {
         }
     }
 
-    /// The input has had its time.
+    /// Ends the input when its time is over.
     fn end_input(&self, patience: &mut Option<tokio::time::Instant>) {
         if patience.is_none() {
             complain("dist-chat: nobody reads what is told, and the input does not end: no more of it is said");
@@ -211,7 +211,7 @@ impl Member {
         }
     }
 
-    /// The log still takes nothing: a full disk is told once, of the history.
+    /// Reports that the log still fails. A full disk is reported once, for the history.
     fn tell_of_log(&mut self) {
         self.log.tell = None;
         if let Some(why) = self.log.failed.as_ref().filter(|_| !self.failing.load(Ordering::Acquire)) {
@@ -221,23 +221,23 @@ impl Member {
         }
     }
 
-    /// Tells the node to leave: behind everything that was said, or, when urgent, before it. The node takes a second
-    /// time as: without waiting.
+    /// Tells the node to leave: behind all queued lines, or, when urgent, before them. The node takes a second command
+    /// as: stop waiting.
     fn leave(&self, urgent: bool, patience: &mut Option<tokio::time::Instant>) {
         self.leaving.store(true, Ordering::Release);
         patience.get_or_insert_with(|| tokio::time::Instant::now() + LEAVE);
         let way = if urgent { self.urgent.clone() } else { self.commands.clone() };
-        // It may have to wait for room, and the loop must not.
+        // The command may wait for room in the queue, and the loop must not.
         tokio::spawn(async move { way.send(Command::Leave).await });
     }
 
-    /// Tells the node to wait no longer. `false`: it has been told before.
+    /// Tells the node to stop waiting. `false`: the node already knows.
     async fn leave_now(&mut self) -> bool {
         if std::mem::replace(&mut self.hurried, true) {
             self.done.abort();
             return false;
         }
-        // The first may still stand in line behind what was said.
+        // The first command may still wait behind queued lines.
         for _ in 0..2 {
             let _ = self.urgent.send_timeout(Command::Leave, LEAVE_NOW).await;
         }

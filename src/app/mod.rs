@@ -1,5 +1,6 @@
-//! Assembles a member of a room, in three stages: `prepare` decides everything once, `running` starts the node and what
-//! stands around it and lives until the node has ended, and its `shut_down` takes all of it apart in the right order.
+//! Assembles a member of a room, in three stages. `prepare` takes every decision once. `running` starts the node and
+//! the tasks around it, and runs until the node has ended. Its `shut_down` then takes everything apart in the right
+//! order.
 
 mod diagnostics;
 mod keys;
@@ -19,10 +20,10 @@ use crate::settings::Chat;
 use member::Signals;
 use running::Running;
 
-/// Is a member until it leaves.
+/// Runs a member until it leaves.
 ///
 /// # Errors
-/// [`Failure`]: what the person is told, and the exit code.
+/// [`Failure`]: the message for the user, and the exit code.
 pub fn run(chat: &Chat) -> Result<(), Failure> {
     allow_many_connections();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no runtime")?;
@@ -31,10 +32,10 @@ pub fn run(chat: &Chat) -> Result<(), Failure> {
     outcome
 }
 
-/// Takes as many open files as the system gives: a room has a connection for each member, and some.
+/// Raises the limit of open files as far as the system allows: a room needs one connection a member, and some more.
 fn allow_many_connections() {
     let limit = getrlimit(Resource::Nofile);
-    // Where that is refused, there is room for fewer; the door says so when it is full.
+    // If the system refuses, there is room for fewer connections. The listener reports when it is full.
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
 }
 

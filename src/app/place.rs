@@ -1,4 +1,4 @@
-//! Where a node stands: what it listens on, what others dial, whom it asks first.
+//! The addresses of a node: where it listens, what peers dial, and which contacts it asks first.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs};
@@ -10,25 +10,26 @@ use crate::net::{self, reach};
 use crate::ring::{Frame, Hello, RoomId, Uid};
 use crate::settings::{Chat, Contact, Start};
 
-/// Where a node stands.
+/// The addresses of a node.
 #[derive(Debug)]
 pub struct Place {
-    /// What others connect to.
+    /// The socket that peers connect to.
     pub listener: TcpListener,
-    /// The address that it really listens on.
+    /// The address that the node really listens on.
     pub listens: SocketAddr,
-    /// What others dial.
+    /// The address that peers dial.
     pub uid: Uid,
-    /// Whom it asks, in turn; none where it starts the room.
+    /// The contacts to ask, in this order. Empty: this node starts the room.
     pub contacts: Vec<SocketAddr>,
-    /// What the person should know about the choice, if anything.
+    /// A remark about the choice for the user, if there is something to say.
     pub remark: Option<String>,
 }
 
 /// Finds the addresses and binds the listener.
 ///
 /// # Errors
-/// The address is not ours, the port is taken, no contact can be found, or nobody could dial what would be advertised.
+/// The address is not this machine's, the port is taken, no contact is found, or no peer could dial the advertised
+/// address.
 pub fn take(chat: &Chat) -> Result<Place, Failure> {
     let contacts = match &chat.start {
         Start::Create | Start::Resume => Vec::new(),
@@ -55,7 +56,7 @@ pub fn take(chat: &Chat) -> Result<Place, Failure> {
     }
 }
 
-/// All addresses of all contacts that have one.
+/// All addresses of all contacts that resolve.
 fn resolve(contacts: &[Contact]) -> Result<Vec<SocketAddr>, Failure> {
     let mut found = Vec::new();
     let mut missing = Vec::new();
@@ -77,7 +78,7 @@ fn resolve(contacts: &[Contact]) -> Result<Vec<SocketAddr>, Failure> {
     }
 }
 
-/// The room of the first of these that says so in time. A room with a key tells only who has it.
+/// The room of the first contact that answers in time. A room with a key answers only peers that have the key.
 pub async fn room_of(contacts: &[SocketAddr], key: Option<&RoomKey>) -> Option<RoomId> {
     for there in contacts {
         if let Ok(Hello { room: Some(room), .. }) = net::hello_at(*there, key.cloned()).await {
@@ -96,7 +97,8 @@ fn no_way_to(there: SocketAddr) -> Failure {
     )
 }
 
-/// What others are to dial: what was said, or where we listen, or, when we listen everywhere, what our contact sees.
+/// The address that peers dial: the advertised one, or the listening one. If the node listens everywhere, the address
+/// that the contact sees.
 fn advertised(
     chat: &Chat,
     listens: SocketAddr,
@@ -123,7 +125,7 @@ fn advertised(
     (uid, remark)
 }
 
-/// In a room of other machines nobody could dial us at a loopback address.
+/// Refuses a loopback address in a room of other machines, which could not dial it.
 fn refuse_loopback(uid: Uid, contacts: &[SocketAddr]) -> Result<(), Failure> {
     let away = contacts.iter().find(|contact| !contact.ip().is_loopback());
     match away.filter(|_| uid.0.ip().is_loopback()) {
@@ -168,14 +170,14 @@ fn cannot_listen(wanted: SocketAddr, error: &io::Error) -> Failure {
     }
 }
 
-/// Who has our port.
+/// The process that holds our port.
 enum Holder {
     Ours(String),
     DistChat,
     Other,
 }
 
-/// Asks over the status socket, and, where nobody answers there (another user's), by saying hello.
+/// Finds the holder over the status socket. If nothing answers there (another user's process), says hello.
 fn holder(there: SocketAddr) -> Holder {
     if let Some(report) = control::client::ask_listener(there) {
         return Holder::Ours(format!("{}({})", report.name, report.address));

@@ -13,19 +13,19 @@ use crate::ring::{self, RoomId, SessionId};
 use crate::settings::{Chat, Start};
 use crate::store::Opened;
 
-/// What a run starts with. Nothing of it is decided again later.
+/// The result of the preparation. No later stage takes these decisions again.
 pub(super) struct Prepared {
-    /// The settings, completed with what the files remember.
+    /// The settings, completed with values from the files.
     pub(super) chat: Chat,
     /// The listener, this node's address and its contacts.
     pub(super) place: Place,
     /// The room's key; `None`: the room is open.
     pub(super) key: Option<RoomKey>,
-    /// The file that keeps the key once it has let the node in.
+    /// The file that gets the key once the key has let the node in.
     pub(super) keep: Option<PathBuf>,
-    /// What the owner of an open node must know, if others reach it.
+    /// A remark for the owner of a node in an open room, if others can reach it.
     pub(super) open_remark: Option<String>,
-    /// This run.
+    /// The id of this run.
     pub(super) session: SessionId,
     /// How the node begins.
     pub(super) start: ring::Start,
@@ -35,7 +35,7 @@ pub(super) struct Prepared {
     pub(super) opened: Opened,
 }
 
-/// A random number of the system.
+/// A random number from the system.
 ///
 /// # Errors
 /// The system gives none.
@@ -46,7 +46,7 @@ pub(super) fn random() -> anyhow::Result<u64> {
 /// Takes each decision once, in this order: settings, invite, files of earlier runs, address, key, room, history.
 ///
 /// # Errors
-/// One of them makes no sense, or cannot be had.
+/// A setting is invalid, or a resource is not available.
 pub(super) async fn prepare(mut chat: Chat, signals: &mut Signals) -> Result<Prepared, Failure> {
     returning::check_directory(&chat)?;
     keys::accept_invite(&mut chat, signals).await?;

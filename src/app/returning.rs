@@ -1,4 +1,4 @@
-//! What the files of earlier runs mean for this one: which room, where, and under which name.
+//! Applies the files of earlier runs to this one: its room, its address and its name.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -12,10 +12,10 @@ use crate::ring::{self, Name, RoomId, SessionId, Uid};
 use crate::settings::{self, Chat, Start};
 use crate::store::{self, Ask, OpenError, Opened, Peeked};
 
-/// What the files of this port remember. Nothing where they are not to be used, or where the port is not known yet.
+/// The state in the files of this port. `None` if the run does not use them, or if the port is not known yet.
 ///
 /// # Errors
-/// A damaged file cannot be moved aside, or the file is a newer program's.
+/// A damaged file cannot be moved aside, or a newer program wrote the file.
 pub fn remembered(chat: &Chat) -> Result<Option<Peeked>, Failure> {
     if chat.ephemeral || chat.port == 0 {
         return Ok(None);
@@ -31,7 +31,7 @@ pub fn remembered(chat: &Chat) -> Result<Option<Peeked>, Failure> {
     }
     match peeked {
         Ok(peeked) => Ok(peeked),
-        // Somebody who names a member takes everything from there.
+        // A user who names a member gets everything from that member.
         Err(store::Error::Damaged(_) | store::Error::Unwritable(_) | store::Error::Older(_))
             if matches!(chat.start, Start::Join(_)) || chat.new =>
         {
@@ -39,7 +39,7 @@ pub fn remembered(chat: &Chat) -> Result<Option<Peeked>, Failure> {
         }
         Err(store::Error::Damaged(why)) => {
             let aside = store::set_aside(&path, &why).map_err(|error| unusable(&path, &error))?;
-            // What it still says of its room counts; a room must not be founded beside the one that is forgotten.
+            // A damaged file that still names its room counts: the run must not found a second room beside it.
             match store::peek(&path).ok().flatten().filter(|peeked| !peeked.rooms.is_empty()) {
                 Some(peeked) => {
                     crate::failure::complain(format_args!("dist-chat: {}", aside_text(&aside)));
@@ -67,7 +67,7 @@ fn forgotten(path: &Path, aside: &store::Aside) -> Failure {
     )
 }
 
-/// What the person has left open, as the last run had it.
+/// Fills in what the user has left open, with the last run's values.
 pub fn fill_in(chat: &mut Chat, remembered: Option<&Peeked>) -> Result<(), Failure> {
     let known = remembered.filter(|peeked| !peeked.rooms.is_empty());
     if chat.start == Start::Resume && known.is_none() {
@@ -85,14 +85,14 @@ pub fn fill_in(chat: &mut Chat, remembered: Option<&Peeked>) -> Result<(), Failu
         && !chat.new
         && let Some(ip) = peeked.uid.map(|uid| uid.0.ip())
     {
-        // An address that has gone is not insisted on: the one towards a member is as good.
+        // If the machine no longer has the address, the one towards a member is as good.
         let towards = || peeked.book.iter().find_map(|uid| reach::local_ip_towards(uid.0));
         chat.address = if reach::is_ours(ip) { Some(ip) } else { towards() };
     }
     Ok(())
 }
 
-/// The room of this run, if the files have it, and how the node begins.
+/// The room of this run, if the files have it, and how the node starts.
 pub async fn begin(
     chat: &Chat,
     remembered: Option<&Peeked>,
@@ -109,7 +109,7 @@ pub async fn begin(
             None => (None, ring::Start::Create(fresh)),
         },
         Start::Join(_) => {
-            // Whichever room is there: one of those that are kept here, or a new one.
+            // The room of the contacts: one that the files hold, or a new one.
             let there = if rooms.is_empty() { None } else { place::room_of(contacts, key).await };
             let room = match there {
                 Some(room) => rooms.iter().copied().find(|known| *known == room),
@@ -123,7 +123,7 @@ pub async fn begin(
 /// Opens the store.
 ///
 /// # Errors
-/// Another process has the file, or it cannot be used.
+/// Another process has the file open, or the file cannot be used.
 pub fn open(
     chat: &Chat,
     port: u16,
@@ -139,16 +139,17 @@ pub fn open(
     store::open(&path, &ask).map_err(|error| unusable(&path, &error))
 }
 
-/// What is told of a damaged file.
+/// The message about a damaged file that was moved aside.
 pub fn aside_text(aside: &store::Aside) -> String {
     let file = aside.path.file_name().unwrap_or_default().to_string_lossy();
     format!("the history file was damaged ({}): it is now {file}, and its lines come from the others again", aside.why)
 }
 
-/// Where the files are to be, there must be a directory: a slip in its name makes none.
+/// Checks that the directory of the files exists. The program does not create it, so that a typing mistake has no
+/// effect.
 ///
 /// # Errors
-/// There is none.
+/// There is no such directory.
 pub fn check_directory(chat: &Chat) -> Result<(), Failure> {
     let dir = chat.data_dir.display();
     match std::fs::metadata(&chat.data_dir) {
@@ -182,7 +183,7 @@ fn unusable(path: &Path, error: &OpenError) -> Failure {
     Failure::new(Exit::Files, what, why, hint)
 }
 
-/// After a run that has found its file to be damaged: it is moved aside, so that the next run begins anew.
+/// Moves aside the file that a run has found damaged, so that the next run starts anew. Returns the run's failure.
 pub fn after_damage(chat: &Chat, port: u16, why: &str) -> Failure {
     let path: PathBuf = store::file_in(&chat.data_dir, port);
     match store::set_aside(&path, why) {

@@ -1,4 +1,4 @@
-//! A run at work: its tasks and handles, and the one order in which they end.
+//! A running node with its tasks and handles, and the one order in which they end.
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
@@ -48,24 +48,24 @@ use crate::ring::{self, Index, RoomId, SessionId, Stop, Timing, Uid};
 use crate::settings::{Chat, KeyFrom, Start};
 use crate::store::{self, LogMark, Opened};
 
-/// What threads tell the loop; each of them tells at most one thing.
+/// Places in the queue from threads to the loop. Each thread sends at most one message.
 const NEWS_MAX: usize = 8;
-/// Older lines that the full screen begins with.
+/// Older lines that the full screen shows at its start.
 const FULL_LINES: u32 = 500;
-/// Between two marks of how far the log is written.
+/// Time between two marks of how far the chat log is written.
 const MARK_EVERY: Duration = Duration::from_millis(500);
-/// How long the log may take for its last lines.
+/// How long the chat log may take to write its last lines.
 const LOG_PATIENCE: Duration = Duration::from_secs(10);
-/// How long frontends elsewhere may take, together, for what they have not read. Each is given up earlier when it takes
-/// nothing.
+/// How long all attached frontends together may take to read the rest. The node gives up a frontend that reads nothing
+/// earlier.
 const FRONTS_PATIENCE: Duration = Duration::from_secs(30);
-/// How long a terminal that takes nothing is waited for at the end.
+/// How long the end waits for a terminal that takes nothing.
 const TERMINAL_PATIENCE: Duration = Duration::from_secs(5);
-/// How long another reader of standard output that takes nothing is waited for at the end: the node has left its room,
-/// and holds up nobody there. A signal ends that.
+/// How long the end waits for another reader of standard output that takes nothing. The node has left its room by then,
+/// so nobody else waits. A signal ends the wait.
 const READER_PATIENCE: Duration = Duration::from_secs(30);
 
-/// Where the run is shown and logged.
+/// The outputs of a run: the chat log, standard output and the frontends.
 struct Output {
     news: mpsc::Sender<News>,
     told: mpsc::Receiver<News>,
@@ -79,7 +79,8 @@ struct Output {
 }
 
 impl Output {
-    /// Opens the chat log and compares it with the history, and takes standard output.
+    /// Opens the chat log, compares it with the history, and takes standard output. Also returns the result of the
+    /// comparison.
     fn open(chat: &Chat, port: u16, opened: &Opened) -> Result<(Self, Mended), Failure> {
         let (news, told) = mpsc::channel(NEWS_MAX);
         let log_news = news.clone();
@@ -93,7 +94,7 @@ impl Output {
                     mended = reconcile::mend_log(opened, file)?;
                     Ok(())
                 },
-                // Where it finds no room there is other news of it, not yet told.
+                // If the queue is full, it already holds an unread message about the log.
                 move |told| drop(log_news.try_send(News::Log(told))),
             )?,
         };
@@ -186,7 +187,7 @@ struct Publisher {
     entered: watch::Receiver<InRoom>,
     /// The contact that answers a newcomer.
     answering: watch::Receiver<Option<Uid>>,
-    /// The store has said that it fails.
+    /// Set when the store has reported that it fails.
     failing: Arc<AtomicBool>,
 }
 
@@ -233,11 +234,11 @@ impl Publisher {
     }
 }
 
-/// The tasks that keep the room's keys.
+/// The tasks that store the room's keys.
 struct KeyTasks {
-    /// Keeps the keys that the room gets.
+    /// Stores the keys that the room gets.
     changed: JoinHandle<()>,
-    /// Keeps the key that has let the node in; `None`: the room is open.
+    /// Stores the key that has let the node in; `None`: the room is open.
     right: Option<JoinHandle<()>>,
 }
 
@@ -335,13 +336,13 @@ pub(super) struct Running {
     publisher: thread::JoinHandle<()>,
     shown: Option<Showing>,
     attached_gone: mpsc::Receiver<()>,
-    /// Until it is read.
+    /// Taken when the loop starts.
     input: Option<Input>,
 }
 
 impl Running {
-    /// Starts a run, in this order: the output, the node, the publisher's state, the tasks that keep keys, the handles,
-    /// the frontends. The publisher's thread starts last, so that the frontends see its first notice.
+    /// Starts a run, in this order: the output, the node, the publisher's state, the tasks that store keys, the
+    /// handles, the frontends. The publisher's thread starts last, so that the frontends see its first notice.
     ///
     /// # Errors
     /// The chat log cannot be opened, or the system gives no threads.
@@ -395,7 +396,7 @@ impl Running {
         Ok(Self { facts, output, member, desk, keys, publisher, shown, attached_gone, input: Some(input) })
     }
 
-    /// Lives until the node has ended. Gives why it has.
+    /// Runs until the node has ended. Returns why it stopped.
     pub(super) async fn live(&mut self, signals: &mut Signals) -> anyhow::Result<Stop> {
         let Some(input) = self.input.take() else { anyhow::bail!("a run lives once") };
         self.member.live(signals, &mut self.output.told, self.output.log.writer(), input).await
@@ -470,12 +471,12 @@ impl Running {
     }
 }
 
-/// Why standard output takes no more, once it does not.
+/// Why standard output takes no more. Empty while it works.
 #[derive(Clone, Default)]
 struct Lost(Arc<OnceLock<io::Error>>);
 
 impl Lost {
-    /// Takes the reason, and tells of it.
+    /// A callback that stores the reason and reports it to the loop.
     fn tell(&self, news: &mpsc::Sender<News>) -> impl FnOnce(io::Error) + Send + use<> {
         let (lost, news) = (self.clone(), news.clone());
         move |error| {
@@ -485,7 +486,7 @@ impl Lost {
     }
 }
 
-/// Shows the owner of the node what happens, from here on.
+/// Starts the owner's frontend.
 fn begin(
     face: Face,
     desk: &Desk,
@@ -497,7 +498,7 @@ fn begin(
         let news = news.clone();
         let leave = Box::new(move || drop(news.try_send(News::InputEnded)));
         let told = if face == Face::Json { Wants::EveryLine } else { Wants::Newest };
-        // The full screen is for looking back, too.
+        // The full screen also shows older lines.
         let past = (face == Face::Full).then_some(Since::Newest(FULL_LINES));
         let wanted = Wanted { told, taste, past, ..Wanted::default() };
         session::open(desk, &wanted, Leaving::Node(leave)).context("no room for the first frontend")
@@ -530,7 +531,7 @@ fn begin(
     })
 }
 
-/// The store has ended the run.
+/// The failure of a run that the store has ended.
 fn files_failed(chat: &Chat, port: u16, error: &store::Error) -> Failure {
     match error {
         store::Error::Damaged(why) => returning::after_damage(chat, port, why),
@@ -551,7 +552,7 @@ fn files_failed(chat: &Chat, port: u16, error: &store::Error) -> Failure {
     }
 }
 
-/// Tells the store, now and then, how far the log that people read is written.
+/// Regularly tells the store how far the chat log is written.
 async fn mark_log(marks: Marks, mut log: LogWriter, node: mpsc::Sender<Command>) {
     let mut ticks = tokio::time::interval(MARK_EVERY);
     loop {
@@ -559,9 +560,10 @@ async fn mark_log(marks: Marks, mut log: LogWriter, node: mpsc::Sender<Command>)
         log.poke();
         let (flushed, length) = log.flushed();
         let Some((handed, tail)) = marks.reached(flushed) else { continue };
-        // What was flushed behind the mark stands at the file's end.
+        // The bytes that were flushed behind the mark stand at the file's end.
         let bytes = length.saturating_sub(flushed - handed);
-        // The mark must not outlive what it marks. Where the log cannot be synced, a later start compares more of it.
+        // The log must be synced before the mark is stored. If the log cannot be synced, a later start compares more of
+        // it.
         let synced = log.clone();
         if !tokio::task::spawn_blocking(move || synced.sync()).await.is_ok_and(|done| done.is_ok()) {
             continue;
@@ -572,7 +574,7 @@ async fn mark_log(marks: Marks, mut log: LogWriter, node: mpsc::Sender<Command>)
     }
 }
 
-/// A node that cannot be asked is still a node: it says why in its log.
+/// Opens the sockets for other processes. A node without sockets still works, and says why in its log.
 fn answer_askers(chat: &Chat, listens: SocketAddr, answers: Answers) {
     match Server::bind(listens) {
         Ok(server) => drop(tokio::spawn(server.serve(answers.clone()))),

@@ -1,4 +1,4 @@
-//! What a person is told who opens a room, or comes into one: each stage, and how long it may take.
+//! The messages to a user who creates or joins a room: each stage, and how long it may take.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -10,16 +10,16 @@ use crate::feed::publisher::Place as InRoom;
 use crate::net::Command;
 use crate::ring::{Name, RoomHealth, Status, Timing, Uid};
 
-/// Between two words about how much of the history has come.
+/// Time between two messages about the progress of the history.
 const HISTORY_EVERY: Duration = Duration::from_secs(1);
-/// Between two looks how much has come.
+/// Time between two queries of that progress.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
-/// A stage that is over so soon is not told.
+/// A stage that is over sooner gets no message.
 const NO_TIME: Duration = Duration::from_millis(300);
-/// Names that are told of who is here.
+/// Maximum names in the message about the members.
 const NAMES_MAX: usize = 12;
 
-/// What somebody who has just opened a room wants to know next: how others join, and where the log is.
+/// The messages after a room was created: how others join, and where the log is.
 pub fn opened(uid: Uid, keyed: bool, log: Option<&str>) -> Vec<String> {
     let (ip, port) = (uid.0.ip(), uid.0.port());
     let mut told = vec![match ip.is_loopback() {
@@ -42,7 +42,7 @@ pub fn opened(uid: Uid, keyed: bool, log: Option<&str>) -> Vec<String> {
     told
 }
 
-/// The first stage of whoever joins.
+/// The message of the first stage of a join.
 pub fn reaching(contact: SocketAddr, others: usize) -> String {
     let seconds = Timing::default().bootstrap.0 / 1_000_000;
     match others {
@@ -51,23 +51,23 @@ pub fn reaching(contact: SocketAddr, others: usize) -> String {
     }
 }
 
-/// The stages of whoever joins after the first: the key, the leader's answer, the history, who is here.
+/// The later stages of a join: the key, the leader's answer, the history, the members.
 #[derive(Debug)]
 pub struct Joining {
-    /// Which contact answers.
+    /// The contact that answers.
     pub answering: watch::Receiver<Option<Uid>>,
-    /// The node is in.
+    /// Set once the node is in its room.
     pub entered: watch::Receiver<InRoom>,
-    /// The node.
+    /// Takes queries to the node.
     pub node: mpsc::Sender<Command>,
-    /// To whom it is told.
+    /// Shows the messages.
     pub hub: Hub,
     /// The room has a key.
     pub keyed: bool,
 }
 
 impl Joining {
-    /// Tells them, each with its own deadline. What takes no time needs none, and is not told.
+    /// Shows each stage with its own deadline. A stage that takes no time gets no message.
     pub async fn tell(mut self) {
         let answers = tokio::select! {
             biased;
@@ -92,7 +92,7 @@ impl Joining {
             let asked = (ask(&self.node, Command::Status).await, ask(&self.node, Command::Survey).await);
             let (Some(status), Some(survey)) = asked else { return };
             let has = status.tail.index.0;
-            // Nothing is known while nobody leads, or it has not answered.
+            // The progress is unknown while there is no leader, or while the leader has not answered.
             match behind(&status, &survey) {
                 Some(0) if status.members.iter().any(|member| member.uid == status.uid) => {
                     self.hub.event(&format!("history {has}/{has}"));
@@ -109,7 +109,7 @@ impl Joining {
     }
 }
 
-/// A contact that has answered, once the answer of its leader takes long.
+/// The contact that has answered, if its leader's answer takes long.
 async fn contact_that_answers(answering: &mut watch::Receiver<Option<Uid>>) -> Option<Uid> {
     let contact = *answering.wait_for(Option::is_some).await.ok()?;
     tokio::time::sleep(NO_TIME).await;
@@ -121,7 +121,7 @@ fn answer(contact: Uid, keyed: bool) -> String {
     format!("{contact} answers{key}; coming in, for {} s at most", Timing::default().join.0 / 1_000_000)
 }
 
-/// There is no deadline for a long history, but one for whoever sends it.
+/// The message about the history's progress. The history has no deadline, only its sender has one.
 fn history(has: u64, of: u64) -> String {
     let silence = Timing::default().silence.0 / 1000;
     format!("history {has}/{of}; whoever sends nothing for {}.{} s is given up", silence / 1000, silence % 1000 / 100)
@@ -133,7 +133,7 @@ async fn ask<T>(node: &mpsc::Sender<Command>, question: impl FnOnce(oneshot::Sen
     answer.await.ok()
 }
 
-/// Entries that this node lacks, where that is known.
+/// How many entries this node lacks, if that is known.
 fn behind(status: &Status, survey: &RoomHealth) -> Option<u64> {
     if status.epoch.is_some_and(|epoch| epoch.leader == status.uid) {
         return Some(0);

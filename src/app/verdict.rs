@@ -1,4 +1,4 @@
-//! How a run ended, as the person is told.
+//! Turns the end of a run into a message for the user and an exit code.
 
 use std::io;
 use std::net::SocketAddr;
@@ -13,7 +13,7 @@ use crate::settings::Chat;
 /// Judges a node's end. `unordered`: own lines that are not in the log.
 ///
 /// # Errors
-/// Everything but having left with nothing waiting.
+/// Every end, except that the node left with nothing waiting.
 pub fn of(stop: Stop, unordered: u64, chat: &Chat, contacts: &[SocketAddr], lived: Duration) -> Result<(), Failure> {
     match stop {
         Stop::Left { waiting } => match waiting.max(unordered) {
@@ -25,7 +25,7 @@ pub fn of(stop: Stop, unordered: u64, chat: &Chat, contacts: &[SocketAddr], live
     }
 }
 
-/// Standard output has taken no more, and somebody was to read it.
+/// The failure when standard output took no more although it had a reader.
 pub(super) fn unwritten(error: &io::Error) -> Failure {
     Failure::new(
         Exit::Files,
