@@ -318,13 +318,13 @@ async fn only_a_hello_opens_the_door() {
     drop(knock(Vec::new()).await);
 
     let mut said = encoded(&hello()).to_vec();
-    said.extend_from_slice(b"\"as");
+    said.extend_from_slice(b"\"leader_");
     let mut peer = knock(said).await;
     let Arrival::Greeted { hello: got, connected, peer: from } = bench.next().await else { panic!("not let in") };
     assert_eq!(*got, hello());
     assert!(connected.socket.nodelay().unwrap());
     let _link = Link::accepted(ConnId::accepted(1), from, *connected, &bench.inbox, &bench.meter);
-    peer.write_all(b"k\"\n").await.unwrap();
+    peer.write_all(b"poll\"\n").await.unwrap();
     let Arrival::Frames { frames, .. } = bench.next().await else { panic!("no frame") };
     assert_eq!(frames, [Frame::LeaderPoll]);
 }

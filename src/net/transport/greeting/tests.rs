@@ -132,7 +132,7 @@ fn each_mistake_has_its_word() {
     assert_eq!(fate(&open, &hello_of(2)), Fate::Greeted);
     for keys in [&open, &keyed(5)] {
         let newer = away("dist-chat 4 version\n", "speaks version 5 of the protocol");
-        assert_eq!(fate(keys, b"dist-chat 4 keyed, or otherwise\n"), newer);
+        assert_eq!(fate(keys, b"dist-chat 5 keyed, or otherwise\n"), newer);
         assert_eq!(fate(keys, b"dist-chat 4 wrong key\n"), away("", "its first line is an answer"));
         assert_eq!(fate(keys, &[b'x'; HELLO_BYTES_MAX]), away("", "its first line is too long"));
     }
