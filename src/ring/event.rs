@@ -7,7 +7,7 @@ use crate::ring::log::entry::{Act, Entry, Member};
 use crate::ring::types::id::{ConnId, Epoch, Index, Name, PmId, RoomId, Text, Uid};
 use crate::ring::types::proof::Digest;
 use crate::ring::types::time::Span;
-use crate::ring::wire::whisper::PmOutcome;
+use crate::ring::wire::private_message::PmOutcome;
 
 /// A line that somebody says.
 #[derive(Clone, Debug, PartialEq, Eq)]

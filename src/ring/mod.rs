@@ -49,13 +49,13 @@ pub use log::emoji::{Emoji, EmojiError};
 pub use log::entry::Batch;
 pub use log::entry::RunSignature;
 pub use log::entry::{Act, Body, Entry, Line, Member, Note, Subject};
+pub use log::log_state::EpochBound;
+pub use log::log_state::LogState;
 pub use log::reactions::Reactions;
 pub use log::rules::EvictionReason;
 pub use log::rules::{Ban, Effect, Rules};
-pub use log::seal::{ForgedLine, Signer, sign_runs};
+pub use log::run_signature::{ForgedLine, Signer, sign_runs};
 pub use log::social::{ChannelActivity, Social, Topic};
-pub use log::summary::EpochBound;
-pub use log::summary::LogState;
 pub use log::view::{Renaming, View, between};
 pub use node::Node;
 pub use timing::Timing;
@@ -72,7 +72,9 @@ pub use wire::frame::{
     Accept, Ack, Backlog, Elected, Entries, Frame, HealthReport, Hello, Join, MergeOffer, MergeRank, NodeState, Offer,
     PollReply, Refusal, Relay, Submit, Throttle, Token, Want,
 };
-pub use wire::whisper::{Ciphertext, OutgoingPm, PmError, PmOutcome, PmProof, PmReceipt, PmReply, PrivateMessage};
+pub use wire::private_message::{
+    Ciphertext, OutgoingPm, PmError, PmOutcome, PmProof, PmReceipt, PmReply, PrivateMessage,
+};
 
 /// Everything that a node is told at birth.
 #[derive(Clone, Debug)]

@@ -1,14 +1,14 @@
 //! The replicated log as the core holds it: what it amounts to, and its newest entries.
 
-pub mod book;
+pub mod address_book;
 pub mod channel;
 pub mod emoji;
 pub mod entry;
+pub mod log_state;
 pub mod reactions;
 pub mod rules;
-pub mod seal;
+pub mod run_signature;
 pub mod social;
-pub mod summary;
 pub mod view;
 
 use std::collections::VecDeque;
@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use crate::ring::log::entry::Batch;
 use crate::ring::log::entry::Entry;
-use crate::ring::log::summary::LogState;
+use crate::ring::log::log_state::LogState;
 use crate::ring::types::id::{Index, Tail};
 use crate::ring::types::limits::{BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, RECENT_BYTES_MAX, RECENT_ENTRIES_MAX};
 

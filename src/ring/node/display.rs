@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::ring::log::summary::LogState;
+use crate::ring::log::log_state::LogState;
 use crate::ring::types::id::{Index, LineId, SessionKey};
 use crate::ring::types::limits;
 use crate::ring::{Event, Shown};

@@ -10,7 +10,7 @@ use crate::ring::log::entry::Batch;
 use crate::ring::log::entry::RunSignature;
 use crate::ring::log::entry::{Body, Entry, Line, Note};
 use crate::ring::log::one_batch;
-use crate::ring::log::seal::sign_runs;
+use crate::ring::log::run_signature::sign_runs;
 use crate::ring::types::id::{ConnId, Index, Lamport, ReadId, SessionKey, SyncId};
 use crate::ring::types::limits::{BATCH_BYTES_MAX, MEMBERS_MAX, TICKS_PER_LINE};
 use crate::ring::types::time::Span;

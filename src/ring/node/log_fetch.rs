@@ -1,12 +1,12 @@
 //! The log fetch of a winner: before it leads, it takes the best log that is there. Without the node around it.
 //!
 //! A won election names the holder of the best log. If that holder fails, this node asks all that took part where their
-//! logs end, and fetches the best of those, or leads with its own. `rebasing.rs` is what the node does with the outcomes.
+//! logs end, and fetches the best of those, or leads with its own. `rebase.rs` is what the node does with the outcomes.
 
 use std::collections::BTreeSet;
 
 use crate::ring::links::CloseReason;
-use crate::ring::log::summary::{EpochBound, LogState};
+use crate::ring::log::log_state::{EpochBound, LogState};
 use crate::ring::types::id::{ConnId, Epoch, Index, Tail, Uid};
 use crate::ring::types::limits::EPOCH_BOUNDS_MAX;
 use crate::ring::types::time::{Span, Time};

@@ -13,7 +13,7 @@ use std::collections::vec_deque::Iter;
 use std::sync::Arc;
 
 use crate::ring::log::entry::Line;
-use crate::ring::log::seal::whole_runs;
+use crate::ring::log::run_signature::whole_runs;
 use crate::ring::types::id::{Index, SyncId};
 use crate::ring::types::limits::{
     BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, OUTBOX_BYTES_MAX, OUTBOX_LINE_BYTES_MAX, OUTBOX_LINES_MAX, UNSENT_MARKS_MAX,

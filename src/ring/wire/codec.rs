@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::ring::log::entry::{Entry, Line};
-use crate::ring::log::seal::{ForgedLine, TornRun, each_run, message};
+use crate::ring::log::run_signature::{ForgedLine, TornRun, each_run, message};
 use crate::ring::types::id::RoomId;
 use crate::ring::types::limits::{
     BATCH_ENTRIES_MAX, BOOK_NODES_MAX, EPOCH_BOUNDS_MAX, FRAME_BYTES_MAX, OFFER_LINES_MAX,

@@ -9,13 +9,13 @@ use std::sync::Arc;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::ring::log::entry::{Batch, Line};
+use crate::ring::log::log_state::EpochBound;
 use crate::ring::log::rules::EvictionReason;
-use crate::ring::log::summary::EpochBound;
 use crate::ring::types::id::{Epoch, Index, Lamport, LineId, Name, RoomId, SessionId, StreamId, Tail, Uid};
 use crate::ring::types::limits::PROTOCOL_VERSION;
 use crate::ring::types::parse::{number, number_if_any};
 use crate::ring::types::proof::{AuthorId, Digest, Secret};
-use crate::ring::wire::whisper::{PmReceipt, PrivateMessage};
+use crate::ring::wire::private_message::{PmReceipt, PrivateMessage};
 
 /// What one node says to another.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

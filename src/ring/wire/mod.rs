@@ -3,4 +3,4 @@
 mod batch;
 pub mod codec;
 pub mod frame;
-pub mod whisper;
+pub mod private_message;

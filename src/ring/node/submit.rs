@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::phase::{PendingUpload, Phase};
 use super::{Node, ReadPurpose};
 use crate::ring::log::entry::Line;
-use crate::ring::log::seal::whole_runs;
+use crate::ring::log::run_signature::whole_runs;
 use crate::ring::types::id::{ConnId, SessionKey, Uid};
 use crate::ring::types::limits::{OFFER_LINES_MAX, SLOWED_FRAMES_MAX};
 use crate::ring::types::time::Span;

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use super::Node;
-use super::moderating::AUTHOR_DIGITS_MIN;
+use super::eviction::AUTHOR_DIGITS_MIN;
 use super::phase::Phase;
 use crate::ring::log::entry::Member;
 use crate::ring::types::id::{ConnId, PmId};
@@ -15,7 +15,7 @@ use crate::ring::types::limits::{PM_REPORT_PAUSE, PM_RESEND, PM_WAIT, PMS_READ_M
 use crate::ring::types::proof::AuthorId;
 use crate::ring::types::time::{Span, Time};
 use crate::ring::wire::frame::Frame;
-use crate::ring::wire::whisper::{OutgoingPm, PmError, PmOutcome, PmProof, PmReceipt, PmReply, PrivateMessage};
+use crate::ring::wire::private_message::{OutgoingPm, PmError, PmOutcome, PmProof, PmReceipt, PmReply, PrivateMessage};
 use crate::ring::{Event, Output};
 
 /// How many times more a node takes of others than of its owner: what is sent again counts too.

@@ -6,7 +6,7 @@ use super::phase::{Following, LeaderSearch, PendingUpload, Phase, Uplink};
 use super::{Node, ReadPurpose};
 use crate::ring::links::{CloseReason, ClosedConn};
 use crate::ring::log::entry::Line;
-use crate::ring::log::seal::whole_runs;
+use crate::ring::log::run_signature::whole_runs;
 use crate::ring::types::id::{ConnId, Epoch, Index, StreamId};
 use crate::ring::types::limits::OFFER_LINES_MAX;
 use crate::ring::types::time::Span;

@@ -10,7 +10,7 @@ use super::Node;
 use super::blocklist::BlockedPeer;
 use super::phase::Phase;
 use crate::ring::log::entry::{Member, Note};
-use crate::ring::log::seal::ForgedLine;
+use crate::ring::log::run_signature::ForgedLine;
 use crate::ring::types::id::{ConnId, Name};
 use crate::ring::wire::frame::{Hello, Refusal};
 use crate::ring::{Event, Record};

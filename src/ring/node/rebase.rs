@@ -10,7 +10,7 @@ use super::phase::{Leading, Phase, Synchronizing};
 use crate::ring::Output;
 use crate::ring::links::ClosedConn;
 use crate::ring::log::entry::Batch;
-use crate::ring::log::summary::EpochBound;
+use crate::ring::log::log_state::EpochBound;
 use crate::ring::types::id::{ConnId, Index, Tail, Uid};
 use crate::ring::wire::frame::{Frame, Join};
 

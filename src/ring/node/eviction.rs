@@ -7,7 +7,7 @@ use super::phase::Phase;
 use crate::ring::log::entry::{Act, Entry, Line, Member, Subject};
 use crate::ring::log::rules::Effect;
 use crate::ring::log::rules::EvictionReason;
-use crate::ring::log::seal::sign_runs;
+use crate::ring::log::run_signature::sign_runs;
 use crate::ring::types::id::{Index, Name, Text};
 use crate::ring::types::proof::AuthorId;
 use crate::ring::wire::frame::{Frame, Refusal};
