@@ -1,4 +1,4 @@
-//! The words and flags of the command line, and what follows from them together.
+//! The words and flags of the command line, and the rules that combine them.
 
 use std::ffi::OsString;
 use std::net::{IpAddr, SocketAddr};
@@ -158,18 +158,18 @@ pub(super) enum Sub {
     Bench(bench::Args),
 }
 
-/// Every command and flag, as clap has them.
+/// All commands and flags, as clap defines them.
 pub(super) fn command() -> Command {
     let line = Line::command();
     let settings: Vec<Arg> = config::keys(&line).cloned().collect();
     line.mut_subcommand("config", |sub| sub.args(settings))
 }
 
-/// Variables that nobody reads here, and that people may take for the place of a key.
+/// Environment variables that the program does not read, but that a user may take for the place of a key.
 const NO_PLACE_FOR_A_KEY: [&str; 6] = ["KEY", "ROOM_KEY", "PASSPHRASE", "PASSWORD", "INVITE", "TOKEN"];
 
-/// A key in the environment, or on the command line, can be read in the process list: such a start is refused. What
-/// stands there is not repeated.
+/// Refuses a key in the environment or on the command line, since other users can read it in the process list. The
+/// message does not repeat the key.
 pub(super) fn refuse_secrets(args: &[OsString], variables: &[(String, String)]) -> Result<(), Failure> {
     let refuse = |what: &str, why: &str, hint: &str| Err(Failure::new(Exit::Usage, what, why, hint));
     for arg in args.iter().filter_map(|arg| arg.to_str()) {
@@ -205,8 +205,8 @@ pub(super) fn refuse_secrets(args: &[OsString], variables: &[(String, String)]) 
     }
 }
 
-/// `-na` and `-np` are whole tokens. Any other token that begins with `-n` would be read as a name by clap, `-na10.0.0.5`
-/// among them: only `-n NAME` and `-n=NAME` are names here.
+/// Makes `-na` and `-np` whole tokens. clap would read any other token that begins with `-n` as a name, even
+/// `-na10.0.0.5`. Here only `-n NAME` and `-n=NAME` are names.
 pub(super) fn whole_token(arg: OsString) -> Result<OsString, Failure> {
     let Some(text) = arg.to_str() else { return Ok(arg) };
     let Some(rest) = text.strip_prefix("-n") else { return Ok(arg) };
@@ -230,7 +230,7 @@ pub(super) fn whole_token(arg: OsString) -> Result<OsString, Failure> {
     Ok(long)
 }
 
-/// Where a value comes from, the weakest first.
+/// The source of a value, the weakest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Origin {
     Default,
@@ -239,7 +239,7 @@ enum Origin {
     Typed,
 }
 
-/// Where the value of this flag comes from. What the file says stands among the defaults (see [`config::File::under`]).
+/// The source of this flag's value. Values from the file are defaults for clap (see [`config::File::under`]).
 fn origin(matches: &ArgMatches, file: &config::File, id: &str) -> Origin {
     match matches.value_source(id) {
         Some(ValueSource::CommandLine) => Origin::Typed,
@@ -249,8 +249,8 @@ fn origin(matches: &ArgMatches, file: &config::File, id: &str) -> Origin {
     }
 }
 
-/// How the person wants to begin. A flag beats the environment, which beats the file: `-l` what stands there of neighbours
-/// and the other way round; two of the same kind contradict each other.
+/// How the user wants to begin: with a new room or with neighbours. A flag beats the environment, which beats the file.
+/// `-l` beats neighbours from a weaker source, and the other way round. Two of the same source contradict each other.
 pub(super) fn way(matches: &ArgMatches, file: &config::File) -> Result<Way, Failure> {
     if matches.subcommand_name().is_some() {
         return Ok(Way::Return);
@@ -316,7 +316,7 @@ pub(super) fn chat(line: Line, way: Way, key: KeyFrom) -> Result<Chat, Failure> 
     Ok(Chat { moderators: line.moderators, ..member(line.member, start, key, line.new)? })
 }
 
-/// Whom to join, and with which key, the invite says.
+/// The settings of `join`. The invite holds the contacts and the key.
 pub(super) fn join(args: JoinArgs) -> Result<Chat, Failure> {
     member(args.member, Start::Join(Vec::new()), KeyFrom::Invite(args.file), false)
 }
@@ -348,7 +348,8 @@ fn member(told: Member, start: Start, key: KeyFrom, new: bool) -> Result<Chat, F
     })
 }
 
-/// Where the key comes from. A flag beats the environment, which beats the file; both flags contradict each other.
+/// The source of the key. A flag beats the environment, which beats the file. Both flags together contradict each
+/// other.
 pub(super) fn key_from(matches: &ArgMatches, file: &config::File) -> Result<KeyFrom, Failure> {
     if matches.subcommand_name().is_some() {
         return Ok(KeyFrom::Unsaid);
@@ -371,7 +372,8 @@ pub(super) fn key_from(matches: &ArgMatches, file: &config::File) -> Result<KeyF
     }
 }
 
-/// Pairs each host with the port at its place; the last port serves the hosts that are left. `HOST:PORT` is taken too.
+/// Pairs each host with the port at its place. The last port serves all remaining hosts. A host may also be
+/// `HOST:PORT`.
 fn contacts(hosts: &[String], ports: &[u16]) -> Result<Vec<Contact>, Failure> {
     let mut contacts = Vec::with_capacity(hosts.len());
     for (place, host) in hosts.iter().enumerate() {

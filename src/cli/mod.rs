@@ -1,6 +1,6 @@
-//! The command line, and the environment behind it, made into something that can be run.
+//! Turns the command line, the environment and the configuration into a request that can run.
 //!
-//! [`parse`] gives a [`Request`]; the words and flags themselves are in `line`.
+//! [`parse`] returns a [`Request`]. The words and flags themselves are in `line`.
 
 mod line;
 
@@ -19,52 +19,51 @@ use crate::failure::{Exit, Failure, cannot_write, complain};
 use crate::settings::{Chat, config};
 use line::{Line, Sub};
 
-/// What the person wants.
+/// The user's request.
 #[derive(Clone, Debug)]
 pub enum Request {
-    /// Be a member of a room.
+    /// Run a member of a room.
     Chat(Chat),
-    /// Ask a node that runs here.
+    /// Print the state of a node that runs here.
     Status(status::Args),
-    /// Ask what was said.
+    /// Print the history.
     History(history::Args),
     /// Make a key.
     Key(key::Args),
     /// Make an invite to the room of a node that runs here.
     Invite(invite::Args),
-    /// Say something through a node that runs here.
+    /// Submit lines through a node that runs here.
     Send(send::Args),
-    /// Show the newest lines, and what comes.
+    /// Print the newest lines, and those that follow.
     Tail(tail::Args),
-    /// Be at a node that runs here.
+    /// Attach to a node that runs here.
     Attach(attach::Args),
     /// Find out why a member cannot be reached or joined.
     Doctor(doctor::Args),
-    /// Print this: every setting, and where it comes from.
+    /// Print this text: every setting, and where it comes from.
     Config(String),
-    /// Print what a shell completes with.
+    /// Print a completion script for a shell.
     Completions(completions::Args),
     /// Print or write pages of the manual.
     Man(man::Args),
-    /// Measure.
+    /// Run the benchmark.
     Bench(bench::Args),
 }
 
-/// Why there is nothing to run.
+/// Why there is no request to run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Quit {
-    /// This was asked for: to be printed.
+    /// The user asked for this text.
     Print(String),
-    /// The command line makes no sense.
+    /// The command line is invalid.
     Failure(Failure),
 }
 
-/// What clap says instead of reading these words: something that was asked for, or a mistake in the form that all our
-/// mistakes have.
+/// Converts clap's error: either a text that the user asked for, or a mistake in the form of this program's mistakes.
 fn quit(error: &clap::Error, command: &Command, args: &[OsString]) -> Quit {
     let text = error.to_string();
     match error.kind() {
-        // clap trims what stands at its start.
+        // clap trims the start of the text.
         ErrorKind::DisplayHelp => {
             let own = man::PAGES.into_iter().map(|page| page.help).find(|help| text.trim() == help.trim());
             Quit::Print(own.map_or(text, str::to_owned))
@@ -82,16 +81,16 @@ fn quit(error: &clap::Error, command: &Command, args: &[OsString]) -> Quit {
     }
 }
 
-/// The flag that has an impossible value, and the variable that it has it from.
+/// The flag with an invalid value, and the environment variable that holds the value.
 fn variable(error: &clap::Error, command: &Command, sub: Option<&str>, args: &[OsString]) -> Option<(String, String)> {
     let Some(ContextValue::String(flag)) = error.get(ContextKind::InvalidArg) else { return None };
-    // Only then flags can say what they are called.
+    // Flags know their names only in a built command.
     let mut built = command.clone();
     built.build();
     let within = sub.map_or(Some(&built), |name| built.find_subcommand(name))?;
     let arg = within.get_arguments().find(|arg| arg.to_string() == *flag)?;
     let (id, variable) = (arg.get_id().clone(), arg.get_env()?.to_string_lossy().into_owned());
-    // Where that mistake is made without the variable too, it is on the command line.
+    // If the mistake stays without the variable, it is on the command line.
     let deaf = |command: Command| {
         let has_it = command.get_arguments().any(|arg| *arg.get_id() == id);
         if has_it { command.mut_arg(&id, |arg| arg.env(Resettable::Reset)) } else { command }
@@ -104,7 +103,7 @@ fn variable(error: &clap::Error, command: &Command, sub: Option<&str>, args: &[O
     (again != Some(error.to_string())).then(|| (flag.clone(), variable))
 }
 
-/// A mistake found by clap, in the words of this program.
+/// Converts a mistake that clap has found into this program's words.
 fn mistake(rendered: &str, sub: Option<&str>) -> Failure {
     let said = rendered.split("\n\nUsage:").next().unwrap_or(rendered);
     let said = said.split("\n\nFor more information").next().unwrap_or(said).trim_start_matches("error: ");
@@ -123,15 +122,15 @@ impl From<Failure> for Quit {
     }
 }
 
-/// Reads the command line, the program's own name first, the environment and the configuration.
+/// Reads the command line, the environment and the configuration. The first argument is the program's own name.
 ///
 /// # Errors
-/// [`Quit`]: there is nothing to run, and why.
+/// [`Quit`]: why there is nothing to run.
 pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Request, Quit> {
     parse_in(args, |named| config::place(named, |variable| std::env::var_os(variable)))
 }
 
-/// As [`parse`], with the configuration that `place` chooses when it is told which was named.
+/// Does the work of [`parse`]. `place` chooses the configuration, given the file that the user named.
 fn parse_in(
     args: impl IntoIterator<Item = OsString>,
     place: impl FnOnce(Option<&Path>) -> config::Place,
@@ -143,7 +142,8 @@ fn parse_in(
     line::refuse_secrets(&args, &variables)?;
     let args = args.into_iter().map(line::whole_token).collect::<Result<Vec<_>, _>>()?;
     let command = line::command();
-    // Once without the file: only then it is known which file, and whether any is wanted.
+    // The first pass runs without the configuration: it finds out which file to read, and whether the request needs
+    // one.
     let first = command.clone().try_get_matches_from(&args).map_err(|error| quit(&error, &command, &args))?;
     let (place, file) = match is_configured(&command, &first) {
         true => {
@@ -174,18 +174,19 @@ fn parse_in(
         Some(Sub::Doctor(args)) => Ok(Request::Doctor(args)),
         Some(Sub::Completions(args)) => Ok(Request::Completions(args)),
         Some(Sub::Man(args)) => Ok(Request::Man(args)),
-        // It has been answered above: all of its flags but one are added to it there.
+        // `config` was answered above, because that is where the other flags are added to it.
         Some(Sub::Config(_)) | None => Ok(Request::Chat(line::chat(line, way, key)?)),
     }
 }
 
-/// The file that was named, before or behind the subcommand.
+/// The configuration file that the user named, before or behind the subcommand.
 fn named(matches: &ArgMatches) -> Option<&Path> {
     let deeper = matches.subcommand().map(|(_, matches)| matches);
     deeper.unwrap_or(matches).get_one::<PathBuf>("config").map(PathBuf::as_path)
 }
 
-/// What is asked for has a flag that the configuration may set: only then a mistake in it matters.
+/// Whether the request has a flag that the configuration may set. Otherwise a mistake in the configuration does not
+/// matter.
 fn is_configured(command: &Command, matches: &ArgMatches) -> bool {
     let Some((name, _)) = matches.subcommand() else { return true };
     let keys: Vec<_> = config::keys(command).filter_map(|arg| arg.get_long()).collect();
@@ -193,7 +194,7 @@ fn is_configured(command: &Command, matches: &ArgMatches) -> bool {
     command.find_subcommand(name).is_some_and(has)
 }
 
-/// Runs the program with these arguments, its own name first.
+/// Runs the program with these arguments. The first is the program's own name.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let request = match parse(args) {
         Ok(request) => request,
@@ -202,7 +203,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let left = |()| Exit::Left.into();
     let outcome = match request {
-        // Standard output is not touched after a chat: a reader that takes nothing may still hold its lock.
+        // The program does not touch standard output after a chat: a reader that takes nothing may still hold its lock.
         Request::Chat(chat) => app::run(&chat).map(left),
         Request::Attach(args) => attach::run(&args).map(left),
         Request::Send(args) => send::run(&args).map(left),
@@ -220,7 +221,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     outcome.unwrap_or_else(|failure| fail(&failure))
 }
 
-/// A closed standard output is no reason to complain.
+/// Prints a text. A closed standard output is not an error.
 fn print(text: &str) -> ExitCode {
     let mut out = io::stdout();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {

@@ -8,7 +8,7 @@ use crate::ring::Rate;
 use crate::settings::{Advertise, COMMANDS, Contact, KeyFrom, PORT_DEFAULT, Start};
 
 fn parse_words(words: &str) -> Result<Request, Quit> {
-    // Not the configuration of whoever runs the tests.
+    // The tests must not read the configuration of the user who runs them.
     parse_in(std::iter::once("dist-chat").chain(words.split_whitespace()).map(OsString::from), |_| {
         config::Place::Nowhere
     })
