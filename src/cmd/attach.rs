@@ -1,4 +1,4 @@
-//! `dist-chat attach`: a terminal, or a pipe, onto a node that runs here.
+//! `dist-chat attach`: a terminal or a pipe for a node that runs here.
 
 use std::fs::File;
 use std::io;
@@ -30,7 +30,7 @@ use crate::present::paint::Paint;
 use crate::present::values::{Asked, Sent, Told};
 use crate::settings::Bell;
 
-/// All of `attach --help`: it fits a terminal of 24 lines and 80 columns.
+/// The text of `attach --help`. It fits a terminal of 24 lines and 80 columns.
 pub const HELP: &str = "  dist-chat -l --daemon &      a node that runs without a terminal
   dist-chat attach             a terminal onto it, as if it ran here
 
@@ -54,7 +54,7 @@ was said is ordered.
 Exit: 0 left, 2 usage, 4 no such node, 5 it serves 64, 7 not ordered within 5 s
 ";
 
-/// The page of the manual of `dist-chat attach`.
+/// The manual page of `dist-chat attach`.
 pub(crate) const PAGE: Page = Page {
     command: "attach",
     usage: &["dist-chat attach [--json | --tui] [-p PORT]"],
@@ -69,13 +69,13 @@ pub(crate) const PAGE: Page = Page {
     help: HELP,
 };
 
-/// Lines that are shown at first.
+/// Older lines that the frontend shows at its start.
 const LINES: u32 = 20;
-/// Values that wait until they are shown.
+/// Values that wait until the frontend shows them.
 const TOLD_MAX: usize = 64;
-/// How long is waited for what the node has taken.
+/// How long the end waits until the node has ordered all lines.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// The receipt for everything that came through a pipe.
+/// The name of the receipt for all lines of a pipe.
 const RECEIPT: &str = "all that came through the pipe";
 
 /// Which node, and how it is shown.
@@ -95,10 +95,10 @@ pub struct Args {
     pub bell: Bell,
 }
 
-/// Shows the node and speaks through it, until either has had enough.
+/// Attaches to the node until the user leaves or the node ends.
 ///
 /// # Errors
-/// No such node runs here, it has ended without a good-bye, or what was said could not be ordered in time.
+/// No such node runs here, the node ended without a goodbye, or the lines were not ordered in time.
 pub fn run(args: &Args) -> Result<(), Failure> {
     let person = !args.json && kind::is_terminal();
     let told = if person { Wants::Newest } else { Wants::EveryLine };
@@ -117,7 +117,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         (false, false) => {
             let mut renderer = Renderer::new(Paint::Plain, Bell::Off, false);
             through_pipe((front, ending), say_all, move |told, left, lines| match told {
-                // Whoever has left knows it.
+                // The user has left and needs no goodbye.
                 Told::Bye { .. } if left => {}
                 told => push_plain(&mut renderer, told, lines),
             })
@@ -126,7 +126,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     .map_err(|error| has_ended(&error))?
 }
 
-/// A person at a terminal: the same frontends as those of a node in a terminal.
+/// Attaches a terminal. It uses the same frontends as a node in a terminal.
 fn at_terminal(front: Front, ending: Ending, args: &Args) -> io::Result<Result<(), Failure>> {
     let Front { mut told, asked, answers } = front;
     let (out, shown) = mpsc::channel(TOLD_MAX);
@@ -149,12 +149,12 @@ fn at_terminal(front: Front, ending: Ending, args: &Args) -> io::Result<Result<(
         if let Told::Bye { text } = &told {
             bye.clone_from(text);
         }
-        // A terminal that has gone asks to leave.
+        // An error means that the terminal is gone. Its thread has already asked to leave.
         let _ = out.blocking_send(told);
     }
     let is_well = ending.ended_well();
     if !is_well {
-        // Nobody else tells the screen that it is over.
+        // No other value tells the screen that the connection is over.
         let _ = out.blocking_send(Told::Bye { text: lost().what });
     }
     drop(out);
@@ -166,14 +166,14 @@ fn at_terminal(front: Front, ending: Ending, args: &Args) -> io::Result<Result<(
         return Ok(Err(lost()));
     }
     if args.tui {
-        // The screen with it has gone.
+        // The goodbye has gone with the screen.
         complain(format_args!("dist-chat: {bye}"));
     }
     Ok(Ok(()))
 }
 
-/// A program at both ends. Ends with the input once everything is ordered, or with the node, which is no good end where it
-/// has said no good-bye. What is told comes with whether the input's end was this end's own: then that is all.
+/// Attaches a pipe. It ends with the input, once the node has ordered every line, or with the node. The node's end is
+/// an error without its goodbye. `push` also gets whether this end has closed the connection itself.
 fn through_pipe(
     (front, ending): (Front, Ending),
     ask: impl FnOnce(File, &mpsc::Sender<Asked>) -> io::Result<()> + Send + 'static,
@@ -187,7 +187,7 @@ fn through_pipe(
             complain(format_args!("dist-chat: cannot read standard input: {error}"));
         }
         let _ = outcome.send(settle(&asked, &receipts));
-        // Now the node is told that this is all.
+        // Dropping `asked` tells the node that this was all.
     })?;
     let mut out = io::stdout().as_fd().try_clone_to_owned().map(File::from)?;
     let (mut lines, mut settled) = (String::new(), None);
@@ -206,7 +206,7 @@ fn through_pipe(
             take(&next, &mut lines);
         }
         if io::Write::write_all(&mut out, lines.as_bytes()).is_err() {
-            // Nobody reads any more.
+            // The reader of standard output is gone.
             return Ok(Ok(()));
         }
         lines.clear();
@@ -218,7 +218,7 @@ fn through_pipe(
     })
 }
 
-/// Waits until all that was said is ordered. Whether it is.
+/// Waits until the node has ordered all lines. Returns whether it has.
 fn settle(asked: &mpsc::Sender<Asked>, receipts: &Receiver<Sent>) -> bool {
     if asked.blocking_send(Asked::Flush { id: RECEIPT.to_owned() }).is_err() {
         return true;
@@ -229,7 +229,7 @@ fn settle(asked: &mpsc::Sender<Asked>, receipts: &Receiver<Sent>) -> bool {
 
 fn push_plain(renderer: &mut Renderer, told: &Told, lines: &mut String) {
     match told {
-        // What is not of the room stands apart from it.
+        // Notes are not part of the room's text, so they go to standard error.
         Told::Note { text } => complain(format_args!("dist-chat: {text}")),
         Told::Bye { text } => complain(format_args!("dist-chat: {text}")),
         Told::CaughtUp => {}
@@ -238,7 +238,7 @@ fn push_plain(renderer: &mut Renderer, told: &Told, lines: &mut String) {
     }
 }
 
-/// Says each line, as a pipe does.
+/// Submits each line of the input.
 fn say_all(input: File, asked: &mpsc::Sender<Asked>) -> io::Result<()> {
     pipe::read_lines(input, |typed| match typed {
         Typed::Line(line) if stdin::leaves(&line) => false,

@@ -1,8 +1,8 @@
-//! `dist-chat` itself and `dist-chat join`: be a member of a room.
+//! `dist-chat` itself and `dist-chat join`: runs a member of a room.
 
 use super::page::Page;
 
-/// All of `--help`: it fits a terminal of 24 lines and 80 columns.
+/// The text of `--help`. It fits a terminal of 24 lines and 80 columns.
 pub const HELP: &str = "  dist-chat -l -a IP -p PORT -n NAME                 create a room
   dist-chat -a IP -p PORT -n NAME -na IP -np PORT    join through any member
   dist-chat join -n NAME      join with an invite, which is asked for
@@ -29,7 +29,7 @@ Exit: 0 left, 2 usage, 3 cannot listen, 4 nobody there, 5 refused, 6 files,
       7 left with lines that nobody has ordered
 ";
 
-/// All of `join --help`.
+/// The text of `join --help`.
 pub const JOIN_HELP: &str = "  dist-chat join -n NAME          the invite is asked for at the terminal
   dist-chat join FILE -n NAME     or read from a file that only you can read
   ... | dist-chat join -n NAME    or from the first line of standard input; the
@@ -44,7 +44,7 @@ The key is kept in chat_PORT.key beside the history, mode 0600, so that
 `dist-chat -p PORT` comes back without it being typed (with --ephemeral: not).
 ";
 
-/// The page of the manual of `dist-chat` itself.
+/// The manual page of `dist-chat` itself.
 pub(crate) const PAGE: Page = Page {
     command: "",
     usage: &[
@@ -79,7 +79,7 @@ pub(crate) const PAGE: Page = Page {
     help: HELP,
 };
 
-/// The page of the manual of `dist-chat join`.
+/// The manual page of `dist-chat join`.
 pub(crate) const JOIN_PAGE: Page = Page {
     command: "join",
     usage: &["dist-chat join [FILE] [-n NAME] [FLAGS]"],

@@ -1,4 +1,4 @@
-//! `dist-chat completions`: a script that a shell completes with, made of the definitions of commands and flags.
+//! `dist-chat completions`: prints a completion script for a shell, made from the definitions of commands and flags.
 
 use std::fmt::Write as _;
 
@@ -6,7 +6,7 @@ use clap::Command;
 
 use super::page::Page;
 
-/// All of `completions --help`.
+/// The text of `completions --help`.
 pub const HELP: &str = "  dist-chat completions bash    prints what bash completes a command line with
   dist-chat completions zsh     ... zsh
   dist-chat completions fish    ... fish
@@ -20,7 +20,7 @@ or, for this shell alone: source <(dist-chat completions bash)
 Exit: 0, 2 another shell
 ";
 
-/// The page of the manual of `dist-chat completions`.
+/// The manual page of `dist-chat completions`.
 pub(crate) const PAGE: Page = Page {
     command: "completions",
     usage: &["dist-chat completions bash|zsh|fish"],
@@ -52,7 +52,7 @@ pub struct Args {
     pub shell: Shell,
 }
 
-/// A script that a shell completes `command` with.
+/// The script with which a shell completes `command`.
 pub fn run(args: &Args, mut command: Command) -> String {
     let shell = match args.shell {
         Shell::Bash => clap_complete::Shell::Bash,
@@ -62,9 +62,9 @@ pub fn run(args: &Args, mut command: Command) -> String {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut command, "dist-chat", &mut script);
     let script = String::from_utf8_lossy(&script);
-    // -na and -np are whole tokens, which clap does not know of (`line::whole_token`).
+    // -na and -np are whole tokens that clap does not know (see `line::whole_token`).
     match args.shell {
-        // And the generator for bash has two names for a subcommand of a program with a hyphen: it sets the one and looks for
+        // The generator for bash uses two names for a subcommand of a program with a hyphen: it sets one and looks for
         // the other.
         Shell::Bash => script
             .replace("dist__subcmd__chat", "dist__chat")
@@ -78,7 +78,7 @@ pub fn run(args: &Args, mut command: Command) -> String {
     }
 }
 
-/// A flag's line, and the same for its whole token, if it has one.
+/// A flag's line, and a second line for its whole token, if it has one.
 fn zsh_line(line: &str) -> String {
     let mut lines = format!("{line}\n");
     for (long, token) in [("'*--neighbor-address=[", "'*-na["), ("'*--neighbor-port=[", "'*-np[")] {

@@ -1,4 +1,4 @@
-//! `dist-chat config`: every setting, and where it comes from.
+//! `dist-chat config`: prints every setting, and where it comes from.
 
 use clap::{ArgMatches, Command};
 
@@ -6,7 +6,7 @@ use super::page::Page;
 use crate::failure::{Exit, Failure};
 use crate::settings::{config, default_name};
 
-/// All of `config --help`.
+/// The text of `config --help`.
 pub const HELP: &str = "  dist-chat config [FLAGS]    every setting, and where it comes from
   dist-chat config --path     which file is read
 
@@ -25,7 +25,7 @@ A list: neighbor-address = [\"10.0.0.5\", \"10.0.0.6\"]
 Exit: 0, 2 a line makes no sense (it is named), 6 the file cannot be read
 ";
 
-/// The page of the manual of `dist-chat config`.
+/// The manual page of `dist-chat config`.
 pub(crate) const PAGE: Page = Page {
     command: "config",
     usage: &["dist-chat config [FLAGS]", "dist-chat config --path"],
@@ -55,10 +55,10 @@ pub struct Args {
     pub path: bool,
 }
 
-/// What `dist-chat config` prints.
+/// The output of `dist-chat config`.
 ///
 /// # Errors
-/// Only the path is wanted, and no configuration is read.
+/// The user wants the path of the configuration, and the program reads none.
 pub fn run(
     command: &Command,
     matches: &ArgMatches,

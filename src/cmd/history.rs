@@ -1,4 +1,4 @@
-//! `dist-chat history`: what was said, out of the file of a node that runs or does not.
+//! `dist-chat history`: prints the history from the file of a node that may or may not run.
 
 use std::io;
 use std::path::PathBuf;
@@ -14,7 +14,7 @@ use crate::ring::Name;
 use crate::settings::PORT_DEFAULT;
 use crate::store::{self, Answer, Selection};
 
-/// All of `history --help`: it fits a terminal of 24 lines and 80 columns.
+/// The text of `history --help`. It fits a terminal of 24 lines and 80 columns.
 pub const HELP: &str = "  dist-chat history [-p PORT] [--data-dir DIR]  all that was said, oldest first
   dist-chat history -n 20 --grep deploy         the newest 20 with this word
 
@@ -37,7 +37,7 @@ Times are by the clock of whoever ordered a line, in your zone (or TZ=UTC).
 Exit: 0 also where nothing was found, 2 usage, 4 no such file, 6 file unusable
 ";
 
-/// The page of the manual of `dist-chat history`.
+/// The manual page of `dist-chat history`.
 pub(crate) const PAGE: Page = Page {
     command: "history",
     usage: &[
@@ -84,10 +84,10 @@ pub struct Args {
     pub json: bool,
 }
 
-/// Prints what is asked for. A reader of standard output that has had enough ends it, and that is well.
+/// Prints the selected lines. If the reader closes standard output, the command ends without an error.
 ///
 /// # Errors
-/// The question makes no sense, or there is no file to answer it.
+/// The options are invalid, or there is no file to read.
 pub fn run(args: &Args) -> Result<(), Failure> {
     let wanted = selection(args, &Zoned::now())?;
     let path = store::file_in(&args.data_dir, args.port);
@@ -100,7 +100,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let out = io::stdout().lock();
     let mut out = HistoryOut::new(tally, format, out);
     let answer = reader.select(&wanted, |entry| out.take(entry));
-    // What was found before something went wrong is worth reading.
+    // Lines that were found before an error are still written.
     let (failed, counted) = out.finish();
     match failed {
         Some(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),

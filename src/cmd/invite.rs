@@ -1,4 +1,4 @@
-//! `dist-chat invite`: makes one word of where a room is, and its key.
+//! `dist-chat invite`: makes one word from a room's addresses and its key.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -15,7 +15,7 @@ use crate::key::invite::{ADDRESSES_MAX, Invite};
 use crate::present::report::Report;
 use crate::settings::PORT_DEFAULT;
 
-/// All of `invite --help`.
+/// The text of `invite --help`.
 pub const HELP: &str = "  dist-chat invite [-p PORT]       one word: where the room is, and its key
   dist-chat invite [-p PORT] --qr  the same as a picture
 
@@ -29,7 +29,7 @@ room holds addresses only.
 Exit: 0, 2 usage, 4 no node there, 5 it is in no room yet
 ";
 
-/// The page of the manual of `dist-chat invite`.
+/// The manual page of `dist-chat invite`.
 pub(crate) const PAGE: Page = Page {
     command: "invite",
     usage: &["dist-chat invite [-a IP] [-p PORT] [--qr]"],
@@ -56,7 +56,7 @@ pub struct Args {
     pub qr: bool,
 }
 
-/// An invite to the room of a node that runs here: what is to be printed.
+/// Makes an invite to the room of a node that runs here. Returns the text to print.
 ///
 /// # Errors
 /// No such node answers, or it is in no room.
@@ -90,7 +90,8 @@ pub fn run(args: &Args) -> Result<Zeroizing<String>, Failure> {
     Ok(said)
 }
 
-/// Whom to join through: the node itself, the leader, others; loopback only where there is nothing else.
+/// The contacts in the invite: the node itself, the leader, other members. Loopback addresses only if there are no
+/// others.
 fn addresses(report: &Report) -> Vec<SocketAddr> {
     let members = report.members.iter().map(|member| member.address);
     let mut all: Vec<SocketAddr> = Vec::new();
@@ -106,12 +107,12 @@ fn addresses(report: &Report) -> Vec<SocketAddr> {
     all
 }
 
-/// Columns of a terminal where they are not known.
+/// Assumed columns of a terminal whose width is unknown.
 const COLUMNS: usize = 80;
 
-/// The token drawn with half blocks, and itself.
+/// The token as a QR code of half blocks, and as text.
 fn picture(token: &str) -> Result<Zeroizing<String>, Failure> {
-    // Capitals and digits alone take less room.
+    // A QR code of capitals and digits alone is smaller.
     let capitals = Zeroizing::new(token.to_uppercase());
     let code = QrCode::with_error_correction_level(capitals.as_bytes(), EcLevel::L);
     let code = code.map_err(|error| Failure::from(anyhow::anyhow!("no picture: {error}")))?;
@@ -128,7 +129,7 @@ fn picture(token: &str) -> Result<Zeroizing<String>, Failure> {
     } else {
         for line in drawn.lines() {
             match terminal {
-                // Black on white, whatever the terminal's own colours are.
+                // Black on white, whatever the terminal's colours are.
                 true => said.extend(["\x1b[30;107m", line, "\x1b[0m\n"]),
                 false => said.extend([line, "\n"]),
             }

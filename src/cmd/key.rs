@@ -8,7 +8,7 @@ use super::page::Page;
 use crate::failure::Failure;
 use crate::key::{file, generated};
 
-/// All of `key --help`.
+/// The text of `key --help`.
 pub const HELP: &str = "  dist-chat key room.key    a new key into a new file that only you can read
   dist-chat key             a new key on standard output
 
@@ -23,7 +23,7 @@ an argument: process lists and shell histories are read by others.
 Exit: 0, 6 there is such a file already, or it cannot be written
 ";
 
-/// The page of the manual of `dist-chat key`.
+/// The manual page of `dist-chat key`.
 pub(crate) const PAGE: Page = Page {
     command: "key",
     usage: &["dist-chat key [FILE]"],
@@ -44,10 +44,10 @@ pub struct Args {
     pub file: Option<PathBuf>,
 }
 
-/// A new key: what is to be printed of it.
+/// Draws a new key. Returns the text to print.
 ///
 /// # Errors
-/// It cannot be written to the file that was named.
+/// The key cannot be written to the file that the user named.
 pub fn run(args: &Args) -> Result<Zeroizing<String>, Failure> {
     let mut key = generated::fresh()?;
     match &args.file {

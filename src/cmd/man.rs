@@ -1,4 +1,4 @@
-//! `dist-chat man`: pages of the manual, and the page of the handbook that lists every command, made of the definitions of
+//! `dist-chat man`: prints the manual's pages and the handbook's list of commands, both made from the definitions of
 //! commands and flags.
 
 use std::fmt::Write as _;
@@ -17,7 +17,7 @@ use crate::failure::{Exit, Failure};
 use crate::feed::commands;
 use crate::settings::config as settings_config;
 
-/// All of `man --help`.
+/// The text of `man --help`.
 pub const HELP: &str = "  dist-chat man              the manual of dist-chat
   dist-chat man status       ... of one of its commands
   dist-chat man --dir DIR    all of them into files: dist-chat.1 ...
@@ -28,7 +28,7 @@ It is made of the definitions of the flags, and so cannot be behind them.
 Exit: 0, 2 no such command, 6 DIR cannot be written
 ";
 
-/// The page of the manual of `dist-chat man`.
+/// The manual page of `dist-chat man`.
 pub(crate) const PAGE: Page = Page {
     command: "man",
     usage: &["dist-chat man [COMMAND]", "dist-chat man --dir DIR"],
@@ -59,7 +59,7 @@ pub(crate) const PAGES: [&Page; 14] = [
     &bench::PAGE,
 ];
 
-/// What there is on disk.
+/// The program's files.
 const FILES: &[(&str, &str)] = &[
     ("chat_PORT.log", "what was said and what has happened, one line each, in the data directory"),
     ("chat_PORT.db", "the history and the member's identity; chat_PORT.journal beside it while a node runs"),
@@ -67,7 +67,7 @@ const FILES: &[(&str, &str)] = &[
     ("~/.config/dist-chat/config.toml", "settings; dist-chat-config(1) tells of it"),
 ];
 
-/// What can be typed in a room on a terminal, and what it does: the table that `/help` shows there.
+/// The commands of a room and their meaning: the table that `/help` shows in a terminal.
 fn room() -> Vec<(String, String)> {
     let does = |command: &commands::Command| match command.aliases {
         [] => command.does.to_owned(),
@@ -90,7 +90,8 @@ pub struct Args {
     pub rst: bool,
 }
 
-/// What is to be printed; nothing where pages are written into a directory, or `man` has shown one on the terminal.
+/// Returns the text to print. Empty if the pages were written into a directory, or if `man` has shown the page on the
+/// terminal.
 ///
 /// # Errors
 /// There is no such command, or the directory cannot be written.
@@ -123,16 +124,16 @@ pub fn run(args: &Args, command: &Command) -> Result<String, Failure> {
     }
 }
 
-/// Has `man` show this page, until whoever reads it has had enough. Whether it did.
+/// Runs `man` on this page until the user closes it. Returns whether it worked.
 fn is_shown(source: &str) -> bool {
-    // Ctrl-C is for the pager: this program waits for it.
+    // Ctrl-C is meant for the pager, and this program waits for the pager.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let _within = runtime.as_ref().map(|runtime| runtime.enter());
     let _caught = runtime.is_ok().then(|| signal(SignalKind::interrupt()));
     let show = || {
         let mut man = process::Command::new("man").args(["-l", "-"]).stdin(Stdio::piped()).spawn()?;
         if let Some(mut input) = man.stdin.take() {
-            // One that does not read it says so by its end.
+            // A pager that does not read its input fails, and its exit status tells that.
             let _ = input.write_all(source.as_bytes());
         }
         man.wait()
@@ -152,7 +153,7 @@ fn write_all(dir: &Path, all: &Command) -> io::Result<()> {
     Ok(())
 }
 
-/// `dist-chat-status`, as such pages are called.
+/// The file name of a manual page, such as `dist-chat-status`.
 fn file_name(page: &Page) -> String {
     match page.command {
         "" => "dist-chat".to_owned(),
@@ -160,7 +161,7 @@ fn file_name(page: &Page) -> String {
     }
 }
 
-/// A page's command, with what its flags are called elsewhere.
+/// A page's command, with the value names of its flags.
 fn command_of(page: &Page, all: &Command) -> Command {
     let mut all = all.clone().disable_help_subcommand(true);
     let keys: Vec<String> = settings_config::keys(&all).filter_map(Arg::get_long).map(str::to_owned).collect();
@@ -179,7 +180,7 @@ fn command_of(page: &Page, all: &Command) -> Command {
     })
 }
 
-/// The page as `man` reads it.
+/// The page in the format of `man`.
 fn troff(page: &Page, all: &Command) -> io::Result<String> {
     let title = file_name(page);
     let source = format!("dist-chat {}", env!("CARGO_PKG_VERSION"));
@@ -254,7 +255,7 @@ fn exits(page: &Page) -> Vec<(&'static str, &'static str)> {
     EXITS.iter().filter(|(code, _)| page.exits.contains(code)).copied().collect()
 }
 
-/// `docs/commands.rst`.
+/// The text of `docs/commands.rst`.
 fn handbook(all: &Command) -> String {
     let mut text = String::from(
         ".. Made by the program itself (dist-chat man --rst): REGENERATE=1 cargo test --test cli manual writes it again.\n\n\
@@ -318,7 +319,7 @@ fn flags(text: &mut String, command: &Command, all: &Command) {
     }
 }
 
-/// Lines of the handbook have at most so many characters, where words allow it.
+/// Characters in a line of the handbook, unless one word is longer.
 const COLUMNS: usize = 120;
 
 fn wrapped(text: &str) -> String {
@@ -336,7 +337,7 @@ fn wrapped(text: &str) -> String {
     lines.join("\n")
 }
 
-/// A text in which nothing is markup.
+/// Escapes a text so that it contains no markup.
 fn literal(text: &str) -> String {
     text.replace('\\', "\\\\").replace('*', "\\*").replace('_', "\\_").replace('`', "\\`").replace('|', "\\|")
 }

@@ -1,4 +1,4 @@
-//! The subcommands, one file or folder each: its arguments, its help, its page of the manual, and its `run`.
+//! The subcommands, one file or folder each, with the command's arguments, its help, its manual page and its `run`.
 
 pub mod attach;
 pub mod bench;

@@ -1,4 +1,4 @@
-//! A page of the manual: what is said of a command beside its flags. Each command has one in its own file.
+//! A page of the manual: the text about a command beside its flags. Each command has its page in its own file.
 
 /// Paragraphs.
 pub(crate) type Says = &'static [&'static str];
@@ -8,15 +8,15 @@ pub(crate) type Says = &'static [&'static str];
 pub(crate) struct Page {
     /// The subcommand; empty: the program itself.
     pub command: &'static str,
-    /// How it is called.
+    /// How to call it.
     pub usage: Says,
     /// What it does.
     pub says: Says,
-    /// What a line does, and the line.
+    /// Pairs of an example's purpose and its command line.
     pub examples: &'static [(&'static str, &'static str)],
-    /// The exit codes that it ends with, of [`EXITS`].
+    /// The exit codes that the command can end with; see [`EXITS`].
     pub exits: &'static [&'static str],
-    /// What `--help` prints: it fits a terminal of 24 lines and 80 columns.
+    /// The text of `--help`. It fits a terminal of 24 lines and 80 columns.
     pub help: &'static str,
 }
 

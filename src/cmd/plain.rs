@@ -1,11 +1,11 @@
-//! A line as it is shown in a pipe.
+//! Prints a line in the form of a pipe.
 
 use std::fmt::Write as _;
 
 use crate::present::values::Line;
 use crate::text;
 
-/// Appends `> NAME(IP:PORT)[TS]: text`. What a line does beside being said is written as it was typed.
+/// Appends `> NAME(IP:PORT)[TS]: text`. A command in the line is written as the user typed it.
 pub fn push(line: &Line, out: &mut String) {
     let _ = write!(out, "> {}({})[{}]: ", line.name, line.address, line.ts);
     text::push_visible(out, line.typed.as_deref().unwrap_or(&line.text));

@@ -1,4 +1,4 @@
-//! `dist-chat send`: says something through the node that runs here.
+//! `dist-chat send`: submits lines through the node that runs here.
 
 use std::cell::RefCell;
 use std::fs::File;
@@ -23,7 +23,7 @@ use crate::present::values::{Asked, Sent, Told};
 use crate::ring::limits::TEXT_BYTES_MAX;
 use crate::ring::{Channel, Text, TextError};
 
-/// All of `send --help`: it fits a terminal of 24 lines and 80 columns.
+/// The text of `send --help`. It fits a terminal of 24 lines and 80 columns.
 pub const HELP: &str = "  dist-chat send -m 'the build is done'    says that, through the node here
   make 2>&1 | dist-chat send               says each line that comes
 
@@ -46,7 +46,7 @@ Exit: 0 said, 2 usage, or a line is too long (the others are said), 4 no such
 node, or it has ended, 5 it serves 64 already, 7 not ordered within 5 s
 ";
 
-/// The page of the manual of `dist-chat send`.
+/// The manual page of `dist-chat send`.
 pub(crate) const PAGE: Page = Page {
     command: "send",
     usage: &["dist-chat send [-m TEXT | -] [--channel C] [--wait] [-p PORT]"],
@@ -64,11 +64,11 @@ pub(crate) const PAGE: Page = Page {
     help: HELP,
 };
 
-/// How long is waited for what the node has taken.
+/// How long the command waits until the node has ordered its lines.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Bytes that are gathered for one write.
 const WRITE_BYTES: usize = 64 * 1024;
-/// The receipt for everything.
+/// The name of the receipt for all lines.
 const RECEIPT: &str = "all";
 
 /// What is to be said, and through whom.
@@ -92,10 +92,10 @@ pub struct Args {
 }
 
 impl Args {
-    /// Refuses words that stand where only `-` may: what is to be said has a flag before it.
+    /// Refuses any word other than `-`: a line to send stands behind a flag.
     ///
     /// # Errors
-    /// There are such words, or both ways to say something.
+    /// There are such words, or both `-` and a flag.
     pub fn refuse_words(&self) -> Result<(), Failure> {
         let refuse = |what: &str, why: &str, hint: String| Err(Failure::new(Exit::Usage, what, why, hint));
         match (self.messages.as_slice(), self.input.as_slice()) {
@@ -114,10 +114,10 @@ impl Args {
     }
 }
 
-/// Says it.
+/// Submits the lines.
 ///
 /// # Errors
-/// It cannot be said, or not all of it; no such node runs here, or it has ended; or it was not ordered in time.
+/// A line is invalid, no such node runs here, the node has ended, or it has not ordered the lines in time.
 pub fn run(args: &Args) -> Result<(), Failure> {
     let channel = args.channel.as_deref().map(channel_name).transpose()?;
     if args.messages.is_empty() && args.input.is_empty() && isatty(io::stdin()) {
@@ -133,7 +133,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     }
     let stream = args.which.connect(&Wanted { told: Wants::TheEnd, ..Wanted::default() })?;
     let receipts = receipts_of(&stream).map_err(|error| has_ended(&error))?;
-    // Before it has let us in nothing is said.
+    // The command sends no line before the node has let it in.
     match receipts.recv() {
         Ok(Heard::Hello) => {}
         Ok(Heard::End(error)) => return Err(has_ended(&error)),
@@ -156,7 +156,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     }
 }
 
-/// What is told at the end where lines of the input were too long.
+/// The failure when lines of the input were too long.
 fn not_all_said(lines: u64) -> Failure {
     let what = match lines {
         1 => "1 line was not said".to_owned(),
@@ -166,10 +166,10 @@ fn not_all_said(lines: u64) -> Failure {
     Failure::new(Exit::Usage, what, why, "try it in several lines")
 }
 
-/// A channel's name in its one form, without `#`.
+/// Parses a channel's name into its one form, without `#`.
 ///
 /// # Errors
-/// It is none.
+/// The text is not a channel's name.
 pub fn channel_name(text: &str) -> Result<String, Failure> {
     history::channel(text).map(|channel| Channel::name_of(channel.as_ref()).to_owned())
 }
@@ -192,12 +192,12 @@ fn check(message: &str) -> Result<(), Failure> {
     }
 }
 
-/// What goes to the node, many lines at once.
+/// The connection to the node. Gathers many lines for one write.
 struct Out<'a> {
     stream: &'a UnixStream,
     lines: Vec<u8>,
     channel: Option<String>,
-    /// The node takes no more.
+    /// The node takes no more lines.
     is_lost: bool,
 }
 
@@ -224,7 +224,7 @@ impl Out<'_> {
     }
 }
 
-/// Standard input, which may pause: what was read goes out before more is waited for.
+/// Standard input. Before it waits for more, it sends what was read.
 struct Input<'a> {
     input: File,
     out: &'a RefCell<Out<'a>>,
@@ -237,7 +237,7 @@ impl Read for Input<'_> {
     }
 }
 
-/// Says each line. How many were too long for that.
+/// Submits each line of standard input. Returns how many lines were too long.
 fn say_input<'a>(out: &'a RefCell<Out<'a>>) -> io::Result<u64> {
     let (mut failed, mut refused) = (Ok(()), 0);
     let input = io::stdin().as_fd().try_clone_to_owned().map(File::from)?;
@@ -255,18 +255,18 @@ fn say_input<'a>(out: &'a RefCell<Out<'a>>) -> io::Result<u64> {
     failed.map(|()| refused)
 }
 
-/// What the node has told.
+/// A message from the node.
 #[derive(Debug)]
 enum Heard {
-    /// Who it is.
+    /// The node has let this frontend in.
     Hello,
     /// A receipt.
     Sent(Sent),
-    /// The connection has broken, or was refused.
+    /// The connection is broken, or the node has refused it.
     End(io::Error),
 }
 
-/// Reads what the node tells meanwhile.
+/// Starts a thread that reads the node's messages.
 fn receipts_of(stream: &UnixStream) -> io::Result<Receiver<Heard>> {
     let (sender, receipts) = channel();
     let input = stream.try_clone()?;
@@ -287,7 +287,7 @@ fn receipts_of(stream: &UnixStream) -> io::Result<Receiver<Heard>> {
     Ok(receipts)
 }
 
-/// Waits for the receipt: that the node has taken everything, and, where that is wanted, that it is ordered.
+/// Waits for the receipt that the node has taken every line. With `ordered`, waits until every line is ordered.
 fn wait(receipts: &Receiver<Heard>, ordered: bool) -> Result<(), Failure> {
     let Ok(Heard::Sent(taken)) = receipts.recv() else {
         return Err(lost());
@@ -304,7 +304,7 @@ fn wait(receipts: &Receiver<Heard>, ordered: bool) -> Result<(), Failure> {
     }
 }
 
-/// What is told of lines that the node has taken, and nobody has ordered in time.
+/// The failure when the node has taken lines that no leader has ordered in time.
 pub fn not_ordered() -> Failure {
     Failure::new(
         Exit::Waiting,

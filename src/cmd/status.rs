@@ -1,4 +1,4 @@
-//! `dist-chat status`: how a node of this user is doing.
+//! `dist-chat status`: prints the state of a node of this user.
 
 use std::net::IpAddr;
 
@@ -7,7 +7,7 @@ use crate::control::client::{self, Node};
 use crate::failure::Failure;
 use crate::settings::PORT_DEFAULT;
 
-/// All of `status --help`.
+/// The text of `status --help`.
 pub const HELP: &str = "  dist-chat status [-p PORT]         how a node of yours here is doing
   dist-chat status [-p PORT] --json  the same for a script, as one line
 
@@ -20,7 +20,7 @@ It is asked over a socket that only you can open; the network sees nothing.
 Exit: 0, 2 several nodes have that port, 4 no node there
 ";
 
-/// The page of the manual of `dist-chat status`.
+/// The manual page of `dist-chat status`.
 pub(crate) const PAGE: Page = Page {
     command: "status",
     usage: &["dist-chat status [-a IP] [-p PORT] [--json]"],
@@ -47,10 +47,10 @@ pub struct Args {
     pub json: bool,
 }
 
-/// What is to be printed about the node that is meant.
+/// The text to print about the selected node.
 ///
 /// # Errors
-/// No such node answers, or more than one is meant.
+/// No such node answers, or more than one matches.
 pub fn run(query: &Args) -> Result<String, Failure> {
     let Node { report, .. } = client::find(query.address, query.port)?;
     match query.json {

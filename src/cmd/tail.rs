@@ -1,4 +1,4 @@
-//! `dist-chat tail`: the newest lines, and those that come.
+//! `dist-chat tail`: prints the newest lines, and those that follow.
 
 use std::fs::File;
 use std::io::{self, Write as _};
@@ -27,7 +27,7 @@ use crate::present::values::{Count, Told};
 use crate::ring::{Channel, Lamport, SessionId, WallMs};
 use crate::store::{self, Answer, Moment, Reader, Selection};
 
-/// All of `tail --help`: it fits a terminal of 24 lines and 80 columns.
+/// The text of `tail --help`. It fits a terminal of 24 lines and 80 columns.
 pub const HELP: &str = "  dist-chat tail               the newest 10 lines of the room
   dist-chat tail -f            and those that come, until the node leaves
   dist-chat tail -f -n 0 --json | ./bot
@@ -50,7 +50,7 @@ Exit: 0 also where the node has left, 2 usage, 4 no such node, 5 it serves 64
 already, 6 file unusable
 ";
 
-/// The page of the manual of `dist-chat tail`.
+/// The manual page of `dist-chat tail`.
 pub(crate) const PAGE: Page = Page {
     command: "tail",
     usage: &["dist-chat tail [-f] [-n N | --since WHEN] [--channel C] [--json] [-p PORT]"],
@@ -62,7 +62,7 @@ pub(crate) const PAGE: Page = Page {
     help: HELP,
 };
 
-/// Lines that are shown where nothing is said.
+/// Lines that the command shows without a number.
 const LINES: u32 = 10;
 /// Bytes that are gathered for one write.
 const WRITE_BYTES: usize = 64 * 1024;
@@ -91,10 +91,10 @@ pub struct Args {
     pub which: Which,
 }
 
-/// Shows it. A reader of standard output that has had enough ends it, and that is well.
+/// Prints the lines. If the reader closes standard output, the command ends without an error.
 ///
 /// # Errors
-/// The question makes no sense, no such node runs here, or its files cannot be read.
+/// The options are invalid, no such node runs here, or its files cannot be read.
 pub fn run(args: &Args) -> Result<(), Failure> {
     let channel = args.channel.as_deref().map(channel_name).transpose()?;
     let since = match &args.since {
@@ -112,7 +112,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
 }
 
 fn stdout() -> Result<File, Failure> {
-    // Past the standard library's own buffer.
+    // A file of its own avoids the standard library's buffer.
     let out = io::stdout().as_fd().try_clone_to_owned().map(File::from);
     out.map_err(|error| cannot_write(&error))
 }
@@ -137,7 +137,7 @@ impl Out {
         }
     }
 
-    /// Whether more can be written.
+    /// Writes what is gathered. Returns whether the reader takes more.
     fn write(&mut self) -> bool {
         if self.failed.is_none() && !self.lines.is_empty() {
             self.failed = self.out.write_all(self.lines.as_bytes()).err();
@@ -155,7 +155,7 @@ impl Out {
     }
 }
 
-/// Shows what the node tells.
+/// Prints what the node sends.
 fn follow(stream: &UnixStream, goes_on: bool, mut out: Out) -> Result<(), Failure> {
     let reader_gone = Arc::new(AtomicBool::new(false));
     if goes_on {
@@ -198,12 +198,12 @@ fn follow(stream: &UnixStream, goes_on: bool, mut out: Out) -> Result<(), Failur
     }
 }
 
-/// A reader that goes away while nothing is said ends it too.
+/// Ends the connection when the reader of standard output goes away, even while no line comes.
 fn end_with_reader(stream: &UnixStream, out: &Out, gone: Arc<AtomicBool>) -> io::Result<()> {
     let (stream, out) = (stream.try_clone()?, out.out.try_clone()?);
     thread::Builder::new().name("reader".to_owned()).spawn(move || {
         let mut fds = [PollFd::new(&out, PollFlags::empty())];
-        // Nothing is asked for: what is told is that it has gone.
+        // No event is requested: poll always reports a reader that has gone.
         while poll(&mut fds, None).is_err_and(|error| error == Errno::INTR) {}
         if fds[0].revents().intersects(PollFlags::ERR | PollFlags::HUP) {
             gone.store(true, Ordering::Release);
@@ -213,7 +213,7 @@ fn end_with_reader(stream: &UnixStream, out: &Out, gone: Arc<AtomicBool>) -> io:
     Ok(())
 }
 
-/// Shows what the files of a node hold that does not run.
+/// Prints lines from the files of a node that does not run.
 fn files(args: &Args, wanted: &Wanted, mut out: Out, nobody: Failure) -> Result<(), Failure> {
     let path = store::file_in(args.which.files(), args.which.port);
     if !path.exists() {

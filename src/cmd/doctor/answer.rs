@@ -1,4 +1,4 @@
-//! Who answers: a dist-chat, or what else it is.
+//! Finds out what answers at an address: a dist-chat node or another program.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::TcpStream;
@@ -9,27 +9,27 @@ use crate::ring::limits::PROTOCOL_VERSION;
 use crate::ring::{Frame, Refusal};
 use crate::text;
 
-/// Bytes of an answer that are looked at.
+/// Maximum bytes of an answer that are read.
 const ANSWER_BYTES_MAX: usize = 1024;
-/// Characters of a foreign answer that are shown.
+/// Maximum characters of a foreign answer that are shown.
 const SHOWN_CHARS_MAX: usize = 60;
 
-/// What is at the other end of a connection.
+/// The program at the other end of a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// A dist-chat of this version, and what it says of its room's key.
+    /// A node of this version, with its answer about the room's key.
     DistChat(salt::Answer),
-    /// A dist-chat of another version.
+    /// A node of another version.
     Version(u32),
-    /// Something else.
+    /// Another program.
     Other(String),
-    /// It closes the connection and says nothing.
+    /// The program closes the connection without an answer.
     Closed,
-    /// It says nothing.
+    /// The program sends nothing.
     Silent,
 }
 
-/// Asks, within this time, what every door of this version answers to anybody: what kind of key its room has.
+/// Asks the question that every node of this version answers to strangers: what kind of key its room has.
 ///
 /// # Errors
 /// The connection breaks.
@@ -37,7 +37,8 @@ pub fn ask(mut stream: &TcpStream, patience: Duration) -> io::Result<Answer> {
     let until = Instant::now() + patience;
     let mut said = Vec::new();
     stream.set_write_timeout(Some(patience))?;
-    // Who speaks first is no dist-chat, and may have closed already: what it has said is worth more than the error.
+    // A program that speaks first is not a node, and may have closed the connection already. Its bytes say more than
+    // the write error.
     let asked = stream.write_all(salt::question().as_bytes());
     let mut chunk = [0; ANSWER_BYTES_MAX];
     while said.len() < ANSWER_BYTES_MAX && !said.contains(&b'\n') {
@@ -65,7 +66,7 @@ pub fn ask(mut stream: &TcpStream, patience: Duration) -> io::Result<Answer> {
     })
 }
 
-/// What these first bytes come from.
+/// The kind of program that sends these first bytes.
 fn of(said: &[u8]) -> Answer {
     let line = said.split(|byte| *byte == b'\n').next().unwrap_or(said);
     let text = String::from_utf8_lossy(line);
@@ -87,7 +88,7 @@ fn of(said: &[u8]) -> Answer {
         [b'H', b'T', b'T', b'P', b'/', ..] => "a web server (HTTP)",
         _ if lower.starts_with("<!doctype html") || lower.starts_with("<html") => "a web server (HTTP)",
         [b'S', b'S', b'H', b'-', ..] => "an SSH server",
-        // An alert or a handshake of TLS.
+        // A TLS alert or handshake.
         [0x15 | 0x16, 0x03, ..] => return Answer::Other("a server that speaks TLS".to_owned()),
         [b'2', b'2', b'0', b' ' | b'-', ..] => "a mail or FTP server",
         _ => "another program",

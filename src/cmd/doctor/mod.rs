@@ -1,8 +1,8 @@
-//! `dist-chat doctor`: why a member cannot be reached or joined. Layer after layer, each within a time of its own, up to the
-//! first that fails.
+//! `dist-chat doctor`: finds out why a member cannot be reached or joined. It checks layer after layer, each within its
+//! own time, up to the first one that fails.
 //!
-//! It asks what any stranger may: the salt of the room's passphrase, a hello, and what a member is doing. It never asks to
-//! follow, so no member sees anybody come, and no chat log holds a word of it.
+//! It asks only what any stranger may: the salt of the room's passphrase, a hello, and the member's role. It never asks
+//! to follow. So no member sees an arrival, and no chat log mentions it.
 
 mod answer;
 mod report;
@@ -30,7 +30,7 @@ use report::{Finding, Layer, Report};
 /// How long a layer may take.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// All of `doctor --help`.
+/// The text of `doctor --help`.
 pub const HELP: &str = "  dist-chat doctor HOST[:PORT]    why can that member not be reached or joined?
 
   ok   TCP      connected in 0.4 ms
@@ -51,7 +51,7 @@ Exit: 0 all is well, 2 usage, 4 not reached, 5 reached, and would refuse you,
       6 the key's file cannot be used
 ";
 
-/// The page of the manual of `dist-chat doctor`.
+/// The manual page of `dist-chat doctor`.
 pub(crate) const PAGE: Page = Page {
     command: "doctor",
     usage: &["dist-chat doctor HOST[:PORT] [--key-file FILE] [-n NAME] [--json]"],
@@ -90,13 +90,13 @@ pub struct Args {
     pub json: bool,
 }
 
-/// A failure, and the layer that it is in.
+/// The result of a layer. An error names the layer that failed.
 type Fails<T> = Result<T, (Layer, Failure)>;
 
-/// Looks, and prints what it finds. The exit code says how it went.
+/// Checks the layers and prints the findings. The exit code tells the result.
 ///
 /// # Errors
-/// The question makes no sense, or the key's file cannot be used: nothing was looked at. Or what was found cannot be written.
+/// The options are invalid or the key's file cannot be used, so nothing was checked. Or the findings cannot be written.
 pub fn run(args: &Args) -> Result<ExitCode, Failure> {
     let (host, port) = host_and_port(&args.place)?;
     let key = args.key_file.as_deref().filter(|path| !path.as_os_str().is_empty());
@@ -117,7 +117,7 @@ pub fn run(args: &Args) -> Result<ExitCode, Failure> {
         examination.said = say(&(report.map_err(anyhow::Error::new)? + "\n"));
     }
     match examination.said {
-        // A reader that has gone is no reason to complain.
+        // A reader that has gone is not an error.
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(cannot_write(&error)),
         Ok(()) | Err(_) => Ok(exit.into()),
     }
@@ -159,11 +159,11 @@ fn given(text: &str, path: &std::path::Path) -> Result<Given, Failure> {
     })
 }
 
-/// What was found so far; for people each line is shown at once.
+/// The findings so far. In the form for people, each line is printed at once.
 struct Examination {
     json: bool,
     findings: Vec<Finding>,
-    /// Whether all of it could be shown.
+    /// Whether every line could be printed.
     said: io::Result<()>,
 }
 
@@ -196,7 +196,7 @@ impl Examination {
         self.name(there, (room, &met), name)
     }
 
-    /// The first of these that can be connected to; else what is wrong with the one that got furthest.
+    /// Connects to the first address that works. Otherwise returns the failure of the address that got furthest.
     fn connect(&mut self, addresses: &[SocketAddr]) -> Fails<(SocketAddr, TcpStream, Duration)> {
         let mut failed = None;
         for there in addresses {
@@ -258,7 +258,7 @@ impl Examination {
         }
     }
 
-    /// The key is tried, and the member asked about itself.
+    /// Tries the key, and asks the member about itself.
     fn meet(&mut self, there: SocketAddr, key: Option<RoomKey>) -> Fails<Met> {
         let keyed = key.is_some();
         let met = meet(there, key);
@@ -308,7 +308,8 @@ impl Examination {
         Ok(room)
     }
 
-    /// A leader says whether a name is free to who joins, and to nobody else. A node of this user tells who is here.
+    /// Checks whether the name is free. A leader tells that only to a node that joins. But a node of this user lists
+    /// its room's members.
     fn name(&mut self, there: SocketAddr, (room, met): (RoomId, &Met), name: Option<&Name>) -> Fails<()> {
         let (wanted, is_default) = (name.cloned().unwrap_or_else(settings::default_name), name.is_none());
         let own = control::client::ask_listener(there).filter(|own| own.address == met.uid && own.room == Some(room));
@@ -340,7 +341,7 @@ impl Examination {
     }
 }
 
-/// All addresses of a host. The system's own patience may be longer: it is not waited for.
+/// All addresses of a host. The system's resolver may take longer than this waits.
 fn resolve(host: &str, port: u16) -> Fails<Vec<SocketAddr>> {
     let (sender, found) = mpsc::channel();
     let asked = host.to_owned();
@@ -388,7 +389,7 @@ fn unconnected(there: &SocketAddr, error: &io::Error) -> (Layer, Failure) {
     (Layer::Tcp, Failure::new(Exit::Unreachable, format!("cannot connect to {there} ({reason})"), why, hint))
 }
 
-/// The key that is to be tried at the door of a room of which this is known.
+/// The key to try in a room with this kind of key.
 fn room_key(of_room: salt::Answer, key: Option<Given>) -> Fails<Option<RoomKey>> {
     match (of_room, key) {
         (salt::Answer::Open, None) => Ok(None),
@@ -411,7 +412,7 @@ fn room_key(of_room: salt::Answer, key: Option<Given>) -> Fails<Option<RoomKey>>
     }
 }
 
-/// Says hello, as a stranger does that nobody will see again.
+/// Probes the member as a stranger whose author id is used only once.
 fn meet(there: SocketAddr, key: Option<RoomKey>) -> Fails<Met> {
     let broken = |error: io::Error| (Layer::Room, Failure::from(anyhow::Error::new(error)));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(broken)?;
@@ -431,7 +432,7 @@ fn meet(there: SocketAddr, key: Option<RoomKey>) -> Fails<Met> {
     })
 }
 
-/// What a stranger is turned away with, and the layer that it belongs to.
+/// The failure for a refusal, and its layer.
 fn refused(why: &Refusal) -> (Layer, Failure) {
     let layer = match why {
         Refusal::Version(_) => Layer::Version,

@@ -1,4 +1,4 @@
-//! What was found, for people and for scripts.
+//! The findings, for people and for scripts.
 
 use std::fmt::Write as _;
 
@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::failure::{Exit, Failure};
 use crate::text;
 
-/// What is looked at, in this order.
+/// The layers, in the order of the checks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Layer {
@@ -44,51 +44,51 @@ impl Layer {
     }
 }
 
-/// What became of a layer.
+/// The result of a layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
-    /// It is as it should be.
+    /// The layer works.
     Ok,
-    /// Here it ends.
+    /// The layer fails, and the checks end here.
     Fail,
-    /// It cannot be known from here, or only in part.
+    /// The layer cannot be checked from here, or only in part.
     Unknown,
 }
 
-/// One line.
+/// One finding.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// Of this layer.
+    /// The checked layer.
     pub layer: Layer,
-    /// What became of it.
+    /// The layer's result.
     pub state: State,
-    /// What was found.
+    /// The finding in one line.
     pub what: String,
-    /// What it means; may be empty.
+    /// Its meaning; may be empty.
     pub why: String,
-    /// What to try; may be empty.
+    /// The advice; may be empty.
     #[serde(rename = "try")]
     pub hint: String,
 }
 
 impl Finding {
-    /// It is well.
+    /// A finding that the layer works.
     pub fn ok(layer: Layer, what: impl Into<String>) -> Self {
         Self { layer, state: State::Ok, what: what.into(), why: String::new(), hint: String::new() }
     }
 
-    /// Nobody knows.
+    /// A finding that the layer could not be checked.
     pub fn unknown(layer: Layer, what: impl Into<String>) -> Self {
         Self { state: State::Unknown, ..Self::ok(layer, what) }
     }
 
-    /// It is not.
+    /// A finding that the layer fails.
     pub fn fail(layer: Layer, failure: Failure) -> Self {
         Self { layer, state: State::Fail, what: failure.what, why: failure.why, hint: failure.hint }
     }
 
-    /// The line, and those below it. Parts may quote foreign text: it is made visible here.
+    /// The finding and the lines below it. Makes control characters in quoted foreign text visible.
     pub fn for_people(&self) -> String {
         let mark = match self.state {
             State::Ok => "ok",
@@ -103,23 +103,23 @@ impl Finding {
     }
 }
 
-/// All that was found, as `--json` prints it. The keys are stable.
+/// All findings, as `--json` prints them. The keys are stable.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report<'a> {
-    /// What was asked for.
+    /// The place that the user named.
     pub place: &'a str,
     /// No layer fails.
     pub ok: bool,
-    /// The layer that does.
+    /// The layer that fails.
     pub failed: Option<Layer>,
     /// The exit code.
     pub exit: u8,
-    /// What was found, in order.
+    /// The findings, in order.
     pub layers: &'a [Finding],
 }
 
 impl<'a> Report<'a> {
-    /// Of these findings.
+    /// A report of these findings.
     pub fn new(place: &'a str, exit: Exit, layers: &'a [Finding]) -> Self {
         let failed = layers.iter().find(|found| found.state == State::Fail).map(|found| found.layer);
         Self { place, ok: failed.is_none(), failed, exit: exit as u8, layers }
