@@ -43,7 +43,7 @@ impl Node {
         let mut event = Some(event);
         while let Some(next) = event.take() {
             let Phase::Electing(electing) = &mut self.phase else { return };
-            let mut cx = election::Cx {
+            let mut cx = election::ElectionCx {
                 now: self.now.mono,
                 me: self.me,
                 tail: self.log.tail(),

@@ -45,7 +45,7 @@ impl ElectionRound {
         Self { number, sent: None }
     }
 
-    /// Starts the round: this node's own token. `caught_up`: see [`Cx::caught_up`].
+    /// Starts the round: this node's own token. `caught_up`: see [`ElectionCx::caught_up`].
     fn start(&mut self, me: Uid, tail: Tail, caught_up: bool, ring: Vec<Uid>) -> Token {
         let token = Token { round: self.number, candidate: me, tail, holder: me, caught_up, hops: 0, ring };
         self.sent = Some(token.clone());
@@ -109,7 +109,7 @@ pub(super) struct Election {
 }
 
 /// What an election needs to know of its node.
-pub(super) struct Cx<'a> {
+pub(super) struct ElectionCx<'a> {
     pub now: Time,
     pub me: Uid,
     /// Where this node's log ends.
@@ -193,7 +193,7 @@ impl Election {
         }
     }
 
-    pub(super) fn handle(&mut self, cx: &mut Cx<'_>, event: ElectionEvent) -> ElectionOutcome {
+    pub(super) fn handle(&mut self, cx: &mut ElectionCx<'_>, event: ElectionEvent) -> ElectionOutcome {
         match event {
             ElectionEvent::Start => {
                 let ring = self.ring.iter().copied().collect();
@@ -237,7 +237,7 @@ impl Election {
     }
 
     /// Sends a token to the first node after me in the ring that is not gone.
-    fn pass(&mut self, cx: &mut Cx<'_>, mut token: Token) -> ElectionOutcome {
+    fn pass(&mut self, cx: &mut ElectionCx<'_>, mut token: Token) -> ElectionOutcome {
         let room = BOOK_NODES_MAX.saturating_sub(self.ring.len());
         self.ring.extend(token.ring.iter().copied().take(room));
         self.ring.insert(cx.me);
@@ -252,19 +252,19 @@ impl Election {
     }
 
     /// Sends the last token once more, to whoever is next now.
-    fn pass_again(&mut self, cx: &mut Cx<'_>) -> ElectionOutcome {
+    fn pass_again(&mut self, cx: &mut ElectionCx<'_>) -> ElectionOutcome {
         match self.round.sent.clone() {
             Some(token) => self.pass(cx, token),
             None => ElectionOutcome::Wait,
         }
     }
 
-    fn peer_gone(&mut self, cx: &mut Cx<'_>, uid: Uid) -> ElectionOutcome {
+    fn peer_gone(&mut self, cx: &mut ElectionCx<'_>, uid: Uid) -> ElectionOutcome {
         cx.gone.insert(uid);
         if self.sent_to == Some(uid) { self.pass_again(cx) } else { ElectionOutcome::Wait }
     }
 
-    fn won(&mut self, cx: &Cx<'_>, token: Token) -> ElectionOutcome {
+    fn won(&mut self, cx: &ElectionCx<'_>, token: Token) -> ElectionOutcome {
         let mut ring = std::mem::take(&mut self.ring);
         ring.extend(token.ring);
         ring.remove(&cx.me);
@@ -386,7 +386,7 @@ mod tests {
         let mut outcome = ElectionOutcome::Wait;
         for (now, event) in events {
             let gone = &mut gone;
-            let mut cx = Cx { now: *now, me: uid(4), tail: tail(5), caught_up: false, ack_within: ACK, gone };
+            let mut cx = ElectionCx { now: *now, me: uid(4), tail: tail(5), caught_up: false, ack_within: ACK, gone };
             outcome = election.handle(&mut cx, event.clone());
         }
         (election, outcome, gone)
@@ -508,7 +508,7 @@ mod tests {
         let (mut election, _, _) = after(&[], &[]);
         election.heard(uid(5));
         let gone = &mut BTreeSet::new();
-        let mut cx = Cx { now: NOW, me: uid(4), tail: tail(5), caught_up: false, ack_within: ACK, gone };
+        let mut cx = ElectionCx { now: NOW, me: uid(4), tail: tail(5), caught_up: false, ack_within: ACK, gone };
         assert_eq!(sent_to(&election.handle(&mut cx, ElectionEvent::Start)), 5);
     }
 

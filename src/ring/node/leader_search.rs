@@ -166,7 +166,7 @@ impl Node {
     pub(super) fn on_poll_event(&mut self, conn: Option<ConnId>, event: PollEvent) {
         let Phase::LeaderPoll { search, poll } = &mut self.phase else { return };
         let links = &self.links;
-        let mut cx = poll::Cx {
+        let mut cx = poll::PollCx {
             now: self.now.mono,
             me: self.me,
             heartbeat: self.timing.heartbeat,

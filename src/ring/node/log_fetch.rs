@@ -34,7 +34,7 @@ enum FetchStage {
 }
 
 /// What a fetch needs to know of its node.
-pub(super) struct Cx<'a> {
+pub(super) struct FetchCx<'a> {
     pub now: Time,
     /// How long a holder may take to answer.
     pub fetch_within: Span,
@@ -136,7 +136,7 @@ impl LogFetch {
         }
     }
 
-    pub(super) fn handle(&mut self, cx: &Cx<'_>, event: FetchEvent) -> FetchOutcome {
+    pub(super) fn handle(&mut self, cx: &FetchCx<'_>, event: FetchEvent) -> FetchOutcome {
         match event {
             FetchEvent::Won { best } => take_best(cx, best),
             FetchEvent::Take(holder) => request(cx, holder),
@@ -189,7 +189,7 @@ impl LogFetch {
     }
 
     /// The holder, or the answers to the poll, did not come in time.
-    fn holder_failed(&mut self, cx: &Cx<'_>) -> FetchOutcome {
+    fn holder_failed(&mut self, cx: &FetchCx<'_>) -> FetchOutcome {
         self.known_gap = None;
         match &mut self.stage {
             FetchStage::From { holder, .. } => {
@@ -204,20 +204,20 @@ impl LogFetch {
     }
 
     /// Asks all nodes that took part, but those that have failed, where their logs end.
-    fn poll(&mut self, cx: &Cx<'_>) -> FetchOutcome {
+    fn poll(&mut self, cx: &FetchCx<'_>) -> FetchOutcome {
         let open: BTreeSet<Uid> = cx.ring.difference(&self.failed).copied().collect();
         self.stage = FetchStage::Polling { open: open.clone(), best: None };
         self.deadline = cx.now + cx.poll_within;
         FetchOutcome::Poll(open)
     }
 
-    fn peer_gone(&mut self, cx: &Cx<'_>, uid: Uid) -> FetchOutcome {
+    fn peer_gone(&mut self, cx: &FetchCx<'_>, uid: Uid) -> FetchOutcome {
         self.forget(uid);
         self.conclude_if_done(cx)
     }
 
     /// All tails are known: the best is fetched, or this node's own is the best.
-    fn conclude_if_done(&self, cx: &Cx<'_>) -> FetchOutcome {
+    fn conclude_if_done(&self, cx: &FetchCx<'_>) -> FetchOutcome {
         match &self.stage {
             FetchStage::Polling { open, best } if open.is_empty() => take_best(cx, *best),
             FetchStage::Polling { .. } | FetchStage::From { .. } => FetchOutcome::Wait,
@@ -225,7 +225,7 @@ impl LogFetch {
     }
 
     /// The holder says what it shares.
-    fn shared(&mut self, cx: &Cx<'_>, from: ConnId, common: Option<(Index, Tail)>) -> FetchOutcome {
+    fn shared(&mut self, cx: &FetchCx<'_>, from: ConnId, common: Option<(Index, Tail)>) -> FetchOutcome {
         let mine = cx.log.tail;
         let FetchStage::From { conn, target, described, .. } = &mut self.stage else { return FetchOutcome::Wait };
         if *conn != from || target.is_some() {
@@ -252,14 +252,14 @@ impl LogFetch {
 }
 
 /// Fetches the best log, if it is better than this node's own.
-fn take_best(cx: &Cx<'_>, best: Option<(Tail, Uid)>) -> FetchOutcome {
+fn take_best(cx: &FetchCx<'_>, best: Option<(Tail, Uid)>) -> FetchOutcome {
     match best {
         Some((tail, holder)) if tail > cx.log.tail => request(cx, holder),
         Some(_) | None => FetchOutcome::Lead,
     }
 }
 
-fn request(cx: &Cx<'_>, holder: Uid) -> FetchOutcome {
+fn request(cx: &FetchCx<'_>, holder: Uid) -> FetchOutcome {
     FetchOutcome::Request { holder, bounds: cx.log.epoch_bounds(None, EPOCH_BOUNDS_MAX) }
 }
 
@@ -296,7 +296,7 @@ mod tests {
 
     fn run(fetch: &mut LogFetch, log: &LogState, events: &[FetchEvent]) -> FetchOutcome {
         let ring = [2, 6, 8].map(uid).into();
-        let cx = Cx { now: NOW, fetch_within: FETCH, poll_within: POLL, log, ring: &ring };
+        let cx = FetchCx { now: NOW, fetch_within: FETCH, poll_within: POLL, log, ring: &ring };
         let mut outcome = FetchOutcome::Wait;
         for event in events {
             outcome = fetch.handle(&cx, event.clone());

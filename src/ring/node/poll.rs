@@ -54,7 +54,7 @@ pub(super) struct LeaderPoll {
 }
 
 /// What a poll needs to know of its node.
-pub(super) struct Cx<'a> {
+pub(super) struct PollCx<'a> {
     pub now: Time,
     pub me: Uid,
     /// A leader that was heard within twice this time is fresh.
@@ -119,7 +119,7 @@ impl LeaderPoll {
         self.reopened
     }
 
-    pub(super) fn handle(&mut self, cx: &mut Cx<'_>, event: PollEvent) -> PollOutcome {
+    pub(super) fn handle(&mut self, cx: &mut PollCx<'_>, event: PollEvent) -> PollOutcome {
         match event {
             PollEvent::Asked => self.conclude_if_done(cx),
             PollEvent::Answer { from, answer } => self.answered(cx, from, answer),
@@ -137,7 +137,7 @@ impl LeaderPoll {
         }
     }
 
-    fn answered(&mut self, cx: &mut Cx<'_>, from: Uid, answer: PollReply) -> PollOutcome {
+    fn answered(&mut self, cx: &mut PollCx<'_>, from: Uid, answer: PollReply) -> PollOutcome {
         self.open.remove(&from);
         let state = answer.state;
         if cx.search.answers.len() < BOOK_NODES_MAX {
@@ -158,19 +158,19 @@ impl LeaderPoll {
         }
     }
 
-    fn peer_gone(&mut self, cx: &Cx<'_>, uid: Uid) -> PollOutcome {
+    fn peer_gone(&mut self, cx: &PollCx<'_>, uid: Uid) -> PollOutcome {
         self.open.remove(&uid);
         self.conclude_if_done(cx)
     }
 
     /// Every node has answered. The poll does not wait for the lost leader.
-    fn conclude_if_done(&self, cx: &Cx<'_>) -> PollOutcome {
+    fn conclude_if_done(&self, cx: &PollCx<'_>) -> PollOutcome {
         let lost = cx.search.lost.map(|lost| lost.uid);
         if self.open.iter().all(|uid| Some(*uid) == lost) { self.conclude(cx) } else { PollOutcome::Wait }
     }
 
     /// No node follows a fresh leader that this node could join directly: through another, by an election, or alone.
-    fn conclude(&self, cx: &Cx<'_>) -> PollOutcome {
+    fn conclude(&self, cx: &PollCx<'_>) -> PollOutcome {
         if let Some((member, epoch)) = relay_offered(cx) {
             PollOutcome::FollowThrough(member, epoch)
         } else if cx.search.alive().is_empty() {
@@ -207,7 +207,7 @@ pub(super) fn last_heard(search: &LeaderSearch, leader: Uid, heartbeat: Span) ->
 }
 
 /// The member with the lowest uid that follows, fresh, a leader which does not answer this node.
-fn relay_offered(cx: &Cx<'_>) -> Option<(Uid, Epoch)> {
+fn relay_offered(cx: &PollCx<'_>) -> Option<(Uid, Epoch)> {
     let is_news = |leader: Uid, heard_ms: u64| match cx.search.lost {
         Some(LostLeader { uid, at }) if uid == leader => Time(cx.now.0.saturating_sub(Span::ms(heard_ms).0)) > at,
         Some(_) | None => true,
@@ -280,7 +280,7 @@ mod tests {
         let is_up = |of: Uid| [2, 6].map(uid).contains(&of);
         let mut outcome = PollOutcome::Wait;
         for event in events {
-            let mut cx = Cx { now: NOW, me: uid(4), heartbeat: HEARTBEAT, search: &mut search, is_up: &is_up };
+            let mut cx = PollCx { now: NOW, me: uid(4), heartbeat: HEARTBEAT, search: &mut search, is_up: &is_up };
             outcome = poll.handle(&mut cx, event.clone());
         }
         outcome

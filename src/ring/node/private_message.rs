@@ -25,7 +25,7 @@ const TAKEN_TIMES: u64 = 4;
 #[derive(Clone, Debug, Default, Hash)]
 pub(super) struct PrivateMessages {
     /// Mine, of which I know nothing yet.
-    sent: BTreeMap<PmId, Sent>,
+    sent: BTreeMap<PmId, PendingPm>,
     /// What I have read of others, the newest last, with what I answer.
     read: VecDeque<(AuthorId, PmId, PmProof)>,
     /// When a broken seal may be told of again.
@@ -34,7 +34,7 @@ pub(super) struct PrivateMessages {
 
 /// A message of mine.
 #[derive(Clone, Debug, Hash)]
-struct Sent {
+struct PendingPm {
     pm: Arc<PrivateMessage>,
     to: Member,
     token: PmProof,
@@ -96,7 +96,7 @@ impl Node {
         self.admission.count_private_message(self.now.mono, from, 1, ciphertext.bytes().len());
         let pm = Arc::new(PrivateMessage { id, from, to: to.author, ciphertext });
         let until = self.now.mono + PM_WAIT;
-        self.pms.sent.insert(id, Sent { pm, to, token, until, handed: 0, handed_at: Time(0) });
+        self.pms.sent.insert(id, PendingPm { pm, to, token, until, handed: 0, handed_at: Time(0) });
         self.hand_pms(Some(id));
     }
 
@@ -130,13 +130,13 @@ impl Node {
             let handed = self.pms.sent.get(&id).is_some_and(|sent| sent.handed > 0);
             self.settle_pm(id, if handed { PmOutcome::Unknown } else { PmOutcome::NoLeader });
         }
-        let due = |sent: &Sent| sent.handed == 0 || sent.handed_at + PM_RESEND <= now;
+        let due = |sent: &PendingPm| sent.handed == 0 || sent.handed_at + PM_RESEND <= now;
         let again: Vec<PmId> = self.pms.sent.iter().filter(|(_, sent)| due(sent)).map(|(&id, _)| id).collect();
         again.into_iter().for_each(|id| self.hand_pms(Some(id)));
     }
 
     fn settle_pm(&mut self, id: PmId, outcome: PmOutcome) {
-        if let Some(Sent { to, .. }) = self.pms.sent.remove(&id) {
+        if let Some(PendingPm { to, .. }) = self.pms.sent.remove(&id) {
             self.event(Event::PmSettled { id, to, outcome });
         }
     }

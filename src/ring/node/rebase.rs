@@ -51,7 +51,7 @@ impl Node {
         let mut event = Some(event);
         while let Some(next) = event.take() {
             let Phase::Synchronizing(crowned) = &mut self.phase else { return };
-            let cx = log_fetch::Cx {
+            let cx = log_fetch::FetchCx {
                 now: self.now.mono,
                 fetch_within: self.timing.fetch,
                 poll_within: self.timing.poll,
