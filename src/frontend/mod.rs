@@ -1,6 +1,7 @@
 //! People and scripts: each frontend turns keys, lines or objects into requests, and what a node tells into what is
 //! seen. None of them speaks to another.
 
+pub mod input;
 pub mod json;
 pub mod kind;
 pub mod pipe;

@@ -1,6 +1,6 @@
 //! What was said, and how it looks.
 
-use dist_chat::frontend::tui::keys::Key;
+use dist_chat::frontend::input::keys::Key;
 use dist_chat::present::paint::Paint;
 use dist_chat::present::values::{Here, Kind, Link, Private, Reactions, Told, What};
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use dist_chat::frontend::tui::keys::Key;
+use dist_chat::frontend::input::keys::Key;
 use dist_chat::frontend::tui::pacing::Stage;
 use dist_chat::frontend::tui::{Model, Settings};
 use dist_chat::present::paint::Paint;

@@ -1,6 +1,6 @@
 //! What keys do.
 
-use dist_chat::frontend::tui::keys::Key;
+use dist_chat::frontend::input::keys::Key;
 use dist_chat::present::values::{Asked, Told};
 
 use crate::harness::{Screen, state};

@@ -1,6 +1,6 @@
 //! The ring, drawn.
 
-use dist_chat::frontend::tui::keys::Key;
+use dist_chat::frontend::input::keys::Key;
 use dist_chat::present::values::{Event, Told, What};
 
 use crate::harness::{Screen, event, name, state, uid};

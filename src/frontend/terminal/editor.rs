@@ -1,9 +1,9 @@
 //! What a person at the keyboard wants: keys in, wishes out. It draws nothing and sends nothing.
 
-use super::buffer::Buffer;
 use super::complete::{Completion, Known, complete};
-use super::keys::Key;
-use super::recall::Recall;
+use crate::frontend::input::buffer::{EditBuffer, Go, Rules};
+use crate::frontend::input::keys::Key;
+use crate::frontend::input::recall::Recall;
 
 /// Lines of a paste that are sent without a question.
 pub const PASTE_LINES_UNASKED: usize = 5;
@@ -51,13 +51,20 @@ enum Mode {
 }
 
 /// The line being typed and everything around it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Editor {
-    buffer: Buffer,
+    buffer: EditBuffer,
     recall: Recall,
     mode: Mode,
     /// For completion.
     pub known: Known,
+}
+
+impl Default for Editor {
+    fn default() -> Self {
+        let buffer = EditBuffer::new(Rules::LINE);
+        Self { buffer, recall: Recall::default(), mode: Mode::default(), known: Known::default() }
+    }
 }
 
 impl Editor {
@@ -70,7 +77,7 @@ impl Editor {
                 return Shown { question: Some(format!("paste {lines} lines? y/N ")), text: "", at: 0 };
             }
         };
-        Shown { question, text: self.buffer.text(), at: self.buffer.at() }
+        Shown { question, text: self.buffer.text(), at: self.buffer.caret() }
     }
 
     /// The line.
@@ -103,27 +110,27 @@ impl Editor {
     fn line_key(&mut self, key: Key) -> Wish {
         let buffer = &mut self.buffer;
         match key {
-            Key::Char(c) => buffer.insert(c.encode_utf8(&mut [0; 4])),
+            Key::Char(c) => drop(buffer.insert(c.encode_utf8(&mut [0; 4]))),
             Key::Enter => return Wish::Enter,
             Key::Tab => return self.tab(),
             Key::Ctrl('c') if buffer.text().is_empty() => return Wish::Leave,
             Key::Ctrl('d') if buffer.text().is_empty() => return Wish::Leave,
             Key::Ctrl('c') => drop(buffer.take()),
-            Key::Ctrl('d') | Key::Delete => buffer.delete(),
-            Key::Backspace | Key::Ctrl('h') => buffer.backspace(),
-            Key::Left | Key::Ctrl('b') => buffer.left(),
-            Key::Right | Key::Ctrl('f') => buffer.right(),
-            Key::Home | Key::Ctrl('a') => buffer.home(),
-            Key::End | Key::Ctrl('e') => buffer.end(),
-            Key::Alt('b') => buffer.word_left(),
-            Key::Alt('f') => buffer.word_right(),
-            Key::Alt('d') => buffer.cut_word_after(),
-            Key::AltBackspace => buffer.cut_word_before(),
-            Key::Ctrl('w') => buffer.cut_blank_word(),
-            Key::Ctrl('k') => buffer.cut_end(),
-            Key::Ctrl('u') => buffer.cut_start(),
+            Key::Ctrl('d') | Key::Delete => buffer.remove(Go::Right),
+            Key::Backspace | Key::Ctrl('h') => buffer.remove(Go::Left),
+            Key::Left | Key::Ctrl('b') => buffer.go(Go::Left),
+            Key::Right | Key::Ctrl('f') => buffer.go(Go::Right),
+            Key::Home | Key::Ctrl('a') => buffer.go(Go::Start),
+            Key::End | Key::Ctrl('e') => buffer.go(Go::End),
+            Key::Alt('b') => buffer.go(Go::WordLeft),
+            Key::Alt('f') => buffer.go(Go::WordRight),
+            Key::Alt('d') => buffer.cut(Go::WordRight),
+            Key::AltBackspace => buffer.cut(Go::WordLeft),
+            Key::Ctrl('w') => buffer.cut(Go::BlankLeft),
+            Key::Ctrl('k') => buffer.cut(Go::End),
+            Key::Ctrl('u') => buffer.cut(Go::Start),
             Key::Ctrl('y') => buffer.paste_cut(),
-            Key::Ctrl('t') => buffer.swap(),
+            Key::Ctrl('t') => buffer.transpose(),
             Key::Up | Key::Ctrl('p') => {
                 if let Some(line) = self.recall.older(buffer.text()) {
                     buffer.set(line);
@@ -145,12 +152,26 @@ impl Editor {
                 return Wish::Say(format!("{bytes} bytes are too many to paste, and were not taken"));
             }
             Key::Ctrl(_) | Key::Alt(_) | Key::Escape => {}
+            // The decoder of bytes makes none of these.
+            Key::Newline
+            | Key::BackTab
+            | Key::WordLeft
+            | Key::WordRight
+            | Key::CtrlHome
+            | Key::CtrlEnd
+            | Key::PageUp
+            | Key::PageDown
+            | Key::F(_)
+            | Key::Resize(..)
+            | Key::WheelUp
+            | Key::WheelDown
+            | Key::Click(..) => {}
         }
         Wish::Nothing
     }
 
     fn tab(&mut self) -> Wish {
-        match complete(&self.buffer.text()[..self.buffer.at()], &self.known) {
+        match complete(&self.buffer.text()[..self.buffer.caret()], &self.known) {
             Completion::Nothing => {}
             Completion::Put(from, text) => self.buffer.complete(from, &text),
             Completion::List(candidates) => return Wish::List(candidates),

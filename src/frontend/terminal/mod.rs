@@ -8,21 +8,18 @@
 //!
 //! One thread owns the screen; keys, what is told and changes of the size come to it over one queue, so that what
 //! arrives always goes above the prompt, and one's own line is seen once: when the room has it. The parts decide
-//! without touching anything: [`keys`] makes keys of bytes, [`editor`] says what they mean, [`render`] makes lines of
+//! without touching anything: [`decoder`](super::input::decoder) makes keys of bytes, [`editor`] says what they mean, [`render`] makes lines of
 //! what is told, [`display`] makes the bytes that draw them; [`tty`] alone knows the terminal.
 //!
 //! The editor is our own because the ones there are hold the prompt for as long as a line is edited: here it changes
 //! while one types, asks before a paste, and has lines arriving above it at any moment, on terminals that do not agree
 //! with anybody about how wide a letter is.
 
-pub mod buffer;
 pub mod complete;
 pub mod display;
 pub mod editor;
 mod frontend;
-pub mod keys;
 mod pending;
-pub mod recall;
 pub mod render;
 pub mod tty;
 

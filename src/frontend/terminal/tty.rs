@@ -9,7 +9,8 @@ use rustix::termios::{InputModes, LocalModes, OptionalActions, Termios, tcgetatt
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::display::Size;
-use super::keys::{Decoder, Key};
+use crate::frontend::input::decoder::Decoder;
+use crate::frontend::input::keys::Key;
 
 /// After the escape key for so long nothing that would make it a sequence has to come.
 const ESCAPE: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };

@@ -13,7 +13,6 @@
 mod cells;
 mod help;
 pub mod input;
-pub mod keys;
 pub mod layout;
 mod message_rows;
 pub mod model;

@@ -7,9 +7,9 @@ use ratatui::Terminal;
 use ratatui::backend::Backend;
 use ratatui::layout::Rect;
 
-use super::keys::Key;
 use super::model::{FRAME, Model};
 use super::view;
+use crate::frontend::input::keys::Key;
 use crate::present::values::{Asked, Told};
 
 /// What is asked and not yet taken: more is not taken from the keyboard.

@@ -19,9 +19,9 @@ use ratatui::crossterm::{cursor, execute};
 use rustix::process::{Signal, getpid, kill_process};
 use tokio::sync::mpsc;
 
-use super::keys::Key;
 use super::model::{Model, Settings};
 use super::pacing::Stage;
+use crate::frontend::input::keys::Key;
 use crate::frontend::terminal::Restore;
 use crate::present::values::{Asked, Told};
 

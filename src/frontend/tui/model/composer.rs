@@ -134,7 +134,7 @@ mod tests {
     #[test]
     fn a_search_stands_beside_the_prompt_instead_of_the_line() {
         let mut composer = Composer::default();
-        assert!(composer.input.insert("hello"));
+        assert!(composer.input.edit().insert("hello"));
         assert_eq!(composer.typed(), ("hello", 5));
         let mut search = Search::begin();
         search.push("tea");

@@ -5,9 +5,9 @@ use std::time::Duration;
 use super::messages::Shown;
 use super::search::Search;
 use super::{Mode, Model};
+use crate::frontend::input::buffer::{Go, Rules};
+use crate::frontend::input::keys::Key;
 use crate::frontend::tui::help;
-use crate::frontend::tui::input::{Go, INPUT_LINES_MAX};
-use crate::frontend::tui::keys::Key;
 use crate::frontend::tui::layout::RingPane;
 use crate::present::values::Asked;
 
@@ -144,25 +144,25 @@ impl Model {
     fn edit(&mut self, key: &Key) -> bool {
         let input = &mut self.composer.input;
         match key {
-            Key::Char(c) => drop(input.insert(c.encode_utf8(&mut [0; 4]))),
-            Key::Newline => drop(input.insert("\n")),
-            Key::Backspace | Key::Ctrl('h') => input.remove(Go::Left, false),
-            Key::Delete | Key::Ctrl('d') => input.remove(Go::Right, false),
-            Key::Ctrl('w') => input.remove(Go::BlankLeft, true),
-            Key::AltBackspace => input.remove(Go::WordLeft, true),
-            Key::Alt('d') => input.remove(Go::WordRight, true),
-            Key::Ctrl('u') => input.remove(Go::Start, true),
-            Key::Ctrl('k') => input.remove(Go::End, true),
-            Key::Ctrl('y') => input.paste_cut(),
-            Key::Ctrl('t') => input.transpose(),
-            Key::Left | Key::Ctrl('b') => input.go(Go::Left),
-            Key::Right => input.go(Go::Right),
-            Key::WordLeft | Key::Alt('b') => input.go(Go::WordLeft),
-            Key::WordRight | Key::Alt('f') => input.go(Go::WordRight),
-            Key::Ctrl('a') => input.go(Go::Start),
-            Key::Ctrl('e') => input.go(Go::End),
-            Key::Home if !input.is_empty() => input.go(Go::Start),
-            Key::End if !input.is_empty() => input.go(Go::End),
+            Key::Char(c) => drop(input.edit().insert(c.encode_utf8(&mut [0; 4]))),
+            Key::Newline => drop(input.edit().insert("\n")),
+            Key::Backspace | Key::Ctrl('h') => input.edit().remove(Go::Left),
+            Key::Delete | Key::Ctrl('d') => input.edit().remove(Go::Right),
+            Key::Ctrl('w') => input.edit().cut(Go::BlankLeft),
+            Key::AltBackspace => input.edit().cut(Go::WordLeft),
+            Key::Alt('d') => input.edit().cut(Go::WordRight),
+            Key::Ctrl('u') => input.edit().cut(Go::Start),
+            Key::Ctrl('k') => input.edit().cut(Go::End),
+            Key::Ctrl('y') => input.edit().paste_cut(),
+            Key::Ctrl('t') => input.edit().transpose(),
+            Key::Left | Key::Ctrl('b') => input.edit().go(Go::Left),
+            Key::Right => input.edit().go(Go::Right),
+            Key::WordLeft | Key::Alt('b') => input.edit().go(Go::WordLeft),
+            Key::WordRight | Key::Alt('f') => input.edit().go(Go::WordRight),
+            Key::Ctrl('a') => input.edit().go(Go::Start),
+            Key::Ctrl('e') => input.edit().go(Go::End),
+            Key::Home if !input.is_empty() => input.edit().go(Go::Start),
+            Key::End if !input.is_empty() => input.edit().go(Go::End),
             Key::Up => input.older(),
             Key::Down => input.newer(),
             _ => return false,
@@ -224,12 +224,12 @@ impl Model {
         if lines.len() > PASTE_LINES_MAX {
             let note = format!("that paste has {} lines; {PASTE_LINES_MAX} can be sent at once", lines.len());
             self.timeline.push(Shown::Note(note));
-        } else if lines.len() > INPUT_LINES_MAX {
+        } else if lines.len() > Rules::MESSAGE.lines_max {
             self.composer.mode = Mode::Ask(lines);
         } else if lines.len() > 1 && self.composer.input.text().starts_with('/') {
             // What was meant for one reader alone would be said to all.
             self.timeline.push(Shown::Note("not pasted: a command takes one line".to_owned()));
-        } else if !self.composer.input.insert(text) {
+        } else if !self.composer.input.edit().insert(text) {
             self.timeline.push(Shown::Note("that is too long for one message".to_owned()));
         }
     }

@@ -3,8 +3,8 @@
 use ratatui::text::{Line, Span};
 
 use super::Model;
+use crate::frontend::input::buffer::Rules;
 use crate::frontend::tui::cells::{safe, shortened, width, wrap};
-use crate::frontend::tui::input::INPUT_LINES_MAX;
 
 /// Rows of the screen that the typed line may take.
 const INPUT_ROWS_MAX: u16 = 5;
@@ -17,7 +17,7 @@ impl Model {
             return INPUT_ROWS_MAX;
         }
         let (rows, _) = self.input_text();
-        u16::try_from(rows.len().min(INPUT_LINES_MAX)).unwrap_or(INPUT_ROWS_MAX).min(INPUT_ROWS_MAX)
+        u16::try_from(rows.len().min(Rules::MESSAGE.lines_max)).unwrap_or(INPUT_ROWS_MAX).min(INPUT_ROWS_MAX)
     }
 
     /// The rows that the prompt and what is typed take, and where the caret stands in them.

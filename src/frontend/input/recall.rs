@@ -3,10 +3,10 @@
 use std::collections::VecDeque;
 
 /// Typed lines that can be called back with the arrow keys.
-const RECALL_LINES_MAX: usize = 1000;
+pub const RECALL_LINES_MAX: usize = 1000;
 
 /// The lines typed so far, and where in them the arrow keys are.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Recall {
     lines: VecDeque<String>,
     /// How many lines back; zero: at what is being typed.
@@ -25,6 +25,11 @@ impl Recall {
             self.lines.pop_front();
         }
         self.lines.push_back(line.to_owned());
+    }
+
+    /// The user begins a new line: the arrow keys start at it again.
+    pub fn rewind(&mut self) {
+        self.back = 0;
     }
 
     /// The line before; `current` is kept when it is what is being typed.

@@ -1,45 +1,8 @@
-//! What a person does: keys, text that is pasted, the mouse, the window.
+//! Keys made of crossterm's events.
 
 use ratatui::crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers, MouseButton, MouseEventKind};
 
-/// One thing that a person does.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names of the keys say it")]
-pub enum Key {
-    Char(char),
-    Ctrl(char),
-    Alt(char),
-    Enter,
-    /// Enter with Alt: another line of the same message.
-    Newline,
-    Tab,
-    BackTab,
-    Backspace,
-    AltBackspace,
-    Delete,
-    Left,
-    Right,
-    WordLeft,
-    WordRight,
-    Up,
-    Down,
-    Home,
-    End,
-    CtrlHome,
-    CtrlEnd,
-    PageUp,
-    PageDown,
-    Escape,
-    F(u8),
-    /// Text that came at once.
-    Paste(String),
-    /// The window has this many columns and rows.
-    Resize(u16, u16),
-    WheelUp,
-    WheelDown,
-    /// The column and the row.
-    Click(u16, u16),
-}
+use super::keys::Key;
 
 impl Key {
     /// What an event of the terminal means; `None`: nothing.

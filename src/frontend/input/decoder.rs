@@ -5,54 +5,14 @@
 
 use memchr::memmem;
 
+use super::keys::Key;
+
 /// Bytes of a paste that are taken; of a longer one nothing is.
 pub const PASTE_BYTES_MAX: usize = 1 << 20;
 /// Bytes after which a sequence that has not ended is none.
 const SEQUENCE_BYTES_MAX: usize = 32;
 const PASTE_BEGINS: &[u8] = b"\x1b[200~";
 const PASTE_ENDS: &[u8] = b"\x1b[201~";
-
-/// A key, or a paste.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Key {
-    /// A letter.
-    Char(char),
-    /// A letter with Ctrl, in lower case.
-    Ctrl(char),
-    /// A letter with Alt, or after the escape key.
-    Alt(char),
-    /// Enter.
-    Enter,
-    /// Tab.
-    Tab,
-    /// Backspace.
-    Backspace,
-    /// Backspace with Alt.
-    AltBackspace,
-    /// Delete.
-    Delete,
-    /// An arrow.
-    Left,
-    /// An arrow.
-    Right,
-    /// An arrow.
-    Up,
-    /// An arrow.
-    Down,
-    /// Home.
-    Home,
-    /// End.
-    End,
-    /// The escape key alone.
-    Escape,
-    /// What the terminal says was pasted.
-    Paste(String),
-    /// A paste of more than [`PASTE_BYTES_MAX`] bytes.
-    PasteTooLong {
-        /// How many.
-        bytes: u64,
-    },
-}
 
 /// Takes bytes as they come, and makes keys of them.
 #[derive(Debug, Default)]
