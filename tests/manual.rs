@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use dist_chat::present::values::{Asked, Told, Versioned};
+use dist_chat::present::values::{Request, Update, Versioned};
 use serde_json::Value;
 
 fn read(file: &str) -> String {
@@ -81,7 +81,7 @@ fn every_object_in_the_manual_is_one_and_each_is_described_whole() {
     let (manual, source) = (read("docs/json.rst"), read("src/present/values.rs"));
     let (asked, told) = manual.split_once("What a program is told").unwrap();
     for (page, item, back) in
-        [(asked, "enum Asked", back::<Asked> as fn(&Value) -> Value), (told, "enum Told", back::<Told>)]
+        [(asked, "enum Asked", back::<Request> as fn(&Value) -> Value), (told, "enum Told", back::<Update>)]
     {
         let mut keys: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for object in objects(page) {

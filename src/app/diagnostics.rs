@@ -10,15 +10,15 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::layer::{Context, SubscriberExt as _};
 
 use crate::chatlog::LogWriter;
-use crate::feed::broadcaster::Hub;
-use crate::feed::clock::Clock;
+use crate::feed::broadcaster::Broadcaster;
+use crate::feed::clock::FeedClock;
 use crate::present::format;
 
 /// Sends all events of level INFO and above to the log, and to the frontends if `hub` is there.
 ///
 /// # Errors
 /// This process has called it before.
-pub fn install(log: LogWriter, clock: Clock, hub: Option<Hub>) -> anyhow::Result<()> {
+pub fn install(log: LogWriter, clock: FeedClock, hub: Option<Broadcaster>) -> anyhow::Result<()> {
     let layer = ToLog { log: Mutex::new(log), clock, hub };
     tracing::subscriber::set_global_default(tracing_subscriber::registry().with(layer.with_filter(LevelFilter::INFO)))?;
     Ok(())
@@ -26,8 +26,8 @@ pub fn install(log: LogWriter, clock: Clock, hub: Option<Hub>) -> anyhow::Result
 
 struct ToLog {
     log: Mutex<LogWriter>,
-    clock: Clock,
-    hub: Option<Hub>,
+    clock: FeedClock,
+    hub: Option<Broadcaster>,
 }
 
 impl<S: Subscriber> Layer<S> for ToLog {

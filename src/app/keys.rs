@@ -13,12 +13,12 @@ use zeroize::Zeroizing;
 
 use super::Signals;
 use crate::failure::{Exit, Failure, complain};
-use crate::feed::broadcaster::Hub;
-use crate::feed::publisher::Place as InRoom;
+use crate::feed::broadcaster::Broadcaster;
+use crate::feed::publisher::RoomPlace as InRoom;
 use crate::key::invite::Invite;
-use crate::key::{self, Given, KeyMark, Mistake, RoomKey, TEXT_BYTES_MAX, ask, file, passphrase, salt};
+use crate::key::{self, KeyError, KeyInput, KeyMark, RoomKey, TEXT_BYTES_MAX, ask, file, passphrase, salt};
 use crate::ring::RoomId;
-use crate::settings::{Chat, Contact, KeyFrom, Start};
+use crate::settings::{Chat, Contact, KeyFrom, StartMode};
 use crate::store::{self, Peeked};
 
 /// The key of a run.
@@ -56,7 +56,7 @@ pub async fn accept_invite(chat: &mut Chat, signals: &mut Signals) -> Result<(),
         ),
     })?;
     let contact = |address: &SocketAddr| Contact { host: address.ip().to_string(), port: address.port() };
-    chat.start = Start::Join(invite.addresses.iter().map(contact).collect());
+    chat.start = StartMode::Join(invite.addresses.iter().map(contact).collect());
     chat.key = KeyFrom::Invited(invite.key);
     Ok(())
 }
@@ -93,7 +93,7 @@ async fn typed(prompt: &'static str, signals: &mut Signals) -> Result<Zeroizing<
     if !ask::is_somebody_there() {
         return Err(unasked("nobody can be asked for a key", "there is no terminal here".to_owned()));
     }
-    let restore = ask::Restore::new();
+    let restore = ask::EchoGuard::new();
     let answer = tokio::task::spawn_blocking(|| ask::ask(prompt));
     let answer = tokio::select! {
         answer = answer => answer.unwrap_or_else(|error| Err(io::Error::other(error))),
@@ -123,7 +123,7 @@ pub async fn take(
     let own = (!chat.ephemeral).then(|| file::kept_in(&chat.data_dir, port));
     let known = remembered.filter(|peeked| !peeked.rooms.is_empty() && !chat.new);
     // The room that this run returns to, if that is clear.
-    let back = known.filter(|_| matches!(chat.start, Start::Create | Start::Resume));
+    let back = known.filter(|_| matches!(chat.start, StartMode::Create | StartMode::Resume));
     let mark = back.and_then(|peeked| peeked.key.as_ref());
     let had_a_key = known.is_some_and(|peeked| peeked.key.is_some());
     let (text, source) = match &chat.key {
@@ -132,35 +132,35 @@ pub async fn take(
             return Ok(Keyed { key: key.clone(), keep });
         }
         KeyFrom::Invite(_) => unreachable!("the invite has been read"),
-        KeyFrom::File(path) => (file::read(path)?, Source::File(path.clone())),
-        KeyFrom::Asked => (typed("room key (it is not shown): ", signals).await?, Source::Person),
+        KeyFrom::File(path) => (file::read(path)?, KeySource::File(path.clone())),
+        KeyFrom::Asked => (typed("room key (it is not shown): ", signals).await?, KeySource::Person),
         KeyFrom::Unsaid => {
             let known_open = back.is_some() && mark.is_none();
             match own.filter(|own| chat.port != 0 && !known_open && own.exists()) {
                 Some(own) => {
                     let text = file::read(&own)?;
                     complain(format_args!("dist-chat: the room's key is that of {}", own.display()));
-                    (text, Source::File(own))
+                    (text, KeySource::File(own))
                 }
                 None if !had_a_key => return Ok(Keyed::default()),
                 None if ask::is_somebody_there() => {
-                    (typed("this room has a key (it is not shown): ", signals).await?, Source::Person)
+                    (typed("this room has a key (it is not shown): ", signals).await?, KeySource::Person)
                 }
                 None => return Err(no_key_given()),
             }
         }
     };
     let key = match key::read(&text).map_err(|mistake| no_key(mistake, &source))? {
-        Given::Key(key) => key,
-        Given::Passphrase(phrase) => {
+        KeyInput::Key(key) => key,
+        KeyInput::Passphrase(phrase) => {
             let salt = match (mark, &chat.start) {
                 (Some(KeyMark { salt: Some(salt), .. }), _) => *salt,
                 (Some(KeyMark { salt: None, .. }), _) => {
                     return Err(another_key(Some("the room's key is no passphrase")));
                 }
-                (None, Start::Join(_)) => salt_of(contacts).await?,
-                (None, Start::Create | Start::Resume) => {
-                    if matches!(source, Source::Person) && *typed("once more: ", signals).await? != *phrase {
+                (None, StartMode::Join(_)) => salt_of(contacts).await?,
+                (None, StartMode::Create | StartMode::Resume) => {
+                    if matches!(source, KeySource::Person) && *typed("once more: ", signals).await? != *phrase {
                         let why = "a room with a key that nobody knows would be of no use";
                         return Err(Failure::new(Exit::Usage, "the two passphrases differ", why, "try again"));
                     }
@@ -178,24 +178,24 @@ pub async fn take(
 }
 
 /// The source of a key.
-enum Source {
+enum KeySource {
     File(PathBuf),
     Person,
 }
 
-fn no_key(mistake: Mistake, source: &Source) -> Failure {
+fn no_key(mistake: KeyError, source: &KeySource) -> Failure {
     let place = match source {
-        Source::File(path) => format!("in {}", path.display()),
-        Source::Person => "that was typed".to_owned(),
+        KeySource::File(path) => format!("in {}", path.display()),
+        KeySource::Person => "that was typed".to_owned(),
     };
     let (what, why, hint) = match mistake {
-        Mistake::Mistyped => ("the key", "is mistyped: its check is wrong", "try it again, digit by digit"),
-        Mistake::Short => (
+        KeyError::Mistyped => ("the key", "is mistyped: its check is wrong", "try it again, digit by digit"),
+        KeyError::Short => (
             "the passphrase",
             "is too short: whoever reaches the port could guess it",
             "try 12 characters or more, several words; or a key of `dist-chat key`",
         ),
-        Mistake::Invite => ("the key", "is an invite", "try `dist-chat join`"),
+        KeyError::Invite => ("the key", "is an invite", "try `dist-chat join`"),
     };
     Failure::new(Exit::Usage, format!("{what} {place} cannot be used"), format!("it {why}"), hint)
 }
@@ -227,8 +227,8 @@ async fn salt_of(contacts: &[SocketAddr]) -> Result<[u8; key::SALT_BYTES], Failu
     for there in contacts.iter().copied() {
         let answer = tokio::task::spawn_blocking(move || salt::ask(there)).await;
         match answer.unwrap_or_else(|error| Err(io::Error::other(error))) {
-            Ok(salt::Answer::Salt(salt)) => return Ok(salt),
-            Ok(salt::Answer::Generated) => {
+            Ok(salt::SaltAnswer::Salt(salt)) => return Ok(salt),
+            Ok(salt::SaltAnswer::Generated) => {
                 let why = "what you gave is a passphrase, the room has a key that the program has drawn";
                 return refused(
                     &there,
@@ -237,7 +237,7 @@ async fn salt_of(contacts: &[SocketAddr]) -> Result<[u8; key::SALT_BYTES], Failu
                     "try that key, or an invite and `dist-chat join`",
                 );
             }
-            Ok(salt::Answer::Open) => {
+            Ok(salt::SaltAnswer::Open) => {
                 let why = "you gave a key, so it cannot be the room that you mean";
                 return refused(&there, "is open", why, "try another address, or without the key");
             }
@@ -263,7 +263,7 @@ async fn salt_of(contacts: &[SocketAddr]) -> Result<[u8; key::SALT_BYTES], Failu
 #[derive(Clone)]
 pub struct Owner {
     /// The frontends.
-    pub hub: Hub,
+    pub hub: Broadcaster,
     /// A user types on the terminal. Standard error would write into the line that is being typed.
     pub is_person: bool,
 }
@@ -317,7 +317,7 @@ pub async fn keep_right(
 }
 
 /// Shows the remark once the node is in the room: only a member knows whether the room is open.
-pub async fn tell_inside(mut entered: watch::Receiver<InRoom>, hub: Hub, remark: String) {
+pub async fn tell_inside(mut entered: watch::Receiver<InRoom>, hub: Broadcaster, remark: String) {
     if entered.wait_for(Option::is_some).await.is_ok() {
         hub.event(&remark);
     }

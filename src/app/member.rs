@@ -12,9 +12,9 @@ use tokio::task::JoinHandle;
 
 use crate::chatlog::{LogNews, LogWriter};
 use crate::failure::complain;
-use crate::feed::broadcaster::Hub;
-use crate::feed::publisher::Place as InRoom;
-use crate::frontend::kind::{Face, Shows};
+use crate::feed::broadcaster::Broadcaster;
+use crate::feed::publisher::RoomPlace as InRoom;
+use crate::frontend::kind::{FrontendKind, Shows};
 use crate::net::Command;
 use crate::ring::Stop;
 
@@ -29,7 +29,7 @@ const INPUT: Duration = Duration::from_secs(5);
 const LOG_GRACE: Duration = Duration::from_millis(1_500);
 /// What happens to the program, besides signals and the node's end.
 #[derive(Debug)]
-pub(super) enum News {
+pub(super) enum AppEvent {
     /// The user wants to leave, or the input has ended.
     InputEnded,
     /// The terminal is gone, and its user too.
@@ -49,7 +49,7 @@ async fn at(time: Option<tokio::time::Instant>) {
 }
 
 /// The input, which the loop reads once the node is in its room.
-pub(super) struct Input {
+pub(super) struct PersonInput {
     pub(super) shows: Shows,
     pub(super) entered: watch::Receiver<InRoom>,
     /// Lines to show before the user types the first line.
@@ -95,13 +95,13 @@ pub(super) struct LogHealth {
 }
 
 /// A running node from its owner's side.
-pub(super) struct Member {
+pub(super) struct RunningNode {
     pub(super) commands: mpsc::Sender<Command>,
     pub(super) urgent: mpsc::Sender<Command>,
     pub(super) done: JoinHandle<anyhow::Result<Stop>>,
     pub(super) leaving: Arc<AtomicBool>,
-    pub(super) face: Face,
-    pub(super) hub: Hub,
+    pub(super) face: FrontendKind,
+    pub(super) hub: Broadcaster,
     pub(super) log_name: String,
     pub(super) log: LogHealth,
     /// The store has reported that it fails.
@@ -110,14 +110,14 @@ pub(super) struct Member {
     pub(super) hurried: bool,
 }
 
-impl Member {
+impl RunningNode {
     /// Runs until the node has ended.
     pub(super) async fn live(
         &mut self,
         signals: &mut Signals,
-        news: &mut mpsc::Receiver<News>,
+        news: &mut mpsc::Receiver<AppEvent>,
         mut log: LogWriter,
-        input: Input,
+        input: PersonInput,
     ) -> anyhow::Result<Stop> {
         let mut entered = Some(input.entered.clone());
         let mut input = Some(input);
@@ -161,15 +161,15 @@ impl Member {
                 _ = signals.terminate.recv() => self.leave(true, &mut patience),
                 _ = signals.hang_up.recv() => log.reopen(),
                 Some(news) = news.recv() => match news {
-                    News::InputEnded => self.leave(false, &mut patience),
-                    News::TerminalGone => self.leave(true, &mut patience),
-                    News::OutputGone if self.face == Face::Daemon => {}
-                    News::OutputGone => {
+                    AppEvent::InputEnded => self.leave(false, &mut patience),
+                    AppEvent::TerminalGone => self.leave(true, &mut patience),
+                    AppEvent::OutputGone if self.face == FrontendKind::Daemon => {}
+                    AppEvent::OutputGone => {
                         is_read = false;
                         // An input that is not being read yet has no time limit.
                         input_until = input.is_none().then(|| tokio::time::Instant::now() + INPUT);
                     }
-                    News::Log(news) => self.log_news(news),
+                    AppEvent::Log(news) => self.log_news(news),
                 },
             }
         }
@@ -183,7 +183,7 @@ impl Member {
         }
     }
 
-    fn read(&self, input: Input) -> io::Result<()> {
+    fn read(&self, input: PersonInput) -> io::Result<()> {
         input.hint.iter().for_each(|hint| self.hub.event(hint));
         input.shows.read(input.ended)
     }

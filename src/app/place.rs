@@ -8,11 +8,11 @@ use crate::failure::{Exit, Failure};
 use crate::key::RoomKey;
 use crate::net::{self, reach};
 use crate::ring::{Frame, Hello, RoomId, Uid};
-use crate::settings::{Chat, Contact, Start};
+use crate::settings::{Chat, Contact, StartMode};
 
 /// The addresses of a node.
 #[derive(Debug)]
-pub struct Place {
+pub struct NodePlace {
     /// The socket that peers connect to.
     pub listener: TcpListener,
     /// The address that the node really listens on.
@@ -30,10 +30,10 @@ pub struct Place {
 /// # Errors
 /// The address is not this machine's, the port is taken, no contact is found, or no peer could dial the advertised
 /// address.
-pub fn take(chat: &Chat) -> Result<Place, Failure> {
+pub fn take(chat: &Chat) -> Result<NodePlace, Failure> {
     let contacts = match &chat.start {
-        Start::Create | Start::Resume => Vec::new(),
-        Start::Join(contacts) => resolve(contacts)?,
+        StartMode::Create | StartMode::Resume => Vec::new(),
+        StartMode::Join(contacts) => resolve(contacts)?,
     };
     let seen_by_contact = contacts.iter().find_map(|contact| reach::local_ip_towards(*contact));
     let ip = match (chat.address, contacts.first()) {
@@ -52,7 +52,7 @@ pub fn take(chat: &Chat) -> Result<Place, Failure> {
             "nobody else is named with -na",
             "try another member's address, or -l to start a room",
         )),
-        false => Ok(Place { listener, listens, uid, contacts: others, remark }),
+        false => Ok(NodePlace { listener, listens, uid, contacts: others, remark }),
     }
 }
 

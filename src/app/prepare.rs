@@ -4,13 +4,13 @@ use std::path::PathBuf;
 
 use super::keys::{self, Keyed};
 use super::member::Signals;
-use super::place::{self, Place};
+use super::place::{self, NodePlace};
 use super::returning;
 use crate::failure::{Failure, complain};
 use crate::identity::Identity;
 use crate::key::{KeyMark, RoomKey};
 use crate::ring::{self, RoomId, SessionId};
-use crate::settings::{Chat, Start};
+use crate::settings::{Chat, StartMode};
 use crate::store::Opened;
 
 /// The result of the preparation. No later stage takes these decisions again.
@@ -18,7 +18,7 @@ pub(super) struct Prepared {
     /// The settings, completed with values from the files.
     pub(super) chat: Chat,
     /// The listener, this node's address and its contacts.
-    pub(super) place: Place,
+    pub(super) place: NodePlace,
     /// The room's key; `None`: the room is open.
     pub(super) key: Option<RoomKey>,
     /// The file that gets the key once the key has let the node in.
@@ -59,14 +59,14 @@ pub(super) async fn prepare(mut chat: Chat, signals: &mut Signals) -> Result<Pre
     let port = place.listens.port();
     let Keyed { key, keep } = keys::take(&chat, remembered.as_ref(), &place.contacts, port, signals).await?;
     let open_remark = keys::open_remark(key.as_ref(), place.listens);
-    let joins = matches!(chat.start, Start::Join(_));
+    let joins = matches!(chat.start, StartMode::Join(_));
     if let Some(remark) = open_remark.as_ref().filter(|_| !joins) {
         complain(format_args!("dist-chat: {remark}"));
     }
     let session = SessionId(random()?);
     let reached = (&place.contacts[..], key.as_ref());
     let (room, start) = returning::begin(&chat, remembered.as_ref(), reached, RoomId(random()?)).await;
-    let creates = chat.start == Start::Create && room.is_none();
+    let creates = chat.start == StartMode::Create && room.is_none();
     if !creates && !chat.moderators.is_empty() {
         complain(
             "dist-chat: who moderates this room was said when it was created; --moderators changes nothing (try --new)",

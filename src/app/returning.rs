@@ -9,8 +9,8 @@ use crate::identity::Identity;
 use crate::key::{KeyMark, RoomKey};
 use crate::net::reach;
 use crate::ring::{self, Name, RoomId, SessionId, Uid};
-use crate::settings::{self, Chat, Start};
-use crate::store::{self, Ask, OpenError, Opened, Peeked};
+use crate::settings::{self, Chat, StartMode};
+use crate::store::{self, OpenError, OpenRequest, Opened, Peeked};
 
 /// The state in the files of this port. `None` if the run does not use them, or if the port is not known yet.
 ///
@@ -33,7 +33,7 @@ pub fn remembered(chat: &Chat) -> Result<Option<Peeked>, Failure> {
         Ok(peeked) => Ok(peeked),
         // A user who names a member gets everything from that member.
         Err(store::Error::Damaged(_) | store::Error::Unwritable(_) | store::Error::Older(_))
-            if matches!(chat.start, Start::Join(_)) || chat.new =>
+            if matches!(chat.start, StartMode::Join(_)) || chat.new =>
         {
             Ok(None)
         }
@@ -58,7 +58,7 @@ pub fn remembered(chat: &Chat) -> Result<Option<Peeked>, Failure> {
     }
 }
 
-fn forgotten(path: &Path, aside: &store::Aside) -> Failure {
+fn forgotten(path: &Path, aside: &store::Quarantined) -> Failure {
     Failure::new(
         Exit::Files,
         format!("the history in {} is damaged ({})", path.display(), aside.why),
@@ -70,7 +70,7 @@ fn forgotten(path: &Path, aside: &store::Aside) -> Failure {
 /// Fills in what the user has left open, with the last run's values.
 pub fn fill_in(chat: &mut Chat, remembered: Option<&Peeked>) -> Result<(), Failure> {
     let known = remembered.filter(|peeked| !peeked.rooms.is_empty());
-    if chat.start == Start::Resume && known.is_none() {
+    if chat.start == StartMode::Resume && known.is_none() {
         return Err(settings::nothing_to_do());
     }
     let Some(peeked) = known else { return Ok(()) };
@@ -81,7 +81,7 @@ pub fn fill_in(chat: &mut Chat, remembered: Option<&Peeked>) -> Result<(), Failu
     }
     if chat.address.is_none()
         && chat.advertise.is_none()
-        && !matches!(chat.start, Start::Join(_))
+        && !matches!(chat.start, StartMode::Join(_))
         && !chat.new
         && let Some(ip) = peeked.uid.map(|uid| uid.0.ip())
     {
@@ -102,13 +102,13 @@ pub async fn begin(
     let rooms = remembered.map_or(&[][..], |peeked| &peeked.rooms);
     let last = rooms.first().copied();
     match &chat.start {
-        Start::Create if chat.new => (None, ring::Start::Create(fresh)),
-        Start::Create | Start::Resume => match last {
-            Some(room) if chat.start == Start::Resume => (Some(room), ring::Start::Resume),
+        StartMode::Create if chat.new => (None, ring::Start::Create(fresh)),
+        StartMode::Create | StartMode::Resume => match last {
+            Some(room) if chat.start == StartMode::Resume => (Some(room), ring::Start::Resume),
             Some(room) => (Some(room), ring::Start::Reopen),
             None => (None, ring::Start::Create(fresh)),
         },
-        Start::Join(_) => {
+        StartMode::Join(_) => {
             // The room of the contacts: one that the files hold, or a new one.
             let there = if rooms.is_empty() { None } else { place::room_of(contacts, key).await };
             let room = match there {
@@ -135,12 +135,12 @@ pub fn open(
         return Ok(Opened::ephemeral(identity));
     }
     let path = store::file_in(&chat.data_dir, port);
-    let ask = Ask { room, session, identity, name: chat.name.to_string(), uid, key };
+    let ask = OpenRequest { room, session, identity, name: chat.name.to_string(), uid, key };
     store::open(&path, &ask).map_err(|error| unusable(&path, &error))
 }
 
 /// The message about a damaged file that was moved aside.
-pub fn aside_text(aside: &store::Aside) -> String {
+pub fn aside_text(aside: &store::Quarantined) -> String {
     let file = aside.path.file_name().unwrap_or_default().to_string_lossy();
     format!("the history file was damaged ({}): it is now {file}, and its lines come from the others again", aside.why)
 }

@@ -12,40 +12,40 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use super::keys::{self, Changed, Keyed, Owner};
-use super::member::{Input, LogHealth, Member, News, Signals};
-use super::place::Place;
+use super::member::{AppEvent, LogHealth, PersonInput, RunningNode, Signals};
+use super::place::NodePlace;
 use super::prepare::{Prepared, random};
 use super::{diagnostics, returning, stages, verdict};
-use crate::chatlog::checkpoints::Marks;
-use crate::chatlog::gap::Past;
-use crate::chatlog::reconcile::{self, Mended};
+use crate::chatlog::checkpoints::LogCheckpoints;
+use crate::chatlog::gap::PastLog;
+use crate::chatlog::reconcile::{self, Reconciled};
 use crate::chatlog::{ChatLog, LogWriter};
 use crate::control::server::{Answers, Server};
 use crate::failure::{Exit, Failure, complain};
-use crate::feed::broadcaster::{Hub, Wants};
-use crate::feed::clock::Clock;
-use crate::feed::failover_notice::Succession;
-use crate::feed::follow::{Since, Wanted};
+use crate::feed::broadcaster::{Broadcaster, DeliveryMode};
+use crate::feed::clock::FeedClock;
+use crate::feed::failover_notice::FailoverNotice;
+use crate::feed::follow::{AttachOptions, StartPoint};
 use crate::feed::leader_watch;
-use crate::feed::node_handle::{Desk, Parts};
+use crate::feed::node_handle::{NodeHandle, NodeHandleParts};
 use crate::feed::own_lines::OwnLines;
-use crate::feed::publisher::{Herald, Place as InRoom};
-use crate::feed::reactions::Likes;
+use crate::feed::publisher::{EventPublisher, RoomPlace as InRoom};
+use crate::feed::reactions::ReactionFeed;
 use crate::feed::screen::Screen;
-use crate::feed::session::{self, Leaving};
+use crate::feed::session::{self, LeaveScope};
 use crate::feed::stall_notice;
-use crate::feed::stdout::{self, Outlet};
-use crate::feed::view::Taste;
-use crate::frontend::kind::{self, Face, Showing, Shows};
-use crate::frontend::stdin::Talk;
-use crate::frontend::terminal::{self, End, Restore, Settings};
+use crate::feed::stdout::{self, StdoutWriter};
+use crate::feed::view::ChannelFilter;
+use crate::frontend::kind::{self, FrontendKind, Showing, Shows};
+use crate::frontend::stdin::StdinSender;
+use crate::frontend::terminal::{self, TerminalEnd, TerminalSettings, TtyGuard};
 use crate::frontend::tui;
 use crate::key::{self, RoomKey};
 use crate::net::{self, Command, Keyring, Secrets};
-use crate::present::builder::Teller;
+use crate::present::builder::UpdateBuilder;
 use crate::present::format;
 use crate::ring::{self, Index, RoomId, SessionId, Stop, Timing, Uid};
-use crate::settings::{Chat, KeyFrom, Start};
+use crate::settings::{Chat, KeyFrom, StartMode};
 use crate::store::{self, LogMark, Opened};
 
 /// Places in the queue from threads to the loop. Each thread sends at most one message.
@@ -66,25 +66,25 @@ const TERMINAL_PATIENCE: Duration = Duration::from_secs(5);
 const READER_PATIENCE: Duration = Duration::from_secs(30);
 
 /// The outputs of a run: the chat log, standard output and the frontends.
-struct Output {
-    news: mpsc::Sender<News>,
-    told: mpsc::Receiver<News>,
+struct FrontendOutput {
+    news: mpsc::Sender<AppEvent>,
+    told: mpsc::Receiver<AppEvent>,
     log: ChatLog,
     lost: Lost,
     screen: Screen,
-    clock: Clock,
-    face: Face,
-    hub: Hub,
-    restore: Option<Restore>,
+    clock: FeedClock,
+    face: FrontendKind,
+    hub: Broadcaster,
+    restore: Option<TtyGuard>,
 }
 
-impl Output {
+impl FrontendOutput {
     /// Opens the chat log, compares it with the history, and takes standard output. Also returns the result of the
     /// comparison.
-    fn open(chat: &Chat, port: u16, opened: &Opened) -> Result<(Self, Mended), Failure> {
+    fn open(chat: &Chat, port: u16, opened: &Opened) -> Result<(Self, Reconciled), Failure> {
         let (news, told) = mpsc::channel(NEWS_MAX);
         let log_news = news.clone();
-        let mut mended = Mended::default();
+        let mut mended = Reconciled::default();
         let log = match chat.ephemeral {
             true => ChatLog::none(),
             false => ChatLog::open(
@@ -95,17 +95,17 @@ impl Output {
                     Ok(())
                 },
                 // If the queue is full, it already holds an unread message about the log.
-                move |told| drop(log_news.try_send(News::Log(told))),
+                move |told| drop(log_news.try_send(AppEvent::Log(told))),
             )?,
         };
         let lost = Lost::default();
-        let screen = Outlet::stdout().and_then(|out| Screen::start(out, log.place(), lost.tell(&news)));
+        let screen = StdoutWriter::stdout().and_then(|out| Screen::start(out, log.place(), lost.tell(&news)));
         let (screen, _) = screen.context("no thread")?;
-        let clock = Clock::default();
-        let face = Face::of(chat);
-        let hub = Hub::new(face.takes_text().then(|| screen.clone()));
+        let clock = FeedClock::default();
+        let face = FrontendKind::of(chat);
+        let hub = Broadcaster::new(face.takes_text().then(|| screen.clone()));
         diagnostics::install(log.writer(), clock.clone(), chat.verbose.then(|| hub.clone()))?;
-        let restore = face.is_person().then(Restore::new);
+        let restore = face.is_person().then(TtyGuard::new);
         Ok((Self { news, told, log, lost, screen, clock, face, hub, restore }, mended))
     }
 }
@@ -149,7 +149,7 @@ fn start_node(
     listener: TcpListener,
     key: Option<RoomKey>,
     opened: Opened,
-) -> anyhow::Result<net::Running> {
+) -> anyhow::Result<net::RunningDriver> {
     let Opened { history, saved, identity, .. } = opened;
     let secrets = Secrets { identity: identity.clone(), key };
     let config = ring::Config {
@@ -173,7 +173,7 @@ fn start_node(
 
 /// What earlier runs left in the chat log.
 struct LoggedBefore {
-    mended: Mended,
+    mended: Reconciled,
     /// The room of the last run.
     room: Option<RoomId>,
     /// The last entry that the last run has marked.
@@ -182,7 +182,7 @@ struct LoggedBefore {
 
 /// The publisher before its thread starts, and what other tasks learn from it.
 struct Publisher {
-    herald: Herald,
+    herald: EventPublisher,
     /// The node's room, once it is in one.
     entered: watch::Receiver<InRoom>,
     /// The contact that answers a newcomer.
@@ -195,18 +195,18 @@ impl Publisher {
     /// Assembles the publisher, and starts the task that marks how far the chat log is written.
     fn new(
         facts: &Facts,
-        output: &Output,
+        output: &FrontendOutput,
         lines: &OwnLines,
         urgent: &mpsc::Sender<Command>,
         logged: LoggedBefore,
     ) -> Self {
-        let marks = Marks::default();
+        let marks = LogCheckpoints::default();
         tokio::spawn(mark_log(marks.clone(), output.log.writer(), urgent.clone()));
         let failing = Arc::new(AtomicBool::new(false));
         let (in_room, entered) = watch::channel(InRoom::None);
         let (reached, answering) = watch::channel(None);
-        let Mended { mut ahead, missing } = logged.mended;
-        let herald = Herald {
+        let Reconciled { mut ahead, missing } = logged.mended;
+        let herald = EventPublisher {
             log: output.log.writer(),
             hub: output.hub.clone(),
             verbose: facts.chat.verbose,
@@ -215,8 +215,8 @@ impl Publisher {
             wanted: facts.chat.name.clone(),
             session: facts.session,
             lines: lines.clone(),
-            teller: Teller::new(facts.session),
-            likes: Likes::new(facts.file.clone()),
+            teller: UpdateBuilder::new(facts.session),
+            likes: ReactionFeed::new(facts.file.clone()),
             place: in_room,
             marks,
             reached,
@@ -226,9 +226,9 @@ impl Publisher {
             ahead: logged.room.and_then(|room| ahead.remove(&room)).unwrap_or_default(),
             elsewhere: ahead,
             missing,
-            past: Past::of(urgent.clone()),
+            past: PastLog::of(urgent.clone()),
             failing: failing.clone(),
-            succession: Succession::default(),
+            succession: FailoverNotice::default(),
         };
         Self { herald, entered, answering, failing }
     }
@@ -246,7 +246,7 @@ impl KeyTasks {
     /// Starts them. `keys` brings each new key of the room.
     fn start(
         facts: &Facts,
-        output: &Output,
+        output: &FrontendOutput,
         entered: &watch::Receiver<InRoom>,
         keys: mpsc::Receiver<RoomKey>,
         keyed: Keyed,
@@ -281,7 +281,7 @@ struct Frontends {
     /// The owner's frontend, if it has a thread.
     shown: Option<Showing>,
     /// The owner's input.
-    input: Input,
+    input: PersonInput,
     /// Ends when all attached frontends have gone.
     attached_gone: mpsc::Receiver<()>,
 }
@@ -293,14 +293,14 @@ impl Frontends {
     /// The system gives no threads.
     fn start(
         facts: &Facts,
-        output: &Output,
-        desk: &Desk,
+        output: &FrontendOutput,
+        desk: &NodeHandle,
         keyring: Keyring,
         answering: watch::Receiver<Option<Uid>>,
     ) -> anyhow::Result<Self> {
         let (fronts, attached_gone) = mpsc::channel(1);
         answer_askers(&facts.chat, facts.listens, Answers { desk: desk.clone(), keyring, fronts });
-        let settings = Settings::new(facts.chat.bell, facts.chat.verbose);
+        let settings = TerminalSettings::new(facts.chat.bell, facts.chat.verbose);
         let (shows, shown) = begin(output.face, desk, settings, &output.news, &output.lost)?;
         let is_person = output.face.is_person();
         let hint = match facts.creates && is_person {
@@ -309,7 +309,7 @@ impl Frontends {
         };
         if let (Some(contact), true) = (facts.contacts.first(), is_person) {
             desk.hub.event(&stages::reaching(*contact, facts.contacts.len() - 1));
-            let joining = stages::Joining {
+            let joining = stages::JoinProgress {
                 answering,
                 entered: desk.place.clone(),
                 node: desk.urgent.clone(),
@@ -321,23 +321,23 @@ impl Frontends {
         tokio::spawn(stall_notice::tell(desk.lines.clone(), desk.hub.clone()));
         tokio::spawn(leader_watch::tell(desk.urgent.clone(), desk.hub.clone()));
         let news = output.news.clone();
-        let ended = Box::new(move || drop(news.try_send(News::InputEnded)));
-        Ok(Self { shown, input: Input { shows, entered: desk.place.clone(), hint, ended }, attached_gone })
+        let ended = Box::new(move || drop(news.try_send(AppEvent::InputEnded)));
+        Ok(Self { shown, input: PersonInput { shows, entered: desk.place.clone(), hint, ended }, attached_gone })
     }
 }
 
 /// A run at work.
 pub(super) struct Running {
     facts: Facts,
-    output: Output,
-    member: Member,
-    desk: Desk,
+    output: FrontendOutput,
+    member: RunningNode,
+    desk: NodeHandle,
     keys: KeyTasks,
     publisher: thread::JoinHandle<()>,
     shown: Option<Showing>,
     attached_gone: mpsc::Receiver<()>,
     /// Taken when the loop starts.
-    input: Option<Input>,
+    input: Option<PersonInput>,
 }
 
 impl Running {
@@ -348,23 +348,23 @@ impl Running {
     /// The chat log cannot be opened, or the system gives no threads.
     pub(super) fn start(prepared: Prepared) -> Result<Self, Failure> {
         let Prepared { chat, place, key, keep, open_remark, session, start, creates, opened } = prepared;
-        let Place { listener, listens, uid, contacts, .. } = place;
+        let NodePlace { listener, listens, uid, contacts, .. } = place;
         let port = listens.port();
-        let (output, mended) = Output::open(&chat, port, &opened)?;
+        let (output, mended) = FrontendOutput::open(&chat, port, &opened)?;
         let file = (!chat.ephemeral).then(|| store::file_in(&chat.data_dir, port));
         let (keyed, started) = (key.is_some(), Instant::now());
         let facts = Facts { chat, port, listens, uid, contacts, session, creates, keyed, file, started };
         let logged = LoggedBefore { mended, room: opened.saved.room, index: opened.logged.0 };
         let lines = facts.own_lines();
         let node = start_node(&facts, start, listener, key.clone(), opened)?;
-        let net::Running { commands, urgent, notices, done, keyring, rekeyed, meter: _ } = node;
+        let net::RunningDriver { commands, urgent, notices, done, keyring, rekeyed, meter: _ } = node;
         let publisher = Publisher::new(&facts, &output, &lines, &urgent, logged);
         let Publisher { herald, entered, answering, failing } = publisher;
         let keys = KeyTasks::start(&facts, &output, &entered, rekeyed, Keyed { key, keep });
-        if let Some(remark) = open_remark.filter(|_| matches!(facts.chat.start, Start::Join(_))) {
+        if let Some(remark) = open_remark.filter(|_| matches!(facts.chat.start, StartMode::Join(_))) {
             tokio::spawn(keys::tell_inside(entered.clone(), output.hub.clone(), remark));
         }
-        let member = Member {
+        let member = RunningNode {
             commands,
             urgent,
             done,
@@ -376,7 +376,7 @@ impl Running {
             failing,
             hurried: false,
         };
-        let desk = Desk::new(Parts {
+        let desk = NodeHandle::new(NodeHandleParts {
             commands: member.commands.clone(),
             urgent: member.urgent.clone(),
             hub: output.hub.clone(),
@@ -386,7 +386,7 @@ impl Running {
             uid,
             past: facts.file.clone(),
             log: (!facts.chat.ephemeral).then(|| output.log.place()),
-            teller: Teller::new(session),
+            teller: UpdateBuilder::new(session),
             leaving: member.leaving.clone(),
         });
         let frontends = Frontends::start(&facts, &output, &desk, keyring, answering)?;
@@ -415,7 +415,7 @@ impl Running {
     /// What the person reads of the run's end, unless the node left with nothing waiting.
     pub(super) async fn shut_down(self, outcome: anyhow::Result<Stop>, signals: &mut Signals) -> Result<(), Failure> {
         let Self { facts, output, member, desk, keys, publisher, shown, mut attached_gone, .. } = self;
-        let Output { log, lost, screen, clock, face, hub, restore, news: _news, told: _told } = output;
+        let FrontendOutput { log, lost, screen, clock, face, hub, restore, news: _news, told: _told } = output;
         let _ = tokio::task::spawn_blocking(move || publisher.join()).await;
         keys.finish().await;
         let was_in = desk.place.borrow().is_some();
@@ -434,9 +434,11 @@ impl Running {
             };
             if !all {
                 match face {
-                    Face::Full => tui::give_back(),
-                    Face::Terminal | Face::Text | Face::Daemon => {}
-                    Face::Json => complain("dist-chat: nobody reads what is told: the rest of it is in the history"),
+                    FrontendKind::Full => tui::give_back(),
+                    FrontendKind::Terminal | FrontendKind::Text | FrontendKind::Daemon => {}
+                    FrontendKind::Json => {
+                        complain("dist-chat: nobody reads what is told: the rest of it is in the history")
+                    }
                 }
             }
         }
@@ -464,7 +466,7 @@ impl Running {
         }
         let stop = outcome.map_err(Failure::from)?;
         verdict::of(stop, desk.lines.waiting(), &facts.chat, &facts.contacts, facts.started.elapsed())?;
-        match lost.0.get().filter(|error| face != Face::Daemon && !stdout::is_gone(error)) {
+        match lost.0.get().filter(|error| face != FrontendKind::Daemon && !stdout::is_gone(error)) {
             Some(error) => Err(verdict::unwritten(error)),
             None => Ok(()),
         }
@@ -477,54 +479,54 @@ struct Lost(Arc<OnceLock<io::Error>>);
 
 impl Lost {
     /// A callback that stores the reason and reports it to the loop.
-    fn tell(&self, news: &mpsc::Sender<News>) -> impl FnOnce(io::Error) + Send + use<> {
+    fn tell(&self, news: &mpsc::Sender<AppEvent>) -> impl FnOnce(io::Error) + Send + use<> {
         let (lost, news) = (self.clone(), news.clone());
         move |error| {
             let _ = lost.0.set(error);
-            let _ = news.try_send(News::OutputGone);
+            let _ = news.try_send(AppEvent::OutputGone);
         }
     }
 }
 
 /// Starts the owner's frontend.
 fn begin(
-    face: Face,
-    desk: &Desk,
-    settings: Settings,
-    news: &mpsc::Sender<News>,
+    face: FrontendKind,
+    desk: &NodeHandle,
+    settings: TerminalSettings,
+    news: &mpsc::Sender<AppEvent>,
     lost: &Lost,
 ) -> anyhow::Result<(Shows, Option<Showing>)> {
     let open = |taste| {
         let news = news.clone();
-        let leave = Box::new(move || drop(news.try_send(News::InputEnded)));
-        let told = if face == Face::Json { Wants::EveryLine } else { Wants::Newest };
+        let leave = Box::new(move || drop(news.try_send(AppEvent::InputEnded)));
+        let told = if face == FrontendKind::Json { DeliveryMode::EveryLine } else { DeliveryMode::Newest };
         // The full screen also shows older lines.
-        let past = (face == Face::Full).then_some(Since::Newest(FULL_LINES));
-        let wanted = Wanted { told, taste, past, ..Wanted::default() };
-        session::open(desk, &wanted, Leaving::Node(leave)).context("no room for the first frontend")
+        let past = (face == FrontendKind::Full).then_some(StartPoint::Newest(FULL_LINES));
+        let wanted = AttachOptions { told, taste, past, ..AttachOptions::default() };
+        session::open(desk, &wanted, LeaveScope::Node(leave)).context("no room for the first frontend")
     };
     Ok(match face {
-        Face::Daemon => (Shows::Daemon, None),
-        Face::Text => {
+        FrontendKind::Daemon => (Shows::Daemon, None),
+        FrontendKind::Text => {
             let (commands, leaving, lines) = (desk.commands.clone(), desk.leaving.clone(), desk.lines.clone());
-            (Shows::Text(Talk { commands, leaving, lines }), None)
+            (Shows::Text(StdinSender { commands, leaving, lines }), None)
         }
-        Face::Terminal => {
-            let front = open(Taste::Here)?;
+        FrontendKind::Terminal => {
+            let front = open(ChannelFilter::Here)?;
             let news = news.clone();
             let ended = move |end| match end {
-                End::Gone => drop(news.try_send(News::TerminalGone)),
-                End::Left | End::Over => {}
+                TerminalEnd::Gone => drop(news.try_send(AppEvent::TerminalGone)),
+                TerminalEnd::Left | TerminalEnd::Over => {}
             };
             let started = terminal::start(front.told, front.asked, settings, ended).context("no thread")?;
             (Shows::Terminal(started.0), Some(Showing::of(started.1)))
         }
-        Face::Full => {
-            let thread = kind::full(open(Taste::All)?, settings).context("no thread")?;
+        FrontendKind::Full => {
+            let thread = kind::full(open(ChannelFilter::All)?, settings).context("no thread")?;
             (Shows::Full, Some(Showing::of(thread)))
         }
-        Face::Json => {
-            let front = open(Taste::All)?;
+        FrontendKind::Json => {
+            let front = open(ChannelFilter::All)?;
             let shown = kind::write(front.told, lost.tell(news)).context("no thread")?;
             (Shows::Json { asked: front.asked, answers: front.answers }, Some(shown))
         }
@@ -553,7 +555,7 @@ fn files_failed(chat: &Chat, port: u16, error: &store::Error) -> Failure {
 }
 
 /// Regularly tells the store how far the chat log is written.
-async fn mark_log(marks: Marks, mut log: LogWriter, node: mpsc::Sender<Command>) {
+async fn mark_log(marks: LogCheckpoints, mut log: LogWriter, node: mpsc::Sender<Command>) {
     let mut ticks = tokio::time::interval(MARK_EVERY);
     loop {
         ticks.tick().await;

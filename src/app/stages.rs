@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::feed::broadcaster::Hub;
-use crate::feed::publisher::Place as InRoom;
+use crate::feed::broadcaster::Broadcaster;
+use crate::feed::publisher::RoomPlace as InRoom;
 use crate::net::Command;
 use crate::ring::{Name, RoomHealth, Status, Timing, Uid};
 
@@ -53,7 +53,7 @@ pub fn reaching(contact: SocketAddr, others: usize) -> String {
 
 /// The later stages of a join: the key, the leader's answer, the history, the members.
 #[derive(Debug)]
-pub struct Joining {
+pub struct JoinProgress {
     /// The contact that answers.
     pub answering: watch::Receiver<Option<Uid>>,
     /// Set once the node is in its room.
@@ -61,12 +61,12 @@ pub struct Joining {
     /// Takes queries to the node.
     pub node: mpsc::Sender<Command>,
     /// Shows the messages.
-    pub hub: Hub,
+    pub hub: Broadcaster,
     /// The room has a key.
     pub keyed: bool,
 }
 
-impl Joining {
+impl JoinProgress {
     /// Shows each stage with its own deadline. A stage that takes no time gets no message.
     pub async fn tell(mut self) {
         let answers = tokio::select! {

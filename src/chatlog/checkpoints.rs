@@ -7,12 +7,12 @@ use crate::ring::Tail;
 
 /// Which entry stood last in the log when so many bytes had been handed to it.
 #[derive(Clone, Debug, Default)]
-pub struct Marks(Arc<Mutex<VecDeque<(u64, Tail)>>>);
+pub struct LogCheckpoints(Arc<Mutex<VecDeque<(u64, Tail)>>>);
 
 /// Marks that wait until the file has taken what they mark; beyond, the last one stands for several.
 const MARKS_MAX: usize = 64;
 
-impl Marks {
+impl LogCheckpoints {
     fn marks(&self) -> MutexGuard<'_, VecDeque<(u64, Tail)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

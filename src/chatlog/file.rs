@@ -15,17 +15,17 @@ use crate::failure::{Exit, Failure};
 pub const LINE_BYTES_MAX: u64 = 256 * 1024;
 
 #[derive(Debug)]
-pub(super) struct Shared {
+pub(super) struct LogShared {
     pub(super) path: PathBuf,
     /// Bytes handed to the writing thread.
     pub(super) handed: AtomicU64,
     pub(super) reopen: AtomicBool,
-    pub(super) progress: Mutex<Progress>,
+    pub(super) progress: Mutex<WriteProgress>,
     pub(super) moved: Condvar,
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Progress {
+pub(super) struct WriteProgress {
     /// Bytes that the file has taken.
     pub(super) flushed: u64,
     /// How long the file was then.
@@ -48,8 +48,8 @@ pub enum LogNews {
     },
 }
 
-impl Shared {
-    pub(super) fn progress(&self) -> MutexGuard<'_, Progress> {
+impl LogShared {
+    pub(super) fn progress(&self) -> MutexGuard<'_, WriteProgress> {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,8 +1,8 @@
 //! Lines that the log lacks, since its disk takes no more, and that memory need not hold: the history has them.
 //!
-//! From the first of them on no chat line is written, so that those which are missing get the place that they have in the
-//! history. When the log takes something again they are read there ([`Past`]), and with the newest of them the log has
-//! caught up. What a cut has taken out of the history meanwhile is written when it stands there again.
+//! From the first of them on no chat line is written, so that those which are missing get the place that they have in
+//! the history. When the log takes something again they are read there ([`PastLog`]), and with the newest of them the
+//! log has caught up. What a cut has taken out of the history meanwhile is written when it stands there again.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ const SESSIONS_MAX: usize = 64 * 1024;
 
 /// What is missing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Missing {
+pub struct LogGap {
     /// For each session the number of the first line and of the last: they come in the order of their numbers.
     lines: BTreeMap<SessionKey, (u64, u64)>,
     /// No entry before this one holds any of them.
@@ -28,7 +28,7 @@ pub struct Missing {
     more: bool,
 }
 
-impl Missing {
+impl LogGap {
     /// Whether nothing is missing, and nothing is held back.
     pub fn is_empty(&self) -> bool {
         self.until.is_none() && self.lines.is_empty() && !self.more
@@ -81,8 +81,8 @@ impl Missing {
         self.from.unwrap_or(Index(1))
     }
 
-    /// The history was read from `from` on: calls `take` with those that were missing, in the history's order. Whether there
-    /// may be more.
+    /// The history was read from `from` on: calls `take` with those that were missing, in the history's order. Whether
+    /// there may be more.
     pub fn read(&mut self, from: Index, entries: &[Arc<Entry>], mut take: impl FnMut(&Entry)) -> bool {
         // A cut came in between.
         if from > self.next() {
@@ -114,19 +114,19 @@ impl Missing {
 
 /// A question to the history that has not been answered.
 #[derive(Debug)]
-struct Asked {
+struct GapQuery {
     from: Index,
     answer: oneshot::Receiver<Vec<Arc<Entry>>>,
 }
 
 /// The history of the running node, to be read without waiting for it: it may be waiting for whoever reads.
 #[derive(Debug)]
-pub struct Past {
+pub struct PastLog {
     node: mpsc::Sender<Command>,
-    asked: Option<Asked>,
+    asked: Option<GapQuery>,
 }
 
-impl Past {
+impl PastLog {
     /// Of the node that takes these commands.
     pub fn of(node: mpsc::Sender<Command>) -> Self {
         Self { node, asked: None }
@@ -138,13 +138,13 @@ impl Past {
     }
 
     /// Reads on, one step: asks, or takes what has come. Whether it is of use to go on at once.
-    pub fn read(&mut self, missing: &mut Missing, take: impl FnMut(&Entry)) -> bool {
+    pub fn read(&mut self, missing: &mut LogGap, take: impl FnMut(&Entry)) -> bool {
         let Some(asked) = &mut self.asked else {
             let (sender, answer) = oneshot::channel();
             let from = missing.next();
             // Where its queue is full there is a next time.
             if self.node.try_send(Command::Past { from, answer: sender }).is_ok() {
-                self.asked = Some(Asked { from, answer });
+                self.asked = Some(GapQuery { from, answer });
             }
             return false;
         };
@@ -190,7 +190,7 @@ mod tests {
     }
 
     /// Where the lines stand that are taken of what is read from an index on.
-    fn read(missing: &mut Missing, from: u64, entries: &[Arc<Entry>]) -> Vec<u64> {
+    fn read(missing: &mut LogGap, from: u64, entries: &[Arc<Entry>]) -> Vec<u64> {
         let mut taken = Vec::new();
         missing.read(Index(from), entries, |entry| taken.push(entry.index.0));
         taken
@@ -198,7 +198,7 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_taken_and_nothing_else() {
-        let mut missing = Missing::default();
+        let mut missing = LogGap::default();
         missing.hold_back();
         let all = [entry(4, 1, 1), entry(5, 2, 1), entry(6, 1, 2), entry(7, 1, 3), entry(8, 1, 4)];
         for entry in &all[1..4] {
@@ -214,7 +214,7 @@ mod tests {
 
     #[test]
     fn what_was_cut_is_taken_where_it_stands_then() {
-        let mut missing = Missing::default();
+        let mut missing = LogGap::default();
         missing.hold_back();
         let (first, second) = (entry(5, 1, 1), entry(6, 1, 2));
         missing.add(&first);
@@ -231,7 +231,7 @@ mod tests {
 
     #[test]
     fn sessions_beyond_the_limit_are_left_to_the_next_start() {
-        let mut missing = Missing::default();
+        let mut missing = LogGap::default();
         (0..=SESSIONS_MAX as u64).for_each(|n| missing.add(&entry(n + 1, n, 1)));
         let all: Vec<_> = (0..=SESSIONS_MAX as u64).map(|n| entry(n + 1, n, 1)).collect();
         assert_eq!(read(&mut missing, 1, &all).len(), SESSIONS_MAX);

@@ -11,13 +11,13 @@ use crate::text;
 
 /// Chat lines of the log that the history has not met.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Ahead {
+pub struct LogOrphans {
     /// Each line's content in short, and its timestamp.
     lines: BTreeSet<(u64, u64)>,
 }
 
 /// The same for each room that the log tells of.
-pub type AheadIn = BTreeMap<RoomId, Ahead>;
+pub type OrphansByRoom = BTreeMap<RoomId, LogOrphans>;
 
 /// A chat line's timestamp, and what else it says: `NAME(IP:PORT): text`.
 fn parse(line: &str) -> Option<(u64, &str)> {
@@ -31,7 +31,7 @@ fn short(rest: &str) -> u64 {
     hasher.finish()
 }
 
-impl Ahead {
+impl LogOrphans {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.lines.is_empty()
@@ -78,8 +78,8 @@ mod tests {
 
     const LINES: [&str; 3] = ["5: ann(10.0.0.5:1): ok\n", "7: ann(10.0.0.5:1): ok\n", "8: bob(10.0.0.6:1): it: is\n"];
 
-    fn all() -> Ahead {
-        let mut ahead = Ahead::default();
+    fn all() -> LogOrphans {
+        let mut ahead = LogOrphans::default();
         assert!(LINES.iter().all(|line| ahead.add(line)));
         ahead
     }
@@ -102,7 +102,7 @@ mod tests {
 
     #[test]
     fn events_and_dashes_never_come_again() {
-        let mut ahead = Ahead::default();
+        let mut ahead = LogOrphans::default();
         for line in ["5: ann(10.0.0.5:1) joined the ring\n", "-----\n", "x: ann(10.0.0.5:1): ok\n", "\n"] {
             assert!(!ahead.add(line), "{line}");
         }

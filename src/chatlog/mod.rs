@@ -21,7 +21,7 @@ use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuar
 
 use crate::failure::Failure;
 pub use file::{LINE_BYTES_MAX, LogNews};
-use file::{Progress, Shared, drop_torn_line, open, unusable};
+use file::{LogShared, WriteProgress, drop_torn_line, open, unusable};
 use sink::Sink;
 
 /// What each start of the program begins with.
@@ -45,7 +45,7 @@ pub struct ChatLog {
 #[derive(Clone, Debug)]
 pub struct LogWriter {
     queue: NonBlocking,
-    shared: Arc<Shared>,
+    shared: Arc<LogShared>,
 }
 
 impl ChatLog {
@@ -78,7 +78,7 @@ impl ChatLog {
     }
 
     fn start(path: PathBuf, file: Option<File>, told: impl Fn(LogNews) + Send + 'static) -> Self {
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(LogShared {
             path,
             handed: AtomicU64::new(0),
             reopen: AtomicBool::new(false),
@@ -120,7 +120,7 @@ impl ChatLog {
     pub fn finish(self, patience: Duration) {
         let shared = &self.writer.shared;
         let handed = shared.handed.load(Ordering::Acquire);
-        let waits = |progress: &mut Progress| progress.flushed < handed && progress.failed.is_none();
+        let waits = |progress: &mut WriteProgress| progress.flushed < handed && progress.failed.is_none();
         let _ = shared.moved.wait_timeout_while(shared.progress(), patience, waits);
     }
 }

@@ -1,11 +1,11 @@
-//! The log that people read and the history are two files: what a crash or a full disk has kept from the one is added to
-//! it, and what it has kept from the other is remembered.
+//! The log that people read and the history are two files: what a crash or a full disk has kept from the one is added
+//! to it, and what it has kept from the other is remembered.
 
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
 
-use super::gap::Missing;
-use super::log_orphans::{Ahead, AheadIn};
+use super::gap::LogGap;
+use super::log_orphans::{LogOrphans, OrphansByRoom};
 use crate::chatlog::{LINE_BYTES_MAX, WRITE_BYTES_MAX};
 use crate::present::format::{self, LineFormat};
 use crate::ring::{Entry, Index, RoomId, Shown};
@@ -13,28 +13,28 @@ use crate::store::Opened;
 
 /// What is left to do when a log was compared with the history.
 #[derive(Debug, Default)]
-pub struct Mended {
+pub struct Reconciled {
     /// Lines that stand in the log, and that may come once more, by room.
-    pub ahead: AheadIn,
+    pub ahead: OrphansByRoom,
     /// Lines of the history that the log lacks, since its disk takes no more.
-    pub missing: Missing,
+    pub missing: LogGap,
 }
 
 /// Adds the lines that stand in the history behind what is known to be logged, but not in the log behind that place.
 ///
 /// # Errors
 /// The log cannot be read, or the history.
-pub fn mend_log(opened: &Opened, log: &mut File) -> io::Result<Mended> {
+pub fn mend_log(opened: &Opened, log: &mut File) -> io::Result<Reconciled> {
     let (logged, bytes) = opened.logged;
     // A file that is shorter than it was is another one, or has lost its end: all of it is compared.
     let goes_on = log.metadata()?.len() >= bytes;
     let (from, after) = if goes_on { (bytes, logged) } else { (0, Index(0)) };
     let (mut found, last) = read(log, from, opened.saved.room)?;
-    let Some(room) = opened.saved.room else { return Ok(Mended { ahead: found, ..Mended::default() }) };
+    let Some(room) = opened.saved.room else { return Ok(Reconciled { ahead: found, ..Reconciled::default() }) };
     let mut ahead = found.remove(&room).unwrap_or_default();
 
     // Lines that stand as they are do not stand for others with the same words.
-    let (mut stands, mut moved, mut end) = (Vec::new(), Ahead::default(), None);
+    let (mut stands, mut moved, mut end) = (Vec::new(), LogOrphans::default(), None);
     each_line(opened, after, |_, entry, line| {
         let stood = ahead.take_same(line);
         if stood && entry.index <= logged {
@@ -80,7 +80,7 @@ pub fn mend_log(opened: &Opened, log: &mut File) -> io::Result<Mended> {
     if missing.holds_back() {
         ahead.join(stood);
     }
-    Ok(Mended { ahead: [(room, ahead)].into(), missing })
+    Ok(Reconciled { ahead: [(room, ahead)].into(), missing })
 }
 
 /// What is added to the log, some lines at a time, until its disk is full.
@@ -93,17 +93,17 @@ struct Added<'a> {
     resumes: Option<RoomId>,
     /// The next to be written, and which lines these are.
     text: String,
-    lines: Missing,
+    lines: LogGap,
     /// Lines that stand in the log, but after the first of those in the history.
-    stood: Ahead,
+    stood: LogOrphans,
     /// What was not taken.
-    missing: Missing,
+    missing: LogGap,
 }
 
 impl<'a> Added<'a> {
     fn to(log: &'a File, resumes: Option<RoomId>) -> io::Result<Self> {
-        let (length, text, stood) = (log.metadata()?.len(), String::new(), Ahead::default());
-        Ok(Self { log, length, resumes, text, lines: Missing::default(), stood, missing: Missing::default() })
+        let (length, text, stood) = (log.metadata()?.len(), String::new(), LogOrphans::default());
+        Ok(Self { log, length, resumes, text, lines: LogGap::default(), stood, missing: LogGap::default() })
     }
 
     /// This line comes next.
@@ -137,8 +137,8 @@ impl<'a> Added<'a> {
         match self.log.write_all(self.text.as_bytes()) {
             Ok(()) => {
                 self.length += self.text.len() as u64;
-                self.lines = Missing::default();
-                self.stood = Ahead::default();
+                self.lines = LogGap::default();
+                self.stood = LogOrphans::default();
             }
             Err(_) => {
                 self.missing = std::mem::take(&mut self.lines);
@@ -159,10 +159,10 @@ impl<'a> Added<'a> {
     }
 }
 
-/// The chat lines of the log from this byte on, where a `room`'s lines stand: that room's, or, if it is none, all. And the
-/// room whose lines stand last.
-fn read(log: &mut File, from: u64, room: Option<RoomId>) -> io::Result<(AheadIn, Option<RoomId>)> {
-    let (mut found, mut here) = (AheadIn::new(), room);
+/// The chat lines of the log from this byte on, where a `room`'s lines stand: that room's, or, if it is none, all. And
+/// the room whose lines stand last.
+fn read(log: &mut File, from: u64, room: Option<RoomId>) -> io::Result<(OrphansByRoom, Option<RoomId>)> {
+    let (mut found, mut here) = (OrphansByRoom::new(), room);
     each_logged(log, from, |line| {
         here = format::room_of(line).or(here);
         if let Some(here) = here.filter(|here| room.is_none_or(|room| room == *here)) {
@@ -185,7 +185,8 @@ fn each_logged(log: &mut File, from: u64, mut take: impl FnMut(&str)) -> io::Res
     }
 }
 
-/// Calls `take` with every line of the history after an index: how many came before it, its entry, and how it is logged.
+/// Calls `take` with every line of the history after an index: how many came before it, its entry, and how it is
+/// logged.
 fn each_line(opened: &Opened, after: Index, mut take: impl FnMut(usize, &Entry, &str)) -> io::Result<()> {
     let (mut format, mut text, mut screen, mut n) = (LineFormat::default(), String::new(), String::new(), 0);
     let read = opened.history.after(after, |entry| {
@@ -199,7 +200,8 @@ fn each_line(opened: &Opened, after: Index, mut take: impl FnMut(usize, &Entry, 
     read.map_err(|error| io::Error::other(error.to_string()))
 }
 
-/// Whether a line was shown out of the log's order: then it was to be logged at that moment, with the timestamp of then.
+/// Whether a line was shown out of the log's order: then it was to be logged at that moment, with the timestamp of
+/// then.
 fn was_shown(entry: &Entry, shown: &Shown) -> bool {
     entry.line().is_some_and(|line| shown.lines.get(&line.id.key()).is_some_and(|&n| line.id.n <= n))
 }
@@ -216,7 +218,7 @@ mod tests {
     use crate::ring::{
         AuthorId, Body, Epoch, Lamport, Line, LineId, Name, Nonce, Record, SessionId, Text, Uid, WallMs,
     };
-    use crate::store::{self, Ask, LogMark, Store as _};
+    use crate::store::{self, LogMark, OpenRequest, Store as _};
 
     const ROOM: RoomId = RoomId(7);
 
@@ -264,7 +266,7 @@ mod tests {
         }
 
         fn open(&self, room: Option<RoomId>) -> Opened {
-            let ask = Ask {
+            let ask = OpenRequest {
                 room,
                 session: SessionId(2),
                 identity: Identity::of_seed([1; 32]),
@@ -280,10 +282,10 @@ mod tests {
         }
 
         /// What becomes of this log when a run in this room begins, and what it holds ahead of that room's history.
-        fn mend(&self, room: Option<RoomId>, log: &str) -> (String, AheadIn) {
+        fn mend(&self, room: Option<RoomId>, log: &str) -> (String, OrphansByRoom) {
             std::fs::write(self.log(), log).unwrap();
             let mut file = File::options().read(true).append(true).open(self.log()).unwrap();
-            let Mended { mut ahead, missing } = mend_log(&self.open(room), &mut file).unwrap();
+            let Reconciled { mut ahead, missing } = mend_log(&self.open(room), &mut file).unwrap();
             assert!(missing.is_empty());
             ahead.retain(|_, lines| !lines.is_empty());
             (std::fs::read_to_string(self.log()).unwrap(), ahead)
@@ -310,8 +312,8 @@ mod tests {
         history.commit().unwrap();
         drop(history);
         let expected = log.clone() + &logged(30, "three");
-        assert_eq!(files.mend(Some(ROOM), &log), (expected.clone(), AheadIn::new()));
-        assert_eq!(files.mend(Some(ROOM), &expected), (expected, AheadIn::new()));
+        assert_eq!(files.mend(Some(ROOM), &log), (expected.clone(), OrphansByRoom::new()));
+        assert_eq!(files.mend(Some(ROOM), &expected), (expected, OrphansByRoom::new()));
     }
 
     #[test]
@@ -322,7 +324,7 @@ mod tests {
         std::fs::write(files.log(), &log).unwrap();
         // Whatever is written to it fails.
         let mut full = File::open(files.log()).unwrap();
-        let Mended { mut ahead, missing } = mend_log(&files.open(Some(ROOM)), &mut full).unwrap();
+        let Reconciled { mut ahead, missing } = mend_log(&files.open(Some(ROOM)), &mut full).unwrap();
         assert_eq!(std::fs::read_to_string(files.log()).unwrap(), log);
         assert!(missing.holds_back());
         // What stands between those that are missing is met again where they are read.
@@ -382,7 +384,7 @@ mod tests {
         assert_eq!(mended, log.clone() + &resumed + &logged(20, "two"));
         assert!(ahead.is_empty(), "{ahead:?}");
         // Once more: it stands there.
-        assert_eq!(files.mend(Some(ROOM), &mended), (mended.clone(), AheadIn::new()));
+        assert_eq!(files.mend(Some(ROOM), &mended), (mended.clone(), OrphansByRoom::new()));
         // Whoever does not know the room yet may come to either.
         let (mended, ahead) = files.mend(None, &log);
         assert_eq!(mended, log);

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::{FlockOperation, flock};
 
-use super::file::{LogNews, Shared, open};
+use super::file::{LogNews, LogShared, open};
 
 /// Bytes kept in memory while the file takes no more. Only events find no room there: see
 /// [`LINES_BYTES_MAX`](super::LINES_BYTES_MAX).
@@ -27,7 +27,7 @@ pub(super) struct Sink<F> {
     file: Option<BufWriter<File>>,
     /// How long the file was when it last took everything: what stands behind is torn.
     length: u64,
-    shared: Arc<Shared>,
+    shared: Arc<LogShared>,
     /// Bytes that came, ever.
     taken: u64,
     /// What came since the file last took everything, while it fails.
@@ -40,7 +40,7 @@ pub(super) struct Sink<F> {
 
 impl<F: Fn(LogNews)> Sink<F> {
     /// Writes behind what the file holds; `told` is called when it takes no more, and when it does again.
-    pub(super) fn new(file: Option<File>, shared: Arc<Shared>, told: F) -> Self {
+    pub(super) fn new(file: Option<File>, shared: Arc<LogShared>, told: F) -> Self {
         let length = file.as_ref().map_or(0, length);
         let file = file.map(|file| BufWriter::with_capacity(64 * 1024, file));
         Self { file, length, shared, taken: 0, held: Vec::new(), lost: 0, again: Instant::now(), told }

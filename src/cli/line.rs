@@ -17,13 +17,13 @@ use crate::key;
 use crate::ring::limits::{BACKLOG_LINES, BACKLOG_LINES_MAX, MODERATORS_MAX};
 use crate::ring::{AuthorId, Rate};
 use crate::settings::{
-    Advertise, Bell, Chat, Contact, KeyFrom, PORT_DEFAULT, Start, config, default_name, nothing_to_do, parse_name,
+    Advertise, Bell, Chat, Contact, KeyFrom, PORT_DEFAULT, StartMode, config, default_name, nothing_to_do, parse_name,
 };
 
 /// Group chat with no server: a ring, an election, one ordered log
 #[derive(Parser)]
 #[command(name = "dist-chat", version, override_help = chat::HELP, args_conflicts_with_subcommands = true)]
-pub(super) struct Line {
+pub(super) struct CliLine {
     #[command(subcommand)]
     pub(super) command: Option<Sub>,
     /// Start the room here, or reopen the one that the files hold
@@ -32,7 +32,8 @@ pub(super) struct Line {
     /// A member's IP or host name, or HOST:PORT; repeat it for more, they are tried in turn (short: -na)
     #[arg(long, env = "DIST_CHAT_NEIGHBOR_ADDRESS", value_name = "IP", value_delimiter = ',', value_hint = ValueHint::Hostname)]
     neighbor_address: Vec<String>,
-    /// Its port; each belongs to the neighbor at the same place, the last to all that are left (short: -np) [default: 2428]
+    /// Its port; each belongs to the neighbor at the same place, the last to all that are left (short: -np) [default:
+    /// 2428]
     #[arg(long, env = "DIST_CHAT_NEIGHBOR_PORT", value_name = "PORT", value_delimiter = ',')]
     neighbor_port: Vec<u16>,
     /// The room's key is the one line of this file, which nobody else may be able to read
@@ -44,7 +45,8 @@ pub(super) struct Line {
     /// With -l: a new room, whatever the files hold
     #[arg(long, env = "DIST_CHAT_NEW", action = ArgAction::SetTrue, value_parser = FalseyValueParser::new())]
     new: bool,
-    /// With -l, where a room is created: who may put others out, beside its founder; commas separate [default: everybody]
+    /// With -l, where a room is created: who may put others out, beside its founder; commas separate [default:
+    /// everybody]
     #[arg(long, env = "DIST_CHAT_MODERATORS", value_name = "AUTHOR", value_delimiter = ',', value_parser = author)]
     moderators: Vec<AuthorId>,
     /// Read this configuration instead of ~/.config/dist-chat/config.toml; an empty name: none
@@ -52,12 +54,12 @@ pub(super) struct Line {
           value_parser = OsStringValueParser::new().map(PathBuf::from))]
     config: Option<PathBuf>,
     #[command(flatten)]
-    member: Member,
+    member: MemberArgs,
 }
 
 /// What a member can be told however it begins.
 #[derive(Args)]
-struct Member {
+struct MemberArgs {
     /// The IP to listen on [default: with -l 127.0.0.1; joining, the local one towards the contact]
     #[arg(short, long, env = "DIST_CHAT_ADDRESS", value_name = "IP")]
     address: Option<IpAddr>,
@@ -112,7 +114,7 @@ pub(super) struct JoinArgs {
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
     file: Option<PathBuf>,
     #[command(flatten)]
-    member: Member,
+    member: MemberArgs,
 }
 
 #[derive(Subcommand)]
@@ -122,45 +124,45 @@ pub(super) enum Sub {
     Join(JoinArgs),
     /// Says how a node that runs here is doing
     #[command(override_help = status::HELP)]
-    Status(status::Args),
+    Status(status::StatusArgs),
     /// Says something through a node that runs here
     #[command(override_help = send::HELP)]
-    Send(send::Args),
+    Send(send::SendArgs),
     /// Says what was said last, and what comes
     #[command(override_help = tail::HELP)]
-    Tail(tail::Args),
+    Tail(tail::TailArgs),
     /// Is a terminal onto a node that runs here
     #[command(override_help = attach::HELP)]
-    Attach(attach::Args),
+    Attach(attach::AttachArgs),
     /// Says what was said
     #[command(override_help = history::HELP)]
-    History(history::Args),
+    History(history::HistoryArgs),
     /// Makes a new key for a room
     #[command(override_help = key_cmd::HELP)]
-    Key(key_cmd::Args),
+    Key(key_cmd::KeyArgs),
     /// Makes an invite to the room of a node that runs here
     #[command(override_help = invite::HELP)]
-    Invite(invite::Args),
+    Invite(invite::InviteArgs),
     /// Tells why a member cannot be reached or joined
     #[command(override_help = doctor::HELP)]
-    Doctor(doctor::Args),
+    Doctor(doctor::DoctorArgs),
     /// Says every setting, and where it comes from
     #[command(override_help = config_cmd::HELP)]
-    Config(config_cmd::Args),
+    Config(config_cmd::ConfigArgs),
     /// Prints what a shell completes the command line with
     #[command(override_help = completions::HELP)]
-    Completions(completions::Args),
+    Completions(completions::CompletionsArgs),
     /// Prints a page of the manual
     #[command(override_help = man::HELP)]
-    Man(man::Args),
+    Man(man::ManArgs),
     /// Measures what a room costs, beside bare sockets
     #[command(hide = true, override_help = bench::HELP)]
-    Bench(bench::Args),
+    Bench(bench::BenchArgs),
 }
 
 /// All commands and flags, as clap defines them.
 pub(super) fn command() -> Command {
-    let line = Line::command();
+    let line = CliLine::command();
     let settings: Vec<Arg> = config::keys(&line).cloned().collect();
     line.mut_subcommand("config", |sub| sub.args(settings))
 }
@@ -239,8 +241,8 @@ enum Origin {
     Typed,
 }
 
-/// The source of this flag's value. Values from the file are defaults for clap (see [`config::File::under`]).
-fn origin(matches: &ArgMatches, file: &config::File, id: &str) -> Origin {
+/// The source of this flag's value. Values from the file are defaults for clap (see [`config::ConfigFile::under`]).
+fn origin(matches: &ArgMatches, file: &config::ConfigFile, id: &str) -> Origin {
     match matches.value_source(id) {
         Some(ValueSource::CommandLine) => Origin::Typed,
         Some(ValueSource::EnvVariable) => Origin::Environment,
@@ -251,18 +253,18 @@ fn origin(matches: &ArgMatches, file: &config::File, id: &str) -> Origin {
 
 /// How the user wants to begin: with a new room or with neighbours. A flag beats the environment, which beats the file.
 /// `-l` beats neighbours from a weaker source, and the other way round. Two of the same source contradict each other.
-pub(super) fn way(matches: &ArgMatches, file: &config::File) -> Result<Way, Failure> {
+pub(super) fn way(matches: &ArgMatches, file: &config::ConfigFile) -> Result<StartFlags, Failure> {
     if matches.subcommand_name().is_some() {
-        return Ok(Way::Return);
+        return Ok(StartFlags::Return);
     }
     let given = |id: &str| Some(origin(matches, file, id)).filter(|origin| *origin > Origin::Default);
     let leader = matches.get_flag("leader").then(|| given("leader")).flatten();
     match (leader, given("neighbor_address")) {
-        (None, None) => Ok(Way::Return),
-        (Some(_), None) => Ok(Way::Found),
-        (None, Some(_)) => Ok(Way::Join),
-        (Some(leader), Some(neighbor)) if leader > neighbor => Ok(Way::Found),
-        (Some(leader), Some(neighbor)) if leader < neighbor => Ok(Way::Join),
+        (None, None) => Ok(StartFlags::Return),
+        (Some(_), None) => Ok(StartFlags::Found),
+        (None, Some(_)) => Ok(StartFlags::Join),
+        (Some(leader), Some(neighbor)) if leader > neighbor => Ok(StartFlags::Found),
+        (Some(leader), Some(neighbor)) if leader < neighbor => Ok(StartFlags::Join),
         (Some(_), Some(_)) => Err(Failure::new(
             Exit::Usage,
             "-l and -na contradict each other",
@@ -274,19 +276,19 @@ pub(super) fn way(matches: &ArgMatches, file: &config::File) -> Result<Way, Fail
 
 /// See [`way`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Way {
+pub(super) enum StartFlags {
     Return,
     Found,
     Join,
 }
 
-pub(super) fn chat(line: Line, way: Way, key: KeyFrom) -> Result<Chat, Failure> {
+pub(super) fn chat(line: CliLine, way: StartFlags, key: KeyFrom) -> Result<Chat, Failure> {
     let start = match way {
-        Way::Return => Start::Resume,
-        Way::Found => Start::Create,
-        Way::Join => Start::Join(contacts(&line.neighbor_address, &line.neighbor_port)?),
+        StartFlags::Return => StartMode::Resume,
+        StartFlags::Found => StartMode::Create,
+        StartFlags::Join => StartMode::Join(contacts(&line.neighbor_address, &line.neighbor_port)?),
     };
-    if line.new && start != Start::Create {
+    if line.new && start != StartMode::Create {
         return Err(Failure::new(
             Exit::Usage,
             "--new goes with -l",
@@ -294,7 +296,7 @@ pub(super) fn chat(line: Line, way: Way, key: KeyFrom) -> Result<Chat, Failure> 
             "try it without --new",
         ));
     }
-    if !line.moderators.is_empty() && start != Start::Create {
+    if !line.moderators.is_empty() && start != StartMode::Create {
         return Err(Failure::new(
             Exit::Usage,
             "--moderators goes with -l",
@@ -310,7 +312,7 @@ pub(super) fn chat(line: Line, way: Way, key: KeyFrom) -> Result<Chat, Failure> 
             "try fewer",
         ));
     }
-    if line.member.ephemeral && start == Start::Resume {
+    if line.member.ephemeral && start == StartMode::Resume {
         return Err(nothing_to_do());
     }
     Ok(Chat { moderators: line.moderators, ..member(line.member, start, key, line.new)? })
@@ -318,10 +320,10 @@ pub(super) fn chat(line: Line, way: Way, key: KeyFrom) -> Result<Chat, Failure> 
 
 /// The settings of `join`. The invite holds the contacts and the key.
 pub(super) fn join(args: JoinArgs) -> Result<Chat, Failure> {
-    member(args.member, Start::Join(Vec::new()), KeyFrom::Invite(args.file), false)
+    member(args.member, StartMode::Join(Vec::new()), KeyFrom::Invite(args.file), false)
 }
 
-fn member(told: Member, start: Start, key: KeyFrom, new: bool) -> Result<Chat, Failure> {
+fn member(told: MemberArgs, start: StartMode, key: KeyFrom, new: bool) -> Result<Chat, Failure> {
     let (name, rename) = match told.name {
         Some(name) => (parse_name(&name)?, false),
         None => (default_name(), true),
@@ -350,7 +352,7 @@ fn member(told: Member, start: Start, key: KeyFrom, new: bool) -> Result<Chat, F
 
 /// The source of the key. A flag beats the environment, which beats the file. Both flags together contradict each
 /// other.
-pub(super) fn key_from(matches: &ArgMatches, file: &config::File) -> Result<KeyFrom, Failure> {
+pub(super) fn key_from(matches: &ArgMatches, file: &config::ConfigFile) -> Result<KeyFrom, Failure> {
     if matches.subcommand_name().is_some() {
         return Ok(KeyFrom::Unsaid);
     }

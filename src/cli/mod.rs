@@ -17,7 +17,7 @@ use crate::app;
 use crate::cmd::{self, attach, bench, completions, doctor, history, invite, key, man, send, status, tail};
 use crate::failure::{Exit, Failure, cannot_write, complain};
 use crate::settings::{Chat, config};
-use line::{Line, Sub};
+use line::{CliLine, Sub};
 
 /// The user's request.
 #[derive(Clone, Debug)]
@@ -25,29 +25,29 @@ pub enum Request {
     /// Run a member of a room.
     Chat(Chat),
     /// Print the state of a node that runs here.
-    Status(status::Args),
+    Status(status::StatusArgs),
     /// Print the history.
-    History(history::Args),
+    History(history::HistoryArgs),
     /// Make a key.
-    Key(key::Args),
+    Key(key::KeyArgs),
     /// Make an invite to the room of a node that runs here.
-    Invite(invite::Args),
+    Invite(invite::InviteArgs),
     /// Submit lines through a node that runs here.
-    Send(send::Args),
+    Send(send::SendArgs),
     /// Print the newest lines, and those that follow.
-    Tail(tail::Args),
+    Tail(tail::TailArgs),
     /// Attach to a node that runs here.
-    Attach(attach::Args),
+    Attach(attach::AttachArgs),
     /// Find out why a member cannot be reached or joined.
-    Doctor(doctor::Args),
+    Doctor(doctor::DoctorArgs),
     /// Print this text: every setting, and where it comes from.
     Config(String),
     /// Print a completion script for a shell.
-    Completions(completions::Args),
+    Completions(completions::CompletionsArgs),
     /// Print or write pages of the manual.
-    Man(man::Args),
+    Man(man::ManArgs),
     /// Run the benchmark.
-    Bench(bench::Args),
+    Bench(bench::BenchArgs),
 }
 
 /// Why there is no request to run.
@@ -133,7 +133,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Request, Quit> 
 /// Does the work of [`parse`]. `place` chooses the configuration, given the file that the user named.
 fn parse_in(
     args: impl IntoIterator<Item = OsString>,
-    place: impl FnOnce(Option<&Path>) -> config::Place,
+    place: impl FnOnce(Option<&Path>) -> config::ConfigPath,
 ) -> Result<Request, Quit> {
     let args: Vec<OsString> = args.into_iter().collect();
     let variables: Vec<(String, String)> = std::env::vars_os()
@@ -151,7 +151,7 @@ fn parse_in(
             let file = config::read(&place, &command)?;
             (place, file)
         }
-        false => (config::Place::Nowhere, config::File::default()),
+        false => (config::ConfigPath::Nowhere, config::ConfigFile::default()),
     };
     let command = file.under(command);
     let parsed = command.clone().try_get_matches_from(&args);
@@ -160,7 +160,7 @@ fn parse_in(
     if let Some(("config", matches)) = matches.subcommand() {
         return Ok(Request::Config(cmd::config::run(&command, matches, (&place, &file))?));
     }
-    let line = Line::from_arg_matches_mut(&mut matches).map_err(|error| quit(&error, &command, &args))?;
+    let line = CliLine::from_arg_matches_mut(&mut matches).map_err(|error| quit(&error, &command, &args))?;
     match line.command {
         Some(Sub::Status(query)) => Ok(Request::Status(query)),
         Some(Sub::History(args)) => Ok(Request::History(args)),

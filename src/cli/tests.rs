@@ -5,12 +5,12 @@ use crate::cmd::chat::{HELP, JOIN_HELP};
 use crate::cmd::page;
 use crate::key::RoomKey;
 use crate::ring::Rate;
-use crate::settings::{Advertise, COMMANDS, Contact, KeyFrom, PORT_DEFAULT, Start};
+use crate::settings::{Advertise, COMMANDS, Contact, KeyFrom, PORT_DEFAULT, StartMode};
 
 fn parse_words(words: &str) -> Result<Request, Quit> {
     // The tests must not read the configuration of the user who runs them.
     parse_in(std::iter::once("dist-chat").chain(words.split_whitespace()).map(OsString::from), |_| {
-        config::Place::Nowhere
+        config::ConfigPath::Nowhere
     })
 }
 
@@ -28,7 +28,7 @@ fn contact(host: &str, port: u16) -> Contact {
 #[test]
 fn a_room_is_created() {
     let chat = chat_of("-l -a 10.0.0.5 -p 5001 -n ann");
-    assert_eq!(chat.start, Start::Create);
+    assert_eq!(chat.start, StartMode::Create);
     assert_eq!((chat.address, chat.port), (Some([10, 0, 0, 5].into()), 5001));
     assert_eq!((chat.name.as_str(), chat.rename), ("ann", false));
     assert_eq!(chat_of("-l -n ann").port, PORT_DEFAULT);
@@ -41,20 +41,20 @@ fn the_full_screen_is_asked_for() {
 
 #[test]
 fn neighbours_are_whole_tokens() {
-    let one = Start::Join(vec![contact("10.0.0.5", 5001)]);
+    let one = StartMode::Join(vec![contact("10.0.0.5", 5001)]);
     assert_eq!(chat_of("-n ann -na 10.0.0.5 -np 5001").start, one);
     assert_eq!(chat_of("-n=ann -na=10.0.0.5 -np=5001").start, one);
     assert_eq!(chat_of("--name ann --neighbor-address 10.0.0.5 --neighbor-port 5001").start, one);
     assert_eq!(chat_of("-n ann -na 10.0.0.5:5001").start, one);
-    assert_eq!(chat_of("-na host").start, Start::Join(vec![contact("host", PORT_DEFAULT)]));
-    assert_eq!(chat_of("-na ::1 -np 7").start, Start::Join(vec![contact("::1", 7)]));
-    assert_eq!(chat_of("-na [::1]:8").start, Start::Join(vec![contact("::1", 8)]));
+    assert_eq!(chat_of("-na host").start, StartMode::Join(vec![contact("host", PORT_DEFAULT)]));
+    assert_eq!(chat_of("-na ::1 -np 7").start, StartMode::Join(vec![contact("::1", 7)]));
+    assert_eq!(chat_of("-na [::1]:8").start, StartMode::Join(vec![contact("::1", 8)]));
 }
 
 #[test]
 fn neighbours_may_be_several() {
     let both = vec![contact("a", 1), contact("b", 2), contact("c", 2)];
-    assert_eq!(chat_of("-na a -np 1 -na b -np 2 -na c").start, Start::Join(both));
+    assert_eq!(chat_of("-na a -np 1 -na b -np 2 -na c").start, StartMode::Join(both));
 }
 
 #[test]
@@ -66,7 +66,7 @@ fn glued_names_are_refused() {
 
 #[test]
 fn one_of_the_two_commands_is_needed() {
-    assert_eq!(chat_of("-n ann").start, Start::Resume);
+    assert_eq!(chat_of("-n ann").start, StartMode::Resume);
     for (words, what) in
         [("-n ann --ephemeral", "start a room"), ("-l -na 10.0.0.5", "contradict"), ("--new -na x", "--new")]
     {
@@ -82,7 +82,7 @@ fn one_of_the_two_commands_is_needed() {
 
 #[test]
 fn status_has_flags_of_its_own() {
-    let query = status::Args { address: Some([127, 0, 0, 1].into()), port: 5001, json: true };
+    let query = status::StatusArgs { address: Some([127, 0, 0, 1].into()), port: 5001, json: true };
     assert!(matches!(parse_words("status -a 127.0.0.1 -p 5001 --json"), Ok(Request::Status(q)) if q == query));
 }
 
@@ -147,7 +147,7 @@ fn a_key_comes_from_a_file_or_a_person() {
 #[test]
 fn joining_with_an_invite_has_a_members_flags() {
     let chat = chat_of("join token.txt -p 5001 -n ann -a 10.0.0.5 --daemon");
-    assert_eq!((chat.key, chat.start), (KeyFrom::Invite(Some("token.txt".into())), Start::Join(Vec::new())));
+    assert_eq!((chat.key, chat.start), (KeyFrom::Invite(Some("token.txt".into())), StartMode::Join(Vec::new())));
     assert_eq!((chat.port, chat.name.as_str(), chat.daemon), (5001, "ann", true));
     assert_eq!(chat_of("join").key, KeyFrom::Invite(None));
     for words in ["join -l", "join -na x", "join a b", "join --key-file f", "-l join"] {

@@ -11,23 +11,23 @@ use clap::ArgAction;
 use clap::builder::FalseyValueParser;
 use tokio::sync::mpsc;
 
-use super::page::Page;
+use super::page::ManualPage;
 use super::plain;
 use super::send::not_ordered;
 use crate::control::attach::{self, Ending, Which, has_ended, lost};
 use crate::failure::{Failure, complain};
-use crate::feed::broadcaster::Wants;
-use crate::feed::follow::{Since, Wanted};
-use crate::feed::session::Front;
-use crate::feed::view::Taste;
+use crate::feed::broadcaster::DeliveryMode;
+use crate::feed::follow::{AttachOptions, StartPoint};
+use crate::feed::session::ClientHandle;
+use crate::feed::view::ChannelFilter;
 use crate::frontend::json;
 use crate::frontend::kind::{self, Showing};
-use crate::frontend::pipe::{self, Typed};
+use crate::frontend::pipe::{self, InputLine};
 use crate::frontend::stdin;
-use crate::frontend::terminal::{self, End, Renderer, Restore, Settings};
+use crate::frontend::terminal::{self, Renderer, TerminalEnd, TerminalSettings, TtyGuard};
 use crate::frontend::tui;
 use crate::present::paint::Paint;
-use crate::present::values::{Asked, Sent, Told};
+use crate::present::values::{Request, SendResult, Update};
 use crate::settings::Bell;
 
 /// The text of `attach --help`. It fits a terminal of 24 lines and 80 columns.
@@ -55,7 +55,7 @@ Exit: 0 left, 2 usage, 4 no such node, 5 it serves 64, 7 not ordered within 5 s
 ";
 
 /// The manual page of `dist-chat attach`.
-pub(crate) const PAGE: Page = Page {
+pub(crate) const PAGE: ManualPage = ManualPage {
     command: "attach",
     usage: &["dist-chat attach [--json | --tui] [-p PORT]"],
     says: &[
@@ -80,7 +80,7 @@ const RECEIPT: &str = "all that came through the pipe";
 
 /// Which node, and how it is shown.
 #[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
-pub struct Args {
+pub struct AttachArgs {
     /// Which node.
     #[command(flatten)]
     pub which: Which,
@@ -99,13 +99,13 @@ pub struct Args {
 ///
 /// # Errors
 /// No such node runs here, the node ended without a goodbye, or the lines were not ordered in time.
-pub fn run(args: &Args) -> Result<(), Failure> {
+pub fn run(args: &AttachArgs) -> Result<(), Failure> {
     let person = !args.json && kind::is_terminal();
-    let told = if person { Wants::Newest } else { Wants::EveryLine };
-    let taste = if person && !args.tui { Taste::Here } else { Taste::All };
+    let told = if person { DeliveryMode::Newest } else { DeliveryMode::EveryLine };
+    let taste = if person && !args.tui { ChannelFilter::Here } else { ChannelFilter::All };
     let dir = std::env::current_dir().ok().and_then(|dir| dir.into_os_string().into_string().ok());
-    let past = Some(Since::Newest(LINES));
-    let wanted = Wanted { told, taste, past, channel: None, dir, state: args.json || person };
+    let past = Some(StartPoint::Newest(LINES));
+    let wanted = AttachOptions { told, taste, past, channel: None, dir, state: args.json || person };
     let (front, ending) = attach::front(args.which.connect(&wanted)?).map_err(|error| has_ended(&error))?;
     match (person, args.json) {
         (true, _) => at_terminal(front, ending, args),
@@ -118,7 +118,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
             let mut renderer = Renderer::new(Paint::Plain, Bell::Off, false);
             through_pipe((front, ending), say_all, move |told, left, lines| match told {
                 // The user has left and needs no goodbye.
-                Told::Bye { .. } if left => {}
+                Update::Bye { .. } if left => {}
                 told => push_plain(&mut renderer, told, lines),
             })
         }
@@ -127,18 +127,18 @@ pub fn run(args: &Args) -> Result<(), Failure> {
 }
 
 /// Attaches a terminal. It uses the same frontends as a node in a terminal.
-fn at_terminal(front: Front, ending: Ending, args: &Args) -> io::Result<Result<(), Failure>> {
-    let Front { mut told, asked, answers } = front;
+fn at_terminal(front: ClientHandle, ending: Ending, args: &AttachArgs) -> io::Result<Result<(), Failure>> {
+    let ClientHandle { mut told, asked, answers } = front;
     let (out, shown) = mpsc::channel(TOLD_MAX);
-    let restore = Restore::new();
-    let settings = Settings::new(args.bell, false);
+    let restore = TtyGuard::new();
+    let settings = TerminalSettings::new(args.bell, false);
     let showing = match args.tui {
-        true => kind::full(Front { told: shown, asked, answers }, settings)?,
+        true => kind::full(ClientHandle { told: shown, asked, answers }, settings)?,
         false => {
             let leave = asked.clone();
             let (terminal, thread) = terminal::start(shown, asked, settings, move |end| match end {
-                End::Gone => drop(leave.blocking_send(Asked::Leave)),
-                End::Left | End::Over => {}
+                TerminalEnd::Gone => drop(leave.blocking_send(Request::Leave)),
+                TerminalEnd::Left | TerminalEnd::Over => {}
             })?;
             terminal.read()?;
             thread
@@ -146,7 +146,7 @@ fn at_terminal(front: Front, ending: Ending, args: &Args) -> io::Result<Result<(
     };
     let mut bye = String::new();
     while let Some(told) = told.blocking_recv() {
-        if let Told::Bye { text } = &told {
+        if let Update::Bye { text } = &told {
             bye.clone_from(text);
         }
         // An error means that the terminal is gone. Its thread has already asked to leave.
@@ -155,7 +155,7 @@ fn at_terminal(front: Front, ending: Ending, args: &Args) -> io::Result<Result<(
     let is_well = ending.ended_well();
     if !is_well {
         // No other value tells the screen that the connection is over.
-        let _ = out.blocking_send(Told::Bye { text: lost().what });
+        let _ = out.blocking_send(Update::Bye { text: lost().what });
     }
     drop(out);
     if !Showing::of(showing).finish(PATIENCE) && args.tui {
@@ -175,11 +175,11 @@ fn at_terminal(front: Front, ending: Ending, args: &Args) -> io::Result<Result<(
 /// Attaches a pipe. It ends with the input, once the node has ordered every line, or with the node. The node's end is
 /// an error without its goodbye. `push` also gets whether this end has closed the connection itself.
 fn through_pipe(
-    (front, ending): (Front, Ending),
-    ask: impl FnOnce(File, &mpsc::Sender<Asked>) -> io::Result<()> + Send + 'static,
-    mut push: impl FnMut(&Told, bool, &mut String),
+    (front, ending): (ClientHandle, Ending),
+    ask: impl FnOnce(File, &mpsc::Sender<Request>) -> io::Result<()> + Send + 'static,
+    mut push: impl FnMut(&Update, bool, &mut String),
 ) -> io::Result<Result<(), Failure>> {
-    let Front { mut told, asked, answers: _ } = front;
+    let ClientHandle { mut told, asked, answers: _ } = front;
     let ((receipt, receipts), (outcome, ordered)) = (channel(), channel());
     thread::Builder::new().name("stdin".to_owned()).spawn(move || {
         let input = io::stdin().as_fd().try_clone_to_owned().map(File::from);
@@ -191,8 +191,8 @@ fn through_pipe(
     })?;
     let mut out = io::stdout().as_fd().try_clone_to_owned().map(File::from)?;
     let (mut lines, mut settled) = (String::new(), None);
-    let mut take = |told: &Told, lines: &mut String| match told {
-        Told::Sent(sent) if sent.id == RECEIPT => drop(receipt.send(sent.clone())),
+    let mut take = |told: &Update, lines: &mut String| match told {
+        Update::Sent(sent) if sent.id == RECEIPT => drop(receipt.send(sent.clone())),
         told => {
             settled = settled.or_else(|| ordered.try_recv().ok());
             push(told, settled.is_some(), lines);
@@ -219,32 +219,32 @@ fn through_pipe(
 }
 
 /// Waits until the node has ordered all lines. Returns whether it has.
-fn settle(asked: &mpsc::Sender<Asked>, receipts: &Receiver<Sent>) -> bool {
-    if asked.blocking_send(Asked::Flush { id: RECEIPT.to_owned() }).is_err() {
+fn settle(asked: &mpsc::Sender<Request>, receipts: &Receiver<SendResult>) -> bool {
+    if asked.blocking_send(Request::Flush { id: RECEIPT.to_owned() }).is_err() {
         return true;
     }
     let Ok(taken) = receipts.recv() else { return true };
     taken.ordered || receipts.recv_timeout(PATIENCE).is_ok_and(|sent| sent.ordered)
 }
 
-fn push_plain(renderer: &mut Renderer, told: &Told, lines: &mut String) {
+fn push_plain(renderer: &mut Renderer, told: &Update, lines: &mut String) {
     match told {
         // Notes are not part of the room's text, so they go to standard error.
-        Told::Note { text } => complain(format_args!("dist-chat: {text}")),
-        Told::Bye { text } => complain(format_args!("dist-chat: {text}")),
-        Told::CaughtUp => {}
-        Told::Line(line) => plain::push(line, lines),
+        Update::Note { text } => complain(format_args!("dist-chat: {text}")),
+        Update::Bye { text } => complain(format_args!("dist-chat: {text}")),
+        Update::CaughtUp => {}
+        Update::Line(line) => plain::push(line, lines),
         told => drop(renderer.push(lines, told, Instant::now())),
     }
 }
 
 /// Submits each line of the input.
-fn say_all(input: File, asked: &mpsc::Sender<Asked>) -> io::Result<()> {
+fn say_all(input: File, asked: &mpsc::Sender<Request>) -> io::Result<()> {
     pipe::read_lines(input, |typed| match typed {
-        Typed::Line(line) if stdin::leaves(&line) => false,
-        Typed::Line(line) if line.trim().is_empty() => true,
-        Typed::Line(text) => asked.blocking_send(Asked::Say { text, channel: None, id: None }).is_ok(),
-        Typed::TooLong { bytes } => {
+        InputLine::Line(line) if stdin::leaves(&line) => false,
+        InputLine::Line(line) if line.trim().is_empty() => true,
+        InputLine::Line(text) => asked.blocking_send(Request::Say { text, channel: None, id: None }).is_ok(),
+        InputLine::TooLong { bytes } => {
             stdin::refuse(bytes);
             true
         }

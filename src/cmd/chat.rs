@@ -1,6 +1,6 @@
 //! `dist-chat` itself and `dist-chat join`: runs a member of a room.
 
-use super::page::Page;
+use super::page::ManualPage;
 
 /// The text of `--help`. It fits a terminal of 24 lines and 80 columns.
 pub const HELP: &str = "  dist-chat -l -a IP -p PORT -n NAME                 create a room
@@ -45,7 +45,7 @@ The key is kept in chat_PORT.key beside the history, mode 0600, so that
 ";
 
 /// The manual page of `dist-chat` itself.
-pub(crate) const PAGE: Page = Page {
+pub(crate) const PAGE: ManualPage = ManualPage {
     command: "",
     usage: &[
         "dist-chat -l [-a IP] [-p PORT] [-n NAME] [FLAGS]",
@@ -80,7 +80,7 @@ pub(crate) const PAGE: Page = Page {
 };
 
 /// The manual page of `dist-chat join`.
-pub(crate) const JOIN_PAGE: Page = Page {
+pub(crate) const JOIN_PAGE: ManualPage = ManualPage {
     command: "join",
     usage: &["dist-chat join [FILE] [-n NAME] [FLAGS]"],
     says: &[

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use clap::Command;
 
-use super::page::Page;
+use super::page::ManualPage;
 
 /// The text of `completions --help`.
 pub const HELP: &str = "  dist-chat completions bash    prints what bash completes a command line with
@@ -21,7 +21,7 @@ Exit: 0, 2 another shell
 ";
 
 /// The manual page of `dist-chat completions`.
-pub(crate) const PAGE: Page = Page {
+pub(crate) const PAGE: ManualPage = ManualPage {
     command: "completions",
     usage: &["dist-chat completions bash|zsh|fish"],
     says: &[
@@ -46,14 +46,14 @@ pub enum Shell {
 
 /// The arguments of `dist-chat completions`.
 #[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
-pub struct Args {
+pub struct CompletionsArgs {
     /// Which shell
     #[arg(value_enum)]
     pub shell: Shell,
 }
 
 /// The script with which a shell completes `command`.
-pub fn run(args: &Args, mut command: Command) -> String {
+pub fn run(args: &CompletionsArgs, mut command: Command) -> String {
     let shell = match args.shell {
         Shell::Bash => clap_complete::Shell::Bash,
         Shell::Zsh => clap_complete::Shell::Zsh,

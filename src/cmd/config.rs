@@ -2,7 +2,7 @@
 
 use clap::{ArgMatches, Command};
 
-use super::page::Page;
+use super::page::ManualPage;
 use crate::failure::{Exit, Failure};
 use crate::settings::{config, default_name};
 
@@ -26,7 +26,7 @@ Exit: 0, 2 a line makes no sense (it is named), 6 the file cannot be read
 ";
 
 /// The manual page of `dist-chat config`.
-pub(crate) const PAGE: Page = Page {
+pub(crate) const PAGE: ManualPage = ManualPage {
     command: "config",
     usage: &["dist-chat config [FLAGS]", "dist-chat config --path"],
     says: &[
@@ -49,7 +49,7 @@ pub(crate) const PAGE: Page = Page {
 
 /// What is to be said of the configuration. The flags of `dist-chat` itself are added to these.
 #[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
-pub struct Args {
+pub struct ConfigArgs {
     /// Only where the file is
     #[arg(long)]
     pub path: bool,
@@ -62,12 +62,12 @@ pub struct Args {
 pub fn run(
     command: &Command,
     matches: &ArgMatches,
-    config: (&config::Place, &config::File),
+    config: (&config::ConfigPath, &config::ConfigFile),
 ) -> Result<String, Failure> {
     if matches.get_flag("path") {
         return match config.0 {
-            config::Place::Usual(path) | config::Place::Named(path) => Ok(format!("{}\n", path.display())),
-            config::Place::Nowhere => Err(Failure::new(
+            config::ConfigPath::Usual(path) | config::ConfigPath::Named(path) => Ok(format!("{}\n", path.display())),
+            config::ConfigPath::Nowhere => Err(Failure::new(
                 Exit::Usage,
                 "no configuration file is read",
                 "DIST_CHAT_CONFIG is empty, or there is no home directory",

@@ -5,14 +5,14 @@ use std::path::PathBuf;
 
 use jiff::Zoned;
 
-use super::page::Page;
+use super::page::ManualPage;
 use crate::failure::{Exit, Failure, cannot_write};
 use crate::history::when::{self, Edge};
 use crate::history::{self, HistoryFormat, HistoryOut};
 use crate::present::history_lines::{Json, Plain};
 use crate::ring::Name;
 use crate::settings::PORT_DEFAULT;
-use crate::store::{self, Answer, Selection};
+use crate::store::{self, ReadOutcome, Selection};
 
 /// The text of `history --help`. It fits a terminal of 24 lines and 80 columns.
 pub const HELP: &str = "  dist-chat history [-p PORT] [--data-dir DIR]  all that was said, oldest first
@@ -38,7 +38,7 @@ Exit: 0 also where nothing was found, 2 usage, 4 no such file, 6 file unusable
 ";
 
 /// The manual page of `dist-chat history`.
-pub(crate) const PAGE: Page = Page {
+pub(crate) const PAGE: ManualPage = ManualPage {
     command: "history",
     usage: &[
         "dist-chat history [-p PORT] [--data-dir DIR] [--since WHEN] [--until WHEN] [--from NAME] [--grep TEXT] [-n N] [--json]",
@@ -54,7 +54,7 @@ pub(crate) const PAGE: Page = Page {
 
 /// What is asked.
 #[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
-pub struct Args {
+pub struct HistoryArgs {
     /// The node's port, while it runs or later
     #[arg(short, long, env = "DIST_CHAT_PORT", value_name = "PORT", default_value_t = PORT_DEFAULT)]
     pub port: u16,
@@ -88,7 +88,7 @@ pub struct Args {
 ///
 /// # Errors
 /// The options are invalid, or there is no file to read.
-pub fn run(args: &Args) -> Result<(), Failure> {
+pub fn run(args: &HistoryArgs) -> Result<(), Failure> {
     let wanted = selection(args, &Zoned::now())?;
     let path = store::file_in(&args.data_dir, args.port);
     let Some(reader) = history::open(&path)? else { return Ok(()) };
@@ -109,13 +109,13 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     }
     let answer = match counted {
         Ok(true) => answer,
-        Ok(false) => Ok(Answer::Cut),
+        Ok(false) => Ok(ReadOutcome::Cut),
         Err(error) => Err(error),
     };
     history::judge(answer, &path)
 }
 
-fn selection(args: &Args, now: &Zoned) -> Result<Selection, Failure> {
+fn selection(args: &HistoryArgs, now: &Zoned) -> Result<Selection, Failure> {
     let moment = |text: &Option<String>, edge: Edge| {
         text.as_ref().map(|text| when::parse(text, edge, now).ok_or_else(|| history::no_moment(text, edge))).transpose()
     };

@@ -8,11 +8,11 @@ use qrcode::{EcLevel, QrCode};
 use rustix::termios::{isatty, tcgetwinsize};
 use zeroize::Zeroizing;
 
-use super::page::Page;
-use crate::control::client::{self, Node};
+use super::page::ManualPage;
+use crate::control::client::{self, FoundNode};
 use crate::failure::{Exit, Failure, complain};
 use crate::key::invite::{ADDRESSES_MAX, Invite};
-use crate::present::report::Report;
+use crate::present::report::StatusReport;
 use crate::settings::PORT_DEFAULT;
 
 /// The text of `invite --help`.
@@ -30,7 +30,7 @@ Exit: 0, 2 usage, 4 no node there, 5 it is in no room yet
 ";
 
 /// The manual page of `dist-chat invite`.
-pub(crate) const PAGE: Page = Page {
+pub(crate) const PAGE: ManualPage = ManualPage {
     command: "invite",
     usage: &["dist-chat invite [-a IP] [-p PORT] [--qr]"],
     says: &[
@@ -44,7 +44,7 @@ pub(crate) const PAGE: Page = Page {
 
 /// Which node's room, and how the invite is shown.
 #[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
-pub struct Args {
+pub struct InviteArgs {
     /// Where the node listens, or what it advertises
     #[arg(short, long, env = "DIST_CHAT_ADDRESS", value_name = "IP")]
     pub address: Option<IpAddr>,
@@ -60,8 +60,8 @@ pub struct Args {
 ///
 /// # Errors
 /// No such node answers, or it is in no room.
-pub fn run(args: &Args) -> Result<Zeroizing<String>, Failure> {
-    let Node { report, listens } = client::find(args.address, args.port)?;
+pub fn run(args: &InviteArgs) -> Result<Zeroizing<String>, Failure> {
+    let FoundNode { report, listens } = client::find(args.address, args.port)?;
     let key = client::ask_key(listens).map_err(|error| {
         Failure::new(
             Exit::Unreachable,
@@ -92,7 +92,7 @@ pub fn run(args: &Args) -> Result<Zeroizing<String>, Failure> {
 
 /// The contacts in the invite: the node itself, the leader, other members. Loopback addresses only if there are no
 /// others.
-fn addresses(report: &Report) -> Vec<SocketAddr> {
+fn addresses(report: &StatusReport) -> Vec<SocketAddr> {
     let members = report.members.iter().map(|member| member.address);
     let mut all: Vec<SocketAddr> = Vec::new();
     for uid in [report.address].into_iter().chain(report.leader).chain(members) {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use zeroize::Zeroizing;
 
-use super::page::Page;
+use super::page::ManualPage;
 use crate::failure::Failure;
 use crate::key::{file, generated};
 
@@ -24,7 +24,7 @@ Exit: 0, 6 there is such a file already, or it cannot be written
 ";
 
 /// The manual page of `dist-chat key`.
-pub(crate) const PAGE: Page = Page {
+pub(crate) const PAGE: ManualPage = ManualPage {
     command: "key",
     usage: &["dist-chat key [FILE]"],
     says: &[
@@ -38,7 +38,7 @@ pub(crate) const PAGE: Page = Page {
 
 /// Where a new key goes.
 #[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
-pub struct Args {
+pub struct KeyArgs {
     /// A file that is not there yet; standard output where none is named
     #[arg(value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     pub file: Option<PathBuf>,
@@ -48,7 +48,7 @@ pub struct Args {
 ///
 /// # Errors
 /// The key cannot be written to the file that the user named.
-pub fn run(args: &Args) -> Result<Zeroizing<String>, Failure> {
+pub fn run(args: &KeyArgs) -> Result<Zeroizing<String>, Failure> {
     let mut key = generated::fresh()?;
     match &args.file {
         Some(path) => {

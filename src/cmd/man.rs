@@ -11,7 +11,7 @@ use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::page::{EXITS, Page, Says};
+use super::page::{EXITS, ManualPage, Says};
 use super::{attach, bench, chat, completions, config, doctor, history, invite, key, send, status, tail};
 use crate::failure::{Exit, Failure};
 use crate::feed::commands;
@@ -29,7 +29,7 @@ Exit: 0, 2 no such command, 6 DIR cannot be written
 ";
 
 /// The manual page of `dist-chat man`.
-pub(crate) const PAGE: Page = Page {
+pub(crate) const PAGE: ManualPage = ManualPage {
     command: "man",
     usage: &["dist-chat man [COMMAND]", "dist-chat man --dir DIR"],
     says: &[
@@ -42,7 +42,7 @@ pub(crate) const PAGE: Page = Page {
 };
 
 /// Every page of the manual.
-pub(crate) const PAGES: [&Page; 14] = [
+pub(crate) const PAGES: [&ManualPage; 14] = [
     &chat::PAGE,
     &chat::JOIN_PAGE,
     &status::PAGE,
@@ -69,7 +69,7 @@ const FILES: &[(&str, &str)] = &[
 
 /// The commands of a room and their meaning: the table that `/help` shows in a terminal.
 fn room() -> Vec<(String, String)> {
-    let does = |command: &commands::Command| match command.aliases {
+    let does = |command: &commands::CommandHelp| match command.aliases {
         [] => command.does.to_owned(),
         aliases => format!("{} (also {})", command.does, aliases.join(", ")),
     };
@@ -78,7 +78,7 @@ fn room() -> Vec<(String, String)> {
 
 /// The arguments of `dist-chat man`.
 #[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
-pub struct Args {
+pub struct ManArgs {
     /// The command whose page is shown; dist-chat itself where none is named
     #[arg(value_name = "COMMAND")]
     pub command: Option<String>,
@@ -95,7 +95,7 @@ pub struct Args {
 ///
 /// # Errors
 /// There is no such command, or the directory cannot be written.
-pub fn run(args: &Args, command: &Command) -> Result<String, Failure> {
+pub fn run(args: &ManArgs, command: &Command) -> Result<String, Failure> {
     if args.rst {
         return Ok(handbook(command));
     }
@@ -154,7 +154,7 @@ fn write_all(dir: &Path, all: &Command) -> io::Result<()> {
 }
 
 /// The file name of a manual page, such as `dist-chat-status`.
-fn file_name(page: &Page) -> String {
+fn file_name(page: &ManualPage) -> String {
     match page.command {
         "" => "dist-chat".to_owned(),
         name => format!("dist-chat-{name}"),
@@ -162,7 +162,7 @@ fn file_name(page: &Page) -> String {
 }
 
 /// A page's command, with the value names of its flags.
-fn command_of(page: &Page, all: &Command) -> Command {
+fn command_of(page: &ManualPage, all: &Command) -> Command {
     let mut all = all.clone().disable_help_subcommand(true);
     let keys: Vec<String> = settings_config::keys(&all).filter_map(Arg::get_long).map(str::to_owned).collect();
     all.build();
@@ -181,7 +181,7 @@ fn command_of(page: &Page, all: &Command) -> Command {
 }
 
 /// The page in the format of `man`.
-fn troff(page: &Page, all: &Command) -> io::Result<String> {
+fn troff(page: &ManualPage, all: &Command) -> io::Result<String> {
     let title = file_name(page);
     let source = format!("dist-chat {}", env!("CARGO_PKG_VERSION"));
     let man = Man::new(command_of(page, all)).title(title.to_uppercase()).source(source).manual("dist-chat");
@@ -227,7 +227,7 @@ fn troff(page: &Page, all: &Command) -> io::Result<String> {
     String::from_utf8(text).map_err(io::Error::other)
 }
 
-fn about(page: &Page, all: &Command) -> String {
+fn about(page: &ManualPage, all: &Command) -> String {
     let command = command_of(page, all);
     command.get_about().map(ToString::to_string).unwrap_or_default()
 }
@@ -251,7 +251,7 @@ fn listed(roff: &mut Roff, title: &str, list: &[(&str, &str)]) {
 }
 
 /// The exit codes of a command, with their meaning.
-fn exits(page: &Page) -> Vec<(&'static str, &'static str)> {
+fn exits(page: &ManualPage) -> Vec<(&'static str, &'static str)> {
     EXITS.iter().filter(|(code, _)| page.exits.contains(code)).copied().collect()
 }
 

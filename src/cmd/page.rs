@@ -5,7 +5,7 @@ pub(crate) type Says = &'static [&'static str];
 
 /// A page of the manual.
 #[derive(Debug)]
-pub(crate) struct Page {
+pub(crate) struct ManualPage {
     /// The subcommand; empty: the program itself.
     pub command: &'static str,
     /// How to call it.

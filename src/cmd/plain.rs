@@ -2,11 +2,11 @@
 
 use std::fmt::Write as _;
 
-use crate::present::values::Line;
+use crate::present::values::FeedLine;
 use crate::text;
 
 /// Appends `> NAME(IP:PORT)[TS]: text`. A command in the line is written as the user typed it.
-pub fn push(line: &Line, out: &mut String) {
+pub fn push(line: &FeedLine, out: &mut String) {
     let _ = write!(out, "> {}({})[{}]: ", line.name, line.address, line.ts);
     text::push_visible(out, line.typed.as_deref().unwrap_or(&line.text));
     out.push('\n');

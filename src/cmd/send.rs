@@ -11,15 +11,15 @@ use std::time::Duration;
 
 use rustix::termios::isatty;
 
-use super::page::Page;
+use super::page::ManualPage;
 use crate::control::attach::{self, Which, has_ended, lost};
 use crate::failure::{Exit, Failure, complain};
-use crate::feed::broadcaster::Wants;
-use crate::feed::follow::Wanted;
-use crate::frontend::pipe::{self, Typed};
+use crate::feed::broadcaster::DeliveryMode;
+use crate::feed::follow::AttachOptions;
+use crate::frontend::pipe::{self, InputLine};
 use crate::frontend::stdin;
 use crate::history;
-use crate::present::values::{Asked, Sent, Told};
+use crate::present::values::{Request, SendResult, Update};
 use crate::ring::limits::TEXT_BYTES_MAX;
 use crate::ring::{Channel, Text, TextError};
 
@@ -47,7 +47,7 @@ node, or it has ended, 5 it serves 64 already, 7 not ordered within 5 s
 ";
 
 /// The manual page of `dist-chat send`.
-pub(crate) const PAGE: Page = Page {
+pub(crate) const PAGE: ManualPage = ManualPage {
     command: "send",
     usage: &["dist-chat send [-m TEXT | -] [--channel C] [--wait] [-p PORT]"],
     says: &[
@@ -73,7 +73,7 @@ const RECEIPT: &str = "all";
 
 /// What is to be said, and through whom.
 #[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
-pub struct Args {
+pub struct SendArgs {
     /// Say this; repeat it for more lines
     #[arg(short, long = "message", value_name = "TEXT", allow_hyphen_values = true)]
     pub messages: Vec<String>,
@@ -91,7 +91,7 @@ pub struct Args {
     pub which: Which,
 }
 
-impl Args {
+impl SendArgs {
     /// Refuses any word other than `-`: a line to send stands behind a flag.
     ///
     /// # Errors
@@ -118,7 +118,7 @@ impl Args {
 ///
 /// # Errors
 /// A line is invalid, no such node runs here, the node has ended, or it has not ordered the lines in time.
-pub fn run(args: &Args) -> Result<(), Failure> {
+pub fn run(args: &SendArgs) -> Result<(), Failure> {
     let channel = args.channel.as_deref().map(channel_name).transpose()?;
     if args.messages.is_empty() && args.input.is_empty() && isatty(io::stdin()) {
         return Err(Failure::new(
@@ -131,7 +131,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     for message in &args.messages {
         check(message)?;
     }
-    let stream = args.which.connect(&Wanted { told: Wants::TheEnd, ..Wanted::default() })?;
+    let stream = args.which.connect(&AttachOptions { told: DeliveryMode::TheEnd, ..AttachOptions::default() })?;
     let receipts = receipts_of(&stream).map_err(|error| has_ended(&error))?;
     // The command sends no line before the node has let it in.
     match receipts.recv() {
@@ -139,7 +139,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         Ok(Heard::End(error)) => return Err(has_ended(&error)),
         Ok(Heard::Sent(_)) | Err(RecvError) => return Err(has_ended(&io::ErrorKind::UnexpectedEof.into())),
     }
-    let out = RefCell::new(Out { stream: &stream, lines: Vec::new(), channel, is_lost: false });
+    let out = RefCell::new(SendOut { stream: &stream, lines: Vec::new(), channel, is_lost: false });
     let said = match args.messages.is_empty() {
         false => args.messages.iter().try_for_each(|message| out.borrow_mut().say(message.clone())).map(|()| 0),
         true => say_input(&out),
@@ -193,7 +193,7 @@ fn check(message: &str) -> Result<(), Failure> {
 }
 
 /// The connection to the node. Gathers many lines for one write.
-struct Out<'a> {
+struct SendOut<'a> {
     stream: &'a UnixStream,
     lines: Vec<u8>,
     channel: Option<String>,
@@ -201,17 +201,17 @@ struct Out<'a> {
     is_lost: bool,
 }
 
-impl Out<'_> {
+impl SendOut<'_> {
     fn say(&mut self, text: String) -> io::Result<()> {
-        self.ask(&Asked::Say { text, channel: self.channel.clone(), id: None })
+        self.ask(&Request::Say { text, channel: self.channel.clone(), id: None })
     }
 
     fn ask_for_receipt(&mut self) -> io::Result<()> {
-        self.ask(&Asked::Flush { id: RECEIPT.to_owned() })?;
+        self.ask(&Request::Flush { id: RECEIPT.to_owned() })?;
         self.flush()
     }
 
-    fn ask(&mut self, asked: &Asked) -> io::Result<()> {
+    fn ask(&mut self, asked: &Request) -> io::Result<()> {
         attach::push(asked, &mut self.lines)?;
         if self.lines.len() >= WRITE_BYTES { self.flush() } else { Ok(()) }
     }
@@ -225,12 +225,12 @@ impl Out<'_> {
 }
 
 /// Standard input. Before it waits for more, it sends what was read.
-struct Input<'a> {
+struct SendInput<'a> {
     input: File,
-    out: &'a RefCell<Out<'a>>,
+    out: &'a RefCell<SendOut<'a>>,
 }
 
-impl Read for Input<'_> {
+impl Read for SendInput<'_> {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
         self.out.borrow_mut().flush()?;
         self.input.read(bytes)
@@ -238,14 +238,14 @@ impl Read for Input<'_> {
 }
 
 /// Submits each line of standard input. Returns how many lines were too long.
-fn say_input<'a>(out: &'a RefCell<Out<'a>>) -> io::Result<u64> {
+fn say_input<'a>(out: &'a RefCell<SendOut<'a>>) -> io::Result<u64> {
     let (mut failed, mut refused) = (Ok(()), 0);
     let input = io::stdin().as_fd().try_clone_to_owned().map(File::from)?;
-    pipe::read_lines(Input { input, out }, |typed| {
+    pipe::read_lines(SendInput { input, out }, |typed| {
         match typed {
-            Typed::Line(line) if line.trim().is_empty() => {}
-            Typed::Line(line) => failed = out.borrow_mut().say(line),
-            Typed::TooLong { bytes } => {
+            InputLine::Line(line) if line.trim().is_empty() => {}
+            InputLine::Line(line) => failed = out.borrow_mut().say(line),
+            InputLine::TooLong { bytes } => {
                 stdin::refuse(bytes);
                 refused += 1;
             }
@@ -261,7 +261,7 @@ enum Heard {
     /// The node has let this frontend in.
     Hello,
     /// A receipt.
-    Sent(Sent),
+    Sent(SendResult),
     /// The connection is broken, or the node has refused it.
     End(io::Error),
 }
@@ -273,10 +273,10 @@ fn receipts_of(stream: &UnixStream) -> io::Result<Receiver<Heard>> {
     thread::Builder::new().name("told".to_owned()).spawn(move || {
         let done = attach::read(&input, |told, _| {
             match told {
-                Told::Hello(_) => return sender.send(Heard::Hello).is_ok(),
-                Told::Sent(sent) => return sender.send(Heard::Sent(sent)).is_ok(),
-                Told::Note { text } => complain(format_args!("dist-chat: {text}")),
-                other => return !matches!(other, Told::Bye { .. }),
+                Update::Hello(_) => return sender.send(Heard::Hello).is_ok(),
+                Update::Sent(sent) => return sender.send(Heard::Sent(sent)).is_ok(),
+                Update::Note { text } => complain(format_args!("dist-chat: {text}")),
+                other => return !matches!(other, Update::Bye { .. }),
             }
             true
         });

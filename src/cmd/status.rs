@@ -2,8 +2,8 @@
 
 use std::net::IpAddr;
 
-use super::page::Page;
-use crate::control::client::{self, Node};
+use super::page::ManualPage;
+use crate::control::client::{self, FoundNode};
 use crate::failure::Failure;
 use crate::settings::PORT_DEFAULT;
 
@@ -21,7 +21,7 @@ Exit: 0, 2 several nodes have that port, 4 no node there
 ";
 
 /// The manual page of `dist-chat status`.
-pub(crate) const PAGE: Page = Page {
+pub(crate) const PAGE: ManualPage = ManualPage {
     command: "status",
     usage: &["dist-chat status [-a IP] [-p PORT] [--json]"],
     says: &[
@@ -35,7 +35,7 @@ pub(crate) const PAGE: Page = Page {
 
 /// Which node is asked, and how its answer is shown.
 #[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
-pub struct Args {
+pub struct StatusArgs {
     /// Where it listens, or what it advertises
     #[arg(short, long, env = "DIST_CHAT_ADDRESS", value_name = "IP")]
     pub address: Option<IpAddr>,
@@ -51,8 +51,8 @@ pub struct Args {
 ///
 /// # Errors
 /// No such node answers, or more than one matches.
-pub fn run(query: &Args) -> Result<String, Failure> {
-    let Node { report, .. } = client::find(query.address, query.port)?;
+pub fn run(query: &StatusArgs) -> Result<String, Failure> {
+    let FoundNode { report, .. } = client::find(query.address, query.port)?;
     match query.json {
         true => serde_json::to_string(&report)
             .map(|line| line + "\n")

@@ -13,19 +13,19 @@ use jiff::Zoned;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 
-use super::page::Page;
+use super::page::ManualPage;
 use super::plain;
 use super::send::channel_name;
 use crate::control::attach::{self, Which, has_ended};
 use crate::failure::{Exit, Failure, cannot_write, complain};
-use crate::feed::broadcaster::Wants;
-use crate::feed::follow::{NEWEST_LINES_MAX, Since, Wanted};
+use crate::feed::broadcaster::DeliveryMode;
+use crate::feed::follow::{AttachOptions, NEWEST_LINES_MAX, StartPoint};
 use crate::frontend::json;
 use crate::history;
-use crate::present::builder::Teller;
-use crate::present::values::{Count, Told};
+use crate::present::builder::UpdateBuilder;
+use crate::present::values::{ReactionCount, Update};
 use crate::ring::{Channel, Lamport, SessionId, WallMs};
-use crate::store::{self, Answer, Moment, Reader, Selection};
+use crate::store::{self, Moment, ReadOutcome, Reader, Selection};
 
 /// The text of `tail --help`. It fits a terminal of 24 lines and 80 columns.
 pub const HELP: &str = "  dist-chat tail               the newest 10 lines of the room
@@ -51,7 +51,7 @@ already, 6 file unusable
 ";
 
 /// The manual page of `dist-chat tail`.
-pub(crate) const PAGE: Page = Page {
+pub(crate) const PAGE: ManualPage = ManualPage {
     command: "tail",
     usage: &["dist-chat tail [-f] [-n N | --since WHEN] [--channel C] [--json] [-p PORT]"],
     says: &["Prints the newest lines and, with -f, those that come, until the node leaves. A line is \
@@ -69,7 +69,7 @@ const WRITE_BYTES: usize = 64 * 1024;
 
 /// What is to be shown, and of which node.
 #[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
-pub struct Args {
+pub struct TailArgs {
     /// Go on with what comes
     #[arg(short, long)]
     pub follow: bool,
@@ -95,15 +95,15 @@ pub struct Args {
 ///
 /// # Errors
 /// The options are invalid, no such node runs here, or its files cannot be read.
-pub fn run(args: &Args) -> Result<(), Failure> {
+pub fn run(args: &TailArgs) -> Result<(), Failure> {
     let channel = args.channel.as_deref().map(channel_name).transpose()?;
     let since = match &args.since {
-        Some(text) => Since::from(history::since(text, &Zoned::now())?),
-        None => Since::Newest(args.lines.unwrap_or(LINES)),
+        Some(text) => StartPoint::from(history::since(text, &Zoned::now())?),
+        None => StartPoint::Newest(args.lines.unwrap_or(LINES)),
     };
-    let told = if args.follow { Wants::EveryLine } else { Wants::TheEnd };
-    let wanted = Wanted { told, past: Some(since), channel, ..Wanted::default() };
-    let out = Out { json: args.json, lines: String::new(), out: stdout()?, failed: None };
+    let told = if args.follow { DeliveryMode::EveryLine } else { DeliveryMode::TheEnd };
+    let wanted = AttachOptions { told, past: Some(since), channel, ..AttachOptions::default() };
+    let out = TailOut { json: args.json, lines: String::new(), out: stdout()?, failed: None };
     match args.which.connect(&wanted) {
         Ok(stream) => follow(&stream, args.follow, out),
         Err(failure) if failure.exit == Exit::Unreachable && !args.follow => files(args, &wanted, out, failure),
@@ -118,19 +118,19 @@ fn stdout() -> Result<File, Failure> {
 }
 
 /// Standard output.
-struct Out {
+struct TailOut {
     json: bool,
     lines: String,
     out: File,
     failed: Option<io::Error>,
 }
 
-impl Out {
-    fn push(&mut self, told: &Told) {
+impl TailOut {
+    fn push(&mut self, told: &Update) {
         match self.json {
             true => json::push(told, &mut self.lines),
             false => {
-                if let Told::Line(line) = told {
+                if let Update::Line(line) = told {
                     plain::push(line, &mut self.lines);
                 }
             }
@@ -156,7 +156,7 @@ impl Out {
 }
 
 /// Prints what the node sends.
-fn follow(stream: &UnixStream, goes_on: bool, mut out: Out) -> Result<(), Failure> {
+fn follow(stream: &UnixStream, goes_on: bool, mut out: TailOut) -> Result<(), Failure> {
     let reader_gone = Arc::new(AtomicBool::new(false));
     if goes_on {
         end_with_reader(stream, &out, Arc::clone(&reader_gone)).map_err(|error| has_ended(&error))?;
@@ -164,28 +164,28 @@ fn follow(stream: &UnixStream, goes_on: bool, mut out: Out) -> Result<(), Failur
     let mut ended = false;
     let read = attach::read(stream, |told, more| {
         match told {
-            Told::Line(_) => out.push(&told),
-            Told::LeftOut { lines } => {
+            Update::Line(_) => out.push(&told),
+            Update::LeftOut { lines } => {
                 complain(format_args!("dist-chat: {lines} lines are lost here; see the history"))
             }
-            Told::CaughtUp => ended = !goes_on,
-            Told::Bye { text } => {
+            Update::CaughtUp => ended = !goes_on,
+            Update::Bye { text } => {
                 ended = true;
                 out.write();
                 complain(format_args!("dist-chat: {text}"));
             }
-            Told::Hello(_)
-            | Told::Private(_)
-            | Told::Reactions(_)
-            | Told::Event(_)
-            | Told::State(_)
-            | Told::Note { .. }
-            | Told::Sent(_)
-            | Told::Listing { .. }
-            | Told::Here(_)
-            | Told::Clear
-            | Told::Waiting { .. }
-            | Told::Missed { .. } => {}
+            Update::Hello(_)
+            | Update::Private(_)
+            | Update::Reactions(_)
+            | Update::Event(_)
+            | Update::State(_)
+            | Update::Note { .. }
+            | Update::Sent(_)
+            | Update::Listing { .. }
+            | Update::Here(_)
+            | Update::Clear
+            | Update::Waiting { .. }
+            | Update::Missed { .. } => {}
         }
         !ended && ((more && out.lines.len() < WRITE_BYTES) || out.write())
     });
@@ -199,7 +199,7 @@ fn follow(stream: &UnixStream, goes_on: bool, mut out: Out) -> Result<(), Failur
 }
 
 /// Ends the connection when the reader of standard output goes away, even while no line comes.
-fn end_with_reader(stream: &UnixStream, out: &Out, gone: Arc<AtomicBool>) -> io::Result<()> {
+fn end_with_reader(stream: &UnixStream, out: &TailOut, gone: Arc<AtomicBool>) -> io::Result<()> {
     let (stream, out) = (stream.try_clone()?, out.out.try_clone()?);
     thread::Builder::new().name("reader".to_owned()).spawn(move || {
         let mut fds = [PollFd::new(&out, PollFlags::empty())];
@@ -214,7 +214,7 @@ fn end_with_reader(stream: &UnixStream, out: &Out, gone: Arc<AtomicBool>) -> io:
 }
 
 /// Prints lines from the files of a node that does not run.
-fn files(args: &Args, wanted: &Wanted, mut out: Out, nobody: Failure) -> Result<(), Failure> {
+fn files(args: &TailArgs, wanted: &AttachOptions, mut out: TailOut, nobody: Failure) -> Result<(), Failure> {
     let path = store::file_in(args.which.files(), args.which.port);
     if !path.exists() {
         return Err(nobody);
@@ -225,22 +225,23 @@ fn files(args: &Args, wanted: &Wanted, mut out: Out, nobody: Failure) -> Result<
     history::judge(answer, &path)
 }
 
-fn show(reader: &Reader, wanted: &Wanted, out: &mut Out) -> Result<Answer, store::Error> {
-    let teller = Teller::new(SessionId(0));
+fn show(reader: &Reader, wanted: &AttachOptions, out: &mut TailOut) -> Result<ReadOutcome, store::Error> {
+    let teller = UpdateBuilder::new(SessionId(0));
     let channel = wanted.channel.as_deref().and_then(|name| Channel::parse(name).ok());
     let mut selection = Selection { channel, ..Selection::default() };
     match wanted.past {
-        Some(Since::Stamp(stamp)) => selection.since = Some(Moment::Stamp(Lamport(stamp))),
-        Some(Since::Wall(wall)) => selection.since = Some(Moment::Wall(WallMs(wall))),
-        Some(Since::Newest(lines)) => selection.newest = Some(lines as usize),
-        None => return Ok(Answer::Whole),
+        Some(StartPoint::Stamp(stamp)) => selection.since = Some(Moment::Stamp(Lamport(stamp))),
+        Some(StartPoint::Wall(wall)) => selection.since = Some(Moment::Wall(WallMs(wall))),
+        Some(StartPoint::Newest(lines)) => selection.newest = Some(lines as usize),
+        None => return Ok(ReadOutcome::Whole),
     }
     let tally = reader.tally()?;
     reader.select(&selection, |entry| {
-        if let (Some(Told::Line(mut told)), Some(line)) = (teller.line(entry, true), entry.line()) {
+        if let (Some(Update::Line(mut told)), Some(line)) = (teller.line(entry, true), entry.line()) {
             let put = tally.of(&[line.id]).ok().flatten();
-            told.reactions = put.and_then(|put| put.get(&line.id).map(|put| Count::all(put))).unwrap_or_default();
-            out.push(&Told::Line(told));
+            told.reactions =
+                put.and_then(|put| put.get(&line.id).map(|put| ReactionCount::all(put))).unwrap_or_default();
+            out.push(&Update::Line(told));
         }
         out.lines.len() < WRITE_BYTES || out.write()
     })

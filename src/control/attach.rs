@@ -16,9 +16,9 @@ use super::protocol::first_line;
 use super::socket;
 use crate::failure::{Exit, Failure};
 use crate::feed::broadcaster::FRONTS_MAX;
-use crate::feed::follow::Wanted;
-use crate::feed::session::{ASKED_MAX, Front};
-use crate::present::values::{Asked, Told, Versioned};
+use crate::feed::follow::AttachOptions;
+use crate::feed::session::{ASKED_MAX, ClientHandle};
+use crate::present::values::{Request, Update, Versioned};
 use crate::settings::PORT_DEFAULT;
 
 /// Maximum bytes of an object from a node: the state of the largest room fits.
@@ -52,7 +52,7 @@ impl Which {
     ///
     /// # Errors
     /// No such node runs here, or more than one matches.
-    pub fn connect(&self, wanted: &Wanted) -> Result<UnixStream, Failure> {
+    pub fn connect(&self, wanted: &AttachOptions) -> Result<UnixStream, Failure> {
         let mut stream = self.find()?;
         let written = stream.write_all(first_line(wanted).as_bytes());
         written.map(|()| stream).map_err(|error| has_ended(&error))
@@ -145,7 +145,7 @@ pub fn lost() -> Failure {
 ///
 /// # Errors
 /// The connection is broken, or the node has refused it.
-pub fn read(stream: &UnixStream, mut take: impl FnMut(Told, bool) -> bool) -> io::Result<()> {
+pub fn read(stream: &UnixStream, mut take: impl FnMut(Update, bool) -> bool) -> io::Result<()> {
     let (mut input, mut line) = (BufReader::with_capacity(WRITE_BYTES, stream), Vec::new());
     let mut greeted = false;
     loop {
@@ -154,9 +154,9 @@ pub fn read(stream: &UnixStream, mut take: impl FnMut(Told, bool) -> bool) -> io
             return Ok(());
         }
         // Skips objects of a newer node that this program does not know.
-        if let Ok(Versioned { object, .. }) = serde_json::from_slice::<Versioned<Told>>(&line) {
+        if let Ok(Versioned { object, .. }) = serde_json::from_slice::<Versioned<Update>>(&line) {
             // A frontend that is let in gets a hello first.
-            if !greeted && matches!(object, Told::Bye { .. }) {
+            if !greeted && matches!(object, Update::Bye { .. }) {
                 return Err(io::Error::other(Full));
             }
             greeted = true;
@@ -183,7 +183,7 @@ impl Ending {
 ///
 /// # Errors
 /// The system gives no more threads or descriptors, or the node has refused the frontend.
-pub fn front(stream: UnixStream) -> io::Result<(Front, Ending)> {
+pub fn front(stream: UnixStream) -> io::Result<(ClientHandle, Ending)> {
     let (out, told) = mpsc::channel(TOLD_MAX);
     let (asked, asks) = mpsc::channel(ASKED_MAX);
     let (answers, input) = (out.downgrade(), stream.try_clone()?);
@@ -194,7 +194,7 @@ pub fn front(stream: UnixStream) -> io::Result<(Front, Ending)> {
             if let Some(greet) = greet.take() {
                 let _ = greet.send(Ok(()));
             }
-            let bye = matches!(told, Told::Bye { .. });
+            let bye = matches!(told, Update::Bye { .. });
             well = out.blocking_send(told).is_err() || bye;
             !well
         });
@@ -209,10 +209,10 @@ pub fn front(stream: UnixStream) -> io::Result<(Front, Ending)> {
         let _ = write(&stream, asks);
         let _ = stream.shutdown(Shutdown::Write);
     })?;
-    Ok((Front { told, asked, answers }, Ending(telling)))
+    Ok((ClientHandle { told, asked, answers }, Ending(telling)))
 }
 
-fn write(mut stream: &UnixStream, mut asks: mpsc::Receiver<Asked>) -> io::Result<()> {
+fn write(mut stream: &UnixStream, mut asks: mpsc::Receiver<Request>) -> io::Result<()> {
     let mut lines = Vec::new();
     while let Some(asked) = asks.blocking_recv() {
         push(&asked, &mut lines)?;
@@ -231,7 +231,7 @@ fn write(mut stream: &UnixStream, mut asks: mpsc::Receiver<Asked>) -> io::Result
 ///
 /// # Errors
 /// The object has no JSON form, which does not happen.
-pub fn push(asked: &Asked, lines: &mut Vec<u8>) -> io::Result<()> {
+pub fn push(asked: &Request, lines: &mut Vec<u8>) -> io::Result<()> {
     serde_json::to_writer(&mut *lines, &Versioned::of(asked))?;
     lines.push(b'\n');
     Ok(())

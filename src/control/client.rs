@@ -11,8 +11,8 @@ use zeroize::Zeroizing;
 use super::protocol::{OPEN, Question};
 use super::socket;
 use crate::failure::{Exit, Failure};
-use crate::key::{self, Given, RoomKey};
-use crate::present::report::Report;
+use crate::key::{self, KeyInput, RoomKey};
+use crate::present::report::StatusReport;
 
 /// How long a node may take to answer.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 const ANSWER_BYTES_MAX: u64 = 1024 * 1024;
 
 /// The status of the node that listens there, if it is a node of this user.
-pub fn ask_listener(listens: SocketAddr) -> Option<Report> {
+pub fn ask_listener(listens: SocketAddr) -> Option<StatusReport> {
     let dir = socket::directory().ok()?;
     let any = |ip: IpAddr| ip.is_unspecified();
     let fits = |there: &SocketAddr| {
@@ -38,18 +38,18 @@ pub fn ask_key(listens: SocketAddr) -> io::Result<Option<RoomKey>> {
     let line = std::str::from_utf8(&answer).map_err(|_| io::ErrorKind::InvalidData)?.trim();
     match key::read(line) {
         _ if line == OPEN => Ok(None),
-        Ok(Given::Key(key)) => Ok(Some(key)),
-        Ok(Given::Passphrase(_)) | Err(_) => Err(io::ErrorKind::InvalidData.into()),
+        Ok(KeyInput::Key(key)) => Ok(Some(key)),
+        Ok(KeyInput::Passphrase(_)) | Err(_) => Err(io::ErrorKind::InvalidData.into()),
     }
 }
 
 /// A node that runs on this machine.
 #[derive(Clone, Debug)]
-pub struct Node {
+pub struct FoundNode {
     /// The address it really listens on: its name among this user's nodes.
     pub listens: SocketAddr,
     /// Its status.
-    pub report: Report,
+    pub report: StatusReport,
 }
 
 /// Why a node was not found.
@@ -77,7 +77,7 @@ impl From<NotFound> for Failure {
 ///
 /// # Errors
 /// No such node answers, or more than one matches.
-pub fn find(address: Option<IpAddr>, port: u16) -> Result<Node, NotFound> {
+pub fn find(address: Option<IpAddr>, port: u16) -> Result<FoundNode, NotFound> {
     let cannot = |why: &io::Error| Failure::new(Exit::Files, "cannot look for nodes", why.to_string(), "");
     let dir = socket::directory().map_err(|error| cannot(&error))?;
     let listed = socket::listed(&dir).map_err(|error| cannot(&error))?;
@@ -104,7 +104,7 @@ pub fn find(address: Option<IpAddr>, port: u16) -> Result<Node, NotFound> {
     let all: Vec<String> = living.iter().map(|(listens, _)| listens.to_string()).collect();
     let mut living = living.into_iter();
     match (living.next(), living.next()) {
-        (Some((listens, report)), None) => Ok(Node { listens, report }),
+        (Some((listens, report)), None) => Ok(FoundNode { listens, report }),
         (Some(_), Some(_)) => {
             let what = format!("more than one node has port {port}");
             Err(Failure::new(Exit::Usage, what, all.join("\n"), "try it with -a IP").into())
@@ -120,7 +120,7 @@ pub fn find(address: Option<IpAddr>, port: u16) -> Result<Node, NotFound> {
 ///
 /// # Errors
 /// The directory of sockets belongs to another user.
-pub fn socket_of(node: &Node) -> io::Result<PathBuf> {
+pub fn socket_of(node: &FoundNode) -> io::Result<PathBuf> {
     Ok(socket::socket_path(&socket::directory()?, node.listens))
 }
 
@@ -157,7 +157,7 @@ fn nobody(
     Failure::new(Exit::Unreachable, format!("no node runs {place}"), why, hint)
 }
 
-fn ask_socket(dir: &Path, listens: SocketAddr) -> io::Result<Report> {
+fn ask_socket(dir: &Path, listens: SocketAddr) -> io::Result<StatusReport> {
     Ok(serde_json::from_slice(&ask_socket_for(Question::Status, dir, listens)?)?)
 }
 

@@ -7,11 +7,11 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, Buf
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::mpsc;
 
-use crate::feed::follow::Wanted;
-use crate::feed::node_handle::Desk;
-use crate::feed::session::{self, Front, Leaving};
+use crate::feed::follow::AttachOptions;
+use crate::feed::node_handle::NodeHandle;
+use crate::feed::session::{self, ClientHandle, LeaveScope};
 use crate::frontend::json::{self, ASKED_BYTES_MAX};
-use crate::present::values::{Asked, Told};
+use crate::present::values::{Request, Update};
 
 /// Bytes that are gathered for one write, while more is ready.
 const WRITE_BYTES: usize = 64 * 1024;
@@ -23,19 +23,19 @@ const ENDING: Duration = Duration::from_secs(5);
 /// # Errors
 /// The frontend disappeared without leaving.
 pub async fn serve(
-    wanted: Wanted,
-    desk: &Desk,
+    wanted: AttachOptions,
+    desk: &NodeHandle,
     input: BufReader<OwnedReadHalf>,
     mut output: OwnedWriteHalf,
 ) -> io::Result<()> {
-    let Some(Front { mut told, asked, answers }) = session::open(desk, &wanted, Leaving::Front) else {
+    let Some(ClientHandle { mut told, asked, answers }) = session::open(desk, &wanted, LeaveScope::Front) else {
         let mut line = String::new();
         // A goodbye without a hello before it means: refused.
-        json::push(&Told::Bye { text: super::attach::full().what }, &mut line);
+        json::push(&Update::Bye { text: super::attach::full().what }, &mut line);
         return output.write_all(line.as_bytes()).await;
     };
     if wanted.state {
-        let _ = asked.send(Asked::State).await;
+        let _ = asked.send(Request::State).await;
     }
     let mut place = desk.place.clone();
     let reading = tokio::spawn(async move {
@@ -48,7 +48,7 @@ pub async fn serve(
     done
 }
 
-async fn write(desk: &Desk, told: &mut mpsc::Receiver<Told>, output: &mut OwnedWriteHalf) -> io::Result<()> {
+async fn write(desk: &NodeHandle, told: &mut mpsc::Receiver<Update>, output: &mut OwnedWriteHalf) -> io::Result<()> {
     let mut lines = String::new();
     while let Some(next) = told.recv().await {
         json::push(&next, &mut lines);
@@ -73,8 +73,8 @@ async fn write(desk: &Desk, told: &mut mpsc::Receiver<Told>, output: &mut OwnedW
 /// Forwards the frontend's requests. Answers a malformed request with an error and reads on.
 async fn listen(
     mut input: BufReader<OwnedReadHalf>,
-    asked: mpsc::Sender<Asked>,
-    answers: mpsc::WeakSender<Told>,
+    asked: mpsc::Sender<Request>,
+    answers: mpsc::WeakSender<Update>,
 ) -> io::Result<()> {
     let (mut line, mut number) = (Vec::new(), 0_u64);
     loop {
@@ -99,7 +99,7 @@ async fn listen(
         };
         let text = crate::text::visible(&format!("line {number} {wrong}")).into_owned();
         match answers.upgrade() {
-            Some(answers) => drop(answers.send(Told::Note { text }).await),
+            Some(answers) => drop(answers.send(Update::Note { text }).await),
             None => return Ok(()),
         }
     }

@@ -16,9 +16,9 @@ use zeroize::Zeroizing;
 use super::protocol::{OPEN, Question, read_first_line};
 use super::{frontend, socket};
 use crate::feed::broadcaster::FRONTS_MAX;
-use crate::feed::node_handle::{Desk, Ended};
+use crate::feed::node_handle::{NodeEnded, NodeHandle};
 use crate::net::Keyring;
-use crate::present::report::Report;
+use crate::present::report::StatusReport;
 use crate::ring::Status;
 
 /// How long one question may take, and then its answer. Frontends stay longer.
@@ -128,7 +128,7 @@ fn may_ask(asker: u32, user: u32) -> bool {
 #[derive(Clone, Debug)]
 pub struct Answers {
     /// The node.
-    pub desk: Desk,
+    pub desk: NodeHandle,
     /// The keys of its room.
     pub keyring: Keyring,
     /// Each frontend has a clone. When all clones are gone, every frontend has received everything.
@@ -149,7 +149,7 @@ impl Answers {
         let Some(question) = Question::ALL.into_iter().find(|question| question.line() == asked) else { return Ok(()) };
         let answer = async {
             let mut line = Zeroizing::new(match question {
-                Question::Status => serde_json::to_vec(&Report::from(self.status().await?))?,
+                Question::Status => serde_json::to_vec(&StatusReport::from(self.status().await?))?,
                 Question::Key => {
                     self.keyring.keys().current.map_or_else(|| OPEN.into(), |key| key.kept().as_bytes().to_vec())
                 }
@@ -162,7 +162,7 @@ impl Answers {
     }
 
     async fn status(&self) -> anyhow::Result<Status> {
-        self.desk.status().await.map_err(|Ended| anyhow::anyhow!("the node has ended"))
+        self.desk.status().await.map_err(|NodeEnded| anyhow::anyhow!("the node has ended"))
     }
 }
 

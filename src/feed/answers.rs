@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::commands::{self, COMMANDS, Command};
-use super::view::View;
+use super::commands::{self, COMMANDS, CommandHelp};
+use super::view::ClientView;
 use crate::present::report::RoleWord;
-use crate::present::values::{self, Member, State};
+use crate::present::values::{self, FeedMember, FeedState};
 use crate::ring::{AuthorId, Channel, Name};
 use crate::text;
 
@@ -30,7 +30,7 @@ fn lines(count: u64) -> String {
 pub fn help(about: &str) -> Result<(String, Vec<String>), String> {
     if about.is_empty() {
         let width = COMMANDS.iter().map(|command| command.usage().len()).max().unwrap_or(0);
-        let tell = |command: &Command| format!("{:width$}  {}", command.usage(), command.does);
+        let tell = |command: &CommandHelp| format!("{:width$}  {}", command.usage(), command.does);
         return Ok((
             "type a line and press Enter to say it; what begins with a slash is a command".to_owned(),
             COMMANDS.iter().map(tell).collect(),
@@ -55,12 +55,12 @@ pub fn unknown(name: &str) -> String {
 }
 
 /// How a command is used.
-pub fn misused(command: &Command) -> String {
+pub fn misused(command: &CommandHelp) -> String {
     format!("use: {} ({})", command.usage(), command.does)
 }
 
 /// `/who`.
-pub fn who(state: &State, banned: &[(AuthorId, Option<Name>)]) -> (String, Vec<String>) {
+pub fn who(state: &FeedState, banned: &[(AuthorId, Option<Name>)]) -> (String, Vec<String>) {
     let names = state.members.iter().map(|member| format!("{}({})", member.name, member.address));
     let width = names.clone().map(|name| name.chars().count()).max().unwrap_or(0);
     let mut told: Vec<String> = state
@@ -80,9 +80,9 @@ pub fn who(state: &State, banned: &[(AuthorId, Option<Name>)]) -> (String, Vec<S
 ///
 /// # Errors
 /// Nobody of that name is here.
-pub fn who_is(state: &State, name: &str) -> Result<(String, Vec<String>), String> {
+pub fn who_is(state: &FeedState, name: &str) -> Result<(String, Vec<String>), String> {
     let folded = name.to_lowercase();
-    let found: Vec<&Member> = state.members.iter().filter(|member| member.name.folded() == folded).collect();
+    let found: Vec<&FeedMember> = state.members.iter().filter(|member| member.name.folded() == folded).collect();
     match found.first() {
         // Two programs of one author may have one name.
         Some(first) => Ok((
@@ -98,7 +98,7 @@ pub fn who_is(state: &State, name: &str) -> Result<(String, Vec<String>), String
     }
 }
 
-fn marks(state: &State, member: &Member) -> String {
+fn marks(state: &FeedState, member: &FeedMember) -> String {
     let mut marks = String::new();
     let mut mark = |what: &str| {
         marks.push_str(", ");
@@ -127,7 +127,7 @@ fn marks(state: &State, member: &Member) -> String {
 }
 
 /// `/status`.
-pub fn status(state: &State, author: AuthorId) -> (String, Vec<String>) {
+pub fn status(state: &FeedState, author: AuthorId) -> (String, Vec<String>) {
     let room = state.room.map_or_else(|| "no room yet".to_owned(), |room| format!("room {room}"));
     let role = match state.role {
         RoleWord::Leader => "the leader",
@@ -153,9 +153,9 @@ pub fn status(state: &State, author: AuthorId) -> (String, Vec<String>) {
 }
 
 /// `/list`: the channels, with what is unread there.
-pub fn list(state: &State, view: &View) -> (String, Vec<String>) {
+pub fn list(state: &FeedState, view: &ClientView) -> (String, Vec<String>) {
     let here = Channel::name_of(view.channel());
-    let tell = |channel: &values::Channel| {
+    let tell = |channel: &values::FeedChannel| {
         let mut told = format!("#{}  {}", channel.name, lines(channel.lines));
         if channel.name == here {
             told.push_str(", you are here");
@@ -178,7 +178,7 @@ pub fn list(state: &State, view: &View) -> (String, Vec<String>) {
 }
 
 /// `/ring`: the members in ring order, each with the link to it.
-pub fn ring(state: &State) -> (String, Vec<String>) {
+pub fn ring(state: &FeedState) -> (String, Vec<String>) {
     let count = state.members.len();
     let mut told = Vec::with_capacity(2 * count);
     for (place, member) in state.members.iter().enumerate() {
@@ -198,7 +198,7 @@ pub fn ring(state: &State) -> (String, Vec<String>) {
     (format!("the ring of {count}, each to the next; {leader}"), told)
 }
 
-fn place_marks(state: &State, member: &Member) -> String {
+fn place_marks(state: &FeedState, member: &FeedMember) -> String {
     let mut marks = String::new();
     if member.address == state.address {
         marks.push_str(", you");
@@ -223,8 +223,8 @@ mod tests {
 
     use super::*;
 
-    fn state() -> State {
-        let member = |n: u16, name: &str| Member {
+    fn state() -> FeedState {
+        let member = |n: u16, name: &str| FeedMember {
             address: format!("10.0.0.{n}:2428").parse().unwrap(),
             name: Name::parse(name).unwrap(),
             author: AuthorId::of_bits(n.into()),
@@ -234,7 +234,7 @@ mod tests {
             behind: None,
         };
         let members = vec![member(5, "ann"), member(6, "bob"), member(7, "cat")];
-        State {
+        FeedState {
             room: None,
             name: members[1].name.clone(),
             address: members[1].address,

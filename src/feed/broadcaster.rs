@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
 use super::screen::Screen;
-use crate::chatlog::gap::Missing;
-use crate::present::builder::Shown;
+use crate::chatlog::gap::LogGap;
+use crate::present::builder::Presentation;
 use crate::present::format;
-use crate::present::values::{self, Told, What};
+use crate::present::values::{self, EventKind, Update};
 use crate::ring::{Index, Lamport, LineId};
 
 /// Frontends at once.
@@ -24,19 +24,19 @@ const ENDING_VALUES: usize = 2;
 
 /// Tells all of them; cheap to clone.
 #[derive(Clone)]
-pub struct Hub(Arc<Shared>);
+pub struct Broadcaster(Arc<BroadcasterShared>);
 
-struct Shared {
+struct BroadcasterShared {
     /// Standard output as text; none: it belongs to a frontend.
     plain: Option<Screen>,
-    fronts: Mutex<Vec<Front>>,
+    fronts: Mutex<Vec<Subscriber>>,
     /// How many there are that want values.
     count: AtomicUsize,
 }
 
-struct Front {
-    feed: mpsc::Sender<Arc<Told>>,
-    wants: Wants,
+struct Subscriber {
+    feed: mpsc::Sender<Arc<Update>>,
+    wants: DeliveryMode,
     /// Where every line is wanted: those that found no room.
     lacks: Lacks,
     stands: Arc<AtomicU64>,
@@ -46,7 +46,7 @@ struct Front {
 /// What a frontend wants to be told of what happens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Wants {
+pub enum DeliveryMode {
     /// What it has time for; for the rest there is the log.
     #[default]
     Newest,
@@ -57,12 +57,12 @@ pub enum Wants {
 }
 
 /// Lines that a frontend lacks and will read in the history.
-pub type Lacks = Arc<Mutex<Missing>>;
+pub type Lacks = Arc<Mutex<LogGap>>;
 
 /// What one frontend is told, in order.
 #[derive(Debug)]
 pub struct Feed {
-    told: mpsc::Receiver<Arc<Told>>,
+    told: mpsc::Receiver<Arc<Update>>,
     /// Lines that come after everything that waits here, and are not told here: they are to be read in the history.
     pub lacks: Lacks,
     /// The log up to here was never cut since this began.
@@ -76,39 +76,39 @@ impl Feed {
     }
 
     /// The next value; none once the node has ended.
-    pub async fn next(&mut self) -> Option<Arc<Told>> {
+    pub async fn next(&mut self) -> Option<Arc<Update>> {
         self.told.recv().await
     }
 
     /// The next value, if there is one at once.
-    pub fn try_next(&mut self) -> Option<Arc<Told>> {
+    pub fn try_next(&mut self) -> Option<Arc<Update>> {
         self.told.try_recv().ok()
     }
 }
 
 /// What is missing, to be looked at and changed.
-pub fn locked(lacks: &Lacks) -> MutexGuard<'_, Missing> {
+pub fn locked(lacks: &Lacks) -> MutexGuard<'_, LogGap> {
     lacks.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Front {
+impl Subscriber {
     /// Whether it still listens.
-    fn tell(&mut self, told: &Arc<Told>) -> bool {
+    fn tell(&mut self, told: &Arc<Update>) -> bool {
         if self.feed.is_closed() {
             return false;
         }
-        let ends = matches!(**told, Told::Bye { .. });
-        if self.wants == Wants::TheEnd && !ends {
+        let ends = matches!(**told, Update::Bye { .. });
+        if self.wants == DeliveryMode::TheEnd && !ends {
             return true;
         }
         // Nobody else sends here: room that is seen is there. The last of it is for the end.
         let mut room = self.feed.capacity().saturating_sub(if ends { 0 } else { ENDING_VALUES });
         if self.left_out > 0 && room > 0 {
-            let _ = self.feed.try_send(Arc::new(Told::LeftOut { lines: self.left_out }));
+            let _ = self.feed.try_send(Arc::new(Update::LeftOut { lines: self.left_out }));
             self.left_out = 0;
             room -= 1;
         }
-        if let Told::Line(line) = &**told {
+        if let Update::Line(line) = &**told {
             if self.lacks(line, room == 0) {
                 return true;
             }
@@ -121,8 +121,8 @@ impl Front {
     }
 
     /// Whether a line is not told here, and is not left out either: it will be read in the history.
-    fn lacks(&mut self, line: &values::Line, full: bool) -> bool {
-        if self.wants != Wants::EveryLine {
+    fn lacks(&mut self, line: &values::FeedLine, full: bool) -> bool {
+        if self.wants != DeliveryMode::EveryLine {
             return false;
         }
         let mut missing = locked(&self.lacks);
@@ -131,25 +131,25 @@ impl Front {
     }
 }
 
-impl Hub {
+impl Broadcaster {
     /// Nobody yet but standard output, if it takes text.
     pub fn new(plain: Option<Screen>) -> Self {
-        Self(Arc::new(Shared { plain, fronts: Mutex::default(), count: AtomicUsize::new(0) }))
+        Self(Arc::new(BroadcasterShared { plain, fronts: Mutex::default(), count: AtomicUsize::new(0) }))
     }
 
-    fn fronts(&self) -> MutexGuard<'_, Vec<Front>> {
+    fn fronts(&self) -> MutexGuard<'_, Vec<Subscriber>> {
         self.0.fronts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// One more frontend, from here on; `None`: there are [`FRONTS_MAX`].
-    pub fn attach(&self, wants: Wants) -> Option<Feed> {
+    pub fn attach(&self, wants: DeliveryMode) -> Option<Feed> {
         let mut fronts = self.fronts();
         fronts.retain(|front| !front.feed.is_closed());
         let room = fronts.len() < FRONTS_MAX;
         let feed = room.then(|| {
             let (feed, told) = mpsc::channel(FEED_VALUES_MAX + ENDING_VALUES);
             let (lacks, stands) = (Lacks::default(), Arc::new(AtomicU64::new(u64::MAX)));
-            fronts.push(Front { feed, wants, lacks: lacks.clone(), stands: stands.clone(), left_out: 0 });
+            fronts.push(Subscriber { feed, wants, lacks: lacks.clone(), stands: stands.clone(), left_out: 0 });
             Feed { told, lacks, stands }
         });
         self.count(&fronts);
@@ -157,13 +157,13 @@ impl Hub {
     }
 
     /// Those who want only the end need no values.
-    fn count(&self, fronts: &[Front]) {
-        let watch = fronts.iter().filter(|front| front.wants != Wants::TheEnd).count();
+    fn count(&self, fronts: &[Subscriber]) {
+        let watch = fronts.iter().filter(|front| front.wants != DeliveryMode::TheEnd).count();
         self.0.count.store(watch, Ordering::Release);
     }
 
-    /// The log was cut after this entry: lines that frontends lack may stand elsewhere now. Lines that stood behind have
-    /// been told before.
+    /// The log was cut after this entry: lines that frontends lack may stand elsewhere now. Lines that stood behind
+    /// have been told before.
     pub fn cut(&self, keep: Index) {
         for front in self.fronts().iter() {
             front.stands.fetch_min(keep.0, Ordering::AcqRel);
@@ -177,7 +177,7 @@ impl Hub {
     }
 
     /// Tells all frontends. Never waits.
-    pub fn tell(&self, told: Told) {
+    pub fn tell(&self, told: Update) {
         if self.is_watched() {
             let told = Arc::new(told);
             let mut fronts = self.fronts();
@@ -187,7 +187,7 @@ impl Hub {
     }
 
     /// Shows this to all, and empties it.
-    pub fn show(&self, shown: &mut Shown) {
+    pub fn show(&self, shown: &mut Presentation) {
         self.text(&shown.text);
         shown.text.clear();
         shown.told.drain(..).for_each(|told| self.tell(told));
@@ -205,11 +205,11 @@ impl Hub {
         if let Some(plain) = &self.0.plain {
             plain.event(text);
         }
-        self.tell(Told::Event(values::Event {
-            kind: What::Other,
+        self.tell(Update::Event(values::FeedEvent {
+            kind: EventKind::Other,
             text: crate::text::visible(text).into_owned(),
             notable: true,
-            ..values::Event::default()
+            ..values::FeedEvent::default()
         }));
     }
 
@@ -224,7 +224,7 @@ impl Hub {
 
     /// The end: frontends are told why, and nothing more.
     pub fn close(&self, text: &str) {
-        let (bye, mut fronts) = (Arc::new(Told::Bye { text: text.to_owned() }), self.fronts());
+        let (bye, mut fronts) = (Arc::new(Update::Bye { text: text.to_owned() }), self.fronts());
         for front in fronts.iter_mut() {
             front.tell(&bye);
         }
@@ -233,7 +233,7 @@ impl Hub {
     }
 }
 
-impl fmt::Debug for Hub {
+impl fmt::Debug for Broadcaster {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Hub").field("plain", &self.0.plain).field("fronts", &self.fronts().len()).finish()
     }
@@ -246,8 +246,8 @@ mod tests {
     use super::*;
     use crate::ring::{AuthorId, Name, SessionId};
 
-    fn note(n: u64) -> Told {
-        Told::Line(Box::new(values::Line {
+    fn note(n: u64) -> Update {
+        Update::Line(Box::new(values::FeedLine {
             index: n,
             ts: n,
             time: String::new(),
@@ -257,7 +257,7 @@ mod tests {
             session: SessionId(1),
             n,
             channel: "lobby".to_owned(),
-            kind: values::Kind::Say,
+            kind: values::LineKind::Say,
             text: "hello".to_owned(),
             typed: None,
             to: None,
@@ -269,8 +269,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_frontend_that_takes_nothing_is_told_what_it_lacks_and_holds_up_nobody() {
-        let hub = Hub::new(None);
-        let (mut slow, mut quick) = (hub.attach(Wants::Newest).unwrap(), hub.attach(Wants::Newest).unwrap());
+        let hub = Broadcaster::new(None);
+        let (mut slow, mut quick) =
+            (hub.attach(DeliveryMode::Newest).unwrap(), hub.attach(DeliveryMode::Newest).unwrap());
         let total = FEED_VALUES_MAX as u64 + 10;
         for n in 1..=total {
             hub.tell(note(n));
@@ -280,20 +281,20 @@ mod tests {
             assert_eq!(*slow.next().await.unwrap(), note(n));
         }
         hub.tell(note(total + 1));
-        assert_eq!(*slow.next().await.unwrap(), Told::LeftOut { lines: 10 });
+        assert_eq!(*slow.next().await.unwrap(), Update::LeftOut { lines: 10 });
         assert_eq!(*slow.next().await.unwrap(), note(total + 1));
         hub.close("left");
-        assert_eq!(*slow.next().await.unwrap(), Told::Bye { text: "left".to_owned() });
+        assert_eq!(*slow.next().await.unwrap(), Update::Bye { text: "left".to_owned() });
         assert_eq!(slow.next().await, None);
     }
 
     #[test]
     fn whoever_has_gone_makes_room() {
-        let hub = Hub::new(None);
-        let mut fronts: Vec<Feed> = (0..FRONTS_MAX).map(|_| hub.attach(Wants::EveryLine).unwrap()).collect();
-        assert!(hub.attach(Wants::Newest).is_none());
+        let hub = Broadcaster::new(None);
+        let mut fronts: Vec<Feed> = (0..FRONTS_MAX).map(|_| hub.attach(DeliveryMode::EveryLine).unwrap()).collect();
+        assert!(hub.attach(DeliveryMode::Newest).is_none());
         fronts.pop();
-        assert!(hub.attach(Wants::Newest).is_some());
+        assert!(hub.attach(DeliveryMode::Newest).is_some());
         drop(fronts);
         hub.tell(note(1));
         assert!(!hub.is_watched());

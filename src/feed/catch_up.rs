@@ -2,11 +2,11 @@
 
 use std::collections::VecDeque;
 
-use super::broadcaster::Hub;
+use super::broadcaster::Broadcaster;
 use crate::chatlog;
-use crate::present::builder::Shown;
+use crate::present::builder::Presentation;
 use crate::present::format;
-use crate::present::values::Told;
+use crate::present::values::Update;
 
 /// Bytes of what was missed that are shown at most: the newest.
 const AWAY_BYTES_MAX: usize = 8 * 1024 * 1024;
@@ -15,33 +15,33 @@ const VALUE_BYTES: usize = 512;
 
 /// What was said while somebody was away, as far as it has come.
 #[derive(Debug, Default)]
-pub struct Away {
+pub struct CatchUp {
     /// How many lines, where that is known beforehand.
     lines: Option<u64>,
     text: Newest<String>,
-    told: Newest<Told>,
+    told: Newest<Update>,
 }
 
-impl Away {
+impl CatchUp {
     /// Nothing has come yet; `lines`: how many were missed, where that is known.
     pub fn new(lines: Option<u64>) -> Self {
         Self { lines, ..Self::default() }
     }
 
     /// Takes what is to be shown.
-    pub fn keep(&mut self, shown: &mut Shown) {
+    pub fn keep(&mut self, shown: &mut Presentation) {
         for line in shown.text.split_inclusive('\n') {
             self.text.keep(line.to_owned(), line.len(), |line| is_line(line));
         }
         shown.text.clear();
         for told in shown.told.drain(..) {
-            let bytes = VALUE_BYTES + if let Told::Line(line) = &told { line.text.len() } else { 0 };
-            self.told.keep(told, bytes, |told| matches!(told, Told::Line(_)));
+            let bytes = VALUE_BYTES + if let Update::Line(line) = &told { line.text.len() } else { 0 };
+            self.told.keep(told, bytes, |told| matches!(told, Update::Line(_)));
         }
     }
 
     /// Shows it, and that it is over.
-    pub fn show(self, hub: &Hub) {
+    pub fn show(self, hub: &Broadcaster) {
         let lines = self.lines.unwrap_or(self.text.came).max(self.text.came);
         let mut text = String::new();
         if lines > 0 {
@@ -59,22 +59,22 @@ impl Away {
         }
         hub.text(&text);
         if lines > 0 {
-            hub.tell(Told::Missed { lines: Some(lines) });
+            hub.tell(Update::Missed { lines: Some(lines) });
         }
         for told in self.told.kept {
             hub.tell(past(told));
         }
         if lines > 0 {
-            hub.tell(Told::CaughtUp);
+            hub.tell(Update::CaughtUp);
         }
     }
 }
 
-fn past(told: Told) -> Told {
+fn past(told: Update) -> Update {
     match told {
-        Told::Line(mut line) => {
+        Update::Line(mut line) => {
             line.past = true;
-            Told::Line(line)
+            Update::Line(line)
         }
         other => other,
     }

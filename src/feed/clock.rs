@@ -7,9 +7,9 @@ use crate::ring::Lamport;
 
 /// The node's clock as far as the frontends know it: never behind any line that was shown.
 #[derive(Clone, Debug, Default)]
-pub struct Clock(Arc<AtomicU64>);
+pub struct FeedClock(Arc<AtomicU64>);
 
-impl Clock {
+impl FeedClock {
     /// What it says now.
     pub fn now(&self) -> Lamport {
         Lamport(self.0.load(Ordering::Relaxed))

@@ -2,7 +2,7 @@
 
 /// A command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Command {
+pub struct CommandHelp {
     /// Its name, with its slash.
     pub name: &'static str,
     /// Other names for it.
@@ -15,11 +15,11 @@ pub struct Command {
     pub more: &'static [&'static str],
 }
 
-const fn command(name: &'static str, takes: &'static str, does: &'static str) -> Command {
-    Command { name, aliases: &[], takes, does, more: &[] }
+const fn command(name: &'static str, takes: &'static str, does: &'static str) -> CommandHelp {
+    CommandHelp { name, aliases: &[], takes, does, more: &[] }
 }
 
-impl Command {
+impl CommandHelp {
     const fn or(self, aliases: &'static [&'static str]) -> Self {
         Self { aliases, ..self }
     }
@@ -38,7 +38,7 @@ impl Command {
 }
 
 /// All of them, in the order in which the help shows them.
-pub const COMMANDS: [Command; 28] = [
+pub const COMMANDS: [CommandHelp; 28] = [
     command("/help", "[CMD]", "what there is to type, or more of one command").or(&["/?"]),
     command("/exit", "", "leave the room; an attached terminal: that terminal alone")
         .or(&["//exit", "/quit", "//quit", "/q"])
@@ -90,7 +90,7 @@ pub const COMMANDS: [Command; 28] = [
 ];
 
 /// The command of this name, or alias.
-pub fn find(name: &str) -> Option<&'static Command> {
+pub fn find(name: &str) -> Option<&'static CommandHelp> {
     COMMANDS.iter().find(|command| command.name == name || command.aliases.contains(&name))
 }
 

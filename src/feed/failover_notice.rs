@@ -1,18 +1,19 @@
-//! A leader's loss is one line on a terminal, which says who leads now. Whoever reads a pipe, and the log, has its steps.
+//! A leader's loss is one line on a terminal, which says who leads now. Whoever reads a pipe, and the log, has its
+//! steps.
 
 use crate::net::Notice;
 use crate::ring::{Event, Uid};
 
 /// What a screen is told of a leader's loss.
 #[derive(Debug, Default)]
-pub struct Succession {
+pub struct FailoverNotice {
     /// The event at hand is said by the one line.
     said: bool,
     /// Who was told of as gone, until the log has lost it.
     gone: Option<Uid>,
 }
 
-impl Succession {
+impl FailoverNotice {
     /// This event is told now, and then that one.
     pub fn hear(&mut self, event: &Event, next: Option<&Notice>) {
         self.said = match (event, next) {
@@ -54,7 +55,7 @@ mod tests {
     }
 
     fn shown(terminal: bool) -> Vec<bool> {
-        let (mut succession, events) = (Succession::default(), events());
+        let (mut succession, events) = (FailoverNotice::default(), events());
         let shown = (0..events.len()).map(|at| {
             let next = events.get(at + 1).cloned().map(Notice::Event);
             succession.hear(&events[at], next.as_ref());

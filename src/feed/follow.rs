@@ -15,14 +15,14 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 
-use super::broadcaster::{Feed, Wants, locked};
-use super::node_handle::{Desk, Ended};
-use super::view::Taste;
+use super::broadcaster::{DeliveryMode, Feed, locked};
+use super::node_handle::{NodeEnded, NodeHandle};
+use super::view::ChannelFilter;
 use crate::history;
 use crate::net::Command;
-use crate::present::values::{Count, Kind, Line, Told};
+use crate::present::values::{FeedLine, LineKind, ReactionCount, Update};
 use crate::ring::{Act, Channel, Entry, Index, Lamport, LineId, SessionKey, WallMs};
-use crate::store::{Counts, Moment, Reader, Selection};
+use crate::store::{Moment, ReactionCounts, Reader, Selection};
 
 /// Lines of the past at most that are counted back from the end; whoever wants more says since when.
 pub const NEWEST_LINES_MAX: u32 = 100_000;
@@ -40,14 +40,14 @@ const LOOK_AGAIN: Duration = Duration::from_millis(100);
 /// What a frontend wants to be told.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Wanted {
+pub struct AttachOptions {
     /// Of what happens.
-    pub told: Wants,
+    pub told: DeliveryMode,
     /// Of the lines that are told: where a person looks, or all.
-    pub taste: Taste,
+    pub taste: ChannelFilter,
     /// Of what was said before; `None`: nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub past: Option<Since>,
+    pub past: Option<StartPoint>,
     /// Lines of this channel alone, named without `#`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub channel: Option<String>,
@@ -59,19 +59,22 @@ pub struct Wanted {
     pub state: bool,
 }
 
-impl Wanted {
+impl AttachOptions {
     /// Every line that comes, as programs want it.
     pub fn every_line() -> Self {
-        Self { told: Wants::EveryLine, ..Self::default() }
+        Self { told: DeliveryMode::EveryLine, ..Self::default() }
     }
 
     /// Whether an act of the past is a line of its own there. A person sees what is put to a line with that line, and
     /// a name with what is said under it.
     fn shows(&self, act: Option<&Act>) -> bool {
-        match (self.told, Kind::of(act)) {
-            (Wants::Newest, Kind::React | Kind::Nick) => false,
-            (Wants::Newest, Kind::Say | Kind::Me | Kind::Reply | Kind::Topic | Kind::Away | Kind::Moderate)
-            | (Wants::EveryLine | Wants::TheEnd, _) => true,
+        match (self.told, LineKind::of(act)) {
+            (DeliveryMode::Newest, LineKind::React | LineKind::Nick) => false,
+            (
+                DeliveryMode::Newest,
+                LineKind::Say | LineKind::Me | LineKind::Reply | LineKind::Topic | LineKind::Away | LineKind::Moderate,
+            )
+            | (DeliveryMode::EveryLine | DeliveryMode::TheEnd, _) => true,
         }
     }
 }
@@ -79,7 +82,7 @@ impl Wanted {
 /// Where what is told begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Since {
+pub enum StartPoint {
     /// So many lines before the end, of those that are shown as such; at most [`NEWEST_LINES_MAX`].
     Newest(u32),
     /// Not before this Lamport timestamp.
@@ -88,7 +91,7 @@ pub enum Since {
     Wall(u64),
 }
 
-impl From<Moment> for Since {
+impl From<Moment> for StartPoint {
     fn from(moment: Moment) -> Self {
         match moment {
             Moment::Stamp(stamp) => Self::Stamp(stamp.0),
@@ -97,7 +100,7 @@ impl From<Moment> for Since {
     }
 }
 
-impl Since {
+impl StartPoint {
     fn takes(self, entry: &Entry) -> bool {
         match self {
             Self::Newest(_) => true,
@@ -109,12 +112,12 @@ impl Since {
 
 /// What one frontend is told, in order.
 #[derive(Debug)]
-pub struct Following {
-    desk: Desk,
+pub struct Subscription {
+    desk: NodeHandle,
     feed: Feed,
     channel: Option<String>,
     /// What was said before, while it comes.
-    past: Option<mpsc::Receiver<Told>>,
+    past: Option<mpsc::Receiver<Update>>,
     /// Where it ends: up to there it is for the past to tell, or nobody wants it.
     past_end: Arc<AtomicU64>,
     /// How far the lines of each run were told with it.
@@ -122,16 +125,16 @@ pub struct Following {
     /// A question to the history, from this entry on.
     asked: Option<(Index, oneshot::Receiver<Vec<Arc<Entry>>>)>,
     /// What was read there.
-    read: VecDeque<Told>,
+    read: VecDeque<Update>,
     /// How far the file was read, once the node has ended.
     file_read: Option<Lamport>,
     /// The end has come, and lines that belong before it are still to be read.
-    bye: Option<Arc<Told>>,
+    bye: Option<Arc<Update>>,
 }
 
-impl Following {
+impl Subscription {
     /// Begins; `None`: there are as many frontends as there may be. Within a tokio runtime.
-    pub fn begin(desk: &Desk, wanted: &Wanted) -> Option<Self> {
+    pub fn begin(desk: &NodeHandle, wanted: &AttachOptions) -> Option<Self> {
         // First the feed: what is said from here on is there, and what was said before is in the history.
         let feed = desk.hub.attach(wanted.told)?;
         let past_end = Arc::<AtomicU64>::default();
@@ -160,7 +163,7 @@ impl Following {
     }
 
     /// The next value; none once the node has ended. Nothing is lost where this is given up.
-    pub async fn next(&mut self) -> Option<Arc<Told>> {
+    pub async fn next(&mut self) -> Option<Arc<Update>> {
         loop {
             if let Some(told) = self.read.pop_front() {
                 return Some(Arc::new(told));
@@ -168,11 +171,11 @@ impl Following {
             if let Some(past) = &mut self.past {
                 let told = past.recv().await;
                 match &told {
-                    Some(Told::Line(line)) => self.hear(line),
+                    Some(Update::Line(line)) => self.hear(line),
                     Some(_) => {}
                     None => self.past = None,
                 }
-                return Some(Arc::new(told.unwrap_or(Told::CaughtUp)));
+                return Some(Arc::new(told.unwrap_or(Update::CaughtUp)));
             }
             if self.bye.is_none() {
                 let told = match self.feed.try_next() {
@@ -181,7 +184,7 @@ impl Following {
                     None => Some(self.feed.next().await?),
                 };
                 match told {
-                    Some(told) if matches!(*told, Told::Bye { .. }) && self.lacks() => self.bye = Some(told),
+                    Some(told) if matches!(*told, Update::Bye { .. }) && self.lacks() => self.bye = Some(told),
                     Some(told) if self.takes(&told) => return Some(told),
                     Some(_) => continue,
                     None => {}
@@ -198,7 +201,7 @@ impl Following {
         locked(&self.feed.lacks).holds_back()
     }
 
-    fn hear(&mut self, line: &Line) {
+    fn hear(&mut self, line: &FeedLine) {
         let key = SessionKey { author: line.author, session: line.session };
         if self.heard.len() < SESSIONS_MAX || self.heard.contains_key(&key) {
             let heard = self.heard.entry(key).or_default();
@@ -207,8 +210,8 @@ impl Following {
     }
 
     /// Whether this is wanted, and was not told with the past.
-    fn takes(&self, told: &Told) -> bool {
-        let Told::Line(line) = told else { return true };
+    fn takes(&self, told: &Update) -> bool {
+        let Update::Line(line) = told else { return true };
         // Told late, and said before this began; unless a cut has put it there.
         if line.index <= self.past_end.load(Ordering::Acquire).min(self.feed.stands().0) {
             return false;
@@ -257,7 +260,7 @@ impl Following {
         let moves = self.take(from, &page);
         if !moves && self.lacks() {
             let lines = std::mem::take(&mut *locked(&self.feed.lacks)).count();
-            self.read.push_back(Told::LeftOut { lines });
+            self.read.push_back(Update::LeftOut { lines });
         }
     }
 }
@@ -281,12 +284,12 @@ fn page_of_file(path: &std::path::Path, from: Index, since: Option<Lamport>) -> 
 
 /// Tells what was said, from where it is wanted to the end that the log had.
 async fn tell_past(
-    desk: &Desk,
-    since: Since,
-    wanted: &Wanted,
+    desk: &NodeHandle,
+    since: StartPoint,
+    wanted: &AttachOptions,
     last: Index,
-    out: &mpsc::Sender<Told>,
-) -> Result<(), Ended> {
+    out: &mpsc::Sender<Update>,
+) -> Result<(), NodeEnded> {
     let channel = wanted.channel.as_deref();
     let is_wanted = |entry: &Entry| {
         let Some(line) = entry.line() else { return false };
@@ -301,11 +304,11 @@ async fn tell_past(
         let told: Vec<&Entry> = entries.iter().map(Arc::as_ref).filter(|entry| is_wanted(entry)).collect();
         let put = put_to(desk, &told).await;
         for entry in told {
-            let Some(Told::Line(mut line)) = desk.teller.line(entry, true) else { continue };
+            let Some(Update::Line(mut line)) = desk.teller.line(entry, true) else { continue };
             if let Some(reactions) = entry.line().and_then(|line| put.get(&line.id)) {
-                line.reactions = Count::all(reactions);
+                line.reactions = ReactionCount::all(reactions);
             }
-            if out.send(Told::Line(line)).await.is_err() {
+            if out.send(Update::Line(line)).await.is_err() {
                 return Ok(());
             }
         }
@@ -315,18 +318,23 @@ async fn tell_past(
 }
 
 /// What is put to these lines now.
-async fn put_to(desk: &Desk, entries: &[&Entry]) -> Counts {
+async fn put_to(desk: &NodeHandle, entries: &[&Entry]) -> ReactionCounts {
     let ids: Vec<LineId> = entries.iter().filter_map(|entry| entry.line()).map(|line| line.id).collect();
-    let Some(past) = desk.past.clone().filter(|_| !ids.is_empty()) else { return Counts::new() };
+    let Some(past) = desk.past.clone().filter(|_| !ids.is_empty()) else { return ReactionCounts::new() };
     tokio::task::spawn_blocking(move || history::put_to_lines(&past, &ids)).await.unwrap_or_default()
 }
 
 /// From which entry on is to be read.
-async fn first(desk: &Desk, since: Since, last: Index, is_wanted: &impl Fn(&Entry) -> bool) -> Result<Index, Ended> {
+async fn first(
+    desk: &NodeHandle,
+    since: StartPoint,
+    last: Index,
+    is_wanted: &impl Fn(&Entry) -> bool,
+) -> Result<Index, NodeEnded> {
     match since {
-        Since::Newest(0) => Ok(last.next()),
-        Since::Newest(lines) => newest(desk, lines.min(NEWEST_LINES_MAX) as usize, last, is_wanted).await,
-        Since::Stamp(stamp) => {
+        StartPoint::Newest(0) => Ok(last.next()),
+        StartPoint::Newest(lines) => newest(desk, lines.min(NEWEST_LINES_MAX) as usize, last, is_wanted).await,
+        StartPoint::Stamp(stamp) => {
             // Timestamps rise along the log.
             let (mut low, mut high) = (1, last.0 + 1);
             while low < high {
@@ -338,7 +346,7 @@ async fn first(desk: &Desk, since: Since, last: Index, is_wanted: &impl Fn(&Entr
             }
             Ok(Index(low))
         }
-        Since::Wall(wall) => {
+        StartPoint::Wall(wall) => {
             let Some(path) = desk.past.clone() else { return Ok(Index(1)) };
             let found = tokio::task::spawn_blocking(move || first_of_file(&path, WallMs(wall))).await;
             Ok(match found {
@@ -363,7 +371,12 @@ fn first_of_file(path: &std::path::Path, wall: WallMs) -> Option<Option<Index>> 
 }
 
 /// Where the newest lines begin: looks back from the end, further and further until there are enough.
-async fn newest(desk: &Desk, lines: usize, last: Index, is_wanted: &impl Fn(&Entry) -> bool) -> Result<Index, Ended> {
+async fn newest(
+    desk: &NodeHandle,
+    lines: usize,
+    last: Index,
+    is_wanted: &impl Fn(&Entry) -> bool,
+) -> Result<Index, NodeEnded> {
     let mut reach = lines as u64 + NOTES_EXPECTED;
     loop {
         let begin = Index(last.0.saturating_sub(reach) + 1);

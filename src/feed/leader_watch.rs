@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::broadcaster::Hub;
+use super::broadcaster::Broadcaster;
 use crate::net::Command;
-use crate::present::values::{self, Told, What};
+use crate::present::values::{self, EventKind, Update};
 use crate::ring::{Role, Status};
 
 /// Between two looks.
@@ -16,14 +16,14 @@ const LEADERLESS_LOOKS: u32 = 2;
 
 /// What was seen so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Seen {
+struct LeaderSighting {
     /// Looks in a row without a leader.
     leaderless: u32,
     /// There were others at the last look.
     company: bool,
 }
 
-impl Seen {
+impl LeaderSighting {
     /// Takes another look; what is worth a word.
     fn look(&mut self, status: &Status) -> Option<&'static str> {
         let company = status.members.len() > 1;
@@ -46,8 +46,8 @@ impl Seen {
 }
 
 /// Tells frontends, until the node has ended.
-pub async fn tell(node: mpsc::Sender<Command>, hub: Hub) {
-    let mut seen = Seen::default();
+pub async fn tell(node: mpsc::Sender<Command>, hub: Broadcaster) {
+    let mut seen = LeaderSighting::default();
     loop {
         tokio::time::sleep(LOOK_AGAIN).await;
         let (ask, answer) = oneshot::channel();
@@ -57,8 +57,9 @@ pub async fn tell(node: mpsc::Sender<Command>, hub: Hub) {
         let Ok(status) = answer.await else { return };
         if let Some(text) = seen.look(&status) {
             let (ts, text) = (status.lamport.0, text.to_owned());
-            let event = values::Event { ts, kind: What::Other, text, notable: true, ..values::Event::default() };
-            hub.tell(Told::Event(event));
+            let event =
+                values::FeedEvent { ts, kind: EventKind::Other, text, notable: true, ..values::FeedEvent::default() };
+            hub.tell(Update::Event(event));
         }
     }
 }
@@ -98,7 +99,7 @@ mod tests {
 
     #[test]
     fn what_lasts_is_told_once() {
-        let mut seen = Seen::default();
+        let mut seen = LeaderSighting::default();
         let told: Vec<bool> = [
             (Role::Joining, 1),
             (Role::Follower, 3),

@@ -13,10 +13,10 @@ const STAMPS_MAX: usize = 64 * 1024;
 
 /// How many lines were said in this run, how many of them stand in the log, and how many another member holds too.
 #[derive(Clone, Debug)]
-pub struct OwnLines(Arc<Counts>);
+pub struct OwnLines(Arc<OwnLineCounts>);
 
 #[derive(Debug)]
-struct Counts {
+struct OwnLineCounts {
     said: AtomicU64,
     ordered: AtomicU64,
     held: watch::Sender<u64>,
@@ -28,7 +28,7 @@ struct Counts {
 impl Default for OwnLines {
     fn default() -> Self {
         let held = watch::Sender::new(0);
-        Self(Arc::new(Counts {
+        Self(Arc::new(OwnLineCounts {
             said: AtomicU64::new(0),
             ordered: AtomicU64::new(0),
             held,

@@ -1,12 +1,12 @@
 //! What a typed line means.
 
 use super::commands;
-use crate::history::{self, Recall};
+use crate::history::{self, RecallQuery};
 use crate::ring::{Emoji, ModerationVerb, Name};
 
 /// What a line means.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Meaning<'a> {
+pub enum Intent<'a> {
     /// It is blank.
     Nothing,
     /// These words are to be said.
@@ -22,13 +22,13 @@ pub enum Meaning<'a> {
     /// The ring, drawn.
     Ring,
     /// Older lines.
-    Recall(Recall<'a>),
+    Recall(RecallQuery<'a>),
     /// All lines, into a file.
     Save(&'a str),
     /// The screen is to be emptied.
     Clear,
     /// A line that does something beside being said: what, and which line is meant where one is.
-    Act(Doing<'a>),
+    Act(SocialAct<'a>),
     /// To be read by this member alone.
     Private(&'a str, &'a str),
     /// What is the topic?
@@ -48,14 +48,14 @@ pub enum Meaning<'a> {
     /// A command with something that cannot be: why, for people.
     Wrong(String),
     /// A command that lacks something, or has too much.
-    Misused(&'static commands::Command),
+    Misused(&'static commands::CommandHelp),
     /// No command.
     Unknown(&'a str),
 }
 
 /// What a line does that moderates nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Doing<'a> {
+pub enum SocialAct<'a> {
     /// Tell what one does.
     Me,
     /// Answer the line with this timestamp, or the last one, with these words.
@@ -78,73 +78,73 @@ pub enum Doing<'a> {
 }
 
 /// Reads a line that a person has typed on a terminal.
-pub fn read(line: &str) -> Meaning<'_> {
+pub fn read(line: &str) -> Intent<'_> {
     if line.trim().is_empty() {
-        return Meaning::Nothing;
+        return Intent::Nothing;
     }
     if !line.starts_with('/') {
-        return Meaning::Say(line);
+        return Intent::Say(line);
     }
     let (word, rest) = line.split_once(char::is_whitespace).map_or((line, ""), |(word, rest)| (word, rest.trim()));
     let Some(command) = commands::find(word) else {
         // What has a second slash is a path, no command.
         return match word[1..].contains('/') {
-            true => Meaning::Say(line),
-            false => Meaning::Unknown(word),
+            true => Intent::Say(line),
+            false => Intent::Unknown(word),
         };
     };
     let whom = rest.split_whitespace().next().unwrap_or(rest);
-    let alone = |meaning| if rest.is_empty() { meaning } else { Meaning::Misused(command) };
-    let taking = |meaning| if rest.is_empty() { Meaning::Misused(command) } else { meaning };
+    let alone = |meaning| if rest.is_empty() { meaning } else { Intent::Misused(command) };
+    let taking = |meaning| if rest.is_empty() { Intent::Misused(command) } else { meaning };
     match command.name {
-        "/exit" => alone(Meaning::Leave),
-        "/help" => Meaning::Help(rest),
-        "/who" if rest != whom => Meaning::Misused(command),
-        "/who" => Meaning::Who(rest),
-        "/status" => alone(Meaning::Status),
-        "/ring" => alone(Meaning::Ring),
-        "/clear" => alone(Meaning::Clear),
-        "/rekey" => alone(Meaning::Rekey),
-        "/history" if rest.is_empty() => Meaning::Recall(Recall::Newest(history::RECALL_LINES)),
-        "/history" => rest.parse().map_or(Meaning::Misused(command), |lines| Meaning::Recall(Recall::Newest(lines))),
-        "/search" => taking(Meaning::Recall(Recall::Words(rest))),
-        "/save" => taking(Meaning::Save(rest)),
-        "/ignore" => Meaning::Ignore(whom),
-        "/kick" => taking(Meaning::Order(ModerationVerb::Kick, whom)),
-        "/ban" => taking(Meaning::Order(ModerationVerb::Ban, whom)),
-        "/unban" => taking(Meaning::Order(ModerationVerb::Unban, whom)),
-        "/say" => taking(Meaning::Say(rest)),
-        "/me" => taking(Meaning::Act(Doing::Me)),
-        "/away" => Meaning::Act(Doing::Away),
-        "/topic" if rest.is_empty() => Meaning::AskTopic,
-        "/topic" => Meaning::Act(Doing::Topic),
-        "/nick" if rest.is_empty() => Meaning::Misused(command),
+        "/exit" => alone(Intent::Leave),
+        "/help" => Intent::Help(rest),
+        "/who" if rest != whom => Intent::Misused(command),
+        "/who" => Intent::Who(rest),
+        "/status" => alone(Intent::Status),
+        "/ring" => alone(Intent::Ring),
+        "/clear" => alone(Intent::Clear),
+        "/rekey" => alone(Intent::Rekey),
+        "/history" if rest.is_empty() => Intent::Recall(RecallQuery::Newest(history::RECALL_LINES)),
+        "/history" => rest.parse().map_or(Intent::Misused(command), |lines| Intent::Recall(RecallQuery::Newest(lines))),
+        "/search" => taking(Intent::Recall(RecallQuery::Words(rest))),
+        "/save" => taking(Intent::Save(rest)),
+        "/ignore" => Intent::Ignore(whom),
+        "/kick" => taking(Intent::Order(ModerationVerb::Kick, whom)),
+        "/ban" => taking(Intent::Order(ModerationVerb::Ban, whom)),
+        "/unban" => taking(Intent::Order(ModerationVerb::Unban, whom)),
+        "/say" => taking(Intent::Say(rest)),
+        "/me" => taking(Intent::Act(SocialAct::Me)),
+        "/away" => Intent::Act(SocialAct::Away),
+        "/topic" if rest.is_empty() => Intent::AskTopic,
+        "/topic" => Intent::Act(SocialAct::Topic),
+        "/nick" if rest.is_empty() => Intent::Misused(command),
         "/nick" => match Name::parse(rest) {
-            Ok(name) => Meaning::Act(Doing::Nick(name)),
-            Err(why) => Meaning::Wrong(format!("not done: {why}")),
+            Ok(name) => Intent::Act(SocialAct::Nick(name)),
+            Err(why) => Intent::Wrong(format!("not done: {why}")),
         },
         "/reply" => match numbered(rest) {
-            (_, "") => Meaning::Misused(command),
-            (ts, words) => Meaning::Act(Doing::Reply(ts, words)),
+            (_, "") => Intent::Misused(command),
+            (ts, words) => Intent::Act(SocialAct::Reply(ts, words)),
         },
         "/like" | "/unlike" => match numbered(rest) {
-            (ts, "") => Meaning::Act(Doing::React { ts, with: Emoji::like(), on: command.name == "/like" }),
-            (_, _) => Meaning::Misused(command),
+            (ts, "") => Intent::Act(SocialAct::React { ts, with: Emoji::like(), on: command.name == "/like" }),
+            (_, _) => Intent::Misused(command),
         },
         "/react" | "/unreact" => match (Emoji::parse(whom), numbered(rest[whom.len()..].trim_start())) {
-            (Ok(with), (ts, "")) => Meaning::Act(Doing::React { ts, with, on: command.name == "/react" }),
-            (Err(why), _) if !rest.is_empty() => Meaning::Wrong(format!("not sent: {why}")),
-            (_, _) => Meaning::Misused(command),
+            (Ok(with), (ts, "")) => Intent::Act(SocialAct::React { ts, with, on: command.name == "/react" }),
+            (Err(why), _) if !rest.is_empty() => Intent::Wrong(format!("not sent: {why}")),
+            (_, _) => Intent::Misused(command),
         },
         "/msg" => match rest.split_once(char::is_whitespace) {
-            Some((whom, words)) => Meaning::Private(whom, words.trim_start()),
-            None => Meaning::Misused(command),
+            Some((whom, words)) => Intent::Private(whom, words.trim_start()),
+            None => Intent::Misused(command),
         },
-        "/join" if rest != whom => Meaning::Misused(command),
-        "/join" => taking(Meaning::Join(whom)),
-        "/part" => alone(Meaning::Part),
-        "/list" => alone(Meaning::List),
-        _ => Meaning::Unknown(word),
+        "/join" if rest != whom => Intent::Misused(command),
+        "/join" => taking(Intent::Join(whom)),
+        "/part" => alone(Intent::Part),
+        "/list" => alone(Intent::List),
+        _ => Intent::Unknown(word),
     }
 }
 
@@ -167,50 +167,50 @@ mod tests {
     #[test]
     fn a_slash_begins_a_command_and_a_second_one_a_path() {
         for (line, expected) in [
-            ("/etc/hosts is text", Meaning::Say("/etc/hosts is text")),
-            (" /who", Meaning::Say(" /who")),
-            ("/who ", Meaning::Who("")),
-            ("/who  bob", Meaning::Who("bob")),
-            ("/quit", Meaning::Leave),
-            ("//exit", Meaning::Leave),
-            ("/q", Meaning::Leave),
-            (" \t", Meaning::Nothing),
-            ("hello /who", Meaning::Say("hello /who")),
-            ("/say /who", Meaning::Say("/who")),
-            ("/hsitory 5", Meaning::Unknown("/hsitory")),
-            ("/history", Meaning::Recall(Recall::Newest(20))),
-            ("/history  7 ", Meaning::Recall(Recall::Newest(7))),
-            ("/search  two words ", Meaning::Recall(Recall::Words("two words"))),
-            ("/rekey ", Meaning::Rekey),
-            ("/kick bob", Meaning::Order(ModerationVerb::Kick, "bob")),
-            ("/ban  bob he floods ", Meaning::Order(ModerationVerb::Ban, "bob")),
-            ("/unban 0123456789", Meaning::Order(ModerationVerb::Unban, "0123456789")),
-            ("/msg bob two words", Meaning::Private("bob", "two words")),
-            ("/join #ops", Meaning::Join("#ops")),
-            ("/topic", Meaning::AskTopic),
-            ("/topic at six", Meaning::Act(Doing::Topic)),
+            ("/etc/hosts is text", Intent::Say("/etc/hosts is text")),
+            (" /who", Intent::Say(" /who")),
+            ("/who ", Intent::Who("")),
+            ("/who  bob", Intent::Who("bob")),
+            ("/quit", Intent::Leave),
+            ("//exit", Intent::Leave),
+            ("/q", Intent::Leave),
+            (" \t", Intent::Nothing),
+            ("hello /who", Intent::Say("hello /who")),
+            ("/say /who", Intent::Say("/who")),
+            ("/hsitory 5", Intent::Unknown("/hsitory")),
+            ("/history", Intent::Recall(RecallQuery::Newest(20))),
+            ("/history  7 ", Intent::Recall(RecallQuery::Newest(7))),
+            ("/search  two words ", Intent::Recall(RecallQuery::Words("two words"))),
+            ("/rekey ", Intent::Rekey),
+            ("/kick bob", Intent::Order(ModerationVerb::Kick, "bob")),
+            ("/ban  bob he floods ", Intent::Order(ModerationVerb::Ban, "bob")),
+            ("/unban 0123456789", Intent::Order(ModerationVerb::Unban, "0123456789")),
+            ("/msg bob two words", Intent::Private("bob", "two words")),
+            ("/join #ops", Intent::Join("#ops")),
+            ("/topic", Intent::AskTopic),
+            ("/topic at six", Intent::Act(SocialAct::Topic)),
         ] {
             assert_eq!(read(line), expected, "{line}");
         }
-        assert!(matches!(read("/nick a b"), Meaning::Wrong(_)));
+        assert!(matches!(read("/nick a b"), Intent::Wrong(_)));
         for line in
             ["/who is it", "/rekey now", "/history all", "/search  ", "/kick", "/like x", "/nick", "/msg bob", "/me"]
         {
-            assert!(matches!(read(line), Meaning::Misused(_)), "{line}");
+            assert!(matches!(read(line), Intent::Misused(_)), "{line}");
         }
     }
 
     #[test]
     fn a_line_is_meant_by_its_number_or_it_is_the_last() {
-        let like = |ts, on| Meaning::Act(Doing::React { ts, with: Emoji::like(), on });
+        let like = |ts, on| Intent::Act(SocialAct::React { ts, with: Emoji::like(), on });
         assert_eq!(read("/like"), like(None, true));
         assert_eq!(read("/like 120"), like(Some(120), true));
         assert_eq!(read("/unlike [120]"), like(Some(120), false));
         let with = Emoji::parse("🎉").unwrap();
-        assert_eq!(read("/react 🎉 7"), Meaning::Act(Doing::React { ts: Some(7), with: with.clone(), on: true }));
-        assert_eq!(read("/unreact 🎉"), Meaning::Act(Doing::React { ts: None, with, on: false }));
-        assert_eq!(read("/reply 7 well done"), Meaning::Act(Doing::Reply(Some(7), "well done")));
-        assert_eq!(read("/reply well done"), Meaning::Act(Doing::Reply(None, "well done")));
-        assert_eq!(read("/me waves"), Meaning::Act(Doing::Me));
+        assert_eq!(read("/react 🎉 7"), Intent::Act(SocialAct::React { ts: Some(7), with: with.clone(), on: true }));
+        assert_eq!(read("/unreact 🎉"), Intent::Act(SocialAct::React { ts: None, with, on: false }));
+        assert_eq!(read("/reply 7 well done"), Intent::Act(SocialAct::Reply(Some(7), "well done")));
+        assert_eq!(read("/reply well done"), Intent::Act(SocialAct::Reply(None, "well done")));
+        assert_eq!(read("/me waves"), Intent::Act(SocialAct::Me));
     }
 }

@@ -9,37 +9,37 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 
-use super::broadcaster::Hub;
-use super::catch_up::Away;
-use super::clock::Clock;
-use super::failover_notice::Succession;
+use super::broadcaster::Broadcaster;
+use super::catch_up::CatchUp;
+use super::clock::FeedClock;
+use super::failover_notice::FailoverNotice;
 use super::own_lines::OwnLines;
-use super::reactions::Likes;
-use crate::chatlog::checkpoints::Marks;
-use crate::chatlog::gap::{Missing, Past};
-use crate::chatlog::log_orphans::{Ahead, AheadIn};
+use super::reactions::ReactionFeed;
+use crate::chatlog::checkpoints::LogCheckpoints;
+use crate::chatlog::gap::{LogGap, PastLog};
+use crate::chatlog::log_orphans::{LogOrphans, OrphansByRoom};
 use crate::chatlog::{self, LogWriter};
 use crate::net::Notice;
-use crate::present::builder::{self, Shown, Teller};
+use crate::present::builder::{self, Presentation, UpdateBuilder};
 use crate::present::format::{self, LineFormat};
-use crate::present::values::{self, Told, What};
+use crate::present::values::{self, EventKind, Update};
 use crate::ring::{Entry, Event, Index, Member, Name, RoomId, SessionId, Tail, Text, Uid};
-use crate::store::Health;
+use crate::store::StoreHealth;
 
 /// Who this node is in its room; nothing before it is in.
-pub type Place = Option<(Name, RoomId)>;
+pub type RoomPlace = Option<(Name, RoomId)>;
 
 /// Everything that a herald tells, and whom.
 #[derive(Debug)]
-pub struct Herald {
+pub struct EventPublisher {
     /// The log.
     pub log: LogWriter,
     /// Whoever is shown what happens.
-    pub hub: Hub,
+    pub hub: Broadcaster,
     /// Log lines are shown too.
     pub verbose: bool,
     /// Kept at the latest timestamp.
-    pub clock: Clock,
+    pub clock: FeedClock,
     /// The node's address.
     pub uid: Uid,
     /// The name that was asked for.
@@ -49,33 +49,33 @@ pub struct Herald {
     /// The count.
     pub lines: OwnLines,
     /// Makes values for frontends.
-    pub teller: Teller,
+    pub teller: UpdateBuilder,
     /// What was put to lines.
-    pub likes: Likes,
+    pub likes: ReactionFeed,
     /// Told when the node is in its room, and when its name changes there.
-    pub place: watch::Sender<Place>,
+    pub place: watch::Sender<RoomPlace>,
     /// Told how far the log goes.
-    pub marks: Marks,
+    pub marks: LogCheckpoints,
     /// Told which contact of a newcomer answers.
     pub reached: watch::Sender<Option<Uid>>,
     /// What was missed, while it comes.
-    pub away: Option<Away>,
+    pub away: Option<CatchUp>,
     /// The last entry in the log that is not marked yet.
     pub last: Option<Tail>,
     /// The entry that the last run has marked.
     pub logged: Index,
     /// Lines that the log holds already.
-    pub ahead: Ahead,
+    pub ahead: LogOrphans,
     /// The same, of rooms that this run may turn out to be in.
-    pub elsewhere: AheadIn,
+    pub elsewhere: OrphansByRoom,
     /// Lines that the log lacks.
-    pub missing: Missing,
+    pub missing: LogGap,
     /// Where they stand.
-    pub past: Past,
+    pub past: PastLog,
     /// Set while the store fails, which is told of.
     pub failing: Arc<AtomicBool>,
     /// What the screen is told in one line instead of several.
-    pub succession: Succession,
+    pub succession: FailoverNotice,
 }
 
 /// While lines are missing: between two looks whether the log or the history has moved.
@@ -85,15 +85,15 @@ const ANSWER: Duration = Duration::from_millis(2);
 /// Bytes that wait for the file, after which no missing lines are read for it.
 const WAITING_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
-/// Entries after the last mark for which lines that the log holds ahead of the history are waited for; beyond, whoever had
-/// them is not believed to come back. Each start reads as many at most.
+/// Entries after the last mark for which lines that the log holds ahead of the history are waited for; beyond, whoever
+/// had them is not believed to come back. Each start reads as many at most.
 const AHEAD_ENTRIES_MAX: u64 = 100_000;
 
-impl Herald {
+impl EventPublisher {
     /// Tells until the node has ended.
     pub fn run(mut self, mut notices: mpsc::Receiver<Vec<Notice>>) {
         let mut lines = LineFormat::default();
-        let (mut log, mut shown) = (String::new(), Shown::default());
+        let (mut log, mut shown) = (String::new(), Presentation::default());
         while let Some(batch) = self.next(&mut notices, &mut lines) {
             let mut batch = batch.into_iter().peekable();
             while let Some(notice) = batch.next() {
@@ -105,11 +105,17 @@ impl Herald {
                     }
                     Notice::Whisper { from, text } => self.whispered(&from, &text, &mut log, &mut shown),
                     Notice::Health(health) => {
-                        self.failing.store(health != Health::Well, Ordering::Release);
-                        self.push(&format::health_text(&health), true, What::Disk, &mut log, &mut shown);
+                        self.failing.store(health != StoreHealth::Well, Ordering::Release);
+                        self.push(&format::health_text(&health), true, EventKind::Disk, &mut log, &mut shown);
                     }
                     Notice::PeerDropped { peer, why } => {
-                        self.push(&format!("{peer} lost its link: {why}"), false, What::Other, &mut log, &mut shown);
+                        self.push(
+                            &format!("{peer} lost its link: {why}"),
+                            false,
+                            EventKind::Other,
+                            &mut log,
+                            &mut shown,
+                        );
                     }
                 }
                 if log.len() >= chatlog::WRITE_BYTES_MAX {
@@ -127,7 +133,8 @@ impl Herald {
         if !self.missing.holds_back() {
             return notices.blocking_recv();
         }
-        // A channel alone cannot be waited for until a time. Without a timer, what is missing is written as notices come.
+        // A channel alone cannot be waited for until a time. Without a timer, what is missing is written as notices
+        // come.
         let Ok(timer) = tokio::runtime::Builder::new_current_thread().enable_time().build() else {
             self.catch_up_log(lines);
             return notices.blocking_recv();
@@ -157,11 +164,11 @@ impl Herald {
         let (mut log, ahead) = (String::new(), &mut self.ahead);
         let moves =
             self.past.read(&mut self.missing, |entry| push_line(entry, lines, ahead, &mut log, &mut String::new()));
-        self.hand_over(&mut log, &mut Shown::default());
+        self.hand_over(&mut log, &mut Presentation::default());
         moves
     }
 
-    fn hand_over(&mut self, log: &mut String, shown: &mut Shown) {
+    fn hand_over(&mut self, log: &mut String, shown: &mut Presentation) {
         if !log.is_empty() {
             self.log.push(log);
             log.clear();
@@ -182,11 +189,11 @@ impl Herald {
         }
     }
 
-    /// Marks how far the log goes. Not while it holds what the history does not, or lacks what the history holds: the next
-    /// run must find that again, behind the last mark.
+    /// Marks how far the log goes. Not while it holds what the history does not, or lacks what the history holds: the
+    /// next run must find that again, behind the last mark.
     fn mark(&mut self) {
         if self.last.is_some_and(|last| last.index.0 > self.logged.0.saturating_add(AHEAD_ENTRIES_MAX)) {
-            self.ahead = Ahead::default();
+            self.ahead = LogOrphans::default();
         }
         if self.ahead.is_empty()
             && self.missing.is_empty()
@@ -197,19 +204,19 @@ impl Herald {
     }
 
     /// Somebody who comes back has seen nothing of what follows: it is gathered, then shown as such.
-    fn catch_up(&mut self, lines: Option<u64>, log: &mut String, shown: &mut Shown) {
+    fn catch_up(&mut self, lines: Option<u64>, log: &mut String, shown: &mut Presentation) {
         self.hand_over(log, shown);
-        self.away.get_or_insert(Away::new(lines));
+        self.away.get_or_insert(CatchUp::new(lines));
     }
 
-    fn caught_up(&mut self, log: &mut String, shown: &mut Shown) {
+    fn caught_up(&mut self, log: &mut String, shown: &mut Presentation) {
         self.hand_over(log, shown);
         if let Some(away) = self.away.take() {
             away.show(&self.hub);
         }
     }
 
-    fn tell(&mut self, event: &Event, lines: &mut LineFormat, log: &mut String, shown: &mut Shown) {
+    fn tell(&mut self, event: &Event, lines: &mut LineFormat, log: &mut String, shown: &mut Presentation) {
         match event {
             Event::Line(entry) => {
                 self.clock.witness(entry.lamport);
@@ -223,7 +230,7 @@ impl Herald {
             Event::LogOnly(entry) => {
                 self.clock.witness(entry.lamport);
                 self.last = Some(entry.tail());
-                self.line(entry, lines, log, &mut Shown::default());
+                self.line(entry, lines, log, &mut Presentation::default());
                 if self.hub.is_watched() {
                     self.likes.take(entry);
                 }
@@ -268,7 +275,7 @@ impl Herald {
         }
     }
 
-    fn line(&mut self, entry: &Entry, lines: &mut LineFormat, log: &mut String, shown: &mut Shown) {
+    fn line(&mut self, entry: &Entry, lines: &mut LineFormat, log: &mut String, shown: &mut Presentation) {
         if self.missing.holds_back() {
             self.missing.add(entry);
             lines.push(entry, &mut String::new(), &mut shown.text);
@@ -278,41 +285,41 @@ impl Herald {
     }
 
     /// A message for the owner alone: in the log too, since a screen may be gone before it is read.
-    fn whispered(&self, from: &Member, text: &Text, log: &mut String, shown: &mut Shown) {
+    fn whispered(&self, from: &Member, text: &Text, log: &mut String, shown: &mut Presentation) {
         self.push_text(&format::private_text(from, text), true, log, shown);
         if self.hub.is_watched() {
             let to = self.place.borrow().as_ref().map_or_else(|| self.wanted.clone(), |(name, _)| name.clone());
             let text = text.as_str().to_owned();
-            shown.told.push(Told::Private(values::Private { from: from.name.clone(), to, text, own: false }));
+            shown.told.push(Update::Private(values::FeedPm { from: from.name.clone(), to, text, own: false }));
         }
     }
 
     /// The same for frontends.
-    fn value(&mut self, entry: &Entry, past: bool, shown: &mut Shown) {
+    fn value(&mut self, entry: &Entry, past: bool, shown: &mut Presentation) {
         if !self.hub.is_watched() {
             return self.likes.forget();
         }
         let to = self.likes.take(entry);
-        if let Some(Told::Line(mut line)) = self.teller.line(entry, past) {
+        if let Some(Update::Line(mut line)) = self.teller.line(entry, past) {
             line.to = to.or(line.to);
-            shown.told.push(Told::Line(line));
+            shown.told.push(Update::Line(line));
         }
     }
 
-    fn tell_event(&self, event: &Event, log: &mut String, shown: &mut Shown) {
+    fn tell_event(&self, event: &Event, log: &mut String, shown: &mut Presentation) {
         if let Some(text) = format::event_text(event) {
             let (at, notable) = (self.clock.now(), format::is_for_screen(event));
             self.push_text(&text, notable && self.succession.shows(event, false), log, shown);
             if self.hub.is_watched()
-                && let Some(Told::Event(told)) = builder::event(event, at)
+                && let Some(Update::Event(told)) = builder::event(event, at)
             {
                 let notable = notable && self.succession.shows(event, true);
-                shown.told.push(Told::Event(values::Event { notable, ..told }));
+                shown.told.push(Update::Event(values::FeedEvent { notable, ..told }));
             }
         }
     }
 
-    fn enter(&mut self, name: &Name, room: RoomId, log: &mut String, shown: &mut Shown) {
+    fn enter(&mut self, name: &Name, room: RoomId, log: &mut String, shown: &mut Presentation) {
         let place = Some((name.clone(), room));
         if *self.place.borrow() == place {
             return;
@@ -321,21 +328,27 @@ impl Herald {
             self.ahead = ahead;
         }
         let welcome = format::welcome(name, &self.wanted, self.uid, room);
-        self.push(&welcome, true, What::Entered, log, shown);
+        self.push(&welcome, true, EventKind::Entered, log, shown);
         self.hand_over(log, shown);
         self.place.send_replace(place);
     }
 
-    fn push(&self, text: &str, notable: bool, kind: What, log: &mut String, shown: &mut Shown) {
+    fn push(&self, text: &str, notable: bool, kind: EventKind, log: &mut String, shown: &mut Presentation) {
         self.push_text(text, notable, log, shown);
         if self.hub.is_watched() {
             let text = crate::text::visible(text).into_owned();
             let ts = self.clock.now().0;
-            shown.told.push(Told::Event(values::Event { ts, kind, text, notable, ..values::Event::default() }));
+            shown.told.push(Update::Event(values::FeedEvent {
+                ts,
+                kind,
+                text,
+                notable,
+                ..values::FeedEvent::default()
+            }));
         }
     }
 
-    fn push_text(&self, text: &str, notable: bool, log: &mut String, shown: &mut Shown) {
+    fn push_text(&self, text: &str, notable: bool, log: &mut String, shown: &mut Presentation) {
         let start = log.len();
         format::push_log_event(log, self.clock.now(), text);
         if notable {
@@ -348,7 +361,7 @@ impl Herald {
 }
 
 /// Appends a line to both; not to a log that has it already.
-fn push_line(entry: &Entry, lines: &mut LineFormat, ahead: &mut Ahead, log: &mut String, screen: &mut String) {
+fn push_line(entry: &Entry, lines: &mut LineFormat, ahead: &mut LogOrphans, log: &mut String, screen: &mut String) {
     let start = log.len();
     if lines.push(entry, log, screen) && !ahead.is_empty() && ahead.take(&log[start..]) {
         log.truncate(start);
@@ -369,36 +382,36 @@ mod tests {
     const PATIENCE: Duration = Duration::from_secs(10);
 
     /// What the log and the screen show of these notices.
-    fn told(name: &str, verbose: bool, batches: Vec<Vec<Notice>>) -> (String, String, Place) {
-        let (logged, shown, place, _) = told_behind(Ahead::default(), name, verbose, batches);
+    fn told(name: &str, verbose: bool, batches: Vec<Vec<Notice>>) -> (String, String, RoomPlace) {
+        let (logged, shown, place, _) = told_behind(LogOrphans::default(), name, verbose, batches);
         (logged, shown, place)
     }
 
     /// As [`told`], where the log holds these lines already; and the last mark.
     fn told_behind(
-        ahead: Ahead,
+        ahead: LogOrphans,
         name: &str,
         verbose: bool,
         batches: Vec<Vec<Notice>>,
-    ) -> (String, String, Place, Option<Index>) {
+    ) -> (String, String, RoomPlace, Option<Index>) {
         let dir = std::env::temp_dir().join(format!("dist-chat-herald-{}-{name}", std::process::id()));
         std::fs::create_dir_all(&dir).unwrap();
         let log = ChatLog::open(&dir, 1, |_| Ok(()), |_| {}).unwrap();
         let (mut reader, writer) = std::io::pipe().unwrap();
         let (screen, thread) = Screen::start(writer, log.name(), |_| {}).unwrap();
         let (place, here) = watch::channel(None);
-        let marks = Marks::default();
-        let herald = Herald {
+        let marks = LogCheckpoints::default();
+        let herald = EventPublisher {
             log: log.writer(),
-            hub: Hub::new(Some(screen.clone())),
+            hub: Broadcaster::new(Some(screen.clone())),
             verbose,
-            clock: Clock::default(),
+            clock: FeedClock::default(),
             uid: "10.0.0.5:2428".parse().unwrap(),
             wanted: Name::parse("ann").unwrap(),
             session: SessionId(1),
             lines: OwnLines::default(),
-            teller: Teller::new(SessionId(1)),
-            likes: Likes::default(),
+            teller: UpdateBuilder::new(SessionId(1)),
+            likes: ReactionFeed::default(),
             place,
             marks: marks.clone(),
             reached: watch::channel(None).0,
@@ -406,11 +419,11 @@ mod tests {
             last: None,
             logged: Index(0),
             ahead,
-            elsewhere: AheadIn::default(),
-            missing: Missing::default(),
-            past: Past::of(mpsc::channel(1).0),
+            elsewhere: OrphansByRoom::default(),
+            missing: LogGap::default(),
+            past: PastLog::of(mpsc::channel(1).0),
             failing: Arc::default(),
-            succession: Succession::default(),
+            succession: FailoverNotice::default(),
         };
         let (sender, notices) = mpsc::channel(batches.len().max(1));
         batches.into_iter().for_each(|batch| sender.try_send(batch).unwrap());
@@ -445,7 +458,7 @@ mod tests {
 
     #[test]
     fn the_log_is_not_marked_while_it_is_ahead_of_the_history() {
-        let mut ahead = Ahead::default();
+        let mut ahead = LogOrphans::default();
         assert!(ahead.add("7: ann(10.0.0.5:2428): lost\n"));
         let tell = |name: &str, batches: Vec<Vec<Notice>>| {
             let (logged, _, _, marked) = told_behind(ahead.clone(), name, false, batches);

@@ -4,15 +4,15 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::present::values::{self, Count, Told};
+use crate::present::values::{self, ReactionCount, Update};
 use crate::ring::{Act, AuthorId, Emoji, Entry, Lamport, Line, LineId, Name, Reactions};
-use crate::store::{Counter, REACTIONS_MAX};
+use crate::store::{REACTIONS_MAX, ReactionReader};
 use crate::text;
 
 /// Lines of which it is known from memory what was put to them.
 const RECENT_LINES_MAX: usize = 4096;
-/// Last words about one line that are remembered, one for each author and emoji. Of a line with more, the history is asked
-/// each time, and whoever is beyond does not count until then.
+/// Last words about one line that are remembered, one for each author and emoji. Of a line with more, the history is
+/// asked each time, and whoever is beyond does not count until then.
 const WORDS_MAX: usize = 1024;
 /// Last words about all lines that are remembered, beside those about lines that are looked up.
 const ALL_WORDS_MAX: usize = OLD_LINES_MAX * WORDS_MAX;
@@ -23,8 +23,8 @@ const BEGINNING_CHARS: usize = 40;
 
 /// See the module.
 #[derive(Debug, Default)]
-pub struct Likes {
-    recent: BTreeMap<LineId, Recent>,
+pub struct ReactionFeed {
+    recent: BTreeMap<LineId, RecentReactions>,
     order: VecDeque<LineId>,
     /// What was put to recent lines, and lately to older ones.
     put: Reactions,
@@ -35,17 +35,17 @@ pub struct Likes {
     /// The file with the history, if one is kept.
     past: Option<PathBuf>,
     /// It, once something was looked up.
-    counter: Option<Counter>,
+    counter: Option<ReactionReader>,
 }
 
 #[derive(Debug)]
-struct Recent {
+struct RecentReactions {
     ts: Lamport,
     name: Name,
     beginning: String,
 }
 
-impl Likes {
+impl ReactionFeed {
     /// Nothing yet; what is older than what comes stands in this file.
     pub fn new(past: Option<PathBuf>) -> Self {
         Self { past, ..Self::default() }
@@ -85,10 +85,10 @@ impl Likes {
             known.ts = entry.lamport;
             return;
         }
-        self.keep(line.id, Recent::of(entry, line));
+        self.keep(line.id, RecentReactions::of(entry, line));
     }
 
-    fn keep(&mut self, id: LineId, recent: Recent) {
+    fn keep(&mut self, id: LineId, recent: RecentReactions) {
         if self.recent.insert(id, recent).is_none() {
             self.order.push_back(id);
         }
@@ -128,7 +128,7 @@ impl Likes {
 
     fn look_up(&mut self, old: &BTreeMap<LineId, Lamport>) -> Option<(Vec<Arc<Entry>>, Reactions)> {
         if self.counter.is_none() {
-            self.counter = Counter::open(self.past.as_deref()?).ok()?;
+            self.counter = ReactionReader::open(self.past.as_deref()?).ok()?;
         }
         // What cannot be read now may be another time.
         let looked_up = self.counter.as_mut()?.look_up(old);
@@ -136,7 +136,7 @@ impl Likes {
     }
 
     /// What has changed since this was asked last.
-    pub fn changes(&mut self) -> Vec<Told> {
+    pub fn changes(&mut self) -> Vec<Update> {
         let mut told = Vec::with_capacity(self.changed.len() + self.old.len());
         for id in std::mem::take(&mut self.changed) {
             told.extend(self.recent.get(&id).map(|recent| recent.told(id, &self.put)));
@@ -152,7 +152,7 @@ impl Likes {
             let id = line.id;
             words.put_all(id, &self.put);
             self.put.forget(id);
-            let recent = Recent::of(&entry, line);
+            let recent = RecentReactions::of(&entry, line);
             told.push(recent.told(id, &words));
             if words.len_of(id) <= WORDS_MAX {
                 self.put.put_all(id, &words);
@@ -166,19 +166,19 @@ impl Likes {
     }
 }
 
-impl Recent {
+impl RecentReactions {
     fn of(entry: &Entry, line: &Line) -> Self {
         Self { ts: entry.lamport, name: line.name.clone(), beginning: beginning(line.words()) }
     }
 
-    fn told(&self, id: LineId, put: &Reactions) -> Told {
+    fn told(&self, id: LineId, put: &Reactions) -> Update {
         let mut counts = put.of(id);
         counts.truncate(REACTIONS_MAX);
-        Told::Reactions(values::Reactions {
+        Update::Reactions(values::FeedReactions {
             ts: self.ts.0,
             name: self.name.clone(),
             text: self.beginning.clone(),
-            reactions: Count::all(&counts),
+            reactions: ReactionCount::all(&counts),
         })
     }
 }
@@ -216,7 +216,7 @@ mod tests {
 
     #[test]
     fn ten_thousand_likes_of_five_are_five() {
-        let mut likes = Likes::new(None);
+        let mut likes = ReactionFeed::new(None);
         let first = entry(1, 1, "shall we deploy?", None);
         let to = first.line().unwrap().id;
         assert_eq!(likes.take(&first), None);
@@ -225,17 +225,17 @@ mod tests {
             assert_eq!(likes.take(&entry(2 + n, 1 + n % 5, "/like 10", Some(act))), Some(10));
         }
         let told = likes.changes();
-        let expected = values::Reactions {
+        let expected = values::FeedReactions {
             ts: 10,
             name: Name::parse("ann").unwrap(),
             text: "shall we deploy?".to_owned(),
-            reactions: vec![Count { with: "👍".to_owned(), count: 5 }],
+            reactions: vec![ReactionCount { with: "👍".to_owned(), count: 5 }],
         };
-        assert_eq!(told, [Told::Reactions(expected)]);
+        assert_eq!(told, [Update::Reactions(expected)]);
         assert!(likes.changes().is_empty(), "told once");
         let act = Act::React { to, with: Emoji::like(), on: false };
         likes.take(&entry(20_000, 3, "/unlike 10", Some(act)));
-        let [Told::Reactions(now)] = &likes.changes()[..] else { panic!("one line has changed") };
+        let [Update::Reactions(now)] = &likes.changes()[..] else { panic!("one line has changed") };
         assert_eq!(now.reactions[0].count, 4);
     }
 
@@ -250,14 +250,14 @@ mod tests {
         let like = |n, by, on| entry(n, by, "/like 10", Some(Act::React { to, with: Emoji::like(), on }));
         let before = [first, like(2, 2, true), like(3, 3, true)];
         file.write(&[Record::Room(RoomId(9)), Record::Append(before.map(Arc::new).to_vec())]).unwrap();
-        let count = |told: Vec<Told>| match &told[..] {
-            [Told::Reactions(now)] => {
+        let count = |told: Vec<Update>| match &told[..] {
+            [Update::Reactions(now)] => {
                 assert_eq!((now.ts, now.text.as_str()), (10, "shall we deploy?"));
                 now.reactions.iter().map(|count| count.count).sum::<u64>()
             }
             told => panic!("one line has changed: {told:?}"),
         };
-        let mut likes = Likes::new(Some(path));
+        let mut likes = ReactionFeed::new(Some(path));
         // The history may not hold yet what is told.
         assert_eq!(likes.take(&like(4, 4, true)), None);
         likes.take(&like(5, 3, false));
@@ -269,7 +269,7 @@ mod tests {
 
     #[test]
     fn a_line_that_is_not_where_a_reaction_says_costs_nothing() {
-        let mut likes = Likes::new(None);
+        let mut likes = ReactionFeed::new(None);
         let to = LineId { author: AuthorId::of_bits(9), session: SessionId(9), n: 1 };
         likes.take(&entry(1, 2, "/like 10", Some(Act::React { to, with: Emoji::like(), on: true })));
         assert_eq!(likes.put.len(), 1);
@@ -279,7 +279,7 @@ mod tests {
 
     #[test]
     fn what_is_remembered_is_bounded() {
-        let mut likes = Likes::new(None);
+        let mut likes = ReactionFeed::new(None);
         for n in 1..=2 * RECENT_LINES_MAX as u64 {
             likes.take(&entry(n, 1, "hello", None));
         }
@@ -294,7 +294,7 @@ mod tests {
 
     #[test]
     fn what_is_remembered_of_lines_is_bounded_too() {
-        let mut likes = Likes::new(None);
+        let mut likes = ReactionFeed::new(None);
         let lines: Vec<Entry> = (1..=OLD_LINES_MAX as u64 + 1).map(|n| entry(n, 1, "hello", None)).collect();
         for line in &lines {
             likes.take(line);

@@ -2,8 +2,8 @@
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::node_handle::Desk;
-use crate::present::values::{Sent, Told};
+use super::node_handle::NodeHandle;
+use crate::present::values::{SendResult, Update};
 use crate::ring::limits::TEXT_BYTES_MAX;
 use crate::ring::{Channel, Draft, Text, TextError};
 
@@ -25,7 +25,7 @@ enum Due {
 
 impl Receipts {
     /// Gives them to whoever takes `out`, until the node or the frontend has ended. Within a tokio runtime.
-    pub fn start(desk: Desk, out: mpsc::Sender<Told>) -> Self {
+    pub fn start(desk: NodeHandle, out: mpsc::Sender<Update>) -> Self {
         let (due, dues) = mpsc::channel(RECEIPTS_MAX);
         tokio::spawn(give(desk, dues, out));
         Self(due)
@@ -42,7 +42,7 @@ impl Receipts {
     }
 }
 
-async fn give(desk: Desk, mut dues: mpsc::Receiver<Due>, out: mpsc::Sender<Told>) {
+async fn give(desk: NodeHandle, mut dues: mpsc::Receiver<Due>, out: mpsc::Sender<Update>) {
     let mut held = desk.lines.held();
     while let Some(due) = dues.recv().await {
         let (id, number, is_line) = match due {
@@ -60,7 +60,7 @@ async fn give(desk: Desk, mut dues: mpsc::Receiver<Due>, out: mpsc::Sender<Told>
                 match is_held {
                     true => {
                         let ts = if is_line { desk.lines.stamp(n).map(|stamp| stamp.0) } else { None };
-                        Sent { id, ordered: true, ts, why: None }
+                        SendResult { id, ordered: true, ts, why: None }
                     }
                     false => {
                         refused(id, "the node has ended before it was ordered; it is kept in the files, if any are")
@@ -68,20 +68,20 @@ async fn give(desk: Desk, mut dues: mpsc::Receiver<Due>, out: mpsc::Sender<Told>
                 }
             }
         };
-        if out.send(Told::Sent(sent)).await.is_err() {
+        if out.send(Update::Sent(sent)).await.is_err() {
             return;
         }
     }
 }
 
 /// It was not taken.
-pub fn refused(id: String, why: impl Into<String>) -> Sent {
-    Sent { id, ordered: false, ts: None, why: Some(why.into()) }
+pub fn refused(id: String, why: impl Into<String>) -> SendResult {
+    SendResult { id, ordered: false, ts: None, why: Some(why.into()) }
 }
 
 /// All of it is with the node.
-pub fn taken(id: String) -> Sent {
-    Sent { id, ordered: false, ts: None, why: None }
+pub fn taken(id: String) -> SendResult {
+    SendResult { id, ordered: false, ts: None, why: None }
 }
 
 /// The lines that a program says: each line of its text that is not blank; why they cannot be said.

@@ -26,10 +26,10 @@ pub type Above = Box<dyn FnMut(String) -> io::Result<()> + Send>;
 /// The queue before standard output; cheap to clone.
 #[derive(Clone)]
 pub struct Screen {
-    shared: Arc<Shared>,
+    shared: Arc<ScreenShared>,
 }
 
-struct Shared {
+struct ScreenShared {
     queue: Mutex<Queue>,
     changed: Condvar,
     /// Where the lines that were left out can be read.
@@ -97,7 +97,7 @@ impl Screen {
         log_name: String,
         gone: impl FnOnce(io::Error) + Send + 'static,
     ) -> io::Result<(Self, JoinHandle<()>)> {
-        let shared = Arc::new(Shared { queue: Mutex::default(), changed: Condvar::new(), log_name });
+        let shared = Arc::new(ScreenShared { queue: Mutex::default(), changed: Condvar::new(), log_name });
         let screen = Self { shared: shared.clone() };
         let thread =
             std::thread::Builder::new().name("screen".to_owned()).spawn(move || write_all(&shared, out, gone))?;
@@ -176,7 +176,7 @@ impl fmt::Debug for Screen {
     }
 }
 
-fn write_all(shared: &Shared, mut out: impl Write, gone: impl FnOnce(io::Error)) {
+fn write_all(shared: &ScreenShared, mut out: impl Write, gone: impl FnOnce(io::Error)) {
     let lock = || shared.queue.lock().unwrap_or_else(PoisonError::into_inner);
     let mut queue = lock();
     loop {
@@ -224,7 +224,7 @@ mod tests {
     use std::sync::mpsc;
 
     use super::*;
-    use crate::feed::stdout::Outlet;
+    use crate::feed::stdout::StdoutWriter;
 
     /// Takes what is written only as fast as somebody receives it.
     struct Slow(mpsc::SyncSender<Vec<u8>>);
@@ -289,7 +289,7 @@ mod tests {
     #[test]
     fn a_reader_that_stops_has_whole_lines_and_the_others_are_counted() {
         let (mut reader, writer) = io::pipe().unwrap();
-        let out = Outlet::new(std::fs::File::from(std::os::fd::OwnedFd::from(writer)));
+        let out = StdoutWriter::new(std::fs::File::from(std::os::fd::OwnedFd::from(writer)));
         let (screen, _thread) = Screen::start(out, "chat_1.log".to_owned(), |_| {}).unwrap();
         let total = 20_000;
         for n in 0..total {

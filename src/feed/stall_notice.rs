@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
-use super::broadcaster::Hub;
+use super::broadcaster::Broadcaster;
 use super::own_lines::OwnLines;
 use crate::present::format;
-use crate::present::values::Told;
+use crate::present::values::Update;
 
 /// Lines that move on within this are not worth a word.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Tells, once for each time of waiting, how many lines wait, and that it is over; never ends.
-pub async fn tell(lines: OwnLines, hub: Hub) {
+pub async fn tell(lines: OwnLines, hub: Broadcaster) {
     let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + PATIENCE, PATIENCE);
     let (mut ordered, mut told) = (lines.ordered(), false);
     loop {
@@ -20,7 +20,7 @@ pub async fn tell(lines: OwnLines, hub: Hub) {
         let waiting = lines.waiting();
         if now != ordered || waiting == 0 {
             if told && waiting == 0 {
-                hub.tell(Told::Waiting { lines: 0 });
+                hub.tell(Update::Waiting { lines: 0 });
             }
             (ordered, told) = (now, told && waiting > 0);
         } else if !told {
@@ -28,7 +28,7 @@ pub async fn tell(lines: OwnLines, hub: Hub) {
             let mut text = String::new();
             format::push_screen_event(&mut text, &format::waiting_text(waiting));
             hub.text(&text);
-            hub.tell(Told::Waiting { lines: waiting });
+            hub.tell(Update::Waiting { lines: waiting });
         }
     }
 }
@@ -46,15 +46,15 @@ mod tests {
     async fn what_waits_is_told_once() {
         let (mut reader, writer) = std::io::pipe().unwrap();
         let (screen, thread) = Screen::start(writer, String::new(), |_| {}).unwrap();
-        let (lines, hub) = (OwnLines::default(), Hub::new(Some(screen.clone())));
-        let mut feed = hub.attach(crate::feed::broadcaster::Wants::Newest).unwrap();
+        let (lines, hub) = (OwnLines::default(), Broadcaster::new(Some(screen.clone())));
+        let mut feed = hub.attach(crate::feed::broadcaster::DeliveryMode::Newest).unwrap();
         lines.say();
         lines.say();
         let teller = tokio::spawn(tell(lines.clone(), hub));
-        assert_eq!(*feed.next().await.unwrap(), Told::Waiting { lines: 2 });
+        assert_eq!(*feed.next().await.unwrap(), Update::Waiting { lines: 2 });
         tokio::time::sleep(2 * PATIENCE).await;
         lines.witness(2, crate::ring::Lamport(2));
-        assert_eq!(*feed.next().await.unwrap(), Told::Waiting { lines: 0 });
+        assert_eq!(*feed.next().await.unwrap(), Update::Waiting { lines: 0 });
         teller.abort();
         screen.finish(PATIENCE);
         thread.join().unwrap();

@@ -12,18 +12,18 @@ const WHOLE_BYTES: usize = 4096;
 
 /// Takes whole lines, and writes some of them at a time.
 ///
-/// A write to a full pipe cannot be taken back, and the reader would find a part of it. So nothing is written before the
-/// pipe has room for it: all that it can hold when it is empty, as it is before a reader who keeps up, and otherwise as
-/// much as goes in as a whole. A single line that is longer than that may have to wait in its middle. Files are never
-/// full in that sense; what other outputs hold back is their own affair.
+/// A write to a full pipe cannot be taken back, and the reader would find a part of it. So nothing is written before
+/// the pipe has room for it: all that it can hold when it is empty, as it is before a reader who keeps up, and
+/// otherwise as much as goes in as a whole. A single line that is longer than that may have to wait in its middle.
+/// Files are never full in that sense; what other outputs hold back is their own affair.
 #[derive(Debug)]
-pub struct Outlet {
+pub struct StdoutWriter {
     file: File,
     /// Bytes that it holds, when it is a pipe.
     pipe: Option<usize>,
 }
 
-impl Outlet {
+impl StdoutWriter {
     /// Writes to this.
     pub fn new(file: File) -> Self {
         let pipe = pipe_bytes(&file);
@@ -78,7 +78,7 @@ fn whole_lines(lines: &[u8], bytes_max: usize) -> &[u8] {
     &lines[..end]
 }
 
-impl Write for Outlet {
+impl Write for StdoutWriter {
     fn write(&mut self, lines: &[u8]) -> io::Result<usize> {
         loop {
             let next = self.next(lines)?;
@@ -142,13 +142,14 @@ mod tests {
     #[test]
     fn a_pipe_that_nobody_reads_holds_whole_lines_and_the_rest_is_counted() {
         let (mut reader, writer) = io::pipe().unwrap();
-        let mut out = Outlet::new(File::from(OwnedFd::from(writer)));
+        let mut out = StdoutWriter::new(File::from(OwnedFd::from(writer)));
         let lines: String = (0..20_000).map(|n| format!("line {n}\n")).collect();
         let total = lines.len();
         let (done, is_done) = mpsc::channel();
         let writer =
             std::thread::spawn(move || write_all(&mut out, lines.as_bytes(), |part| done.send(part.to_vec()).unwrap()));
-        // The first write fills what is empty, but for less than a line; the next one waits for as much as goes in whole.
+        // The first write fills what is empty, but for less than a line; the next one waits for as much as goes in
+        // whole.
         let first = is_done.recv().unwrap();
         assert!(first.len() > WHOLE_BYTES && first.ends_with(b"\n"), "{}", first.len());
         let mut read = vec![0; first.len()];
@@ -171,7 +172,7 @@ mod tests {
     #[test]
     fn a_reader_that_goes_while_it_is_waited_for_is_noticed() {
         let (reader, writer) = io::pipe().unwrap();
-        let mut out = Outlet::new(File::from(OwnedFd::from(writer)));
+        let mut out = StdoutWriter::new(File::from(OwnedFd::from(writer)));
         let lines = "x\n".repeat(100_000);
         let (first, is_full) = mpsc::channel();
         let writer =
@@ -184,7 +185,7 @@ mod tests {
     #[test]
     fn a_full_disk_is_no_reader_that_has_gone() {
         let Ok(full) = File::options().write(true).open("/dev/full") else { return };
-        let error = write_all(&mut Outlet::new(full), b"a\n", |_| {}).unwrap_err();
+        let error = write_all(&mut StdoutWriter::new(full), b"a\n", |_| {}).unwrap_err();
         assert!(!is_gone(&error), "{error}");
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use serde::{Deserialize, Serialize};
 
 use crate::present::paint::mentions;
-use crate::present::values::{Kind, Line};
+use crate::present::values::{FeedLine, LineKind};
 use crate::ring::{Channel, LineId, Name};
 
 /// Names that one frontend shows nothing of.
@@ -20,7 +20,7 @@ const RECENT_LINES_MAX: usize = 1024;
 /// Which lines a frontend is told.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Taste {
+pub enum ChannelFilter {
     /// Those of the channel where it speaks, and those that mention its owner.
     Here,
     /// All of them.
@@ -30,8 +30,8 @@ pub enum Taste {
 
 /// See the module.
 #[derive(Debug)]
-pub struct View {
-    taste: Taste,
+pub struct ClientView {
+    taste: ChannelFilter,
     /// Where it speaks; `None`: in the lobby.
     channel: Option<Channel>,
     /// Channels that it was in, and means to come back to; the lobby always is one.
@@ -40,12 +40,12 @@ pub struct View {
     unread: BTreeMap<String, u64>,
     /// Nothing of these is shown: folded names.
     ignored: BTreeSet<String>,
-    recent: VecDeque<Recent>,
+    recent: VecDeque<RecentLine>,
 }
 
 /// A line that may be meant by its number.
 #[derive(Clone, Debug)]
-struct Recent {
+struct RecentLine {
     ts: u64,
     id: LineId,
     channel: String,
@@ -79,9 +79,9 @@ pub enum Fate {
     },
 }
 
-impl View {
+impl ClientView {
     /// In the lobby, with nothing unread.
-    pub fn new(taste: Taste) -> Self {
+    pub fn new(taste: ChannelFilter) -> Self {
         Self {
             taste,
             channel: None,
@@ -93,7 +93,7 @@ impl View {
     }
 
     /// Which lines it is told.
-    pub fn taste(&self) -> Taste {
+    pub fn taste(&self) -> ChannelFilter {
         self.taste
     }
 
@@ -119,14 +119,20 @@ impl View {
     }
 
     /// Takes a line that has come; `me`: the owner's name.
-    pub fn take(&mut self, line: &Line, me: Option<&Name>) -> Fate {
+    pub fn take(&mut self, line: &FeedLine, me: Option<&Name>) -> Fate {
         let id = LineId { author: line.author, session: line.session, n: line.n };
-        self.remember(Recent { ts: line.ts, id, channel: line.channel.clone(), own: line.own, said: said(line.kind) });
+        self.remember(RecentLine {
+            ts: line.ts,
+            id,
+            channel: line.channel.clone(),
+            own: line.own,
+            said: said(line.kind),
+        });
         if !line.own && self.ignored.contains(&line.name.folded()) {
             return Fate::Hidden;
         }
         let here = line.channel == Channel::name_of(self.channel.as_ref());
-        if self.taste == Taste::All
+        if self.taste == ChannelFilter::All
             || here
             || line.own
             || me.is_some_and(|me| !mentions(&line.text, me.as_str()).is_empty())
@@ -143,10 +149,10 @@ impl View {
 
     /// A line that was looked up in the history, and may be meant again.
     pub fn found(&mut self, ts: u64, id: LineId) {
-        self.remember(Recent { ts, id, channel: String::new(), own: false, said: false });
+        self.remember(RecentLine { ts, id, channel: String::new(), own: false, said: false });
     }
 
-    fn remember(&mut self, line: Recent) {
+    fn remember(&mut self, line: RecentLine) {
         if self.recent.len() >= RECENT_LINES_MAX {
             self.recent.pop_front();
         }
@@ -215,10 +221,10 @@ impl View {
 }
 
 /// Whether a line of this kind is what somebody means who means the last line.
-const fn said(kind: Kind) -> bool {
+const fn said(kind: LineKind) -> bool {
     match kind {
-        Kind::Say | Kind::Me | Kind::Reply => true,
-        Kind::React | Kind::Nick | Kind::Topic | Kind::Away | Kind::Moderate => false,
+        LineKind::Say | LineKind::Me | LineKind::Reply => true,
+        LineKind::React | LineKind::Nick | LineKind::Topic | LineKind::Away | LineKind::Moderate => false,
     }
 }
 
@@ -229,8 +235,8 @@ mod tests {
     use super::*;
     use crate::ring::{AuthorId, SessionId};
 
-    fn line(n: u64, name: &str, channel: &str, text: &str) -> Line {
-        Line {
+    fn line(n: u64, name: &str, channel: &str, text: &str) -> FeedLine {
+        FeedLine {
             index: n,
             ts: 10 * n,
             time: String::new(),
@@ -240,7 +246,7 @@ mod tests {
             session: SessionId(1),
             n,
             channel: channel.to_owned(),
-            kind: Kind::Say,
+            kind: LineKind::Say,
             text: text.to_owned(),
             typed: None,
             to: None,
@@ -252,7 +258,7 @@ mod tests {
 
     #[test]
     fn what_is_said_elsewhere_is_counted_but_for_mentions() {
-        let (mut view, me) = (View::new(Taste::Here), Name::parse("ann").unwrap());
+        let (mut view, me) = (ClientView::new(ChannelFilter::Here), Name::parse("ann").unwrap());
         assert_eq!(view.take(&line(1, "bob", "lobby", "hi"), Some(&me)), Fate::Shown);
         assert_eq!(view.take(&line(2, "bob", "ops", "down"), Some(&me)), Fate::Unread { first: true });
         assert_eq!(view.take(&line(3, "bob", "ops", "again"), Some(&me)), Fate::Unread { first: false });
@@ -286,7 +292,7 @@ mod tests {
 
     #[test]
     fn whoever_is_ignored_is_not_shown() {
-        let mut view = View::new(Taste::All);
+        let mut view = ClientView::new(ChannelFilter::All);
         view.ignore("Bob", Whose::Others);
         assert_eq!(view.take(&line(1, "bob", "lobby", "ann"), None), Fate::Hidden);
         assert!(view.ignore("", Whose::Nobodys).contains("bob"));

@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::mpsc;
 
-use super::pipe::{self, Typed};
+use super::pipe::{self, InputLine};
 use crate::failure::complain;
 use crate::feed::stdout;
-use crate::present::values::{Asked, Told, Versioned};
+use crate::present::values::{Request, Update, Versioned};
 use crate::ring::limits::TEXT_BYTES_MAX;
 use crate::text;
 
@@ -18,7 +18,7 @@ const WRITE_BYTES: usize = 64 * 1024;
 pub const ASKED_BYTES_MAX: usize = 6 * TEXT_BYTES_MAX + 4096;
 
 /// Appends an object as a line, with what could harm a terminal escaped: it means the same.
-pub fn push(told: &Told, out: &mut String) {
+pub fn push(told: &Update, out: &mut String) {
     // Numbers and strings always have a form in JSON.
     if let Ok(json) = serde_json::to_string(&Versioned::of(told)) {
         text::push_escaped(out, &json);
@@ -30,7 +30,7 @@ pub fn push(told: &Told, out: &mut String) {
 ///
 /// # Errors
 /// The output takes no more.
-pub fn write(mut told: mpsc::Receiver<Told>, mut out: impl Write, written: &AtomicU64) -> io::Result<()> {
+pub fn write(mut told: mpsc::Receiver<Update>, mut out: impl Write, written: &AtomicU64) -> io::Result<()> {
     let mut lines = String::new();
     while let Some(next) = told.blocking_recv() {
         push(&next, &mut lines);
@@ -51,8 +51,8 @@ pub fn write(mut told: mpsc::Receiver<Told>, mut out: impl Write, written: &Atom
 ///
 /// # Errors
 /// Why it is none, for people.
-pub fn read(line: &str) -> Result<Asked, String> {
-    let asked: Versioned<Asked> = serde_json::from_str(line).map_err(|error| {
+pub fn read(line: &str) -> Result<Request, String> {
+    let asked: Versioned<Request> = serde_json::from_str(line).map_err(|error| {
         // An object is one line, and whoever complains knows which: the reader's own count of lines would only confuse.
         let said = error.to_string();
         match said.rsplit_once(" at line 1 column ") {
@@ -68,32 +68,32 @@ pub fn read(line: &str) -> Result<Asked, String> {
     }
 }
 
-/// Reads objects until the end, or until nobody takes them. What is none is complained of, to whoever reads `answers` too,
-/// and the next one is read.
+/// Reads objects until the end, or until nobody takes them. What is none is complained of, to whoever reads `answers`
+/// too, and the next one is read.
 ///
 /// # Errors
 /// The input cannot be read.
 pub fn read_all(
     input: impl Read,
-    asked: &mpsc::Sender<Asked>,
-    answers: Option<&mpsc::WeakSender<Told>>,
+    asked: &mpsc::Sender<Request>,
+    answers: Option<&mpsc::WeakSender<Update>>,
 ) -> io::Result<()> {
     let mut number = 0_u64;
     pipe::read_lines_to(ASKED_BYTES_MAX, input, |typed| {
         number += 1;
         let wrong = match typed {
-            Typed::Line(line) if line.trim().is_empty() => return true,
-            Typed::Line(line) => match read(&line) {
+            InputLine::Line(line) if line.trim().is_empty() => return true,
+            InputLine::Line(line) => match read(&line) {
                 Ok(one) => return asked.blocking_send(one).is_ok(),
                 Err(why) => format!("is not understood: {why}"),
             },
-            Typed::TooLong { bytes } => too_long(bytes),
+            InputLine::TooLong { bytes } => too_long(bytes),
         };
         let wrong = format!("line {number} of standard input {wrong}");
         complain(format_args!("dist-chat: {}", text::visible(&wrong)));
         if let Some(answers) = answers.and_then(mpsc::WeakSender::upgrade) {
             // Where the reader has gone, the other end is told.
-            let _ = answers.blocking_send(Told::Note { text: text::visible(&wrong).into_owned() });
+            let _ = answers.blocking_send(Update::Note { text: text::visible(&wrong).into_owned() });
         }
         true
     })

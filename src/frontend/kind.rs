@@ -1,5 +1,5 @@
-//! The frontend of the person, or program, that runs this node: chosen at the start, at work from the moment the node is
-//! in its room, but shown what happens from the beginning.
+//! The frontend of the person, or program, that runs this node: chosen at the start, at work from the moment the node
+//! is in its room, but shown what happens from the beginning.
 
 use std::fs::File;
 use std::io;
@@ -12,21 +12,21 @@ use std::time::{Duration, Instant};
 use rustix::termios::isatty;
 use tokio::sync::mpsc;
 
-use super::pipe::{self, Typed};
-use super::stdin::Talk;
+use super::pipe::{self, InputLine};
+use super::stdin::StdinSender;
 use super::terminal::Terminal;
 use super::{json, tui};
 use crate::failure::complain;
 use crate::feed::commands::COMMANDS;
-use crate::feed::session::Front;
-use crate::feed::stdout::Outlet;
+use crate::feed::session::ClientHandle;
+use crate::feed::stdout::StdoutWriter;
 use crate::present::builder;
-use crate::present::values::{Asked, Told};
+use crate::present::values::{Request, Update};
 use crate::settings::Chat;
 
 /// What a node shows its owner, and how it is spoken to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Face {
+pub enum FrontendKind {
     /// Lines of text: one typed, one said.
     Text,
     /// Lines of text; nothing is read.
@@ -44,7 +44,7 @@ pub fn is_terminal() -> bool {
     isatty(io::stdin()) && isatty(io::stdout())
 }
 
-impl Face {
+impl FrontendKind {
     /// The one that was asked for, or that fits what stands at both ends.
     pub fn of(chat: &Chat) -> Self {
         match (chat.daemon, chat.json) {
@@ -76,7 +76,7 @@ impl Face {
 /// A frontend that shows what happens, and does not read yet.
 pub enum Shows {
     /// It is shown lines of text, and says what it reads.
-    Text(Talk),
+    Text(StdinSender),
     /// It is shown nothing but those, and reads nothing.
     Daemon,
     /// The full screen, which reads from the beginning.
@@ -86,21 +86,22 @@ pub enum Shows {
     /// Values go out as they are.
     Json {
         /// Its other end.
-        asked: mpsc::Sender<Asked>,
+        asked: mpsc::Sender<Request>,
         /// Where it is told what is wrong with that.
-        answers: mpsc::WeakSender<Told>,
+        answers: mpsc::WeakSender<Update>,
     },
 }
 
-/// Starts a thread that writes objects to standard output, until there is no more. `gone` is called when it takes no more.
+/// Starts a thread that writes objects to standard output, until there is no more. `gone` is called when it takes no
+/// more.
 ///
 /// # Errors
 /// The system starts no more threads.
-pub fn write(told: mpsc::Receiver<Told>, gone: impl FnOnce(io::Error) + Send + 'static) -> io::Result<Showing> {
+pub fn write(told: mpsc::Receiver<Update>, gone: impl FnOnce(io::Error) + Send + 'static) -> io::Result<Showing> {
     let written = Arc::<AtomicU64>::default();
     let count = Arc::clone(&written);
     let thread = named("json").spawn(move || {
-        if let Err(error) = Outlet::stdout().and_then(|out| json::write(told, out, &count)) {
+        if let Err(error) = StdoutWriter::stdout().and_then(|out| json::write(told, out, &count)) {
             gone(error);
         }
     })?;
@@ -146,24 +147,24 @@ const LOOK_AGAIN: Duration = Duration::from_millis(5);
 ///
 /// # Errors
 /// The system starts no more threads.
-pub fn full(front: Front, look: super::terminal::Settings) -> io::Result<JoinHandle<()>> {
+pub fn full(front: ClientHandle, look: super::terminal::TerminalSettings) -> io::Result<JoinHandle<()>> {
     named(tui::THREAD).spawn(move || {
-        let Front { told, asked, answers: _ } = front;
-        let settings = tui::Settings {
+        let ClientHandle { told, asked, answers: _ } = front;
+        let settings = tui::TuiSettings {
             colours: look.paint,
             bell: look.bell,
             zone: builder::local(),
             commands: COMMANDS.iter().map(|command| command.name.to_owned()).collect(),
         };
         match tui::run(told, &asked, settings) {
-            Ok(tui::End::Bye(_) | tui::End::Silent) => return,
-            Ok(tui::End::NoKeyboard) => {}
+            Ok(tui::TuiEnd::Bye(_) | tui::TuiEnd::Silent) => return,
+            Ok(tui::TuiEnd::NoKeyboard) => {}
             Err(error) => {
                 complain(format_args!("dist-chat: this terminal has no full screen ({error})\n  try it without --tui"))
             }
         }
         // Nobody is there any more.
-        let _ = asked.blocking_send(Asked::Leave);
+        let _ = asked.blocking_send(Request::Leave);
     })
 }
 
@@ -172,8 +173,8 @@ fn named(name: &str) -> thread::Builder {
 }
 
 impl Shows {
-    /// Starts to read. `ended` is called once, when somebody wants to leave or the input has ended; sessions of their own
-    /// call it themselves.
+    /// Starts to read. `ended` is called once, when somebody wants to leave or the input has ended; sessions of their
+    /// own call it themselves.
     ///
     /// # Errors
     /// The system starts no more threads.
@@ -201,7 +202,7 @@ impl Shows {
 }
 
 /// Reads lines of standard input, past the standard library's own buffer: whole chunks are taken.
-fn read(take: impl FnMut(Typed) -> bool) {
+fn read(take: impl FnMut(InputLine) -> bool) {
     let input = io::stdin().as_fd().try_clone_to_owned().map(File::from);
     if let Err(error) = input.and_then(|input| pipe::read_lines(input, take)) {
         complain(format_args!("dist-chat: cannot read standard input: {error}"));

@@ -9,7 +9,7 @@ const READ_BYTES: usize = 64 * 1024;
 
 /// What a line of input is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Typed {
+pub enum InputLine {
     /// To be said, if it is not blank.
     Line(String),
     /// More than are allowed, [`TEXT_BYTES_MAX`] for what is said; nothing of it is kept.
@@ -26,7 +26,7 @@ pub enum Typed {
 ///
 /// # Errors
 /// The input cannot be read.
-pub fn read_lines(input: impl Read, take: impl FnMut(Typed) -> bool) -> io::Result<()> {
+pub fn read_lines(input: impl Read, take: impl FnMut(InputLine) -> bool) -> io::Result<()> {
     read_lines_to(TEXT_BYTES_MAX, input, take)
 }
 
@@ -34,7 +34,11 @@ pub fn read_lines(input: impl Read, take: impl FnMut(Typed) -> bool) -> io::Resu
 ///
 /// # Errors
 /// The input cannot be read.
-pub fn read_lines_to(bytes_max: usize, mut input: impl Read, mut take: impl FnMut(Typed) -> bool) -> io::Result<()> {
+pub fn read_lines_to(
+    bytes_max: usize,
+    mut input: impl Read,
+    mut take: impl FnMut(InputLine) -> bool,
+) -> io::Result<()> {
     let mut chunk = vec![0; READ_BYTES];
     let mut line = Gathered { kept: Vec::new(), bytes: 0, bytes_max };
     loop {
@@ -75,16 +79,16 @@ impl Gathered {
         self.kept.extend_from_slice(&bytes[..bytes.len().min(room)]);
     }
 
-    fn end(&mut self) -> Typed {
+    fn end(&mut self) -> InputLine {
         let bytes = std::mem::take(&mut self.bytes);
         let whole = bytes == self.kept.len() as u64;
         let line = self.kept.strip_suffix(b"\r").filter(|_| whole).unwrap_or(&self.kept);
         let text = String::from_utf8_lossy(line);
         // Of a line that was not kept whole nobody knows what its bytes would have become: they count as they came.
         let typed = match whole {
-            true if text.len() <= self.bytes_max => Typed::Line(text.into_owned()),
-            true => Typed::TooLong { bytes: text.len() as u64 },
-            false => Typed::TooLong { bytes },
+            true if text.len() <= self.bytes_max => InputLine::Line(text.into_owned()),
+            true => InputLine::TooLong { bytes: text.len() as u64 },
+            false => InputLine::TooLong { bytes },
         };
         self.kept.clear();
         typed
@@ -97,7 +101,7 @@ mod tests {
 
     use super::*;
 
-    fn read(input: impl Read) -> Vec<Typed> {
+    fn read(input: impl Read) -> Vec<InputLine> {
         let mut lines = Vec::new();
         read_lines(input, |typed| {
             lines.push(typed);
@@ -107,8 +111,8 @@ mod tests {
         lines
     }
 
-    fn line(text: &str) -> Typed {
-        Typed::Line(text.to_owned())
+    fn line(text: &str) -> InputLine {
+        InputLine::Line(text.to_owned())
     }
 
     #[test]
@@ -128,19 +132,19 @@ mod tests {
         let limit = "x".repeat(TEXT_BYTES_MAX);
         assert_eq!(
             read(format!("{limit}\r\n{limit}\n{limit}y\nz\n").as_bytes()),
-            [line(&limit), line(&limit), Typed::TooLong { bytes: TEXT_BYTES_MAX as u64 + 1 }, line("z"),]
+            [line(&limit), line(&limit), InputLine::TooLong { bytes: TEXT_BYTES_MAX as u64 + 1 }, line("z"),]
         );
     }
 
     #[test]
     fn an_endless_line_is_not_kept() {
         let endless = io::repeat(b'x').take(1 << 28);
-        assert_eq!(read(endless), [Typed::TooLong { bytes: 1 << 28 }]);
+        assert_eq!(read(endless), [InputLine::TooLong { bytes: 1 << 28 }]);
     }
 
     #[test]
     fn replaced_bytes_count_for_what_they_become() {
-        assert_eq!(read(&vec![0xff; TEXT_BYTES_MAX][..]), [Typed::TooLong { bytes: 3 * TEXT_BYTES_MAX as u64 }]);
+        assert_eq!(read(&vec![0xff; TEXT_BYTES_MAX][..]), [InputLine::TooLong { bytes: 3 * TEXT_BYTES_MAX as u64 }]);
     }
 
     #[test]

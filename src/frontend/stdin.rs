@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::mpsc;
 
-use super::pipe::Typed;
+use super::pipe::InputLine;
 use crate::failure::complain;
 use crate::feed::own_lines::OwnLines;
 use crate::net::Command;
@@ -14,7 +14,7 @@ use crate::ring::{Text, TextError};
 
 /// Takes what is typed, in order, and waits while the node has no room for it.
 #[derive(Debug)]
-pub struct Talk {
+pub struct StdinSender {
     /// Lines go here.
     pub commands: mpsc::Sender<Command>,
     /// Set once the node is leaving: nothing more is said.
@@ -28,13 +28,13 @@ pub fn leaves(line: &str) -> bool {
     matches!(line.trim(), "//exit" | "/exit")
 }
 
-impl Talk {
+impl StdinSender {
     /// Takes one line of input. `false`: no more is wanted.
-    pub fn take(&self, typed: &Typed) -> bool {
+    pub fn take(&self, typed: &InputLine) -> bool {
         match typed {
             _ if self.leaving.load(Ordering::Acquire) => false,
-            Typed::Line(line) => !leaves(line) && self.say(line),
-            Typed::TooLong { bytes } => {
+            InputLine::Line(line) => !leaves(line) && self.say(line),
+            InputLine::TooLong { bytes } => {
                 refuse(*bytes);
                 true
             }

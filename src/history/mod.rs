@@ -15,9 +15,9 @@ use jiff::Zoned;
 
 use crate::failure::{Exit, Failure};
 use crate::present::history_lines::Plain;
-use crate::present::values::Kind;
+use crate::present::values::LineKind;
 use crate::ring::{AuthorId, Channel, Entry, Lamport, Line, LineId};
-use crate::store::{Answer, Counts, Error, Moment, Reader, Selection};
+use crate::store::{Error, Moment, ReactionCounts, ReadOutcome, Reader, Selection};
 pub(crate) use out::{HistoryFormat, HistoryOut};
 use out::{ids, put_to};
 use when::Edge;
@@ -35,10 +35,10 @@ const RECALL_TIMES: usize = 4;
 ///
 /// # Errors
 /// The file cannot be read, or it has changed meanwhile.
-pub fn judge(answer: Result<Answer, Error>, path: &Path) -> Result<(), Failure> {
+pub fn judge(answer: Result<ReadOutcome, Error>, path: &Path) -> Result<(), Failure> {
     match answer.map_err(|error| unusable(path, &error))? {
-        Answer::Whole | Answer::Enough => Ok(()),
-        Answer::Cut => Err(Failure::new(
+        ReadOutcome::Whole | ReadOutcome::Enough => Ok(()),
+        ReadOutcome::Cut => Err(Failure::new(
             Exit::Files,
             format!("{} has changed while it was read", path.display()),
             "two parts of the room have met, and lines have moved",
@@ -134,7 +134,7 @@ pub fn line_at(past: &Path, ts: Lamport) -> Option<LineId> {
 }
 
 /// The reactions on these lines. Empty if they cannot be read.
-pub fn put_to_lines(past: &Path, ids: &[LineId]) -> Counts {
+pub fn put_to_lines(past: &Path, ids: &[LineId]) -> ReactionCounts {
     let reader = Reader::open(past).ok().flatten();
     reader.and_then(|reader| reader.reactions(ids).ok()).unwrap_or_default()
 }
@@ -202,16 +202,16 @@ fn save_to(past: &Path, out: impl io::Write) -> Result<Saved, String> {
     match (failed, counted, answer) {
         (Some(error), _, _) => Err(error.to_string()),
         (None, Err(error), _) | (None, _, Err(error)) => Err(unread(error)),
-        (None, Ok(false), _) | (None, _, Ok(Answer::Cut)) => {
+        (None, Ok(false), _) | (None, _, Ok(ReadOutcome::Cut)) => {
             Err("two parts of the room have met meanwhile: try it again".to_owned())
         }
-        (None, Ok(true), Ok(Answer::Whole | Answer::Enough)) => Ok(saved),
+        (None, Ok(true), Ok(ReadOutcome::Whole | ReadOutcome::Enough)) => Ok(saved),
     }
 }
 
 /// A query from the room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Recall<'a> {
+pub enum RecallQuery<'a> {
     /// The newest lines.
     Newest(usize),
     /// The newest lines with these words.
@@ -220,10 +220,10 @@ pub enum Recall<'a> {
 
 /// Answers a query: returns a heading and the lines in their printed form, at most [`RECALL_LINES_MAX`]. The newest
 /// lines come from the user's channel. A search covers all channels, and a line of another channel names it.
-pub fn recall(path: &Path, asked: Recall<'_>, here: Option<&Channel>) -> (String, String) {
+pub fn recall(path: &Path, asked: RecallQuery<'_>, here: Option<&Channel>) -> (String, String) {
     let (words, most) = match asked {
-        Recall::Newest(most) => (None, most),
-        Recall::Words(words) => (Some(words), usize::MAX),
+        RecallQuery::Newest(most) => (None, most),
+        RecallQuery::Words(words) => (Some(words), usize::MAX),
     };
     let shown = most.min(RECALL_LINES_MAX);
     // One line more shows whether there are more. More lines are read, since some are acts and not text.
@@ -236,7 +236,7 @@ pub fn recall(path: &Path, asked: Recall<'_>, here: Option<&Channel>) -> (String
     let found = Reader::open(path).and_then(|reader| {
         let mut entries = find(reader.as_ref(), &wanted)?;
         entries.retain(|entry| entry.line().is_some_and(is_said));
-        let counts = reader.map_or(Ok(Counts::new()), |reader| reader.reactions(&ids(&entries)))?;
+        let counts = reader.map_or(Ok(ReactionCounts::new()), |reader| reader.reactions(&ids(&entries)))?;
         Ok((entries, counts))
     });
     let (mut entries, counts) = match found {
@@ -258,9 +258,9 @@ pub fn recall(path: &Path, asked: Recall<'_>, here: Option<&Channel>) -> (String
 
 /// Whether a user who looks back wants this line: not a reaction, and not a notice about oneself.
 fn is_said(line: &Line) -> bool {
-    match Kind::of(line.act.as_ref()) {
-        Kind::Say | Kind::Me | Kind::Reply | Kind::Topic | Kind::Moderate => true,
-        Kind::React | Kind::Nick | Kind::Away => false,
+    match LineKind::of(line.act.as_ref()) {
+        LineKind::Say | LineKind::Me | LineKind::Reply | LineKind::Topic | LineKind::Moderate => true,
+        LineKind::React | LineKind::Nick | LineKind::Away => false,
     }
 }
 
@@ -270,7 +270,8 @@ pub fn last_of_others(path: &Path, here: Option<Channel>, own: AuthorId) -> Opti
     let reader = Reader::open(path).ok()??;
     let found = find(Some(&reader), &wanted).ok()?;
     let meant = |line: &&Line| {
-        line.id.author != own && matches!(Kind::of(line.act.as_ref()), Kind::Say | Kind::Me | Kind::Reply)
+        line.id.author != own
+            && matches!(LineKind::of(line.act.as_ref()), LineKind::Say | LineKind::Me | LineKind::Reply)
     };
     found.iter().rev().find_map(|entry| Some((entry.lamport.0, entry.line().filter(meant)?.id)))
 }
@@ -283,7 +284,7 @@ fn find(reader: Option<&Reader>, wanted: &Selection) -> Result<VecDeque<Arc<Entr
             found.push_back(Arc::clone(entry));
             true
         };
-        if reader.map_or(Ok(Answer::Whole), |reader| reader.select(wanted, take))? != Answer::Cut {
+        if reader.map_or(Ok(ReadOutcome::Whole), |reader| reader.select(wanted, take))? != ReadOutcome::Cut {
             break;
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::present::history_lines::{Json, Plain};
 use crate::ring::{Emoji, Entry, LineId};
-use crate::store::{Counts, Error, Tally};
+use crate::store::{Error, ReactionCounts, ReactionSnapshot};
 
 /// Lines whose reactions are read together.
 const PAGE_LINES: usize = 1024;
@@ -19,7 +19,7 @@ pub(crate) enum HistoryFormat {
 
 /// Writes lines to an output, many at once.
 pub(crate) struct HistoryOut<'a, W> {
-    tally: Tally<'a>,
+    tally: ReactionSnapshot<'a>,
     format: HistoryFormat,
     /// Lines whose reactions were not read yet.
     page: Vec<Arc<Entry>>,
@@ -32,7 +32,7 @@ pub(crate) struct HistoryOut<'a, W> {
 
 impl<'a, W: io::Write> HistoryOut<'a, W> {
     /// An output without lines.
-    pub(crate) fn new(tally: Tally<'a>, format: HistoryFormat, out: W) -> Self {
+    pub(crate) fn new(tally: ReactionSnapshot<'a>, format: HistoryFormat, out: W) -> Self {
         Self { tally, format, page: Vec::new(), text: String::new(), out, failed: None, counted: Ok(true) }
     }
 
@@ -87,6 +87,6 @@ pub(super) fn ids<'a>(entries: impl IntoIterator<Item = &'a Arc<Entry>>) -> Vec<
 }
 
 /// The reactions on an entry's line.
-pub(super) fn put_to<'a>(entry: &Entry, counts: &'a Counts) -> &'a [(Emoji, u64)] {
+pub(super) fn put_to<'a>(entry: &Entry, counts: &'a ReactionCounts) -> &'a [(Emoji, u64)] {
     entry.line().and_then(|line| counts.get(&line.id)).map_or(&[], Vec::as_slice)
 }

@@ -25,9 +25,9 @@ pub fn ask(prompt: &str) -> io::Result<Zeroizing<String>> {
 
 /// Restores the terminal's settings when the question is abandoned.
 #[derive(Debug)]
-pub struct Restore(Option<(File, Termios)>);
+pub struct EchoGuard(Option<(File, Termios)>);
 
-impl Restore {
+impl EchoGuard {
     /// Saves the terminal's settings.
     pub fn new() -> Self {
         let found = File::open(TERMINAL).ok();
@@ -42,7 +42,7 @@ impl Restore {
     }
 }
 
-impl Default for Restore {
+impl Default for EchoGuard {
     fn default() -> Self {
         Self::new()
     }

@@ -32,21 +32,21 @@ impl RoomKey {
     /// The system gives no random numbers.
     pub fn fresh() -> anyhow::Result<Self> {
         match read(&generated::fresh()?) {
-            Ok(Given::Key(key)) => Ok(key),
-            Ok(Given::Passphrase(_)) | Err(_) => Err(anyhow::anyhow!("a drawn key cannot be read")),
+            Ok(KeyInput::Key(key)) => Ok(key),
+            Ok(KeyInput::Passphrase(_)) | Err(_) => Err(anyhow::anyhow!("a drawn key cannot be read")),
         }
     }
 }
 
 /// A user's input for a key.
-pub enum Given {
+pub enum KeyInput {
     /// A key.
     Key(RoomKey),
     /// A passphrase; together with the room's salt it gives the key.
     Passphrase(Zeroizing<String>),
 }
 
-impl fmt::Debug for Given {
+impl fmt::Debug for KeyInput {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Key(_) => "Key(..)",
@@ -57,7 +57,7 @@ impl fmt::Debug for Given {
 
 /// Why an input is no key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mistake {
+pub enum KeyError {
     /// It has the shape of a key, but its check digits are wrong.
     Mistyped,
     /// It is too short for a passphrase.
@@ -69,20 +69,20 @@ pub enum Mistake {
 /// Parses a user's input: a generated or stored key, else a passphrase.
 ///
 /// # Errors
-/// See [`Mistake`].
-pub fn read(text: &str) -> Result<Given, Mistake> {
+/// See [`KeyError`].
+pub fn read(text: &str) -> Result<KeyInput, KeyError> {
     let text = text.trim();
     if invite::is_one(text) {
-        return Err(Mistake::Invite);
+        return Err(KeyError::Invite);
     }
     if begins_with(text, KEPT) {
         let key = unsealed(KEPT, text).and_then(|bytes| RoomKey::of_bytes(&bytes));
-        return key.map(Given::Key).ok_or(Mistake::Mistyped);
+        return key.map(KeyInput::Key).ok_or(KeyError::Mistyped);
     }
     match generated::parse(text) {
-        Some(key) => key.map(Given::Key).ok_or(Mistake::Mistyped),
-        None if text.chars().count() < passphrase::CHARS_MIN => Err(Mistake::Short),
-        None => Ok(Given::Passphrase(Zeroizing::new(text.to_owned()))),
+        Some(key) => key.map(KeyInput::Key).ok_or(KeyError::Mistyped),
+        None if text.chars().count() < passphrase::CHARS_MIN => Err(KeyError::Short),
+        None => Ok(KeyInput::Passphrase(Zeroizing::new(text.to_owned()))),
     }
 }
 
@@ -141,7 +141,7 @@ mod tests {
     #[test]
     fn nothing_of_a_key_is_shown() {
         let key = RoomKey::new([0xab; PSK_BYTES], Some([0xcd; SALT_BYTES]));
-        assert_eq!(format!("{key:?} {:?}", Given::Key(key.clone())), "RoomKey(..) Key(..)");
+        assert_eq!(format!("{key:?} {:?}", KeyInput::Key(key.clone())), "RoomKey(..) Key(..)");
         assert_eq!(format!("{:?}", read("correct horse battery").unwrap()), "Passphrase(..)");
     }
 
@@ -150,22 +150,22 @@ mod tests {
         for salt in [None, Some([7; SALT_BYTES])] {
             let key = RoomKey::new([9; PSK_BYTES], salt);
             let kept = key.kept();
-            assert!(matches!(read(&kept), Ok(Given::Key(again)) if again == key));
+            assert!(matches!(read(&kept), Ok(KeyInput::Key(again)) if again == key));
             for at in KEPT.len()..kept.len() {
                 let mut damaged = kept.as_bytes().to_vec();
                 damaged[at] = if damaged[at] == b'0' { b'1' } else { b'0' };
-                assert_eq!(read(std::str::from_utf8(&damaged).unwrap()).unwrap_err(), Mistake::Mistyped, "{at}");
+                assert_eq!(read(std::str::from_utf8(&damaged).unwrap()).unwrap_err(), KeyError::Mistyped, "{at}");
             }
-            assert_eq!(read(&kept[..kept.len() - 1]).unwrap_err(), Mistake::Mistyped);
+            assert_eq!(read(&kept[..kept.len() - 1]).unwrap_err(), KeyError::Mistyped);
         }
     }
 
     #[test]
     fn what_is_no_key_is_a_passphrase_if_it_is_long_enough() {
-        assert_eq!(read("too short 1").unwrap_err(), Mistake::Short);
-        assert_eq!(read("").unwrap_err(), Mistake::Short);
-        assert!(matches!(read("  twelve chars \n"), Ok(Given::Passphrase(text)) if *text == "twelve chars"));
-        assert!(matches!(read("äöüäöüäöüäöü"), Ok(Given::Passphrase(_))));
+        assert_eq!(read("too short 1").unwrap_err(), KeyError::Short);
+        assert_eq!(read("").unwrap_err(), KeyError::Short);
+        assert!(matches!(read("  twelve chars \n"), Ok(KeyInput::Passphrase(text)) if *text == "twelve chars"));
+        assert!(matches!(read("äöüäöüäöüäöü"), Ok(KeyInput::Passphrase(_))));
     }
 
     #[test]

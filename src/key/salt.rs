@@ -30,7 +30,7 @@ pub fn question() -> String {
 
 /// A member's answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Answer {
+pub enum SaltAnswer {
     /// The room's key is a passphrase, with this salt.
     Salt([u8; SALT_BYTES]),
     /// The room's key is no passphrase.
@@ -39,7 +39,7 @@ pub enum Answer {
     Open,
 }
 
-impl Answer {
+impl SaltAnswer {
     /// The answer of a member whose room has this key.
     pub fn of(key: Option<&RoomKey>) -> Self {
         match key {
@@ -50,7 +50,7 @@ impl Answer {
 }
 
 /// Without the line feed.
-impl fmt::Display for Answer {
+impl fmt::Display for SaltAnswer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "dist-chat {PROTOCOL_VERSION} ")?;
         match self {
@@ -61,7 +61,7 @@ impl fmt::Display for Answer {
     }
 }
 
-impl FromStr for Answer {
+impl FromStr for SaltAnswer {
     type Err = ();
 
     fn from_str(line: &str) -> Result<Self, ()> {
@@ -79,7 +79,7 @@ impl FromStr for Answer {
 ///
 /// # Errors
 /// The member cannot be reached, or does not answer in time.
-pub fn ask(there: SocketAddr) -> io::Result<Answer> {
+pub fn ask(there: SocketAddr) -> io::Result<SaltAnswer> {
     let until = Instant::now() + PATIENCE;
     let left = || match until.saturating_duration_since(Instant::now()) {
         Duration::ZERO => Err(io::Error::from(io::ErrorKind::TimedOut)),
@@ -115,23 +115,23 @@ mod tests {
 
     #[test]
     fn every_answer_is_read_back() {
-        for answer in [Answer::Salt([0xa5; SALT_BYTES]), Answer::Generated, Answer::Open] {
+        for answer in [SaltAnswer::Salt([0xa5; SALT_BYTES]), SaltAnswer::Generated, SaltAnswer::Open] {
             assert_eq!(answer.to_string().parse(), Ok(answer));
         }
         for other in ["", "open", "dist-chat 2000 open", &format!("dist-chat {PROTOCOL_VERSION} salt 00")] {
-            assert_eq!(other.parse::<Answer>(), Err(()), "{other}");
+            assert_eq!(other.parse::<SaltAnswer>(), Err(()), "{other}");
         }
     }
 
     #[test]
     fn what_a_room_answers_follows_from_its_key() {
-        assert_eq!(Answer::of(None), Answer::Open);
-        assert_eq!(Answer::of(Some(&RoomKey::new([1; 32], None))), Answer::Generated);
-        assert_eq!(Answer::of(Some(&RoomKey::new([1; 32], Some([2; 16])))), Answer::Salt([2; 16]));
+        assert_eq!(SaltAnswer::of(None), SaltAnswer::Open);
+        assert_eq!(SaltAnswer::of(Some(&RoomKey::new([1; 32], None))), SaltAnswer::Generated);
+        assert_eq!(SaltAnswer::of(Some(&RoomKey::new([1; 32], Some([2; 16])))), SaltAnswer::Salt([2; 16]));
     }
 
     /// Plays a member that sends `says` once, and returns what the asker makes of it.
-    fn asked(says: &'static [u8]) -> io::Result<Answer> {
+    fn asked(says: &'static [u8]) -> io::Result<SaltAnswer> {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let there = listener.local_addr().unwrap();
         let member = std::thread::spawn(move || {
@@ -148,8 +148,8 @@ mod tests {
 
     #[test]
     fn a_member_is_asked_over_the_network() {
-        let says = format!("{}\nmore", Answer::Salt([3; 16])).leak().as_bytes();
-        assert_eq!(asked(says).unwrap(), Answer::Salt([3; 16]));
+        let says = format!("{}\nmore", SaltAnswer::Salt([3; 16])).leak().as_bytes();
+        assert_eq!(asked(says).unwrap(), SaltAnswer::Salt([3; 16]));
         assert_eq!(asked(b"").unwrap_err().kind(), io::ErrorKind::InvalidData);
         assert_eq!(asked(b"HTTP/1.1 400 Bad Request\r\n").unwrap_err().kind(), io::ErrorKind::InvalidData);
         assert_eq!(asked(&[b'x'; 4096]).unwrap_err().kind(), io::ErrorKind::InvalidData);

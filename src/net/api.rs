@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 use crate::ring::{
     Draft, Entry, Event, Index, Lamport, Member, ModerationCommand, PmError, PmId, RoomHealth, Status, Text,
 };
-use crate::store::{Health, LogMark};
+use crate::store::{LogMark, StoreHealth};
 
 /// A command from a frontend to the node.
 #[derive(Debug)]
@@ -65,7 +65,7 @@ pub enum Notice {
     /// The node's clock. It comes before a notice that has no timestamp, and only when it has changed.
     Clock(Lamport),
     /// The state of the history's store.
-    Health(Health),
+    Health(StoreHealth),
     /// A peer lost its link: it broke the protocol, was refused, or could not keep up. There is at most one such notice
     /// per IP address and [`NOTICE_PAUSE`](super::transport::limits::NOTICE_PAUSE).
     PeerDropped {

@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::api::Command;
-use super::links::{Links, overflowed};
+use super::links::{Connections, overflowed};
 use super::notices::Notices;
 use super::pm_crypto::PmCrypto;
 use super::room_keys::RoomKeys;
@@ -20,7 +20,7 @@ use super::transport::arrival::Failed;
 use super::transport::limits::{TURN_COMMANDS_MAX, TURN_FRAMES_MAX};
 use super::transport::meter::Meter;
 use super::transport::task::Task;
-use super::transport::verify::Entered;
+use super::transport::verify::RoomCell;
 use crate::ring::{
     ConnId, Event, Frame, Input, Member, Node, Now, Output, PrivateMessage, ReadReply, ReadRequest, Record, Refusal,
     RoomHealth, Secret, Stop, SyncId, Time, WallMs,
@@ -38,8 +38,8 @@ type Persisted = (SyncId, bool);
 pub(super) struct Driver<S> {
     pub(super) node: Node,
     pub(super) store: S,
-    pub(super) clock: Clock,
-    pub(super) links: Links,
+    pub(super) clock: NodeClock,
+    pub(super) links: Connections,
     pub(super) notices: Notices,
     pub(super) arrivals: mpsc::Receiver<Arrival>,
     pub(super) commands: Commands,
@@ -60,7 +60,7 @@ pub(super) struct Driver<S> {
     pub(super) tend: Instant,
     pub(super) keys: RoomKeys,
     /// The node's room, shared with the readers that verify signatures.
-    pub(super) entered: Entered,
+    pub(super) entered: RoomCell,
     pub(super) pms: PmCrypto,
     /// Open requests for the health of all members.
     pub(super) surveys: Vec<oneshot::Sender<RoomHealth>>,
@@ -75,9 +75,9 @@ pub(super) struct Commands {
 
 /// The node's clocks.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Clock(Instant);
+pub(super) struct NodeClock(Instant);
 
-impl Clock {
+impl NodeClock {
     /// A clock that starts now.
     pub(super) fn start() -> Self {
         Self(Instant::now())

@@ -13,7 +13,7 @@ use super::transport::dial::dial;
 use super::transport::inbox::Inbox;
 use super::transport::keyring::HandshakeConfig;
 use super::transport::limits::{COPY_BYTES_MAX, WRITE_BYTES_MAX};
-use super::transport::link::{Link, Overflow};
+use super::transport::link::{Connection, Overflow};
 use super::transport::meter::Meter;
 use super::transport::task::Task;
 use crate::ring::limits::FRAME_BYTES_MAX;
@@ -21,8 +21,8 @@ use crate::ring::{ConnId, Frame, Timing};
 
 /// The connections by the core's ids. Dropping this cuts them all.
 #[derive(Debug)]
-pub(super) struct Links {
-    links: HashMap<ConnId, Link>,
+pub(super) struct Connections {
+    links: HashMap<ConnId, Connection>,
     /// The connections that got frames in this turn.
     spoken: Vec<ConnId>,
     /// The connections that close once their queued frames are written.
@@ -38,12 +38,12 @@ pub(super) struct Links {
 
 /// A connection that was cut because its peer does not read.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Cut {
+pub(super) struct SlowPeer {
     pub(super) conn: ConnId,
     pub(super) peer: SocketAddr,
 }
 
-impl Links {
+impl Connections {
     pub(super) fn new(inbox: Inbox, timing: Timing, locks: HandshakeConfig, meter: Arc<Meter>) -> Self {
         Self {
             links: HashMap::new(),
@@ -60,7 +60,7 @@ impl Links {
 
     /// The peer's address, if the connection exists.
     pub(super) fn peer(&self, conn: ConnId) -> Option<SocketAddr> {
-        self.links.get(&conn).map(Link::peer)
+        self.links.get(&conn).map(Connection::peer)
     }
 
     /// Starts to dial a peer.
@@ -71,7 +71,7 @@ impl Links {
             // An error means that the driver has ended, and that the connection is no longer needed.
             let _ = inbox.put(Arrival::Dialled { conn, result }).await;
         });
-        self.insert(conn, Link::dialling(peer, dialler, &self.meter));
+        self.insert(conn, Connection::dialling(peer, dialler, &self.meter));
     }
 
     /// Takes over a dialled connection. `false`: the node no longer wants it.
@@ -86,14 +86,14 @@ impl Links {
     pub(super) fn accept(&mut self, peer: SocketAddr, connected: Connected) -> ConnId {
         self.accepted += 1;
         let conn = ConnId::accepted(self.accepted);
-        let link = Link::accepted(conn, peer, connected, &self.inbox, &self.meter);
+        let link = Connection::accepted(conn, peer, connected, &self.inbox, &self.meter);
         self.insert(conn, link);
         conn
     }
 
     /// Encodes a frame once and queues it on each of these connections. Returns the connections that were cut because
     /// their queue was full.
-    pub(super) fn send(&mut self, conns: &[ConnId], frame: &Frame) -> Vec<Cut> {
+    pub(super) fn send(&mut self, conns: &[ConnId], frame: &Frame) -> Vec<SlowPeer> {
         let mut cut = Vec::new();
         if !conns.iter().any(|conn| self.links.contains_key(conn)) {
             return cut;
@@ -108,7 +108,7 @@ impl Links {
                 Ok(true) => self.spoken.push(conn),
                 Ok(false) => {}
                 Err(Overflow) => {
-                    cut.push(Cut { conn, peer: link.peer() });
+                    cut.push(SlowPeer { conn, peer: link.peer() });
                     self.remove(conn);
                 }
             }
@@ -147,7 +147,7 @@ impl Links {
     }
 
     /// Removes a connection. Dropping the returned link cuts it.
-    pub(super) fn remove(&mut self, conn: ConnId) -> Option<Link> {
+    pub(super) fn remove(&mut self, conn: ConnId) -> Option<Connection> {
         let link = self.links.remove(&conn);
         self.meter.links(self.links.len());
         link
@@ -161,13 +161,13 @@ impl Links {
         while self.closing.join_next().await.is_some() {}
     }
 
-    fn insert(&mut self, conn: ConnId, link: Link) {
+    fn insert(&mut self, conn: ConnId, link: Connection) {
         self.links.insert(conn, link);
         self.meter.links(self.links.len());
     }
 }
 
-/// The text of a notice about a peer that was [`Cut`].
+/// The text of a notice about a peer that was [`SlowPeer`].
 pub(super) fn overflowed() -> String {
     format!("does not read: more than {} MiB wait for it", WRITE_BYTES_MAX / (1024 * 1024))
 }

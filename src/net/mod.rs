@@ -33,24 +33,24 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 pub use api::{Command, Notice};
-pub use probe::{Doing, Met, Unmet, hello_at, meet_at};
+pub use probe::{PeerInfo, PeerState, ProbeError, hello_at, meet_at};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 pub use transport::keyring::{Keyring, Keys, Secrets};
 pub use transport::meter::Meter;
 
-use driver::{Clock, Commands, Driver};
-use links::Links;
+use driver::{Commands, Driver, NodeClock};
+use links::Connections;
 use notices::Notices;
 use pm_crypto::PmCrypto;
 use room_keys::RoomKeys;
 use transport::inbox::Inbox;
 use transport::keyring::HandshakeConfig;
 use transport::limits::{COMMANDS_MAX, KEYS_CHANGED_MAX, NOTICE_BATCHES_MAX};
-use transport::listener::Door;
+use transport::listener::Listener;
 use transport::task::Task;
-use transport::verify::Entered;
+use transport::verify::RoomCell;
 
 use crate::key::RoomKey;
 use crate::ring::{Config, Node, Start, Stop};
@@ -61,7 +61,7 @@ use crate::store::Store;
 /// The node goes on when the frontends drop their ends of the channels. Dropping or aborting the task of
 /// [`done`](Self::done) is a crash: all sockets close, and no peer gets a goodbye.
 #[derive(Debug)]
-pub struct Running {
+pub struct RunningDriver {
     /// Commands, in order. The driver takes none while the node's outbox is full, so that a frontend that sends lines
     /// waits.
     pub commands: mpsc::Sender<Command>,
@@ -93,7 +93,7 @@ pub fn start<S>(
     store: S,
     listeners: Vec<std::net::TcpListener>,
     secrets: Secrets,
-) -> anyhow::Result<Running>
+) -> anyhow::Result<RunningDriver>
 where
     S: Store + Send + 'static,
     S::Error: Into<anyhow::Error>,
@@ -106,7 +106,7 @@ where
     let (changed, rekeyed) = mpsc::channel(KEYS_CHANGED_MAX);
     let listeners = listeners.into_iter().map(listen).collect::<anyhow::Result<Vec<_>>>()?;
     let meter = Arc::new(Meter::default());
-    let entered = Entered::default();
+    let entered = RoomCell::default();
     let (inbox, arrivals) = Inbox::new(entered.clone());
     // A founder, or a node that comes back, is in its room from the start.
     if let Some(room) = config.saved.room.or(match config.start {
@@ -119,15 +119,15 @@ where
     let (urgent_sender, urgent) = mpsc::channel(COMMANDS_MAX);
     let (notice_sender, notices) = mpsc::channel(NOTICE_BATCHES_MAX);
     let timing = config.timing;
-    let door = Door::new(listeners, inbox.clone(), timing, locks.clone(), Arc::clone(&meter));
-    let clock = Clock::start();
+    let door = Listener::new(listeners, inbox.clone(), timing, locks.clone(), Arc::clone(&meter));
+    let clock = NodeClock::start();
     let driver = Driver {
         node: Node::new(config),
         store,
         clock,
         now: clock.now(),
         said: Vec::new(),
-        links: Links::new(inbox, timing, locks, Arc::clone(&meter)),
+        links: Connections::new(inbox, timing, locks, Arc::clone(&meter)),
         notices: Notices::new(notice_sender),
         arrivals,
         commands: Commands { ordered, urgent },
@@ -144,7 +144,7 @@ where
     };
     let door = Task::spawn(door.run());
     let done = tokio::spawn(driver.run(door));
-    Ok(Running { commands: command_sender, urgent: urgent_sender, notices, done, meter, keyring, rekeyed })
+    Ok(RunningDriver { commands: command_sender, urgent: urgent_sender, notices, done, meter, keyring, rekeyed })
 }
 
 fn listen(listener: std::net::TcpListener) -> anyhow::Result<TcpListener> {

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::api::Notice;
 use super::transport::limits::{NOTICE_CHARS_MAX, NOTICE_PAUSE, NOTICE_PEERS_MAX};
 use crate::ring::{Event, Lamport, Member, Text};
-use crate::store::Health;
+use crate::store::StoreHealth;
 
 /// The notices of one turn, until the driver delivers them.
 #[derive(Debug)]
@@ -20,13 +20,13 @@ pub(super) struct Notices {
     clock: Lamport,
     told: Lamport,
     /// The time of the last report about each IP address.
-    reported: BTreeMap<(IpAddr, Who), Instant>,
+    reported: BTreeMap<(IpAddr, TroubleSource), Instant>,
 }
 
 /// The kind of peer that a report is about. Reports about strangers do not suppress reports about a link to the same
 /// address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Who {
+enum TroubleSource {
     Peer,
     Stranger,
 }
@@ -56,7 +56,7 @@ impl Notices {
     }
 
     /// Adds a state of the store.
-    pub(super) fn health(&mut self, health: Health) {
+    pub(super) fn health(&mut self, health: StoreHealth) {
         self.tell_clock();
         self.batch.push(Notice::Health(health));
     }
@@ -70,15 +70,15 @@ impl Notices {
 
     /// Reports that a peer has lost its link, unless a report about the same address is younger than [`NOTICE_PAUSE`].
     pub(super) fn dropped(&mut self, now: Instant, peer: SocketAddr, why: &str) {
-        self.report(now, Who::Peer, peer, why);
+        self.report(now, TroubleSource::Peer, peer, why);
     }
 
     /// Reports that this node refused a stranger, or that a stranger refused this node. Limited like [`Self::dropped`].
     pub(super) fn turned_away(&mut self, now: Instant, stranger: SocketAddr, why: &str) {
-        self.report(now, Who::Stranger, stranger, why);
+        self.report(now, TroubleSource::Stranger, stranger, why);
     }
 
-    fn report(&mut self, now: Instant, who: Who, peer: SocketAddr, why: &str) {
+    fn report(&mut self, now: Instant, who: TroubleSource, peer: SocketAddr, why: &str) {
         let ip = (peer.ip().to_canonical(), who);
         if self.reported.len() >= NOTICE_PEERS_MAX {
             self.reported.retain(|_, &mut at| now - at < NOTICE_PAUSE);

@@ -11,7 +11,7 @@ use super::transport::dial::{dial, duration};
 use super::transport::frames::Unframed;
 use super::transport::greeting::SPEAKS_FOR_ANOTHER;
 use super::transport::keyring::HandshakeConfig;
-use super::transport::noise::Sealer;
+use super::transport::noise::Encryptor;
 use crate::identity::Identity;
 use crate::key::RoomKey;
 use crate::ring::limits::PROTOCOL_VERSION;
@@ -55,7 +55,7 @@ fn own_hello(uid: Uid, author: AuthorId) -> anyhow::Result<Hello> {
     Ok(Hello { version: PROTOCOL_VERSION, room: None, uid, author, session: SessionId(getrandom::u64()?) })
 }
 
-fn bytes_of(frames: &[Frame], sealer: Option<Sealer>) -> anyhow::Result<Vec<u8>> {
+fn bytes_of(frames: &[Frame], sealer: Option<Encryptor>) -> anyhow::Result<Vec<u8>> {
     let mut lines = Vec::new();
     frames.iter().for_each(|frame| frame.encode(&mut lines));
     let Some(mut sealer) = sealer else { return Ok(lines) };
@@ -66,18 +66,18 @@ fn bytes_of(frames: &[Frame], sealer: Option<Sealer>) -> anyhow::Result<Vec<u8>>
 
 /// What a probed node says about itself and its room.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Met {
+pub struct PeerInfo {
     /// The node's address in the room.
     pub uid: Uid,
     /// The node's room, if it is in one.
     pub room: Option<RoomId>,
     /// The node's role; `None`: the node has not answered that in time.
-    pub doing: Option<Doing>,
+    pub doing: Option<PeerState>,
 }
 
 /// The role of a probed node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Doing {
+pub enum PeerState {
     /// The node leads.
     Leading {
         /// The node's epoch.
@@ -95,7 +95,7 @@ pub enum Doing {
 
 /// Why a probe failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Unmet {
+pub enum ProbeError {
     /// The node does not answer, or not in time.
     Silent,
     /// The node refuses this stranger.
@@ -107,26 +107,26 @@ pub enum Unmet {
 /// Probes a node: says hello and asks for its role, then closes the connection. Takes at most twice `patience`.
 ///
 /// # Errors
-/// See [`Unmet`].
-pub async fn meet_at(there: SocketAddr, key: Option<RoomKey>, patience: Span) -> Result<Met, Unmet> {
-    let ours = |error: anyhow::Error| Unmet::Broken(format!("{error:#}"));
+/// See [`ProbeError`].
+pub async fn meet_at(there: SocketAddr, key: Option<RoomKey>, patience: Span) -> Result<PeerInfo, ProbeError> {
+    let ours = |error: anyhow::Error| ProbeError::Broken(format!("{error:#}"));
     let timing = Timing { connect: patience, ..Timing::default() };
     let identity = Identity::fresh().map_err(ours)?;
     let locks = HandshakeConfig::new(&identity, key).map_err(ours)?;
     let connected = dial(there, timing, &locks).await.map_err(|why| match why {
-        Failed::Refused | Failed::Unreachable => Unmet::Silent,
-        Failed::TurnedAway(refusal) => Unmet::TurnedAway(refusal),
-        Failed::Broken(why) => Unmet::Broken(why),
+        Failed::Refused | Failed::Unreachable => ProbeError::Silent,
+        Failed::TurnedAway(refusal) => ProbeError::TurnedAway(refusal),
+        Failed::Broken(why) => ProbeError::Broken(why),
     })?;
     let (mut met, mut refused) = (None, None);
     let talk = meet(connected, identity.author(), &mut met, &mut refused);
     let ended = tokio::time::timeout(duration(patience), talk).await;
     match (refused, met, ended) {
-        (Some(refusal), ..) => Err(Unmet::TurnedAway(refusal)),
+        (Some(refusal), ..) => Err(ProbeError::TurnedAway(refusal)),
         // The node has said hello. A missing role is part of the result, not a failure.
         (None, Some(met), _) => Ok(met),
         (None, None, Ok(Err(error))) => Err(ours(error)),
-        (None, None, Ok(Ok(())) | Err(_)) => Err(Unmet::Silent),
+        (None, None, Ok(Ok(())) | Err(_)) => Err(ProbeError::Silent),
     }
 }
 
@@ -134,7 +134,7 @@ pub async fn meet_at(there: SocketAddr, key: Option<RoomKey>, patience: Span) ->
 async fn meet(
     connected: Connected,
     author: AuthorId,
-    met: &mut Option<Met>,
+    met: &mut Option<PeerInfo>,
     refused: &mut Option<Refusal>,
 ) -> anyhow::Result<()> {
     let Connected { mut socket, session, plain, sealed } = connected;
@@ -154,7 +154,7 @@ async fn meet(
                     *refused = Some(refusal);
                     return Ok(());
                 }
-                (Frame::Hello(hello), None) => *met = Some(Met { uid: hello.uid, room: hello.room, doing: None }),
+                (Frame::Hello(hello), None) => *met = Some(PeerInfo { uid: hello.uid, room: hello.room, doing: None }),
                 (_, None) => bail!("its first frame is no hello"),
                 (Frame::PollReply(answer), Some(met)) => {
                     met.doing = Some(doing(&answer));
@@ -168,11 +168,11 @@ async fn meet(
     Ok(())
 }
 
-fn doing(answer: &PollReply) -> Doing {
+fn doing(answer: &PollReply) -> PeerState {
     match answer.state {
-        NodeState::Leading { epoch, followers } => Doing::Leading { epoch, followers },
-        NodeState::Following { epoch, heard_ms: _, relay: _ } => Doing::Following(epoch),
-        NodeState::Electing | NodeState::Joining => Doing::Between,
-        NodeState::Bootstrapping => Doing::Knocking,
+        NodeState::Leading { epoch, followers } => PeerState::Leading { epoch, followers },
+        NodeState::Following { epoch, heard_ms: _, relay: _ } => PeerState::Following(epoch),
+        NodeState::Electing | NodeState::Joining => PeerState::Between,
+        NodeState::Bootstrapping => PeerState::Knocking,
     }
 }

@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 
 use super::transport::keyring::Keyring;
 use super::transport::limits::{KEYS_OFFERED_MAX, REKEY_GRACE};
-use crate::key::{self, Given, RoomKey};
+use crate::key::{self, KeyInput, RoomKey};
 use crate::ring::{Digest, Secret};
 
 /// The driver's keys.
@@ -37,8 +37,8 @@ impl RoomKeys {
     /// Adds a key that a member has sent, if it is well-formed.
     pub(super) fn offer_sent(&mut self, secret: &Secret) {
         match key::read(secret.reveal()) {
-            Ok(Given::Key(key)) => self.offer(key),
-            Ok(Given::Passphrase(_)) | Err(_) => {}
+            Ok(KeyInput::Key(key)) => self.offer(key),
+            Ok(KeyInput::Passphrase(_)) | Err(_) => {}
         }
     }
 

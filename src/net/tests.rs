@@ -15,7 +15,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use super::links::Links;
+use super::links::Connections;
 use super::transport::arrival::Arrival;
 use super::transport::arrival::Connected;
 use super::transport::inbox::Inbox;
@@ -25,10 +25,10 @@ use super::transport::limits::{
     FLUSH, HANDOVER_BYTES_MIN, HELLO_BYTES_MAX, READ_BYTES_MAX, READ_CONN_BYTES_MAX, UNGREETED_PER_IP_MAX,
     WRITE_BYTES_MAX, WRITE_FRAMES,
 };
-use super::transport::link::{Link, Overflow};
-use super::transport::listener::Door;
+use super::transport::link::{Connection, Overflow};
+use super::transport::listener::Listener;
 use super::transport::meter::Meter;
-use super::transport::noise::Own;
+use super::transport::noise::LocalKeys;
 use super::transport::task::Task;
 use crate::identity::Identity;
 use crate::key::RoomKey;
@@ -56,9 +56,10 @@ impl Bench {
         Self { inbox, arrivals, meter: Arc::default() }
     }
 
-    async fn link(&self, n: u64) -> (Link, TcpStream) {
+    async fn link(&self, n: u64) -> (Connection, TcpStream) {
         let (socket, peer, address) = pair().await;
-        let link = Link::accepted(ConnId::accepted(n), address, Connected::open(socket), &self.inbox, &self.meter);
+        let link =
+            Connection::accepted(ConnId::accepted(n), address, Connected::open(socket), &self.inbox, &self.meter);
         (link, peer)
     }
 
@@ -273,7 +274,7 @@ async fn the_bytes_decoded_ahead_are_bounded() {
 }
 
 fn locks(owner: u8, key: Option<u8>) -> HandshakeConfig {
-    let own = Own::new(&Identity::of_seed([owner; 32])).unwrap();
+    let own = LocalKeys::new(&Identity::of_seed([owner; 32])).unwrap();
     let key = key.map(|key| RoomKey::new([key; 32], None));
     HandshakeConfig { own: Arc::new(own), keyring: Keyring::new(key) }
 }
@@ -287,7 +288,7 @@ fn door_of(bench: &Bench, timing: Timing, locks: HandshakeConfig) -> (Task, Sock
     listener.set_nonblocking(true).unwrap();
     let address = listener.local_addr().unwrap();
     let listeners = vec![TcpListener::from_std(listener).unwrap()];
-    let door = Door::new(listeners, bench.inbox.clone(), timing, locks, Arc::clone(&bench.meter));
+    let door = Listener::new(listeners, bench.inbox.clone(), timing, locks, Arc::clone(&bench.meter));
     (Task::spawn(door.run()), address)
 }
 
@@ -323,7 +324,7 @@ async fn only_a_hello_opens_the_door() {
     let Arrival::Greeted { hello: got, connected, peer: from } = bench.next().await else { panic!("not let in") };
     assert_eq!(*got, hello());
     assert!(connected.socket.nodelay().unwrap());
-    let _link = Link::accepted(ConnId::accepted(1), from, *connected, &bench.inbox, &bench.meter);
+    let _link = Connection::accepted(ConnId::accepted(1), from, *connected, &bench.inbox, &bench.meter);
     peer.write_all(b"poll\"\n").await.unwrap();
     let Arrival::Frames { frames, .. } = bench.next().await else { panic!("no frame") };
     assert_eq!(frames, [Frame::LeaderPoll]);
@@ -361,7 +362,7 @@ async fn a_crowd_of_silent_ones_is_bounded_and_does_not_lock_others_out() {
 #[tokio::test]
 async fn a_frame_for_many_is_encoded_once_and_a_dial_keeps_what_is_said_meanwhile() {
     let mut bench = Bench::new();
-    let mut links = Links::new(bench.inbox.clone(), Timing::default(), locks(1, None), Arc::clone(&bench.meter));
+    let mut links = Connections::new(bench.inbox.clone(), Timing::default(), locks(1, None), Arc::clone(&bench.meter));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let conns = [ConnId::dialled(1), ConnId::dialled(2)];
     conns.iter().for_each(|&conn| links.dial(conn, listener.local_addr().unwrap()));

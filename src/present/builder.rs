@@ -5,39 +5,39 @@ use jiff::fmt::temporal::DateTimePrinter;
 use jiff::tz::TimeZone;
 
 use super::format;
-use super::values::{self, Kind, Told, What};
+use super::values::{self, EventKind, LineKind, Update};
 use crate::ring::{Act, Channel, Entry, Event, Lamport, Line, SessionId, WallMs};
 
 /// What is to be shown next.
 #[derive(Debug, Default)]
-pub struct Shown {
+pub struct Presentation {
     /// For standard output: whole lines.
     pub text: String,
     /// For frontends.
-    pub told: Vec<Told>,
+    pub told: Vec<Update>,
     /// Once that is shown: up to this number own lines are held.
     pub held: Option<u64>,
 }
 
 /// Makes values of what happens.
 #[derive(Debug)]
-pub struct Teller {
+pub struct UpdateBuilder {
     zone: TimeZone,
     /// The node's run: its lines are its own.
     session: SessionId,
 }
 
-impl Teller {
+impl UpdateBuilder {
     /// For the node that runs under this number.
     pub fn new(session: SessionId) -> Self {
         Self { zone: local(), session }
     }
 
     /// An entry, if it is a line; `past`: it was said before the frontend was here.
-    pub fn line(&self, entry: &Entry, past: bool) -> Option<Told> {
+    pub fn line(&self, entry: &Entry, past: bool) -> Option<Update> {
         let line = entry.line()?;
         let (text, words) = (line.text.as_str(), line.words());
-        Some(Told::Line(Box::new(values::Line {
+        Some(Update::Line(Box::new(values::FeedLine {
             index: entry.index.0,
             ts: entry.lamport.0,
             time: time(entry.wall, &self.zone),
@@ -47,7 +47,7 @@ impl Teller {
             session: line.id.session,
             n: line.id.n,
             channel: Channel::name_of(line.channel.as_ref()).to_owned(),
-            kind: Kind::of(line.act.as_ref()),
+            kind: LineKind::of(line.act.as_ref()),
             text: words.to_owned(),
             typed: (text != words).then(|| text.to_owned()),
             to: named(line),
@@ -88,64 +88,64 @@ pub fn time(wall: WallMs, zone: &TimeZone) -> String {
 
 /// What a frontend is told of an event; `None` for lines, and for what is too frequent to be told.
 #[expect(clippy::too_many_lines, reason = "one table: an event, and its words")]
-pub fn event(event: &Event, ts: Lamport) -> Option<Told> {
-    let mut told = values::Event {
+pub fn event(event: &Event, ts: Lamport) -> Option<Update> {
+    let mut told = values::FeedEvent {
         ts: ts.0,
         text: crate::text::visible(&format::event_text(event)?).into_owned(),
         notable: format::is_for_screen(event),
-        ..values::Event::default()
+        ..values::FeedEvent::default()
     };
     match event {
         Event::Entered { name, room: _ } => {
-            told.kind = What::Entered;
+            told.kind = EventKind::Entered;
             told.name = Some(name.clone());
         }
         Event::Joined(member) => {
-            told.kind = What::Joined;
+            told.kind = EventKind::Joined;
             (told.name, told.address) = (Some(member.name.clone()), Some(member.uid));
         }
         Event::Left { member, lost } => {
-            told.kind = if *lost { What::Lost } else { What::Left };
+            told.kind = if *lost { EventKind::Lost } else { EventKind::Left };
             (told.name, told.address) = (Some(member.name.clone()), Some(member.uid));
         }
         Event::Leader(epoch) => {
-            told.kind = What::Leader;
+            told.kind = EventKind::Leader;
             (told.address, told.round) = (Some(epoch.leader), Some(epoch.round));
         }
         Event::LeaderLost(uid) => {
-            told.kind = What::LeaderLost;
+            told.kind = EventKind::LeaderLost;
             told.address = Some(*uid);
         }
-        Event::LeaderPoll { nodes: _ } => told.kind = What::Asking,
+        Event::LeaderPoll { nodes: _ } => told.kind = EventKind::Asking,
         Event::ElectionStarted { round } => {
-            told.kind = What::ElectionStarted;
+            told.kind = EventKind::ElectionStarted;
             told.round = Some(*round);
         }
         Event::TokenPassed { round, candidate, to } => {
-            told.kind = What::TokenPassed;
+            told.kind = EventKind::TokenPassed;
             (told.round, told.address, told.to) = (Some(*round), Some(*candidate), Some(*to));
         }
         Event::NextChanged { next, repaired } => {
-            told.kind = if *repaired { What::Repaired } else { What::Next };
+            told.kind = if *repaired { EventKind::Repaired } else { EventKind::Next };
             told.to = *next;
         }
         Event::Forged { by, of: _ } => {
-            told.kind = What::Forged;
+            told.kind = EventKind::Forged;
             (told.name, told.address) = (Some(by.name.clone()), Some(by.uid));
         }
         Event::Evicted { member, by: _, banned: _ } => {
-            told.kind = What::Moderated;
+            told.kind = EventKind::Moderated;
             (told.name, told.address) = (Some(member.name.clone()), Some(member.uid));
         }
         Event::Renamed { was, name } => {
-            told.kind = What::Renamed;
+            told.kind = EventKind::Renamed;
             (told.name, told.address) = (Some(name.clone()), Some(was.uid));
         }
         Event::FailedOver { lost: _, lost_name: _, epoch, name, took: _ } => {
-            told.kind = What::Succeeded;
+            told.kind = EventKind::Succeeded;
             (told.name, told.address, told.round) = (name.clone(), Some(epoch.leader), Some(epoch.round));
         }
-        Event::CutOff { .. } => told.kind = What::CutOff,
+        Event::CutOff { .. } => told.kind = EventKind::CutOff,
         Event::NameTaken(_)
         | Event::PmSettled { .. }
         | Event::PmUndecryptable { .. }
@@ -168,5 +168,5 @@ pub fn event(event: &Event, ts: Lamport) -> Option<Told> {
         | Event::SubmitRejected(_)
         | Event::StillElecting => {}
     }
-    Some(Told::Event(told))
+    Some(Update::Event(told))
 }

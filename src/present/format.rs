@@ -6,7 +6,7 @@ use std::fmt::{self, Write as _};
 use crate::ring::{
     CommandError, Entry, Event, Lamport, Member, Name, PmError, PmOutcome, RoomId, Span, Stop, Text, Uid,
 };
-use crate::store::Health;
+use crate::store::StoreHealth;
 use crate::text;
 
 /// Authors whose `NAME(IP:PORT)` is kept ready. A room that has more gets by with forgetting.
@@ -14,15 +14,15 @@ const AUTHORS_MAX: usize = 4096;
 
 /// A member as people see it: `NAME(IP:PORT)`.
 #[derive(Clone, Copy, Debug)]
-pub struct Who<'a>(pub &'a Name, pub Uid);
+pub struct PeerLabel<'a>(pub &'a Name, pub Uid);
 
-impl fmt::Display for Who<'_> {
+impl fmt::Display for PeerLabel<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}({})", self.0, self.1)
     }
 }
 
-impl<'a> From<&'a Member> for Who<'a> {
+impl<'a> From<&'a Member> for PeerLabel<'a> {
     fn from(member: &'a Member) -> Self {
         Self(&member.name, member.uid)
     }
@@ -43,7 +43,7 @@ impl LineFormat {
         if self.authors.len() >= AUTHORS_MAX && !self.authors.contains_key(&line.uid) {
             self.authors.clear();
         }
-        let fresh = || (line.name.clone(), Who(&line.name, line.uid).to_string());
+        let fresh = || (line.name.clone(), PeerLabel(&line.name, line.uid).to_string());
         let (name, who) = self.authors.entry(line.uid).or_insert_with(fresh);
         if *name != line.name {
             (*name, *who) = fresh();
@@ -100,11 +100,11 @@ pub fn event_text(event: &Event) -> Option<String> {
             return None;
         }
         Event::Entered { name, room } => format!("{name} is in the room {room}"),
-        Event::Renamed { was, name } => format!("{} is {name} now", Who::from(was)),
+        Event::Renamed { was, name } => format!("{} is {name} now", PeerLabel::from(was)),
         Event::NameTaken(name) => format!("the name {name} is taken"),
-        Event::Joined(member) => format!("{} joined the ring", Who::from(member)),
-        Event::Left { member, lost: true } => format!("{} was lost", Who::from(member)),
-        Event::Left { member, lost: false } => format!("{} left the ring", Who::from(member)),
+        Event::Joined(member) => format!("{} joined the ring", PeerLabel::from(member)),
+        Event::Left { member, lost: true } => format!("{} was lost", PeerLabel::from(member)),
+        Event::Left { member, lost: false } => format!("{} left the ring", PeerLabel::from(member)),
         Event::Leader(epoch) => format!("Leader is {} (epoch {})", epoch.leader, epoch.round),
         Event::FailedOver { lost, lost_name, epoch, name, took } => {
             let (gone, leads) = (called(lost_name.as_ref(), *lost), called(name.as_ref(), epoch.leader));
@@ -116,7 +116,10 @@ pub fn event_text(event: &Event) -> Option<String> {
         ),
         Event::PmSettled { id: _, to, outcome } => fate_text(to, *outcome),
         Event::PmUndecryptable { of, through } => {
-            format!("a private message as of {} came through {through} with a broken seal: dropped", Who::from(of))
+            format!(
+                "a private message as of {} came through {through} with a broken seal: dropped",
+                PeerLabel::from(of)
+            )
         }
         Event::LeaderLost(uid) => format!("The leader {uid} does not answer"),
         Event::LeaderPoll { nodes: 0 } => "Nobody else is known who could be asked for the leader".to_owned(),
@@ -139,13 +142,16 @@ pub fn event_text(event: &Event) -> Option<String> {
         Event::ProtocolViolation { conn: _, why } => format!("A peer broke the protocol and lost its link: {why}"),
         Event::Forged { by, of: Some(of) } => format!(
             "{0} has handed on a line as of {of} that {of} has not said: it is refused, and so is {0}",
-            Who::from(by)
+            PeerLabel::from(by)
         ),
         Event::Forged { by, of: None } => {
-            format!("{0} has handed on lines that nobody has signed: they are refused, and so is {0}", Who::from(by))
+            format!(
+                "{0} has handed on lines that nobody has signed: they are refused, and so is {0}",
+                PeerLabel::from(by)
+            )
         }
-        Event::Evicted { member, by, banned: false } => format!("{} was put out by {by}", Who::from(member)),
-        Event::Evicted { member, by, banned: true } => format!("{} was banned by {by}", Who::from(member)),
+        Event::Evicted { member, by, banned: false } => format!("{} was put out by {by}", PeerLabel::from(member)),
+        Event::Evicted { member, by, banned: true } => format!("{} was banned by {by}", PeerLabel::from(member)),
         Event::Throttled => "you say more than the room takes at once: what is left goes out as it can".to_owned(),
         Event::NotAllowed { by } => format!("{by} may not do that: nothing has happened"),
         Event::Rekeyed { by, key: _ } => format!("{by} has changed the room's key"),
@@ -212,7 +218,7 @@ pub fn span_text(span: Span) -> String {
 
 /// A message for this node's owner alone.
 pub fn private_text(from: &Member, text: &Text) -> String {
-    format!("private from {}: {}", Who::from(from), text.as_str())
+    format!("private from {}: {}", PeerLabel::from(from), text.as_str())
 }
 
 /// What became of a message for one reader.
@@ -223,7 +229,7 @@ pub fn fate_text(to: &Member, outcome: PmOutcome) -> String {
         PmOutcome::NoLeader => "not delivered, there was no leader to pass it on: try again when there is",
         PmOutcome::Unknown => "no answer: it may have arrived, or not",
     };
-    format!("private to {}: {what}", Who::from(to))
+    format!("private to {}: {what}", PeerLabel::from(to))
 }
 
 /// Why a message for one reader was not sent, and what to try.
@@ -238,17 +244,17 @@ pub fn unsaid_text(why: &PmError) -> String {
 }
 
 /// What is told of the store. Some of it is told to people who have no idea what a store is.
-pub fn health_text(health: &Health) -> String {
+pub fn health_text(health: &StoreHealth) -> String {
     match health {
-        Health::Failing { why, again: true } => format!(
+        StoreHealth::Failing { why, again: true } => format!(
             "the history cannot be written ({why}): the room goes on, and what is said is kept in memory until it can; \
              make room on the disk"
         ),
-        Health::Failing { why, again: false } => format!(
+        StoreHealth::Failing { why, again: false } => format!(
             "the disk has failed ({why}): the room goes on, but what is said now is kept in memory only; \
              leave when you can, and check the disk"
         ),
-        Health::Well => "the history is written again, and whole".to_owned(),
+        StoreHealth::Well => "the history is written again, and whole".to_owned(),
     }
 }
 
@@ -272,8 +278,8 @@ pub fn waiting_text(lines: u64) -> String {
 /// What a newcomer is told of itself.
 pub fn welcome(name: &Name, wanted: &Name, uid: Uid, room: RoomId) -> String {
     match name == wanted {
-        true => format!("you are {} in room {room}", Who(name, uid)),
-        false => format!("you are {} in room {room}, since {wanted} is taken", Who(name, uid)),
+        true => format!("you are {} in room {room}", PeerLabel(name, uid)),
+        false => format!("you are {} in room {room}, since {wanted} is taken", PeerLabel(name, uid)),
     }
 }
 

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::builder::{self, local, timestamp};
 use super::format::LineFormat;
-use super::values::{Count, Kind};
+use super::values::{LineKind, ReactionCount};
 use crate::ring::{AuthorId, Channel, Emoji, Entry, Name, SessionId, Uid};
 use crate::text;
 
@@ -89,11 +89,11 @@ impl Default for Json {
 
 /// What is told of a line. The keys are stable.
 #[derive(Serialize)]
-struct Told<'a> {
+struct HistoryValue<'a> {
     index: u64,
     ts: u64,
     time: &'a str,
-    epoch: Epoch,
+    epoch: HistoryEpoch,
     name: &'a Name,
     address: Uid,
     author: AuthorId,
@@ -101,14 +101,14 @@ struct Told<'a> {
     n: u64,
     text: &'a str,
     channel: &'a str,
-    kind: Kind,
+    kind: LineKind,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    reactions: Vec<Count>,
+    reactions: Vec<ReactionCount>,
 }
 
 /// The epoch in which a line was ordered.
 #[derive(Serialize)]
-struct Epoch {
+struct HistoryEpoch {
     round: u64,
     leader: Uid,
 }
@@ -117,11 +117,11 @@ impl Json {
     /// Appends an entry, if it is a line, with what was put to it.
     pub fn push(&mut self, entry: &Entry, reactions: &[(Emoji, u64)], out: &mut String) {
         let Some(line) = entry.line() else { return };
-        let told = Told {
+        let told = HistoryValue {
             index: entry.index.0,
             ts: entry.lamport.0,
             time: &builder::time(entry.wall, &self.zone),
-            epoch: Epoch { round: entry.epoch.round, leader: entry.epoch.leader },
+            epoch: HistoryEpoch { round: entry.epoch.round, leader: entry.epoch.leader },
             name: &line.name,
             address: line.uid,
             author: line.id.author,
@@ -129,8 +129,8 @@ impl Json {
             n: line.id.n,
             text: line.words(),
             channel: Channel::name_of(line.channel.as_ref()),
-            kind: Kind::of(line.act.as_ref()),
-            reactions: Count::all(reactions),
+            kind: LineKind::of(line.act.as_ref()),
+            reactions: ReactionCount::all(reactions),
         };
         // Numbers and strings always have a form in JSON.
         if let Ok(json) = serde_json::to_string(&told) {

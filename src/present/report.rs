@@ -8,7 +8,7 @@ use crate::ring::{Name, Role, RoomId, Status, Uid};
 
 /// What `dist-chat status --json` prints.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Report {
+pub struct StatusReport {
     /// The room; `null` while there is none.
     pub room: Option<RoomId>,
     /// The node's name.
@@ -84,7 +84,7 @@ pub struct LogReport {
     pub lamport: u64,
 }
 
-impl From<Status> for Report {
+impl From<Status> for StatusReport {
     fn from(status: Status) -> Self {
         Self {
             room: status.room,
@@ -106,7 +106,7 @@ impl From<Status> for Report {
     }
 }
 
-impl Report {
+impl StatusReport {
     /// For people: a few lines.
     pub fn for_people(&self) -> String {
         let or_none = |uid: Option<Uid>| uid.map_or_else(|| "none".to_owned(), |uid| uid.to_string());
@@ -147,7 +147,7 @@ mod tests {
             r#""next":"127.0.0.1:5003","prev":null,"members":[{"address":"127.0.0.1:5001","name":"ann"}],"#,
             r#""log":{"first":1,"last":120,"lamport":140},"waiting":0}"#
         );
-        let report: Report = serde_json::from_str(text).unwrap();
+        let report: StatusReport = serde_json::from_str(text).unwrap();
         assert_eq!(serde_json::to_string(&report).unwrap(), text);
         assert_eq!(
             report.for_people(),

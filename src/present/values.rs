@@ -1,7 +1,8 @@
 //! What a frontend is told, and what it asks for: values within the program, one JSON object a line elsewhere.
 //!
-//! Every frontend that shows more than plain lines takes [`Told`] and gives [`Asked`]: the terminal, the full screen,
-//! `--json`, and whoever is attached to a node over its socket. The keys are stable; `docs/json.rst` describes them.
+//! Every frontend that shows more than plain lines takes [`Update`] and gives [`Request`]: the terminal, the full
+//! screen, `--json`, and whoever is attached to a node over its socket. The keys are stable; `docs/json.rst` describes
+//! them.
 
 use serde::{Deserialize, Serialize};
 
@@ -25,26 +26,26 @@ pub struct Versioned<T> {
 /// What a frontend is told.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
-pub enum Told {
+pub enum Update {
     /// The first object: who speaks.
-    Hello(Hello),
+    Hello(FeedHello),
     /// A line of the log.
-    Line(Box<Line>),
+    Line(Box<FeedLine>),
     /// A message for its reader alone; it stands in no log.
-    Private(Private),
+    Private(FeedPm),
     /// How a line is liked now.
-    Reactions(Reactions),
+    Reactions(FeedReactions),
     /// Something has happened in the room.
-    Event(Event),
+    Event(FeedEvent),
     /// How the node and its room are doing.
-    State(Box<State>),
+    State(Box<FeedState>),
     /// An answer to what was asked, or a word about it. For people.
     Note {
         /// The words: one line.
         text: String,
     },
-    /// What was said with an [`Asked::Say`] has come this far.
-    Sent(Sent),
+    /// What was said with an [`Request::Say`] has come this far.
+    Sent(SendResult),
     /// A longer answer: lines that belong together. For people.
     Listing {
         /// What they are.
@@ -53,7 +54,7 @@ pub enum Told {
         lines: Vec<String>,
     },
     /// Who the node is now, and where in the room this frontend speaks.
-    Here(Here),
+    Here(FeedPosition),
     /// The screen is to be emptied.
     Clear,
     /// Own lines that are not in the log: told when that is worth a word, and when it is over (zero).
@@ -61,7 +62,7 @@ pub enum Told {
         /// How many.
         lines: u64,
     },
-    /// What follows was said while this frontend, or its node, was away, up to [`Told::CaughtUp`].
+    /// What follows was said while this frontend, or its node, was away, up to [`Update::CaughtUp`].
     Missed {
         /// How many lines; not always known.
         lines: Option<u64>,
@@ -82,7 +83,7 @@ pub enum Told {
 
 /// Who speaks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Hello {
+pub struct FeedHello {
     /// The program's version.
     pub program: String,
     /// The node's name.
@@ -97,7 +98,7 @@ pub struct Hello {
 
 /// Who the node is now, and where in the room this frontend speaks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Here {
+pub struct FeedPosition {
     /// The node's name.
     pub name: Name,
     /// The address that it advertises.
@@ -110,7 +111,7 @@ pub struct Here {
 
 /// A line of the log. The keys of `dist-chat history --json`, and some more.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Line {
+pub struct FeedLine {
     /// Its place in the log.
     pub index: u64,
     /// Its Lamport timestamp.
@@ -130,13 +131,13 @@ pub struct Line {
     /// The channel, without `#`.
     pub channel: String,
     /// What it is.
-    pub kind: Kind,
-    /// The words: for anything but [`Kind::Say`] without the command before them.
+    pub kind: LineKind,
+    /// The words: for anything but [`LineKind::Say`] without the command before them.
     pub text: String,
     /// All that was typed, as the log that people read has it; `None`: `text` is all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub typed: Option<String>,
-    /// For [`Kind::Reply`] and [`Kind::React`]: the timestamp of the line that is meant, where that is known.
+    /// For [`LineKind::Reply`] and [`LineKind::React`]: the timestamp of the line that is meant, where that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<u64>,
     /// The node's own.
@@ -145,13 +146,13 @@ pub struct Line {
     pub past: bool,
     /// How it is liked, where that is known and not nothing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub reactions: Vec<Count>,
+    pub reactions: Vec<ReactionCount>,
 }
 
 /// What a line is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Kind {
+pub enum LineKind {
     /// Somebody says something.
     Say,
     /// Somebody tells what it does (`/me`).
@@ -170,7 +171,7 @@ pub enum Kind {
     Moderate,
 }
 
-impl Kind {
+impl LineKind {
     /// What a line with this act is.
     pub const fn of(act: Option<&Act>) -> Self {
         match act {
@@ -186,7 +187,7 @@ impl Kind {
     }
 }
 
-impl Count {
+impl ReactionCount {
     /// A line's counts as they are told.
     pub fn all(of: &[(Emoji, u64)]) -> Vec<Self> {
         of.iter().map(|(with, count)| Self { with: with.as_str().to_owned(), count: *count }).collect()
@@ -195,7 +196,7 @@ impl Count {
 
 /// A message for its reader alone.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Private {
+pub struct FeedPm {
     /// Who says it.
     pub from: Name,
     /// To whom.
@@ -208,7 +209,7 @@ pub struct Private {
 
 /// How a line is liked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Reactions {
+pub struct FeedReactions {
     /// The line's timestamp.
     pub ts: u64,
     /// Whose line it is.
@@ -216,12 +217,12 @@ pub struct Reactions {
     /// How it begins.
     pub text: String,
     /// Every reaction, the most frequent first.
-    pub reactions: Vec<Count>,
+    pub reactions: Vec<ReactionCount>,
 }
 
 /// How many authors have put this to a line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Count {
+pub struct ReactionCount {
     /// The emoji.
     pub with: String,
     /// How many.
@@ -230,11 +231,11 @@ pub struct Count {
 
 /// Something has happened in the room.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Event {
+pub struct FeedEvent {
     /// The node's clock then.
     pub ts: u64,
     /// What: one word.
-    pub kind: What,
+    pub kind: EventKind,
     /// The same for people: one line.
     pub text: String,
     /// Worth a person's look; `false`: for the log, and for who wants to know everything.
@@ -257,7 +258,7 @@ pub struct Event {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[expect(missing_docs, reason = "the same words as those of `ring::Event`")]
-pub enum What {
+pub enum EventKind {
     Entered,
     Joined,
     Left,
@@ -281,7 +282,7 @@ pub enum What {
 
 /// How the node and its room are doing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct State {
+pub struct FeedState {
     /// The room; `null` while there is none.
     pub room: Option<RoomId>,
     /// The node's name.
@@ -299,9 +300,9 @@ pub struct State {
     /// The previous in the ring.
     pub prev: Option<Uid>,
     /// Who is here, in ring order.
-    pub members: Vec<Member>,
+    pub members: Vec<FeedMember>,
     /// The channels that are known, `lobby` first.
-    pub channels: Vec<Channel>,
+    pub channels: Vec<FeedChannel>,
     /// The last entry of the log.
     pub last: u64,
     /// The node's Lamport clock.
@@ -312,7 +313,7 @@ pub struct State {
 
 /// A member.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Member {
+pub struct FeedMember {
     /// Its address.
     pub address: Uid,
     /// Its name.
@@ -322,7 +323,7 @@ pub struct Member {
     /// Why it is away; `null`: it is not.
     pub away: Option<String>,
     /// The link to it: `null` where there is none, and none is needed.
-    pub link: Option<Link>,
+    pub link: Option<FeedLink>,
     /// From a question to its answer, in microseconds: measured by the leader, or on a link of this node.
     pub rtt_us: Option<u64>,
     /// Entries of the log that it is not known to hold: known to the leader.
@@ -331,7 +332,7 @@ pub struct Member {
 
 /// A link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Link {
+pub struct FeedLink {
     /// It is up.
     pub up: bool,
     /// Milliseconds since anything came over it.
@@ -340,7 +341,7 @@ pub struct Link {
 
 /// A channel.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Channel {
+pub struct FeedChannel {
     /// Its name, without `#`.
     pub name: String,
     /// Its topic, if it has one.
@@ -351,7 +352,7 @@ pub struct Channel {
 
 /// How far something that was said has come.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Sent {
+pub struct SendResult {
     /// The `id` of what was asked.
     pub id: String,
     /// It stands in the log, another member holds it (alone: this node does), and it is on the disk. `false`: it was
@@ -368,7 +369,7 @@ pub struct Sent {
 /// What a frontend asks for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
-pub enum Asked {
+pub enum Request {
     /// Say this: never a command, whatever it begins with.
     Say {
         /// The words.
@@ -376,7 +377,7 @@ pub enum Asked {
         /// Where; the frontend's own channel unless said.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         channel: Option<String>,
-        /// With it an answer is wanted: [`Told::Sent`].
+        /// With it an answer is wanted: [`Update::Sent`].
         #[serde(default, skip_serializing_if = "Option::is_none")]
         id: Option<String>,
     },
@@ -385,13 +386,13 @@ pub enum Asked {
         /// The line.
         line: String,
     },
-    /// Answer with [`Told::Sent`] once all that was said before is with the node (not ordered, and no `why`), and again
-    /// once all of it is ordered.
+    /// Answer with [`Update::Sent`] once all that was said before is with the node (not ordered, and no `why`), and
+    /// again once all of it is ordered.
     Flush {
         /// Comes back with the answers.
         id: String,
     },
-    /// Answer with [`Told::State`].
+    /// Answer with [`Update::State`].
     State,
     /// Leave the room, and end the node. Over a socket: end this frontend alone.
     Leave,
@@ -404,9 +405,9 @@ impl<T> Versioned<T> {
     }
 }
 
-impl From<&Status> for State {
+impl From<&Status> for FeedState {
     fn from(status: &Status) -> Self {
-        let member = |member: &ring::Member| Member {
+        let member = |member: &ring::Member| FeedMember {
             address: member.uid,
             name: member.name.clone(),
             author: member.author,
@@ -429,7 +430,7 @@ impl From<&Status> for State {
             next: status.next,
             prev: status.prev,
             members: status.members.iter().map(member).collect(),
-            channels: status.channels.iter().map(Channel::from).collect(),
+            channels: status.channels.iter().map(FeedChannel::from).collect(),
             last: status.tail.index.0,
             lamport: status.lamport.0,
             waiting: status.waiting,
@@ -439,19 +440,19 @@ impl From<&Status> for State {
     }
 }
 
-impl State {
+impl FeedState {
     /// Takes how members are doing.
     pub fn learn(&mut self, health: &[ring::Health]) {
         for known in health {
             let Some(member) = self.members.iter_mut().find(|member| member.address == known.uid) else { continue };
-            member.link = known.link.map(|link| Link { up: link.up, silent_ms: link.silent.0 / 1000 });
+            member.link = known.link.map(|link| FeedLink { up: link.up, silent_ms: link.silent.0 / 1000 });
             member.rtt_us = known.rtt.map(|rtt| rtt.0);
             member.behind = known.behind;
         }
     }
 }
 
-impl From<&(Option<ring::Channel>, u64, Option<ring::Text>)> for Channel {
+impl From<&(Option<ring::Channel>, u64, Option<ring::Text>)> for FeedChannel {
     fn from((channel, lines, topic): &(Option<ring::Channel>, u64, Option<ring::Text>)) -> Self {
         Self {
             name: ring::Channel::name_of(channel.as_ref()).to_owned(),
@@ -469,16 +470,16 @@ mod tests {
 
     #[test]
     fn objects_have_a_type_and_a_version() {
-        let note = Versioned::of(Told::Note { text: "hello".to_owned() });
+        let note = Versioned::of(Update::Note { text: "hello".to_owned() });
         assert_eq!(serde_json::to_string(&note).unwrap(), r#"{"v":1,"type":"note","text":"hello"}"#);
-        assert_eq!(serde_json::to_string(&Versioned::of(Told::CaughtUp)).unwrap(), r#"{"v":1,"type":"caught_up"}"#);
-        let asked: Versioned<Asked> = serde_json::from_str(r#"{"v":1,"type":"say","text":"hi"}"#).unwrap();
-        assert_eq!(asked.object, Asked::Say { text: "hi".to_owned(), channel: None, id: None });
+        assert_eq!(serde_json::to_string(&Versioned::of(Update::CaughtUp)).unwrap(), r#"{"v":1,"type":"caught_up"}"#);
+        let asked: Versioned<Request> = serde_json::from_str(r#"{"v":1,"type":"say","text":"hi"}"#).unwrap();
+        assert_eq!(asked.object, Request::Say { text: "hi".to_owned(), channel: None, id: None });
     }
 
     #[test]
     fn a_line_has_the_keys_of_the_history() {
-        let line = Line {
+        let line = FeedLine {
             index: 9,
             ts: 12,
             time: "2026-11-20T15:04:05.678+01:00".to_owned(),
@@ -488,7 +489,7 @@ mod tests {
             session: SessionId(2),
             n: 3,
             channel: "lobby".to_owned(),
-            kind: Kind::Say,
+            kind: LineKind::Say,
             text: "hello".to_owned(),
             typed: None,
             to: None,
@@ -502,8 +503,8 @@ mod tests {
             r#""author":"0000000000000001000000000000000000000000000000000000000000000000","#,
             r#""session":"0000000000000002","n":3,"channel":"lobby","kind":"say","text":"hello","own":false,"past":false}"#
         );
-        let told = Versioned::of(Told::Line(Box::new(line)));
+        let told = Versioned::of(Update::Line(Box::new(line)));
         assert_eq!(serde_json::to_string(&told).unwrap(), expected);
-        assert_eq!(serde_json::from_str::<Versioned<Told>>(expected).unwrap(), told);
+        assert_eq!(serde_json::from_str::<Versioned<Update>>(expected).unwrap(), told);
     }
 }

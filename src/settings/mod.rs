@@ -20,7 +20,7 @@ pub const PORT_DEFAULT: u16 = 2428;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Chat {
     /// How the node starts.
-    pub start: Start,
+    pub start: StartMode,
     /// Where the room's key comes from.
     pub key: KeyFrom,
     /// The listen address, if the user gave one.
@@ -59,7 +59,7 @@ pub struct Chat {
 
 /// How a node starts.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Start {
+pub enum StartMode {
     /// Goes back to the room in the files, through any member of it.
     Resume,
     /// Creates a room, or reopens the one in the files.

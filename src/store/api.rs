@@ -16,7 +16,7 @@ pub struct LogMark {
 
 /// The state of a store, as users should know it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Health {
+pub enum StoreHealth {
     /// The store cannot write; new records stay in memory.
     Failing {
         /// The cause, as a text for people.
@@ -93,7 +93,7 @@ pub trait Store {
     ///
     /// # Errors
     /// The store can hold no more.
-    fn tend(&mut self) -> Result<Vec<Health>, Self::Error> {
+    fn tend(&mut self) -> Result<Vec<StoreHealth>, Self::Error> {
         Ok(Vec::new())
     }
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::api::{Done, LogMark};
 use super::error::Error;
-use super::journal::{self, Journal, Mark};
+use super::journal::{self, Journal, JournalMark};
 use super::lock::Lock;
 use super::maintenance::{COMMIT_BYTES, Maintenance};
 use super::memory::MemoryStore;
@@ -82,7 +82,7 @@ impl Disk {
     pub fn start(file: Sqlite, lock: Lock) -> Result<Self, Error> {
         let path = journal::file_of(file.path());
         let maintenance = Maintenance::start(file.path(), &path)?;
-        let journal = Journal::at(path, Mark::default());
+        let journal = Journal::at(path, JournalMark::default());
         let since = Instant::now();
         let mut disk = Self {
             maintenance,
@@ -98,7 +98,7 @@ impl Disk {
         disk.told(0);
         // The file holds the records of an earlier run's journal. It is synced here before the journal is overwritten.
         disk.sync()?;
-        disk.change(Mark::anew(0)?, |file| file.write(&[]))?;
+        disk.change(JournalMark::anew(0)?, |file| file.write(&[]))?;
         Ok(disk)
     }
 
@@ -141,7 +141,7 @@ impl Disk {
         let _way = self.maintenance.give_way();
         let mark = match group {
             [] => self.journal.end(),
-            _ => Mark::anew(self.journal.end().at)?,
+            _ => JournalMark::anew(self.journal.end().at)?,
         };
         let both: Vec<Record>;
         let records = match self.held.is_empty() {
@@ -183,7 +183,7 @@ impl Disk {
             Turn::Syncing(at, synced) if synced.load(Ordering::Acquire) => {
                 let limit = *at;
                 self.fold(&[])?;
-                self.change(Mark::anew(0)?, |file| file.write(&[]))?;
+                self.change(JournalMark::anew(0)?, |file| file.write(&[]))?;
                 self.journal.limit = limit;
                 self.turn = Turn::Begun(self.synced());
             }
@@ -205,7 +205,7 @@ impl Disk {
     }
 
     /// Changes the file without the journal. Later journal groups count only if this change has reached the medium.
-    fn change<T>(&mut self, mark: Mark, work: impl FnOnce(&mut Sqlite) -> Result<T, Error>) -> Result<T, Error> {
+    fn change<T>(&mut self, mark: JournalMark, work: impl FnOnce(&mut Sqlite) -> Result<T, Error>) -> Result<T, Error> {
         debug_assert!(self.held.is_empty(), "what was journalled before is in the file");
         let _way = self.maintenance.give_way();
         self.file.note(mark);
@@ -242,7 +242,7 @@ impl Disk {
     /// See [`Error`]; the log is not cut.
     pub fn cut(&mut self, keep: Index) -> Result<Cut, Error> {
         self.fold(&[])?;
-        self.change(Mark::anew(self.journal.end().at)?, |file| file.cut(keep))
+        self.change(JournalMark::anew(self.journal.end().at)?, |file| file.cut(keep))
     }
 
     /// Makes a store in memory that continues where this one ends. Until [`adopt`](Self::adopt) nothing more is written
@@ -265,7 +265,7 @@ impl Disk {
     /// See [`Error`]; the file is unchanged.
     pub fn adopt(&mut self, memory: &MemoryStore) -> Result<(), Error> {
         let bytes = memory.weight();
-        self.change(Mark::anew(self.journal.end().at)?, |file| file.adopt(memory))?;
+        self.change(JournalMark::anew(self.journal.end().at)?, |file| file.adopt(memory))?;
         self.told(bytes);
         Ok(())
     }

@@ -38,7 +38,7 @@ pub struct Peeked {
 
 /// Parameters of a run that opens the file.
 #[derive(Clone, Debug)]
-pub struct Ask {
+pub struct OpenRequest {
     /// A room that the file holds; `None`: no room yet.
     pub room: Option<RoomId>,
     /// The session id of this run.
@@ -68,12 +68,12 @@ pub struct Opened {
     /// Lines that were shown beyond what the log tells.
     pub shown: Shown,
     /// The damaged file that was in this place, if there was one.
-    pub aside: Option<Aside>,
+    pub aside: Option<Quarantined>,
 }
 
 /// A damaged file, moved out of the way.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Aside {
+pub struct Quarantined {
     /// Its new path.
     pub path: PathBuf,
     /// The damage, as a text for people.
@@ -146,12 +146,12 @@ pub fn remember_key(path: &Path, room: RoomId, mark: &KeyMark) -> Result<(), Err
 ///
 /// # Errors
 /// See [`OpenError`].
-pub fn open(path: &Path, ask: &Ask) -> Result<Opened, OpenError> {
+pub fn open(path: &Path, ask: &OpenRequest) -> Result<Opened, OpenError> {
     let lock = Lock::take(path)?;
     let opened = match check_beginning(path).and_then(|()| enter(path, ask)) {
         Err(Error::Damaged(why)) => {
             let (aside, lock, room) = move_aside(path, why)?;
-            let ask = Ask { room: ask.room.filter(|&asked| Some(asked) == room), ..ask.clone() };
+            let ask = OpenRequest { room: ask.room.filter(|&asked| Some(asked) == room), ..ask.clone() };
             (enter(path, &ask)?, lock, Some(aside))
         }
         other => (other?, lock, None),
@@ -172,7 +172,7 @@ fn check_beginning(path: &Path) -> Result<(), Error> {
     }
 }
 
-fn enter(path: &Path, ask: &Ask) -> Result<(Sqlite, Identity, SavedState), Error> {
+fn enter(path: &Path, ask: &OpenRequest) -> Result<(Sqlite, Identity, SavedState), Error> {
     let mut file = Sqlite::open(path)?;
     file.replay(&journal::file_of(path))?;
     sync_directory(path);
@@ -205,13 +205,13 @@ fn sync_directory(path: &Path) {
 ///
 /// # Errors
 /// See [`OpenError`].
-pub fn set_aside(path: &Path, why: &str) -> Result<Aside, OpenError> {
+pub fn set_aside(path: &Path, why: &str) -> Result<Quarantined, OpenError> {
     let _lock = Lock::take(path)?;
     move_aside(path, why.to_owned()).map(|(aside, ..)| aside)
 }
 
 /// Renames the file and its companions, and creates a new file with the facts that the old one still holds.
-fn move_aside(path: &Path, why: String) -> Result<(Aside, Lock, Option<RoomId>), OpenError> {
+fn move_aside(path: &Path, why: String) -> Result<(Quarantined, Lock, Option<RoomId>), OpenError> {
     let unwritable = |error: io::Error| OpenError::Unusable(Error::Unwritable(error.to_string()));
     let left = salvage(path);
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
@@ -232,7 +232,7 @@ fn move_aside(path: &Path, why: String) -> Result<(Aside, Lock, Option<RoomId>),
             Ok(()) | Err(_) => {}
         }
     }
-    let aside = Aside { path: suffixed(&mark), why };
+    let aside = Quarantined { path: suffixed(&mark), why };
     match fs::rename(path, &aside.path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(unwritable(error)),
         Ok(()) | Err(_) => {}
@@ -312,7 +312,7 @@ mod tests {
     fn run(path: &Path, known: Option<RoomId>, key: Option<KeyMark>) {
         let uid = "127.0.0.1:1".parse().unwrap();
         let identity = Identity::of_seed([1; 32]);
-        let ask = Ask { room: known, session: SessionId(2), identity, name: "ann".into(), uid, key };
+        let ask = OpenRequest { room: known, session: SessionId(2), identity, name: "ann".into(), uid, key };
         let mut opened = open(path, &ask).unwrap();
         if known.is_none() {
             opened.history.save(&Record::Room(ROOM)).unwrap();
@@ -363,7 +363,7 @@ mod tests {
         let path = dir.path().join("chat_1.db");
         let uid = "127.0.0.1:1".parse().unwrap();
         let identity = Identity::of_seed([1; 32]);
-        let ask = Ask { room: None, session: SessionId(2), identity, name: "ann".into(), uid, key: None };
+        let ask = OpenRequest { room: None, session: SessionId(2), identity, name: "ann".into(), uid, key: None };
         let mut opened = open(&path, &ask).unwrap();
         opened.history.save(&Record::Room(ROOM)).unwrap();
         opened.history.commit().unwrap();

@@ -8,7 +8,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::api::{Done, Health, LogMark, Store};
+use super::api::{Done, LogMark, Store, StoreHealth};
 use super::disk::{Disk, weight};
 use super::error::Error;
 use super::lock::Lock;
@@ -32,7 +32,7 @@ pub struct History {
     held: usize,
     /// Records for the next commit.
     group: Vec<Record>,
-    news: Vec<Health>,
+    news: Vec<StoreHealth>,
     again: Instant,
 }
 
@@ -106,9 +106,9 @@ impl History {
             self.held = overlay.weight();
             self.memory = Some(overlay);
             self.again = Instant::now() + AGAIN;
-            self.news.push(Health::Failing { why: error.to_string(), again });
+            self.news.push(StoreHealth::Failing { why: error.to_string(), again });
         } else if !again {
-            self.news.push(Health::Failing { why: error.to_string(), again });
+            self.news.push(StoreHealth::Failing { why: error.to_string(), again });
         }
         Ok(())
     }
@@ -144,7 +144,7 @@ impl History {
             Ok(()) => {
                 self.memory = None;
                 self.held = 0;
-                self.news.push(Health::Well);
+                self.news.push(StoreHealth::Well);
                 Ok(())
             }
             Err(error) => self.fall_back(error),
@@ -312,7 +312,7 @@ impl Store for History {
         }
     }
 
-    fn tend(&mut self) -> Result<Vec<Health>, Error> {
+    fn tend(&mut self) -> Result<Vec<StoreHealth>, Error> {
         if let Some(error) = self.disk.as_ref().and_then(Disk::failed) {
             self.fall_back(error)?;
         }
@@ -337,11 +337,11 @@ mod tests {
     use super::*;
     use crate::identity::Identity;
     use crate::ring::{Epoch, Lamport, Line, Nonce, Note, RoomId, SessionId, WallMs};
-    use crate::store::{Ask, open};
+    use crate::store::{OpenRequest, open};
 
     fn opened(dir: &tempfile::TempDir, room: Option<RoomId>, session: u64) -> History {
         let uid = "10.0.0.5:2428".parse().unwrap();
-        let ask = Ask {
+        let ask = OpenRequest {
             room,
             session: SessionId(session),
             identity: Identity::of_seed([1; 32]),
@@ -385,14 +385,14 @@ mod tests {
         history.commit().unwrap();
         history.fall_back(Error::Unwritable("no space".into())).unwrap();
         history.fall_back(Error::Unwritable("no space".into())).unwrap();
-        assert_eq!(history.tend().unwrap(), [Health::Failing { why: "no space".into(), again: true }]);
+        assert_eq!(history.tend().unwrap(), [StoreHealth::Failing { why: "no space".into(), again: true }]);
         history.save(&notes(11, 20)).unwrap();
         assert_eq!(indexes(&mut history), (1..=20).collect::<Vec<_>>());
         assert_eq!(history.cut(Index(5)).unwrap().log_state.tail.index, Index(5));
         history.save(&notes(6, 30)).unwrap();
         assert_eq!(indexes(&mut history), (1..=30).collect::<Vec<_>>());
         history.again = Instant::now();
-        assert_eq!(history.tend().unwrap(), [Health::Well]);
+        assert_eq!(history.tend().unwrap(), [StoreHealth::Well]);
         assert!(history.memory.is_none());
         assert_eq!(history.finish(), Ok(()));
         drop(history);
@@ -411,12 +411,12 @@ mod tests {
         let refuse = |history: &History, on| history.disk.as_ref().unwrap().file().refuse(on);
         refuse(&history, true);
         assert_eq!(indexes(&mut history), (1..=10).collect::<Vec<_>>());
-        assert!(matches!(history.tend().unwrap()[..], [Health::Failing { again: true, .. }]));
+        assert!(matches!(history.tend().unwrap()[..], [StoreHealth::Failing { again: true, .. }]));
         history.save(&notes(11, 12)).unwrap();
         assert_eq!(history.cut(Index(11)).unwrap().log_state.tail.index, Index(11));
         refuse(&history, false);
         history.again = Instant::now();
-        assert_eq!(history.tend().unwrap(), [Health::Well]);
+        assert_eq!(history.tend().unwrap(), [StoreHealth::Well]);
         assert_eq!(indexes(&mut history), (1..=11).collect::<Vec<_>>());
         drop(history);
         assert_eq!(indexes(&mut opened(&dir, Some(RoomId(7)), 2)), (1..=11).collect::<Vec<_>>());
@@ -430,7 +430,7 @@ mod tests {
         history.save(&notes(1, 10)).unwrap();
         history.commit().unwrap();
         history.fall_back(Error::Unsynced("input/output error".into())).unwrap();
-        assert_eq!(history.tend().unwrap(), [Health::Failing { why: "input/output error".into(), again: false }]);
+        assert_eq!(history.tend().unwrap(), [StoreHealth::Failing { why: "input/output error".into(), again: false }]);
         history.save(&notes(11, 20)).unwrap();
         history.sync().unwrap();
         history.again = Instant::now();
@@ -463,7 +463,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let history = opened(&dir, None, 1);
         let uid = "10.0.0.5:2429".parse().unwrap();
-        let ask = Ask {
+        let ask = OpenRequest {
             room: None,
             session: SessionId(2),
             identity: Identity::of_seed([1; 32]),

@@ -3,8 +3,8 @@
 //! A transaction of SQLite writes whole pages, and a line is a twentieth of a page. So the store first appends a small
 //! group of records to `chat_<port>.journal`, unchanged: one write, which the end of the process cannot lose. Later one
 //! transaction takes many such groups into the file, and also stores the place in the journal up to which the file
-//! holds everything (a [`Mark`]). At the next start the store writes the groups behind that mark to the file before
-//! anything else.
+//! holds everything (a [`JournalMark`]). At the next start the store writes the groups behind that mark to the file
+//! before anything else.
 //!
 //! ```text
 //!   length (4 bytes) | checksum (4 bytes) | [{"queue":[line, ..]}, {"append":batch}, ..]     and so on, then zeros
@@ -38,14 +38,14 @@ const PAYLOAD_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
 /// A place in the journal: the file holds everything before it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Mark {
+pub struct JournalMark {
     /// Offset of the next group, in bytes.
     pub at: u64,
     /// The seed that the next group's checksum continues.
     pub seal: u32,
 }
 
-impl Mark {
+impl JournalMark {
     /// A place with a new random seed.
     ///
     /// # Errors
@@ -56,13 +56,13 @@ impl Mark {
     }
 }
 
-impl fmt::Display for Mark {
+impl fmt::Display for JournalMark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {:08x}", self.at, self.seal)
     }
 }
 
-impl FromStr for Mark {
+impl FromStr for JournalMark {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
@@ -76,7 +76,7 @@ impl FromStr for Mark {
 /// One part of a group, as it stands in the file.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum Piece {
+enum JournalPiece {
     Queue(Vec<Arc<Line>>),
     Append(Batch),
 }
@@ -91,7 +91,7 @@ pub fn file_of(db: &Path) -> PathBuf {
 pub struct Journal {
     path: PathBuf,
     file: Option<File>,
-    end: Mark,
+    end: JournalMark,
     /// Length of the file, in bytes.
     length: u64,
     /// Bytes from here on may still be needed and are not overwritten.
@@ -102,17 +102,17 @@ pub struct Journal {
 
 impl Journal {
     /// A journal that continues at a place. The first group creates the file.
-    pub fn at(path: PathBuf, end: Mark) -> Self {
+    pub fn at(path: PathBuf, end: JournalMark) -> Self {
         Self { path, file: None, end, length: 0, limit: u64::MAX, group: Vec::new() }
     }
 
     /// The place at which the next group goes.
-    pub fn end(&self) -> Mark {
+    pub fn end(&self) -> JournalMark {
         self.end
     }
 
     /// Continues at `mark`. The caller has stored that place in the database.
-    pub fn go_on(&mut self, mark: Mark) {
+    pub fn go_on(&mut self, mark: JournalMark) {
         self.end = mark;
     }
 
@@ -153,14 +153,14 @@ impl Journal {
     }
 
     /// Encodes the group into the buffer; returns the place where it will end.
-    fn encode(&mut self, group: &[Record]) -> Result<Mark, Error> {
+    fn encode(&mut self, group: &[Record]) -> Result<JournalMark, Error> {
         let mut pieces = Vec::with_capacity(group.len());
         for record in group {
             match record {
-                Record::Queue(lines) => pieces.push(Piece::Queue(lines.clone())),
+                Record::Queue(lines) => pieces.push(JournalPiece::Queue(lines.clone())),
                 Record::Append(entries) => {
                     let reigns = entries.chunk_by(|a, b| a.epoch == b.epoch);
-                    pieces.extend(reigns.map(|entries| Piece::Append(Batch { entries: entries.to_vec() })));
+                    pieces.extend(reigns.map(|entries| JournalPiece::Append(Batch { entries: entries.to_vec() })));
                 }
                 Record::Room(_)
                 | Record::Promise(_)
@@ -178,7 +178,7 @@ impl Journal {
         let seal = checksum(self.end.seal, length, &self.group[HEADER_BYTES..]);
         self.group[..4].copy_from_slice(&length);
         self.group[4..HEADER_BYTES].copy_from_slice(&seal.to_le_bytes());
-        Ok(Mark { at: self.end.at + self.group.len() as u64, seal })
+        Ok(JournalMark { at: self.end.at + self.group.len() as u64, seal })
     }
 }
 
@@ -190,7 +190,7 @@ fn open(path: &Path) -> io::Result<File> {
 ///
 /// # Errors
 /// See [`Error`].
-pub fn after(path: &Path, mark: Mark) -> Result<(Vec<Record>, Mark), Error> {
+pub fn after(path: &Path, mark: JournalMark) -> Result<(Vec<Record>, JournalMark), Error> {
     let (mut records, mut end) = (Vec::new(), mark);
     let mut file = match File::open(path) {
         Ok(file) => file,
@@ -201,13 +201,13 @@ pub fn after(path: &Path, mark: Mark) -> Result<(Vec<Record>, Mark), Error> {
     let mut reader = BufReader::with_capacity(64 * 1024, file);
     let mut payload = Vec::new();
     while let Some(seal) = read_group(&mut reader, end.seal, &mut payload).map_err(|error| unwritable(&error))? {
-        let pieces: Vec<Piece> = serde_json::from_slice(&payload)
+        let pieces: Vec<JournalPiece> = serde_json::from_slice(&payload)
             .map_err(|_| Error::Damaged("its journal holds what cannot be read".to_owned()))?;
         records.extend(pieces.into_iter().map(|piece| match piece {
-            Piece::Queue(lines) => Record::Queue(lines),
-            Piece::Append(batch) => Record::Append(batch.entries),
+            JournalPiece::Queue(lines) => Record::Queue(lines),
+            JournalPiece::Append(batch) => Record::Append(batch.entries),
         }));
-        end = Mark { at: end.at + (HEADER_BYTES + payload.len()) as u64, seal };
+        end = JournalMark { at: end.at + (HEADER_BYTES + payload.len()) as u64, seal };
     }
     Ok((records, end))
 }
@@ -278,7 +278,7 @@ mod tests {
             Self { _dir: dir, path }
         }
 
-        fn held(&self, mark: Mark) -> Vec<Record> {
+        fn held(&self, mark: JournalMark) -> Vec<Record> {
             after(&self.path, mark).unwrap().0
         }
     }
@@ -286,7 +286,7 @@ mod tests {
     #[test]
     fn what_was_written_is_read_from_any_mark_on() {
         let paper = Paper::new();
-        let start = Mark::anew(0).unwrap();
+        let start = JournalMark::anew(0).unwrap();
         assert_eq!(paper.held(start), []);
         let mut journal = Journal::at(paper.path.clone(), start);
         let mut marks = vec![start];
@@ -311,12 +311,12 @@ mod tests {
     #[test]
     fn what_an_earlier_use_has_left_never_counts() {
         let paper = Paper::new();
-        let start = Mark::anew(0).unwrap();
+        let start = JournalMark::anew(0).unwrap();
         let mut journal = Journal::at(paper.path.clone(), start);
         (1..=9).for_each(|n| journal.append(&[queue(n, "old")]).unwrap());
         let old = journal.end();
         // The new groups are as long as the old ones, so an old group follows at a group boundary.
-        journal.go_on(Mark { at: 0, seal: start.seal ^ 1 });
+        journal.go_on(JournalMark { at: 0, seal: start.seal ^ 1 });
         let new = journal.end();
         (1..=3).for_each(|n| journal.append(&[queue(n, "new")]).unwrap());
         assert_eq!(paper.held(new), [queue(1, "new"), queue(2, "new"), queue(3, "new")]);
@@ -324,7 +324,7 @@ mod tests {
         assert_eq!(paper.held(old), []);
         // A change of the file that has not reached the medium invalidates the groups after it.
         let before = journal.end();
-        journal.go_on(Mark { at: before.at, seal: before.seal ^ 1 });
+        journal.go_on(JournalMark { at: before.at, seal: before.seal ^ 1 });
         journal.append(&[queue(4, "new")]).unwrap();
         assert_eq!(paper.held(before), []);
     }
@@ -332,7 +332,7 @@ mod tests {
     #[test]
     fn what_is_torn_or_no_group_ends_it() {
         let paper = Paper::new();
-        let start = Mark::anew(0).unwrap();
+        let start = JournalMark::anew(0).unwrap();
         let mut journal = Journal::at(paper.path.clone(), start);
         journal.append(&[queue(1, "whole")]).unwrap();
         let whole = journal.end();
@@ -352,13 +352,17 @@ mod tests {
         // The reader does not trust a length before the bytes are there.
         std::fs::write(&paper.path, [0xff; 64]).unwrap();
         assert_eq!(paper.held(start), []);
-        assert!("12".parse::<Mark>().is_err() && "x 0".parse::<Mark>().is_err() && "1 g".parse::<Mark>().is_err());
+        assert!(
+            "12".parse::<JournalMark>().is_err()
+                && "x 0".parse::<JournalMark>().is_err()
+                && "1 g".parse::<JournalMark>().is_err()
+        );
     }
 
     #[test]
     fn other_records_are_not_for_it() {
         let paper = Paper::new();
-        let mut journal = Journal::at(paper.path.clone(), Mark::anew(0).unwrap());
+        let mut journal = Journal::at(paper.path.clone(), JournalMark::anew(0).unwrap());
         assert!(journal.append(&[Record::LearnPeer("10.0.0.6:1".parse().unwrap())]).is_err());
         assert!(!paper.path.exists());
     }

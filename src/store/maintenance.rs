@@ -46,7 +46,7 @@ const INDEX_PAUSE: Duration = Duration::from_millis(20);
 
 /// State that the node and the thread share.
 #[derive(Debug, Default)]
-struct Shared {
+struct MaintenanceShared {
     /// Bytes written to the file since the start.
     written: AtomicU64,
     /// Groups written to the journal since the start.
@@ -63,7 +63,7 @@ struct Shared {
     failed: Mutex<Option<Error>>,
 }
 
-impl Shared {
+impl MaintenanceShared {
     fn fail(&self, error: Error) {
         self.failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
     }
@@ -73,7 +73,7 @@ impl Shared {
 #[derive(Debug)]
 pub struct Maintenance {
     requests: Option<SyncSender<Done>>,
-    shared: Arc<Shared>,
+    shared: Arc<MaintenanceShared>,
     thread: Option<JoinHandle<()>>,
     wal: PathBuf,
     journal: PathBuf,
@@ -88,7 +88,7 @@ impl Maintenance {
         let wal = path.with_extension("db-wal");
         let db = open_again(path)?;
         let (requests, asked) = sync_channel(REQUESTS_MAX);
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(MaintenanceShared::default());
         let work = Work {
             db,
             log: Synced::new(&wal),
@@ -155,7 +155,7 @@ impl Maintenance {
 
 /// See [`Maintenance::give_way`].
 #[derive(Debug)]
-pub struct GiveWay(Arc<Shared>);
+pub struct GiveWay(Arc<MaintenanceShared>);
 
 impl Drop for GiveWay {
     fn drop(&mut self) {
@@ -214,7 +214,7 @@ struct Work {
     db: Connection,
     log: Synced,
     journal: Synced,
-    shared: Arc<Shared>,
+    shared: Arc<MaintenanceShared>,
     /// The count of written bytes at the last checkpoint.
     checkpointed: u64,
     /// A sync has failed.

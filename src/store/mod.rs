@@ -26,11 +26,13 @@ mod memory;
 mod reader;
 mod sqlite;
 
-pub use api::{Done, Health, LogMark, Store};
+pub use api::{Done, LogMark, Store, StoreHealth};
 pub use error::Error;
-pub use files::{Aside, Ask, Opened, Peeked, file_in, open, peek, remember_key, set_aside, upgrade};
+pub use files::{OpenRequest, Opened, Peeked, Quarantined, file_in, open, peek, remember_key, set_aside, upgrade};
 pub use history::{History, OVERLAY_BYTES_MAX};
 pub use lock::{Lock, OpenError};
 pub use memory::MemoryStore;
-pub use reader::{Answer, Counter, Counts, Moment, REACTIONS_MAX, Reader, Selection, Tally};
+pub use reader::{
+    Moment, REACTIONS_MAX, ReactionCounts, ReactionReader, ReactionSnapshot, ReadOutcome, Reader, Selection,
+};
 pub use sqlite::{SCHEMA_VERSION, Sqlite};

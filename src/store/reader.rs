@@ -22,9 +22,9 @@ use super::error::Error;
 use super::journal;
 use super::sqlite::{decode, each, end, index_of, journal_mark, key, open_to_read};
 use crate::ring::{Act, Channel, Entry, Index, Lamport, Line, LineId, Name, Record, RoomId, WallMs};
-pub use counter::Counter;
+pub use counter::ReactionReader;
 use query::Query;
-pub use tally::{Counts, REACTIONS_MAX, Tally};
+pub use tally::{REACTIONS_MAX, ReactionCounts, ReactionSnapshot};
 
 /// A page ends after so many bytes of batches.
 const PAGE_BYTES: usize = 256 * 1024;
@@ -66,7 +66,7 @@ pub enum Moment {
 
 /// How a read ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Answer {
+pub enum ReadOutcome {
     /// The consumer received all selected lines.
     Whole,
     /// The consumer wanted no more lines.
@@ -118,13 +118,13 @@ impl Reader {
     ///
     /// # Errors
     /// See [`Error`].
-    pub fn select(&self, wanted: &Selection, mut take: impl FnMut(&Arc<Entry>) -> bool) -> Result<Answer, Error> {
-        let mut asked = Asked::new(self, wanted)?;
+    pub fn select(&self, wanted: &Selection, mut take: impl FnMut(&Arc<Entry>) -> bool) -> Result<ReadOutcome, Error> {
+        let mut asked = LogSnapshot::new(self, wanted)?;
         if let Some(most) = wanted.newest {
             // Finds the oldest of the newest lines; from there on they are read like all others.
             let (mut left, mut oldest) = (most, None);
             let counted = match most {
-                0 => Answer::Enough,
+                0 => ReadOutcome::Enough,
                 _ => asked.newest_first(|entry| {
                     oldest = Some(entry.index);
                     left -= 1;
@@ -132,9 +132,9 @@ impl Reader {
                 })?,
             };
             match (counted, oldest) {
-                (Answer::Cut, _) => return Ok(Answer::Cut),
-                (Answer::Whole | Answer::Enough, Some(oldest)) => asked.first = oldest,
-                (Answer::Whole | Answer::Enough, None) => return Ok(Answer::Whole),
+                (ReadOutcome::Cut, _) => return Ok(ReadOutcome::Cut),
+                (ReadOutcome::Whole | ReadOutcome::Enough, Some(oldest)) => asked.first = oldest,
+                (ReadOutcome::Whole | ReadOutcome::Enough, None) => return Ok(ReadOutcome::Whole),
             }
         }
         asked.oldest_first(&mut take)
@@ -199,16 +199,16 @@ impl Reader {
     }
 
     /// The end of the log.
-    fn mark(&self) -> Result<Mark, Error> {
+    fn mark(&self) -> Result<BatchMark, Error> {
         let sql = "SELECT at, last, crc FROM batch WHERE at BETWEEN ?1 AND ?2 ORDER BY at DESC LIMIT 1";
         let mut statement = self.db.prepare_cached(sql)?;
         let keys = params![self.at(Index(0)), self.at(Index(u64::MAX))];
         let row = statement.query_row(keys, |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).optional()?;
-        Ok(Mark(row))
+        Ok(BatchMark(row))
     }
 
     /// The end of the log in the file, and the entries that only the journal holds.
-    fn ends(&self) -> Result<(Mark, Vec<Arc<Entry>>), Error> {
+    fn ends(&self) -> Result<(BatchMark, Vec<Arc<Entry>>), Error> {
         loop {
             let (mark, before) = {
                 let _look = self.look()?;
@@ -233,7 +233,7 @@ impl Reader {
     }
 
     /// Whether the log still holds everything that it held when it ended at `mark`. Entries never change in place.
-    fn has(&self, mark: Mark) -> Result<bool, Error> {
+    fn has(&self, mark: BatchMark) -> Result<bool, Error> {
         let Some((at, last, crc)) = mark.0 else { return Ok(true) };
         let mut statement = self.db.prepare_cached("SELECT 1 FROM batch WHERE at = ?1 AND last = ?2 AND crc = ?3")?;
         Ok(statement.exists(params![at, last, crc])?)
@@ -242,16 +242,16 @@ impl Reader {
 
 /// The row of a log's last batch: its key, its last index, its checksum.
 #[derive(Clone, Copy, Debug, Default)]
-struct Mark(Option<(i64, i64, u32)>);
+struct BatchMark(Option<(i64, i64, u32)>);
 
-impl Mark {
+impl BatchMark {
     fn end(self) -> Index {
         Index(self.0.map_or(0, |(_, last, _)| last.unsigned_abs()))
     }
 }
 
 /// A query on the log as it was when the query began.
-struct Asked<'a> {
+struct LogSnapshot<'a> {
     reader: &'a Reader,
     wanted: &'a Selection,
     /// The name, case-folded.
@@ -262,20 +262,20 @@ struct Asked<'a> {
     last: Index,
     /// The full-text index serves entries up to here.
     indexed: Index,
-    mark: Mark,
+    mark: BatchMark,
     /// Entries after that which only the journal holds, as far as they are selected.
     rest: Vec<Arc<Entry>>,
 }
 
 /// One page of a read.
-struct Page {
+struct PageOfLines {
     /// The selected lines, in the order of the log.
     lines: Vec<Arc<Entry>>,
     /// Where the page ended.
     edge: Option<Index>,
 }
 
-impl<'a> Asked<'a> {
+impl<'a> LogSnapshot<'a> {
     fn new(reader: &'a Reader, wanted: &'a Selection) -> Result<Self, Error> {
         let query = wanted.words.as_deref().map_or(Ok(None), Query::new)?;
         let (mark, rest) = reader.ends()?;
@@ -302,40 +302,40 @@ impl<'a> Asked<'a> {
         Ok(Self { rest, ..asked })
     }
 
-    fn oldest_first(&self, take: &mut dyn FnMut(&Arc<Entry>) -> bool) -> Result<Answer, Error> {
+    fn oldest_first(&self, take: &mut dyn FnMut(&Arc<Entry>) -> bool) -> Result<ReadOutcome, Error> {
         for part in [Self::search, Self::scan] {
             match part(self, false, take)? {
-                Answer::Whole => {}
+                ReadOutcome::Whole => {}
                 other => return Ok(other),
             }
         }
         match self.rest.iter().filter(|entry| entry.index >= self.first).all(take) {
-            true => Ok(Answer::Whole),
-            false => Ok(Answer::Enough),
+            true => Ok(ReadOutcome::Whole),
+            false => Ok(ReadOutcome::Enough),
         }
     }
 
-    fn newest_first(&self, mut take: impl FnMut(&Arc<Entry>) -> bool) -> Result<Answer, Error> {
+    fn newest_first(&self, mut take: impl FnMut(&Arc<Entry>) -> bool) -> Result<ReadOutcome, Error> {
         if !self.rest.iter().rev().all(&mut take) {
-            return Ok(Answer::Enough);
+            return Ok(ReadOutcome::Enough);
         }
         match self.scan(true, &mut take)? {
-            Answer::Whole => self.search(true, &mut take),
+            ReadOutcome::Whole => self.search(true, &mut take),
             other => Ok(other),
         }
     }
 
     /// Reads entries that are not indexed, or all entries if no index helps.
-    fn scan(&self, newest_first: bool, take: &mut dyn FnMut(&Arc<Entry>) -> bool) -> Result<Answer, Error> {
+    fn scan(&self, newest_first: bool, take: &mut dyn FnMut(&Arc<Entry>) -> bool) -> Result<ReadOutcome, Error> {
         let (mut from, mut to) = (self.first.max(self.indexed.next()), self.last);
         while from <= to {
-            let Some(page) = self.page(from, to, newest_first)? else { return Ok(Answer::Cut) };
+            let Some(page) = self.page(from, to, newest_first)? else { return Ok(ReadOutcome::Cut) };
             let all = match newest_first {
                 true => page.lines.iter().rev().all(&mut *take),
                 false => page.lines.iter().all(&mut *take),
             };
             match (all, page.edge) {
-                (false, _) => return Ok(Answer::Enough),
+                (false, _) => return Ok(ReadOutcome::Enough),
                 (true, None) => break,
                 (true, Some(edge)) if newest_first => to = Index(edge.0.saturating_sub(1)),
                 (true, Some(edge)) if edge >= from => from = edge.next(),
@@ -343,11 +343,11 @@ impl<'a> Asked<'a> {
                 (true, Some(_)) => return Err(Error::Damaged("it holds a log with a hole".to_owned())),
             }
         }
-        Ok(Answer::Whole)
+        Ok(ReadOutcome::Whole)
     }
 
     /// Reads some batches at one end of a part of the log. `None`: the log was cut.
-    fn page(&self, from: Index, to: Index, newest_first: bool) -> Result<Option<Page>, Error> {
+    fn page(&self, from: Index, to: Index, newest_first: bool) -> Result<Option<PageOfLines>, Error> {
         let order = if newest_first { "DESC" } else { "ASC" };
         // The batch that holds `from` may begin before it.
         let sql = format!(
@@ -364,7 +364,7 @@ impl<'a> Asked<'a> {
         let mut statement = reader.db.prepare_cached(&sql)?;
         let keys = (reader.at(Index(0)), reader.at(from), reader.at(to));
         let mut rows = statement.query(params![keys.0, keys.1, keys.2, earliest, latest, PAGE_BATCHES])?;
-        let mut page = Page { lines: Vec::new(), edge: None };
+        let mut page = PageOfLines { lines: Vec::new(), edge: None };
         let mut bytes = 0;
         while bytes < PAGE_BYTES
             && let Some(row) = rows.next()?
@@ -393,11 +393,13 @@ impl<'a> Asked<'a> {
     }
 
     /// Searches with the index, if the index can help.
-    fn search(&self, newest_first: bool, take: &mut dyn FnMut(&Arc<Entry>) -> bool) -> Result<Answer, Error> {
-        let Some(expression) = self.query.as_ref().and_then(Query::expression) else { return Ok(Answer::Whole) };
+    fn search(&self, newest_first: bool, take: &mut dyn FnMut(&Arc<Entry>) -> bool) -> Result<ReadOutcome, Error> {
+        let Some(expression) = self.query.as_ref().and_then(Query::expression) else { return Ok(ReadOutcome::Whole) };
         let (mut from, mut to, mut most) = (self.first, self.indexed, FOUND_MIN);
         while from <= to {
-            let Some(found) = self.found(expression, from, to, newest_first, most)? else { return Ok(Answer::Cut) };
+            let Some(found) = self.found(expression, from, to, newest_first, most)? else {
+                return Ok(ReadOutcome::Cut);
+            };
             match found.last() {
                 Some(edge) if newest_first => to = Index(edge.0.saturating_sub(1)),
                 Some(edge) => from = edge.next(),
@@ -406,9 +408,9 @@ impl<'a> Asked<'a> {
             let last = found.len() < most;
             let mut places = found.into_iter().peekable();
             while places.peek().is_some() {
-                let Some(lines) = self.fetch(&mut places)? else { return Ok(Answer::Cut) };
+                let Some(lines) = self.fetch(&mut places)? else { return Ok(ReadOutcome::Cut) };
                 if !lines.iter().all(&mut *take) {
-                    return Ok(Answer::Enough);
+                    return Ok(ReadOutcome::Enough);
                 }
             }
             if last {
@@ -416,7 +418,7 @@ impl<'a> Asked<'a> {
             }
             most = FOUND_MAX.min(8 * most);
         }
-        Ok(Answer::Whole)
+        Ok(ReadOutcome::Whole)
     }
 
     /// The places that the index finds, at one end of a part of the log. `None`: the log was cut.

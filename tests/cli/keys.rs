@@ -311,8 +311,8 @@ fn a_passphrase_is_no_use_where_the_room_has_another_kind_of_key() {
     fs::write(&path, "correct horse battery staple").unwrap();
     fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
     for (answer, code, part) in [
-        (salt::Answer::Generated.to_string(), 5, "has another kind of key"),
-        (salt::Answer::Open.to_string(), 5, "is open"),
+        (salt::SaltAnswer::Generated.to_string(), 5, "has another kind of key"),
+        (salt::SaltAnswer::Open.to_string(), 5, "is open"),
         ("HTTP/1.1 400 Bad Request".to_owned(), 4, "does not answer as a dist-chat"),
     ] {
         let door = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -2,17 +2,20 @@
 
 use dist_chat::frontend::input::keys::Key;
 use dist_chat::present::paint::Paint;
-use dist_chat::present::values::{Here, Kind, Link, Private, Reactions, Told, What};
+use dist_chat::present::values::{EventKind, FeedLink, FeedPm, FeedPosition, FeedReactions, LineKind, Update};
 
 use crate::harness::{Screen, channel, count, event, name, state, uid};
 
 fn talk(screen: &mut Screen) {
     screen.say("bob", "hello, is anybody there?");
     screen.say("ann", "I am");
-    screen.told(Told::Event(event(What::Joined, "carl(10.0.0.3:2428) joined the ring")));
+    screen.told(Update::Event(event(EventKind::Joined, "carl(10.0.0.3:2428) joined the ring")));
     screen
         .say("carl", "Good morning, Ann! This line is long enough that it does not fit one row of the screen by far.");
-    let me = Told::Line(Box::new(dist_chat::present::values::Line { kind: Kind::Me, ..screen.line("bob", "waves") }));
+    let me = Update::Line(Box::new(dist_chat::present::values::FeedLine {
+        kind: LineKind::Me,
+        ..screen.line("bob", "waves")
+    }));
     screen.told(me);
 }
 
@@ -34,7 +37,7 @@ fn a_chat() {
 fn colours_are_there_and_without_them_none() {
     for colours in [Paint::Many, Paint::Sixteen, Paint::Plain] {
         let mut screen = Screen::painted(80, 24, colours);
-        screen.told(Told::State(Box::new(state(3, Some(1)))));
+        screen.told(Update::State(Box::new(state(3, Some(1)))));
         talk(&mut screen);
         screen.text();
         let buffer = screen.stage.terminal().backend().buffer().clone();
@@ -129,17 +132,17 @@ fn reactions_stand_with_their_line_and_replies_show_what_they_answer() {
     let mut screen = Screen::in_room(80, 24, 3, 1);
     let ts = screen.say("bob", "shall we meet at noon?");
     let mut reply = screen.line("carl", "yes, at the old place");
-    (reply.kind, reply.to) = (Kind::Reply, Some(ts));
-    screen.told(Told::Line(Box::new(reply)));
+    (reply.kind, reply.to) = (LineKind::Reply, Some(ts));
+    screen.told(Update::Line(Box::new(reply)));
     let mut lost = screen.line("carl", "and bring that");
-    (lost.kind, lost.to) = (Kind::Reply, Some(1));
-    screen.told(Told::Line(Box::new(lost)));
+    (lost.kind, lost.to) = (LineKind::Reply, Some(1));
+    screen.told(Update::Line(Box::new(lost)));
     for reactions in [vec![count("👍", 1)], vec![count("👍", 2), count("❤", 1)]] {
         let text = "shall we".to_owned();
-        screen.told(Told::Reactions(Reactions { ts, name: name("bob"), text, reactions }));
+        screen.told(Update::Reactions(FeedReactions { ts, name: name("bob"), text, reactions }));
     }
     let (text, reactions) = ("an old line".to_owned(), vec![count("👍", 1)]);
-    screen.told(Told::Reactions(Reactions { ts: 7, name: name("dora"), text, reactions }));
+    screen.told(Update::Reactions(FeedReactions { ts: 7, name: name("dora"), text, reactions }));
     screen.shows("reactions");
 }
 
@@ -147,27 +150,27 @@ fn reactions_stand_with_their_line_and_replies_show_what_they_answer() {
 fn private_messages() {
     let mut screen = Screen::in_room(80, 24, 3, 1);
     let text = "between us".to_owned();
-    screen.told(Told::Private(Private { from: name("bob"), to: name("ann"), text, own: false }));
+    screen.told(Update::Private(FeedPm { from: name("bob"), to: name("ann"), text, own: false }));
     let text = "I say nothing".to_owned();
-    screen.told(Told::Private(Private { from: name("ann"), to: name("bob"), text, own: true }));
+    screen.told(Update::Private(FeedPm { from: name("ann"), to: name("bob"), text, own: true }));
     screen.shows("private");
 }
 
 #[test]
 fn what_was_missed_is_set_apart() {
     let mut screen = Screen::in_room(80, 24, 3, 1);
-    screen.told(Told::Missed { lines: Some(3) });
+    screen.told(Update::Missed { lines: Some(3) });
     for text in ["first", "second"] {
         let mut line = screen.line("bob", text);
         line.past = true;
-        screen.told(Told::Line(Box::new(line)));
+        screen.told(Update::Line(Box::new(line)));
     }
     let mut elsewhere = screen.line("bob", "in another channel");
     (elsewhere.past, elsewhere.channel) = (true, "rust".to_owned());
-    screen.told(Told::Line(Box::new(elsewhere)));
-    screen.told(Told::CaughtUp);
+    screen.told(Update::Line(Box::new(elsewhere)));
+    screen.told(Update::CaughtUp);
     screen.say("bob", "third");
-    screen.told(Told::LeftOut { lines: 12 });
+    screen.told(Update::LeftOut { lines: 12 });
     screen.say("bob", "fourth");
     screen.shows("missed");
 }
@@ -175,20 +178,20 @@ fn what_was_missed_is_set_apart() {
 #[test]
 fn own_lines_that_wait_are_at_the_bottom() {
     let mut screen = Screen::in_room(80, 24, 3, 1);
-    screen.told(Told::State(Box::new(state(3, None))));
+    screen.told(Update::State(Box::new(state(3, None))));
     for text in ["is this heard?", "or this?"] {
         screen.keys(text);
         screen.key(Key::Enter);
     }
     assert!(!screen.text().contains("waits"), "not yet worth a word");
-    screen.told(Told::Waiting { lines: 2 });
-    screen.told(Told::Event(event(What::Other, "no leader for 3 s: lines wait")));
+    screen.told(Update::Waiting { lines: 2 });
+    screen.told(Update::Event(event(EventKind::Other, "no leader for 3 s: lines wait")));
     screen.shows("waiting");
     screen.say("ann", "is this heard?");
-    screen.told(Told::Waiting { lines: 1 });
+    screen.told(Update::Waiting { lines: 1 });
     let text = screen.text();
     assert!(text.contains("or this? (waits)") && !text.contains("heard? (waits)"), "{text}");
-    screen.told(Told::Waiting { lines: 0 });
+    screen.told(Update::Waiting { lines: 0 });
     assert!(!screen.text().contains("(waits)"));
 }
 
@@ -199,8 +202,8 @@ fn cut_off_is_said() {
     cut.members
         .iter_mut()
         .filter_map(|member| member.link.as_mut())
-        .for_each(|link| *link = Link { up: false, silent_ms: 9_000 });
-    screen.told(Told::State(Box::new(cut)));
+        .for_each(|link| *link = FeedLink { up: false, silent_ms: 9_000 });
+    screen.told(Update::State(Box::new(cut)));
     screen.shows("cut_off");
 }
 
@@ -210,11 +213,11 @@ fn channels_count_what_is_unread() {
     let mut now = state(3, Some(1));
     now.channels = vec![channel("lobby", 20), channel("rust", 7), channel("a-channel-with-a-long-name", 1)];
     now.channels[1].topic = Some("what does not compile".to_owned());
-    screen.told(Told::State(Box::new(now)));
+    screen.told(Update::State(Box::new(now)));
     for text in ["one", "two"] {
         let mut line = screen.line("carl", text);
         line.channel = "rust".to_owned();
-        screen.told(Told::Line(Box::new(line)));
+        screen.told(Update::Line(Box::new(line)));
     }
     screen.say("bob", "in the lobby");
     screen.shows("channels");
@@ -237,7 +240,7 @@ fn who_is_spoken_to_in_another_channel_hears_it() {
     for text in ["nothing for others", "ask Ann"] {
         let mut line = screen.line("carl", text);
         line.channel = "rust".to_owned();
-        screen.told(Told::Line(Box::new(line)));
+        screen.told(Update::Line(Box::new(line)));
     }
     let text = screen.text();
     assert!(text.contains("#rust carl: ask Ann") && !text.contains("nothing for"), "{text}");
@@ -247,12 +250,17 @@ fn who_is_spoken_to_in_another_channel_hears_it() {
 fn the_node_says_who_and_where_one_is_and_may_empty_the_screen() {
     let mut screen = Screen::in_room(80, 24, 3, 1);
     talk(&mut screen);
-    screen.told(Told::Here(Here { name: name("anna"), address: uid(0), channel: "rust".to_owned(), unread: 0 }));
+    screen.told(Update::Here(FeedPosition {
+        name: name("anna"),
+        address: uid(0),
+        channel: "rust".to_owned(),
+        unread: 0,
+    }));
     let text = screen.text();
     assert!(text.contains("anna>") && text.starts_with(" #rust"), "{text}");
-    screen.told(Told::Clear);
+    screen.told(Update::Clear);
     let lines = vec!["/help  what there is to type".to_owned()];
-    screen.told(Told::Listing { heading: "commands".to_owned(), lines });
+    screen.told(Update::Listing { heading: "commands".to_owned(), lines });
     let text = screen.text();
     assert!(text.contains("\n  /help  what there is") && !text.contains("joined the ring"), "{text}");
 }
@@ -288,8 +296,8 @@ fn members_and_how_they_are() {
     let mut now = state(12, Some(4));
     now.members[1].away = Some("lunch".to_owned());
     now.members[2].behind = Some(17);
-    now.members[3].link = Some(Link { up: false, silent_ms: 4_000 });
-    screen.told(Told::State(Box::new(now)));
+    now.members[3].link = Some(FeedLink { up: false, silent_ms: 4_000 });
+    screen.told(Update::State(Box::new(now)));
     screen.key(Key::F(3));
     screen.key(Key::F(4));
     screen.key(Key::F(4));

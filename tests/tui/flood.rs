@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use dist_chat::frontend::tui::model::messages::MESSAGES_MAX;
-use dist_chat::present::values::{Told, What};
+use dist_chat::present::values::{EventKind, Update};
 
 use crate::harness::{Screen, event, state};
 
@@ -27,8 +27,8 @@ fn a_flood_is_drawn_thirty_times_a_second_at_most() {
 #[test]
 fn nothing_is_drawn_while_nothing_changes() {
     let mut screen = Screen::in_room(80, 24, 3, 1);
-    screen.told(Told::State(Box::new(state(3, Some(1)))));
-    screen.told(Told::Event(event(What::Joined, "somebody came")));
+    screen.told(Update::State(Box::new(state(3, Some(1)))));
+    screen.told(Update::Event(event(EventKind::Joined, "somebody came")));
     // What was heard has been shown.
     for _ in 0..40 {
         screen.text();

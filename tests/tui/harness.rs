@@ -4,12 +4,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use dist_chat::frontend::input::keys::Key;
-use dist_chat::frontend::tui::pacing::Stage;
-use dist_chat::frontend::tui::{Model, Settings};
+use dist_chat::frontend::tui::pacing::FramePacer;
+use dist_chat::frontend::tui::{Model, TuiSettings};
 use dist_chat::present::paint::Paint;
 use dist_chat::present::report::RoleWord;
 use dist_chat::present::values::{
-    Asked, Channel, Count, Event, Hello, Here, Kind, Line, Link, Member, State, Told, What,
+    EventKind, FeedChannel, FeedEvent, FeedHello, FeedLine, FeedLink, FeedMember, FeedPosition, FeedState, LineKind,
+    ReactionCount, Request, Update,
 };
 use dist_chat::ring::{AuthorId, Name, RoomId, SessionId, Uid};
 use dist_chat::settings::Bell;
@@ -36,9 +37,9 @@ fn place(name: &str) -> usize {
 
 /// A screen, its clock, and what it has asked.
 pub struct Screen {
-    pub stage: Stage<TestBackend>,
+    pub stage: FramePacer<TestBackend>,
     pub now: Duration,
-    pub asked: Vec<Asked>,
+    pub asked: Vec<Request>,
     ts: u64,
 }
 
@@ -49,30 +50,30 @@ impl Screen {
 
     pub fn painted(columns: u16, rows: u16, colours: Paint) -> Self {
         let commands = ["/help", "/history", "/join"].map(str::to_owned).to_vec();
-        let settings = Settings { colours, bell: Bell::Mention, zone: TimeZone::UTC, commands };
+        let settings = TuiSettings { colours, bell: Bell::Mention, zone: TimeZone::UTC, commands };
         let model = Model::new(settings, (columns, rows));
         let terminal = Terminal::new(TestBackend::new(columns, rows)).unwrap();
-        Self { stage: Stage::new(model, terminal), now: Duration::from_secs(1), asked: Vec::new(), ts: 100 }
+        Self { stage: FramePacer::new(model, terminal), now: Duration::from_secs(1), asked: Vec::new(), ts: 100 }
     }
 
     /// The same, in a room of which `ann` is a member, with a leader.
     pub fn in_room(columns: u16, rows: u16, members: usize, leader: usize) -> Self {
         let mut screen = Self::new(columns, rows);
         let room = Some(RoomId(0x3f2a));
-        screen.told(Told::Hello(Hello {
+        screen.told(Update::Hello(FeedHello {
             program: "0.1.0".to_owned(),
             name: name("ann"),
             address: uid(0),
             room,
             log: None,
         }));
-        screen.told(Told::State(Box::new(state(members, Some(leader)))));
+        screen.told(Update::State(Box::new(state(members, Some(leader)))));
         // What the first look shows as heard has gone by.
         screen.wait(2_000);
         screen
     }
 
-    pub fn told(&mut self, told: Told) {
+    pub fn told(&mut self, told: Update) {
         self.stage.told(told, self.now);
     }
 
@@ -93,10 +94,10 @@ impl Screen {
     pub fn typed(&mut self) -> Vec<String> {
         let asked = std::mem::take(&mut self.asked);
         let line = |asked| match asked {
-            Asked::Type { line } => Some(line),
-            Asked::Say { text, .. } => Some(format!("say {text}")),
-            Asked::Leave => Some("leave".to_owned()),
-            Asked::State | Asked::Flush { .. } => None,
+            Request::Type { line } => Some(line),
+            Request::Say { text, .. } => Some(format!("say {text}")),
+            Request::Leave => Some("leave".to_owned()),
+            Request::State | Request::Flush { .. } => None,
         };
         asked.into_iter().filter_map(line).collect()
     }
@@ -108,13 +109,13 @@ impl Screen {
     pub fn say(&mut self, who: &str, text: &str) -> u64 {
         let line = self.line(who, text);
         let ts = line.ts;
-        self.told(Told::Line(Box::new(line)));
+        self.told(Update::Line(Box::new(line)));
         ts
     }
 
-    pub fn line(&mut self, who: &str, text: &str) -> Line {
+    pub fn line(&mut self, who: &str, text: &str) -> FeedLine {
         self.ts += 1;
-        Line {
+        FeedLine {
             index: self.ts,
             ts: self.ts,
             time: format!("2026-11-20T15:{:02}:05.678+00:00", self.ts % 60),
@@ -124,7 +125,7 @@ impl Screen {
             session: SessionId(2),
             n: 3,
             channel: "lobby".to_owned(),
-            kind: Kind::Say,
+            kind: LineKind::Say,
             text: text.to_owned(),
             typed: None,
             to: None,
@@ -136,7 +137,12 @@ impl Screen {
 
     /// The node says in which channel one speaks.
     pub fn here(&mut self, channel: &str) {
-        self.told(Told::Here(Here { name: name("ann"), address: uid(0), channel: channel.to_owned(), unread: 0 }));
+        self.told(Update::Here(FeedPosition {
+            name: name("ann"),
+            address: uid(0),
+            channel: channel.to_owned(),
+            unread: 0,
+        }));
     }
 
     /// The screen as text: what a person sees, without blanks at the ends of lines.
@@ -174,8 +180,8 @@ impl Screen {
 }
 
 /// A room of so many, in which `ann` is asked.
-pub fn state(members: usize, leader: Option<usize>) -> State {
-    State {
+pub fn state(members: usize, leader: Option<usize>) -> FeedState {
+    FeedState {
         room: Some(RoomId(0x3f2a)),
         name: name("ann"),
         address: uid(0),
@@ -196,27 +202,27 @@ pub fn state(members: usize, leader: Option<usize>) -> State {
     }
 }
 
-fn member(place: usize, members: usize, leader: Option<usize>) -> Member {
+fn member(place: usize, members: usize, leader: Option<usize>) -> FeedMember {
     let linked = place != 0 && (place == 1 || place == members - 1 || leader == Some(place));
-    Member {
+    FeedMember {
         address: uid(place),
         name: name(NAMES[place]),
         author: AuthorId::of_bits(u64::try_from(place).unwrap()),
         away: None,
-        link: linked.then_some(Link { up: true, silent_ms: 40 }),
+        link: linked.then_some(FeedLink { up: true, silent_ms: 40 }),
         rtt_us: linked.then_some(400 + 1_300 * u64::try_from(place).unwrap()),
         behind: None,
     }
 }
 
-pub fn channel(name: &str, lines: u64) -> Channel {
-    Channel { name: name.to_owned(), topic: None, lines }
+pub fn channel(name: &str, lines: u64) -> FeedChannel {
+    FeedChannel { name: name.to_owned(), topic: None, lines }
 }
 
-pub fn count(with: &str, count: u64) -> Count {
-    Count { with: with.to_owned(), count }
+pub fn count(with: &str, count: u64) -> ReactionCount {
+    ReactionCount { with: with.to_owned(), count }
 }
 
-pub fn event(kind: What, text: &str) -> Event {
-    Event { kind, text: text.to_owned(), ts: 1, notable: !text.is_empty(), ..Event::default() }
+pub fn event(kind: EventKind, text: &str) -> FeedEvent {
+    FeedEvent { kind, text: text.to_owned(), ts: 1, notable: !text.is_empty(), ..FeedEvent::default() }
 }

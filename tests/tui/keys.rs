@@ -1,7 +1,7 @@
 //! What keys do.
 
 use dist_chat::frontend::input::keys::Key;
-use dist_chat::present::values::{Asked, Told};
+use dist_chat::present::values::{Request, Update};
 
 use crate::harness::{Screen, state};
 
@@ -92,7 +92,7 @@ fn lines_that_the_node_does_not_take_are_refused_in_time() {
     }
     let mut taken = 0;
     screen.stage.ask(|asked| {
-        taken += usize::from(matches!(asked, Asked::Type { .. }));
+        taken += usize::from(matches!(asked, Request::Type { .. }));
         None
     });
     assert_eq!(taken, 1_024);
@@ -102,7 +102,7 @@ fn lines_that_the_node_does_not_take_are_refused_in_time() {
 #[test]
 fn good_bye_is_the_end() {
     let mut screen = Screen::in_room(80, 24, 3, 1);
-    screen.told(Told::State(Box::new(state(3, Some(0)))));
-    screen.told(Told::Bye { text: "left the room".to_owned() });
+    screen.told(Update::State(Box::new(state(3, Some(0)))));
+    screen.told(Update::Bye { text: "left the room".to_owned() });
     assert_eq!(screen.stage.model().bye(), Some("left the room"));
 }

@@ -1,7 +1,7 @@
 //! The ring, drawn.
 
 use dist_chat::frontend::input::keys::Key;
-use dist_chat::present::values::{Event, Told, What};
+use dist_chat::present::values::{EventKind, FeedEvent, Update};
 
 use crate::harness::{Screen, event, name, state, uid};
 
@@ -21,7 +21,7 @@ fn a_pulse_runs_along_a_link_that_was_heard_and_along_no_other() {
     screen.key(Key::F(4));
     let quiet = screen.text();
     assert!(!quiet.contains('•'));
-    screen.told(Told::State(Box::new(state(5, Some(1)))));
+    screen.told(Update::State(Box::new(state(5, Some(1)))));
     screen.wait(160);
     screen.shows("pulse");
     screen.wait(1_000);
@@ -29,7 +29,7 @@ fn a_pulse_runs_along_a_link_that_was_heard_and_along_no_other() {
     // Nothing came meanwhile: the links are silent for longer.
     let mut silent = state(5, Some(1));
     silent.members.iter_mut().filter_map(|member| member.link.as_mut()).for_each(|link| link.silent_ms = 1_280);
-    screen.told(Told::State(Box::new(silent)));
+    screen.told(Update::State(Box::new(silent)));
     screen.wait(160);
     assert_eq!(screen.text(), quiet);
 }
@@ -39,29 +39,34 @@ fn a_pulse_runs_along_a_link_that_was_heard_and_along_no_other() {
 fn an_election() {
     let mut screen = Screen::in_room(80, 24, 5, 4);
     screen.say("bob", "who leads?");
-    screen.told(Told::Event(Event { address: Some(uid(4)), ..event(What::LeaderLost, "emil is gone") }));
-    screen.told(Told::Event(Event { address: Some(uid(4)), name: Some(name("emil")), ..event(What::Lost, "") }));
+    screen.told(Update::Event(FeedEvent { address: Some(uid(4)), ..event(EventKind::LeaderLost, "emil is gone") }));
+    screen.told(Update::Event(FeedEvent {
+        address: Some(uid(4)),
+        name: Some(name("emil")),
+        ..event(EventKind::Lost, "")
+    }));
     // An answer that is older than the loss changes nothing.
-    screen.told(Told::State(Box::new(state(5, None))));
+    screen.told(Update::State(Box::new(state(5, None))));
     let mut now = state(4, None);
     now.last = 121;
-    screen.told(Told::State(Box::new(now.clone())));
+    screen.told(Update::State(Box::new(now.clone())));
     screen.wait(500);
     screen.shows("election_1_lost");
-    screen.told(Told::Event(Event { round: Some(4), ..event(What::ElectionStarted, "") }));
-    let token = Event { address: Some(uid(3)), to: Some(uid(1)), round: Some(4), ..event(What::TokenPassed, "") };
-    screen.told(Told::Event(token));
+    screen.told(Update::Event(FeedEvent { round: Some(4), ..event(EventKind::ElectionStarted, "") }));
+    let token =
+        FeedEvent { address: Some(uid(3)), to: Some(uid(1)), round: Some(4), ..event(EventKind::TokenPassed, "") };
+    screen.told(Update::Event(token));
     screen.wait(210);
     screen.shows("election_2_token");
     screen.wait(500);
     assert!(screen.text().contains("◆ dora"), "it rests where it went");
-    screen.told(Told::Event(Event {
+    screen.told(Update::Event(FeedEvent {
         address: Some(uid(3)),
         round: Some(4),
-        ..event(What::Leader, "dora leads now, 12 ms")
+        ..event(EventKind::Leader, "dora leads now, 12 ms")
     }));
     now = state(4, Some(3));
-    screen.told(Told::State(Box::new(now)));
+    screen.told(Update::State(Box::new(now)));
     screen.wait(600);
     screen.shows("election_3_leader");
     screen.wait(20_000);

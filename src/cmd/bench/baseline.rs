@@ -19,7 +19,7 @@ const BLOCKS_MAX: usize = 4;
 
 /// How a bare loop works.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
+pub enum LoopKind {
     /// Lines come one by one through a channel; all that are here go to every reader in one write.
     Coalesced,
     /// Lines come one by one through a channel; each goes to every reader in a write of its own.
@@ -46,7 +46,7 @@ impl Bare {
     ///
     /// # Errors
     /// No socket is to be had.
-    pub async fn fan_out(room: &Handle, payload: Payload, readers: usize, way: Way) -> anyhow::Result<Self> {
+    pub async fn fan_out(room: &Handle, payload: Payload, readers: usize, way: LoopKind) -> anyhow::Result<Self> {
         let (listener, address) = Self::listen().await?;
         let mut tasks = JoinSet::new();
         tasks.spawn_on(
@@ -73,8 +73,8 @@ impl Bare {
                 let mut lines = Vec::new();
                 loop {
                     let block = match way {
-                        Way::Ready => payload.clone(),
-                        Way::Coalesced | Way::PerLine => {
+                        LoopKind::Ready => payload.clone(),
+                        LoopKind::Coalesced | LoopKind::PerLine => {
                             lines.clear();
                             said.recv_many(&mut lines, payload.lines()).await;
                             Payload::of(&lines)
@@ -124,11 +124,11 @@ impl Bare {
 }
 
 /// What one reader is sent.
-async fn write(mut socket: TcpStream, mut queue: mpsc::Receiver<Payload>, way: Way) -> anyhow::Result<()> {
+async fn write(mut socket: TcpStream, mut queue: mpsc::Receiver<Payload>, way: LoopKind) -> anyhow::Result<()> {
     while let Some(block) = queue.recv().await {
         match way {
-            Way::Ready | Way::Coalesced => socket.write_all(&block.bytes).await?,
-            Way::PerLine => {
+            LoopKind::Ready | LoopKind::Coalesced => socket.write_all(&block.bytes).await?,
+            LoopKind::PerLine => {
                 for line in block.each() {
                     socket.write_all(&line).await?;
                 }

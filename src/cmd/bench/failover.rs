@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 
 use super::plan::{FULL_NODES, Plan, median};
-use super::process::{Keep, Room};
+use super::process::{Keep, ProcessRoom};
 use super::table::{Aim, Table, time};
 
 /// The longest wait for a line after a kill.
@@ -22,7 +22,7 @@ pub fn measure(plan: &Plan, program: &Path, table: &mut Table) -> anyhow::Result
         // Only the first line after a kill counts; what finds no room is not it.
         let _ = hear.try_send((now, text.to_vec()));
     };
-    let mut room = Room::form(program, FULL_NODES, Keep::Files, Arc::new(ear))?;
+    let mut room = ProcessRoom::form(program, FULL_NODES, Keep::Files, Arc::new(ear))?;
     let mut micros = Vec::new();
     for kill in 0..plan.kills {
         let leader = room.leader()?;

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::baseline::{Bare, Way};
+use super::baseline::{Bare, LoopKind};
 use super::lab::{Lab, Leader, wait_until};
 use super::member::{Readers, Watch};
 use super::payload::Payload;
@@ -16,17 +16,17 @@ const SIZES: [usize; 3] = [4, 16, 64];
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Sender {
     Room,
-    Bytes(Way),
-    Text(Way),
+    Bytes(LoopKind),
+    Text(LoopKind),
 }
 
 const SENDERS: [(Sender, &str); 6] = [
     (Sender::Room, "the room: a leader's own lines"),
-    (Sender::Bytes(Way::Coalesced), "bare loop, the same bytes, coalesced"),
-    (Sender::Bytes(Way::PerLine), "bare loop, the same bytes, a write per line"),
-    (Sender::Bytes(Way::Ready), "one ready block of the same bytes, for ever"),
-    (Sender::Text(Way::Coalesced), "bare loop, nothing but text, coalesced"),
-    (Sender::Text(Way::PerLine), "bare loop, nothing but text, a write per line"),
+    (Sender::Bytes(LoopKind::Coalesced), "bare loop, the same bytes, coalesced"),
+    (Sender::Bytes(LoopKind::PerLine), "bare loop, the same bytes, a write per line"),
+    (Sender::Bytes(LoopKind::Ready), "one ready block of the same bytes, for ever"),
+    (Sender::Text(LoopKind::Coalesced), "bare loop, nothing but text, coalesced"),
+    (Sender::Text(LoopKind::PerLine), "bare loop, nothing but text, a write per line"),
 ];
 
 /// Fills in the rates at 4, 16 and 64 thin readers.
@@ -65,7 +65,7 @@ pub fn measure(lab: &Lab, plan: &Plan, table: &mut Table) -> anyhow::Result<()> 
 }
 
 /// Lines a second that a bare loop delivers to `size` readers.
-pub fn bare(lab: &Lab, plan: &Plan, payload: &Payload, size: usize, way: Way) -> anyhow::Result<f64> {
+pub fn bare(lab: &Lab, plan: &Plan, payload: &Payload, size: usize, way: LoopKind) -> anyhow::Result<f64> {
     let bare = lab.room.block_on(Bare::fan_out(lab.room.handle(), payload.clone(), size, way))?;
     let on = lab.readers.handle();
     let watch = if payload.is_text() { Watch::Text } else { Watch::Count };

@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 
-use super::baseline::Way;
+use super::baseline::LoopKind;
 use super::fanout;
 use super::lab::{Lab, wait_until};
 use super::payload::{Payload, text};
 use super::plan::{FULL_NODES, LATENCY_RATE, Plan, STEADY_RATE, median, percentile};
-use super::process::{Keep, Room};
+use super::process::{Keep, ProcessRoom};
 use super::scan::number;
 use super::table::{Aim, Table, rate, time};
 use super::times::Times;
@@ -35,7 +35,7 @@ pub fn measure(lab: &Lab, plan: &Plan, program: &Path, table: &mut Table) -> any
     for _ in 0..plan.rounds {
         all.push(typed(plan, program, Typists::Everybody, Keep::Files)?);
         one.push(typed(plan, program, Typists::Leader, Keep::Files)?);
-        bare.push(fanout::bare(lab, plan, &frame, FULL_NODES, Way::Coalesced)?);
+        bare.push(fanout::bare(lab, plan, &frame, FULL_NODES, LoopKind::Coalesced)?);
     }
     let (all, one, bare) = (median(&all), median(&one), median(&bare));
     table.part(&format!("lines/s, summed over {FULL_NODES} members"), &["5"]);
@@ -91,7 +91,7 @@ fn typed(plan: &Plan, program: &Path, typists: Typists, keep: Keep) -> anyhow::R
             let _ = finished.try_send(now);
         }
     };
-    let mut room = Room::form(program, FULL_NODES, keep, Arc::new(ear))?;
+    let mut room = ProcessRoom::form(program, FULL_NODES, keep, Arc::new(ear))?;
     let leader = room.leader()?;
     let mut bytes = Vec::new();
     for n in 0..lines {
@@ -126,7 +126,7 @@ pub fn latency(program: &Path, keep: Keep, rate: u32, lines: usize) -> anyhow::R
             }
         }
     };
-    let mut room = Room::form(program, FULL_NODES, keep, Arc::new(ear))?;
+    let mut room = ProcessRoom::form(program, FULL_NODES, keep, Arc::new(ear))?;
     let leader = room.leader()?;
     let speaker = (leader + 1) % room.len();
     times.begin(0);

@@ -23,26 +23,26 @@ use crate::ring::{Event, RoomId, Start, Stop};
 const BOTH: [Option<[u8; PSK_BYTES]>; 2] = [Some([7; PSK_BYTES]), None];
 
 /// A room of real nodes in this process, with stores in memory; all of them end with it.
-struct Room {
-    members: Vec<Member>,
+struct KeyedRoom {
+    members: Vec<KeyedMember>,
     /// Lines shown at all members together.
     shown: Arc<AtomicU64>,
     _tasks: JoinSet<()>,
 }
 
-struct Member {
+struct KeyedMember {
     commands: mpsc::Sender<Command>,
     _urgent: mpsc::Sender<Command>,
     running: JoinHandle<anyhow::Result<Stop>>,
 }
 
-impl Drop for Member {
+impl Drop for KeyedMember {
     fn drop(&mut self) {
         self.running.abort();
     }
 }
 
-impl Room {
+impl KeyedRoom {
     fn form(lab: &Lab, psk: Option<[u8; PSK_BYTES]>, times: Option<&Arc<Times>>) -> anyhow::Result<Self> {
         let mut room = Self { members: Vec::new(), shown: Arc::default(), _tasks: JoinSet::new() };
         let entered = Arc::new(AtomicUsize::new(0));
@@ -96,7 +96,7 @@ impl Room {
         };
         self._tasks.spawn_on(hear, lab.readers.handle());
         let (commands, urgent) = (running.commands, running.urgent);
-        self.members.push(Member { commands, _urgent: urgent, running: running.done });
+        self.members.push(KeyedMember { commands, _urgent: urgent, running: running.done });
         Ok(address)
     }
 }
@@ -129,7 +129,7 @@ pub fn measure(lab: &Lab, plan: &Plan, table: &mut Table) -> anyhow::Result<()> 
 
 /// Lines a second shown at all members together, while everybody says what the room takes.
 fn flat_out(lab: &Lab, plan: &Plan, psk: Option<[u8; PSK_BYTES]>) -> anyhow::Result<f64> {
-    let room = Room::form(lab, psk, None)?;
+    let room = KeyedRoom::form(lab, psk, None)?;
     let texts = (0..plan.typed_lines as u64).map(text).collect::<anyhow::Result<Arc<[_]>>>()?;
     let target = (plan.typed_lines * FULL_NODES * FULL_NODES) as u64;
     let start = Instant::now();
@@ -150,7 +150,7 @@ fn flat_out(lab: &Lab, plan: &Plan, psk: Option<[u8; PSK_BYTES]>) -> anyhow::Res
 /// Microseconds from saying a line at a follower until the last of all members has been told.
 fn latency(lab: &Lab, plan: &Plan, psk: Option<[u8; PSK_BYTES]>) -> anyhow::Result<Vec<f64>> {
     let times = Times::new(plan.latency_lines);
-    let room = Room::form(lab, psk, Some(&times))?;
+    let room = KeyedRoom::form(lab, psk, Some(&times))?;
     // The founder leads.
     let speaker = room.members.get(1).context("a room of one")?;
     times.begin(0);

@@ -13,7 +13,7 @@ use super::payload::text;
 use super::plan::LOOPBACK;
 use crate::identity::Identity;
 use crate::key::RoomKey;
-use crate::net::{self, Command, Running, Secrets};
+use crate::net::{self, Command, RunningDriver, Secrets};
 use crate::ring::limits::BACKLOG_LINES;
 use crate::ring::{Config, Name, Rate, RoomId, SavedState, SessionId, Start, Stop, Timing, Uid};
 use crate::store::MemoryStore;
@@ -80,7 +80,12 @@ pub struct Leader {
 ///
 /// # Errors
 /// No socket is to be had.
-pub fn start_node(lab: &Lab, name: &str, start: Start, key: Option<RoomKey>) -> anyhow::Result<(SocketAddr, Running)> {
+pub fn start_node(
+    lab: &Lab,
+    name: &str,
+    start: Start,
+    key: Option<RoomKey>,
+) -> anyhow::Result<(SocketAddr, RunningDriver)> {
     let listener = TcpListener::bind((LOOPBACK, 0)).context("cannot listen on the loopback interface")?;
     let address = listener.local_addr()?;
     let identity = Identity::fresh()?;

@@ -17,7 +17,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::payload::{entries, text};
 use super::plan::{LATENCY_RATE, LOOPBACK};
-use super::scan::{Scanner, Seen, look};
+use super::scan::{ScannedEnd, Scanner, look};
 use super::times::Times;
 use crate::identity::Identity;
 use crate::ring::limits::PROTOCOL_VERSION;
@@ -40,12 +40,12 @@ pub enum Watch {
 /// Readers on their threads, until they are dropped.
 pub struct Readers {
     tasks: JoinSet<anyhow::Result<()>>,
-    seen: Vec<Arc<Progress>>,
+    seen: Vec<Arc<ReaderProgress>>,
 }
 
 /// How far a reader is.
 #[derive(Default)]
-struct Progress {
+struct ReaderProgress {
     /// Lines delivered.
     lines: AtomicU64,
     /// The last index.
@@ -67,10 +67,10 @@ impl Readers {
         for k in 0..count {
             let stream = connect(server).await?;
             let talk = match watch {
-                Watch::Times(times) if k == 0 => Some(Talk { times: Arc::clone(times), voice: Voice::Bare }),
+                Watch::Times(times) if k == 0 => Some(PacedSender { times: Arc::clone(times), voice: Voice::Bare }),
                 Watch::Times(_) | Watch::Count | Watch::Text => None,
             };
-            readers.spawn(on, Reader::new(stream, watch.clone(), talk));
+            readers.spawn(on, ThinReader::new(stream, watch.clone(), talk));
         }
         Ok(readers)
     }
@@ -91,7 +91,7 @@ impl Readers {
             reader.talk = match watch {
                 Watch::Times(times) if k == 0 => {
                     let voice = Voice::Member { me: Box::new(me), room: accept.room, stream: accept.stream };
-                    Some(Talk { times: Arc::clone(times), voice })
+                    Some(PacedSender { times: Arc::clone(times), voice })
                 }
                 Watch::Times(_) | Watch::Count | Watch::Text => None,
             };
@@ -100,7 +100,7 @@ impl Readers {
         Ok(readers)
     }
 
-    fn spawn(&mut self, on: &Handle, reader: Reader) {
+    fn spawn(&mut self, on: &Handle, reader: ThinReader) {
         self.seen.push(Arc::clone(&reader.progress));
         self.tasks.spawn_on(reader.run(), on);
     }
@@ -145,7 +145,7 @@ impl Me {
         Ok(Self { identity, hello, name: Name::parse(&format!("thin{k}"))? })
     }
 
-    async fn join(&self, leader: SocketAddr) -> anyhow::Result<(Reader, Accept)> {
+    async fn join(&self, leader: SocketAddr) -> anyhow::Result<(ThinReader, Accept)> {
         let mut stream = connect(leader).await?;
         let join = Join {
             attempt: 1,
@@ -168,7 +168,7 @@ impl Me {
             while let Some(frame) = scanner.next() {
                 match Frame::decode(frame)? {
                     Frame::Accept(accept) => {
-                        let mut reader = Reader::new(stream, Watch::Count, None);
+                        let mut reader = ThinReader::new(stream, Watch::Count, None);
                         reader.scanner = scanner;
                         reader.follows = Some(accept.stream);
                         return Ok((reader, accept));
@@ -213,7 +213,7 @@ async fn answer_neighbours(listener: TcpListener, hello: Hello) -> anyhow::Resul
                     return std::io::Result::Ok(());
                 }
                 while let Some(frame) = scanner.next() {
-                    if let Seen::Ping(ping) = look(frame) {
+                    if let ScannedEnd::Ping(ping) = look(frame) {
                         Frame::Pong(ping).encode(&mut out);
                     }
                 }
@@ -223,7 +223,7 @@ async fn answer_neighbours(listener: TcpListener, hello: Hello) -> anyhow::Resul
 }
 
 /// Says [`Times::lines`] lines at an even pace.
-struct Talk {
+struct PacedSender {
     times: Arc<Times>,
     voice: Voice,
 }
@@ -236,7 +236,7 @@ enum Voice {
     Member { me: Box<Me>, room: RoomId, stream: StreamId },
 }
 
-impl Talk {
+impl PacedSender {
     /// The `n`-th line, from 1.
     fn say(&self, n: u64, out: &mut Vec<u8>) -> anyhow::Result<()> {
         match &self.voice {
@@ -248,22 +248,22 @@ impl Talk {
 }
 
 /// One connection that is read.
-struct Reader {
+struct ThinReader {
     stream: TcpStream,
     scanner: Scanner,
     /// The stream that is acknowledged; none where nobody wants to know.
     follows: Option<StreamId>,
     watch: Watch,
-    talk: Option<Talk>,
-    progress: Arc<Progress>,
+    talk: Option<PacedSender>,
+    progress: Arc<ReaderProgress>,
     /// The index before the next.
     index: u64,
     said: u64,
     out: Vec<u8>,
 }
 
-impl Reader {
-    fn new(stream: TcpStream, watch: Watch, talk: Option<Talk>) -> Self {
+impl ThinReader {
+    fn new(stream: TcpStream, watch: Watch, talk: Option<PacedSender>) -> Self {
         Self {
             stream,
             scanner: Scanner::new(),
@@ -293,7 +293,7 @@ impl Reader {
     }
 
     /// Speaks, and reads meanwhile.
-    async fn converse(&mut self, talk: &Talk) -> anyhow::Result<()> {
+    async fn converse(&mut self, talk: &PacedSender) -> anyhow::Result<()> {
         let mut pace = interval(Duration::from_secs(1) / LATENCY_RATE);
         // Whoever lags catches up: the rate is the rate.
         pace.set_missed_tick_behavior(MissedTickBehavior::Burst);
@@ -325,7 +325,7 @@ impl Reader {
         let mut lines = 0;
         while let Some(frame) = self.scanner.next() {
             match look(frame) {
-                Seen::Entries { first, last } => {
+                ScannedEnd::Entries { first, last } => {
                     // A bare loop sends the same indexes over and over.
                     if self.follows.is_some() {
                         anyhow::ensure!(first == self.index + 1, "index {first} comes after {}", self.index);
@@ -337,9 +337,9 @@ impl Reader {
                         times.delivered(first, last);
                     }
                 }
-                Seen::Ping(ping) => Frame::Pong(ping).encode(&mut self.out),
-                Seen::Other(_) if matches!(self.watch, Watch::Text) => lines += 1,
-                Seen::Other(_) => {}
+                ScannedEnd::Ping(ping) => Frame::Pong(ping).encode(&mut self.out),
+                ScannedEnd::Other(_) if matches!(self.watch, Watch::Text) => lines += 1,
+                ScannedEnd::Other(_) => {}
             }
         }
         if lines > 0 {

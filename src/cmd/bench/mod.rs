@@ -25,7 +25,7 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 
-use crate::cmd::page::Page;
+use crate::cmd::page::ManualPage;
 use plan::{LINE_BYTES, Plan};
 use table::Table;
 
@@ -43,7 +43,7 @@ Exit: 0, 1 a part could not be measured (the others are shown), 2 usage
 ";
 
 /// The page of the manual of `dist-chat bench`.
-pub(crate) const PAGE: Page = Page {
+pub(crate) const PAGE: ManualPage = ManualPage {
     command: "bench",
     usage: &["dist-chat bench [--quick] [--only PART,...] [--kills N]"],
     says: &[
@@ -57,7 +57,7 @@ pub(crate) const PAGE: Page = Page {
 
 /// The arguments of `dist-chat bench`.
 #[derive(Clone, Debug, clap::Args)]
-pub struct Args {
+pub struct BenchArgs {
     /// Shorter runs: a first look, not a number to quote
     #[arg(long)]
     pub quick: bool,
@@ -98,7 +98,7 @@ pub enum Part {
 /// # Errors
 /// A room does not form, a reader finds the log out of order, or a child does not start; what was measured until then
 /// is printed.
-pub fn run(args: Args) -> anyhow::Result<()> {
+pub fn run(args: BenchArgs) -> anyhow::Result<()> {
     let plan = Plan::new(args.quick, args.kills);
     let wanted = |part| args.only.is_empty() || args.only.contains(&part);
     let program = match &args.program {

@@ -25,23 +25,23 @@ pub enum Keep {
 }
 
 /// A room of whole nodes on this machine; all of them end with it.
-pub struct Room {
+pub struct ProcessRoom {
     program: PathBuf,
     /// The nodes' files; removed at the end.
     files: PathBuf,
     keep: Keep,
     ear: Ear,
-    nodes: Vec<Node>,
+    nodes: Vec<BenchNode>,
 }
 
 /// One node.
-struct Node {
+struct BenchNode {
     address: SocketAddr,
     child: Child,
     stdin: Option<ChildStdin>,
 }
 
-impl Drop for Node {
+impl Drop for BenchNode {
     fn drop(&mut self) {
         // It may have ended by itself; either way it is reaped.
         let _ = self.child.kill();
@@ -49,14 +49,14 @@ impl Drop for Node {
     }
 }
 
-impl Drop for Room {
+impl Drop for ProcessRoom {
     fn drop(&mut self) {
         self.nodes.clear();
         let _ = std::fs::remove_dir_all(&self.files);
     }
 }
 
-impl Room {
+impl ProcessRoom {
     /// A room of `count` nodes that all see each other. The first of them founds it.
     ///
     /// # Errors
@@ -81,7 +81,7 @@ impl Room {
         Ok(room)
     }
 
-    fn start(&self, k: usize, address: SocketAddr, contact: Option<SocketAddr>) -> anyhow::Result<Node> {
+    fn start(&self, k: usize, address: SocketAddr, contact: Option<SocketAddr>) -> anyhow::Result<BenchNode> {
         let mut command = Command::new(&self.program);
         command.arg("-a").arg(address.ip().to_string()).arg("-p").arg(address.port().to_string());
         command.arg("-n").arg(format!("node{k}")).arg("--data-dir").arg(&self.files);
@@ -101,7 +101,7 @@ impl Room {
         let stdin = child.stdin.take();
         let stdout = child.stdout.take().context("a child without standard output")?;
         let ear = std::sync::Arc::clone(&self.ear);
-        let node = Node { address, child, stdin };
+        let node = BenchNode { address, child, stdin };
         // Ends with the child's standard output.
         std::thread::Builder::new().name(format!("node{k}")).spawn(move || {
             let mut reader = BufReader::with_capacity(64 * 1024, stdout);

@@ -67,7 +67,7 @@ impl Scanner {
 
 /// What a thin reader tells apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Seen<'a> {
+pub enum ScannedEnd<'a> {
     /// Entries from this index to that.
     Entries {
         /// The first.
@@ -84,17 +84,17 @@ pub enum Seen<'a> {
 /// Looks at a frame.
 ///
 /// In JSON a quotation mark within text is escaped, so what is sought here is found in no line's text.
-pub fn look(frame: &[u8]) -> Seen<'_> {
+pub fn look(frame: &[u8]) -> ScannedEnd<'_> {
     if frame.starts_with(br#"{"entries":{"#) {
         let first = memmem::find(frame, br#""entries":[{"i":"#).and_then(|at| number(&frame[at + 16..]));
         let last = memmem::rfind(frame, br#"{"i":"#).and_then(|at| number(&frame[at + 5..]));
         if let (Some(first), Some(last)) = (first, last) {
-            return Seen::Entries { first, last };
+            return ScannedEnd::Entries { first, last };
         }
     } else if let Some(ping) = frame.strip_prefix(br#"{"ping":"#).and_then(number) {
-        return Seen::Ping(ping);
+        return ScannedEnd::Ping(ping);
     }
-    Seen::Other(frame)
+    ScannedEnd::Other(frame)
 }
 
 /// The number at the start of `digits`.
@@ -120,10 +120,10 @@ mod tests {
     fn tells_frames_apart() -> anyhow::Result<()> {
         let text = |text| Text::parse(text).map_err(|error| anyhow::anyhow!("{error:?}"));
         let forged = entries(17, 1, &text(r#"{"i":99 \"#)?)?;
-        assert_eq!(look(&line(&forged)), Seen::Entries { first: 17, last: 17 });
-        assert_eq!(look(&line(&entries(998, 5, &text("x")?)?)), Seen::Entries { first: 998, last: 1002 });
-        assert_eq!(look(&line(&Frame::Ping(u64::MAX))), Seen::Ping(u64::MAX));
-        assert_eq!(look(&line(&Frame::Wait)), Seen::Other(br#""wait""#));
+        assert_eq!(look(&line(&forged)), ScannedEnd::Entries { first: 17, last: 17 });
+        assert_eq!(look(&line(&entries(998, 5, &text("x")?)?)), ScannedEnd::Entries { first: 998, last: 1002 });
+        assert_eq!(look(&line(&Frame::Ping(u64::MAX))), ScannedEnd::Ping(u64::MAX));
+        assert_eq!(look(&line(&Frame::Wait)), ScannedEnd::Other(br#""wait""#));
         Ok(())
     }
 

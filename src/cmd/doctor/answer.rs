@@ -16,9 +16,9 @@ const SHOWN_CHARS_MAX: usize = 60;
 
 /// The program at the other end of a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
+pub enum ProbeAnswer {
     /// A node of this version, with its answer about the room's key.
-    DistChat(salt::Answer),
+    DistChat(salt::SaltAnswer),
     /// A node of another version.
     Version(u32),
     /// Another program.
@@ -33,7 +33,7 @@ pub enum Answer {
 ///
 /// # Errors
 /// The connection breaks.
-pub fn ask(mut stream: &TcpStream, patience: Duration) -> io::Result<Answer> {
+pub fn ask(mut stream: &TcpStream, patience: Duration) -> io::Result<ProbeAnswer> {
     let until = Instant::now() + patience;
     let mut said = Vec::new();
     stream.set_write_timeout(Some(patience))?;
@@ -48,39 +48,39 @@ pub fn ask(mut stream: &TcpStream, patience: Duration) -> io::Result<Answer> {
         }
         stream.set_read_timeout(Some(left))?;
         match stream.read(&mut chunk) {
-            Ok(0) if said.is_empty() => return asked.map(|()| Answer::Closed),
+            Ok(0) if said.is_empty() => return asked.map(|()| ProbeAnswer::Closed),
             Ok(0) => break,
             Ok(bytes) => said.extend_from_slice(&chunk[..bytes]),
             Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => break,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) if said.is_empty() && error.kind() == io::ErrorKind::ConnectionReset => {
-                return Ok(Answer::Closed);
+                return Ok(ProbeAnswer::Closed);
             }
             Err(_) if !said.is_empty() => break,
             Err(error) => return Err(error),
         }
     }
     Ok(match said.is_empty() {
-        true => Answer::Silent,
+        true => ProbeAnswer::Silent,
         false => of(&said),
     })
 }
 
 /// The kind of program that sends these first bytes.
-fn of(said: &[u8]) -> Answer {
+fn of(said: &[u8]) -> ProbeAnswer {
     let line = said.split(|byte| *byte == b'\n').next().unwrap_or(said);
     let text = String::from_utf8_lossy(line);
     let text = text.trim_end();
-    if let Ok(answer) = text.parse::<salt::Answer>() {
-        return Answer::DistChat(answer);
+    if let Ok(answer) = text.parse::<salt::SaltAnswer>() {
+        return ProbeAnswer::DistChat(answer);
     }
     let version = text.strip_prefix("dist-chat ").and_then(|rest| rest.split(' ').next()?.parse().ok());
     if let Some(version) = version.filter(|version| *version != PROTOCOL_VERSION) {
-        return Answer::Version(version);
+        return ProbeAnswer::Version(version);
     }
     match Frame::decode(line) {
-        Ok(Frame::Refuse(Refusal::Version(version))) => return Answer::Version(version),
-        Ok(Frame::Hello(hello)) if hello.version != PROTOCOL_VERSION => return Answer::Version(hello.version),
+        Ok(Frame::Refuse(Refusal::Version(version))) => return ProbeAnswer::Version(version),
+        Ok(Frame::Hello(hello)) if hello.version != PROTOCOL_VERSION => return ProbeAnswer::Version(hello.version),
         Ok(_) | Err(_) => {}
     }
     let lower = text.to_lowercase();
@@ -89,12 +89,12 @@ fn of(said: &[u8]) -> Answer {
         _ if lower.starts_with("<!doctype html") || lower.starts_with("<html") => "a web server (HTTP)",
         [b'S', b'S', b'H', b'-', ..] => "an SSH server",
         // A TLS alert or handshake.
-        [0x15 | 0x16, 0x03, ..] => return Answer::Other("a server that speaks TLS".to_owned()),
+        [0x15 | 0x16, 0x03, ..] => return ProbeAnswer::Other("a server that speaks TLS".to_owned()),
         [b'2', b'2', b'0', b' ' | b'-', ..] => "a mail or FTP server",
         _ => "another program",
     };
     let shown: String = text::visible(text).chars().take(SHOWN_CHARS_MAX).collect();
-    Answer::Other(format!("{kind}: {shown}"))
+    ProbeAnswer::Other(format!("{kind}: {shown}"))
 }
 
 #[cfg(test)]
@@ -104,13 +104,13 @@ mod tests {
     #[test]
     fn what_answers_is_known_by_its_first_bytes() {
         let other = |said: &[u8]| match of(said) {
-            Answer::Other(kind) => kind,
+            ProbeAnswer::Other(kind) => kind,
             answer => format!("{answer:?}"),
         };
-        assert_eq!(of(b"dist-chat 4 open\n"), Answer::DistChat(salt::Answer::Open));
-        assert_eq!(of(b"dist-chat 4 salt none\n"), Answer::DistChat(salt::Answer::Generated));
-        assert_eq!(of(b"dist-chat 1 whatever\n"), Answer::Version(1));
-        assert_eq!(of(b"{\"refuse\":{\"version\":1}}\n"), Answer::Version(1));
+        assert_eq!(of(b"dist-chat 4 open\n"), ProbeAnswer::DistChat(salt::SaltAnswer::Open));
+        assert_eq!(of(b"dist-chat 4 salt none\n"), ProbeAnswer::DistChat(salt::SaltAnswer::Generated));
+        assert_eq!(of(b"dist-chat 1 whatever\n"), ProbeAnswer::Version(1));
+        assert_eq!(of(b"{\"refuse\":{\"version\":1}}\n"), ProbeAnswer::Version(1));
         assert_eq!(other(b"HTTP/1.1 400 Bad Request\r\nServer: x"), "a web server (HTTP): HTTP/1.1 400 Bad Request");
         assert!(other(b"<!DOCTYPE HTML>\n").starts_with("a web server"));
         assert_eq!(other(b"SSH-2.0-OpenSSH_9.2\r\n"), "an SSH server: SSH-2.0-OpenSSH_9.2");

@@ -14,18 +14,18 @@ use std::process::ExitCode;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use crate::cmd::page::Page;
+use crate::cmd::page::ManualPage;
 use crate::control;
 use crate::failure::{Exit, Failure, cannot_write};
-use crate::key::{self, Given, Mistake, RoomKey, passphrase, salt};
+use crate::key::{self, KeyError, KeyInput, RoomKey, passphrase, salt};
 use crate::net::reach;
-use crate::net::{self, Doing, Met, Unmet};
+use crate::net::{self, PeerInfo, PeerState, ProbeError};
 use crate::present::refusal;
 use crate::ring::limits::{BOOK_NODES_MAX, PROTOCOL_VERSION};
 use crate::ring::{Name, Refusal, RoomId, Span};
 use crate::settings::{self, PORT_DEFAULT};
-use answer::Answer;
-use report::{Finding, Layer, Report};
+use answer::ProbeAnswer;
+use report::{DoctorReport, Finding, Layer};
 
 /// How long a layer may take.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -52,7 +52,7 @@ Exit: 0 all is well, 2 usage, 4 not reached, 5 reached, and would refuse you,
 ";
 
 /// The manual page of `dist-chat doctor`.
-pub(crate) const PAGE: Page = Page {
+pub(crate) const PAGE: ManualPage = ManualPage {
     command: "doctor",
     usage: &["dist-chat doctor HOST[:PORT] [--key-file FILE] [-n NAME] [--json]"],
     says: &[
@@ -75,7 +75,7 @@ pub(crate) const PAGE: Page = Page {
 
 /// What is to be looked at.
 #[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
-pub struct Args {
+pub struct DoctorArgs {
     /// The member: an IP or host name, or HOST:PORT; an IPv6 address with a port stands in brackets
     #[arg(value_name = "HOST[:PORT]", value_hint = clap::ValueHint::Hostname)]
     pub place: String,
@@ -97,7 +97,7 @@ type Fails<T> = Result<T, (Layer, Failure)>;
 ///
 /// # Errors
 /// The options are invalid or the key's file cannot be used, so nothing was checked. Or the findings cannot be written.
-pub fn run(args: &Args) -> Result<ExitCode, Failure> {
+pub fn run(args: &DoctorArgs) -> Result<ExitCode, Failure> {
     let (host, port) = host_and_port(&args.place)?;
     let key = args.key_file.as_deref().filter(|path| !path.as_os_str().is_empty());
     let key = key.map(|path| given(&key::file::read(path)?, path)).transpose()?;
@@ -113,7 +113,7 @@ pub fn run(args: &Args) -> Result<ExitCode, Failure> {
         }
     };
     if args.json {
-        let report = serde_json::to_string(&Report::new(&args.place, exit, &examination.findings));
+        let report = serde_json::to_string(&DoctorReport::new(&args.place, exit, &examination.findings));
         examination.said = say(&(report.map_err(anyhow::Error::new)? + "\n"));
     }
     match examination.said {
@@ -148,12 +148,12 @@ fn host_and_port(place: &str) -> Result<(String, u16), Failure> {
     }
 }
 
-fn given(text: &str, path: &std::path::Path) -> Result<Given, Failure> {
+fn given(text: &str, path: &std::path::Path) -> Result<KeyInput, Failure> {
     key::read(text).map_err(|mistake| {
         let (why, hint) = match mistake {
-            Mistake::Mistyped => ("it is mistyped: its check is wrong", "try it again, digit by digit"),
-            Mistake::Short => ("it is too short for a passphrase", "ask a member for the key file or an invite"),
-            Mistake::Invite => ("it is an invite", "try `dist-chat join FILE`"),
+            KeyError::Mistyped => ("it is mistyped: its check is wrong", "try it again, digit by digit"),
+            KeyError::Short => ("it is too short for a passphrase", "ask a member for the key file or an invite"),
+            KeyError::Invite => ("it is an invite", "try `dist-chat join FILE`"),
         };
         Failure::new(Exit::Usage, format!("the key in {} cannot be used", path.display()), why, hint)
     })
@@ -179,7 +179,7 @@ impl Examination {
         self.found(Finding::ok(layer, what));
     }
 
-    fn all(&mut self, (host, port): (&str, u16), key: Option<Given>, name: Option<&Name>) -> Fails<()> {
+    fn all(&mut self, (host, port): (&str, u16), key: Option<KeyInput>, name: Option<&Name>) -> Fails<()> {
         let addresses = resolve(host, port)?;
         let listed: Vec<String> = addresses.iter().map(|address| address.ip().to_string()).collect();
         match host.parse::<IpAddr>() {
@@ -223,7 +223,7 @@ impl Examination {
         Err(why)
     }
 
-    fn answer(&mut self, stream: &TcpStream) -> Fails<salt::Answer> {
+    fn answer(&mut self, stream: &TcpStream) -> Fails<salt::SaltAnswer> {
         let fails = |what: String, why: &str, hint: &str| {
             Err((Layer::Answer, Failure::new(Exit::Unreachable, what, why, hint)))
         };
@@ -235,22 +235,22 @@ impl Examination {
             }
         };
         match answer {
-            Answer::DistChat(of_room) => {
+            ProbeAnswer::DistChat(of_room) => {
                 self.ok(Layer::Answer, "a dist-chat");
                 self.ok(Layer::Version, format!("version {PROTOCOL_VERSION} of the protocol, as this program"));
                 Ok(of_room)
             }
-            Answer::Version(theirs) => {
+            ProbeAnswer::Version(theirs) => {
                 self.ok(Layer::Answer, "a dist-chat");
                 Err(refused(&Refusal::Version(theirs)))
             }
-            Answer::Other(kind) => fails(kind, "it is no dist-chat that has this port", status),
-            Answer::Closed => fails(
+            ProbeAnswer::Other(kind) => fails(kind, "it is no dist-chat that has this port", status),
+            ProbeAnswer::Closed => fails(
                 "it closes the connection without a word".to_owned(),
                 "it is no dist-chat, or an older one, or one with too many strangers at its door",
                 status,
             ),
-            Answer::Silent => fails(
+            ProbeAnswer::Silent => fails(
                 format!("connected, but no answer within {} s", PATIENCE.as_secs()),
                 "it is no dist-chat, or one that is stopped, or a machine in between answers in its place",
                 status,
@@ -259,7 +259,7 @@ impl Examination {
     }
 
     /// Tries the key, and asks the member about itself.
-    fn meet(&mut self, there: SocketAddr, key: Option<RoomKey>) -> Fails<Met> {
+    fn meet(&mut self, there: SocketAddr, key: Option<RoomKey>) -> Fails<PeerInfo> {
         let keyed = key.is_some();
         let met = meet(there, key);
         let refused = matches!(&met, Err((Layer::Key, _)));
@@ -271,8 +271,8 @@ impl Examination {
         met
     }
 
-    fn room(&mut self, met: &Met) -> Fails<RoomId> {
-        let Some(room) = met.room.filter(|_| met.doing != Some(Doing::Knocking)) else {
+    fn room(&mut self, met: &PeerInfo) -> Fails<RoomId> {
+        let Some(room) = met.room.filter(|_| met.doing != Some(PeerState::Knocking)) else {
             return Err((
                 Layer::Room,
                 Failure::new(
@@ -284,14 +284,14 @@ impl Examination {
             ));
         };
         match met.doing {
-            Some(Doing::Leading { followers, .. }) if followers as usize + 1 >= BOOK_NODES_MAX => {
+            Some(PeerState::Leading { followers, .. }) if followers as usize + 1 >= BOOK_NODES_MAX => {
                 return Err(refused(&Refusal::Full));
             }
-            Some(Doing::Leading { epoch, followers }) => {
+            Some(PeerState::Leading { epoch, followers }) => {
                 let others = if followers == 1 { "one other".to_owned() } else { format!("{followers} others") };
                 self.ok(Layer::Room, format!("{room}, which it leads (epoch {}, {others})", epoch.round));
             }
-            Some(Doing::Following(epoch)) => {
+            Some(PeerState::Following(epoch)) => {
                 let leader = epoch.leader;
                 let reached = TcpStream::connect_timeout(&leader.0, PATIENCE).is_ok();
                 let by_way = match reached {
@@ -300,7 +300,7 @@ impl Examination {
                 };
                 self.ok(Layer::Room, format!("{room}, led by {leader} (epoch {}){by_way}", epoch.round));
             }
-            Some(Doing::Between | Doing::Knocking) => {
+            Some(PeerState::Between | PeerState::Knocking) => {
                 self.ok(Layer::Room, format!("{room}, which has no leader just now: who joins waits for one"));
             }
             None => self.found(Finding::unknown(Layer::Room, format!("{room}; it does not say who leads"))),
@@ -310,7 +310,7 @@ impl Examination {
 
     /// Checks whether the name is free. A leader tells that only to a node that joins. But a node of this user lists
     /// its room's members.
-    fn name(&mut self, there: SocketAddr, (room, met): (RoomId, &Met), name: Option<&Name>) -> Fails<()> {
+    fn name(&mut self, there: SocketAddr, (room, met): (RoomId, &PeerInfo), name: Option<&Name>) -> Fails<()> {
         let (wanted, is_default) = (name.cloned().unwrap_or_else(settings::default_name), name.is_none());
         let own = control::client::ask_listener(there).filter(|own| own.address == met.uid && own.room == Some(room));
         let Some(own) = own else {
@@ -390,13 +390,13 @@ fn unconnected(there: &SocketAddr, error: &io::Error) -> (Layer, Failure) {
 }
 
 /// The key to try in a room with this kind of key.
-fn room_key(of_room: salt::Answer, key: Option<Given>) -> Fails<Option<RoomKey>> {
+fn room_key(of_room: salt::SaltAnswer, key: Option<KeyInput>) -> Fails<Option<RoomKey>> {
     match (of_room, key) {
-        (salt::Answer::Open, None) => Ok(None),
-        (salt::Answer::Open, Some(_)) => Err(refused(&Refusal::NoKey)),
+        (salt::SaltAnswer::Open, None) => Ok(None),
+        (salt::SaltAnswer::Open, Some(_)) => Err(refused(&Refusal::NoKey)),
         (_, None) => Err(refused(&Refusal::KeyNeeded)),
-        (_, Some(Given::Key(key))) => Ok(Some(key)),
-        (salt::Answer::Generated, Some(Given::Passphrase(_))) => Err((
+        (_, Some(KeyInput::Key(key))) => Ok(Some(key)),
+        (salt::SaltAnswer::Generated, Some(KeyInput::Passphrase(_))) => Err((
             Layer::Key,
             Failure::new(
                 Exit::Refused,
@@ -405,7 +405,7 @@ fn room_key(of_room: salt::Answer, key: Option<Given>) -> Fails<Option<RoomKey>>
                 "try that key, or an invite and `dist-chat join`",
             ),
         )),
-        (salt::Answer::Salt(salt), Some(Given::Passphrase(phrase))) => match passphrase::key(&phrase, salt) {
+        (salt::SaltAnswer::Salt(salt), Some(KeyInput::Passphrase(phrase))) => match passphrase::key(&phrase, salt) {
             Ok(key) => Ok(Some(key)),
             Err(error) => Err((Layer::Key, error.into())),
         },
@@ -413,18 +413,18 @@ fn room_key(of_room: salt::Answer, key: Option<Given>) -> Fails<Option<RoomKey>>
 }
 
 /// Probes the member as a stranger whose author id is used only once.
-fn meet(there: SocketAddr, key: Option<RoomKey>) -> Fails<Met> {
+fn meet(there: SocketAddr, key: Option<RoomKey>) -> Fails<PeerInfo> {
     let broken = |error: io::Error| (Layer::Room, Failure::from(anyhow::Error::new(error)));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(broken)?;
     let met = runtime.block_on(net::meet_at(there, key, Span::ms(PATIENCE.as_millis() as u64)));
     met.map_err(|unmet| match unmet {
-        Unmet::TurnedAway(why) => refused(&why),
-        Unmet::Silent => {
+        ProbeError::TurnedAway(why) => refused(&why),
+        ProbeError::Silent => {
             let what = format!("it does not say hello within {} s", PATIENCE.as_secs());
             let why = "it is busy, stopped, or on its way out";
             (Layer::Room, Failure::new(Exit::Unreachable, what, why, "try again, or another member"))
         }
-        Unmet::Broken(why) => {
+        ProbeError::Broken(why) => {
             let what = format!("what it says makes no sense: it {why}");
             let why = "something in between may change it; or it is of another version";
             (Layer::Room, Failure::new(Exit::Refused, what, why, "try another member's address"))

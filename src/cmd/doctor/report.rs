@@ -47,7 +47,7 @@ impl Layer {
 /// The result of a layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum State {
+pub enum CheckState {
     /// The layer works.
     Ok,
     /// The layer fails, and the checks end here.
@@ -62,7 +62,7 @@ pub struct Finding {
     /// The checked layer.
     pub layer: Layer,
     /// The layer's result.
-    pub state: State,
+    pub state: CheckState,
     /// The finding in one line.
     pub what: String,
     /// Its meaning; may be empty.
@@ -75,25 +75,25 @@ pub struct Finding {
 impl Finding {
     /// A finding that the layer works.
     pub fn ok(layer: Layer, what: impl Into<String>) -> Self {
-        Self { layer, state: State::Ok, what: what.into(), why: String::new(), hint: String::new() }
+        Self { layer, state: CheckState::Ok, what: what.into(), why: String::new(), hint: String::new() }
     }
 
     /// A finding that the layer could not be checked.
     pub fn unknown(layer: Layer, what: impl Into<String>) -> Self {
-        Self { state: State::Unknown, ..Self::ok(layer, what) }
+        Self { state: CheckState::Unknown, ..Self::ok(layer, what) }
     }
 
     /// A finding that the layer fails.
     pub fn fail(layer: Layer, failure: Failure) -> Self {
-        Self { layer, state: State::Fail, what: failure.what, why: failure.why, hint: failure.hint }
+        Self { layer, state: CheckState::Fail, what: failure.what, why: failure.why, hint: failure.hint }
     }
 
     /// The finding and the lines below it. Makes control characters in quoted foreign text visible.
     pub fn for_people(&self) -> String {
         let mark = match self.state {
-            State::Ok => "ok",
-            State::Fail => "FAIL",
-            State::Unknown => "--",
+            CheckState::Ok => "ok",
+            CheckState::Fail => "FAIL",
+            CheckState::Unknown => "--",
         };
         let mut said = format!("{mark:<4} {:<8} {}\n", self.layer.word(), text::visible(&self.what));
         for line in self.why.lines().chain(self.hint.lines()) {
@@ -105,7 +105,7 @@ impl Finding {
 
 /// All findings, as `--json` prints them. The keys are stable.
 #[derive(Clone, Debug, Serialize)]
-pub struct Report<'a> {
+pub struct DoctorReport<'a> {
     /// The place that the user named.
     pub place: &'a str,
     /// No layer fails.
@@ -118,10 +118,10 @@ pub struct Report<'a> {
     pub layers: &'a [Finding],
 }
 
-impl<'a> Report<'a> {
+impl<'a> DoctorReport<'a> {
     /// A report of these findings.
     pub fn new(place: &'a str, exit: Exit, layers: &'a [Finding]) -> Self {
-        let failed = layers.iter().find(|found| found.state == State::Fail).map(|found| found.layer);
+        let failed = layers.iter().find(|found| found.state == CheckState::Fail).map(|found| found.layer);
         Self { place, ok: failed.is_none(), failed, exit: exit as u8, layers }
     }
 }

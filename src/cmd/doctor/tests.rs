@@ -32,7 +32,7 @@ fn silence_and_no_route_are_told_apart() {
 
 #[test]
 fn what_fails_is_told_with_what_to_try() {
-    let (layer, failure) = room_key(salt::Answer::Generated, None).unwrap_err();
+    let (layer, failure) = room_key(salt::SaltAnswer::Generated, None).unwrap_err();
     let said = Finding::fail(layer, failure).for_people();
     assert_eq!(
         said,

@@ -6,10 +6,10 @@ use std::sync::atomic::AtomicBool;
 use tokio::sync::watch;
 
 use super::*;
-use crate::feed::broadcaster::{FEED_VALUES_MAX, Hub};
-use crate::feed::node_handle::Parts;
+use crate::feed::broadcaster::{Broadcaster, FEED_VALUES_MAX};
+use crate::feed::node_handle::NodeHandleParts;
 use crate::feed::own_lines::OwnLines;
-use crate::present::builder::Teller;
+use crate::present::builder::UpdateBuilder;
 use crate::ring::{AuthorId, Body, Epoch, Line as Said, LineId, Name, Nonce, SessionId, Text, Uid};
 
 fn uid() -> Uid {
@@ -48,7 +48,7 @@ fn entry_of(index: u64, line: Said) -> Arc<Entry> {
 
 /// A node whose log is this, and that answers what it is asked of it until it ends.
 struct Stage {
-    desk: Desk,
+    desk: NodeHandle,
     log: Arc<Mutex<Vec<Arc<Entry>>>>,
     node: tokio::task::JoinHandle<()>,
 }
@@ -75,17 +75,17 @@ impl Stage {
                 }
             }
         });
-        let desk = Desk::new(Parts {
+        let desk = NodeHandle::new(NodeHandleParts {
             commands: mpsc::channel(1).0,
             urgent,
-            hub: Hub::new(None),
+            hub: Broadcaster::new(None),
             lines: OwnLines::default(),
             place: watch::channel(None).1,
             wanted: Name::parse("ann").unwrap(),
             uid: uid(),
             past: None,
             log: None,
-            teller: Teller::new(SessionId(1)),
+            teller: UpdateBuilder::new(SessionId(1)),
             leaving: Arc::new(AtomicBool::new(false)),
         });
         Self { desk, log, node }
@@ -104,8 +104,8 @@ impl Stage {
         self.log.lock().unwrap().push(entry_of(index, line));
     }
 
-    fn begin(&self, wanted: &Wanted) -> Following {
-        Following::begin(&self.desk, wanted).unwrap()
+    fn begin(&self, wanted: &AttachOptions) -> Subscription {
+        Subscription::begin(&self.desk, wanted).unwrap()
     }
 }
 
@@ -129,10 +129,10 @@ fn status() -> crate::ring::Status {
     crate::ring::Node::new(config).status()
 }
 
-fn told(told: Option<Arc<Told>>) -> (u64, u64) {
+fn told(told: Option<Arc<Update>>) -> (u64, u64) {
     match &*told.unwrap() {
-        Told::Line(line) => (line.session.0, line.n),
-        Told::CaughtUp => (0, 0),
+        Update::Line(line) => (line.session.0, line.n),
+        Update::CaughtUp => (0, 0),
         other => panic!("{other:?}"),
     }
 }
@@ -140,7 +140,7 @@ fn told(told: Option<Arc<Told>>) -> (u64, u64) {
 #[tokio::test]
 async fn what_found_no_room_is_read_again_in_order_and_once() {
     let stage = Stage::new();
-    let mut follow = stage.begin(&Wanted::every_line());
+    let mut follow = stage.begin(&AttachOptions::every_line());
     let total = FEED_VALUES_MAX as u64 + 100;
     (1..=total).for_each(|n| stage.say(7, n));
     for n in 1..=total {
@@ -159,17 +159,17 @@ async fn the_newest_lines_are_those_that_a_person_is_shown() {
     for n in 31..=530 {
         stage.put(n, Said { act: Some(Act::React { to, with: with.clone(), on: true }), ..line(n, 7, n) });
     }
-    let person = Wanted { past: Some(Since::Newest(20)), ..Wanted::default() };
-    let first = async |wanted: Wanted| told(stage.begin(&wanted).next().await);
+    let person = AttachOptions { past: Some(StartPoint::Newest(20)), ..AttachOptions::default() };
+    let first = async |wanted: AttachOptions| told(stage.begin(&wanted).next().await);
     assert_eq!(first(person.clone()).await, (7, 11));
     // A program is told each line of the log.
-    assert_eq!(first(Wanted { told: Wants::EveryLine, ..person }).await, (7, 511));
+    assert_eq!(first(AttachOptions { told: DeliveryMode::EveryLine, ..person }).await, (7, 511));
 }
 
 #[tokio::test]
 async fn a_cut_moves_what_is_read_again_and_repeats_nothing() {
     let stage = Stage::new();
-    let mut follow = stage.begin(&Wanted::every_line());
+    let mut follow = stage.begin(&AttachOptions::every_line());
     let full = FEED_VALUES_MAX as u64;
     (1..=full).for_each(|n| stage.say(7, n));
     // Found no room; then the log is cut far below, and another order stands there, in which they come first.
@@ -201,8 +201,8 @@ async fn a_cut_moves_what_is_read_again_and_repeats_nothing() {
 async fn the_past_comes_first_and_not_again() {
     let stage = Stage::new();
     (1..=100).for_each(|n| stage.say(7, n));
-    for (since, first) in [(Since::Newest(3), 98), (Since::Stamp(905), 91), (Since::Wall(9_000), 90)] {
-        let mut follow = stage.begin(&Wanted { past: Some(since), ..Wanted::every_line() });
+    for (since, first) in [(StartPoint::Newest(3), 98), (StartPoint::Stamp(905), 91), (StartPoint::Wall(9_000), 90)] {
+        let mut follow = stage.begin(&AttachOptions { past: Some(since), ..AttachOptions::every_line() });
         // It stood in the history before the frontend began, and is told only now.
         stage.desk.hub.tell(stage.desk.teller.line(&entry(100, 7, 100), false).unwrap());
         stage.desk.hub.tell(stage.desk.teller.line(&entry(50, 8, 1), false).unwrap());
@@ -212,10 +212,11 @@ async fn the_past_comes_first_and_not_again() {
         }
         assert_eq!([told(follow.next().await), told(follow.next().await)], [(0, 0), (7, 101)]);
     }
-    let mut none = stage.begin(&Wanted { past: Some(Since::Newest(0)), ..Wanted::every_line() });
+    let mut none = stage.begin(&AttachOptions { past: Some(StartPoint::Newest(0)), ..AttachOptions::every_line() });
     assert_eq!(told(none.next().await), (0, 0));
     let channel = Some("ops".to_owned());
-    let mut none = stage.begin(&Wanted { past: Some(Since::Newest(5)), channel, ..Wanted::every_line() });
+    let mut none =
+        stage.begin(&AttachOptions { past: Some(StartPoint::Newest(5)), channel, ..AttachOptions::every_line() });
     stage.say(7, 102);
     assert_eq!(told(none.next().await), (0, 0));
 }
@@ -223,7 +224,7 @@ async fn the_past_comes_first_and_not_again() {
 #[tokio::test]
 async fn the_end_comes_last_and_what_is_lost_is_counted() {
     let stage = Stage::new();
-    let mut follow = stage.begin(&Wanted::every_line());
+    let mut follow = stage.begin(&AttachOptions::every_line());
     (1..=FEED_VALUES_MAX as u64 + 5).for_each(|n| stage.say(7, n));
     stage.desk.hub.close("left");
     stage.node.abort();
@@ -231,7 +232,7 @@ async fn the_end_comes_last_and_what_is_lost_is_counted() {
     for n in 1..=FEED_VALUES_MAX as u64 {
         assert_eq!(told(follow.next().await), (7, n));
     }
-    assert_eq!(*follow.next().await.unwrap(), Told::LeftOut { lines: 5 });
-    assert_eq!(*follow.next().await.unwrap(), Told::Bye { text: "left".to_owned() });
+    assert_eq!(*follow.next().await.unwrap(), Update::LeftOut { lines: 5 });
+    assert_eq!(*follow.next().await.unwrap(), Update::Bye { text: "left".to_owned() });
     assert_eq!(follow.next().await, None);
 }

@@ -2,30 +2,30 @@
 
 use tokio::sync::oneshot;
 
-use super::Session;
-use crate::feed::node_handle::Ended;
-use crate::feed::parse::Doing;
+use super::ClientSession;
+use crate::feed::node_handle::NodeEnded;
+use crate::feed::parse::SocialAct;
 use crate::history;
 use crate::net::Command;
 use crate::present::format;
-use crate::present::values::{Private, Told};
+use crate::present::values::{FeedPm, Update};
 use crate::ring::limits::{TEXT_BYTES_MAX, TOPIC_CHARS_MAX};
 use crate::ring::{Act, Draft, Emoji, Lamport, LineId, Text};
 
-impl Session {
+impl ClientSession {
     /// Says something to one member alone.
-    pub(super) async fn pm(&self, whom: &str, words: &str) -> Result<(), Ended> {
+    pub(super) async fn pm(&self, whom: &str, words: &str) -> Result<(), NodeEnded> {
         let Ok(text) = Text::parse(words) else {
             self.note(format!("not sent: a message has at most {TEXT_BYTES_MAX} bytes")).await;
             return Ok(());
         };
         let (answer, sent) = oneshot::channel();
         let command = Command::Whisper { to: whom.to_owned(), text, answer };
-        self.desk.urgent.send(command).await.map_err(|_| Ended)?;
-        match sent.await.map_err(|_| Ended)? {
+        self.desk.urgent.send(command).await.map_err(|_| NodeEnded)?;
+        match sent.await.map_err(|_| NodeEnded)? {
             Ok((_, to)) => {
                 let from = self.desk.hello().name;
-                self.tell(Told::Private(Private { from, to: to.name, text: words.to_owned(), own: true })).await;
+                self.tell(Update::Private(FeedPm { from, to: to.name, text: words.to_owned(), own: true })).await;
             }
             Err(why) => self.note(format::unsaid_text(&why)).await,
         }
@@ -33,7 +33,7 @@ impl Session {
     }
 
     /// Says a line that does something.
-    pub(super) async fn act_out(&self, line: &str, doing: Doing<'_>) -> Result<(), Ended> {
+    pub(super) async fn act_out(&self, line: &str, doing: SocialAct<'_>) -> Result<(), NodeEnded> {
         let composed = match self.compose(line.trim_end(), doing).await {
             Ok((typed, act)) => match Text::parse(&typed) {
                 Ok(text) => Ok((text, act)),
@@ -54,20 +54,20 @@ impl Session {
     }
 
     /// What is said, and what that does. A line that is meant is named, so that it can be read in every log.
-    async fn compose(&self, line: &str, doing: Doing<'_>) -> Result<(String, Act), String> {
+    async fn compose(&self, line: &str, doing: SocialAct<'_>) -> Result<(String, Act), String> {
         Ok(match doing {
-            Doing::Me => (line.to_owned(), Act::Me),
-            Doing::Topic | Doing::Away if line.chars().count() > TOPIC_CHARS_MAX => {
+            SocialAct::Me => (line.to_owned(), Act::Me),
+            SocialAct::Topic | SocialAct::Away if line.chars().count() > TOPIC_CHARS_MAX => {
                 return Err(format!("not sent: that takes at most {TOPIC_CHARS_MAX} characters"));
             }
-            Doing::Topic => (line.to_owned(), Act::Topic),
-            Doing::Away => (line.to_owned(), Act::Away),
-            Doing::Nick(name) => (line.to_owned(), Act::Nick(name)),
-            Doing::Reply(ts, words) => {
+            SocialAct::Topic => (line.to_owned(), Act::Topic),
+            SocialAct::Away => (line.to_owned(), Act::Away),
+            SocialAct::Nick(name) => (line.to_owned(), Act::Nick(name)),
+            SocialAct::Reply(ts, words) => {
                 let (ts, to) = self.find(ts).await?;
                 (format!("/reply {ts} {words}"), Act::Reply(to))
             }
-            Doing::React { ts, with, on } => {
+            SocialAct::React { ts, with, on } => {
                 let (ts, to) = self.find(ts).await?;
                 let likes = with == Emoji::like();
                 let typed = match (likes, on) {
@@ -107,7 +107,7 @@ impl Session {
         &self,
         line: &str,
         command: impl FnOnce(Text, oneshot::Sender<bool>) -> Command,
-    ) -> Result<(), Ended> {
+    ) -> Result<(), NodeEnded> {
         let Ok(text) = Text::parse(line.trim_end()) else { return Ok(()) };
         let (taken, answer) = oneshot::channel();
         self.desk.tell(command(text, taken)).await?;

@@ -1,9 +1,9 @@
 //! What a frontend looks at: the past, the channels and what is said of them.
 
-use super::Session;
-use crate::feed::node_handle::Ended;
-use crate::feed::view::{Taste, Whose};
-use crate::history::{self, Recall};
+use super::ClientSession;
+use crate::feed::node_handle::NodeEnded;
+use crate::feed::view::{ChannelFilter, Whose};
+use crate::history::{self, RecallQuery};
 use crate::ring::Channel;
 use crate::settings::config;
 
@@ -12,7 +12,7 @@ const JOIN_LINES: (u64, u64) = (5, 50);
 /// What is told where nothing is kept.
 const EPHEMERAL: &str = "nothing is kept here: this node runs with --ephemeral";
 
-impl Session {
+impl ClientSession {
     /// Goes to a channel, where what was said last can be read.
     pub(super) async fn join(&self, channel: Option<Channel>) {
         let (unread, joined, taste) = {
@@ -24,11 +24,12 @@ impl Session {
             return self.note("you are in as many channels as one can be: /part leaves one").await;
         }
         self.told_here().await;
-        if let (Taste::Here, Some(past)) = (taste, self.desk.past.clone()) {
+        if let (ChannelFilter::Here, Some(past)) = (taste, self.desk.past.clone()) {
             let lines = unread.clamp(JOIN_LINES.0, JOIN_LINES.1);
             let lines = usize::try_from(lines).unwrap_or(usize::MAX);
-            let asked =
-                tokio::task::spawn_blocking(move || history::recall(&past, Recall::Newest(lines), channel.as_ref()));
+            let asked = tokio::task::spawn_blocking(move || {
+                history::recall(&past, RecallQuery::Newest(lines), channel.as_ref())
+            });
             if let Ok((heading, lines)) = asked.await {
                 let name = Channel::name_of(self.view().channel()).to_owned();
                 let lines = lines.lines().map(str::to_owned).collect();
@@ -37,7 +38,7 @@ impl Session {
         }
     }
 
-    pub(super) async fn topic(&self) -> Result<(), Ended> {
+    pub(super) async fn topic(&self) -> Result<(), NodeEnded> {
         let here = Channel::name_of(self.view().channel()).to_owned();
         let state = self.desk.state().await?;
         let topic = state.channels.into_iter().find(|channel| channel.name == here).and_then(|channel| channel.topic);
@@ -49,15 +50,15 @@ impl Session {
         Ok(())
     }
 
-    pub(super) async fn recall(&self, asked: Recall<'_>) {
+    pub(super) async fn recall(&self, asked: RecallQuery<'_>) {
         let Some(past) = self.desk.past.clone() else { return self.note(EPHEMERAL).await };
         let (words, newest) = match asked {
-            Recall::Words(words) => (Some(words.to_owned()), 0),
-            Recall::Newest(newest) => (None, newest),
+            RecallQuery::Words(words) => (Some(words.to_owned()), 0),
+            RecallQuery::Newest(newest) => (None, newest),
         };
         let here = self.view().channel().cloned();
         let found = tokio::task::spawn_blocking(move || {
-            let asked = words.as_deref().map_or(Recall::Newest(newest), Recall::Words);
+            let asked = words.as_deref().map_or(RecallQuery::Newest(newest), RecallQuery::Words);
             history::recall(&past, asked, here.as_ref())
         });
         if let Ok((heading, lines)) = found.await {
@@ -66,7 +67,7 @@ impl Session {
     }
 
     /// Shows no more of somebody, or again.
-    pub(super) async fn ignore(&self, whom: &str) -> Result<(), Ended> {
+    pub(super) async fn ignore(&self, whom: &str) -> Result<(), NodeEnded> {
         let (state, folded) = (self.desk.state().await?, whom.to_lowercase());
         let who = match state.members.iter().any(|member| member.name.folded() == folded) {
             _ if state.name.folded() == folded => Whose::Own,

@@ -11,14 +11,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::answers;
-use super::follow::{Following, Wanted};
-use super::node_handle::{Desk, Ended};
-use super::parse::{self, Meaning};
-use super::publisher::Place;
+use super::follow::{AttachOptions, Subscription};
+use super::node_handle::{NodeEnded, NodeHandle};
+use super::parse::{self, Intent};
+use super::publisher::RoomPlace;
 use super::receipts::{self, Receipts};
-use super::view::{Fate, View};
+use super::view::{ClientView, Fate};
 use crate::net::Command;
-use crate::present::values::{Asked, Here, Told};
+use crate::present::values::{FeedPosition, Request, Update};
 use crate::ring::limits::TEXT_BYTES_MAX;
 use crate::ring::{Channel, Draft, ModerationCommand, Text, TextError};
 
@@ -29,17 +29,17 @@ pub const ASKED_MAX: usize = 256;
 
 /// A frontend's two ends.
 #[derive(Debug)]
-pub struct Front {
+pub struct ClientHandle {
     /// What it is told, in order; ends with the node, or with itself.
-    pub told: mpsc::Receiver<Told>,
+    pub told: mpsc::Receiver<Update>,
     /// What it asks.
-    pub asked: mpsc::Sender<Asked>,
+    pub asked: mpsc::Sender<Request>,
     /// Answers to what was to be asked and was not understood go here.
-    pub answers: mpsc::WeakSender<Told>,
+    pub answers: mpsc::WeakSender<Update>,
 }
 
 /// What happens when a frontend wants to leave.
-pub enum Leaving {
+pub enum LeaveScope {
     /// The node leaves its room: this is called, once.
     Node(Box<dyn FnOnce() + Send>),
     /// The frontend alone ends.
@@ -48,42 +48,42 @@ pub enum Leaving {
 
 /// A conversation.
 #[derive(Clone)]
-struct Session {
-    desk: Desk,
-    out: mpsc::Sender<Told>,
-    view: Arc<Mutex<View>>,
+struct ClientSession {
+    desk: NodeHandle,
+    out: mpsc::Sender<Update>,
+    view: Arc<Mutex<ClientView>>,
     receipts: Receipts,
     /// Where the frontend runs; nothing: where the node does.
     dir: PathBuf,
 }
 
 /// Begins one; `None`: there are as many frontends as there may be.
-pub fn open(desk: &Desk, wanted: &Wanted, leaving: Leaving) -> Option<Front> {
-    let feed = Following::begin(desk, wanted)?;
+pub fn open(desk: &NodeHandle, wanted: &AttachOptions, leaving: LeaveScope) -> Option<ClientHandle> {
+    let feed = Subscription::begin(desk, wanted)?;
     let (out, told) = mpsc::channel(TOLD_MAX);
     let (asked, asks) = mpsc::channel(ASKED_MAX);
     let answers = out.downgrade();
     let receipts = Receipts::start(desk.clone(), out.clone());
-    let view = Arc::new(Mutex::new(View::new(wanted.taste)));
+    let view = Arc::new(Mutex::new(ClientView::new(wanted.taste)));
     let dir = wanted.dir.clone().unwrap_or_default().into();
-    let session = Session { desk: desk.clone(), out, view, receipts, dir };
+    let session = ClientSession { desk: desk.clone(), out, view, receipts, dir };
     let (over, is_over) = oneshot::channel();
     tokio::spawn(session.clone().deliver(feed, is_over));
     tokio::spawn(session.listen(asks, leaving, over));
-    Some(Front { told, asked, answers })
+    Some(ClientHandle { told, asked, answers })
 }
 
-impl Session {
-    fn view(&self) -> MutexGuard<'_, View> {
+impl ClientSession {
+    fn view(&self) -> MutexGuard<'_, ClientView> {
         self.view.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Passes on what happens, until the node or the frontend has ended.
-    async fn deliver(self, mut feed: Following, is_over: oneshot::Receiver<()>) {
+    async fn deliver(self, mut feed: Subscription, is_over: oneshot::Receiver<()>) {
         let mut is_over = Some(is_over);
         let mut place = self.desk.place.clone();
         place.mark_changed();
-        if !self.tell(Told::Hello(self.desk.hello())).await {
+        if !self.tell(Update::Hello(self.desk.hello())).await {
             return;
         }
         loop {
@@ -95,7 +95,7 @@ impl Session {
                     None => return,
                 },
                 () = over(&mut is_over) => {
-                    self.tell(Told::Bye { text: "this terminal is detached; the node stays".to_owned() }).await;
+                    self.tell(Update::Bye { text: "this terminal is detached; the node stays".to_owned() }).await;
                     return;
                 }
             };
@@ -108,62 +108,62 @@ impl Session {
     }
 
     /// Who the node is, and where this frontend speaks; nothing before the node is in its room.
-    fn here(&self) -> Option<Told> {
+    fn here(&self) -> Option<Update> {
         let (name, _) = self.desk.place.borrow().clone()?;
         let view = self.view();
         let channel = Channel::name_of(view.channel()).to_owned();
-        Some(Told::Here(Here { name, address: self.desk.uid, channel, unread: view.unread() }))
+        Some(Update::Here(FeedPosition { name, address: self.desk.uid, channel, unread: view.unread() }))
     }
 
     /// What the frontend is told of this.
-    fn passes(&self, told: &Arc<Told>) -> Option<Told> {
+    fn passes(&self, told: &Arc<Update>) -> Option<Update> {
         match &**told {
-            Told::Line(line) => {
+            Update::Line(line) => {
                 let me = self.desk.place.borrow().as_ref().map(|(name, _)| name.clone());
                 let fate = self.view().take(line, me.as_ref());
                 match fate {
-                    Fate::Shown => Some(Told::clone(told)),
+                    Fate::Shown => Some(Update::clone(told)),
                     Fate::Hidden => None,
-                    Fate::Unread { first: true } if !self.view().is_in(&line.channel) => Some(Told::Note {
+                    Fate::Unread { first: true } if !self.view().is_in(&line.channel) => Some(Update::Note {
                         text: format!("{} speaks in #{}; /join #{} goes there", line.name, line.channel, line.channel),
                     }),
                     Fate::Unread { first: _ } => self.here(),
                 }
             }
-            Told::Private(private) if !private.own && self.view().ignores(&private.from) => None,
-            Told::Private(_)
-            | Told::Hello(_)
-            | Told::Reactions(_)
-            | Told::Event(_)
-            | Told::State(_)
-            | Told::Note { .. }
-            | Told::Listing { .. }
-            | Told::Here(_)
-            | Told::Clear
-            | Told::Sent(_)
-            | Told::Waiting { .. }
-            | Told::Missed { .. }
-            | Told::CaughtUp
-            | Told::LeftOut { .. }
-            | Told::Bye { .. } => Some(Told::clone(told)),
+            Update::Private(private) if !private.own && self.view().ignores(&private.from) => None,
+            Update::Private(_)
+            | Update::Hello(_)
+            | Update::Reactions(_)
+            | Update::Event(_)
+            | Update::State(_)
+            | Update::Note { .. }
+            | Update::Listing { .. }
+            | Update::Here(_)
+            | Update::Clear
+            | Update::Sent(_)
+            | Update::Waiting { .. }
+            | Update::Missed { .. }
+            | Update::CaughtUp
+            | Update::LeftOut { .. }
+            | Update::Bye { .. } => Some(Update::clone(told)),
         }
     }
 
     /// `false`: nobody listens any more.
-    async fn tell(&self, told: Told) -> bool {
+    async fn tell(&self, told: Update) -> bool {
         self.out.send(told).await.is_ok()
     }
 
     async fn note(&self, text: impl Into<String>) {
-        self.tell(Told::Note { text: crate::text::visible(&text.into()).into_owned() }).await;
+        self.tell(Update::Note { text: crate::text::visible(&text.into()).into_owned() }).await;
     }
 
     async fn listing(&self, (heading, lines): (String, Vec<String>)) {
-        self.tell(Told::Listing { heading, lines }).await;
+        self.tell(Update::Listing { heading, lines }).await;
     }
 
     /// Understands what is asked, in order, and waits while the node has no room for it.
-    async fn listen(self, mut asks: mpsc::Receiver<Asked>, leaving: Leaving, over: oneshot::Sender<()>) {
+    async fn listen(self, mut asks: mpsc::Receiver<Request>, leaving: LeaveScope, over: oneshot::Sender<()>) {
         loop {
             let asked = tokio::select! {
                 biased;
@@ -176,32 +176,32 @@ impl Session {
                 return;
             }
             let goes_on = match asked {
-                Asked::Say { text, channel, id } => self.say_in(&text, channel.as_deref(), id).await,
-                Asked::Flush { id } => self.flush(id).await,
-                Asked::Type { line } => self.understand(&line).await,
-                Asked::State => self.state().await,
-                Asked::Leave => Ok(false),
+                Request::Say { text, channel, id } => self.say_in(&text, channel.as_deref(), id).await,
+                Request::Flush { id } => self.flush(id).await,
+                Request::Type { line } => self.understand(&line).await,
+                Request::State => self.state().await,
+                Request::Leave => Ok(false),
             };
             match goes_on {
                 Ok(true) => {}
                 Ok(false) => break,
-                Err(Ended) => return,
+                Err(NodeEnded) => return,
             }
         }
         match leaving {
-            Leaving::Node(leave) => leave(),
-            Leaving::Front => drop(over.send(())),
+            LeaveScope::Node(leave) => leave(),
+            LeaveScope::Front => drop(over.send(())),
         }
     }
 
-    async fn state(&self) -> Result<bool, Ended> {
+    async fn state(&self) -> Result<bool, NodeEnded> {
         let state = self.desk.state().await?;
-        self.tell(Told::State(Box::new(state))).await;
+        self.tell(Update::State(Box::new(state))).await;
         Ok(true)
     }
 
     /// Says something where that is wanted, with a receipt where that is wanted. Whether the conversation goes on.
-    async fn say_in(&self, text: &str, channel: Option<&str>, id: Option<String>) -> Result<bool, Ended> {
+    async fn say_in(&self, text: &str, channel: Option<&str>, id: Option<String>) -> Result<bool, NodeEnded> {
         let place = self.place(channel);
         match place.and_then(|place| receipts::drafts(text, place.as_ref())) {
             Ok(mut drafts) => {
@@ -218,7 +218,7 @@ impl Session {
                 self.receipts.line(id, number).await;
             }
             Err(why) => match id {
-                Some(id) => drop(self.tell(Told::Sent(receipts::refused(id, why))).await),
+                Some(id) => drop(self.tell(Update::Sent(receipts::refused(id, why))).await),
                 None => self.note(format!("not sent: {why}")).await,
             },
         }
@@ -226,9 +226,9 @@ impl Session {
     }
 
     /// Receipts for all that was said so far.
-    async fn flush(&self, id: String) -> Result<bool, Ended> {
+    async fn flush(&self, id: String) -> Result<bool, NodeEnded> {
         self.desk.settled().await?;
-        self.tell(Told::Sent(receipts::taken(id.clone()))).await;
+        self.tell(Update::Sent(receipts::taken(id.clone()))).await;
         self.receipts.all(id, self.desk.lines.said()).await;
         Ok(true)
     }
@@ -242,7 +242,7 @@ impl Session {
     }
 
     /// Says something. Whether the conversation goes on.
-    async fn say(&self, line: &str, channel: Option<Channel>) -> Result<bool, Ended> {
+    async fn say(&self, line: &str, channel: Option<Channel>) -> Result<bool, NodeEnded> {
         let mut rest = Some(line);
         while let Some(line) = rest {
             let (first, after) = match line.split_once('\n') {
@@ -263,21 +263,21 @@ impl Session {
         Ok(true)
     }
 
-    async fn understand(&self, line: &str) -> Result<bool, Ended> {
+    async fn understand(&self, line: &str) -> Result<bool, NodeEnded> {
         match parse::read(line) {
-            Meaning::Nothing => {}
-            Meaning::Say(text) => {
+            Intent::Nothing => {}
+            Intent::Say(text) => {
                 let channel = self.view().channel().cloned();
                 return self.say(text, channel).await;
             }
-            Meaning::Act(doing) => self.act_out(line, doing).await?,
-            Meaning::Private(whom, words) => self.pm(whom, words).await?,
-            Meaning::AskTopic => self.topic().await?,
-            Meaning::Join(name) => match Channel::parse(name) {
+            Intent::Act(doing) => self.act_out(line, doing).await?,
+            Intent::Private(whom, words) => self.pm(whom, words).await?,
+            Intent::AskTopic => self.topic().await?,
+            Intent::Join(name) => match Channel::parse(name) {
                 Ok(channel) => self.join(channel).await,
                 Err(why) => self.note(format!("no channel: {why}")).await,
             },
-            Meaning::Part => {
+            Intent::Part => {
                 let left = self.view().part();
                 match left {
                     Some(channel) => {
@@ -287,17 +287,17 @@ impl Session {
                     None => self.note("you are in the lobby, which nobody leaves; /exit leaves the room").await,
                 }
             }
-            Meaning::List => {
+            Intent::List => {
                 let state = self.desk.state().await?;
                 let listing = answers::list(&state, &self.view());
                 self.listing(listing).await;
             }
-            Meaning::Leave => return Ok(false),
-            Meaning::Help(about) => match answers::help(about) {
+            Intent::Leave => return Ok(false),
+            Intent::Help(about) => match answers::help(about) {
                 Ok(listing) => self.listing(listing).await,
                 Err(why) => self.note(why).await,
             },
-            Meaning::Who(whom) => {
+            Intent::Who(whom) => {
                 let (status, state) = self.desk.survey().await?;
                 match whom {
                     "" => self.listing(answers::who(&state, &status.banned)).await,
@@ -307,23 +307,23 @@ impl Session {
                     },
                 }
             }
-            Meaning::Status => {
+            Intent::Status => {
                 let status = self.desk.status().await?;
                 self.listing(answers::status(&(&status).into(), status.author)).await;
             }
-            Meaning::Ring => self.listing(answers::ring(&self.desk.state().await?)).await,
-            Meaning::Recall(asked) => self.recall(asked).await,
-            Meaning::Save(file) => self.save(file).await,
-            Meaning::Clear => drop(self.tell(Told::Clear).await),
-            Meaning::Ignore(whom) => self.ignore(whom).await?,
-            Meaning::Order(verb, whom) => {
+            Intent::Ring => self.listing(answers::ring(&self.desk.state().await?)).await,
+            Intent::Recall(asked) => self.recall(asked).await,
+            Intent::Save(file) => self.save(file).await,
+            Intent::Clear => drop(self.tell(Update::Clear).await),
+            Intent::Ignore(whom) => self.ignore(whom).await?,
+            Intent::Order(verb, whom) => {
                 let whom = whom.to_owned();
                 self.act(line, |text, taken| Command::Order(ModerationCommand { verb, whom, text }, taken)).await?;
             }
-            Meaning::Rekey => self.act(line, Command::Rekey).await?,
-            Meaning::Wrong(why) => self.note(why).await,
-            Meaning::Misused(command) => self.note(answers::misused(command)).await,
-            Meaning::Unknown(name) => self.note(answers::unknown(name)).await,
+            Intent::Rekey => self.act(line, Command::Rekey).await?,
+            Intent::Wrong(why) => self.note(why).await,
+            Intent::Misused(command) => self.note(answers::misused(command)).await,
+            Intent::Unknown(name) => self.note(answers::unknown(name)).await,
         }
         Ok(true)
     }
@@ -335,7 +335,7 @@ impl Session {
         }
     }
 
-    async fn hand_over(&self, draft: Draft) -> Result<(), Ended> {
+    async fn hand_over(&self, draft: Draft) -> Result<(), NodeEnded> {
         self.desk.lines.say();
         self.desk.tell(Command::Say(draft, None)).await
     }
@@ -354,7 +354,7 @@ async fn over(left: &mut Option<oneshot::Receiver<()>>) {
 }
 
 /// Waits until the node is somebody else, or for ever.
-async fn moved(place: &mut watch::Receiver<Place>) {
+async fn moved(place: &mut watch::Receiver<RoomPlace>) {
     if place.changed().await.is_err() {
         std::future::pending::<()>().await;
     }

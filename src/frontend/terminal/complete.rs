@@ -1,7 +1,7 @@
 //! What Tab makes of what was typed so far.
 
 use crate::feed::commands::COMMANDS;
-use crate::present::values::State;
+use crate::present::values::FeedState;
 
 /// Candidates that are listed at most.
 const LISTED_MAX: usize = 40;
@@ -15,8 +15,8 @@ pub struct Known {
     pub channels: Vec<String>,
 }
 
-impl From<&State> for Known {
-    fn from(state: &State) -> Self {
+impl From<&FeedState> for Known {
+    fn from(state: &FeedState) -> Self {
         let names = state.members.iter().map(|member| member.name.as_str().to_owned()).collect();
         Self { names, channels: state.channels.iter().map(|channel| channel.name.clone()).collect() }
     }

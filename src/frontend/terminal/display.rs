@@ -54,14 +54,14 @@ struct Drawn {
 
 /// Knows what it has drawn, and makes the bytes for what is to be seen next.
 #[derive(Debug)]
-pub struct Display {
+pub struct TerminalDisplay {
     size: Size,
     drawn: Option<Drawn>,
     tail: VecDeque<(String, usize)>,
     tail_bytes: usize,
 }
 
-impl Display {
+impl TerminalDisplay {
     /// Nothing is drawn yet.
     pub const fn new(size: Size) -> Self {
         Self { size, drawn: None, tail: VecDeque::new(), tail_bytes: 0 }
@@ -287,7 +287,7 @@ mod tests {
 
     #[test]
     fn lines_go_above_what_is_typed() {
-        let (mut display, mut terminal) = (Display::new(SMALL), Emulated::new(SMALL));
+        let (mut display, mut terminal) = (TerminalDisplay::new(SMALL), Emulated::new(SMALL));
         assert_eq!(terminal.shows(&display.paint("", "> a: ", "hel", 3)), ["> a: hel"]);
         assert_eq!(terminal.shows(&display.paint("one\ntwo\n", "> a: ", "hello", 2)), ["one", "two", "> a: hello"]);
         assert_eq!(terminal.cursor(), (2, 7));
@@ -302,7 +302,7 @@ mod tests {
 
     #[test]
     fn a_long_line_takes_rows_and_gives_them_back() {
-        let (mut display, mut terminal) = (Display::new(SMALL), Emulated::new(SMALL));
+        let (mut display, mut terminal) = (TerminalDisplay::new(SMALL), Emulated::new(SMALL));
         let text = "0123456789".repeat(4);
         let rows = ["> a: 01234567890123", "4567890123456789012", "3456789"];
         assert_eq!(terminal.shows(&display.paint("", "> a: ", &text, text.len())), rows);
@@ -311,14 +311,14 @@ mod tests {
         assert_eq!(terminal.shows(&display.paint("more\n", "> a: ", "x", 1)), ["new", "more", "> a: x"]);
         // The first letter of a row: the cursor is on it.
         display.paint("", "> a: ", &text, 14);
-        let (mut display, mut terminal) = (Display::new(SMALL), Emulated::new(SMALL));
+        let (mut display, mut terminal) = (TerminalDisplay::new(SMALL), Emulated::new(SMALL));
         terminal.shows(&display.paint("", "> a: ", &text, 14));
         assert_eq!(terminal.cursor(), (1, 0));
     }
 
     #[test]
     fn a_line_longer_than_the_screen_shows_where_the_cursor_is() {
-        let (mut display, mut terminal) = (Display::new(SMALL), Emulated::new(SMALL));
+        let (mut display, mut terminal) = (TerminalDisplay::new(SMALL), Emulated::new(SMALL));
         let text: String = (0..100).map(|n| format!("{n:03} ")).collect();
         for at in (0..text.len()).step_by(7) {
             let shown = terminal.shows(&display.paint("x\n", "> a: ", &text, at)).concat();
@@ -331,7 +331,7 @@ mod tests {
     #[test]
     fn wide_letters_and_marks_stay_in_their_rows() {
         for letter in ["漢", "e\u{301}", "👩‍👩‍👧", "🇩🇪", "ש", "👍🏽", "\u{202e}", "\t"] {
-            let (mut display, mut terminal) = (Display::new(SMALL), Emulated::new(SMALL));
+            let (mut display, mut terminal) = (TerminalDisplay::new(SMALL), Emulated::new(SMALL));
             let text = letter.repeat(9);
             for at in text.grapheme_indices(true).map(|(at, _)| at).chain([text.len()]) {
                 for n in 0..3 {
@@ -347,7 +347,7 @@ mod tests {
 
     #[test]
     fn another_size_shows_the_same() {
-        let (mut display, mut terminal) = (Display::new(SMALL), Emulated::new(SMALL));
+        let (mut display, mut terminal) = (TerminalDisplay::new(SMALL), Emulated::new(SMALL));
         terminal.shows(&display.paint("one\ntwo\n", "> a: ", "0123456789abcdefgh", 18));
         for (columns, rows) in [(10, 6), (30, 6), (12, 4), (20, 10), (5, 3), (80, 24)] {
             let size = Size { columns, rows };
@@ -362,7 +362,7 @@ mod tests {
 
     #[test]
     fn clearing_leaves_what_is_typed() {
-        let (mut display, mut terminal) = (Display::new(SMALL), Emulated::new(SMALL));
+        let (mut display, mut terminal) = (TerminalDisplay::new(SMALL), Emulated::new(SMALL));
         terminal.shows(&display.paint("one\ntwo\n", "> a: ", "x", 1));
         assert_eq!(terminal.shows(&display.clear("> a: ", "x", 1)), ["> a: x"]);
         assert_eq!(terminal.shows(&display.finish("bye\n")), ["bye"]);

@@ -10,7 +10,7 @@ pub const PASTE_LINES_UNASKED: usize = 5;
 
 /// What a key leads to, besides another line to be shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Wish {
+pub enum EditorAction {
     /// Nothing.
     Nothing,
     /// The line is to be sent; [`Editor::entered`] empties it.
@@ -31,7 +31,7 @@ pub enum Wish {
 
 /// What is shown of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Shown<'a> {
+pub struct EditorView<'a> {
     /// Instead of the prompt.
     pub question: Option<String>,
     /// What is being typed.
@@ -41,7 +41,7 @@ pub struct Shown<'a> {
 }
 
 #[derive(Debug, Default)]
-enum Mode {
+enum EditorMode {
     #[default]
     Line,
     /// Ctrl-R: what is looked for, how far back it was found, and what was being typed before.
@@ -55,7 +55,7 @@ enum Mode {
 pub struct Editor {
     buffer: EditBuffer,
     recall: Recall,
-    mode: Mode,
+    mode: EditorMode,
     /// For completion.
     pub known: Known,
 }
@@ -63,21 +63,21 @@ pub struct Editor {
 impl Default for Editor {
     fn default() -> Self {
         let buffer = EditBuffer::new(Rules::LINE);
-        Self { buffer, recall: Recall::default(), mode: Mode::default(), known: Known::default() }
+        Self { buffer, recall: Recall::default(), mode: EditorMode::default(), known: Known::default() }
     }
 }
 
 impl Editor {
     /// What is to be shown.
-    pub fn shown(&self) -> Shown<'_> {
+    pub fn shown(&self) -> EditorView<'_> {
         let question = match &self.mode {
-            Mode::Line => None,
-            Mode::Search { words, back: _, draft: _ } => Some(format!("(search `{words}') ")),
-            Mode::Ask { pasted: _, lines } => {
-                return Shown { question: Some(format!("paste {lines} lines? y/N ")), text: "", at: 0 };
+            EditorMode::Line => None,
+            EditorMode::Search { words, back: _, draft: _ } => Some(format!("(search `{words}') ")),
+            EditorMode::Ask { pasted: _, lines } => {
+                return EditorView { question: Some(format!("paste {lines} lines? y/N ")), text: "", at: 0 };
             }
         };
-        Shown { question, text: self.buffer.text(), at: self.buffer.caret() }
+        EditorView { question, text: self.buffer.text(), at: self.buffer.caret() }
     }
 
     /// The line.
@@ -92,29 +92,29 @@ impl Editor {
     }
 
     /// Does what a key means.
-    pub fn key(&mut self, key: Key) -> Wish {
+    pub fn key(&mut self, key: Key) -> EditorAction {
         match std::mem::take(&mut self.mode) {
-            Mode::Line => self.line_key(key),
-            Mode::Search { words, back, draft } => self.search_key(key, words, back, draft),
-            Mode::Ask { pasted, lines } => match key {
-                Key::Char('y' | 'Y') => Wish::Lines(self.lines_of(&pasted)),
-                Key::Char('n' | 'N') | Key::Escape | Key::Enter | Key::Ctrl('c' | 'd' | 'g') => Wish::Nothing,
+            EditorMode::Line => self.line_key(key),
+            EditorMode::Search { words, back, draft } => self.search_key(key, words, back, draft),
+            EditorMode::Ask { pasted, lines } => match key {
+                Key::Char('y' | 'Y') => EditorAction::Lines(self.lines_of(&pasted)),
+                Key::Char('n' | 'N') | Key::Escape | Key::Enter | Key::Ctrl('c' | 'd' | 'g') => EditorAction::Nothing,
                 _other => {
-                    self.mode = Mode::Ask { pasted, lines };
-                    Wish::Nothing
+                    self.mode = EditorMode::Ask { pasted, lines };
+                    EditorAction::Nothing
                 }
             },
         }
     }
 
-    fn line_key(&mut self, key: Key) -> Wish {
+    fn line_key(&mut self, key: Key) -> EditorAction {
         let buffer = &mut self.buffer;
         match key {
             Key::Char(c) => drop(buffer.insert(c.encode_utf8(&mut [0; 4]))),
-            Key::Enter => return Wish::Enter,
+            Key::Enter => return EditorAction::Enter,
             Key::Tab => return self.tab(),
-            Key::Ctrl('c') if buffer.text().is_empty() => return Wish::Leave,
-            Key::Ctrl('d') if buffer.text().is_empty() => return Wish::Leave,
+            Key::Ctrl('c') if buffer.text().is_empty() => return EditorAction::Leave,
+            Key::Ctrl('d') if buffer.text().is_empty() => return EditorAction::Leave,
             Key::Ctrl('c') => drop(buffer.take()),
             Key::Ctrl('d') | Key::Delete => buffer.remove(Go::Right),
             Key::Backspace | Key::Ctrl('h') => buffer.remove(Go::Left),
@@ -143,13 +143,13 @@ impl Editor {
             }
             Key::Ctrl('r') => {
                 let draft = buffer.text().to_owned();
-                self.mode = Mode::Search { words: String::new(), back: 0, draft };
+                self.mode = EditorMode::Search { words: String::new(), back: 0, draft };
             }
-            Key::Ctrl('l') => return Wish::Clear,
-            Key::Ctrl('z') => return Wish::Suspend,
+            Key::Ctrl('l') => return EditorAction::Clear,
+            Key::Ctrl('z') => return EditorAction::Suspend,
             Key::Paste(text) => return self.paste(&text),
             Key::PasteTooLong { bytes } => {
-                return Wish::Say(format!("{bytes} bytes are too many to paste, and were not taken"));
+                return EditorAction::Say(format!("{bytes} bytes are too many to paste, and were not taken"));
             }
             Key::Ctrl(_) | Key::Alt(_) | Key::Escape => {}
             // The decoder of bytes makes none of these.
@@ -167,19 +167,19 @@ impl Editor {
             | Key::WheelDown
             | Key::Click(..) => {}
         }
-        Wish::Nothing
+        EditorAction::Nothing
     }
 
-    fn tab(&mut self) -> Wish {
+    fn tab(&mut self) -> EditorAction {
         match complete(&self.buffer.text()[..self.buffer.caret()], &self.known) {
             Completion::Nothing => {}
             Completion::Put(from, text) => self.buffer.complete(from, &text),
-            Completion::List(candidates) => return Wish::List(candidates),
+            Completion::List(candidates) => return EditorAction::List(candidates),
         }
-        Wish::Nothing
+        EditorAction::Nothing
     }
 
-    fn search_key(&mut self, key: Key, mut words: String, back: usize, draft: String) -> Wish {
+    fn search_key(&mut self, key: Key, mut words: String, back: usize, draft: String) -> EditorAction {
         let (words, from) = match key {
             Key::Char(c) => {
                 words.push(c);
@@ -192,7 +192,7 @@ impl Editor {
             Key::Ctrl('r') => (words, back),
             Key::Escape | Key::Ctrl('g' | 'c') => {
                 self.buffer.set(draft);
-                return Wish::Nothing;
+                return EditorAction::Nothing;
             }
             // It is found: the key acts on it.
             other => return self.line_key(other),
@@ -205,11 +205,11 @@ impl Editor {
             }
             None => back,
         };
-        self.mode = Mode::Search { words, back, draft };
-        Wish::Nothing
+        self.mode = EditorMode::Search { words, back, draft };
+        EditorAction::Nothing
     }
 
-    fn paste(&mut self, text: &str) -> Wish {
+    fn paste(&mut self, text: &str) -> EditorAction {
         let text = text.replace("\r\n", "\n").replace('\r', "\n");
         // What a terminal could act on is not even typed.
         let mut text: String = text.chars().filter(|c| matches!(c, '\n' | '\t') || !c.is_control()).collect();
@@ -217,17 +217,17 @@ impl Editor {
         if self.buffer.text().starts_with('/') && text.contains('\n') {
             text.truncate(text.trim_end_matches('\n').len());
             if text.contains('\n') {
-                return Wish::Say("not pasted: a command takes one line".to_owned());
+                return EditorAction::Say("not pasted: a command takes one line".to_owned());
             }
         }
         match text.lines().count() {
             lines if lines > PASTE_LINES_UNASKED => {
-                self.mode = Mode::Ask { pasted: text, lines };
-                Wish::Nothing
+                self.mode = EditorMode::Ask { pasted: text, lines };
+                EditorAction::Nothing
             }
             _ => match self.lines_of(&text) {
-                lines if lines.is_empty() => Wish::Nothing,
-                lines => Wish::Lines(lines),
+                lines if lines.is_empty() => EditorAction::Nothing,
+                lines => EditorAction::Lines(lines),
             },
         }
     }
@@ -254,7 +254,7 @@ mod tests {
 
     fn type_in(editor: &mut Editor, text: &str) {
         for c in text.chars() {
-            assert_eq!(editor.key(Key::Char(c)), Wish::Nothing);
+            assert_eq!(editor.key(Key::Char(c)), EditorAction::Nothing);
         }
     }
 
@@ -264,10 +264,10 @@ mod tests {
             let mut editor = Editor::default();
             type_in(&mut editor, "ab");
             editor.key(Key::Left);
-            assert_eq!(editor.key(Key::Ctrl(key)), Wish::Nothing);
+            assert_eq!(editor.key(Key::Ctrl(key)), EditorAction::Nothing);
             assert_eq!(editor.line(), if key == 'c' { "" } else { "a" });
             editor.key(Key::Backspace);
-            assert_eq!(editor.key(Key::Ctrl(key)), Wish::Leave);
+            assert_eq!(editor.key(Key::Ctrl(key)), EditorAction::Leave);
         }
     }
 
@@ -276,17 +276,17 @@ mod tests {
         let mut editor = Editor::default();
         type_in(&mut editor, "[]");
         editor.key(Key::Left);
-        assert_eq!(editor.key(Key::Paste("one".to_owned())), Wish::Nothing);
+        assert_eq!(editor.key(Key::Paste("one".to_owned())), EditorAction::Nothing);
         assert_eq!(editor.line(), "[one]");
-        let lines = |lines: &[&str]| Wish::Lines(lines.iter().map(|line| (*line).to_owned()).collect());
+        let lines = |lines: &[&str]| EditorAction::Lines(lines.iter().map(|line| (*line).to_owned()).collect());
         assert_eq!(editor.key(Key::Paste("\r\ntwo\rthree".to_owned())), lines(&["[one]", "two"]));
         assert_eq!(editor.line(), "three");
         let many = "1\n2\n3\n4\n5\n6\n";
         for no in [Key::Char('n'), Key::Escape, Key::Enter, Key::Ctrl('c')] {
-            assert_eq!(editor.key(Key::Paste(many.to_owned())), Wish::Nothing);
+            assert_eq!(editor.key(Key::Paste(many.to_owned())), EditorAction::Nothing);
             assert_eq!(editor.shown().question.as_deref(), Some("paste 6 lines? y/N "));
-            assert_eq!(editor.key(Key::Char('x')), Wish::Nothing);
-            assert_eq!(editor.key(no), Wish::Nothing);
+            assert_eq!(editor.key(Key::Char('x')), EditorAction::Nothing);
+            assert_eq!(editor.key(no), EditorAction::Nothing);
             assert_eq!((editor.line(), editor.shown().question), ("three", None));
         }
         editor.key(Key::Ctrl('c'));
@@ -298,13 +298,13 @@ mod tests {
     fn a_paste_never_ends_a_command() {
         let mut editor = Editor::default();
         type_in(&mut editor, "/msg bob ");
-        let word = |wish| matches!(wish, Wish::Say(_));
+        let word = |wish| matches!(wish, EditorAction::Say(_));
         assert!(word(editor.key(Key::Paste("one\ntwo".to_owned()))));
         assert!(word(editor.key(Key::Paste("1\n2\n3\n4\n5\n6\n7\n".to_owned()))));
         assert_eq!((editor.line(), editor.shown().question), ("/msg bob ", None));
-        assert_eq!(editor.key(Key::Paste("secret\r\n".to_owned())), Wish::Nothing);
+        assert_eq!(editor.key(Key::Paste("secret\r\n".to_owned())), EditorAction::Nothing);
         assert_eq!(editor.line(), "/msg bob secret");
-        assert_eq!(editor.key(Key::Enter), Wish::Enter);
+        assert_eq!(editor.key(Key::Enter), EditorAction::Enter);
     }
 
     #[test]
@@ -332,7 +332,7 @@ mod tests {
         assert_eq!((editor.line(), editor.shown().question), ("draft", None));
         editor.key(Key::Ctrl('r'));
         type_in(&mut editor, "drink");
-        assert_eq!(editor.key(Key::Enter), Wish::Enter);
+        assert_eq!(editor.key(Key::Enter), EditorAction::Enter);
         assert_eq!(editor.line(), "drink it");
     }
 }

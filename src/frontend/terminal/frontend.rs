@@ -9,14 +9,14 @@ use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
 use super::complete::Known;
-use super::display::Display;
-use super::editor::{Editor, Wish};
+use super::display::TerminalDisplay;
+use super::editor::{Editor, EditorAction};
 use super::pending::Pending;
 use super::render::{Renderer, note};
 use super::tty::{self, Raw};
 use crate::frontend::input::keys::Key;
 use crate::present::paint::Paint;
-use crate::present::values::{Asked, Told};
+use crate::present::values::{Request, Update};
 use crate::ring::limits::TEXT_BYTES_MAX;
 use crate::settings::Bell;
 
@@ -37,7 +37,7 @@ const STATE_OLD: Duration = Duration::from_secs(5);
 
 /// How the person wants it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Settings {
+pub struct TerminalSettings {
     /// The colours.
     pub paint: Paint,
     /// When it rings.
@@ -50,7 +50,7 @@ pub struct Settings {
 
 /// Why a frontend has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
+pub enum TerminalEnd {
     /// The person has left; everything told until the end was shown.
     Left,
     /// Nothing more is told.
@@ -61,13 +61,13 @@ pub enum End {
 
 /// What happens.
 #[derive(Debug)]
-pub enum Input {
+pub enum TerminalInput {
     /// The terminal is the person's from here on: there is a prompt, and keys are read.
     Begin,
     /// A key.
     Key(Key),
     /// Something is told.
-    Told(Box<Told>),
+    Told(Box<Update>),
     /// The terminal has another size.
     Resized,
     /// The terminal is gone.
@@ -78,7 +78,7 @@ pub enum Input {
 
 /// How far it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
+enum TerminalPhase {
     /// What is told is shown, and nothing is read.
     Showing,
     /// There is a prompt.
@@ -91,13 +91,13 @@ enum Phase {
 #[derive(Debug)]
 pub struct Frontend {
     editor: Editor,
-    display: Display,
+    display: TerminalDisplay,
     renderer: Renderer,
-    phase: Phase,
+    phase: TerminalPhase,
     raw: Raw,
-    asked: mpsc::Sender<Asked>,
+    asked: mpsc::Sender<Request>,
     /// What waits to be asked.
-    outbox: VecDeque<Asked>,
+    outbox: VecDeque<Request>,
     pending: Pending,
     /// Lines to be shown with the next drawing.
     above: String,
@@ -112,16 +112,16 @@ pub struct Frontend {
 }
 
 impl Frontend {
-    /// Shows what is told, until [`Input::Begin`].
+    /// Shows what is told, until [`TerminalInput::Begin`].
     ///
     /// # Errors
     /// There is no terminal.
-    pub fn new(asked: mpsc::Sender<Asked>, settings: &Settings) -> io::Result<Self> {
+    pub fn new(asked: mpsc::Sender<Request>, settings: &TerminalSettings) -> io::Result<Self> {
         Ok(Self {
             editor: Editor::default(),
-            display: Display::new(tty::size()),
+            display: TerminalDisplay::new(tty::size()),
             renderer: Renderer::new(settings.paint, settings.bell, settings.verbose),
-            phase: Phase::Showing,
+            phase: TerminalPhase::Showing,
             raw: Raw::quiet()?,
             asked,
             outbox: VecDeque::new(),
@@ -140,7 +140,7 @@ impl Frontend {
     ///
     /// # Errors
     /// The terminal cannot be written to.
-    pub fn live(mut self, inputs: &Receiver<Input>) -> io::Result<End> {
+    pub fn live(mut self, inputs: &Receiver<TerminalInput>) -> io::Result<TerminalEnd> {
         loop {
             let first = match self.deadline() {
                 None => inputs.recv().map_err(|_| RecvTimeoutError::Disconnected),
@@ -149,14 +149,17 @@ impl Frontend {
             let mut next = match first {
                 Ok(input) => Some(input),
                 Err(RecvTimeoutError::Timeout) => None,
-                Err(RecvTimeoutError::Disconnected) => Some(Input::Over),
+                Err(RecvTimeoutError::Disconnected) => Some(TerminalInput::Over),
             };
             let mut taken = 0;
             let mut end = None;
             while let Some(input) = next.take() {
                 match input {
-                    Input::Gone => return Ok(End::Gone),
-                    Input::Over => end = Some(if self.phase == Phase::Left { End::Left } else { End::Over }),
+                    TerminalInput::Gone => return Ok(TerminalEnd::Gone),
+                    TerminalInput::Over => {
+                        end =
+                            Some(if self.phase == TerminalPhase::Left { TerminalEnd::Left } else { TerminalEnd::Over })
+                    }
                     input => self.take(input)?,
                 }
                 taken += 1;
@@ -183,34 +186,34 @@ impl Frontend {
         [hand_over, state, self.renderer.deadline()].into_iter().flatten().min()
     }
 
-    fn take(&mut self, input: Input) -> io::Result<()> {
+    fn take(&mut self, input: TerminalInput) -> io::Result<()> {
         match input {
-            Input::Begin => {
+            TerminalInput::Begin => {
                 self.raw.give_keys()?;
-                self.phase = Phase::Typing;
+                self.phase = TerminalPhase::Typing;
                 self.stale = true;
             }
-            Input::Key(key) => match self.phase {
-                Phase::Typing => return self.key(key),
-                Phase::Showing | Phase::Left => {}
+            TerminalInput::Key(key) => match self.phase {
+                TerminalPhase::Typing => return self.key(key),
+                TerminalPhase::Showing | TerminalPhase::Left => {}
             },
-            Input::Gone | Input::Over => {}
-            Input::Told(told) => {
+            TerminalInput::Gone | TerminalInput::Over => {}
+            TerminalInput::Told(told) => {
                 self.rings |= self.renderer.push(&mut self.above, &told, Instant::now());
                 match &*told {
-                    Told::State(state) => self.editor.known = Known::from(&**state),
-                    Told::Event(_) => self.stale = self.phase == Phase::Typing,
-                    Told::Line(line) => self.pending.came(line),
-                    Told::Waiting { lines } => {
+                    Update::State(state) => self.editor.known = Known::from(&**state),
+                    Update::Event(_) => self.stale = self.phase == TerminalPhase::Typing,
+                    Update::Line(line) => self.pending.came(line),
+                    Update::Waiting { lines } => {
                         let waiting = self.pending.wait(*lines);
                         self.show_waiting(&waiting);
                     }
-                    Told::Clear => self.clear(),
-                    Told::Bye { text: _ } => self.leave(),
+                    Update::Clear => self.clear(),
+                    Update::Bye { text: _ } => self.leave(),
                     _other => {}
                 }
             }
-            Input::Resized => self.resized = true,
+            TerminalInput::Resized => self.resized = true,
         }
         Ok(())
     }
@@ -220,21 +223,21 @@ impl Frontend {
             self.stale = true;
         }
         match self.editor.key(key) {
-            Wish::Nothing => {}
-            Wish::Enter => self.enter(),
-            Wish::Lines(lines) => self.enter_all(lines),
-            Wish::List(candidates) => self.above.push_str(&(candidates.join("  ") + "\n")),
-            Wish::Clear => self.clear(),
-            Wish::Suspend => {
+            EditorAction::Nothing => {}
+            EditorAction::Enter => self.enter(),
+            EditorAction::Lines(lines) => self.enter_all(lines),
+            EditorAction::List(candidates) => self.above.push_str(&(candidates.join("  ") + "\n")),
+            EditorAction::Clear => self.clear(),
+            EditorAction::Suspend => {
                 tty::write(self.display.finish(&std::mem::take(&mut self.above)).as_bytes())?;
                 self.raw.suspend()?;
                 self.resized = true;
             }
-            Wish::Leave => {
-                self.outbox.push_back(Asked::Leave);
+            EditorAction::Leave => {
+                self.outbox.push_back(Request::Leave);
                 self.leave();
             }
-            Wish::Say(text) => note(&mut self.above, &text),
+            EditorAction::Say(text) => note(&mut self.above, &text),
         }
         Ok(())
     }
@@ -255,7 +258,7 @@ impl Frontend {
             let line = line.to_owned();
             let waiting = self.pending.enter(&line);
             self.show_waiting(&waiting);
-            self.outbox.push_back(Asked::Type { line });
+            self.outbox.push_back(Request::Type { line });
         }
         self.editor.entered();
     }
@@ -267,7 +270,7 @@ impl Frontend {
         for text in lines.into_iter().filter(|line| !line.trim().is_empty()) {
             let waiting = self.pending.say(&text);
             self.show_waiting(&waiting);
-            self.outbox.push_back(Asked::Say { text, channel: None, id: None });
+            self.outbox.push_back(Request::Say { text, channel: None, id: None });
         }
     }
 
@@ -291,7 +294,7 @@ impl Frontend {
     fn ask_state(&mut self, now: Instant) {
         let early = self.state_asked.is_some_and(|asked| now < asked + STATE_EVERY);
         if self.stale && !early {
-            self.stale = self.asked.try_send(Asked::State).is_err();
+            self.stale = self.asked.try_send(Request::State).is_err();
             self.state_asked = Some(now);
         }
     }
@@ -310,11 +313,11 @@ impl Frontend {
             tty::write(bytes.as_bytes())?;
             bytes.clear();
             self.raw.leave();
-            self.phase = Phase::Left;
+            self.phase = TerminalPhase::Left;
         }
         match self.phase {
-            Phase::Typing => {}
-            Phase::Showing | Phase::Left => {
+            TerminalPhase::Typing => {}
+            TerminalPhase::Showing | TerminalPhase::Left => {
                 bytes.push_str(&self.display.finish(&above));
                 return tty::write(bytes.as_bytes());
             }

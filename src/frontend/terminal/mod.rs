@@ -8,8 +8,9 @@
 //!
 //! One thread owns the screen; keys, what is told and changes of the size come to it over one queue, so that what
 //! arrives always goes above the prompt, and one's own line is seen once: when the room has it. The parts decide
-//! without touching anything: [`decoder`](super::input::decoder) makes keys of bytes, [`editor`] says what they mean, [`render`] makes lines of
-//! what is told, [`display`] makes the bytes that draw them; [`tty`] alone knows the terminal.
+//! without touching anything: [`decoder`](super::input::decoder) makes keys of bytes, [`editor`] says what they mean,
+//! [`render`] makes lines of what is told, [`display`] makes the bytes that draw them; [`tty`] alone knows the
+//! terminal.
 //!
 //! The editor is our own because the ones there are hold the prompt for as long as a line is edited: here it changes
 //! while one types, asks before a paste, and has lines arriving above it at any moment, on terminals that do not agree
@@ -33,17 +34,17 @@ use std::time::Instant;
 use rustix::termios::{OptionalActions, Termios, isatty, tcgetattr, tcsetattr};
 use tokio::sync::mpsc;
 
-use super::pipe::{self, Typed};
+use super::pipe::{self, InputLine};
 use super::stdin::refuse;
 use crate::failure::complain;
 use crate::present::paint::Paint;
-use crate::present::values::{Asked, Told};
+use crate::present::values::{Request, Update};
 use crate::settings::Bell;
-pub use frontend::{End, Settings};
-use frontend::{Frontend, INPUTS_MAX, Input};
+use frontend::{Frontend, INPUTS_MAX, TerminalInput};
+pub use frontend::{TerminalEnd, TerminalSettings};
 pub use render::Renderer;
 
-impl Settings {
+impl TerminalSettings {
     /// What fits this terminal and its environment (`TERM`, `NO_COLOR`).
     pub fn new(bell: Bell, verbose: bool) -> Self {
         let variable = |name| std::env::var(name).ok();
@@ -58,21 +59,21 @@ impl Settings {
 /// A terminal that shows what is told, and reads nothing yet. Where nobody says that it shall, it never does.
 #[derive(Debug)]
 pub struct Terminal {
-    asked: mpsc::Sender<Asked>,
+    asked: mpsc::Sender<Request>,
     /// None: it is dumb.
-    inputs: Option<SyncSender<Input>>,
+    inputs: Option<SyncSender<TerminalInput>>,
 }
 
 /// Starts to show what is told, in a thread, until nothing more is told or the terminal is gone (`ended`, called once).
-/// When the person leaves, [`Asked::Leave`] is asked, and what is told until the end is still shown.
+/// When the person leaves, [`Request::Leave`] is asked, and what is told until the end is still shown.
 ///
 /// # Errors
 /// The system starts no more threads.
 pub fn start(
-    told: mpsc::Receiver<Told>,
-    asked: mpsc::Sender<Asked>,
-    settings: Settings,
-    ended: impl FnOnce(End) + Send + 'static,
+    told: mpsc::Receiver<Update>,
+    asked: mpsc::Sender<Request>,
+    settings: TerminalSettings,
+    ended: impl FnOnce(TerminalEnd) + Send + 'static,
 ) -> io::Result<(Terminal, JoinHandle<()>)> {
     if settings.dumb {
         let thread = named("shown").spawn(move || ended(show_dumb(told, &settings)))?;
@@ -84,7 +85,7 @@ pub fn start(
     let thread = named("shown").spawn(move || {
         // A terminal that cannot be written to is gone too.
         let end = Frontend::new(asked, &settings).and_then(|frontend| frontend.live(&received));
-        ended(end.unwrap_or(End::Gone));
+        ended(end.unwrap_or(TerminalEnd::Gone));
     })?;
     Ok((terminal, thread))
 }
@@ -102,10 +103,10 @@ impl Terminal {
             return Ok(());
         };
         let sizes = inputs.clone();
-        named("size").spawn(move || tty::watch_size(|| sizes.send(Input::Resized).is_ok()))?;
+        named("size").spawn(move || tty::watch_size(|| sizes.send(TerminalInput::Resized).is_ok()))?;
         named("keys").spawn(move || {
-            if inputs.send(Input::Begin).is_ok() {
-                tty::read_keys(|key| inputs.send(key.map_or(Input::Gone, Input::Key)).is_ok());
+            if inputs.send(TerminalInput::Begin).is_ok() {
+                tty::read_keys(|key| inputs.send(key.map_or(TerminalInput::Gone, TerminalInput::Key)).is_ok());
             }
         })?;
         Ok(())
@@ -116,46 +117,50 @@ impl Terminal {
 ///
 /// # Errors
 /// The system starts no more threads.
-pub fn run(told: mpsc::Receiver<Told>, asked: mpsc::Sender<Asked>, settings: Settings) -> io::Result<End> {
+pub fn run(
+    told: mpsc::Receiver<Update>,
+    asked: mpsc::Sender<Request>,
+    settings: TerminalSettings,
+) -> io::Result<TerminalEnd> {
     let (end, ended) = sync_channel(1);
     let ended_by = move |how| {
         let _ = end.send(how);
     };
     let (terminal, _thread) = start(told, asked, settings, ended_by)?;
     terminal.read()?;
-    Ok(ended.recv().unwrap_or(End::Gone))
+    Ok(ended.recv().unwrap_or(TerminalEnd::Gone))
 }
 
 fn named(name: &str) -> thread::Builder {
     thread::Builder::new().name(name.to_owned())
 }
 
-fn pass_on(mut told: mpsc::Receiver<Told>, inputs: &SyncSender<Input>) {
+fn pass_on(mut told: mpsc::Receiver<Update>, inputs: &SyncSender<TerminalInput>) {
     while let Some(told) = told.blocking_recv() {
-        if inputs.send(Input::Told(Box::new(told))).is_err() {
+        if inputs.send(TerminalInput::Told(Box::new(told))).is_err() {
             return;
         }
     }
-    let _ = inputs.send(Input::Over);
+    let _ = inputs.send(TerminalInput::Over);
 }
 
-fn show_dumb(mut told: mpsc::Receiver<Told>, settings: &Settings) -> End {
+fn show_dumb(mut told: mpsc::Receiver<Update>, settings: &TerminalSettings) -> TerminalEnd {
     let mut renderer = Renderer::new(settings.paint, settings.bell, settings.verbose);
     while let Some(told) = told.blocking_recv() {
         let mut out = String::new();
         renderer.push(&mut out, &told, Instant::now());
         if tty::write(out.as_bytes()).is_err() {
-            return End::Gone;
+            return TerminalEnd::Gone;
         }
     }
-    End::Over
+    TerminalEnd::Over
 }
 
 /// Lines as they come; their end leaves.
-fn read_dumb(asked: &mpsc::Sender<Asked>) {
+fn read_dumb(asked: &mpsc::Sender<Request>) {
     let ask = |typed| match typed {
-        Typed::Line(line) => asked.blocking_send(Asked::Type { line }).is_ok(),
-        Typed::TooLong { bytes } => {
+        InputLine::Line(line) => asked.blocking_send(Request::Type { line }).is_ok(),
+        InputLine::TooLong { bytes } => {
             refuse(bytes);
             true
         }
@@ -164,27 +169,27 @@ fn read_dumb(asked: &mpsc::Sender<Asked>) {
     if let Err(error) = input.and_then(|input| pipe::read_lines(input, ask)) {
         complain(format_args!("dist-chat: cannot read standard input: {error}"));
     }
-    let _ = asked.blocking_send(Asked::Leave);
+    let _ = asked.blocking_send(Request::Leave);
 }
 
 /// Puts the terminal back to how it was found, whatever the editor was doing.
 #[derive(Debug)]
-pub struct Restore(Option<Termios>);
+pub struct TtyGuard(Option<Termios>);
 
-impl Restore {
+impl TtyGuard {
     /// Remembers how the terminal is.
     pub fn new() -> Self {
         Self(tcgetattr(io::stdin()).ok())
     }
 }
 
-impl Default for Restore {
+impl Default for TtyGuard {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl Drop for Restore {
+impl Drop for TtyGuard {
     fn drop(&mut self) {
         let Some(saved) = &self.0 else { return };
         if let Ok(now) = tcgetattr(io::stdin())

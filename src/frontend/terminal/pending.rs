@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 
-use crate::feed::parse::{self, Doing, Meaning};
-use crate::present::values::{Kind, Line};
+use crate::feed::parse::{self, Intent, SocialAct};
+use crate::present::values::{FeedLine, LineKind};
 
 /// Lines that are remembered; of more, the oldest are not.
 const PENDING_LINES_MAX: usize = 256;
@@ -11,14 +11,14 @@ const PENDING_LINES_MAX: usize = 256;
 /// What was entered, the oldest first.
 #[derive(Debug, Default)]
 pub struct Pending {
-    lines: VecDeque<Entered>,
+    lines: VecDeque<PendingLine>,
     /// It was told that own lines wait, and not yet that it is over.
     waits: bool,
 }
 
 #[derive(Debug)]
-struct Entered {
-    kind: Kind,
+struct PendingLine {
+    kind: LineKind,
     /// As it was typed, without blanks around it.
     text: String,
 }
@@ -27,60 +27,60 @@ impl Pending {
     /// A line was entered. What is to be shown of it at once: it waits where others do.
     pub fn enter(&mut self, line: &str) -> Vec<String> {
         let (kind, text) = match parse::read(line) {
-            Meaning::Say(words) => (Kind::Say, words),
-            Meaning::Act(doing) => match doing {
-                Doing::Me => (Kind::Me, line),
-                Doing::Reply(..) => (Kind::Reply, line),
-                Doing::React { .. } => (Kind::React, line),
-                Doing::Nick(_) => (Kind::Nick, line),
-                Doing::Topic => (Kind::Topic, line),
-                Doing::Away => (Kind::Away, line),
+            Intent::Say(words) => (LineKind::Say, words),
+            Intent::Act(doing) => match doing {
+                SocialAct::Me => (LineKind::Me, line),
+                SocialAct::Reply(..) => (LineKind::Reply, line),
+                SocialAct::React { .. } => (LineKind::React, line),
+                SocialAct::Nick(_) => (LineKind::Nick, line),
+                SocialAct::Topic => (LineKind::Topic, line),
+                SocialAct::Away => (LineKind::Away, line),
             },
             // They say nothing that waits for a leader; what moderates is seldom, and may be refused.
-            Meaning::Nothing
-            | Meaning::Leave
-            | Meaning::Help(_)
-            | Meaning::Who(_)
-            | Meaning::Status
-            | Meaning::Ring
-            | Meaning::Recall(_)
-            | Meaning::Save(_)
-            | Meaning::Clear
-            | Meaning::Private(..)
-            | Meaning::AskTopic
-            | Meaning::Join(_)
-            | Meaning::Part
-            | Meaning::List
-            | Meaning::Ignore(_)
-            | Meaning::Order(..)
-            | Meaning::Rekey
-            | Meaning::Wrong(_)
-            | Meaning::Misused(_)
-            | Meaning::Unknown(_) => return Vec::new(),
+            Intent::Nothing
+            | Intent::Leave
+            | Intent::Help(_)
+            | Intent::Who(_)
+            | Intent::Status
+            | Intent::Ring
+            | Intent::Recall(_)
+            | Intent::Save(_)
+            | Intent::Clear
+            | Intent::Private(..)
+            | Intent::AskTopic
+            | Intent::Join(_)
+            | Intent::Part
+            | Intent::List
+            | Intent::Ignore(_)
+            | Intent::Order(..)
+            | Intent::Rekey
+            | Intent::Wrong(_)
+            | Intent::Misused(_)
+            | Intent::Unknown(_) => return Vec::new(),
         };
         self.push(kind, text)
     }
 
     /// As [`enter`](Self::enter), of a line that is text whatever it begins with.
     pub fn say(&mut self, text: &str) -> Vec<String> {
-        self.push(Kind::Say, text)
+        self.push(LineKind::Say, text)
     }
 
-    fn push(&mut self, kind: Kind, text: &str) -> Vec<String> {
+    fn push(&mut self, kind: LineKind, text: &str) -> Vec<String> {
         let text = text.trim().to_owned();
         if self.lines.len() == PENDING_LINES_MAX {
             self.lines.pop_front();
         }
         let shown = if self.waits { vec![text.clone()] } else { Vec::new() };
-        self.lines.push_back(Entered { kind, text });
+        self.lines.push_back(PendingLine { kind, text });
         shown
     }
 
     /// A line has come. One's own are ordered as they were entered: what was before it was refused, or left out.
-    pub fn came(&mut self, line: &Line) {
-        let is_it = |entered: &Entered| {
+    pub fn came(&mut self, line: &FeedLine) {
+        let is_it = |entered: &PendingLine| {
             // Which line is meant may have been added to what was typed.
-            entered.kind == line.kind && (line.kind != Kind::Say || entered.text == line.text.trim())
+            entered.kind == line.kind && (line.kind != LineKind::Say || entered.text == line.text.trim())
         };
         if line.own
             && !line.past
@@ -108,8 +108,8 @@ mod tests {
     use super::*;
     use crate::ring::{AuthorId, Name, SessionId};
 
-    fn own(kind: Kind, text: &str) -> Line {
-        Line {
+    fn own(kind: LineKind, text: &str) -> FeedLine {
+        FeedLine {
             index: 1,
             ts: 1,
             time: String::new(),
@@ -135,20 +135,20 @@ mod tests {
         for line in ["one ", "/who", "/like", "/me waves", "two", "/nothing", "/etc/hosts is a file"] {
             assert!(pending.enter(line).is_empty());
         }
-        pending.came(&own(Kind::Say, "one"));
-        pending.came(&Line { own: false, ..own(Kind::Say, "two") });
-        pending.came(&own(Kind::React, "👍"));
+        pending.came(&own(LineKind::Say, "one"));
+        pending.came(&FeedLine { own: false, ..own(LineKind::Say, "two") });
+        pending.came(&own(LineKind::React, "👍"));
         assert_eq!(pending.wait(3), ["/me waves", "two", "/etc/hosts is a file"]);
         assert_eq!(pending.enter("/say three"), ["three"]);
         assert!(pending.enter("/status").is_empty());
         // What came before it has not come, and does not wait.
-        pending.came(&own(Kind::Say, "two"));
+        pending.came(&own(LineKind::Say, "two"));
         assert_eq!(pending.wait(2), ["/etc/hosts is a file", "three"]);
         assert!(pending.wait(0).is_empty());
         assert!(pending.enter("four").is_empty());
         pending.say("/nick zed");
         assert_eq!(pending.wait(1), ["/nick zed"]);
-        pending.came(&own(Kind::Say, "/nick zed"));
+        pending.came(&own(LineKind::Say, "/nick zed"));
         assert!(pending.wait(1).is_empty());
     }
 

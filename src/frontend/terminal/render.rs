@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use crate::present::format::{Who, away_text, waiting_text};
+use crate::present::format::{PeerLabel, away_text, waiting_text};
 use crate::present::paint::{Paint, mentions};
-use crate::present::values::{Count, Here, Kind, Line, Private, Reactions, Told};
+use crate::present::values::{FeedLine, FeedPm, FeedPosition, FeedReactions, LineKind, ReactionCount, Update};
 use crate::ring::LOBBY;
 use crate::settings::Bell;
 use crate::text::visible;
@@ -19,7 +19,7 @@ const REACTIONS_LINES_MAX: usize = 256;
 #[derive(Debug)]
 pub struct Renderer {
     /// Who and where the person is, once that is known.
-    here: Option<Here>,
+    here: Option<FeedPosition>,
     paint: Paint,
     bell: Bell,
     /// Events that are for the log, too.
@@ -34,7 +34,7 @@ pub struct Renderer {
 #[derive(Debug)]
 struct Liked {
     told: Instant,
-    waits: Option<Reactions>,
+    waits: Option<FeedReactions>,
 }
 
 impl Renderer {
@@ -45,10 +45,10 @@ impl Renderer {
 
     /// `> NAME(IP:PORT): `, with the channel where it is not the lobby.
     pub fn prompt(&self) -> String {
-        let Some(Here { name, address, channel, unread }) = &self.here else { return "> ".to_owned() };
+        let Some(FeedPosition { name, address, channel, unread }) = &self.here else { return "> ".to_owned() };
         let channel = if self.is_here(LOBBY) { String::new() } else { format!(" #{}", visible(channel)) };
         let unread = if *unread == 0 { String::new() } else { format!(" ({unread} unread)") };
-        format!("> {}{channel}{unread}: ", Who(name, *address))
+        format!("> {}{channel}{unread}: ", PeerLabel(name, *address))
     }
 
     /// Whether this is the current channel.
@@ -62,48 +62,48 @@ impl Renderer {
     }
 
     /// Appends what is to be shown: whole lines. Whether the bell rings.
-    pub fn push(&mut self, out: &mut String, told: &Told, now: Instant) -> bool {
+    pub fn push(&mut self, out: &mut String, told: &Update, now: Instant) -> bool {
         match told {
-            Told::Hello(hello) => self.log.clone_from(&hello.log),
-            Told::Here(here) => self.here = Some(here.clone()),
-            Told::Line(line) => {
+            Update::Hello(hello) => self.log.clone_from(&hello.log),
+            Update::Here(here) => self.here = Some(here.clone()),
+            Update::Line(line) => {
                 self.past |= line.past;
                 return self.line(out, line);
             }
-            Told::Private(private) => return self.private(out, private),
-            Told::Reactions(reactions) => self.reactions(out, reactions, now),
-            Told::Event(event) if event.notable || self.verbose => note(out, &event.text),
-            Told::Listing { heading, lines } => {
+            Update::Private(private) => return self.private(out, private),
+            Update::Reactions(reactions) => self.reactions(out, reactions, now),
+            Update::Event(event) if event.notable || self.verbose => note(out, &event.text),
+            Update::Listing { heading, lines } => {
                 note(out, heading);
                 lines.iter().for_each(|line| push(out, &visible(line)));
             }
-            Told::Event(_) | Told::Sent(_) | Told::State(_) | Told::Clear => {}
-            Told::Note { text } => note(out, text),
-            Told::Waiting { lines: 0 } => note(out, "ordered: none of your lines waits any more"),
-            Told::Waiting { lines } => note(out, &waiting_text(*lines)),
-            Told::Missed { lines } => {
+            Update::Event(_) | Update::Sent(_) | Update::State(_) | Update::Clear => {}
+            Update::Note { text } => note(out, text),
+            Update::Waiting { lines: 0 } => note(out, "ordered: none of your lines waits any more"),
+            Update::Waiting { lines } => note(out, &waiting_text(*lines)),
+            Update::Missed { lines } => {
                 self.past = true;
                 note(out, &lines.map_or_else(|| "while you were away".to_owned(), |lines| away_text(lines, lines)));
             }
-            Told::CaughtUp if std::mem::take(&mut self.past) => note(out, "now"),
-            Told::CaughtUp => {}
-            Told::LeftOut { lines } => {
+            Update::CaughtUp if std::mem::take(&mut self.past) => note(out, "now"),
+            Update::CaughtUp => {}
+            Update::LeftOut { lines } => {
                 let (lines, are) =
                     if *lines == 1 { ("1 line".to_owned(), "it is") } else { (format!("{lines} lines"), "they are") };
                 let log = self.log.as_ref().map(|log| format!("; {are} in {log}")).unwrap_or_default();
                 note(out, &format!("{lines} not shown here{log}"));
             }
-            Told::Bye { text } => note(out, text),
+            Update::Bye { text } => note(out, text),
         }
         false
     }
 
-    fn line(&self, out: &mut String, line: &Line) -> bool {
+    fn line(&self, out: &mut String, line: &FeedLine) -> bool {
         let name = line.name.as_str();
         let text = visible(&line.text);
         let there = if self.is_here(&line.channel) { String::new() } else { format!("#{} ", line.channel) };
         let there = self.paint.faint(&visible(&there));
-        let who = self.paint.name(&Who(&line.name, line.address).to_string(), name);
+        let who = self.paint.name(&PeerLabel(&line.name, line.address).to_string(), name);
         let short = self.paint.name(name, name);
         let mine = line.own || line.past;
         let words = if mine { text.clone().into_owned() } else { self.paint.mentions(&text, self.name()) };
@@ -113,17 +113,17 @@ impl Renderer {
         };
         let ts = line.ts;
         match line.kind {
-            Kind::Say | Kind::Moderate => push(out, &format!("{there}> {who}[{ts}]: {words}{liked}")),
-            Kind::Me => push(out, &format!("{there}* {short} {words}{liked}")),
-            Kind::Reply => {
+            LineKind::Say | LineKind::Moderate => push(out, &format!("{there}> {who}[{ts}]: {words}{liked}")),
+            LineKind::Me => push(out, &format!("{there}* {short} {words}{liked}")),
+            LineKind::Reply => {
                 let to = line.to.map_or_else(String::new, |to| format!(" to [{to}]"));
                 push(out, &format!("{there}> {who}[{ts}]{to}: {words}{liked}"));
             }
             // What comes of them is told: the totals, and the new name if it is free.
-            Kind::React | Kind::Nick => return false,
-            Kind::Topic => note(out, &format!("#{}: {name} has set the topic: {text}", visible(&line.channel))),
-            Kind::Away if line.text.is_empty() => note(out, &format!("{name} is here again")),
-            Kind::Away => note(out, &format!("{name} is away: {text}")),
+            LineKind::React | LineKind::Nick => return false,
+            LineKind::Topic => note(out, &format!("#{}: {name} has set the topic: {text}", visible(&line.channel))),
+            LineKind::Away if line.text.is_empty() => note(out, &format!("{name} is here again")),
+            LineKind::Away => note(out, &format!("{name} is away: {text}")),
         }
         !mine && self.rings(|| is_said(line.kind) && !mentions(&line.text, self.name()).is_empty())
     }
@@ -136,8 +136,8 @@ impl Renderer {
         }
     }
 
-    fn private(&self, out: &mut String, private: &Private) -> bool {
-        let Private { from, to, text, own } = private;
+    fn private(&self, out: &mut String, private: &FeedPm) -> bool {
+        let FeedPm { from, to, text, own } = private;
         let (other, way) = if *own { (to, "you to ") } else { (from, "") };
         let other = self.paint.name(other.as_str(), other.as_str());
         let only = if *own { "" } else { " to you alone" };
@@ -145,7 +145,7 @@ impl Renderer {
         !own && self.rings(|| true)
     }
 
-    fn reactions(&mut self, out: &mut String, reactions: &Reactions, now: Instant) {
+    fn reactions(&mut self, out: &mut String, reactions: &FeedReactions, now: Instant) {
         if let Some(liked) = self.liked.get_mut(&reactions.ts)
             && now < liked.told + REACTIONS_EVERY
         {
@@ -161,8 +161,8 @@ impl Renderer {
         self.liked.insert(reactions.ts, Liked { told: now, waits: None });
     }
 
-    fn liking(&self, out: &mut String, reactions: &Reactions) {
-        let Reactions { ts, name, text, reactions } = reactions;
+    fn liking(&self, out: &mut String, reactions: &FeedReactions) {
+        let FeedReactions { ts, name, text, reactions } = reactions;
         let text = visible(text);
         match &reactions[..] {
             [] => note(out, &format!("{name}[{ts}] \"{text}\": nobody likes it any more")),
@@ -196,10 +196,10 @@ impl Renderer {
     }
 }
 
-const fn is_said(kind: Kind) -> bool {
+const fn is_said(kind: LineKind) -> bool {
     match kind {
-        Kind::Say | Kind::Me | Kind::Reply => true,
-        Kind::React | Kind::Nick | Kind::Topic | Kind::Away | Kind::Moderate => false,
+        LineKind::Say | LineKind::Me | LineKind::Reply => true,
+        LineKind::React | LineKind::Nick | LineKind::Topic | LineKind::Away | LineKind::Moderate => false,
     }
 }
 
@@ -213,8 +213,8 @@ pub fn note(out: &mut String, text: &str) {
     push(out, &format!("/// {} ///", visible(text)));
 }
 
-fn totals(counts: &[Count]) -> String {
-    let one = |Count { with, count }: &Count| match count {
+fn totals(counts: &[ReactionCount]) -> String {
+    let one = |ReactionCount { with, count }: &ReactionCount| match count {
         1 => visible(with).into_owned(),
         count => format!("{} {count}", visible(with)),
     };
@@ -228,8 +228,8 @@ mod tests {
     use super::*;
     use crate::ring::{AuthorId, Name, SessionId};
 
-    fn said(name: &str, text: &str) -> Line {
-        Line {
+    fn said(name: &str, text: &str) -> FeedLine {
+        FeedLine {
             index: 1,
             ts: 7,
             time: String::new(),
@@ -239,7 +239,7 @@ mod tests {
             session: SessionId(1),
             n: 1,
             channel: LOBBY.to_owned(),
-            kind: Kind::Say,
+            kind: LineKind::Say,
             text: text.to_owned(),
             typed: None,
             to: None,
@@ -249,8 +249,8 @@ mod tests {
         }
     }
 
-    fn here(channel: &str) -> Told {
-        Told::Here(Here {
+    fn here(channel: &str) -> Update {
+        Update::Here(FeedPosition {
             name: Name::parse("ann").unwrap(),
             address: "10.0.0.1:2428".parse().unwrap(),
             channel: channel.to_owned(),
@@ -258,7 +258,7 @@ mod tests {
         })
     }
 
-    fn shown(paint: Paint, told: &Told) -> (String, bool) {
+    fn shown(paint: Paint, told: &Update) -> (String, bool) {
         let mut renderer = Renderer::new(paint, Bell::Mention, false);
         let mut out = String::new();
         renderer.push(&mut out, &here(LOBBY), Instant::now());
@@ -266,42 +266,42 @@ mod tests {
         (out, rings)
     }
 
-    fn plain(line: Line) -> String {
-        shown(Paint::Plain, &Told::Line(Box::new(line))).0
+    fn plain(line: FeedLine) -> String {
+        shown(Paint::Plain, &Update::Line(Box::new(line))).0
     }
 
     #[test]
     fn lines_have_forms_of_their_own() {
         assert_eq!(plain(said("bob", "hi\x1b[2J")), "> bob(10.0.0.5:2428)[7]: hi\\x1b[2J\n");
-        let kind = |kind| Line { kind, ..said("bob", "tea") };
-        assert_eq!(plain(kind(Kind::Me)), "* bob tea\n");
-        assert_eq!(plain(Line { to: Some(3), ..kind(Kind::Reply) }), "> bob(10.0.0.5:2428)[7] to [3]: tea\n");
-        assert_eq!(plain(kind(Kind::Topic)), "/// #lobby: bob has set the topic: tea ///\n");
-        assert_eq!(plain(kind(Kind::Nick)), "");
-        assert_eq!(plain(kind(Kind::Away)), "/// bob is away: tea ///\n");
-        assert_eq!(plain(Line { kind: Kind::Away, ..said("bob", "") }), "/// bob is here again ///\n");
-        assert_eq!(plain(kind(Kind::React)), "");
-        let there = Line { channel: "dev".to_owned(), ..said("bob", "x") };
+        let kind = |kind| FeedLine { kind, ..said("bob", "tea") };
+        assert_eq!(plain(kind(LineKind::Me)), "* bob tea\n");
+        assert_eq!(plain(FeedLine { to: Some(3), ..kind(LineKind::Reply) }), "> bob(10.0.0.5:2428)[7] to [3]: tea\n");
+        assert_eq!(plain(kind(LineKind::Topic)), "/// #lobby: bob has set the topic: tea ///\n");
+        assert_eq!(plain(kind(LineKind::Nick)), "");
+        assert_eq!(plain(kind(LineKind::Away)), "/// bob is away: tea ///\n");
+        assert_eq!(plain(FeedLine { kind: LineKind::Away, ..said("bob", "") }), "/// bob is here again ///\n");
+        assert_eq!(plain(kind(LineKind::React)), "");
+        let there = FeedLine { channel: "dev".to_owned(), ..said("bob", "x") };
         assert_eq!(plain(there), "#dev > bob(10.0.0.5:2428)[7]: x\n");
-        let count = |with: &str, count| Count { with: with.to_owned(), count };
-        let liked = Line { reactions: vec![count("👍", 2), count("🎉", 1)], ..said("bob", "x") };
+        let count = |with: &str, count| ReactionCount { with: with.to_owned(), count };
+        let liked = FeedLine { reactions: vec![count("👍", 2), count("🎉", 1)], ..said("bob", "x") };
         assert_eq!(plain(liked), "> bob(10.0.0.5:2428)[7]: x  (👍 2, 🎉)\n");
     }
 
     #[test]
     fn now_parts_what_was_before_from_what_comes_and_nothing_from_that() {
-        let after = |told: Option<Told>| {
+        let after = |told: Option<Update>| {
             let mut renderer = Renderer::new(Paint::Plain, Bell::Off, false);
             if let Some(told) = told {
                 renderer.push(&mut String::new(), &told, Instant::now());
             }
             let mut out = String::new();
-            renderer.push(&mut out, &Told::CaughtUp, Instant::now());
+            renderer.push(&mut out, &Update::CaughtUp, Instant::now());
             out
         };
         assert_eq!(after(None), "");
-        assert_eq!(after(Some(Told::Line(Box::new(Line { past: true, ..said("bob", "x") })))), "/// now ///\n");
-        assert_eq!(after(Some(Told::Missed { lines: Some(1) })), "/// now ///\n");
+        assert_eq!(after(Some(Update::Line(Box::new(FeedLine { past: true, ..said("bob", "x") })))), "/// now ///\n");
+        assert_eq!(after(Some(Update::Missed { lines: Some(1) })), "/// now ///\n");
     }
 
     #[test]
@@ -318,23 +318,23 @@ mod tests {
 
     #[test]
     fn a_mention_stands_out_and_rings() {
-        let told = |line| shown(Paint::Many, &Told::Line(Box::new(line)));
+        let told = |line| shown(Paint::Many, &Update::Line(Box::new(line)));
         let (line, rings) = told(said("bob", "hi Ann"));
         assert!(line.ends_with("[7]: hi \x1b[1;7mAnn\x1b[0m\n") && rings, "{line:?}");
         assert!(!told(said("bob", "hi anna")).1);
-        for quiet in [Line { own: true, ..said("ann", "ann") }, Line { past: true, ..said("bob", "ann") }] {
+        for quiet in [FeedLine { own: true, ..said("ann", "ann") }, FeedLine { past: true, ..said("bob", "ann") }] {
             let (line, rings) = told(quiet);
             assert!(!line.contains("\x1b[1;7m") && !rings, "{line:?}");
         }
-        let private = Private {
+        let private = FeedPm {
             from: Name::parse("bob").unwrap(),
             to: Name::parse("ann").unwrap(),
             text: "psst".to_owned(),
             own: false,
         };
-        let told = Told::Private(private.clone());
+        let told = Update::Private(private.clone());
         assert_eq!(shown(Paint::Plain, &told), ("@ bob to you alone: psst\n".to_owned(), true));
-        let own = Told::Private(Private { own: true, from: private.to, to: private.from, text: private.text });
+        let own = Update::Private(FeedPm { own: true, from: private.to, to: private.from, text: private.text });
         assert_eq!(shown(Paint::Plain, &own), ("@ you to bob: psst\n".to_owned(), false));
     }
 
@@ -342,11 +342,11 @@ mod tests {
     fn a_flood_of_reactions_is_told_once_a_second() {
         let mut renderer = Renderer::new(Paint::Plain, Bell::Off, false);
         let reactions = |count| {
-            Told::Reactions(Reactions {
+            Update::Reactions(FeedReactions {
                 ts: 7,
                 name: Name::parse("bob").unwrap(),
                 text: "tea".to_owned(),
-                reactions: vec![Count { with: "👍".to_owned(), count }],
+                reactions: vec![ReactionCount { with: "👍".to_owned(), count }],
             })
         };
         let start = Instant::now();

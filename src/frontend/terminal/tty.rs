@@ -46,11 +46,11 @@ pub fn size() -> Size {
 #[derive(Debug)]
 pub struct Raw {
     before: Termios,
-    state: State,
+    state: TtyState,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+enum TtyState {
     Quiet,
     Keys,
     Left,
@@ -66,7 +66,7 @@ impl Raw {
         let mut modes = before.clone();
         modes.local_modes &= !LocalModes::ECHO;
         tcsetattr(io::stdin(), OptionalActions::Now, &modes)?;
-        Ok(Self { before, state: State::Quiet })
+        Ok(Self { before, state: TtyState::Quiet })
     }
 
     /// From here on it gives keys.
@@ -79,17 +79,17 @@ impl Raw {
         modes.input_modes &=
             !(InputModes::BRKINT | InputModes::ICRNL | InputModes::INPCK | InputModes::ISTRIP | InputModes::IXON);
         tcsetattr(io::stdin(), OptionalActions::Drain, &modes)?;
-        self.state = State::Keys;
+        self.state = TtyState::Keys;
         write(PASTE_ON)
     }
 
     /// Gives the terminal back as it was.
     pub fn leave(&mut self) {
-        let state = std::mem::replace(&mut self.state, State::Left);
-        if state == State::Keys {
+        let state = std::mem::replace(&mut self.state, TtyState::Left);
+        if state == TtyState::Keys {
             let _ = write(PASTE_OFF);
         }
-        if state != State::Left {
+        if state != TtyState::Left {
             let _ = tcsetattr(io::stdin(), OptionalActions::Now, &self.before);
         }
     }

@@ -58,7 +58,7 @@ pub fn put(buffer: &mut Buffer, (x, y): (u16, u16), line: &Line<'_>, cells: u16)
 }
 
 /// One grapheme in one style.
-struct Piece<'a> {
+struct CellRun<'a> {
     text: &'a str,
     cells: usize,
     style: Style,
@@ -69,10 +69,10 @@ struct Piece<'a> {
 pub fn wrap(spans: &[Span<'_>], cells: usize, indent: usize) -> Vec<Line<'static>> {
     let cells = cells.max(1);
     let indent = if indent * 2 < cells { indent } else { 0 };
-    let pieces: Vec<Piece<'_>> = spans
+    let pieces: Vec<CellRun<'_>> = spans
         .iter()
         .flat_map(|span| span.content.graphemes(true).map(|text| (text, span.style)))
-        .map(|(text, style)| Piece { text, cells: usize::from(text.cell_width()), style })
+        .map(|(text, style)| CellRun { text, cells: usize::from(text.cell_width()), style })
         .filter(|piece| piece.cells > 0)
         .collect();
     let mut lines = Vec::new();
@@ -87,7 +87,7 @@ pub fn wrap(spans: &[Span<'_>], cells: usize, indent: usize) -> Vec<Line<'static
 }
 
 /// Where the line that begins at `start` ends, and where the next one begins.
-fn line_end(pieces: &[Piece<'_>], start: usize, room: usize) -> (usize, usize) {
+fn line_end(pieces: &[CellRun<'_>], start: usize, room: usize) -> (usize, usize) {
     let mut taken = 0;
     let mut best = None;
     for (at, piece) in pieces.iter().enumerate().skip(start) {
@@ -111,7 +111,7 @@ fn line_end(pieces: &[Piece<'_>], start: usize, room: usize) -> (usize, usize) {
     (pieces.len(), pieces.len())
 }
 
-fn line_of(pieces: &[Piece<'_>], inset: usize) -> Line<'static> {
+fn line_of(pieces: &[CellRun<'_>], inset: usize) -> Line<'static> {
     let mut spans: Vec<Span<'static>> = Vec::new();
     if inset > 0 {
         spans.push(Span::raw(" ".repeat(inset)));

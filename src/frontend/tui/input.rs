@@ -5,7 +5,7 @@ use crate::frontend::input::recall::Recall;
 
 /// The line that the user types, and what Tab and the arrow keys make of it.
 #[derive(Clone, Debug)]
-pub struct Input {
+pub struct LineInput {
     buffer: EditBuffer,
     recall: Recall,
     completing: Option<Completing>,
@@ -21,13 +21,13 @@ struct Completing {
     at: usize,
 }
 
-impl Default for Input {
+impl Default for LineInput {
     fn default() -> Self {
         Self { buffer: EditBuffer::new(Rules::MESSAGE), recall: Recall::default(), completing: None }
     }
 }
 
-impl Input {
+impl LineInput {
     /// What is typed so far.
     pub fn text(&self) -> &str {
         self.buffer.text()
@@ -112,15 +112,15 @@ mod tests {
     use super::*;
     use crate::frontend::input::recall::RECALL_LINES_MAX;
 
-    fn typed(text: &str) -> Input {
-        let mut input = Input::default();
+    fn typed(text: &str) -> LineInput {
+        let mut input = LineInput::default();
         assert!(input.edit().insert(text));
         input
     }
 
     #[test]
     fn lines_are_recalled_and_the_draft_too() {
-        let mut input = Input::default();
+        let mut input = LineInput::default();
         for line in ["a", "b", "b", " "] {
             input.edit().insert(line);
             input.take();
@@ -139,7 +139,7 @@ mod tests {
 
     #[test]
     fn what_is_typed_and_remembered_is_bounded() {
-        let mut input = Input::default();
+        let mut input = LineInput::default();
         for n in 0..2 * RECALL_LINES_MAX {
             input.clear();
             input.edit().insert(&n.to_string());

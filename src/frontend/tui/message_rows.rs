@@ -8,10 +8,10 @@ use ratatui::style::{Modifier, Style, Stylize as _};
 use ratatui::text::{Line as Row, Span};
 
 use super::cells::{safe, shortened, width, wrap};
-use super::model::messages::{Message, Shown, tally};
+use super::model::messages::{Message, MessageRow, tally};
 use super::model::search::Search;
-use super::paint::Paint;
-use crate::present::values::{Kind, Line, Private};
+use super::paint::TuiStyle;
+use crate::present::values::{FeedLine, FeedPm, LineKind};
 
 /// Cells that rows after the first begin further right.
 const INDENT: usize = 6;
@@ -24,7 +24,7 @@ pub struct Look<'a> {
     /// The channel that is shown.
     pub channel: &'a str,
     /// How things look.
-    pub paint: Paint,
+    pub paint: TuiStyle,
     /// Where the reader is.
     pub zone: &'a TimeZone,
     /// What is searched.
@@ -34,21 +34,21 @@ pub struct Look<'a> {
 /// The rows of a message in so many cells: at least one.
 pub fn rows(message: &Message, look: &Look<'_>, cells: usize) -> Vec<Row<'static>> {
     match &message.what {
-        Shown::Line { line, quote } => line_rows(message.seq, line, quote.as_ref(), look, cells),
-        Shown::Private(private) => wrap(&private_spans(message.seq, private, look), cells, INDENT),
-        Shown::Event(text) => {
+        MessageRow::Line { line, quote } => line_rows(message.seq, line, quote.as_ref(), look, cells),
+        MessageRow::Private(private) => wrap(&private_spans(message.seq, private, look), cells, INDENT),
+        MessageRow::Event(text) => {
             let dim = look.paint.dim();
             let mut spans = vec![Span::styled("      ", dim)];
             spans.extend(marked(message.seq, text, dim, look));
             wrap(&spans, cells, INDENT)
         }
-        Shown::Note(text) => wrap(&marked(message.seq, text, Style::new(), look), cells, INDENT),
-        Shown::Divider(text) => vec![divider(text, look.paint, cells)],
+        MessageRow::Note(text) => wrap(&marked(message.seq, text, Style::new(), look), cells, INDENT),
+        MessageRow::Divider(text) => vec![divider(text, look.paint, cells)],
     }
 }
 
 /// `── text ──────`
-fn divider(text: &str, paint: Paint, cells: usize) -> Row<'static> {
+fn divider(text: &str, paint: TuiStyle, cells: usize) -> Row<'static> {
     let text = shortened(&format!("── {} ", safe(text)), cells);
     let rest = "─".repeat(cells.saturating_sub(width(&text)));
     Row::from(Span::styled(format!("{text}{rest}"), paint.dim()))
@@ -56,14 +56,14 @@ fn divider(text: &str, paint: Paint, cells: usize) -> Row<'static> {
 
 fn line_rows(
     seq: u64,
-    line: &Line,
+    line: &FeedLine,
     quote: Option<&(String, String)>,
     look: &Look<'_>,
     cells: usize,
 ) -> Vec<Row<'static>> {
     let (paint, name) = (look.paint, safe(line.name.as_str()));
     let mut rows = Vec::new();
-    if line.kind == Kind::Reply {
+    if line.kind == LineKind::Reply {
         let begins = match quote {
             Some((name, text)) => format!("      ┌ {}: {}", safe(name), safe(text)),
             None => "      ┌ an earlier line".to_owned(),
@@ -76,24 +76,24 @@ fn line_rows(
     }
     let event = |text: String| Span::styled(text, paint.dim());
     match line.kind {
-        Kind::Say | Kind::Reply => {
+        LineKind::Say | LineKind::Reply => {
             spans.push(Span::styled(name.clone(), paint.name(&name)));
             spans.push(Span::raw(": "));
             spans.extend(words(seq, line, look));
         }
-        Kind::Me => {
+        LineKind::Me => {
             spans.push(Span::styled(format!("* {name}"), paint.name(&name)));
             spans.push(Span::raw(" "));
             let words = words(seq, line, look).into_iter();
             spans.extend(words.map(|span| span.add_modifier(Modifier::ITALIC)));
         }
-        Kind::React => spans.push(event(format!("{name}: {}", safe(&line.text)))),
-        Kind::Nick => spans.push(event(format!("{name} is {} from here on", safe(&line.text)))),
-        Kind::Topic if line.text.is_empty() => spans.push(event(format!("{name} takes the topic away"))),
-        Kind::Topic => spans.push(event(format!("{name} sets the topic: {}", safe(&line.text)))),
-        Kind::Away if line.text.is_empty() => spans.push(event(format!("{name} is here again"))),
-        Kind::Away => spans.push(event(format!("{name} is away: {}", safe(&line.text)))),
-        Kind::Moderate => spans.push(event(format!("{name} moderates: {}", safe(&line.text)))),
+        LineKind::React => spans.push(event(format!("{name}: {}", safe(&line.text)))),
+        LineKind::Nick => spans.push(event(format!("{name} is {} from here on", safe(&line.text)))),
+        LineKind::Topic if line.text.is_empty() => spans.push(event(format!("{name} takes the topic away"))),
+        LineKind::Topic => spans.push(event(format!("{name} sets the topic: {}", safe(&line.text)))),
+        LineKind::Away if line.text.is_empty() => spans.push(event(format!("{name} is here again"))),
+        LineKind::Away => spans.push(event(format!("{name} is away: {}", safe(&line.text)))),
+        LineKind::Moderate => spans.push(event(format!("{name} moderates: {}", safe(&line.text)))),
     }
     if !line.reactions.is_empty() {
         spans.push(Span::raw("  "));
@@ -103,12 +103,12 @@ fn line_rows(
     rows
 }
 
-fn words(seq: u64, line: &Line, look: &Look<'_>) -> Vec<Span<'static>> {
+fn words(seq: u64, line: &FeedLine, look: &Look<'_>) -> Vec<Span<'static>> {
     let look = Look { own: look.own.filter(|_| !line.own), ..*look };
     marked(seq, &line.text, Style::new(), &look)
 }
 
-fn private_spans(seq: u64, private: &Private, look: &Look<'_>) -> Vec<Span<'static>> {
+fn private_spans(seq: u64, private: &FeedPm, look: &Look<'_>) -> Vec<Span<'static>> {
     let style = look.paint.private();
     let person = |name: &str, own: bool| match own {
         true => Span::styled("you", style),

@@ -21,5 +21,5 @@ mod paint;
 mod terminal;
 pub mod view;
 
-pub use model::{Model, Settings};
-pub use terminal::{End, THREAD, give_back, run};
+pub use model::{Model, TuiSettings};
+pub use terminal::{THREAD, TuiEnd, give_back, run};

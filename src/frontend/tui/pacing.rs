@@ -1,4 +1,5 @@
-//! A model before a terminal: when it is drawn. At most so often as an eye can see, and not at all while nothing changes.
+//! A model before a terminal: when it is drawn. At most so often as an eye can see, and not at all while nothing
+//! changes.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -10,17 +11,17 @@ use ratatui::layout::Rect;
 use super::model::{FRAME, Model};
 use super::view;
 use crate::frontend::input::keys::Key;
-use crate::present::values::{Asked, Told};
+use crate::present::values::{Request, Update};
 
 /// What is asked and not yet taken: more is not taken from the keyboard.
 const OUTGOING_MAX: usize = 1024;
 
 /// A model, its terminal, and what it asks for.
 #[derive(Debug)]
-pub struct Stage<B: Backend> {
+pub struct FramePacer<B: Backend> {
     model: Model,
     terminal: Terminal<B>,
-    outgoing: VecDeque<Asked>,
+    outgoing: VecDeque<Request>,
     /// When it was drawn last.
     drawn: Option<Duration>,
     /// It is to be drawn again.
@@ -29,7 +30,7 @@ pub struct Stage<B: Backend> {
     draws: u64,
 }
 
-impl<B: Backend> Stage<B> {
+impl<B: Backend> FramePacer<B> {
     /// Nothing is drawn yet.
     pub fn new(model: Model, terminal: Terminal<B>) -> Self {
         Self { model, terminal, outgoing: VecDeque::new(), drawn: None, stale: true, draws: 0 }
@@ -56,7 +57,7 @@ impl<B: Backend> Stage<B> {
     }
 
     /// The node has told something.
-    pub fn told(&mut self, told: Told, now: Duration) {
+    pub fn told(&mut self, told: Update, now: Duration) {
         self.model.told(told, now);
     }
 
@@ -75,7 +76,7 @@ impl<B: Backend> Stage<B> {
         }
         let asked = self.model.key(key, now);
         if self.outgoing.len() + asked.len() > OUTGOING_MAX {
-            self.model.told(Told::Note { text: "not sent: too many lines wait to be taken".to_owned() }, now);
+            self.model.told(Update::Note { text: "not sent: too many lines wait to be taken".to_owned() }, now);
         } else {
             self.outgoing.extend(asked);
         }
@@ -83,7 +84,7 @@ impl<B: Backend> Stage<B> {
     }
 
     /// What is asked next; `give` takes it, or says that it cannot at the moment by giving it back.
-    pub fn ask(&mut self, mut give: impl FnMut(Asked) -> Option<Asked>) {
+    pub fn ask(&mut self, mut give: impl FnMut(Request) -> Option<Request>) {
         while let Some(asked) = self.outgoing.pop_front() {
             if let Some(back) = give(asked) {
                 self.outgoing.push_front(back);
@@ -118,7 +119,7 @@ impl<B: Backend> Stage<B> {
         Ok(())
     }
 
-    /// When [`Stage::turn`] is to be called at the latest, if nothing happens.
+    /// When [`FramePacer::turn`] is to be called at the latest, if nothing happens.
     pub fn wake(&self, now: Duration) -> Duration {
         let wake = self.model.wake(now);
         match self.drawn {

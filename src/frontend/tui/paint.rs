@@ -6,12 +6,12 @@ use crate::present::paint::Paint as Colours;
 
 /// How things look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Paint {
+pub struct TuiStyle {
     /// In which colours, besides bold, dim, underlined and reversed.
     pub colours: Colours,
 }
 
-impl Paint {
+impl TuiStyle {
     /// One of the sixteen colours that every terminal has, or of the 256 that most have.
     fn colour(self, of_sixteen: u8, of_many: u8) -> Style {
         match self.colours {
@@ -83,7 +83,7 @@ mod tests {
 
     #[test]
     fn a_name_keeps_its_colour_and_without_colours_there_is_none() {
-        let (with, without) = (Paint { colours: Colours::Many }, Paint { colours: Colours::Plain });
+        let (with, without) = (TuiStyle { colours: Colours::Many }, TuiStyle { colours: Colours::Plain });
         assert_eq!(with.name("ann"), with.name("Ann"));
         assert!(with.name("ann").fg.is_some());
         for style in [without.name("ann"), without.dim(), without.mention(), without.private(), without.token()] {

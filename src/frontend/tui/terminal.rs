@@ -19,11 +19,11 @@ use ratatui::crossterm::{cursor, execute};
 use rustix::process::{Signal, getpid, kill_process};
 use tokio::sync::mpsc;
 
-use super::model::{Model, Settings};
-use super::pacing::Stage;
+use super::model::{Model, TuiSettings};
+use super::pacing::FramePacer;
 use crate::frontend::input::keys::Key;
-use crate::frontend::terminal::Restore;
-use crate::present::values::{Asked, Told};
+use crate::frontend::terminal::TtyGuard;
+use crate::present::values::{Request, Update};
 
 /// Things that have happened and are not taken in yet.
 const HAPPENED_MAX: usize = 1024;
@@ -38,7 +38,7 @@ const TRY_AGAIN: Duration = Duration::from_millis(50);
 
 /// How it ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum End {
+pub enum TuiEnd {
     /// The node has said good-bye: why, for people.
     Bye(String),
     /// Nobody tells anything any more.
@@ -49,7 +49,7 @@ pub enum End {
 
 /// What can happen.
 enum Happened {
-    Told(Told),
+    Told(Update),
     /// The node will tell no more.
     Silent,
     Key(Key),
@@ -58,12 +58,12 @@ enum Happened {
 
 /// The terminal as it was found. Dropped, it is that again, the modes of the screen included.
 struct Taken {
-    _restore: Restore,
+    _restore: TtyGuard,
 }
 
 impl Taken {
     fn take() -> io::Result<Self> {
-        let restore = Restore::new();
+        let restore = TtyGuard::new();
         enable_raw_mode()?;
         let taken = Self { _restore: restore };
         execute!(io::stdout(), EnterAlternateScreen, EnableBracketedPaste, cursor::SetCursorStyle::DefaultUserShape)?;
@@ -107,11 +107,11 @@ pub const THREAD: &str = "tui";
 ///
 /// # Errors
 /// This terminal cannot do it.
-pub fn run(told: mpsc::Receiver<Told>, asked: &mpsc::Sender<Asked>, settings: Settings) -> io::Result<End> {
+pub fn run(told: mpsc::Receiver<Update>, asked: &mpsc::Sender<Request>, settings: TuiSettings) -> io::Result<TuiEnd> {
     give_back_on_panic();
     let _taken = Taken::take()?;
     let terminal = Terminal::new(CrosstermBackend::new(io::stdout()))?;
-    let mut stage = Stage::new(Model::new(settings, size()?), terminal);
+    let mut stage = FramePacer::new(Model::new(settings, size()?), terminal);
     let (happens, happened) = sync_channel(HAPPENED_MAX);
     let wanted = Arc::new(AtomicBool::new(true));
     listen(told, happens.clone())?;
@@ -121,7 +121,7 @@ pub fn run(told: mpsc::Receiver<Told>, asked: &mpsc::Sender<Asked>, settings: Se
     end
 }
 
-fn listen(mut told: mpsc::Receiver<Told>, happens: SyncSender<Happened>) -> io::Result<()> {
+fn listen(mut told: mpsc::Receiver<Update>, happens: SyncSender<Happened>) -> io::Result<()> {
     let listen = move || {
         while let Some(told) = told.blocking_recv() {
             if happens.send(Happened::Told(told)).is_err() {
@@ -152,10 +152,10 @@ fn read_keys(happens: SyncSender<Happened>, wanted: Arc<AtomicBool>) -> io::Resu
 }
 
 fn live(
-    stage: &mut Stage<CrosstermBackend<io::Stdout>>,
+    stage: &mut FramePacer<CrosstermBackend<io::Stdout>>,
     happened: &Receiver<Happened>,
-    asked: &mpsc::Sender<Asked>,
-) -> io::Result<End> {
+    asked: &mpsc::Sender<Request>,
+) -> io::Result<TuiEnd> {
     let start = Instant::now();
     let mut mouse = false;
     let mut rang: Option<Duration> = None;
@@ -165,7 +165,7 @@ fn live(
             Err(mpsc::error::TrySendError::Full(back)) => Some(back),
             Err(mpsc::error::TrySendError::Closed(asked)) => {
                 // The node leaves already. Without this screen ^C would have been a signal: now it is one.
-                if asked == Asked::Leave {
+                if asked == Request::Leave {
                     let _ = kill_process(getpid(), Signal::INT);
                 }
                 None
@@ -193,7 +193,7 @@ fn live(
         let mut next = match happened.recv_timeout(patience) {
             Ok(next) => Some(next),
             Err(RecvTimeoutError::Timeout) => None,
-            Err(RecvTimeoutError::Disconnected) => return Ok(End::Silent),
+            Err(RecvTimeoutError::Disconnected) => return Ok(TuiEnd::Silent),
         };
         // Much that comes at once is drawn once.
         for _ in 0..BATCH_MAX {
@@ -201,11 +201,11 @@ fn live(
             match this {
                 Happened::Told(told) => stage.told(told, start.elapsed()),
                 Happened::Key(key) => stage.key(key, start.elapsed())?,
-                Happened::Silent => return Ok(End::Silent),
-                Happened::NoKeyboard => return Ok(End::NoKeyboard),
+                Happened::Silent => return Ok(TuiEnd::Silent),
+                Happened::NoKeyboard => return Ok(TuiEnd::NoKeyboard),
             }
             if let Some(bye) = stage.model().bye() {
-                return Ok(End::Bye(bye.to_owned()));
+                return Ok(TuiEnd::Bye(bye.to_owned()));
             }
             next = happened.try_recv().ok();
         }

@@ -12,13 +12,13 @@ use crate::store::Store;
 
 /// Lines that were typed in a row.
 #[derive(Debug, Default)]
-struct Typed {
+struct SubmitBatch {
     lines: Vec<Draft>,
     /// The senders that want a line's number, each with its line's place in the row, from 1.
     answers: Vec<(u64, oneshot::Sender<u64>)>,
 }
 
-impl Typed {
+impl SubmitBatch {
     fn push(&mut self, draft: Draft, answer: Option<oneshot::Sender<u64>>) {
         // Moderation has a command of its own. A draft that moderates would make the numbers of the following lines
         // wrong.
@@ -46,7 +46,7 @@ where
             }
         }
         let mut said = std::mem::take(&mut self.said);
-        let mut lines = Typed::default();
+        let mut lines = SubmitBatch::default();
         for command in said.drain(..) {
             match command {
                 // Lines that were typed in a row are submitted together.
@@ -63,8 +63,8 @@ where
         self.submit(&mut lines)
     }
 
-    fn submit(&mut self, typed: &mut Typed) -> anyhow::Result<()> {
-        let Typed { lines, answers } = std::mem::take(typed);
+    fn submit(&mut self, typed: &mut SubmitBatch) -> anyhow::Result<()> {
+        let SubmitBatch { lines, answers } = std::mem::take(typed);
         if lines.is_empty() || self.stop.is_some() {
             return Ok(());
         }
@@ -92,7 +92,7 @@ where
     pub(super) fn command(&mut self, command: Command) -> anyhow::Result<()> {
         match command {
             Command::Say(draft, answer) => {
-                let mut typed = Typed::default();
+                let mut typed = SubmitBatch::default();
                 typed.push(draft, answer);
                 self.submit(&mut typed)
             }

@@ -6,16 +6,16 @@ use std::time::Instant;
 use super::*;
 use crate::net::transport::arrival::Failed;
 use crate::net::transport::dial::dial;
-use crate::net::transport::greeting::{Calling, SPEAKS_FOR_ANOTHER};
+use crate::net::transport::greeting::{GreetingClient, SPEAKS_FOR_ANOTHER};
 use crate::net::transport::limits::{HELLO_CONNECTS, READ_TOTAL_BYTES_MAX};
-use crate::net::transport::noise::{Fault, RECORD_BYTES_MAX};
-use crate::net::transport::preamble::Word;
+use crate::net::transport::noise::{NoiseError, RECORD_BYTES_MAX};
+use crate::net::transport::preamble::PreambleLine;
 use crate::ring::{Refusal, Span};
 
 const KEY: Option<u8> = Some(5);
 
 fn rekeying(owner: u8, rekey_bytes: u64) -> HandshakeConfig {
-    let own = Own::rekeying(&Identity::of_seed([owner; 32]), rekey_bytes).unwrap();
+    let own = LocalKeys::rekeying(&Identity::of_seed([owner; 32]), rekey_bytes).unwrap();
     HandshakeConfig { own: Arc::new(own), ..locks(owner, KEY) }
 }
 
@@ -34,8 +34,8 @@ fn ping(n: u64, bytes: usize) -> Bytes {
 
 /// The two ends of one link, each with its own bench. The first end has dialled.
 struct Two {
-    here: (Link, Bench),
-    there: (Link, Bench),
+    here: (Connection, Bench),
+    there: (Connection, Bench),
     _door: Task,
 }
 
@@ -55,12 +55,12 @@ impl Two {
         let (mine, mut theirs) = (Bench::new(), Bench::new());
         let (door, address) = door_of(&theirs, Timing::default(), there);
         let connected = dial(between(address), Timing::default(), &here).await.unwrap();
-        let mut link = Link::accepted(HERE, address, connected, &mine.inbox, &mine.meter);
+        let mut link = Connection::accepted(HERE, address, connected, &mine.inbox, &mine.meter);
         link.say(encoded(&hello_of(1))).unwrap();
         link.flush();
         let Arrival::Greeted { connected, peer, hello } = theirs.next().await else { panic!("not let in") };
         assert_eq!(*hello, hello_of(1));
-        let back = Link::accepted(ConnId::accepted(1), peer, *connected, &theirs.inbox, &theirs.meter);
+        let back = Connection::accepted(ConnId::accepted(1), peer, *connected, &theirs.inbox, &theirs.meter);
         Self { here: (link, mine), there: (back, theirs), _door: door }
     }
 }
@@ -92,7 +92,7 @@ async fn gone(bench: &mut Bench) -> Option<String> {
 async fn frames_of_any_size_arrive_in_order_in_both_directions_while_keys_change() {
     const FRAMES: u64 = 3000;
     let two = Two::meet(rekeying(1, 100_000), rekeying(2, 100_000)).await;
-    let talk = async |(mut link, mut bench): (Link, Bench)| {
+    let talk = async |(mut link, mut bench): (Connection, Bench)| {
         let hearing = tokio::spawn(async move { numbers(&mut bench, FRAMES as usize).await });
         for n in 0..FRAMES {
             let bytes = match n % 500 {
@@ -142,13 +142,13 @@ async fn much_that_follows_a_hello_at_once_does_not_keep_its_speaker_out() {
         let (mine, mut theirs) = (Bench::new(), Bench::new());
         let (_door, address) = door_of(&theirs, Timing::default(), locks(2, KEY));
         let connected = dial(address, Timing::default(), &locks(1, KEY)).await.unwrap();
-        let mut link = Link::accepted(HERE, address, connected, &mine.inbox, &mine.meter);
+        let mut link = Connection::accepted(HERE, address, connected, &mine.inbox, &mine.meter);
         link.say(encoded(&hello_of(1))).unwrap();
         link.say(ping(1, bytes)).unwrap();
         link.say(ping(2, 10)).unwrap();
         link.flush();
         let Arrival::Greeted { connected, peer, .. } = theirs.next().await else { panic!("not let in") };
-        let _back = Link::accepted(ConnId::accepted(1), peer, *connected, &theirs.inbox, &theirs.meter);
+        let _back = Connection::accepted(ConnId::accepted(1), peer, *connected, &theirs.inbox, &theirs.meter);
         assert_eq!(numbers(&mut theirs, 2).await, [1, 2]);
     }
 }
@@ -233,7 +233,7 @@ async fn a_dial_to_somebody_who_never_answers_or_answers_nonsense_fails_in_time(
     for (answer, failed) in [
         (&b""[..], Failed::Unreachable),
         (b"HTTP/1.1 400 Bad Request\r\n", Failed::Broken("does not speak as a dist-chat does".to_owned())),
-        (&[0; 1000], Failed::Broken(Fault::Length.to_string())),
+        (&[0; 1000], Failed::Broken(NoiseError::Length.to_string())),
     ] {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -283,7 +283,7 @@ async fn a_byte_now_and_then_does_not_prolong_a_handshake() {
     let (mine, pause) = (locks(1, KEY), Duration::from_millis(20));
     let limit = Duration::from_micros(timing.connect.times(HELLO_CONNECTS).0);
 
-    let (calling, first) = Calling::begin(&mine.own, &RoomKey::new([5; 32], None)).unwrap();
+    let (calling, first) = GreetingClient::begin(&mine.own, &RoomKey::new([5; 32], None)).unwrap();
     let start = Instant::now();
     let mut slow = TcpStream::connect(address).await.unwrap();
     let trickling = tokio::spawn(async move { trickle(&mut slow, &first, pause).await });
@@ -292,7 +292,7 @@ async fn a_byte_now_and_then_does_not_prolong_a_handshake() {
     trickling.abort();
     drop(calling);
 
-    let (calling, first) = Calling::begin(&mine.own, &RoomKey::new([5; 32], None)).unwrap();
+    let (calling, first) = GreetingClient::begin(&mine.own, &RoomKey::new([5; 32], None)).unwrap();
     let start = Instant::now();
     let mut slow = TcpStream::connect(address).await.unwrap();
     slow.write_all(&first).await.unwrap();
@@ -311,7 +311,7 @@ async fn a_stranger_is_read_no_further_than_a_hello() {
     let (_door, address) = door_of(&bench, Timing { connect: Span::ms(60_000), ..Timing::default() }, locks(2, KEY));
     // The peer proves the key, then announces a long record and never completes it.
     let mine = locks(1, KEY);
-    let (calling, first) = Calling::begin(&mine.own, &RoomKey::new([5; 32], None)).unwrap();
+    let (calling, first) = GreetingClient::begin(&mine.own, &RoomKey::new([5; 32], None)).unwrap();
     let mut peer = TcpStream::connect(address).await.unwrap();
     peer.write_all(&first).await.unwrap();
     let mut answer = vec![0; 194];
@@ -382,7 +382,7 @@ async fn a_bit_flipped_on_a_link_cuts_it() {
             other => panic!("{other:?}"),
         }
     };
-    assert_eq!(why, Some(Fault::Seal.to_string()));
+    assert_eq!(why, Some(NoiseError::Seal.to_string()));
     assert!(!got.is_empty() && got.len() < 200);
     assert_eq!(got, (0..got.len() as u64).map(Frame::Ping).collect::<Vec<_>>(), "what came before is whole");
 }
@@ -390,10 +390,10 @@ async fn a_bit_flipped_on_a_link_cuts_it() {
 #[tokio::test]
 async fn torn_and_senseless_records_end_a_link() {
     for (record, why) in [
-        (&[0, 0][..], Some(Fault::Length.to_string())),
-        (&[0, 16], Some(Fault::Length.to_string())),
+        (&[0, 0][..], Some(NoiseError::Length.to_string())),
+        (&[0, 16], Some(NoiseError::Length.to_string())),
         (&[0, 20, 1, 2, 3], None),
-        (&[0xff; 70_000], Some(Fault::Seal.to_string())),
+        (&[0xff; 70_000], Some(NoiseError::Seal.to_string())),
     ] {
         let mut bench = Bench::new();
         let (_door, address) = door_of(&bench, Timing::default(), locks(2, KEY));
@@ -402,7 +402,7 @@ async fn torn_and_senseless_records_end_a_link() {
         connected.session.as_mut().unwrap().sealer.seal(&encoded(&hello_of(1)), &mut said).unwrap();
         connected.socket.write_all(&said).await.unwrap();
         let Arrival::Greeted { connected: met, peer, .. } = bench.next().await else { panic!("not let in") };
-        let _link = Link::accepted(ConnId::accepted(1), peer, *met, &bench.inbox, &bench.meter);
+        let _link = Connection::accepted(ConnId::accepted(1), peer, *met, &bench.inbox, &bench.meter);
         connected.socket.write_all(record).await.unwrap();
         connected.socket.shutdown().await.unwrap();
         assert_eq!(gone(&mut bench).await, why, "{} bytes", record.len());
@@ -482,8 +482,8 @@ async fn a_flood_of_connections_does_not_lock_members_out() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_flood_of_handshakes_does_not_lock_members_out() {
-    let (_, good) = Calling::begin(&locks(3, KEY).own, &RoomKey::new([5; 32], None)).unwrap();
-    let line = Word::Keyed.line().len();
+    let (_, good) = GreetingClient::begin(&locks(3, KEY).own, &RoomKey::new([5; 32], None)).unwrap();
+    let line = PreambleLine::Keyed.line().len();
     let mut bad = good.clone();
     bad[line + 10] ^= 1;
     members_get_in_despite(|address| async move {

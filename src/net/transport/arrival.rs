@@ -6,7 +6,7 @@ use bytes::BytesMut;
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::noise::Session;
+use super::noise::SecureSession;
 use crate::ring::{ConnId, ForgedLine, Frame, Refusal};
 
 /// A message from a reader, a dialler or the listener.
@@ -73,7 +73,7 @@ pub(in crate::net) struct Cost {
 pub(in crate::net) struct Connected {
     pub(in crate::net) socket: TcpStream,
     /// In a room with a key: the peer's author, and the encryption of both directions.
-    pub(in crate::net) session: Option<Session>,
+    pub(in crate::net) session: Option<SecureSession>,
     /// Bytes that were already read and decrypted.
     pub(in crate::net) plain: BytesMut,
     /// Bytes that were already read and not decrypted yet.

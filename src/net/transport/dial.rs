@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use super::arrival::{Connected, Failed};
-use super::greeting::{Calling, Shut};
+use super::greeting::{GreetingClient, GreetingError};
 use super::keyring::HandshakeConfig;
 use super::limits::{HELLO_BYTES_MAX, USER_TIMEOUT_SILENCES};
 
@@ -55,10 +55,10 @@ async fn connect(to: SocketAddr, timing: Timing) -> Result<TcpStream, Failed> {
 /// The dialler's half of a handshake.
 async fn shake_hands(mut socket: TcpStream, locks: &HandshakeConfig, key: &RoomKey) -> Result<Connected, Failed> {
     let gone = |_: io::Error| Failed::Unreachable;
-    let (calling, first) = Calling::begin(&locks.own, key)?;
+    let (calling, first) = GreetingClient::begin(&locks.own, key)?;
     socket.write_all(&first).await.map_err(gone)?;
     let mut bytes = BytesMut::new();
-    while !Calling::answered(&bytes) {
+    while !GreetingClient::answered(&bytes) {
         let mut room = bytes::BufMut::limit(&mut bytes, HELLO_BYTES_MAX);
         if socket.read_buf(&mut room).await.map_err(gone)? == 0 {
             return Err(Failed::Unreachable);
@@ -69,11 +69,11 @@ async fn shake_hands(mut socket: TcpStream, locks: &HandshakeConfig, key: &RoomK
     Ok(Connected { socket, session: Some(session), plain: BytesMut::new(), sealed: bytes })
 }
 
-impl From<Shut> for Failed {
-    fn from(shut: Shut) -> Self {
+impl From<GreetingError> for Failed {
+    fn from(shut: GreetingError) -> Self {
         match shut {
-            Shut::Refused(refusal) => Self::TurnedAway(refusal),
-            Shut::Broken(why) => Self::Broken(why),
+            GreetingError::Refused(refusal) => Self::TurnedAway(refusal),
+            GreetingError::Broken(why) => Self::Broken(why),
         }
     }
 }

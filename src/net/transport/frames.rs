@@ -6,7 +6,7 @@ use bytes::{Buf as _, BufMut as _, BytesMut};
 use tokio::net::TcpStream;
 
 use super::limits::{HANDOVER_FRAMES_MAX, READ_BYTES_MAX, READ_BYTES_MIN};
-use super::noise::{Fault, Opener};
+use super::noise::{Decryptor, NoiseError};
 use crate::ring::limits::FRAME_BYTES_MAX;
 use crate::ring::{DecodeError, Frame};
 
@@ -24,7 +24,7 @@ struct Unread {
 pub(in crate::net) struct Unframed {
     plain: Unread,
     /// In a room with a key: the encrypted bytes. After each read, they are less than one record.
-    sealed: Option<(Opener, Unread)>,
+    sealed: Option<(Decryptor, Unread)>,
     /// The search found no line end in this many bytes after the last of `ends`.
     searched: usize,
     /// The ends of the whole frames in `plain`, each after its line feed.
@@ -71,13 +71,13 @@ impl Unread {
 
 impl Unframed {
     /// Starts with the bytes that were read together with the hello.
-    pub(in crate::net) fn with(plain: BytesMut, sealed: Option<(Opener, BytesMut)>) -> Self {
+    pub(in crate::net) fn with(plain: BytesMut, sealed: Option<(Decryptor, BytesMut)>) -> Self {
         let sealed = sealed.map(|(opener, bytes)| (opener, Unread::with(bytes)));
         Self { plain: Unread::with(plain), sealed, searched: 0, ends: Vec::new() }
     }
 
     /// In a room with a key: decrypts all whole records.
-    pub(in crate::net) fn open(&mut self) -> Result<(), Fault> {
+    pub(in crate::net) fn open(&mut self) -> Result<(), NoiseError> {
         let Some((opener, sealed)) = &mut self.sealed else { return Ok(()) };
         self.plain.renew();
         while opener.open(&mut sealed.bytes, &mut self.plain.bytes)? {}

@@ -1,7 +1,7 @@
 //! The exchange before a link is ready, at both ends: bytes in, bytes out.
 //!
-//! [`Greeting`] is the listener's end. All bytes of a stranger go through [`Greeting::step`]. It stores only the state
-//! of the handshake, and reads at most [`HELLO_BYTES_MAX`].
+//! [`GreetingServer`] is the listener's end. All bytes of a stranger go through [`GreetingServer::step`]. It stores
+//! only the state of the handshake, and reads at most [`HELLO_BYTES_MAX`].
 
 use std::sync::Arc;
 
@@ -9,21 +9,23 @@ use bytes::{Buf as _, BytesMut};
 
 use super::keyring::Keys;
 use super::limits::HELLO_BYTES_MAX;
-use super::noise::{FIRST_BYTES, Fault, Initiator, LENGTH_BYTES, Own, Responder, SECOND_BYTES, Session, THIRD_BYTES};
-use super::preamble::{LINE_BYTES_MAX, Word};
+use super::noise::{
+    FIRST_BYTES, Initiator, LENGTH_BYTES, LocalKeys, NoiseError, Responder, SECOND_BYTES, SecureSession, THIRD_BYTES,
+};
+use super::preamble::{LINE_BYTES_MAX, PreambleLine};
 use crate::key::RoomKey;
 use crate::ring::{Frame, Hello, Refusal};
 
 /// A peer that has not said hello yet.
 #[derive(Debug)]
-pub struct Greeting {
-    own: Arc<Own>,
+pub struct GreetingServer {
+    own: Arc<LocalKeys>,
     keys: Keys,
-    stage: Stage,
+    stage: GreetingStage,
 }
 
 #[derive(Debug)]
-enum Stage {
+enum GreetingStage {
     /// The peer has sent nothing yet.
     Silent,
     /// The peer has announced a handshake.
@@ -31,19 +33,19 @@ enum Stage {
     /// The peer knows the key, or replays the bytes of a peer that knows it.
     Answered(Box<Responder>),
     /// The peer has proved the key and its author.
-    Proven(Box<Session>, BytesMut),
+    Proven(Box<SecureSession>, BytesMut),
     Over,
 }
 
 /// What the listener does next with a peer.
 #[derive(Debug)]
-pub enum Step {
+pub enum GreetingStep {
     /// Read more.
     Wait,
     /// Send this and go on.
     Answer(Vec<u8>),
     /// Let the peer in.
-    Greeted(Box<Greeted>),
+    Greeted(Box<GreetedPeer>),
     /// Refuse the peer: send `word`, if it is not empty, and close.
     TurnedAway {
         /// The last bytes to send.
@@ -55,96 +57,115 @@ pub enum Step {
 
 /// A peer that has said hello. The bytes that are left came behind the hello. With a session they are still encrypted.
 #[derive(Debug)]
-pub struct Greeted {
+pub struct GreetedPeer {
     /// The peer's hello. With a session, it names the author that the peer has proved.
     pub hello: Frame,
     /// The encryption of what follows; `None`: the room has no key.
-    pub session: Option<Session>,
+    pub session: Option<SecureSession>,
     /// The decrypted bytes behind the hello.
     pub plain: BytesMut,
 }
 
-impl Greeting {
+impl GreetingServer {
     /// A new peer of a room with these keys.
-    pub fn new(own: Arc<Own>, keys: Keys) -> Self {
-        Self { own, keys, stage: Stage::Silent }
+    pub fn new(own: Arc<LocalKeys>, keys: Keys) -> Self {
+        Self { own, keys, stage: GreetingStage::Silent }
     }
 
     /// Takes as much as it can of the bytes that have arrived.
-    pub fn step(&mut self, bytes: &mut BytesMut) -> Step {
-        let stage = std::mem::replace(&mut self.stage, Stage::Over);
+    pub fn step(&mut self, bytes: &mut BytesMut) -> GreetingStep {
+        let stage = std::mem::replace(&mut self.stage, GreetingStage::Over);
         let step = match stage {
-            Stage::Silent => self.first_line(bytes),
-            Stage::Announced => self.first_message(bytes),
-            Stage::Answered(responder) => self.third_message(responder, bytes),
-            Stage::Proven(session, plain) => self.hello(session, plain, bytes),
-            Stage::Over => Ok(None),
+            GreetingStage::Silent => self.first_line(bytes),
+            GreetingStage::Announced => self.first_message(bytes),
+            GreetingStage::Answered(responder) => self.third_message(responder, bytes),
+            GreetingStage::Proven(session, plain) => self.hello(session, plain, bytes),
+            GreetingStage::Over => Ok(None),
         };
         match step {
-            Ok(step) => step.unwrap_or(Step::Wait),
+            Ok(step) => step.unwrap_or(GreetingStep::Wait),
             Err(step) => step,
         }
     }
 
     /// Reads the first line: a handshake, a question or a hello. An error ends the greeting, here and below.
-    fn first_line(&mut self, bytes: &mut BytesMut) -> Result<Option<Step>, Step> {
+    fn first_line(&mut self, bytes: &mut BytesMut) -> Result<Option<GreetingStep>, GreetingStep> {
         let Some(line) = take_line(bytes).map_err(|()| away("its first line is too long"))? else {
-            self.stage = Stage::Silent;
+            self.stage = GreetingStage::Silent;
             return Ok(None);
         };
-        let Some((version, word)) = Word::parse(&line) else {
-            return self.first_frame(&line, bytes).map(|greeted| Some(Step::Greeted(Box::new(greeted))));
+        let Some((version, word)) = PreambleLine::parse(&line) else {
+            return self.first_frame(&line, bytes).map(|greeted| Some(GreetingStep::Greeted(Box::new(greeted))));
         };
         let Some(current) = &self.keys.current else {
             return Err(match word {
-                Word::Version => told_off(&Word::Version, format!("speaks version {version} of the protocol")),
-                Word::AskSalt => Step::TurnedAway { word: Word::Open.line(), why: None },
-                Word::Keyed => told_off(&Word::Open, "has a room key, and this room has none".to_owned()),
-                Word::Salt(_) | Word::Open | Word::WrongKey => away("its first line is an answer"),
+                PreambleLine::Version => {
+                    told_off(&PreambleLine::Version, format!("speaks version {version} of the protocol"))
+                }
+                PreambleLine::AskSalt => GreetingStep::TurnedAway { word: PreambleLine::Open.line(), why: None },
+                PreambleLine::Keyed => {
+                    told_off(&PreambleLine::Open, "has a room key, and this room has none".to_owned())
+                }
+                PreambleLine::Salt(_) | PreambleLine::Open | PreambleLine::WrongKey => {
+                    away("its first line is an answer")
+                }
             });
         };
         match word {
-            Word::Keyed => {
-                self.stage = Stage::Announced;
+            PreambleLine::Keyed => {
+                self.stage = GreetingStage::Announced;
                 self.first_message(bytes)
             }
-            Word::AskSalt => Err(Step::TurnedAway { word: Word::Salt(current.salt()).line(), why: None }),
-            Word::Version => Err(told_off(&Word::Version, format!("speaks version {version} of the protocol"))),
-            Word::Salt(_) | Word::Open | Word::WrongKey => Err(away("its first line is an answer")),
+            PreambleLine::AskSalt => {
+                Err(GreetingStep::TurnedAway { word: PreambleLine::Salt(current.salt()).line(), why: None })
+            }
+            PreambleLine::Version => {
+                Err(told_off(&PreambleLine::Version, format!("speaks version {version} of the protocol")))
+            }
+            PreambleLine::Salt(_) | PreambleLine::Open | PreambleLine::WrongKey => {
+                Err(away("its first line is an answer"))
+            }
         }
     }
 
     /// Reads the hello of a peer that does not encrypt.
-    fn first_frame(&self, line: &[u8], bytes: &mut BytesMut) -> Result<Greeted, Step> {
+    fn first_frame(&self, line: &[u8], bytes: &mut BytesMut) -> Result<GreetedPeer, GreetingStep> {
         if self.keys.current.is_some() {
             let mut word = Vec::new();
             if !line.starts_with(b"{") {
                 return Err(away("knows neither the room's key nor the protocol"));
             }
             Frame::Refuse(Refusal::KeyNeeded).encode(&mut word);
-            return Err(Step::TurnedAway { word, why: Some("has no room key, and this room has one".to_owned()) });
+            return Err(GreetingStep::TurnedAway {
+                word,
+                why: Some("has no room key, and this room has one".to_owned()),
+            });
         }
-        Ok(Greeted { hello: decode_hello(line)?.0, session: None, plain: bytes.split() })
+        Ok(GreetedPeer { hello: decode_hello(line)?.0, session: None, plain: bytes.split() })
     }
 
-    fn first_message(&mut self, bytes: &mut BytesMut) -> Result<Option<Step>, Step> {
+    fn first_message(&mut self, bytes: &mut BytesMut) -> Result<Option<GreetingStep>, GreetingStep> {
         let Some(message) = take_message(bytes, FIRST_BYTES).map_err(broken)? else {
-            self.stage = Stage::Announced;
+            self.stage = GreetingStage::Announced;
             return Ok(None);
         };
         match Responder::begin(&self.own, self.keys.all(), &message) {
             Ok((responder, answer)) => {
-                self.stage = Stage::Answered(Box::new(responder));
-                Ok(Some(Step::Answer(answer)))
+                self.stage = GreetingStage::Answered(Box::new(responder));
+                Ok(Some(GreetingStep::Answer(answer)))
             }
-            Err(Fault::Seal) => Err(told_off(&Word::WrongKey, "has another room key".to_owned())),
+            Err(NoiseError::Seal) => Err(told_off(&PreambleLine::WrongKey, "has another room key".to_owned())),
             Err(fault) => Err(broken(fault)),
         }
     }
 
-    fn third_message(&mut self, responder: Box<Responder>, bytes: &mut BytesMut) -> Result<Option<Step>, Step> {
+    fn third_message(
+        &mut self,
+        responder: Box<Responder>,
+        bytes: &mut BytesMut,
+    ) -> Result<Option<GreetingStep>, GreetingStep> {
         let Some(message) = take_message(bytes, THIRD_BYTES).map_err(broken)? else {
-            self.stage = Stage::Answered(responder);
+            self.stage = GreetingStage::Answered(responder);
             return Ok(None);
         };
         let session = responder.finish(&message).map_err(broken)?;
@@ -153,20 +174,24 @@ impl Greeting {
 
     fn hello(
         &mut self,
-        mut session: Box<Session>,
+        mut session: Box<SecureSession>,
         mut plain: BytesMut,
         bytes: &mut BytesMut,
-    ) -> Result<Option<Step>, Step> {
+    ) -> Result<Option<GreetingStep>, GreetingStep> {
         loop {
             if let Some(line) = take_line(&mut plain).map_err(|()| away("its first line is too long"))? {
                 let (hello, author) = decode_hello(&line)?;
                 if author != session.author {
                     return Err(away(SPEAKS_FOR_ANOTHER));
                 }
-                return Ok(Some(Step::Greeted(Box::new(Greeted { hello, session: Some(*session), plain }))));
+                return Ok(Some(GreetingStep::Greeted(Box::new(GreetedPeer {
+                    hello,
+                    session: Some(*session),
+                    plain,
+                }))));
             }
             if !session.opener.open(bytes, &mut plain).map_err(broken)? {
-                self.stage = Stage::Proven(session, plain);
+                self.stage = GreetingStage::Proven(session, plain);
                 return Ok(None);
             }
         }
@@ -176,19 +201,19 @@ impl Greeting {
 /// The fault of a hello that names another author than the one the link has proved.
 pub(in crate::net) const SPEAKS_FOR_ANOTHER: &str = "says hello for an author that it has not proved to be";
 
-fn away(why: &str) -> Step {
-    Step::TurnedAway { word: Vec::new(), why: Some(why.to_owned()) }
+fn away(why: &str) -> GreetingStep {
+    GreetingStep::TurnedAway { word: Vec::new(), why: Some(why.to_owned()) }
 }
 
-fn broken(fault: Fault) -> Step {
+fn broken(fault: NoiseError) -> GreetingStep {
     away(&fault.to_string())
 }
 
-fn told_off(word: &Word, why: String) -> Step {
-    Step::TurnedAway { word: word.line(), why: Some(why) }
+fn told_off(word: &PreambleLine, why: String) -> GreetingStep {
+    GreetingStep::TurnedAway { word: word.line(), why: Some(why) }
 }
 
-fn decode_hello(line: &[u8]) -> Result<(Frame, crate::ring::AuthorId), Step> {
+fn decode_hello(line: &[u8]) -> Result<(Frame, crate::ring::AuthorId), GreetingStep> {
     match Frame::decode(line) {
         Ok(Frame::Hello(hello)) => {
             let Hello { author, .. } = hello;
@@ -210,10 +235,10 @@ fn take_line(bytes: &mut BytesMut) -> Result<Option<BytesMut>, ()> {
 }
 
 /// Takes the first message, without its length. The message must be this long.
-fn take_message(bytes: &mut BytesMut, len: usize) -> Result<Option<BytesMut>, Fault> {
+fn take_message(bytes: &mut BytesMut, len: usize) -> Result<Option<BytesMut>, NoiseError> {
     let Some(length) = bytes.first_chunk::<LENGTH_BYTES>() else { return Ok(None) };
     if usize::from(u16::from_be_bytes(*length)) != len {
-        return Err(Fault::Length);
+        return Err(NoiseError::Length);
     }
     if bytes.len() < LENGTH_BYTES + len {
         return Ok(None);
@@ -224,23 +249,23 @@ fn take_message(bytes: &mut BytesMut, len: usize) -> Result<Option<BytesMut>, Fa
 
 /// The dialler's end of a greeting in a room with a key.
 #[derive(Debug)]
-pub struct Calling(Initiator);
+pub struct GreetingClient(Initiator);
 
 /// Why a listener does not let this end in.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Shut {
+pub enum GreetingError {
     /// The listener refuses, and says why.
     Refused(Refusal),
     /// The listener's answer is malformed.
     Broken(String),
 }
 
-impl Calling {
+impl GreetingClient {
     /// Begins a handshake. Returns the first bytes to send.
     ///
     /// # Errors
     /// The system gives no random numbers.
-    pub fn begin(own: &Arc<Own>, key: &RoomKey) -> Result<(Self, Vec<u8>), Shut> {
+    pub fn begin(own: &Arc<LocalKeys>, key: &RoomKey) -> Result<(Self, Vec<u8>), GreetingError> {
         let (initiator, bytes) = Initiator::begin(own, key).map_err(shut)?;
         Ok((Self(initiator), bytes))
     }
@@ -259,24 +284,28 @@ impl Calling {
     ///
     /// # Errors
     /// The answer is a refusal, or it was not made for this end and its key.
-    pub fn finish(self, bytes: &mut BytesMut) -> Result<(Session, Vec<u8>), Shut> {
+    pub fn finish(self, bytes: &mut BytesMut) -> Result<(SecureSession, Vec<u8>), GreetingError> {
         if bytes.first() == Some(&0) {
             let message = take_message(bytes, SECOND_BYTES).map_err(shut)?.unwrap_or_default();
             return self.0.finish(&message).map_err(shut);
         }
         let looked_at = bytes.len().min(LINE_BYTES_MAX);
         let line = memchr::memchr(b'\n', &bytes[..looked_at]).map(|at| bytes.split_to(at + 1));
-        let refusal =
-            line.and_then(|line| Word::parse(&line)).and_then(|(version, word)| Word::refusal(version, &word));
-        Err(refusal.map_or_else(|| Shut::Broken("does not speak as a dist-chat does".to_owned()), Shut::Refused))
+        let refusal = line
+            .and_then(|line| PreambleLine::parse(&line))
+            .and_then(|(version, word)| PreambleLine::refusal(version, &word));
+        Err(refusal.map_or_else(
+            || GreetingError::Broken("does not speak as a dist-chat does".to_owned()),
+            GreetingError::Refused,
+        ))
     }
 }
 
-fn shut(fault: Fault) -> Shut {
+fn shut(fault: NoiseError) -> GreetingError {
     match fault {
-        Fault::Reflected => Shut::Refused(Refusal::SameAddress),
-        Fault::Length | Fault::Seal | Fault::Repeated | Fault::Author | Fault::Unable => {
-            Shut::Broken(fault.to_string())
+        NoiseError::Reflected => GreetingError::Refused(Refusal::SameAddress),
+        NoiseError::Length | NoiseError::Seal | NoiseError::Repeated | NoiseError::Author | NoiseError::Unable => {
+            GreetingError::Broken(fault.to_string())
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
 
-use super::noise::Own;
+use super::noise::LocalKeys;
 use crate::identity::Identity;
 use crate::key::RoomKey;
 
@@ -78,7 +78,7 @@ impl Keys {
 #[derive(Clone, Debug)]
 pub(in crate::net) struct HandshakeConfig {
     /// This node's identity.
-    pub(in crate::net) own: Arc<Own>,
+    pub(in crate::net) own: Arc<LocalKeys>,
     /// The room keys that this node accepts.
     pub(in crate::net) keyring: Keyring,
 }
@@ -89,7 +89,7 @@ impl HandshakeConfig {
     /// # Errors
     /// The system gives no random numbers.
     pub(in crate::net) fn new(identity: &Identity, key: Option<RoomKey>) -> anyhow::Result<Self> {
-        Ok(Self { own: Arc::new(Own::new(identity)?), keyring: Keyring::new(key) })
+        Ok(Self { own: Arc::new(LocalKeys::new(identity)?), keyring: Keyring::new(key) })
     }
 }
 

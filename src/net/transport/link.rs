@@ -13,39 +13,39 @@ use tokio::sync::{mpsc, oneshot};
 use super::arrival::{Arrival, Connected};
 use super::frames::Unframed;
 use super::greeting::SPEAKS_FOR_ANOTHER;
-use super::inbox::{Budget, Ended, Inbox};
+use super::inbox::{DriverGone, Inbox, InboxBudget};
 use super::limits::{
     DIRECT_BYTES_MAX, FLUSH, READ_BYTES_MAX, SEAL_FRAMES, WRITE_BYTES_MAX, WRITE_FRAMES, WRITE_FRAMES_MAX,
 };
 use super::meter::Meter;
-use super::noise::{Fault, RECORD_BYTES_MAX, Sealer, Session};
+use super::noise::{Encryptor, NoiseError, RECORD_BYTES_MAX, SecureSession};
 use super::task::{Task, end_within};
-use super::verify::Witness;
+use super::verify::FrameVerifier;
 use crate::ring::{AuthorId, ConnId, ForgedLine, Frame};
 
 /// A connection, open or being dialled. Dropping it cuts it.
 #[derive(Debug)]
-pub(in crate::net) struct Link {
+pub(in crate::net) struct Connection {
     peer: SocketAddr,
     /// The frames that the driver has queued in this turn.
-    said: Vec<Piece>,
+    said: Vec<WriteChunk>,
     said_bytes: usize,
-    queue: mpsc::Sender<Piece>,
+    queue: mpsc::Sender<WriteChunk>,
     /// Bytes that the writer has received and not written.
     queued: Arc<AtomicUsize>,
-    stage: Stage,
+    stage: ConnectionStage,
     meter: Arc<Meter>,
 }
 
 #[derive(Debug)]
-enum Stage {
-    Dialling { queue: mpsc::Receiver<Piece>, _dialler: Task },
-    Open { outlet: Outlet, reader: Task, writer: Task, _open: oneshot::Sender<()> },
+enum ConnectionStage {
+    Dialling { queue: mpsc::Receiver<WriteChunk>, _dialler: Task },
+    Open { outlet: WriteHalf, reader: Task, writer: Task, _open: oneshot::Sender<()> },
 }
 
 /// Bytes to write: a frame or, in a room with a key, the rest of a record that the driver could not write at once.
 #[derive(Debug)]
-struct Piece {
+struct WriteChunk {
     bytes: Bytes,
     sealed: bool,
 }
@@ -53,21 +53,21 @@ struct Piece {
 /// The socket, with its encryption. The driver uses it while nothing is queued, and the writer uses it at all other
 /// times. So the lock is always free, and what is encrypted first is written first.
 #[derive(Clone, Debug)]
-struct Outlet {
+struct WriteHalf {
     socket: Arc<TcpStream>,
     /// The encryption, in a room with a key.
-    sealer: Option<Arc<Mutex<Sealer>>>,
+    sealer: Option<Arc<Mutex<Encryptor>>>,
 }
 
 /// The peer does not read what this node sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::net) struct Overflow;
 
-impl Link {
+impl Connection {
     /// A connection that this task dials. Frames wait until it is open.
     pub(in crate::net) fn dialling(peer: SocketAddr, dialler: Task, meter: &Arc<Meter>) -> Self {
         let (sender, queue) = mpsc::channel(WRITE_FRAMES_MAX);
-        let stage = Stage::Dialling { queue, _dialler: dialler };
+        let stage = ConnectionStage::Dialling { queue, _dialler: dialler };
         let (queued, meter) = (Arc::default(), Arc::clone(meter));
         Self { peer, said: Vec::new(), said_bytes: 0, queue: sender, queued, stage, meter }
     }
@@ -89,7 +89,7 @@ impl Link {
     /// Takes over the dialled connection.
     #[must_use]
     pub(in crate::net) fn dialled(mut self, conn: ConnId, connected: Connected, inbox: &Inbox) -> Self {
-        if let Stage::Dialling { queue, .. } = self.stage {
+        if let ConnectionStage::Dialling { queue, .. } = self.stage {
             self.stage = open(conn, connected, queue, inbox, &self.queued, &self.meter);
         }
         self
@@ -111,7 +111,7 @@ impl Link {
             return Err(Overflow);
         }
         self.said_bytes += frame.len();
-        self.said.push(Piece { bytes: frame, sealed: false });
+        self.said.push(WriteChunk { bytes: frame, sealed: false });
         Ok(self.said.len() == 1)
     }
 
@@ -131,7 +131,7 @@ impl Link {
     /// Writes as much of this turn's frames as the socket takes at once, so that a small frame need not wait for
     /// another task. The writer's queue is empty, so it writes nothing meanwhile.
     fn write_now(&mut self) {
-        let Stage::Open { outlet, .. } = &self.stage else { return };
+        let ConnectionStage::Open { outlet, .. } = &self.stage else { return };
         if self.said.is_empty() || self.said.len() > WRITE_FRAMES {
             return;
         }
@@ -146,14 +146,14 @@ impl Link {
     pub(in crate::net) async fn close(mut self) {
         self.flush();
         drop(self.queue);
-        let Stage::Open { reader, writer, _open: open, .. } = self.stage else { return };
+        let ConnectionStage::Open { reader, writer, _open: open, .. } = self.stage else { return };
         drop(open);
         end_within(FLUSH, [writer, reader]).await;
     }
 }
 
 /// Writes frames in clear, and removes what the socket takes.
-fn write_plain_now(socket: &TcpStream, said: &mut Vec<Piece>, meter: &Meter) {
+fn write_plain_now(socket: &TcpStream, said: &mut Vec<WriteChunk>, meter: &Meter) {
     let mut slices = [IoSlice::new(&[]); WRITE_FRAMES];
     // The writer meets the same error again.
     let Ok(mut left) = socket.try_write_vectored(fill(&mut slices, said)) else { return };
@@ -168,7 +168,7 @@ fn write_plain_now(socket: &TcpStream, said: &mut Vec<Piece>, meter: &Meter) {
 }
 
 /// Encrypts all frames as one record (the hello gets its own), and keeps what the socket does not take.
-fn write_sealed_now(socket: &TcpStream, sealer: &Mutex<Sealer>, said: &mut Vec<Piece>, meter: &Meter) {
+fn write_sealed_now(socket: &TcpStream, sealer: &Mutex<Encryptor>, said: &mut Vec<WriteChunk>, meter: &Meter) {
     let (mut plain, mut sealed) = (Vec::new(), Vec::new());
     let (hello, others) = said.split_at(usize::from(is_new(sealer)));
     for pieces in [hello, others].into_iter().filter(|pieces| !pieces.is_empty()) {
@@ -185,39 +185,39 @@ fn write_sealed_now(socket: &TcpStream, sealer: &Mutex<Sealer>, said: &mut Vec<P
     if written < sealed.len() {
         let mut bytes = Bytes::from(sealed);
         bytes.advance(written);
-        said.push(Piece { bytes, sealed: true });
+        said.push(WriteChunk { bytes, sealed: true });
     }
 }
 
 /// Whether the first frame was not sent yet. It goes in a record of its own, since the listener reads no long records.
-fn is_new(sealer: &Mutex<Sealer>) -> bool {
+fn is_new(sealer: &Mutex<Encryptor>) -> bool {
     sealer.lock().unwrap_or_else(PoisonError::into_inner).is_new()
 }
 
-fn seal(sealer: &Mutex<Sealer>, plain: &[u8], into: &mut Vec<u8>) -> Result<(), Fault> {
+fn seal(sealer: &Mutex<Encryptor>, plain: &[u8], into: &mut Vec<u8>) -> Result<(), NoiseError> {
     sealer.lock().unwrap_or_else(PoisonError::into_inner).seal(plain, into)
 }
 
 fn open(
     conn: ConnId,
     connected: Connected,
-    queue: mpsc::Receiver<Piece>,
+    queue: mpsc::Receiver<WriteChunk>,
     inbox: &Inbox,
     queued: &Arc<AtomicUsize>,
     meter: &Arc<Meter>,
-) -> Stage {
+) -> ConnectionStage {
     let Connected { socket, session, plain, sealed } = connected;
     let socket = Arc::new(socket);
     let (open, closing) = oneshot::channel();
     let (proven, sealer, opener) = match session {
-        Some(Session { author, late: _, sealer, opener }) => (Some(author), Some(sealer), Some(opener)),
+        Some(SecureSession { author, late: _, sealer, opener }) => (Some(author), Some(sealer), Some(opener)),
         None => (None, None, None),
     };
     let unframed = Unframed::with(plain, opener.map(|opener| (opener, sealed)));
-    let outlet = Outlet { socket: Arc::clone(&socket), sealer: sealer.map(|sealer| Arc::new(Mutex::new(sealer))) };
+    let outlet = WriteHalf { socket: Arc::clone(&socket), sealer: sealer.map(|sealer| Arc::new(Mutex::new(sealer))) };
     let reader = Task::spawn(read(conn, socket, unframed, proven, inbox.clone(), closing));
     let writer = Task::spawn(write(outlet.clone(), queue, Arc::clone(queued), Arc::clone(meter)));
-    Stage::Open { outlet, reader, writer, _open: open }
+    ConnectionStage::Open { outlet, reader, writer, _open: open }
 }
 
 /// Hands arriving frames over until the connection ends or closes.
@@ -247,8 +247,8 @@ async fn receive(
     mut unframed: Unframed,
     proven: Option<AuthorId>,
     inbox: &Inbox,
-) -> Result<Option<String>, Ended> {
-    let budget = Budget::new();
+) -> Result<Option<String>, DriverGone> {
+    let budget = InboxBudget::new();
     let mut witness = inbox.witness();
     loop {
         // The frames before a broken record count, like the frames before an invalid frame.
@@ -300,7 +300,7 @@ fn speaks_for_another(frame: &Frame, proven: Option<AuthorId>) -> bool {
 
 /// Verifies the signatures of the frames, up to the first frame with a forged line. Removes that frame and all later
 /// ones.
-async fn look_through(witness: &mut Witness, frames: &mut Vec<Frame>) -> Option<ForgedLine> {
+async fn look_through(witness: &mut FrameVerifier, frames: &mut Vec<Frame>) -> Option<ForgedLine> {
     for at in 0..frames.len() {
         if let Err(forged) = witness.check(&frames[at]) {
             frames.truncate(at);
@@ -331,7 +331,7 @@ async fn discard(socket: &TcpStream) {
 }
 
 /// Writes what is queued, as much as possible at once, until the queue is closed and empty.
-async fn write(outlet: Outlet, mut queue: mpsc::Receiver<Piece>, queued: Arc<AtomicUsize>, meter: Arc<Meter>) {
+async fn write(outlet: WriteHalf, mut queue: mpsc::Receiver<WriteChunk>, queued: Arc<AtomicUsize>, meter: Arc<Meter>) {
     let at_once = if outlet.sealer.is_some() { SEAL_FRAMES } else { WRITE_FRAMES };
     let mut pieces = Vec::with_capacity(WRITE_FRAMES);
     while queue.recv_many(&mut pieces, at_once).await > 0 {
@@ -350,7 +350,7 @@ async fn write(outlet: Outlet, mut queue: mpsc::Receiver<Piece>, queued: Arc<Ato
 }
 
 /// Writes all pieces in as few records as possible. Returns the number of writes.
-async fn write_sealed(socket: &TcpStream, sealer: &Mutex<Sealer>, pieces: &[Piece]) -> io::Result<usize> {
+async fn write_sealed(socket: &TcpStream, sealer: &Mutex<Encryptor>, pieces: &[WriteChunk]) -> io::Result<usize> {
     let mut writes = 0;
     // At most the driver's rest: it was encrypted before everything that follows.
     let (rests, frames) = pieces.split_at(pieces.iter().position(|piece| !piece.sealed).unwrap_or(pieces.len()));
@@ -358,7 +358,7 @@ async fn write_sealed(socket: &TcpStream, sealer: &Mutex<Sealer>, pieces: &[Piec
         writes += write_all(socket, &mut [IoSlice::new(&piece.bytes)]).await?;
     }
     let bytes = frames.iter().map(|piece| piece.bytes.len()).sum::<usize>().min(RECORD_BYTES_MAX);
-    let (mut plain, mut sealed) = (Vec::with_capacity(bytes), Vec::with_capacity(Sealer::record_bytes(bytes)));
+    let (mut plain, mut sealed) = (Vec::with_capacity(bytes), Vec::with_capacity(Encryptor::record_bytes(bytes)));
     let hello = is_new(sealer);
     for (at, piece) in frames.iter().enumerate() {
         let mut frame = &piece.bytes[..];
@@ -379,7 +379,7 @@ async fn write_sealed(socket: &TcpStream, sealer: &Mutex<Sealer>, pieces: &[Piec
 }
 
 /// Writes all frames in clear. Returns the number of writes.
-async fn write_plain(socket: &TcpStream, frames: &[Piece]) -> io::Result<usize> {
+async fn write_plain(socket: &TcpStream, frames: &[WriteChunk]) -> io::Result<usize> {
     let mut slices = [IoSlice::new(&[]); WRITE_FRAMES];
     write_all(socket, fill(&mut slices, frames)).await
 }
@@ -401,7 +401,7 @@ async fn write_all(socket: &TcpStream, mut left: &mut [IoSlice<'_>]) -> io::Resu
 }
 
 /// The first [`WRITE_FRAMES`] frames, at most, as slices for one write.
-fn fill<'s, 'f>(slices: &'s mut [IoSlice<'f>; WRITE_FRAMES], frames: &'f [Piece]) -> &'s mut [IoSlice<'f>] {
+fn fill<'s, 'f>(slices: &'s mut [IoSlice<'f>; WRITE_FRAMES], frames: &'f [WriteChunk]) -> &'s mut [IoSlice<'f>] {
     for (slice, frame) in slices.iter_mut().zip(frames) {
         *slice = IoSlice::new(&frame.bytes);
     }

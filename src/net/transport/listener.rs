@@ -19,20 +19,20 @@ use tokio::time::Instant;
 
 use super::arrival::{Arrival, Connected};
 use super::dial::{duration, tune};
-use super::greeting::{Greeted, Greeting, Step};
-use super::inbox::{Ended, Inbox};
+use super::greeting::{GreetedPeer, GreetingServer, GreetingStep};
+use super::inbox::{DriverGone, Inbox};
 use super::keyring::HandshakeConfig;
 use super::limits::{ACCEPT_PAUSE_MAX, ACCEPT_PAUSE_MIN, HANDSHAKES_MAX, HELLO_BYTES_MAX, HELLO_CONNECTS};
 use super::meter::Meter;
-use super::pending_peers::{Stranger, Strangers};
+use super::pending_peers::{PendingPeer, PendingPeers};
 use crate::ring::Timing;
 
 /// All listening sockets, and all peers that have not said hello.
 #[derive(Debug)]
-pub(in crate::net) struct Door {
+pub(in crate::net) struct Listener {
     listeners: Vec<TcpListener>,
     greetings: JoinSet<Outcome>,
-    ungreeted: Strangers,
+    ungreeted: PendingPeers,
     came: u64,
     inbox: Inbox,
     timing: Timing,
@@ -52,12 +52,12 @@ struct Outcome {
 
 /// Pauses between accepts that fail.
 #[derive(Debug, Default)]
-struct Backoff {
+struct AcceptBackoff {
     pause: Duration,
     until: Option<Instant>,
 }
 
-impl Door {
+impl Listener {
     pub(in crate::net) fn new(
         listeners: Vec<TcpListener>,
         inbox: Inbox,
@@ -65,14 +65,14 @@ impl Door {
         locks: HandshakeConfig,
         meter: Arc<Meter>,
     ) -> Self {
-        let (greetings, ungreeted) = (JoinSet::new(), Strangers::default());
+        let (greetings, ungreeted) = (JoinSet::new(), PendingPeers::default());
         let turns = Arc::new(Semaphore::new(HANDSHAKES_MAX));
         Self { listeners, greetings, ungreeted, came: 0, inbox, timing, locks, turns, meter }
     }
 
     /// Accepts peers until the driver has ended.
     pub(in crate::net) async fn run(mut self) {
-        let mut backoff = Backoff::default();
+        let mut backoff = AcceptBackoff::default();
         loop {
             let met = tokio::select! {
                 Some(greeted) = self.greetings.join_next() => match greeted {
@@ -82,7 +82,7 @@ impl Door {
                 },
                 (at, accepted) = accept(&self.listeners), if backoff.until.is_none() => match accepted {
                     Ok((socket, peer)) => {
-                        backoff = Backoff::default();
+                        backoff = AcceptBackoff::default();
                         self.knocked(socket, peer)
                     }
                     Err(error) if concerns_peer(&error) => Ok(()),
@@ -97,14 +97,14 @@ impl Door {
                 }
             };
             self.meter.strangers(self.ungreeted.len());
-            if let Err(Ended) = met {
+            if let Err(DriverGone) = met {
                 return;
             }
         }
     }
 
     /// Takes a stranger in. If there are too many, drops the oldest.
-    fn knocked(&mut self, socket: TcpStream, peer: SocketAddr) -> Result<(), Ended> {
+    fn knocked(&mut self, socket: TcpStream, peer: SocketAddr) -> Result<(), DriverGone> {
         if let Some(stranger) = self.ungreeted.make_room(peer.ip()) {
             stranger.greeting.abort();
             self.turned_away(stranger.peer, "did not say hello, and others wait".to_owned())?;
@@ -112,16 +112,16 @@ impl Door {
         self.came += 1;
         let knows_key = Arc::new(AtomicBool::new(false));
         let greeter = Greeter {
-            greeting: Greeting::new(Arc::clone(&self.locks.own), self.locks.keyring.keys()),
+            greeting: GreetingServer::new(Arc::clone(&self.locks.own), self.locks.keyring.keys()),
             knows_key: Arc::clone(&knows_key),
             turns: Arc::clone(&self.turns),
         };
         let greeting = self.greetings.spawn(greet(self.came, socket, peer, self.timing, greeter));
-        self.ungreeted.insert(self.came, Stranger { peer, greeting, knows_key });
+        self.ungreeted.insert(self.came, PendingPeer { peer, greeting, knows_key });
         Ok(())
     }
 
-    async fn greeted(&mut self, outcome: Outcome) -> Result<(), Ended> {
+    async fn greeted(&mut self, outcome: Outcome) -> Result<(), DriverGone> {
         self.ungreeted.remove(outcome.who);
         match outcome.arrival {
             Some(Arrival::TurnedAway { peer, why }) => self.turned_away(peer, why),
@@ -130,7 +130,7 @@ impl Door {
         }
     }
 
-    fn cannot_accept(&self, listener: usize, error: &io::Error) -> Result<(), Ended> {
+    fn cannot_accept(&self, listener: usize, error: &io::Error) -> Result<(), DriverGone> {
         let unspecified = SocketAddr::from((IpAddr::from([0; 4]), 0));
         let address = self.listeners.get(listener).and_then(|listener| listener.local_addr().ok());
         let why = format!("cannot accept connections, and tries on: {error}");
@@ -139,12 +139,12 @@ impl Door {
 
     /// Reports a refused stranger, if the queue has a place: a flood of such reports must not block the listener. The
     /// notices drop most of them anyway.
-    fn turned_away(&self, peer: SocketAddr, why: String) -> Result<(), Ended> {
+    fn turned_away(&self, peer: SocketAddr, why: String) -> Result<(), DriverGone> {
         self.inbox.mention(Arrival::TurnedAway { peer, why })
     }
 }
 
-impl Backoff {
+impl AcceptBackoff {
     /// Pauses, longer after each failure. `true`: this is the first failure in a row.
     fn failed(&mut self) -> bool {
         let first = self.pause.is_zero();
@@ -186,7 +186,7 @@ async fn greet(who: u64, mut socket: TcpStream, peer: SocketAddr, timing: Timing
     let limit = duration(timing.connect.times(HELLO_CONNECTS));
     let heard = tokio::time::timeout(limit, greeter.hear(&mut socket)).await;
     let arrival = match heard.unwrap_or_else(|_| Err(Some("did not say hello".to_owned()))) {
-        Ok((Greeted { hello, session, plain }, sealed)) => match tune(&socket, timing) {
+        Ok((GreetedPeer { hello, session, plain }, sealed)) => match tune(&socket, timing) {
             Ok(()) => {
                 let connected = Box::new(Connected { socket, session, plain, sealed });
                 Some(Arrival::Greeted { connected, peer, hello: Box::new(hello) })
@@ -202,7 +202,7 @@ async fn greet(who: u64, mut socket: TcpStream, peer: SocketAddr, timing: Timing
 /// Greets one stranger.
 #[derive(Debug)]
 struct Greeter {
-    greeting: Greeting,
+    greeting: GreetingServer,
     knows_key: Arc<AtomicBool>,
     turns: Arc<Semaphore>,
 }
@@ -210,7 +210,7 @@ struct Greeter {
 impl Greeter {
     /// Reads up to the stranger's hello. Returns the greeting and the bytes behind the hello. An error holds the fault,
     /// if there was one.
-    async fn hear(mut self, socket: &mut TcpStream) -> Result<(Greeted, BytesMut), Option<String>> {
+    async fn hear(mut self, socket: &mut TcpStream) -> Result<(GreetedPeer, BytesMut), Option<String>> {
         let (mut bytes, mut left) = (BytesMut::new(), HELLO_BYTES_MAX);
         loop {
             let step = {
@@ -218,14 +218,14 @@ impl Greeter {
                 self.greeting.step(&mut bytes)
             };
             match step {
-                Step::Wait if left == 0 => return Err(Some("says too much before its hello".to_owned())),
-                Step::Wait => left -= read(socket, &mut bytes, left).await?,
-                Step::Answer(answer) => {
+                GreetingStep::Wait if left == 0 => return Err(Some("says too much before its hello".to_owned())),
+                GreetingStep::Wait => left -= read(socket, &mut bytes, left).await?,
+                GreetingStep::Answer(answer) => {
                     self.knows_key.store(true, Ordering::Relaxed);
                     socket.write_all(&answer).await.map_err(|_| None)?;
                 }
-                Step::Greeted(greeted) => return Ok((*greeted, bytes)),
-                Step::TurnedAway { word, why } => {
+                GreetingStep::Greeted(greeted) => return Ok((*greeted, bytes)),
+                GreetingStep::TurnedAway { word, why } => {
                     if !word.is_empty() {
                         last_word(socket, &word).await;
                     }
@@ -272,10 +272,10 @@ mod tests {
 
     #[test]
     fn a_listener_in_trouble_pauses_ever_longer_and_says_so_once() {
-        let mut backoff = Backoff::default();
+        let mut backoff = AcceptBackoff::default();
         let said = (0..20).filter(|_| backoff.failed()).count();
         assert_eq!((said, backoff.pause), (1, ACCEPT_PAUSE_MAX));
-        let mut again = Backoff::default();
+        let mut again = AcceptBackoff::default();
         assert!(again.failed() && again.pause == ACCEPT_PAUSE_MIN);
     }
 

@@ -19,7 +19,7 @@ use snow::{Builder, HandshakeState, StatelessTransportState};
 use zeroize::Zeroizing;
 
 use super::limits::{FIRST_MESSAGES_MAX, REKEY_BYTES};
-use super::preamble::Word;
+use super::preamble::PreambleLine;
 use crate::identity::{Identity, verify};
 use crate::key::{PSK_BYTES, RoomKey};
 use crate::ring::{AuthorId, Signature, Signer as _};
@@ -46,7 +46,7 @@ pub const RECORD_BYTES_MAX: usize = u16::MAX as usize - TAG_BYTES;
 
 /// A fault in a peer's encrypted bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
+pub enum NoiseError {
     /// The length is wrong.
     Length,
     /// The bytes were not encrypted for this place on this link, under a valid key.
@@ -61,7 +61,7 @@ pub enum Fault {
     Unable,
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for NoiseError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Length => "sends a sealed part of a wrong length",
@@ -75,23 +75,23 @@ impl fmt::Display for Fault {
 }
 
 /// This process's proof of identity.
-pub struct Own {
+pub struct LocalKeys {
     secret: Zeroizing<Vec<u8>>,
     public: Vec<u8>,
     proof: [u8; PROOF_BYTES],
     author: AuthorId,
     rekey_bytes: u64,
-    met: Mutex<Met>,
+    met: Mutex<SeenEphemerals>,
 }
 
 /// The ephemeral keys of the newest valid first messages.
 #[derive(Default)]
-struct Met {
+struct SeenEphemerals {
     keys: BTreeSet<[u8; KEY_BYTES]>,
     order: VecDeque<[u8; KEY_BYTES]>,
 }
 
-impl Met {
+impl SeenEphemerals {
     /// Remembers a key. `false`: the key is already known.
     fn insert(&mut self, key: [u8; KEY_BYTES]) -> bool {
         let new = self.keys.insert(key);
@@ -107,7 +107,7 @@ impl Met {
     }
 }
 
-impl Own {
+impl LocalKeys {
     /// An identity with a new static key.
     ///
     /// # Errors
@@ -135,7 +135,7 @@ impl Own {
     }
 }
 
-impl fmt::Debug for Own {
+impl fmt::Debug for LocalKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Own({:?})", self.author)
     }
@@ -146,42 +146,42 @@ fn builder<'b>() -> Result<Builder<'b>, snow::Error> {
 }
 
 /// One end of a handshake, before its first message.
-fn prepared<'b>(own: &'b Own, psk: &'b [u8; PSK_BYTES], prologue: &'b [u8]) -> Result<Builder<'b>, snow::Error> {
+fn prepared<'b>(own: &'b LocalKeys, psk: &'b [u8; PSK_BYTES], prologue: &'b [u8]) -> Result<Builder<'b>, snow::Error> {
     builder()?.psk(0, psk)?.local_private_key(&own.secret)?.prologue(prologue)
 }
 
 /// The dialler's end, until the second message.
 #[derive(Debug)]
 pub(in crate::net) struct Initiator {
-    own: Arc<Own>,
+    own: Arc<LocalKeys>,
     state: HandshakeState,
 }
 
 impl Initiator {
     /// Begins a handshake. Returns the line in clear and the first message.
-    pub(in crate::net) fn begin(own: &Arc<Own>, key: &RoomKey) -> Result<(Self, Vec<u8>), Fault> {
-        let mut bytes = Word::Keyed.line();
+    pub(in crate::net) fn begin(own: &Arc<LocalKeys>, key: &RoomKey) -> Result<(Self, Vec<u8>), NoiseError> {
+        let mut bytes = PreambleLine::Keyed.line();
         let state = prepared(own, key.psk(), &bytes).and_then(Builder::build_initiator);
-        let mut state = state.map_err(|_| Fault::Unable)?;
+        let mut state = state.map_err(|_| NoiseError::Unable)?;
         put_message::<FIRST_BYTES>(&mut state, &[], &mut bytes)?;
         Ok((Self { own: Arc::clone(own), state }, bytes))
     }
 
     /// Takes the second message. Returns the session and the third message.
-    pub(in crate::net) fn finish(mut self, second: &[u8]) -> Result<(Session, Vec<u8>), Fault> {
+    pub(in crate::net) fn finish(mut self, second: &[u8]) -> Result<(SecureSession, Vec<u8>), NoiseError> {
         let mut proof = [0; SECOND_BYTES];
         take_message::<SECOND_BYTES>(&mut self.state, second, &mut proof)?;
         let author = proven(&self.own, &self.state, &proof[..PROOF_BYTES])?;
         let mut bytes = Vec::new();
         put_message::<THIRD_BYTES>(&mut self.state, &self.own.proof, &mut bytes)?;
-        Ok((Session::new(self.state, author, self.own.rekey_bytes)?, bytes))
+        Ok((SecureSession::new(self.state, author, self.own.rekey_bytes)?, bytes))
     }
 }
 
 /// The listener's end, between the second message and the third.
 #[derive(Debug)]
 pub(in crate::net) struct Responder {
-    own: Arc<Own>,
+    own: Arc<LocalKeys>,
     state: HandshakeState,
     /// The peer encrypted the first message with the room's previous key.
     late: bool,
@@ -192,20 +192,20 @@ impl Responder {
     ///
     /// Costs little until the message has decrypted: nothing depends on the peer's key before that.
     pub(in crate::net) fn begin<'k>(
-        own: &Arc<Own>,
+        own: &Arc<LocalKeys>,
         keys: impl Iterator<Item = &'k Arc<RoomKey>>,
         first: &[u8],
-    ) -> Result<(Self, Vec<u8>), Fault> {
-        let prologue = Word::Keyed.line();
-        let mut fault = Fault::Seal;
+    ) -> Result<(Self, Vec<u8>), NoiseError> {
+        let prologue = PreambleLine::Keyed.line();
+        let mut fault = NoiseError::Seal;
         for (place, key) in keys.enumerate() {
             let state = prepared(own, key.psk(), &prologue).and_then(Builder::build_responder);
-            let mut state = state.map_err(|_| Fault::Unable)?;
+            let mut state = state.map_err(|_| NoiseError::Unable)?;
             match take_message::<FIRST_BYTES>(&mut state, first, &mut [0; FIRST_BYTES]) {
                 Ok(()) => {
-                    let ephemeral = first.first_chunk::<KEY_BYTES>().ok_or(Fault::Length)?;
+                    let ephemeral = first.first_chunk::<KEY_BYTES>().ok_or(NoiseError::Length)?;
                     if !own.met.lock().unwrap_or_else(PoisonError::into_inner).insert(*ephemeral) {
-                        return Err(Fault::Repeated);
+                        return Err(NoiseError::Repeated);
                     }
                     let mut bytes = Vec::new();
                     put_message::<SECOND_BYTES>(&mut state, &own.proof, &mut bytes)?;
@@ -218,12 +218,12 @@ impl Responder {
     }
 
     /// Takes the third message. From here on both ends have proved who they are.
-    pub(in crate::net) fn finish(mut self, third: &[u8]) -> Result<Session, Fault> {
+    pub(in crate::net) fn finish(mut self, third: &[u8]) -> Result<SecureSession, NoiseError> {
         let mut proof = [0; THIRD_BYTES];
         take_message::<THIRD_BYTES>(&mut self.state, third, &mut proof)?;
         let author = proven(&self.own, &self.state, &proof[..PROOF_BYTES])?;
-        let session = Session::new(self.state, author, self.own.rekey_bytes)?;
-        Ok(Session { late: self.late, ..session })
+        let session = SecureSession::new(self.state, author, self.own.rekey_bytes)?;
+        Ok(SecureSession { late: self.late, ..session })
     }
 }
 
@@ -232,9 +232,9 @@ fn put_message<const BYTES: usize>(
     state: &mut HandshakeState,
     payload: &[u8],
     into: &mut Vec<u8>,
-) -> Result<(), Fault> {
+) -> Result<(), NoiseError> {
     let mut message = [0; BYTES];
-    let len = state.write_message(payload, &mut message).map_err(|_| Fault::Unable)?;
+    let len = state.write_message(payload, &mut message).map_err(|_| NoiseError::Unable)?;
     debug_assert_eq!(len, BYTES, "the pattern gives the length");
     into.extend_from_slice(&(BYTES as u16).to_be_bytes());
     into.extend_from_slice(&message);
@@ -245,38 +245,38 @@ fn take_message<const BYTES: usize>(
     state: &mut HandshakeState,
     message: &[u8],
     payload: &mut [u8; BYTES],
-) -> Result<(), Fault> {
+) -> Result<(), NoiseError> {
     if message.len() != BYTES {
-        return Err(Fault::Length);
+        return Err(NoiseError::Length);
     }
-    state.read_message(message, payload).map(|_| ()).map_err(|_| Fault::Seal)
+    state.read_message(message, payload).map(|_| ()).map_err(|_| NoiseError::Seal)
 }
 
 /// The author at the other end. The author must have signed the static key that the other end has proved to own.
-fn proven(own: &Own, state: &HandshakeState, proof: &[u8]) -> Result<AuthorId, Fault> {
-    let theirs = state.get_remote_static().ok_or(Fault::Seal)?;
+fn proven(own: &LocalKeys, state: &HandshakeState, proof: &[u8]) -> Result<AuthorId, NoiseError> {
+    let theirs = state.get_remote_static().ok_or(NoiseError::Seal)?;
     if theirs == own.public {
-        return Err(Fault::Reflected);
+        return Err(NoiseError::Reflected);
     }
-    let (author, signature) = proof.split_first_chunk::<AUTHOR_BYTES>().ok_or(Fault::Length)?;
-    let (author, signature) = (AuthorId(*author), Signature(signature.try_into().map_err(|_| Fault::Author)?));
+    let (author, signature) = proof.split_first_chunk::<AUTHOR_BYTES>().ok_or(NoiseError::Length)?;
+    let (author, signature) = (AuthorId(*author), Signature(signature.try_into().map_err(|_| NoiseError::Author)?));
     match verify(author, &[BINDING, theirs].concat(), &signature) {
         true => Ok(author),
-        false => Err(Fault::Author),
+        false => Err(NoiseError::Author),
     }
 }
 
 /// The result of a handshake between two authenticated ends.
 #[derive(Debug)]
-pub struct Session {
+pub struct SecureSession {
     /// The author at the other end.
     pub author: AuthorId,
     /// The other end used the room's previous key.
     pub late: bool,
     /// Encrypts what this end sends.
-    pub sealer: Sealer,
+    pub sealer: Encryptor,
     /// Decrypts what the other end sends.
-    pub opener: Opener,
+    pub opener: Decryptor,
 }
 
 /// The ciphers of both directions. Encryptor and decryptor only read it. It changes when the key of a direction does.
@@ -284,14 +284,14 @@ type Ciphers = Arc<RwLock<StatelessTransportState>>;
 
 /// The count of one direction's encrypted records.
 #[derive(Clone, Copy, Debug)]
-struct Count {
+struct NonceCounter {
     records: u64,
     /// Plaintext bytes under the present key.
     bytes: u64,
     rekey_bytes: u64,
 }
 
-impl Count {
+impl NonceCounter {
     /// Counts a record. `true`: the direction's key changes after it; both ends compute the same.
     fn one_more(&mut self, bytes: usize) -> bool {
         self.records += 1;
@@ -306,33 +306,33 @@ impl Count {
 
 /// Encrypts what this end sends.
 #[derive(Debug)]
-pub struct Sealer {
+pub struct Encryptor {
     ciphers: Ciphers,
-    count: Count,
+    count: NonceCounter,
 }
 
 /// Decrypts what the other end sends.
 #[derive(Debug)]
-pub struct Opener {
+pub struct Decryptor {
     ciphers: Ciphers,
-    count: Count,
+    count: NonceCounter,
 }
 
-impl Session {
-    fn new(state: HandshakeState, author: AuthorId, rekey_bytes: u64) -> Result<Self, Fault> {
-        let ciphers = state.into_stateless_transport_mode().map_err(|_| Fault::Unable)?;
+impl SecureSession {
+    fn new(state: HandshakeState, author: AuthorId, rekey_bytes: u64) -> Result<Self, NoiseError> {
+        let ciphers = state.into_stateless_transport_mode().map_err(|_| NoiseError::Unable)?;
         let ciphers = Arc::new(RwLock::new(ciphers));
-        let count = Count { records: 0, bytes: 0, rekey_bytes };
+        let count = NonceCounter { records: 0, bytes: 0, rekey_bytes };
         Ok(Self {
             author,
             late: false,
-            sealer: Sealer { ciphers: Arc::clone(&ciphers), count },
-            opener: Opener { ciphers, count },
+            sealer: Encryptor { ciphers: Arc::clone(&ciphers), count },
+            opener: Decryptor { ciphers, count },
         })
     }
 }
 
-impl Sealer {
+impl Encryptor {
     /// Bytes of a record that holds `plain` bytes.
     pub(in crate::net) const fn record_bytes(plain: usize) -> usize {
         LENGTH_BYTES + plain + TAG_BYTES
@@ -347,16 +347,16 @@ impl Sealer {
     ///
     /// # Errors
     /// 2^64 records were encrypted.
-    pub fn seal(&mut self, plain: &[u8], into: &mut Vec<u8>) -> Result<(), Fault> {
+    pub fn seal(&mut self, plain: &[u8], into: &mut Vec<u8>) -> Result<(), NoiseError> {
         debug_assert!((1..=RECORD_BYTES_MAX).contains(&plain.len()), "{} bytes in a record", plain.len());
         let start = into.len();
         into.resize(start + Self::record_bytes(plain.len()), 0);
         let (length, sealed) = into[start..].split_at_mut(LENGTH_BYTES);
         let bytes = {
             let ciphers = self.ciphers.read().unwrap_or_else(PoisonError::into_inner);
-            ciphers.write_message(self.count.records, plain, sealed).map_err(|_| Fault::Unable)?
+            ciphers.write_message(self.count.records, plain, sealed).map_err(|_| NoiseError::Unable)?
         };
-        length.copy_from_slice(&u16::try_from(bytes).map_err(|_| Fault::Unable)?.to_be_bytes());
+        length.copy_from_slice(&u16::try_from(bytes).map_err(|_| NoiseError::Unable)?.to_be_bytes());
         if self.count.one_more(plain.len()) {
             self.ciphers.write().unwrap_or_else(PoisonError::into_inner).rekey_outgoing();
         }
@@ -364,18 +364,18 @@ impl Sealer {
     }
 }
 
-impl Opener {
+impl Decryptor {
     /// Takes the first record of `sealed` and appends its plaintext to `into`. `false`: the record has not arrived
     /// completely.
     ///
     /// # Errors
     /// The record was not encrypted for this place on this link.
-    pub fn open(&mut self, sealed: &mut BytesMut, into: &mut BytesMut) -> Result<bool, Fault> {
+    pub fn open(&mut self, sealed: &mut BytesMut, into: &mut BytesMut) -> Result<bool, NoiseError> {
         let Some((length, rest)) = sealed.split_first_chunk::<LENGTH_BYTES>() else { return Ok(false) };
         let length = usize::from(u16::from_be_bytes(*length));
         // An empty record would cost work forever and never become a frame.
         if length <= TAG_BYTES {
-            return Err(Fault::Length);
+            return Err(NoiseError::Length);
         }
         let Some(record) = rest.get(..length) else { return Ok(false) };
         let start = into.len();
@@ -386,7 +386,7 @@ impl Opener {
         };
         if opened.is_err() {
             into.truncate(start);
-            return Err(Fault::Seal);
+            return Err(NoiseError::Seal);
         }
         if self.count.one_more(length - TAG_BYTES) {
             self.ciphers.write().unwrap_or_else(PoisonError::into_inner).rekey_incoming();

@@ -11,7 +11,7 @@ use super::limits::{UNGREETED_MAX, UNGREETED_PER_IP_MAX};
 
 /// A peer that has not said hello.
 #[derive(Debug)]
-pub(in crate::net) struct Stranger {
+pub(in crate::net) struct PendingPeer {
     pub(in crate::net) peer: SocketAddr,
     pub(in crate::net) greeting: AbortHandle,
     /// Set once the peer has shown that it knows the room's key (or has replayed a peer that does).
@@ -20,8 +20,8 @@ pub(in crate::net) struct Stranger {
 
 /// All peers that have not said hello, by their arrival number.
 #[derive(Debug, Default)]
-pub(in crate::net) struct Strangers {
-    all: BTreeMap<u64, Stranger>,
+pub(in crate::net) struct PendingPeers {
+    all: BTreeMap<u64, PendingPeer>,
     unknown: Ages,
     /// The peers that turned out to know the key when the listener had to drop one.
     known: Ages,
@@ -34,20 +34,20 @@ struct Ages {
     by_ip: BTreeMap<IpAddr, BTreeSet<u64>>,
 }
 
-impl Strangers {
+impl PendingPeers {
     /// How many there are.
     pub(in crate::net) fn len(&self) -> usize {
         self.all.len()
     }
 
     /// Adds a peer.
-    pub(in crate::net) fn insert(&mut self, who: u64, stranger: Stranger) {
+    pub(in crate::net) fn insert(&mut self, who: u64, stranger: PendingPeer) {
         self.unknown.insert(who, address(&stranger));
         self.all.insert(who, stranger);
     }
 
     /// Removes a peer.
-    pub(in crate::net) fn remove(&mut self, who: u64) -> Option<Stranger> {
+    pub(in crate::net) fn remove(&mut self, who: u64) -> Option<PendingPeer> {
         let stranger = self.all.remove(&who)?;
         let ip = address(&stranger);
         self.unknown.remove(who, ip);
@@ -61,7 +61,7 @@ impl Strangers {
     /// Drops the oldest. A peer that knows the key is dropped only if such peers hold more than half of the places. So
     /// a flood cannot push out members on their way in, even from the same address. And a flood of replayed members
     /// leaves room for newcomers to show the key.
-    pub(in crate::net) fn make_room(&mut self, ip: IpAddr) -> Option<Stranger> {
+    pub(in crate::net) fn make_room(&mut self, ip: IpAddr) -> Option<PendingPeer> {
         let ip = ip.to_canonical();
         let too_many_alike = self.unknown.count(Some(ip)) + self.known.count(Some(ip)) >= UNGREETED_PER_IP_MAX;
         if !too_many_alike && self.all.len() < UNGREETED_MAX {
@@ -87,7 +87,7 @@ impl Strangers {
     }
 }
 
-fn address(stranger: &Stranger) -> IpAddr {
+fn address(stranger: &PendingPeer) -> IpAddr {
     stranger.peer.ip().to_canonical()
 }
 
@@ -128,14 +128,14 @@ mod tests {
 
     use super::*;
 
-    fn stranger(ip: [u8; 4], port: u16) -> Stranger {
+    fn stranger(ip: [u8; 4], port: u16) -> PendingPeer {
         let greeting = tokio::spawn(std::future::pending::<()>()).abort_handle();
-        Stranger { peer: SocketAddr::from((ip, port)), greeting, knows_key: Arc::default() }
+        PendingPeer { peer: SocketAddr::from((ip, port)), greeting, knows_key: Arc::default() }
     }
 
     #[tokio::test]
     async fn of_too_many_at_one_address_its_oldest_goes() {
-        let (mut strangers, flood) = (Strangers::default(), [10, 0, 0, 1]);
+        let (mut strangers, flood) = (PendingPeers::default(), [10, 0, 0, 1]);
         strangers.insert(0, stranger([10, 0, 0, 2], 7));
         for who in 1..=UNGREETED_PER_IP_MAX as u64 {
             assert!(strangers.make_room(flood.into()).is_none());
@@ -149,7 +149,7 @@ mod tests {
 
     #[tokio::test]
     async fn of_too_many_in_all_the_oldest_goes() {
-        let mut strangers = Strangers::default();
+        let mut strangers = PendingPeers::default();
         for who in 0..UNGREETED_MAX as u64 {
             strangers.insert(who, stranger([10, 0, 1, who as u8], who as u16));
         }
@@ -160,7 +160,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_knows_the_key_goes_last() {
-        let (mut strangers, ip) = (Strangers::default(), [127, 0, 0, 1]);
+        let (mut strangers, ip) = (PendingPeers::default(), [127, 0, 0, 1]);
         for who in 0..UNGREETED_PER_IP_MAX as u64 {
             strangers.insert(who, stranger(ip, who as u16));
         }

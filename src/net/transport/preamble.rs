@@ -16,7 +16,7 @@ pub(in crate::net) const LINE_BYTES_MAX: usize = 64;
 
 /// The meaning of a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::net) enum Word {
+pub(in crate::net) enum PreambleLine {
     /// A handshake follows.
     Keyed,
     /// The dialler asks for the salt of the room's passphrase.
@@ -31,7 +31,7 @@ pub(in crate::net) enum Word {
     Version,
 }
 
-impl Word {
+impl PreambleLine {
     /// The line in this version's form.
     pub(in crate::net) fn line(&self) -> Vec<u8> {
         let word = match self {
@@ -84,19 +84,27 @@ mod tests {
 
     #[test]
     fn a_line_is_read_as_it_was_said() {
-        let salt = Word::Salt(Some(std::array::from_fn(|n| n as u8)));
+        let salt = PreambleLine::Salt(Some(std::array::from_fn(|n| n as u8)));
         assert_eq!(salt.line(), b"dist-chat 4 salt 000102030405060708090a0b0c0d0e0f\n");
-        assert_eq!(Word::Keyed.line(), b"dist-chat 4 keyed\n");
-        for word in [Word::Keyed, Word::AskSalt, Word::Salt(None), salt, Word::Open, Word::WrongKey, Word::Version] {
+        assert_eq!(PreambleLine::Keyed.line(), b"dist-chat 4 keyed\n");
+        for word in [
+            PreambleLine::Keyed,
+            PreambleLine::AskSalt,
+            PreambleLine::Salt(None),
+            salt,
+            PreambleLine::Open,
+            PreambleLine::WrongKey,
+            PreambleLine::Version,
+        ] {
             let line = word.line();
             assert!(line.len() <= LINE_BYTES_MAX);
-            assert_eq!(Word::parse(&line), Some((PROTOCOL_VERSION, word)));
+            assert_eq!(PreambleLine::parse(&line), Some((PROTOCOL_VERSION, word)));
         }
     }
 
     #[test]
     fn another_version_says_its_number_whatever_else_it_says() {
-        assert_eq!(Word::parse(b"dist-chat 77 what a world\n"), Some((77, Word::Version)));
+        assert_eq!(PreambleLine::parse(b"dist-chat 77 what a world\n"), Some((77, PreambleLine::Version)));
     }
 
     #[test]
@@ -113,7 +121,7 @@ mod tests {
             b"{\"hello\":{}}\n",
         ];
         for line in lines {
-            assert_eq!(Word::parse(line), None, "{line:?}");
+            assert_eq!(PreambleLine::parse(line), None, "{line:?}");
         }
     }
 }

@@ -9,18 +9,18 @@ use crate::identity;
 use crate::ring::{Accept, ForgedLine, Frame, RoomId};
 
 /// The node's room, once it is in one. It stays the same for the whole run.
-pub(in crate::net) type Entered = Arc<OnceLock<RoomId>>;
+pub(in crate::net) type RoomCell = Arc<OnceLock<RoomId>>;
 
 /// Verifies the frames of one connection.
 #[derive(Debug)]
-pub(in crate::net) struct Witness {
-    entered: Entered,
+pub(in crate::net) struct FrameVerifier {
+    entered: RoomCell,
     /// The room of this connection. Frames may arrive before the node has entered the room.
     accepted: Option<RoomId>,
 }
 
-impl Witness {
-    pub(in crate::net) fn new(entered: Entered) -> Self {
+impl FrameVerifier {
+    pub(in crate::net) fn new(entered: RoomCell) -> Self {
         Self { entered, accepted: None }
     }
 

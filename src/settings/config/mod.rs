@@ -12,7 +12,7 @@ use std::path::PathBuf;
 
 use clap::{Arg, ArgAction, Command};
 
-pub use place::{Place, in_home, place, shown};
+pub use place::{ConfigPath, in_home, place, shown};
 pub use read::read;
 pub use show::show;
 
@@ -24,7 +24,7 @@ const ONCE: [&str; 8] = ["leader", "new", "ask-key", "moderators", "json", "conf
 
 /// The parsed file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct File {
+pub struct ConfigFile {
     /// Its path; `None`: there is no file, and no value is set.
     pub path: Option<PathBuf>,
     settings: Vec<Setting>,
@@ -39,7 +39,7 @@ struct Setting {
     values: Vec<String>,
 }
 
-impl File {
+impl ConfigFile {
     /// The line, counted from 1, and the values of this key, which is the long name of a flag.
     pub fn get(&self, key: &str) -> Option<(usize, &[String])> {
         let setting = self.settings.iter().find(|setting| setting.key == key)?;
@@ -66,13 +66,13 @@ pub fn keys(command: &Command) -> impl Iterator<Item = &Arg> {
 
 /// The kind of a key's value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum ValueKind {
     Switch,
     Number,
     Text,
 }
 
-impl Kind {
+impl ValueKind {
     fn of(arg: &Arg) -> Self {
         use std::any::TypeId;
         if matches!(arg.get_action(), ArgAction::SetTrue | ArgAction::SetFalse) {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// The configuration file to read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum ConfigPath {
     /// No file.
     Nowhere,
     /// The default file, if it exists.
@@ -17,16 +17,16 @@ pub enum Place {
 /// `named`: the value of `--config` or `DIST_CHAT_CONFIG`; an empty value means no file. Otherwise the file is
 /// `dist-chat/config.toml` in `$XDG_CONFIG_HOME`, or in `~/.config` if that is not set or not absolute (the
 /// [specification](https://specifications.freedesktop.org/basedir-spec/latest/) ignores relative paths).
-pub fn place(named: Option<&Path>, variable: impl Fn(&str) -> Option<OsString>) -> Place {
+pub fn place(named: Option<&Path>, variable: impl Fn(&str) -> Option<OsString>) -> ConfigPath {
     match named {
-        Some(path) if path.as_os_str().is_empty() => return Place::Nowhere,
-        Some(path) => return Place::Named(path.to_owned()),
+        Some(path) if path.as_os_str().is_empty() => return ConfigPath::Nowhere,
+        Some(path) => return ConfigPath::Named(path.to_owned()),
         None => {}
     }
     let absolute = |name: &str| variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
     match absolute("XDG_CONFIG_HOME").or_else(|| absolute("HOME").map(|home| home.join(".config"))) {
-        Some(dir) => Place::Usual(dir.join("dist-chat").join("config.toml")),
-        None => Place::Nowhere,
+        Some(dir) => ConfigPath::Usual(dir.join("dist-chat").join("config.toml")),
+        None => ConfigPath::Nowhere,
     }
 }
 

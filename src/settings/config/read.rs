@@ -11,7 +11,7 @@ use rustix::fs::OFlags;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::{CONFIG_BYTES_MAX, File, Kind, ONCE, Place, Setting, in_home, is_list, keys, shown};
+use super::{CONFIG_BYTES_MAX, ConfigFile, ConfigPath, ONCE, Setting, ValueKind, in_home, is_list, keys, shown};
 use crate::failure::{Exit, Failure};
 use crate::key;
 use crate::ring::Name;
@@ -25,15 +25,15 @@ const LIKENESS_PERCENT: f64 = 60.0;
 ///
 /// # Errors
 /// The file cannot be read, or one of its lines is wrong.
-pub fn read(place: &Place, command: &Command) -> Result<File, Failure> {
+pub fn read(place: &ConfigPath, command: &Command) -> Result<ConfigFile, Failure> {
     let (path, named) = match place {
-        Place::Nowhere => return Ok(File::default()),
-        Place::Usual(path) => (path, false),
-        Place::Named(path) => (path, true),
+        ConfigPath::Nowhere => return Ok(ConfigFile::default()),
+        ConfigPath::Usual(path) => (path, false),
+        ConfigPath::Named(path) => (path, true),
     };
     let (text, foreign) = match contents(path) {
         Ok(read) => read,
-        Err(error) if error.kind() == io::ErrorKind::NotFound && !named => return Ok(File::default()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound && !named => return Ok(ConfigFile::default()),
         Err(error) => {
             let why = match error.kind() {
                 io::ErrorKind::NotFound => "there is no such file".to_owned(),
@@ -47,7 +47,7 @@ pub fn read(place: &Place, command: &Command) -> Result<File, Failure> {
             ));
         }
     };
-    let source = Source { path, text: &text, foreign };
+    let source = ConfigText { path, text: &text, foreign };
     let table = DeTable::parse(&text).map_err(|error| {
         let at = error.span().map_or(0, |span| span.start);
         let hint = "a line is `key = value`, with quotes around a text: `name = \"ann\"`";
@@ -58,7 +58,7 @@ pub fn read(place: &Place, command: &Command) -> Result<File, Failure> {
         settings.push(source.setting(key, value, command)?);
     }
     settings.sort_by_key(|setting| setting.line);
-    Ok(File { path: Some(path.clone()), settings })
+    Ok(ConfigFile { path: Some(path.clone()), settings })
 }
 
 /// The text of a file, and the reason why other users can write it, if they can.
@@ -89,14 +89,14 @@ fn foreign(meta: &Metadata) -> Option<String> {
     (meta.mode() & 0o022 != 0).then(|| format!("its mode is {:04o}", meta.mode() & 0o7777))
 }
 
-struct Source<'a> {
+struct ConfigText<'a> {
     path: &'a Path,
     text: &'a str,
     /// The reason why other users can write the file, if they can.
     foreign: Option<String>,
 }
 
-impl Source<'_> {
+impl ConfigText<'_> {
     /// The line of a byte, counted from 1.
     fn line(&self, at: usize) -> usize {
         1 + self.text.bytes().take(at).filter(|byte| *byte == b'\n').count()
@@ -175,11 +175,11 @@ impl Source<'_> {
     }
 
     fn value(&self, value: &DeValue<'_>, at: usize, key: &str, arg: &Arg) -> Result<String, Failure> {
-        let kind = Kind::of(arg);
+        let kind = ValueKind::of(arg);
         let text = match (kind, value) {
-            (Kind::Switch, DeValue::Boolean(on)) => on.to_string(),
-            (Kind::Number, DeValue::Integer(number)) if number.radix() == 10 => number.as_str().to_owned(),
-            (Kind::Text, DeValue::String(text)) => text.as_ref().to_owned(),
+            (ValueKind::Switch, DeValue::Boolean(on)) => on.to_string(),
+            (ValueKind::Number, DeValue::Integer(number)) if number.radix() == 10 => number.as_str().to_owned(),
+            (ValueKind::Text, DeValue::String(text)) => text.as_ref().to_owned(),
             (_, other) => {
                 let list = if is_list(arg) { ", or a list of such," } else { "" };
                 return Err(self.wrong(
@@ -227,14 +227,14 @@ fn article(value: &DeValue<'_>) -> &'static str {
 }
 
 /// An example value for this key.
-fn example(kind: Kind, arg: &Arg) -> String {
+fn example(kind: ValueKind, arg: &Arg) -> String {
     let possible = arg.get_possible_values();
     match (kind, arg.get_default_values().first(), possible.first()) {
-        (Kind::Switch, ..) => "true".to_owned(),
-        (Kind::Number, Some(default), _) => default.to_string_lossy().into_owned(),
-        (Kind::Number, None, _) => "2428".to_owned(),
-        (Kind::Text, _, Some(value)) => format!("\"{}\"", value.get_name()),
-        (Kind::Text, ..) => match arg.get_long() {
+        (ValueKind::Switch, ..) => "true".to_owned(),
+        (ValueKind::Number, Some(default), _) => default.to_string_lossy().into_owned(),
+        (ValueKind::Number, None, _) => "2428".to_owned(),
+        (ValueKind::Text, _, Some(value)) => format!("\"{}\"", value.get_name()),
+        (ValueKind::Text, ..) => match arg.get_long() {
             Some("name") => "\"ann\"".to_owned(),
             Some("address" | "advertise" | "neighbor-address") => "\"10.0.0.5\"".to_owned(),
             _ => format!("\"{}\"", arg.get_value_names().and_then(|names| names.first()).map_or("TEXT", |name| name)),
@@ -249,7 +249,7 @@ fn mistake(arg: &Arg, key: &str, text: &str) -> Option<String> {
     }
     let alone = arg.clone().env(Resettable::<OsStr>::Reset).default_value(Resettable::<OsStr>::Reset);
     let command = Command::new("config").no_binary_name(true).disable_help_flag(true).arg(alone);
-    if Kind::of(arg) == Kind::Switch {
+    if ValueKind::of(arg) == ValueKind::Switch {
         return None;
     }
     let said = command.try_get_matches_from([format!("--{key}={text}")]).err()?.to_string();

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Command};
 
-use super::{File, Kind, Place, is_list, keys, shown};
+use super::{ConfigFile, ConfigPath, ValueKind, is_list, keys, shown};
 
 /// Columns before the origin of a value.
 const VALUE_COLUMNS: usize = 36;
@@ -14,13 +14,13 @@ const VALUE_COLUMNS: usize = 36;
 pub fn show(
     command: &Command,
     matches: &ArgMatches,
-    (place, file): (&Place, &File),
+    (place, file): (&ConfigPath, &ConfigFile),
     unset: impl Fn(&str) -> Option<(String, &'static str)>,
 ) -> String {
     let mut said = match (place, &file.path) {
-        (Place::Nowhere, _) => "# no configuration file is read\n".to_owned(),
-        (Place::Usual(path) | Place::Named(path), Some(_)) => format!("# {}\n", shown(path)),
-        (Place::Usual(path) | Place::Named(path), None) => format!("# {} (not there)\n", shown(path)),
+        (ConfigPath::Nowhere, _) => "# no configuration file is read\n".to_owned(),
+        (ConfigPath::Usual(path) | ConfigPath::Named(path), Some(_)) => format!("# {}\n", shown(path)),
+        (ConfigPath::Usual(path) | ConfigPath::Named(path), None) => format!("# {} (not there)\n", shown(path)),
     };
     for arg in keys(command) {
         let (Some(key), id) = (arg.get_long(), arg.get_id().as_str()) else { continue };
@@ -39,7 +39,7 @@ pub fn show(
     said
 }
 
-fn origin(arg: &Arg, key: &str, source: Option<ValueSource>, file: &File) -> String {
+fn origin(arg: &Arg, key: &str, source: Option<ValueSource>, file: &ConfigFile) -> String {
     match (source, file.get(key), &file.path) {
         (Some(ValueSource::CommandLine), ..) => format!("--{key}"),
         (Some(ValueSource::EnvVariable), ..) => {
@@ -51,11 +51,11 @@ fn origin(arg: &Arg, key: &str, source: Option<ValueSource>, file: &File) -> Str
 }
 
 fn written(arg: &Arg, values: &[String]) -> String {
-    let one = |value: &String| match Kind::of(arg) {
+    let one = |value: &String| match ValueKind::of(arg) {
         // As in the environment: everything but these values means yes.
-        Kind::Switch => (!["", "0", "f", "false", "n", "no", "off"].contains(&&*value.to_lowercase())).to_string(),
-        Kind::Number => value.trim_start_matches('+').to_owned(),
-        Kind::Text => quoted(value),
+        ValueKind::Switch => (!["", "0", "f", "false", "n", "no", "off"].contains(&&*value.to_lowercase())).to_string(),
+        ValueKind::Number => value.trim_start_matches('+').to_owned(),
+        ValueKind::Text => quoted(value),
     };
     match is_list(arg) {
         true => format!("[{}]", values.iter().map(one).collect::<Vec<_>>().join(", ")),

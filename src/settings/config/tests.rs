@@ -24,12 +24,12 @@ fn command() -> Command {
         .subcommand(Command::new("status").arg(text("port").value_parser(number()).default_value("2428")))
 }
 
-fn read_text(text: &str, mode: u32) -> Result<File, crate::failure::Failure> {
+fn read_text(text: &str, mode: u32) -> Result<ConfigFile, crate::failure::Failure> {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("config.toml");
     std::fs::write(&path, text).unwrap();
     std::fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
-    read(&Place::Named(path), &command())
+    read(&ConfigPath::Named(path), &command())
 }
 
 fn mistake(text: &str) -> String {
@@ -115,10 +115,10 @@ fn a_key_file_is_not_taken_from_a_file_that_others_write() {
 #[test]
 fn only_a_file_that_was_named_must_be_there() {
     let none = PathBuf::from("/nonexistent/config.toml");
-    assert_eq!(read(&Place::Usual(none.clone()), &command()), Ok(File::default()));
-    assert_eq!(read(&Place::Named(none), &command()).unwrap_err().exit, Exit::Files);
-    assert_eq!(read(&Place::Nowhere, &command()), Ok(File::default()));
-    assert_eq!(read(&Place::Named("/dev".into()), &command()).unwrap_err().why, "it is no regular file");
+    assert_eq!(read(&ConfigPath::Usual(none.clone()), &command()), Ok(ConfigFile::default()));
+    assert_eq!(read(&ConfigPath::Named(none), &command()).unwrap_err().exit, Exit::Files);
+    assert_eq!(read(&ConfigPath::Nowhere, &command()), Ok(ConfigFile::default()));
+    assert_eq!(read(&ConfigPath::Named("/dev".into()), &command()).unwrap_err().why, "it is no regular file");
     assert!(read_text(&"#".repeat(CONFIG_BYTES_MAX as usize + 1), 0o600).unwrap_err().why.contains("bytes"));
 }
 
@@ -129,13 +129,13 @@ fn the_file_is_where_the_desktop_has_its_like() {
         let value = |name: &str| set.iter().find(|(other, _)| other == name).map(|(_, value)| value.clone().into());
         place(named.map(Path::new), value)
     };
-    let usual = |path: &str| Place::Usual(path.into());
+    let usual = |path: &str| ConfigPath::Usual(path.into());
     assert_eq!(with(&[("HOME", "/home/ann")], None), usual("/home/ann/.config/dist-chat/config.toml"));
     assert_eq!(with(&[("HOME", "/h"), ("XDG_CONFIG_HOME", "/c")], None), usual("/c/dist-chat/config.toml"));
     assert_eq!(with(&[("HOME", "/h"), ("XDG_CONFIG_HOME", "c")], None), usual("/h/.config/dist-chat/config.toml"));
-    assert_eq!(with(&[], None), Place::Nowhere);
-    assert_eq!(with(&[("HOME", "/h")], Some("")), Place::Nowhere);
-    assert_eq!(with(&[("HOME", "/h")], Some("my.toml")), Place::Named("my.toml".into()));
+    assert_eq!(with(&[], None), ConfigPath::Nowhere);
+    assert_eq!(with(&[("HOME", "/h")], Some("")), ConfigPath::Nowhere);
+    assert_eq!(with(&[("HOME", "/h")], Some("my.toml")), ConfigPath::Named("my.toml".into()));
 }
 
 #[test]

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use super::*;
 use crate::identity::Identity;
 use crate::ring::{RoomId, SessionId};
-use crate::store::files::Ask;
+use crate::store::files::OpenRequest;
 use crate::store::lock::Lock;
 use crate::store::sqlite::crashes::Held;
 use crate::store::sqlite::tests::{Deed, Story, session_key};
@@ -128,9 +128,16 @@ impl Run {
 }
 
 /// A run that knows no room.
-fn in_no_room() -> Ask {
+fn in_no_room() -> OpenRequest {
     let uid = "10.0.0.5:2428".parse().unwrap();
-    Ask { room: None, session: SessionId(5), identity: Identity::of_seed([5; 32]), name: "ann".into(), uid, key: None }
+    OpenRequest {
+        room: None,
+        session: SessionId(5),
+        identity: Identity::of_seed([5; 32]),
+        name: "ann".into(),
+        uid,
+        key: None,
+    }
 }
 
 /// The old bytes, overwritten by the first `bytes` of the new ones.

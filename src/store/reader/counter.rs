@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::Reader;
-use super::tally::Counted;
+use super::tally::CountedReactions;
 use crate::ring::{Entry, Lamport, LineId, Reactions};
 use crate::store::error::Error;
 
@@ -14,12 +14,12 @@ const WORDS_MAX: usize = 64 * 1024;
 
 /// A reader for frequent queries: it reads the entries that are not indexed once, and later only the new ones.
 #[derive(Debug)]
-pub struct Counter {
+pub struct ReactionReader {
     reader: Reader,
-    counted: Option<Counted>,
+    counted: Option<CountedReactions>,
 }
 
-impl Counter {
+impl ReactionReader {
     /// Opens the room of the file's node. `None`: the node is in no room.
     ///
     /// # Errors

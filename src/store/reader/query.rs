@@ -24,13 +24,13 @@ pub(super) struct Query {
     /// The runs of ASCII letters and digits in the words, in lower case. An ASCII line that lacks one of them does not
     /// match.
     runs: Vec<Finder<'static>>,
-    rules: Rules,
+    rules: TokenizerRules,
 }
 
 impl Query {
     /// Parses a user's search. `None`: it is empty.
     pub fn new(typed: &str) -> Result<Option<Self>, Error> {
-        let rules = Rules::new()?;
+        let rules = TokenizerRules::new()?;
         let (mut words, mut texts, mut runs) = (Vec::new(), Vec::new(), Vec::new());
         for term in typed.split(|c: char| c.is_whitespace() || c.is_control()).filter(|term| !term.is_empty()) {
             let word = format!("\"{}\"*", term.replace('"', "\"\""));
@@ -103,9 +103,9 @@ fn is_alone(c: char) -> bool {
 
 /// The index's rules for lines that are not in it: an index in memory.
 #[derive(Debug)]
-struct Rules(Connection);
+struct TokenizerRules(Connection);
 
-impl Rules {
+impl TokenizerRules {
     fn new() -> Result<Self, Error> {
         let db = Connection::open_in_memory()?;
         db.execute_batch(&format!("CREATE VIRTUAL TABLE words USING fts5(text, content='', tokenize='{TOKENIZER}')"))?;

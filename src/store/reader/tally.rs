@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use rusqlite::params;
 
-use super::{Mark, Reader, indexed};
+use super::{BatchMark, Reader, indexed};
 use crate::ring::{AuthorId, Emoji, Index, LineId, Reactions};
 use crate::store::error::Error;
 use crate::store::sqlite::each_reacting;
@@ -13,19 +13,19 @@ use crate::store::sqlite::each_reacting;
 pub const REACTIONS_MAX: usize = 64;
 
 /// The reactions to each line with the number of authors, the most frequent first. Lines without reactions are absent.
-pub type Counts = BTreeMap<LineId, Vec<(Emoji, u64)>>;
+pub type ReactionCounts = BTreeMap<LineId, Vec<(Emoji, u64)>>;
 
 /// The reactions in a log as it was at one moment.
 #[derive(Debug)]
-pub struct Tally<'a> {
+pub struct ReactionSnapshot<'a> {
     reader: &'a Reader,
-    counted: Counted,
+    counted: CountedReactions,
 }
 
 /// The reactions up to a mark.
 #[derive(Debug)]
-pub(super) struct Counted {
-    mark: Mark,
+pub(super) struct CountedReactions {
+    mark: BatchMark,
     /// The file's table counts up to here.
     indexed: Index,
     /// The reactions of later entries.
@@ -38,7 +38,7 @@ impl Reader {
     ///
     /// # Errors
     /// See [`Error`].
-    pub fn reactions(&self, of: &[LineId]) -> Result<Counts, Error> {
+    pub fn reactions(&self, of: &[LineId]) -> Result<ReactionCounts, Error> {
         loop {
             if let Some(counts) = self.tally()?.of(of)? {
                 return Ok(counts);
@@ -50,7 +50,7 @@ impl Reader {
     ///
     /// # Errors
     /// See [`Error`].
-    pub fn tally(&self) -> Result<Tally<'_>, Error> {
+    pub fn tally(&self) -> Result<ReactionSnapshot<'_>, Error> {
         loop {
             let (mark, behind) = self.ends()?;
             let _look = self.look()?;
@@ -59,17 +59,21 @@ impl Reader {
             }
             let mut counted = self.count_to(mark, None)?;
             behind.iter().filter_map(|entry| entry.line()).for_each(|line| counted.rest.apply(line));
-            return Ok(Tally { reader: self, counted });
+            return Ok(ReactionSnapshot { reader: self, counted });
         }
     }
 
     /// Reads up to a mark of the current log. Continues from `before` unless the log was cut meanwhile.
-    pub(super) fn count_to(&self, mark: Mark, before: Option<Counted>) -> Result<Counted, Error> {
+    pub(super) fn count_to(
+        &self,
+        mark: BatchMark,
+        before: Option<CountedReactions>,
+    ) -> Result<CountedReactions, Error> {
         let mut counted = match before {
             Some(before) if self.has(before.mark)? => before,
             Some(_) | None => {
                 let indexed = Index(indexed(&self.db, self.no)?.min(mark.end().0));
-                Counted { mark: Mark::default(), indexed, rest: Reactions::default() }
+                CountedReactions { mark: BatchMark::default(), indexed, rest: Reactions::default() }
             }
         };
         let from = counted.mark.end().max(counted.indexed).next();
@@ -79,7 +83,7 @@ impl Reader {
     }
 
     /// The latest reactions of all authors to these lines, as far as they are counted.
-    pub(super) fn words_about(&self, lines: &[LineId], counted: &Counted) -> Result<Reactions, Error> {
+    pub(super) fn words_about(&self, lines: &[LineId], counted: &CountedReactions) -> Result<Reactions, Error> {
         // For the columns beside `max(at)`, SQLite returns the values of the row with the maximum: the latest reaction.
         let sql = "SELECT emoji, who, put, max(at) FROM reaction
                    WHERE author = ?1 AND session = ?2 AND n = ?3 AND at BETWEEN ?4 AND ?5 GROUP BY emoji, who";
@@ -100,12 +104,12 @@ impl Reader {
     }
 }
 
-impl Tally<'_> {
+impl ReactionSnapshot<'_> {
     /// The reactions to these lines. `None`: the log was cut meanwhile.
     ///
     /// # Errors
     /// See [`Error`].
-    pub fn of(&self, lines: &[LineId]) -> Result<Option<Counts>, Error> {
+    pub fn of(&self, lines: &[LineId]) -> Result<Option<ReactionCounts>, Error> {
         let reader = self.reader;
         let _look = reader.look()?;
         if !reader.has(self.counted.mark)? {
@@ -115,7 +119,7 @@ impl Tally<'_> {
     }
 }
 
-fn counts(lines: &[LineId], words: &Reactions) -> Counts {
+fn counts(lines: &[LineId], words: &Reactions) -> ReactionCounts {
     let counted = lines.iter().map(|&line| {
         let mut of = words.of(line);
         of.truncate(REACTIONS_MAX);

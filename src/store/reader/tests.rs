@@ -93,7 +93,7 @@ impl Past {
             found.push(entry.index.0);
             true
         });
-        assert_eq!(answer.unwrap(), Answer::Whole);
+        assert_eq!(answer.unwrap(), ReadOutcome::Whole);
         found
     }
 
@@ -333,7 +333,7 @@ fn an_answer_ends_where_the_log_is_cut_meanwhile() {
                 }
                 true
             });
-            assert_eq!(answer.unwrap(), Answer::Cut);
+            assert_eq!(answer.unwrap(), ReadOutcome::Cut);
             assert!(count < 3_000);
         }
         // Lines that arrive during the read are not part of the answer and do not disturb it.
@@ -346,7 +346,7 @@ fn an_answer_ends_where_the_log_is_cut_meanwhile() {
             }
             true
         });
-        assert_eq!((answer.unwrap(), count), (Answer::Whole, before));
+        assert_eq!((answer.unwrap(), count), (ReadOutcome::Whole, before));
     }
 }
 
@@ -359,7 +359,7 @@ fn whoever_has_enough_is_not_asked_again() {
         count += 1;
         count < 2
     });
-    assert_eq!((answer.unwrap(), count), (Answer::Enough, 2));
+    assert_eq!((answer.unwrap(), count), (ReadOutcome::Enough, 2));
 }
 
 #[test]
@@ -496,7 +496,7 @@ fn what_only_the_journal_holds_is_found_too() {
     past.say(&["deploy one", "two"]);
     past.index(10);
     past.talk(&[("bob", "deploy three")]);
-    let mark = journal::Mark::anew(0).unwrap();
+    let mark = journal::JournalMark::anew(0).unwrap();
     past.file.note(mark);
     past.file.write(&[]).unwrap();
     let mut paper = journal::Journal::at(journal::file_of(&past.path()), mark);
@@ -518,7 +518,7 @@ fn what_only_the_journal_holds_is_found_too() {
     assert_eq!(past.select(&from), [3, 6]);
     // The file takes the records, and the journal begins anew.
     let (records, _) = journal::after(&journal::file_of(&past.path()), mark).unwrap();
-    past.file.note(journal::Mark::anew(0).unwrap());
+    past.file.note(journal::JournalMark::anew(0).unwrap());
     past.file.write(&records).unwrap();
     assert_eq!(past.select(&Selection::default()), [1, 2, 3, 4, 6]);
 }

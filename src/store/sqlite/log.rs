@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use serde::{Deserialize, Serialize};
 
 use super::queue;
-use super::state::State;
+use super::state::RunState;
 use super::values::{damaged, unsigned};
 use crate::ring::limits::{BATCH_BYTES_MAX, BATCH_ENTRIES_MAX};
 use crate::ring::{
@@ -218,7 +218,7 @@ pub fn check_all(mut log_state: LogState, records: &[Record]) -> Result<(), Erro
     Ok(())
 }
 
-impl State {
+impl RunState {
     /// Appends entries, if there are any, in as few rows as possible; each row has entries of one epoch.
     pub(super) fn append(&mut self, tx: &Connection, entries: &[Arc<Entry>]) -> Result<(), Error> {
         let (Some((no, _)), false) = (self.room, entries.is_empty()) else { return Ok(()) };

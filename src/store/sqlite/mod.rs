@@ -24,12 +24,12 @@ use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehav
 pub(super) use log::{decode, each, each_reacting, end, index_of, key};
 pub use schema::SCHEMA_VERSION;
 pub(super) use schema::{PAGE_BYTES, open_again, open_to_read};
-use state::State;
+use state::RunState;
 use values::{damaged, unsigned, wall_ms};
 
 use super::api::LogMark;
 use super::error::Error;
-use super::journal::{self, Mark};
+use super::journal::{self, JournalMark};
 use super::memory::MemoryStore;
 use crate::ring::{
     AuthorId, Cut, Epoch, Index, LogState, ReadReply, ReadRequest, Record, RoomId, SavedState, SessionId, Uid,
@@ -40,9 +40,9 @@ use crate::ring::{
 pub struct Sqlite {
     db: Connection,
     path: PathBuf,
-    state: State,
+    state: RunState,
     /// The journal mark that the next transaction stores.
-    mark: Option<Mark>,
+    mark: Option<JournalMark>,
 }
 
 impl Sqlite {
@@ -51,7 +51,7 @@ impl Sqlite {
     /// # Errors
     /// See [`Error`].
     pub fn open(path: &Path) -> Result<Self, Error> {
-        Ok(Self { db: schema::open(path)?, path: path.to_owned(), mark: None, state: State::new() })
+        Ok(Self { db: schema::open(path)?, path: path.to_owned(), mark: None, state: RunState::new() })
     }
 
     /// The path of the file.
@@ -81,7 +81,7 @@ impl Sqlite {
     }
 
     /// After the next transaction the file holds everything that the journal holds before `mark`.
-    pub fn note(&mut self, mark: Mark) {
+    pub fn note(&mut self, mark: JournalMark) {
         self.mark = Some(mark);
     }
 
@@ -112,7 +112,7 @@ impl Sqlite {
             self.write(&records)
         });
         // The next run may be in another room.
-        self.state = State::new();
+        self.state = RunState::new();
         taken
     }
 
@@ -215,7 +215,7 @@ impl Sqlite {
     /// Runs `work` in a transaction. If it fails, the file and the run's knowledge of it stay as they were.
     fn in_transaction<T>(
         &mut self,
-        work: impl FnOnce(&mut State, &Connection) -> Result<T, Error>,
+        work: impl FnOnce(&mut RunState, &Connection) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let begun = Transaction::new_unchecked(&self.db, TransactionBehavior::Immediate);
         let done = begun.map_err(Error::from).and_then(|tx| {
@@ -408,7 +408,7 @@ fn is_append(record: &Record) -> bool {
 }
 
 /// The place in the journal up to which the file holds everything. `None`: the file never had a journal.
-pub(super) fn journal_mark(db: &Connection) -> Result<Option<Mark>, Error> {
+pub(super) fn journal_mark(db: &Connection) -> Result<Option<JournalMark>, Error> {
     let mut statement = db.prepare_cached("SELECT value FROM node WHERE key = 'journal'")?;
     let mark: Option<String> = statement.query_row([], |row| row.get(0)).optional()?;
     mark.map(|text| text.parse()).transpose()

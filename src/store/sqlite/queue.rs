@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-use super::state::State;
+use super::state::RunState;
 use super::values::{damaged, json, unsigned};
 use crate::ring::limits::{BATCH_BYTES_MAX, OFFER_LINES_MAX};
 use crate::ring::{AuthorId, Index, Line, LogState, PendingPosition, SessionId, SessionKey, Shown};
@@ -208,7 +208,7 @@ pub fn requeue(tx: &Connection, no: i64, log_state: &LogState) -> Result<(), Err
     Ok(())
 }
 
-impl State {
+impl RunState {
     /// Queues lines of this run.
     pub(super) fn queue(&mut self, tx: &Connection, no: i64, lines: &[Arc<Line>]) -> Result<(), Error> {
         let Some(last) = lines.last().map(|line| line.id.n) else { return Ok(()) };

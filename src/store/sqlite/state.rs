@@ -11,7 +11,7 @@ use crate::store::error::Error;
 
 /// A run's knowledge of the file's content.
 #[derive(Debug)]
-pub(super) struct State {
+pub(super) struct RunState {
     pub(super) author: AuthorId,
     pub(super) session: SessionId,
     /// The room that this run is in, and its number in the file.
@@ -27,7 +27,7 @@ pub(super) struct State {
     pub(super) mark_of_key: Option<String>,
 }
 
-impl State {
+impl RunState {
     /// For a file that is in no room yet.
     pub(super) fn new() -> Self {
         Self {

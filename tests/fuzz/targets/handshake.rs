@@ -1,7 +1,7 @@
 //! What is said before anybody is let in: to the door of a room with a key, to that of one without, and to who dials.
 //!
-//! Ephemeral keys are random, so no recording can be a whole handshake. The target is a dialler itself, and the input says
-//! what somebody on the way makes of it.
+//! Ephemeral keys are random, so no recording can be a whole handshake. The target is a dialler itself, and the input
+//! says what somebody on the way makes of it.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, LazyLock};
@@ -10,9 +10,9 @@ use bytes::BytesMut;
 use dist_chat::identity::Identity;
 use dist_chat::key::RoomKey;
 use dist_chat::net::Keys;
-use dist_chat::net::transport::greeting::{Calling, Greeting, Shut, Step};
+use dist_chat::net::transport::greeting::{GreetingClient, GreetingError, GreetingServer, GreetingStep};
 use dist_chat::net::transport::limits::HELLO_BYTES_MAX;
-use dist_chat::net::transport::noise::{Own, Session};
+use dist_chat::net::transport::noise::{LocalKeys, SecureSession};
 use dist_chat::ring::limits::PROTOCOL_VERSION;
 use dist_chat::ring::{AuthorId, Frame, Hello, Refusal, RoomId, SessionId, Uid};
 
@@ -42,8 +42,8 @@ pub fn run(bytes: &[u8]) {
 }
 
 /// A new process: what it has heard before does not count.
-fn own(owner: u8) -> Arc<Own> {
-    match Own::new(&Identity::of_seed([owner; 32])) {
+fn own(owner: u8) -> Arc<LocalKeys> {
+    match LocalKeys::new(&Identity::of_seed([owner; 32])) {
         Ok(own) => Arc::new(own),
         Err(error) => panic!("{error}"),
     }
@@ -58,7 +58,7 @@ enum Fate {
 
 /// A door and one stranger, who is heard as the network does it.
 struct Door {
-    greeting: Greeting,
+    greeting: GreetingServer,
     bytes: BytesMut,
     heard: Vec<u8>,
     answers: Vec<u8>,
@@ -72,7 +72,7 @@ struct Door {
 impl Door {
     fn with(keys: Keys) -> Self {
         let (bytes, heard, answers, behind) = (BytesMut::new(), Vec::new(), Vec::new(), Vec::new());
-        Self { greeting: Greeting::new(own(DOOR), keys), bytes, heard, answers, behind, late: false, fate: None }
+        Self { greeting: GreetingServer::new(own(DOOR), keys), bytes, heard, answers, behind, late: false, fate: None }
     }
 
     fn hear(&mut self, said: &[u8], tear: usize) {
@@ -93,13 +93,13 @@ impl Door {
             let step = self.greeting.step(&mut self.bytes);
             assert!(self.bytes.len() <= before, "a door makes nothing up");
             match step {
-                Step::Wait if self.heard.len() == HELLO_BYTES_MAX => return Some(Fate::Away(Vec::new(), None)),
-                Step::Wait => return None,
-                Step::Answer(answer) => {
+                GreetingStep::Wait if self.heard.len() == HELLO_BYTES_MAX => return Some(Fate::Away(Vec::new(), None)),
+                GreetingStep::Wait => return None,
+                GreetingStep::Answer(answer) => {
                     assert!(self.answers.is_empty() && answer.len() <= ANSWER_BYTES_MAX, "one answer, of one length");
                     self.answers = answer;
                 }
-                Step::Greeted(greeted) => {
+                GreetingStep::Greeted(greeted) => {
                     let Frame::Hello(hello) = &greeted.hello else { panic!("it is greeted by {:?}", greeted.hello) };
                     let proven = greeted.session.as_ref().map(|session| session.author);
                     assert!(proven.is_none_or(|proven| proven == hello.author), "it speaks for another");
@@ -107,7 +107,7 @@ impl Door {
                     self.late = greeted.session.as_ref().is_some_and(|session| session.late);
                     return Some(Fate::Greeted(hello.author));
                 }
-                Step::TurnedAway { word, why } => {
+                GreetingStep::TurnedAway { word, why } => {
                     assert!(word.len() <= WORD_BYTES_MAX, "{} bytes for a last word", word.len());
                     return Some(Fate::Away(word, why));
                 }
@@ -158,7 +158,7 @@ fn to_who_dials(said: &[u8]) {
     let once = |tear: usize| {
         let (calling, _) = begin(0);
         let ends = (1..=said.len()).filter(|end| *end == said.len() || end % tear == 0);
-        let end = ends.into_iter().find(|end| Calling::answered(&said[..*end]))?;
+        let end = ends.into_iter().find(|end| GreetingClient::answered(&said[..*end]))?;
         calling.finish(&mut BytesMut::from(&said[..end])).err().or_else(|| panic!("it believes what anybody says"))
     };
     let whole = once(said.len().max(1));
@@ -167,8 +167,8 @@ fn to_who_dials(said: &[u8]) {
     }
 }
 
-fn begin(key: usize) -> (Calling, Vec<u8>) {
-    match Calling::begin(&own(DIALLER), &KEYS[key]) {
+fn begin(key: usize) -> (GreetingClient, Vec<u8>) {
+    match GreetingClient::begin(&own(DIALLER), &KEYS[key]) {
         Ok(begun) => begun,
         Err(shut) => panic!("nothing to say: {shut:?}"),
     }
@@ -238,8 +238,8 @@ impl Plan {
     }
 }
 
-/// A dialler calls, and somebody in between does what the plan says. Whether it is let in: if, and only if, what the door
-/// has heard is what a dialler with the key has said, and that was its own hello.
+/// A dialler calls, and somebody in between does what the plan says. Whether it is let in: if, and only if, what the
+/// door has heard is what a dialler with the key has said, and that was its own hello.
 pub fn is_let_in(bytes: &[u8]) -> bool {
     let Some((plan, said)) = bytes.split_first_chunk() else { return false };
     let plan = Plan::read(plan);
@@ -251,7 +251,7 @@ pub fn is_let_in(bytes: &[u8]) -> bool {
     if plan.key == 2 && door.heard == first {
         let Some(Fate::Away(word, _)) = &door.fate else { panic!("another key: {:?}", door.fate) };
         let told = calling.finish(&mut BytesMut::from(&word[..])).err();
-        assert_eq!(told, Some(Shut::Refused(Refusal::WrongKey)));
+        assert_eq!(told, Some(GreetingError::Refused(Refusal::WrongKey)));
         return false;
     }
     let mut good = None;
@@ -285,9 +285,9 @@ pub fn is_let_in(bytes: &[u8]) -> bool {
 }
 
 /// What the dialler makes of the door's answer.
-fn answered(plan: Plan, calling: Calling, answer: &[u8]) -> Option<(Session, Vec<u8>)> {
+fn answered(plan: Plan, calling: GreetingClient, answer: &[u8]) -> Option<(SecureSession, Vec<u8>)> {
     let arrived = plan.spoil(1, answer.to_vec());
-    if !Calling::answered(&arrived) {
+    if !GreetingClient::answered(&arrived) {
         return None;
     }
     let met = calling.finish(&mut BytesMut::from(&arrived[..])).ok();

@@ -5,7 +5,7 @@
 
 use std::io::{self, Read};
 
-use dist_chat::frontend::pipe::{Typed, read_lines};
+use dist_chat::frontend::pipe::{InputLine, read_lines};
 use dist_chat::ring::limits::TEXT_BYTES_MAX;
 use dist_chat::ring::{Text, TextError};
 use dist_chat::text::visible;
@@ -58,27 +58,27 @@ fn expanded(bytes: &[u8]) -> Vec<u8> {
     input
 }
 
-fn simply(input: &[u8]) -> Vec<Typed> {
+fn simply(input: &[u8]) -> Vec<InputLine> {
     let mut lines: Vec<&[u8]> = input.split(|byte| *byte == b'\n').collect();
     // What follows the last line feed is a line only if there is something.
     lines.pop_if(|last| last.is_empty());
     let line = |line: &&[u8]| {
         // A carriage return may be one byte more. What is longer than that counts as it came.
         if line.len() > TEXT_BYTES_MAX + 1 {
-            return Typed::TooLong { bytes: line.len() as u64 };
+            return InputLine::TooLong { bytes: line.len() as u64 };
         }
         let text = String::from_utf8_lossy(line.strip_suffix(b"\r").unwrap_or(line));
         match text.len() <= TEXT_BYTES_MAX {
-            true => Typed::Line(text.into_owned()),
-            false => Typed::TooLong { bytes: text.len() as u64 },
+            true => InputLine::Line(text.into_owned()),
+            false => InputLine::TooLong { bytes: text.len() as u64 },
         }
     };
     lines.iter().map(line).collect()
 }
 
 /// What was read can be said unless it is blank, and is harmless once it is made visible.
-fn said(typed: &Typed) {
-    let Typed::Line(line) = typed else { return };
+fn said(typed: &InputLine) {
+    let InputLine::Line(line) = typed else { return };
     match Text::parse(line) {
         Ok(text) => assert_eq!(text.as_str(), line),
         Err(TextError::Blank) => assert!(line.trim().is_empty()),

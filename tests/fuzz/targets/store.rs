@@ -18,7 +18,7 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 use dist_chat::ring::{Index, Input, Lamport, Node, Now, ReadRequest, RoomId, Start, WallMs};
-use dist_chat::store::{Answer, Moment, Reader, Selection, Sqlite};
+use dist_chat::store::{Moment, ReadOutcome, Reader, Selection, Sqlite};
 use rusqlite::Connection;
 
 use super::room::{Room, config};
@@ -73,7 +73,7 @@ fn ask(db: &Path) -> Result<(), dist_chat::store::Error> {
             given += 1;
             given < LINES_MAX
         });
-        assert!(!matches!(answer, Ok(Answer::Enough)) || given >= LINES_MAX || wanted.newest.is_some());
+        assert!(!matches!(answer, Ok(ReadOutcome::Enough)) || given >= LINES_MAX || wanted.newest.is_some());
     }
     reader.indexed().map(|_| ())
 }
@@ -179,7 +179,7 @@ pub fn lines_of_a_sound_file() -> usize {
         lines += 1;
         true
     });
-    assert_eq!(answer, Ok(Answer::Whole));
+    assert_eq!(answer, Ok(ReadOutcome::Whole));
     lines
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::present::values::State;
+use crate::present::values::FeedState;
 
 /// The channel in which everybody is.
 pub const LOBBY: &str = "lobby";
@@ -39,7 +39,7 @@ impl Channels {
     }
 
     /// Takes the line counts of a report: all lines of a channel that is new here count as read.
-    pub fn on_state(&mut self, state: &State) {
+    pub fn on_state(&mut self, state: &FeedState) {
         for channel in state.channels.iter().take(CHANNELS_MAX) {
             let read = self.read.entry(channel.name.clone()).or_insert(channel.lines);
             if channel.name == self.shown {
@@ -49,7 +49,7 @@ impl Channels {
     }
 
     /// Shows another channel. The lines of both count as read, as many as `state` knows.
-    pub fn switch(&mut self, channel: &str, state: Option<&State>) {
+    pub fn switch(&mut self, channel: &str, state: Option<&FeedState>) {
         for known in state.iter().flat_map(|state| &state.channels) {
             if known.name == self.shown || known.name == channel {
                 self.read.insert(known.name.clone(), known.lines);
@@ -60,7 +60,7 @@ impl Channels {
     }
 
     /// All known channels with their unread lines: the lobby, those of `state`, then others.
-    pub fn list<'a>(&'a self, state: Option<&'a State>) -> Vec<(&'a str, u64)> {
+    pub fn list<'a>(&'a self, state: Option<&'a FeedState>) -> Vec<(&'a str, u64)> {
         let stated = state.into_iter().flat_map(|state| &state.channels).map(|channel| channel.name.as_str());
         let mut names: Vec<&str> = Vec::new();
         let mut seen = BTreeSet::new();
@@ -73,7 +73,7 @@ impl Channels {
         names.into_iter().map(|name| (name, self.unread(name, state))).collect()
     }
 
-    fn unread(&self, channel: &str, state: Option<&State>) -> u64 {
+    fn unread(&self, channel: &str, state: Option<&FeedState>) -> u64 {
         if channel == self.shown {
             return 0;
         }
@@ -84,7 +84,7 @@ impl Channels {
     }
 
     /// The topic of the shown channel.
-    pub fn topic<'a>(&self, state: Option<&'a State>) -> Option<&'a str> {
+    pub fn topic<'a>(&self, state: Option<&'a FeedState>) -> Option<&'a str> {
         state?.channels.iter().find(|channel| channel.name == self.shown)?.topic.as_deref()
     }
 }

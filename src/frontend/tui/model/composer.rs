@@ -3,14 +3,14 @@
 use std::collections::VecDeque;
 
 use super::search::Search;
-use crate::frontend::tui::input::Input;
+use crate::frontend::tui::input::LineInput;
 
 /// Own lines that the screen shows as waiting, at most; the screen counts the others.
 const PENDING_LINES_MAX: usize = 256;
 
 /// What keys do at the moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Mode {
+pub enum ComposerMode {
     /// They edit the line.
     #[default]
     Talk,
@@ -25,8 +25,8 @@ pub enum Mode {
 /// The typed line and what became of the lines before it.
 #[derive(Clone, Debug, Default)]
 pub struct Composer {
-    pub input: Input,
-    pub mode: Mode,
+    pub input: LineInput,
+    pub mode: ComposerMode,
     pending: VecDeque<String>,
     waiting: u64,
 }
@@ -35,8 +35,8 @@ impl Composer {
     /// The search, while there is one.
     pub fn search(&self) -> Option<&Search> {
         match &self.mode {
-            Mode::Search(search) => Some(search),
-            Mode::Talk | Mode::Ask(_) | Mode::Help(_) => None,
+            ComposerMode::Search(search) => Some(search),
+            ComposerMode::Talk | ComposerMode::Ask(_) | ComposerMode::Help(_) => None,
         }
     }
 
@@ -138,7 +138,7 @@ mod tests {
         assert_eq!(composer.typed(), ("hello", 5));
         let mut search = Search::begin();
         search.push("tea");
-        composer.mode = Mode::Search(search);
+        composer.mode = ComposerMode::Search(search);
         assert_eq!(composer.typed(), ("tea", 3));
     }
 }

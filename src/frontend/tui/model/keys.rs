@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use super::messages::Shown;
+use super::messages::MessageRow;
 use super::search::Search;
-use super::{Mode, Model};
+use super::{ComposerMode, Model};
 use crate::frontend::input::buffer::{Go, Rules};
 use crate::frontend::input::keys::Key;
 use crate::frontend::tui::help;
 use crate::frontend::tui::layout::RingPane;
-use crate::present::values::Asked;
+use crate::present::values::Request;
 
 /// Lines that one paste may send.
 const PASTE_LINES_MAX: usize = 500;
@@ -18,7 +18,7 @@ const WHEEL_ROWS: usize = 3;
 
 impl Model {
     /// Does what a key is for, `now`; gives what the node is to be asked.
-    pub fn key(&mut self, key: Key, _now: Duration) -> Vec<Asked> {
+    pub fn key(&mut self, key: Key, _now: Duration) -> Vec<Request> {
         self.changed = true;
         match &key {
             Key::Resize(columns, rows) => {
@@ -31,10 +31,10 @@ impl Model {
             _ => {}
         }
         match std::mem::take(&mut self.composer.mode) {
-            Mode::Talk => self.talk(key),
-            Mode::Search(search) => self.search(search, key),
-            Mode::Ask(lines) => self.answer(lines, &key),
-            Mode::Help(top) => {
+            ComposerMode::Talk => self.talk(key),
+            ComposerMode::Search(search) => self.search(search, key),
+            ComposerMode::Ask(lines) => self.answer(lines, &key),
+            ComposerMode::Help(top) => {
                 self.help(top, &key);
                 Vec::new()
             }
@@ -42,20 +42,20 @@ impl Model {
     }
 
     /// ^C: out of whatever it is; then the line; then the room.
-    fn interrupt(&mut self) -> Vec<Asked> {
+    fn interrupt(&mut self) -> Vec<Request> {
         match std::mem::take(&mut self.composer.mode) {
-            Mode::Talk if self.composer.input.is_empty() => self.leave(),
-            Mode::Talk => {
+            ComposerMode::Talk if self.composer.input.is_empty() => self.leave(),
+            ComposerMode::Talk => {
                 self.composer.input.clear();
                 Vec::new()
             }
-            Mode::Search(_) | Mode::Ask(_) | Mode::Help(_) => Vec::new(),
+            ComposerMode::Search(_) | ComposerMode::Ask(_) | ComposerMode::Help(_) => Vec::new(),
         }
     }
 
-    fn leave(&mut self) -> Vec<Asked> {
+    fn leave(&mut self) -> Vec<Request> {
         self.leaving = true;
-        vec![Asked::Leave]
+        vec![Request::Leave]
     }
 
     /// F1 to F5. `false`: the key is none of these.
@@ -63,8 +63,8 @@ impl Model {
         match number {
             1 => {
                 self.composer.mode = match self.composer.mode {
-                    Mode::Help(_) => Mode::Talk,
-                    Mode::Talk | Mode::Search(_) | Mode::Ask(_) => Mode::Help(0),
+                    ComposerMode::Help(_) => ComposerMode::Talk,
+                    ComposerMode::Talk | ComposerMode::Search(_) | ComposerMode::Ask(_) => ComposerMode::Help(0),
                 };
             }
             2 => self.panes.members = !self.panes.members,
@@ -89,29 +89,29 @@ impl Model {
             Key::Escape | Key::Enter | Key::Char('q') => return,
             _ => top,
         };
-        self.composer.mode = Mode::Help(top.min(help::last_line()));
+        self.composer.mode = ComposerMode::Help(top.min(help::last_line()));
     }
 
-    fn answer(&mut self, lines: Vec<String>, key: &Key) -> Vec<Asked> {
+    fn answer(&mut self, lines: Vec<String>, key: &Key) -> Vec<Request> {
         match key {
             Key::Char('y' | 'Y') => self.say_all(lines),
             Key::Char('n' | 'N') | Key::Escape => Vec::new(),
             _ => {
-                self.composer.mode = Mode::Ask(lines);
+                self.composer.mode = ComposerMode::Ask(lines);
                 Vec::new()
             }
         }
     }
 
     /// Several lines: each is said as it stands, none of them is a command.
-    fn say_all(&mut self, lines: Vec<String>) -> Vec<Asked> {
+    fn say_all(&mut self, lines: Vec<String>) -> Vec<Request> {
         self.timeline.follow();
         let said: Vec<String> = lines.into_iter().filter(|line| !line.trim().is_empty()).collect();
         said.iter().for_each(|line| self.composer.add_pending(line));
-        said.into_iter().map(|text| Asked::Say { text, channel: None, id: None }).collect()
+        said.into_iter().map(|text| Request::Say { text, channel: None, id: None }).collect()
     }
 
-    fn talk(&mut self, key: Key) -> Vec<Asked> {
+    fn talk(&mut self, key: Key) -> Vec<Request> {
         match key {
             Key::Enter => return self.enter(),
             Key::Ctrl('d') if self.composer.input.is_empty() => return self.leave(),
@@ -124,9 +124,9 @@ impl Model {
             }
             Key::Click(column, row) => return self.click(column, row),
             Key::Paste(text) => self.paste(&text),
-            Key::Ctrl('f') => self.composer.mode = Mode::Search(Search::begin()),
+            Key::Ctrl('f') => self.composer.mode = ComposerMode::Search(Search::begin()),
             Key::Char('/') if self.timeline.scroll().is_some() && self.composer.input.is_empty() => {
-                self.composer.mode = Mode::Search(Search::begin());
+                self.composer.mode = ComposerMode::Search(Search::begin());
             }
             Key::Tab => self.complete(false),
             Key::BackTab => self.complete(true),
@@ -184,7 +184,7 @@ impl Model {
         }
     }
 
-    fn enter(&mut self) -> Vec<Asked> {
+    fn enter(&mut self) -> Vec<Request> {
         let text = self.composer.input.take();
         self.timeline.follow();
         if text.contains('\n') || text.trim().is_empty() {
@@ -193,10 +193,10 @@ impl Model {
         if !text.starts_with('/') {
             self.composer.add_pending(&text);
         }
-        vec![Asked::Type { line: text }]
+        vec![Request::Type { line: text }]
     }
 
-    fn next_channel(&mut self, forwards: bool) -> Vec<Asked> {
+    fn next_channel(&mut self, forwards: bool) -> Vec<Request> {
         let channels = self.channels();
         let place = channels.iter().position(|(name, _)| *name == self.channels.shown()).unwrap_or(0);
         let step = if forwards { 1 } else { channels.len() - 1 };
@@ -206,7 +206,7 @@ impl Model {
         }
     }
 
-    fn click(&mut self, column: u16, row: u16) -> Vec<Asked> {
+    fn click(&mut self, column: u16, row: u16) -> Vec<Request> {
         let Some(area) = self.areas().channels else { return Vec::new() };
         // The first row is the title.
         if !area.contains((column, row).into()) || row == area.y {
@@ -223,14 +223,14 @@ impl Model {
         let lines: Vec<String> = text.split('\n').map(str::to_owned).collect();
         if lines.len() > PASTE_LINES_MAX {
             let note = format!("that paste has {} lines; {PASTE_LINES_MAX} can be sent at once", lines.len());
-            self.timeline.push(Shown::Note(note));
+            self.timeline.push(MessageRow::Note(note));
         } else if lines.len() > Rules::MESSAGE.lines_max {
-            self.composer.mode = Mode::Ask(lines);
+            self.composer.mode = ComposerMode::Ask(lines);
         } else if lines.len() > 1 && self.composer.input.text().starts_with('/') {
             // What was meant for one reader alone would be said to all.
-            self.timeline.push(Shown::Note("not pasted: a command takes one line".to_owned()));
+            self.timeline.push(MessageRow::Note("not pasted: a command takes one line".to_owned()));
         } else if !self.composer.input.edit().insert(text) {
-            self.timeline.push(Shown::Note("that is too long for one message".to_owned()));
+            self.timeline.push(MessageRow::Note("that is too long for one message".to_owned()));
         }
     }
 
@@ -251,7 +251,7 @@ impl Model {
         });
     }
 
-    fn search(&mut self, mut search: Search, key: Key) -> Vec<Asked> {
+    fn search(&mut self, mut search: Search, key: Key) -> Vec<Request> {
         match key {
             Key::Escape => return Vec::new(),
             Key::Enter if search.typing => search.typing = false,
@@ -265,7 +265,7 @@ impl Model {
             Key::Backspace | Key::Ctrl('h') if search.typing => self.sought(&mut search, Search::pop),
             key => self.move_view(&key),
         }
-        self.composer.mode = Mode::Search(search);
+        self.composer.mode = ComposerMode::Search(search);
         Vec::new()
     }
 
@@ -302,6 +302,6 @@ impl Model {
 }
 
 /// The node says when the channel is another.
-fn join(channel: &str) -> Vec<Asked> {
-    vec![Asked::Type { line: format!("/join #{channel}") }]
+fn join(channel: &str) -> Vec<Request> {
+    vec![Request::Type { line: format!("/join #{channel}") }]
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crate::present::values::{Count, Line, Private, Reactions};
+use crate::present::values::{FeedLine, FeedPm, FeedReactions, ReactionCount};
 
 /// Messages that are kept; of older ones `/history` knows.
 pub const MESSAGES_MAX: usize = 10_000;
@@ -21,21 +21,21 @@ pub struct Message {
     /// The channel where it belongs; `None`: it is shown in all of them.
     pub channel: Option<String>,
     /// What it is.
-    pub what: Shown,
+    pub what: MessageRow,
 }
 
 /// What a message is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Shown {
+pub enum MessageRow {
     /// A line of the log.
     Line {
         /// The line.
-        line: Box<Line>,
+        line: Box<FeedLine>,
         /// For an answer: who said what it answers, and how that begins.
         quote: Option<(String, String)>,
     },
     /// For one reader.
-    Private(Private),
+    Private(FeedPm),
     /// Something that has happened in the room.
     Event(String),
     /// An answer of the program.
@@ -48,18 +48,18 @@ impl Message {
     /// The words that can be searched.
     pub fn text(&self) -> &str {
         match &self.what {
-            Shown::Line { line, .. } => &line.text,
-            Shown::Private(private) => &private.text,
-            Shown::Event(text) | Shown::Note(text) | Shown::Divider(text) => text,
+            MessageRow::Line { line, .. } => &line.text,
+            MessageRow::Private(private) => &private.text,
+            MessageRow::Event(text) | MessageRow::Note(text) | MessageRow::Divider(text) => text,
         }
     }
 
     /// Who says it, if anybody does.
     pub fn author(&self) -> Option<&str> {
         match &self.what {
-            Shown::Line { line, .. } => Some(line.name.as_str()),
-            Shown::Private(private) => Some(private.from.as_str()),
-            Shown::Event(_) | Shown::Note(_) | Shown::Divider(_) => None,
+            MessageRow::Line { line, .. } => Some(line.name.as_str()),
+            MessageRow::Private(private) => Some(private.from.as_str()),
+            MessageRow::Event(_) | MessageRow::Note(_) | MessageRow::Divider(_) => None,
         }
     }
 
@@ -70,12 +70,12 @@ impl Message {
 
     fn bytes(&self) -> usize {
         let quote = match &self.what {
-            Shown::Line { quote: Some((name, text)), .. } => name.len() + text.len(),
-            Shown::Line { quote: None, .. }
-            | Shown::Private(_)
-            | Shown::Event(_)
-            | Shown::Note(_)
-            | Shown::Divider(_) => 0,
+            MessageRow::Line { quote: Some((name, text)), .. } => name.len() + text.len(),
+            MessageRow::Line { quote: None, .. }
+            | MessageRow::Private(_)
+            | MessageRow::Event(_)
+            | MessageRow::Note(_)
+            | MessageRow::Divider(_) => 0,
         };
         self.text().len() + quote + OVERHEAD_BYTES
     }
@@ -94,10 +94,10 @@ pub struct Messages {
 
 impl Messages {
     /// Takes one more; the oldest go when there are too many. Its number.
-    pub fn push(&mut self, channel: Option<String>, what: Shown) -> u64 {
+    pub fn push(&mut self, channel: Option<String>, what: MessageRow) -> u64 {
         let seq = self.count;
         self.count += 1;
-        if let Shown::Line { line, .. } = &what {
+        if let MessageRow::Line { line, .. } = &what {
             self.by_ts.insert(line.ts, seq);
         }
         let message = Message { seq, channel, what };
@@ -107,7 +107,7 @@ impl Messages {
             && let Some(oldest) = self.kept.pop_front()
         {
             self.bytes -= oldest.bytes();
-            if let Shown::Line { line, .. } = &oldest.what
+            if let MessageRow::Line { line, .. } = &oldest.what
                 && self.by_ts.get(&line.ts) == Some(&oldest.seq)
             {
                 self.by_ts.remove(&line.ts);
@@ -127,10 +127,10 @@ impl Messages {
     }
 
     /// Puts what a line is liked with to it. `false`: it is not here.
-    pub fn react(&mut self, reactions: &Reactions) -> bool {
+    pub fn react(&mut self, reactions: &FeedReactions) -> bool {
         let place = self.by_ts.get(&reactions.ts).and_then(|seq| self.place(*seq));
         let Some(message) = place.and_then(|place| self.kept.get_mut(place)) else { return false };
-        if let Shown::Line { line, .. } = &mut message.what {
+        if let MessageRow::Line { line, .. } = &mut message.what {
             line.reactions.clone_from(&reactions.reactions);
         }
         true
@@ -186,7 +186,7 @@ impl Messages {
 }
 
 /// Reactions in a few cells.
-pub fn tally(reactions: &[Count]) -> String {
+pub fn tally(reactions: &[ReactionCount]) -> String {
     let each: Vec<String> = reactions.iter().map(|count| format!("{} {}", count.with, count.count)).collect();
     each.join("  ")
 }
@@ -199,7 +199,7 @@ mod tests {
     fn the_oldest_go_when_there_are_too_many() {
         let mut messages = Messages::default();
         for _ in 0..MESSAGES_MAX + 5 {
-            messages.push(None, Shown::Note("x".to_owned()));
+            messages.push(None, MessageRow::Note("x".to_owned()));
         }
         assert_eq!((messages.len(), messages.iter().next().map(|first| first.seq)), (MESSAGES_MAX, Some(5)));
         assert!(messages.get(4).is_none() && messages.get(5).is_some());
@@ -207,7 +207,7 @@ mod tests {
         assert_eq!(messages.up_to(3).count(), 0);
         assert_eq!(messages.from(3).count(), MESSAGES_MAX);
         for _ in 0..3 {
-            messages.push(None, Shown::Note("x".repeat(MESSAGES_BYTES_MAX / 2)));
+            messages.push(None, MessageRow::Note("x".repeat(MESSAGES_BYTES_MAX / 2)));
         }
         assert_eq!(messages.len(), 1);
     }

@@ -17,15 +17,15 @@ use jiff::tz::TimeZone;
 
 use super::layout::{Areas, Panes, RingPane};
 use super::message_rows::{self, Look};
-use super::paint::Paint;
+use super::paint::TuiStyle;
 use crate::present::paint::Paint as Colours;
-use crate::present::values::{Asked, Event, Here, Kind, Line, Reactions, State, Told};
+use crate::present::values::{FeedEvent, FeedLine, FeedPosition, FeedReactions, FeedState, LineKind, Request, Update};
 use crate::settings::Bell;
 use channels::Channels;
 pub use channels::LOBBY;
 use composer::Composer;
-pub use composer::Mode;
-use messages::{Shown, tally};
+pub use composer::ComposerMode;
+use messages::{MessageRow, tally};
 use room::RoomState;
 use timeline::{Timeline, Window};
 
@@ -38,7 +38,7 @@ pub const FRAME: Duration = Duration::from_millis(33);
 
 /// What a screen is told before it begins.
 #[derive(Clone, Debug)]
-pub struct Settings {
+pub struct TuiSettings {
     /// The colours.
     pub colours: Colours,
     /// When the terminal rings.
@@ -52,7 +52,7 @@ pub struct Settings {
 /// All that the screen shows.
 #[derive(Clone, Debug)]
 pub struct Model {
-    pub(super) settings: Settings,
+    pub(super) settings: TuiSettings,
     pub(super) size: (u16, u16),
     pub(super) panes: Panes,
     pub(super) composer: Composer,
@@ -76,7 +76,7 @@ pub struct Model {
 
 impl Model {
     /// A screen of so many columns and rows, before anything has happened.
-    pub fn new(settings: Settings, size: (u16, u16)) -> Self {
+    pub fn new(settings: TuiSettings, size: (u16, u16)) -> Self {
         Self {
             settings,
             size,
@@ -141,48 +141,48 @@ impl Model {
     }
 
     /// Takes in what the node tells, `now`.
-    pub fn told(&mut self, told: Told, now: Duration) {
+    pub fn told(&mut self, told: Update, now: Duration) {
         self.changed = true;
         match told {
-            Told::Hello(hello) => self.room.hello = Some(hello),
-            Told::Line(line) => self.line(line),
-            Told::Private(private) => {
+            Update::Hello(hello) => self.room.hello = Some(hello),
+            Update::Line(line) => self.line(line),
+            Update::Private(private) => {
                 if !private.own {
                     self.ring_for(true);
                 }
-                self.timeline.push(Shown::Private(private));
+                self.timeline.push(MessageRow::Private(private));
             }
-            Told::Reactions(reactions) => self.reacted(&reactions),
-            Told::Event(event) => self.event(&event, now),
-            Told::State(state) => self.stated(*state, now),
-            Told::Note { text } => self.timeline.push(Shown::Note(text)),
-            Told::Listing { heading, lines } => {
-                self.timeline.push(Shown::Note(heading));
-                lines.into_iter().for_each(|line| self.timeline.push(Shown::Note(format!("  {line}"))));
+            Update::Reactions(reactions) => self.reacted(&reactions),
+            Update::Event(event) => self.event(&event, now),
+            Update::State(state) => self.stated(*state, now),
+            Update::Note { text } => self.timeline.push(MessageRow::Note(text)),
+            Update::Listing { heading, lines } => {
+                self.timeline.push(MessageRow::Note(heading));
+                lines.into_iter().for_each(|line| self.timeline.push(MessageRow::Note(format!("  {line}"))));
             }
-            Told::Here(here) => self.here(here),
-            Told::Clear => self.timeline.clear(),
-            Told::Sent(sent) => {
+            Update::Here(here) => self.here(here),
+            Update::Clear => self.timeline.clear(),
+            Update::Sent(sent) => {
                 if let Some(why) = sent.why.filter(|_| !sent.ordered) {
-                    self.timeline.push(Shown::Note(format!("not sent: {why}")));
+                    self.timeline.push(MessageRow::Note(format!("not sent: {why}")));
                 }
             }
-            Told::Waiting { lines } => self.composer.set_waiting(lines),
-            Told::Missed { lines } => self.timeline.begin_missed(lines),
-            Told::CaughtUp => self.timeline.begin_new(),
-            Told::LeftOut { lines } => {
+            Update::Waiting { lines } => self.composer.set_waiting(lines),
+            Update::Missed { lines } => self.timeline.begin_missed(lines),
+            Update::CaughtUp => self.timeline.begin_new(),
+            Update::LeftOut { lines } => {
                 let what = if lines == 1 { "1 line is" } else { &format!("{lines} lines are") };
-                self.timeline.push(Shown::Divider(format!("{what} left out here; the log has them")));
+                self.timeline.push(MessageRow::Divider(format!("{what} left out here; the log has them")));
             }
-            Told::Bye { text } => {
+            Update::Bye { text } => {
                 self.bye = Some(text.clone());
-                self.timeline.push(Shown::Event(text));
+                self.timeline.push(MessageRow::Event(text));
             }
         }
     }
 
     /// The node's name may have changed, and so may the channel.
-    fn here(&mut self, here: Here) {
+    fn here(&mut self, here: FeedPosition) {
         self.room.rename(&here);
         if here.channel != self.channels.shown() {
             self.channels.switch(&here.channel, self.room.state.as_ref());
@@ -190,14 +190,14 @@ impl Model {
         }
     }
 
-    fn line(&mut self, line: Box<Line>) {
+    fn line(&mut self, line: Box<FeedLine>) {
         self.timeline.begin_line(line.past);
         if line.own {
             self.composer.confirm(&line.text);
         }
         self.room.add_speaker(line.name.as_str());
         // What comes of them follows: the total, which stands with the line that is meant; the name, if it is free.
-        if matches!(line.kind, Kind::React | Kind::Nick) {
+        if matches!(line.kind, LineKind::React | LineKind::Nick) {
             return;
         }
         let elsewhere = line.channel != self.channels.shown();
@@ -210,9 +210,9 @@ impl Model {
         if elsewhere && !everywhere && !line.own && (!line.past || self.timeline.is_missed()) {
             self.channels.add_unread(&line.channel);
         }
-        let quote = line.to.filter(|_| line.kind == Kind::Reply).and_then(|ts| self.timeline.messages().quote(ts));
+        let quote = line.to.filter(|_| line.kind == LineKind::Reply).and_then(|ts| self.timeline.messages().quote(ts));
         let channel = line.channel.clone();
-        let shown = Shown::Line { line, quote };
+        let shown = MessageRow::Line { line, quote };
         if everywhere {
             self.timeline.push(shown);
         } else {
@@ -220,30 +220,30 @@ impl Model {
         }
     }
 
-    fn reacted(&mut self, reactions: &Reactions) {
+    fn reacted(&mut self, reactions: &FeedReactions) {
         if !self.timeline.react(reactions) && !reactions.reactions.is_empty() {
             let text = format!("{}: {} – {}", reactions.name, reactions.text, tally(&reactions.reactions));
-            self.timeline.push(Shown::Event(text));
+            self.timeline.push(MessageRow::Event(text));
         }
     }
 
-    fn event(&mut self, event: &Event, now: Duration) {
+    fn event(&mut self, event: &FeedEvent, now: Duration) {
         self.room.on_event(event, now);
         if event.notable {
-            self.timeline.push(Shown::Event(event.text.clone()));
+            self.timeline.push(MessageRow::Event(event.text.clone()));
         }
         // What has happened has changed how the room is doing.
         self.asked = None;
     }
 
-    fn stated(&mut self, state: State, now: Duration) {
+    fn stated(&mut self, state: FeedState, now: Duration) {
         self.channels.on_state(&state);
         self.composer.on_state(state.waiting);
         self.room.on_state(state, now);
     }
 
     /// What is due `now`: questions to the node.
-    pub fn tick(&mut self, now: Duration) -> Vec<Asked> {
+    pub fn tick(&mut self, now: Duration) -> Vec<Request> {
         // What has stopped, or is no longer shown, is drawn once more without it.
         let moves = self.is_ring_shown() && self.room.ring.moves(now);
         let faded = self.fades.is_some_and(|at| now >= at);
@@ -254,7 +254,7 @@ impl Model {
         let due = self.asked.is_none_or(|asked| now >= asked + self.state_every());
         if due && self.bye.is_none() {
             self.asked = Some(now);
-            return vec![Asked::State];
+            return vec![Request::State];
         }
         Vec::new()
     }
@@ -283,8 +283,8 @@ impl Model {
     }
 
     /// How things look.
-    pub fn paint(&self) -> Paint {
-        Paint { colours: self.settings.colours }
+    pub fn paint(&self) -> TuiStyle {
+        TuiStyle { colours: self.settings.colours }
     }
 
     /// The node's name.

@@ -1,12 +1,12 @@
 //! What is seen of the ring: who stands where, what passes along its links, who falls out, who comes to lead.
 //!
-//! All of it comes from what the node has told. A pulse is drawn when a link has been heard since the last look, a token
-//! when this node has passed one on; what other nodes do among themselves is not known here, and not drawn.
+//! All of it comes from what the node has told. A pulse is drawn when a link has been heard since the last look, a
+//! token when this node has passed one on; what other nodes do among themselves is not known here, and not drawn.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use crate::present::values::{Event, State, What};
+use crate::present::values::{EventKind, FeedEvent, FeedState};
 use crate::ring::{Name, Uid};
 
 /// How long a pulse takes along its link.
@@ -30,7 +30,7 @@ const LOST_MAX: usize = 16;
 
 /// A piece of what is said: names are known late.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Word {
+enum RingCaption {
     Text(String),
     Who(Uid),
 }
@@ -50,7 +50,7 @@ pub struct Hop {
 
 /// A place in the ring.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct RingPosition {
     /// The address.
     pub address: Uid,
     /// The name.
@@ -69,7 +69,7 @@ pub struct Ring {
     hops: VecDeque<Hop>,
     lost: BTreeMap<Uid, (Name, Duration)>,
     /// What is said, and from when on.
-    said: VecDeque<(Vec<Word>, Duration)>,
+    said: VecDeque<(Vec<RingCaption>, Duration)>,
     /// The names of all who are, or were, here.
     names: BTreeMap<Uid, Name>,
     /// Who leads, as the last event had it: `Some(None)`, nobody.
@@ -80,7 +80,7 @@ pub struct Ring {
 
 impl Ring {
     /// Takes in how the room is doing, `now`.
-    pub fn state(&mut self, state: &State, now: Duration) {
+    pub fn state(&mut self, state: &FeedState, now: Duration) {
         let here = |uid: &Uid| state.members.iter().any(|member| member.address == *uid);
         // An answer may be older than the loss.
         self.lost.retain(|uid, (_, since)| !here(uid) || now < *since + LOST_SETTLES);
@@ -103,21 +103,25 @@ impl Ring {
     }
 
     /// Takes in what has happened, `now`, in a ring of which `state` is the last that is known.
-    pub fn event(&mut self, event: &Event, state: Option<&State>, now: Duration) {
+    pub fn event(&mut self, event: &FeedEvent, state: Option<&FeedState>, now: Duration) {
         if let (Some(uid), Some(name)) = (event.address, &event.name) {
             self.know(uid, name);
         }
         match event.kind {
-            What::ElectionStarted => {
+            EventKind::ElectionStarted => {
                 let round = event.round.map_or_else(String::new, |round| format!(", round {round}"));
-                self.say(vec![Word::Text(format!("an election{round}"))], now);
+                self.say(vec![RingCaption::Text(format!("an election{round}"))], now);
                 self.electing = true;
             }
-            What::TokenPassed => {
+            EventKind::TokenPassed => {
                 let (Some(candidate), Some(to), Some(state)) = (event.address, event.to, state) else { return };
                 let starts = self.settled().max(now);
-                let words =
-                    [Word::Text("token of ".into()), Word::Who(candidate), Word::Text(" to ".into()), Word::Who(to)];
+                let words = [
+                    RingCaption::Text("token of ".into()),
+                    RingCaption::Who(candidate),
+                    RingCaption::Text(" to ".into()),
+                    RingCaption::Who(to),
+                ];
                 self.say(words.into(), starts);
                 if self.hops.len() == HOPS_MAX {
                     self.hops.pop_front();
@@ -125,23 +129,26 @@ impl Ring {
                 self.hops.push_back(Hop { candidate, from: state.address, to, starts });
                 self.electing = true;
             }
-            What::Leader => {
+            EventKind::Leader => {
                 if let Some(leader) = event.address {
                     // A token is faster than the eye: who wins is said when it has been seen to arrive.
-                    self.say(vec![Word::Who(leader), Word::Text(" leads now".into())], self.settled().max(now));
+                    self.say(
+                        vec![RingCaption::Who(leader), RingCaption::Text(" leads now".into())],
+                        self.settled().max(now),
+                    );
                     self.leader = Some(Some(leader));
                 }
                 self.electing = false;
             }
-            What::LeaderLost | What::Lost => {
+            EventKind::LeaderLost | EventKind::Lost => {
                 let Some(uid) = event.address else { return };
-                let leads = event.kind == What::LeaderLost;
+                let leads = event.kind == EventKind::LeaderLost;
                 if leads {
                     self.leader = Some(None);
                 }
                 if !self.lost.contains_key(&uid) {
                     let what = if leads { ", the leader, is gone" } else { " is gone" };
-                    self.say(vec![Word::Who(uid), Word::Text(what.into())], now);
+                    self.say(vec![RingCaption::Who(uid), RingCaption::Text(what.into())], now);
                 }
                 if let Some(name) = self.names.get(&uid)
                     && self.lost.len() < LOST_MAX
@@ -149,23 +156,23 @@ impl Ring {
                     self.lost.insert(uid, (name.clone(), now));
                 }
             }
-            What::Joined => {
+            EventKind::Joined => {
                 if let Some(uid) = event.address {
                     self.lost.remove(&uid);
                 }
             }
-            What::Entered
-            | What::Left
-            | What::Asking
-            | What::Next
-            | What::Repaired
-            | What::Succeeded
-            | What::CutOff
-            | What::Renamed
-            | What::Moderated
-            | What::Forged
-            | What::Disk
-            | What::Other => {}
+            EventKind::Entered
+            | EventKind::Left
+            | EventKind::Asking
+            | EventKind::Next
+            | EventKind::Repaired
+            | EventKind::Succeeded
+            | EventKind::CutOff
+            | EventKind::Renamed
+            | EventKind::Moderated
+            | EventKind::Forged
+            | EventKind::Disk
+            | EventKind::Other => {}
         }
     }
 
@@ -181,7 +188,7 @@ impl Ring {
         self.names.insert(uid, name.clone());
     }
 
-    fn say(&mut self, words: Vec<Word>, from: Duration) {
+    fn say(&mut self, words: Vec<RingCaption>, from: Duration) {
         if self.said.len() == SAID_MAX {
             self.said.pop_front();
         }
@@ -189,27 +196,27 @@ impl Ring {
     }
 
     /// Who stands in the ring, in its order; whoever was lost just now stands there still, crossed out.
-    pub fn places(&self, state: &State, now: Duration) -> Vec<Place> {
-        let mut places: BTreeMap<Uid, Place> = BTreeMap::new();
+    pub fn places(&self, state: &FeedState, now: Duration) -> Vec<RingPosition> {
+        let mut places: BTreeMap<Uid, RingPosition> = BTreeMap::new();
         for member in &state.members {
             let lost = self.lost.contains_key(&member.address);
-            places.insert(member.address, Place { address: member.address, name: member.name.clone(), lost });
+            places.insert(member.address, RingPosition { address: member.address, name: member.name.clone(), lost });
         }
         for (uid, (name, since)) in &self.lost {
             if now < *since + LOST_SHOWN {
-                places.entry(*uid).or_insert_with(|| Place { address: *uid, name: name.clone(), lost: true });
+                places.entry(*uid).or_insert_with(|| RingPosition { address: *uid, name: name.clone(), lost: true });
             }
         }
         places.into_values().collect()
     }
 
     /// Who leads, as far as is known.
-    pub fn leader(&self, state: &State) -> Option<Uid> {
+    pub fn leader(&self, state: &FeedState) -> Option<Uid> {
         self.leader.unwrap_or(state.leader)
     }
 
     /// Who wears the mark: nobody while a token is still on its way.
-    pub fn crowned(&self, state: &State, now: Duration) -> Option<Uid> {
+    pub fn crowned(&self, state: &FeedState, now: Duration) -> Option<Uid> {
         self.leader(state).filter(|_| now >= self.settled())
     }
 
@@ -234,15 +241,15 @@ impl Ring {
     /// What is said below the ring: the last two things, the newest last.
     pub fn said(&self, now: Duration) -> Vec<String> {
         let seen = self.said.iter().filter(|(_, from)| *from <= now && now < *from + SAID_SHOWN);
-        let mut seen: Vec<&(Vec<Word>, Duration)> = seen.collect();
+        let mut seen: Vec<&(Vec<RingCaption>, Duration)> = seen.collect();
         seen.sort_by_key(|(_, from)| *from);
         seen.iter().skip(seen.len().saturating_sub(2)).map(|(words, _)| self.sentence(words)).collect()
     }
 
-    fn sentence(&self, words: &[Word]) -> String {
-        let word = |word: &Word| match word {
-            Word::Text(text) => text.clone(),
-            Word::Who(uid) => self.names.get(uid).map_or_else(|| uid.to_string(), ToString::to_string),
+    fn sentence(&self, words: &[RingCaption]) -> String {
+        let word = |word: &RingCaption| match word {
+            RingCaption::Text(text) => text.clone(),
+            RingCaption::Who(uid) => self.names.get(uid).map_or_else(|| uid.to_string(), ToString::to_string),
         };
         words.iter().map(word).collect()
     }
@@ -274,6 +281,6 @@ impl Ring {
 }
 
 /// The name of the member at this address.
-pub fn name_of(state: &State, uid: Uid) -> Option<&Name> {
+pub fn name_of(state: &FeedState, uid: Uid) -> Option<&Name> {
     state.members.iter().find(|member| member.address == uid).map(|member| &member.name)
 }

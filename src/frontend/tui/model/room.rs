@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::ring::Ring;
-use crate::present::values::{Event, Hello, Here, State};
+use crate::present::values::{FeedEvent, FeedHello, FeedPosition, FeedState};
 
 /// Authors whose names Tab completes, besides those of members.
 const SPEAKERS_MAX: usize = 256;
@@ -12,9 +12,9 @@ const SPEAKERS_MAX: usize = 256;
 /// The room, as the node has described it so far.
 #[derive(Clone, Debug, Default)]
 pub struct RoomState {
-    pub hello: Option<Hello>,
+    pub hello: Option<FeedHello>,
     /// The node's last report.
-    pub state: Option<State>,
+    pub state: Option<FeedState>,
     pub ring: Ring,
     /// The authors of lines, the last one first.
     speakers: VecDeque<String>,
@@ -28,7 +28,7 @@ impl RoomState {
     }
 
     /// Takes the name that the node has now.
-    pub fn rename(&mut self, here: &Here) {
+    pub fn rename(&mut self, here: &FeedPosition) {
         if let Some(hello) = &mut self.hello {
             hello.name = here.name.clone();
         }
@@ -40,13 +40,13 @@ impl RoomState {
     }
 
     /// Takes the node's report, `now`.
-    pub fn on_state(&mut self, state: State, now: Duration) {
+    pub fn on_state(&mut self, state: FeedState, now: Duration) {
         self.ring.state(&state, now);
         self.state = Some(state);
     }
 
     /// Takes an event, `now`.
-    pub fn on_event(&mut self, event: &Event, now: Duration) {
+    pub fn on_event(&mut self, event: &FeedEvent, now: Duration) {
         self.ring.event(event, self.state.as_ref(), now);
     }
 

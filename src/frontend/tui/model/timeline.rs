@@ -1,8 +1,8 @@
 //! The messages and which of them the screen shows: the newest, or those up to a row that the user has scrolled to.
 
-use super::messages::{Message, Messages, Shown};
+use super::messages::{Message, MessageRow, Messages};
 use crate::frontend::tui::message_rows::{self, Look};
-use crate::present::values::Reactions;
+use crate::present::values::FeedReactions;
 
 /// The last row that the screen shows, while the user has scrolled up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,7 +15,7 @@ pub struct Anchor {
 
 /// How old the lines are that come at the moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Past {
+enum PastRequest {
     /// No line has come yet.
     #[default]
     Unknown,
@@ -55,7 +55,7 @@ pub struct Timeline {
     scroll: Option<Anchor>,
     /// Messages that came below the last row shown.
     below: u64,
-    past: Past,
+    past: PastRequest,
 }
 
 impl Timeline {
@@ -75,16 +75,16 @@ impl Timeline {
     }
 
     /// Adds a message that every channel shows.
-    pub fn push(&mut self, what: Shown) {
+    pub fn push(&mut self, what: MessageRow) {
         self.add(None, what, true);
     }
 
     /// Adds a message of one channel; `shown`: it is the channel that the screen shows.
-    pub fn push_in(&mut self, channel: String, what: Shown, shown: bool) {
+    pub fn push_in(&mut self, channel: String, what: MessageRow, shown: bool) {
         self.add(Some(channel), what, shown);
     }
 
-    fn add(&mut self, channel: Option<String>, what: Shown, shown: bool) {
+    fn add(&mut self, channel: Option<String>, what: MessageRow, shown: bool) {
         let seq = self.messages.push(channel, what);
         if let Some(anchor) = self.scroll
             && shown
@@ -101,19 +101,19 @@ impl Timeline {
     }
 
     /// Shows the reactions to a line that is here. `false`: the line is not here.
-    pub fn react(&mut self, reactions: &Reactions) -> bool {
+    pub fn react(&mut self, reactions: &FeedReactions) -> bool {
         self.messages.react(reactions)
     }
 
     /// A line comes next, an old one (`past`) or a new one: a divider marks where old and new lines meet.
     pub fn begin_line(&mut self, past: bool) {
         match (past, self.past) {
-            (true, Past::Unknown | Past::New) => {
-                self.past = Past::Before;
-                self.push(Shown::Divider("said before".to_owned()));
+            (true, PastRequest::Unknown | PastRequest::New) => {
+                self.past = PastRequest::Before;
+                self.push(MessageRow::Divider("said before".to_owned()));
             }
-            (false, Past::Before | Past::Missed) => self.begin_new(),
-            (true, Past::Before | Past::Missed) | (false, Past::Unknown | Past::New) => {}
+            (false, PastRequest::Before | PastRequest::Missed) => self.begin_new(),
+            (true, PastRequest::Before | PastRequest::Missed) | (false, PastRequest::Unknown | PastRequest::New) => {}
         }
     }
 
@@ -124,21 +124,21 @@ impl Timeline {
             Some(lines) => format!("missed: {lines} lines"),
             None => "missed".to_owned(),
         };
-        self.past = Past::Missed;
-        self.push(Shown::Divider(text));
+        self.past = PastRequest::Missed;
+        self.push(MessageRow::Divider(text));
     }
 
     /// What comes from here on is new.
     pub fn begin_new(&mut self) {
-        if matches!(self.past, Past::Before | Past::Missed) {
-            self.push(Shown::Divider("new".to_owned()));
+        if matches!(self.past, PastRequest::Before | PastRequest::Missed) {
+            self.push(MessageRow::Divider("new".to_owned()));
         }
-        self.past = Past::New;
+        self.past = PastRequest::New;
     }
 
     /// The lines that come at the moment are old, and new to the user.
     pub fn is_missed(&self) -> bool {
-        self.past == Past::Missed
+        self.past == PastRequest::Missed
     }
 
     /// Shows the newest messages from here on.
@@ -274,7 +274,7 @@ mod tests {
     #[test]
     fn messages_below_are_counted_where_the_channel_is_shown() {
         let mut timeline = Timeline::default();
-        let note = || Shown::Note("x".to_owned());
+        let note = || MessageRow::Note("x".to_owned());
         timeline.push(note());
         timeline.jump_to(Some(Anchor { seq: 0, row: 0 }));
         timeline.push(note());

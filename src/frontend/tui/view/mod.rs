@@ -15,7 +15,7 @@ use ratatui::text::{Line, Span};
 use super::cells::{put, safe, shortened};
 use super::layout::RingPane;
 use super::message_rows;
-use super::model::{Mode, Model};
+use super::model::{ComposerMode, Model};
 
 /// Own lines that are seen waiting.
 const PENDING_ROWS_MAX: usize = 5;
@@ -47,9 +47,9 @@ pub fn draw(model: &Model, frame: &mut Frame<'_>, now: Duration) {
     status::line(model, buffer, areas.status);
     let caret = input(model, buffer, areas.input);
     match &model.composer.mode {
-        Mode::Help(top) => popups::help(model, buffer, *top),
-        Mode::Ask(lines) => popups::ask(model, buffer, lines),
-        Mode::Talk | Mode::Search(_) => {
+        ComposerMode::Help(top) => popups::help(model, buffer, *top),
+        ComposerMode::Ask(lines) => popups::ask(model, buffer, lines),
+        ComposerMode::Talk | ComposerMode::Search(_) => {
             if let Some(caret) = caret {
                 frame.set_cursor_position(caret);
             }

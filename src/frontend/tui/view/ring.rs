@@ -13,9 +13,9 @@ use ratatui::widgets::canvas::{Canvas, Points};
 
 use crate::frontend::tui::cells::{put, safe, shortened, title, width};
 use crate::frontend::tui::model::Model;
-use crate::frontend::tui::model::ring::Place;
-use crate::frontend::tui::paint::Paint;
-use crate::present::values::{Link, State};
+use crate::frontend::tui::model::ring::RingPosition;
+use crate::frontend::tui::paint::TuiStyle;
+use crate::present::values::{FeedLink, FeedState};
 use crate::ring::Uid;
 
 /// Cells of a name in the ring.
@@ -121,16 +121,23 @@ pub fn draw(model: &Model, buffer: &mut Buffer, area: Rect, now: Duration) {
     passing(model, buffer, inner, (&circle, &places, &labels), state, now);
 }
 
-fn place_of(places: &[Place], uid: Uid) -> Option<usize> {
+fn place_of(places: &[RingPosition], uid: Uid) -> Option<usize> {
     places.iter().position(|place| place.address == uid)
 }
 
-fn link_of(state: &State, uid: Uid) -> Option<Link> {
+fn link_of(state: &FeedState, uid: Uid) -> Option<FeedLink> {
     state.members.iter().find(|member| member.address == uid)?.link
 }
 
 /// The links: those of this node as lines, those of others, of which it knows nothing, as dots.
-fn links(buffer: &mut Buffer, area: Rect, circle: &Circle, places: &[Place], state: &State, paint: Paint) {
+fn links(
+    buffer: &mut Buffer,
+    area: Rect,
+    circle: &Circle,
+    places: &[RingPosition],
+    state: &FeedState,
+    paint: TuiStyle,
+) {
     let living: Vec<usize> = (0..places.len()).filter(|place| !places[*place].lost).collect();
     let mut ways: Vec<(usize, usize)> = living.iter().copied().zip(living.iter().copied().cycle().skip(1)).collect();
     ways.retain(|(from, to)| from != to);
@@ -212,8 +219,8 @@ fn labels(
     buffer: &mut Buffer,
     area: Rect,
     circle: &Circle,
-    places: &[Place],
-    state: &State,
+    places: &[RingPosition],
+    state: &FeedState,
     (names, now): (usize, Duration),
 ) -> Vec<Rect> {
     let paint = model.paint();
@@ -266,8 +273,8 @@ fn passing(
     model: &Model,
     buffer: &mut Buffer,
     area: Rect,
-    (circle, places, labels): (&Circle, &[Place], &[Rect]),
-    state: &State,
+    (circle, places, labels): (&Circle, &[RingPosition], &[Rect]),
+    state: &FeedState,
     now: Duration,
 ) {
     let paint = model.paint();

@@ -7,7 +7,7 @@ use ratatui::text::{Line, Span};
 
 use crate::frontend::tui::cells::{put, safe, shortened, title, width};
 use crate::frontend::tui::model::Model;
-use crate::present::values::Member;
+use crate::present::values::FeedMember;
 
 /// Who is here: `★` leads, `(you)`, how long a question takes, how far somebody is behind.
 pub fn members(model: &Model, buffer: &mut Buffer, area: Rect) {
@@ -53,7 +53,7 @@ pub fn members(model: &Model, buffer: &mut Buffer, area: Rect) {
 }
 
 /// The one thing about a member that is most worth its place.
-fn about(member: &Member) -> String {
+fn about(member: &FeedMember) -> String {
     match (&member.away, member.link, member.behind, member.rtt_us) {
         (Some(why), ..) if !why.is_empty() => format!("away: {}", shortened(&safe(why), 10)),
         (Some(_), ..) => "away".to_owned(),

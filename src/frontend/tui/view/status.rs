@@ -7,7 +7,7 @@ use crate::frontend::tui::cells::{bar, safe};
 use crate::frontend::tui::model::Model;
 use crate::frontend::tui::model::ring::name_of;
 use crate::present::report::RoleWord;
-use crate::present::values::State;
+use crate::present::values::FeedState;
 
 /// The channel and its topic.
 pub fn header(model: &Model, buffer: &mut Buffer, area: Rect) {
@@ -31,7 +31,7 @@ pub fn line(model: &Model, buffer: &mut Buffer, area: Rect) {
     bar(buffer, area, &text, &right, model.paint().bar());
 }
 
-fn state_text(model: &Model, state: &State) -> String {
+fn state_text(model: &Model, state: &FeedState) -> String {
     let mut parts = vec![format!(" {}({})", safe(state.name.as_str()), state.address)];
     parts.push(match state.role {
         RoleWord::Joining => "on the way in".to_owned(),
@@ -58,7 +58,7 @@ fn state_text(model: &Model, state: &State) -> String {
 }
 
 /// There are others, there are links, and none of these is up.
-fn is_cut_off(state: &State) -> bool {
+fn is_cut_off(state: &FeedState) -> bool {
     let mut links = state.members.iter().filter_map(|member| member.link).peekable();
     links.peek().is_some() && links.all(|link| !link.up)
 }

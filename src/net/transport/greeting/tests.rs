@@ -11,8 +11,8 @@ fn identity(owner: u8) -> Identity {
     Identity::of_seed([owner; 32])
 }
 
-fn own(owner: u8) -> Arc<Own> {
-    Arc::new(Own::new(&identity(owner)).unwrap())
+fn own(owner: u8) -> Arc<LocalKeys> {
+    Arc::new(LocalKeys::new(&identity(owner)).unwrap())
 }
 
 fn key(n: u8) -> Arc<RoomKey> {
@@ -45,20 +45,20 @@ enum Fate {
 }
 
 /// Gives a door these bytes and all that it wants to read; its answers go to `answers`.
-fn hear(door: &mut Greeting, said: &[u8], answers: &mut Vec<u8>) -> Fate {
+fn hear(door: &mut GreetingServer, said: &[u8], answers: &mut Vec<u8>) -> Fate {
     let mut bytes = BytesMut::from(said);
     loop {
         match door.step(&mut bytes) {
-            Step::Wait => return Fate::Waits,
-            Step::Answer(answer) => answers.extend(answer),
-            Step::Greeted(_) => return Fate::Greeted,
-            Step::TurnedAway { word, why } => return Fate::Away(String::from_utf8(word).unwrap(), why),
+            GreetingStep::Wait => return Fate::Waits,
+            GreetingStep::Answer(answer) => answers.extend(answer),
+            GreetingStep::Greeted(_) => return Fate::Greeted,
+            GreetingStep::TurnedAway { word, why } => return Fate::Away(String::from_utf8(word).unwrap(), why),
         }
     }
 }
 
 fn fate(keys: &Keys, said: &[u8]) -> Fate {
-    let (mut door, mut answers) = (Greeting::new(own(1), keys.clone()), Vec::new());
+    let (mut door, mut answers) = (GreetingServer::new(own(1), keys.clone()), Vec::new());
     let fate = hear(&mut door, said, &mut answers);
     assert!(answers.is_empty(), "only a handshake is answered before the end");
     fate
@@ -74,16 +74,16 @@ struct Talk {
     answer: Vec<u8>,
     third: Vec<u8>,
     hello: Vec<u8>,
-    door: Greeting,
+    door: GreetingServer,
 }
 
 /// A dialler of this author, up to where the door waits for the third message.
 fn talk(owner: u8, hello: &[u8]) -> Talk {
-    let mut door = Greeting::new(own(1), keyed(5));
-    let (calling, first) = Calling::begin(&own(owner), &key(5)).unwrap();
+    let mut door = GreetingServer::new(own(1), keyed(5));
+    let (calling, first) = GreetingClient::begin(&own(owner), &key(5)).unwrap();
     let mut answer = Vec::new();
     assert_eq!(hear(&mut door, &first, &mut answer), Fate::Waits);
-    assert!(Calling::answered(&answer) && !Calling::answered(&answer[..answer.len() - 1]));
+    assert!(GreetingClient::answered(&answer) && !GreetingClient::answered(&answer[..answer.len() - 1]));
     let (mut session, third) = calling.finish(&mut BytesMut::from(&answer[..])).unwrap();
     let mut sealed = Vec::new();
     session.sealer.seal(hello, &mut sealed).unwrap();
@@ -101,8 +101,8 @@ fn a_hello_under_the_key_opens_the_door_however_it_is_torn() {
             assert!(greeted.is_none());
             bytes.extend_from_slice(piece);
             match talk.door.step(&mut bytes) {
-                Step::Wait => {}
-                Step::Greeted(met) => greeted = Some(met),
+                GreetingStep::Wait => {}
+                GreetingStep::Greeted(met) => greeted = Some(met),
                 other => panic!("{other:?}"),
             }
         }
@@ -117,14 +117,14 @@ fn what_comes_behind_the_hello_is_kept() {
     let said = [&hello_of(2)[..], b"\"as"].concat();
     let mut talk = talk(2, &said);
     let mut bytes = BytesMut::from(&[talk.third, talk.hello, vec![1, 2, 3]].concat()[..]);
-    let Step::Greeted(greeted) = talk.door.step(&mut bytes) else { panic!("not let in") };
+    let GreetingStep::Greeted(greeted) = talk.door.step(&mut bytes) else { panic!("not let in") };
     assert_eq!((&greeted.plain[..], &bytes[..]), (&b"\"as"[..], &[1, 2, 3][..]));
 }
 
 #[test]
 fn each_mistake_has_its_word() {
     let open = Keys::default();
-    let first = Calling::begin(&own(2), &key(5)).unwrap().1;
+    let first = GreetingClient::begin(&own(2), &key(5)).unwrap().1;
     assert_eq!(fate(&keyed(6), &first), away("dist-chat 4 wrong key\n", "has another room key"));
     assert_eq!(fate(&open, &first), away("dist-chat 4 open\n", "has a room key, and this room has none"));
     let needed = away("{\"refuse\":\"key_needed\"}\n", "has no room key, and this room has one");
@@ -150,44 +150,48 @@ fn the_salt_is_told_to_anybody_and_is_no_trouble() {
 
 #[test]
 fn the_key_before_is_taken_beside_the_new_one() {
-    let first = Calling::begin(&own(2), &key(5)).unwrap().1;
-    let mut door = Greeting::new(own(1), Keys { current: Some(key(6)), previous: Some(key(5)) });
+    let first = GreetingClient::begin(&own(2), &key(5)).unwrap().1;
+    let mut door = GreetingServer::new(own(1), Keys { current: Some(key(6)), previous: Some(key(5)) });
     let mut answer = Vec::new();
     assert_eq!(hear(&mut door, &first, &mut answer), Fate::Waits);
-    assert!(Calling::answered(&answer));
+    assert!(GreetingClient::answered(&answer));
 }
 
 #[test]
 fn a_dialler_understands_each_word() {
     let answered = |answer: &[u8]| {
-        assert!(Calling::answered(answer));
-        let (calling, _) = Calling::begin(&own(2), &key(5)).unwrap();
+        assert!(GreetingClient::answered(answer));
+        let (calling, _) = GreetingClient::begin(&own(2), &key(5)).unwrap();
         calling.finish(&mut BytesMut::from(answer)).map(|_| ()).unwrap_err()
     };
-    assert_eq!(answered(b"dist-chat 4 open\n"), Shut::Refused(Refusal::NoKey));
-    assert_eq!(answered(b"dist-chat 4 wrong key\n"), Shut::Refused(Refusal::WrongKey));
-    assert_eq!(answered(b"dist-chat 4 version\n"), Shut::Refused(Refusal::Version(4)));
-    assert_eq!(answered(b"dist-chat 77 whatever\n"), Shut::Refused(Refusal::Version(77)));
+    assert_eq!(answered(b"dist-chat 4 open\n"), GreetingError::Refused(Refusal::NoKey));
+    assert_eq!(answered(b"dist-chat 4 wrong key\n"), GreetingError::Refused(Refusal::WrongKey));
+    assert_eq!(answered(b"dist-chat 4 version\n"), GreetingError::Refused(Refusal::Version(4)));
+    assert_eq!(answered(b"dist-chat 77 whatever\n"), GreetingError::Refused(Refusal::Version(77)));
     let other: [&[u8]; 5] =
         [b"dist-chat 4 keyed\n", b"HTTP/1.1 400\r\n", b"{\"refuse\":\"full\"}\n", &[b'd'; LINE_BYTES_MAX], &[0; 194]];
     for answer in other {
-        assert!(matches!(answered(answer), Shut::Broken(_)), "{answer:?}");
+        assert!(matches!(answered(answer), GreetingError::Broken(_)), "{answer:?}");
     }
-    assert!(!Calling::answered(b"dist-chat 4 op") && !Calling::answered(b"") && !Calling::answered(&[0; 193]));
+    assert!(
+        !GreetingClient::answered(b"dist-chat 4 op")
+            && !GreetingClient::answered(b"")
+            && !GreetingClient::answered(&[0; 193])
+    );
 }
 
 #[test]
 fn a_bit_flipped_on_the_way_ends_the_handshake() {
     let good = talk(2, &hello_of(2));
-    let line = Word::Keyed.line().len();
+    let line = PreambleLine::Keyed.line().len();
     for at in line..good.first.len() {
         let mut first = good.first.clone();
         first[at] ^= 1 << (at % 8);
         assert!(matches!(fate(&keyed(5), &first), Fate::Away(..)), "byte {at} of the first message");
     }
     for at in 0..good.answer.len() {
-        let (mut answer, mut door) = (Vec::new(), Greeting::new(own(1), keyed(5)));
-        let (calling, first) = Calling::begin(&own(2), &key(5)).unwrap();
+        let (mut answer, mut door) = (Vec::new(), GreetingServer::new(own(1), keyed(5)));
+        let (calling, first) = GreetingClient::begin(&own(2), &key(5)).unwrap();
         assert_eq!(hear(&mut door, &first, &mut answer), Fate::Waits);
         answer[at] ^= 1 << (at % 8);
         assert!(calling.finish(&mut BytesMut::from(&answer[..])).is_err(), "byte {at} of the second message");
@@ -206,47 +210,50 @@ fn a_bit_flipped_on_the_way_ends_the_handshake() {
 #[test]
 fn a_recording_of_a_good_start_gets_nowhere() {
     let good = talk(2, &hello_of(2));
-    let mut again = Greeting::new(own(1), keyed(5));
+    let mut again = GreetingServer::new(own(1), keyed(5));
     let mut answer = Vec::new();
     let said = [&good.first[..], &good.third, &good.hello].concat();
-    assert_eq!(hear(&mut again, &said, &mut answer), away("", &Fault::Seal.to_string()));
+    assert_eq!(hear(&mut again, &said, &mut answer), away("", &NoiseError::Seal.to_string()));
     assert_ne!(answer, good.answer, "the door's part is another each time");
 
-    let (calling, _) = Calling::begin(&own(2), &key(5)).unwrap();
+    let (calling, _) = GreetingClient::begin(&own(2), &key(5)).unwrap();
     let shut = calling.finish(&mut BytesMut::from(&good.answer[..])).unwrap_err();
-    assert_eq!(shut, Shut::Broken(Fault::Seal.to_string()));
+    assert_eq!(shut, GreetingError::Broken(NoiseError::Seal.to_string()));
 }
 
 #[test]
 fn a_door_answers_a_first_message_once() {
     let own = own(1);
-    let first = Calling::begin(&self::own(2), &key(5)).unwrap().1;
-    let (mut once, mut again) = (Greeting::new(Arc::clone(&own), keyed(5)), Greeting::new(own, keyed(5)));
+    let first = GreetingClient::begin(&self::own(2), &key(5)).unwrap().1;
+    let (mut once, mut again) = (GreetingServer::new(Arc::clone(&own), keyed(5)), GreetingServer::new(own, keyed(5)));
     assert_eq!(hear(&mut once, &first, &mut Vec::new()), Fate::Waits);
-    assert_eq!(hear(&mut again, &first, &mut Vec::new()), away("", &Fault::Repeated.to_string()));
+    assert_eq!(hear(&mut again, &first, &mut Vec::new()), away("", &NoiseError::Repeated.to_string()));
 }
 
 #[test]
 fn a_mirror_gets_nowhere() {
-    let (calling, first) = Calling::begin(&own(2), &key(5)).unwrap();
-    let line = Word::Keyed.line().len();
-    assert!(!Calling::answered(&first[line..]), "its own first message is too short for an answer");
+    let (calling, first) = GreetingClient::begin(&own(2), &key(5)).unwrap();
+    let line = PreambleLine::Keyed.line().len();
+    assert!(!GreetingClient::answered(&first[line..]), "its own first message is too short for an answer");
     let padded = [&first[line..], &[0; 200]].concat();
-    assert_eq!(calling.finish(&mut BytesMut::from(&padded[..])).unwrap_err(), Shut::Broken(Fault::Length.to_string()));
-    let (calling, first) = Calling::begin(&own(2), &key(5)).unwrap();
-    assert!(matches!(calling.finish(&mut BytesMut::from(&first[..])).unwrap_err(), Shut::Broken(_)));
+    assert_eq!(
+        calling.finish(&mut BytesMut::from(&padded[..])).unwrap_err(),
+        GreetingError::Broken(NoiseError::Length.to_string())
+    );
+    let (calling, first) = GreetingClient::begin(&own(2), &key(5)).unwrap();
+    assert!(matches!(calling.finish(&mut BytesMut::from(&first[..])).unwrap_err(), GreetingError::Broken(_)));
 
     let mut talk = talk(2, &hello_of(2));
     let said = talk.answer.clone();
-    assert_eq!(hear(&mut talk.door, &said, &mut Vec::new()), away("", &Fault::Length.to_string()));
+    assert_eq!(hear(&mut talk.door, &said, &mut Vec::new()), away("", &NoiseError::Length.to_string()));
 
     // Whole messages relayed between a dialler and the door of the same process.
     let own = own(3);
-    let (mut door, mut answer) = (Greeting::new(Arc::clone(&own), keyed(5)), Vec::new());
-    let (calling, first) = Calling::begin(&own, &key(5)).unwrap();
+    let (mut door, mut answer) = (GreetingServer::new(Arc::clone(&own), keyed(5)), Vec::new());
+    let (calling, first) = GreetingClient::begin(&own, &key(5)).unwrap();
     assert_eq!(hear(&mut door, &first, &mut answer), Fate::Waits);
     let shut = calling.finish(&mut BytesMut::from(&answer[..])).unwrap_err();
-    assert_eq!(shut, Shut::Refused(Refusal::SameAddress));
+    assert_eq!(shut, GreetingError::Refused(Refusal::SameAddress));
 }
 
 #[test]
@@ -281,7 +288,7 @@ fn noise_from_strangers_is_heard_out_and_leads_nowhere() {
                 said[at] = random() as u8;
             }
             said.truncate(random() as usize % (said.len() + 1));
-            let fate = hear(&mut Greeting::new(own(1), keys.clone()), &said, &mut Vec::new());
+            let fate = hear(&mut GreetingServer::new(own(1), keys.clone()), &said, &mut Vec::new());
             assert_ne!(fate, Fate::Greeted);
         }
     }

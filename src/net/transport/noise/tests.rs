@@ -2,8 +2,8 @@
 
 use super::*;
 
-fn own(owner: u8, rekey_bytes: u64) -> Arc<Own> {
-    Arc::new(Own::rekeying(&Identity::of_seed([owner; 32]), rekey_bytes).unwrap())
+fn own(owner: u8, rekey_bytes: u64) -> Arc<LocalKeys> {
+    Arc::new(LocalKeys::rekeying(&Identity::of_seed([owner; 32]), rekey_bytes).unwrap())
 }
 
 fn key(n: u8) -> Arc<RoomKey> {
@@ -15,21 +15,22 @@ fn message(bytes: &[u8]) -> &[u8] {
     &bytes[LENGTH_BYTES..]
 }
 
-fn meet(dialler: &Arc<Own>, door: &Arc<Own>) -> Result<(Session, Session), Fault> {
+fn meet(dialler: &Arc<LocalKeys>, door: &Arc<LocalKeys>) -> Result<(SecureSession, SecureSession), NoiseError> {
     let key = key(1);
     let (initiator, first) = Initiator::begin(dialler, &key)?;
-    let (responder, second) = Responder::begin(door, [&key].into_iter(), message(&first[Word::Keyed.line().len()..]))?;
+    let (responder, second) =
+        Responder::begin(door, [&key].into_iter(), message(&first[PreambleLine::Keyed.line().len()..]))?;
     let (there, third) = initiator.finish(message(&second))?;
     Ok((there, responder.finish(message(&third))?))
 }
 
-fn sealed(sealer: &mut Sealer, plain: &[u8]) -> BytesMut {
+fn sealed(sealer: &mut Encryptor, plain: &[u8]) -> BytesMut {
     let mut record = Vec::new();
     sealer.seal(plain, &mut record).unwrap();
     BytesMut::from(&record[..])
 }
 
-fn opened(opener: &mut Opener, mut record: BytesMut) -> Result<BytesMut, Fault> {
+fn opened(opener: &mut Decryptor, mut record: BytesMut) -> Result<BytesMut, NoiseError> {
     let mut plain = BytesMut::new();
     assert!(opener.open(&mut record, &mut plain)?, "the record is whole");
     assert!(record.is_empty());
@@ -53,13 +54,13 @@ fn two_sessions_of_the_same_ends_share_nothing() {
     let (mut first, mut second) = (meet(&one, &two).unwrap(), meet(&one, &two).unwrap());
     let record = sealed(&mut first.0.sealer, b"said in the first");
     assert_ne!(record, sealed(&mut second.0.sealer, b"said in the first"));
-    assert_eq!(opened(&mut second.1.opener, record), Err(Fault::Seal));
+    assert_eq!(opened(&mut second.1.opener, record), Err(NoiseError::Seal));
 }
 
 #[test]
 fn an_end_does_not_talk_to_itself() {
     let own = own(1, u64::MAX);
-    assert_eq!(meet(&own, &own).unwrap_err(), Fault::Reflected);
+    assert_eq!(meet(&own, &own).unwrap_err(), NoiseError::Reflected);
 }
 
 #[test]
@@ -69,14 +70,14 @@ fn two_processes_of_one_author_may_meet() {
 
 #[test]
 fn an_author_that_has_not_signed_the_static_key_is_not_believed() {
-    let (mut thief, victim) = (Own::new(&Identity::of_seed([3; 32])).unwrap(), own(2, u64::MAX));
+    let (mut thief, victim) = (LocalKeys::new(&Identity::of_seed([3; 32])).unwrap(), own(2, u64::MAX));
     thief.proof = victim.proof;
     let thief = Arc::new(thief);
-    assert_eq!(meet(&thief, &own(1, u64::MAX)).unwrap_err(), Fault::Author);
-    assert_eq!(meet(&own(1, u64::MAX), &thief).unwrap_err(), Fault::Author);
-    let mut nobody = Own::new(&Identity::of_seed([3; 32])).unwrap();
+    assert_eq!(meet(&thief, &own(1, u64::MAX)).unwrap_err(), NoiseError::Author);
+    assert_eq!(meet(&own(1, u64::MAX), &thief).unwrap_err(), NoiseError::Author);
+    let mut nobody = LocalKeys::new(&Identity::of_seed([3; 32])).unwrap();
     nobody.proof = [0xff; PROOF_BYTES];
-    assert_eq!(meet(&Arc::new(nobody), &victim).unwrap_err(), Fault::Author);
+    assert_eq!(meet(&Arc::new(nobody), &victim).unwrap_err(), NoiseError::Author);
 }
 
 #[test]
@@ -92,10 +93,10 @@ fn a_record_opens_once_in_its_place_and_unchanged() {
     }
     let torn = records[0].len() - 1;
     assert_eq!(here.opener.open(&mut BytesMut::from(&records[0][..torn]), &mut BytesMut::new()), Ok(false));
-    assert_eq!(opened(&mut here.opener, records[1].clone()), Err(Fault::Seal), "before its turn");
+    assert_eq!(opened(&mut here.opener, records[1].clone()), Err(NoiseError::Seal), "before its turn");
     assert_eq!(opened(&mut here.opener, records[0].clone()).unwrap(), &[0; 50][..]);
-    assert_eq!(opened(&mut here.opener, records[0].clone()), Err(Fault::Seal), "again");
-    assert_eq!(opened(&mut here.opener, sealed(&mut here.sealer, b"reflected")), Err(Fault::Seal));
+    assert_eq!(opened(&mut here.opener, records[0].clone()), Err(NoiseError::Seal), "again");
+    assert_eq!(opened(&mut here.opener, sealed(&mut here.sealer, b"reflected")), Err(NoiseError::Seal));
     assert_eq!(opened(&mut here.opener, records[1].clone()).unwrap(), &[1; 50][..], "a fault changes nothing");
 }
 
@@ -105,7 +106,7 @@ fn a_record_that_holds_nothing_is_refused() {
     for length in 0..=TAG_BYTES as u16 {
         let mut record = BytesMut::from(&length.to_be_bytes()[..]);
         record.extend_from_slice(&[0; TAG_BYTES]);
-        assert_eq!(here.opener.open(&mut record, &mut BytesMut::new()), Err(Fault::Length));
+        assert_eq!(here.opener.open(&mut record, &mut BytesMut::new()), Err(NoiseError::Length));
     }
 }
 
@@ -137,12 +138,12 @@ fn after_the_volume_the_old_key_opens_nothing() {
     let (mut there, mut here) = meet(&own(1, VOLUME), &own(2, u64::MAX)).unwrap();
     assert!(opened(&mut here.opener, sealed(&mut there.sealer, &[0; VOLUME as usize - 1])).is_ok());
     assert!(opened(&mut here.opener, sealed(&mut there.sealer, &[0; 1])).is_ok(), "the last under the first key");
-    assert_eq!(opened(&mut here.opener, sealed(&mut there.sealer, &[0; 1])), Err(Fault::Seal));
+    assert_eq!(opened(&mut here.opener, sealed(&mut there.sealer, &[0; 1])), Err(NoiseError::Seal));
 }
 
 #[test]
 fn the_first_messages_remembered_are_bounded() {
-    let mut met = Met::default();
+    let mut met = SeenEphemerals::default();
     let key = |n: usize| std::array::from_fn(|at| n.to_le_bytes()[at % 8]);
     for n in 0..FIRST_MESSAGES_MAX + 10 {
         assert!(met.insert(key(n)));

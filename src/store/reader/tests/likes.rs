@@ -126,7 +126,7 @@ fn a_file_of_before_there_were_likes_counts_them_from_then_on() {
 fn who_counts_again_and_again_counts_the_same() {
     let mut past = Past::new();
     past.say(&["we made it", "and again"]);
-    let mut counter = Counter::open(&past.path()).unwrap().unwrap();
+    let mut counter = ReactionReader::open(&past.path()).unwrap().unwrap();
     let mut chance = 3_u64;
     let mut draw = |below: u64| {
         chance = chance.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
