@@ -1,4 +1,4 @@
-//! What bare sockets do: loops without a protocol that move the same bytes.
+//! Bare loops: move the same bytes through sockets without a protocol, for comparison.
 
 use std::net::SocketAddr;
 
@@ -17,20 +17,21 @@ const LINES_MAX: usize = crate::net::transport::limits::COMMANDS_MAX;
 /// Blocks that wait for one socket.
 const BLOCKS_MAX: usize = 4;
 
-/// How a bare loop works.
+/// The way a bare loop writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LoopKind {
-    /// Lines come one by one through a channel; all that are here go to every reader in one write.
+    /// Lines come one by one through a channel. All waiting lines go to every reader in one write.
     Coalesced,
-    /// Lines come one by one through a channel; each goes to every reader in a write of its own.
+    /// Lines come one by one through a channel. Each goes to every reader in its own write.
     PerLine,
-    /// No lines come: the same ready block goes out again and again. Not a fan-out, but what the sockets can take.
+    /// The same prepared block goes out again and again. That is no fan-out of lines, but the most that the sockets
+    /// take.
     Ready,
 }
 
-/// A bare loop on its threads, until it is dropped.
+/// A running bare loop. Dropping it ends its threads.
 pub struct Bare {
-    /// Where readers connect.
+    /// The address that readers connect to.
     pub address: SocketAddr,
     _tasks: JoinSet<anyhow::Result<()>>,
 }
@@ -42,16 +43,16 @@ impl Bare {
         Ok((listener, address))
     }
 
-    /// Sends the payload's lines to `readers` who connect, for ever.
+    /// Sends the payload's lines forever to the first `readers` peers that connect.
     ///
     /// # Errors
-    /// No socket is to be had.
+    /// The system gives no socket.
     pub async fn fan_out(room: &Handle, payload: Payload, readers: usize, way: LoopKind) -> anyhow::Result<Self> {
         let (listener, address) = Self::listen().await?;
         let mut tasks = JoinSet::new();
         tasks.spawn_on(
             async move {
-                // They end with this task.
+                // The writers end with this task.
                 let mut others = JoinSet::new();
                 let mut writers = Vec::new();
                 for _ in 0..readers {
@@ -90,10 +91,10 @@ impl Bare {
         Ok(Self { address, _tasks: tasks })
     }
 
-    /// Sends what comes from the first of `readers` who connect to all of them, as soon as it comes.
+    /// Relays the bytes of the first peer that connects to all `readers` peers, at once.
     ///
     /// # Errors
-    /// No socket is to be had.
+    /// The system gives no socket.
     pub async fn relay(room: &Handle, readers: usize) -> anyhow::Result<Self> {
         let (listener, address) = Self::listen().await?;
         let mut tasks = JoinSet::new();
@@ -123,7 +124,7 @@ impl Bare {
     }
 }
 
-/// What one reader is sent.
+/// Writes to one reader.
 async fn write(mut socket: TcpStream, mut queue: mpsc::Receiver<Payload>, way: LoopKind) -> anyhow::Result<()> {
     while let Some(block) = queue.recv().await {
         match way {

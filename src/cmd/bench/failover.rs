@@ -1,4 +1,4 @@
-//! From the leader's death to the first line that its successor has ordered.
+//! Measures the time from the leader's death to the first line that its successor orders.
 
 use std::path::Path;
 use std::sync::{Arc, mpsc};
@@ -12,14 +12,14 @@ use super::table::{Aim, Table, time};
 
 /// The longest wait for a line after a kill.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// Lines shown and not yet looked at.
+/// Shown lines that wait to be checked.
 const HEARD_MAX: usize = 1024;
 
-/// Fills in the times of failover.
+/// Measures the failover times and adds them to the table.
 pub fn measure(plan: &Plan, program: &Path, table: &mut Table) -> anyhow::Result<()> {
     let (hear, heard) = mpsc::sync_channel::<(Instant, Vec<u8>)>(HEARD_MAX);
     let ear = move |_: usize, now: Instant, text: &[u8]| {
-        // Only the first line after a kill counts; what finds no room is not it.
+        // Only the first line after a kill counts. A line that finds no room is a later one.
         let _ = hear.try_send((now, text.to_vec()));
     };
     let mut room = ProcessRoom::form(program, FULL_NODES, Keep::Files, Arc::new(ear))?;
@@ -29,7 +29,7 @@ pub fn measure(plan: &Plan, program: &Path, table: &mut Table) -> anyhow::Result
         while heard.try_recv().is_ok() {}
         let start = Instant::now();
         room.kill(leader)?;
-        // Typed after the signal, so nobody but a successor can order it.
+        // Typed after the signal, so only a successor can order it.
         let word = format!("after kill {kill}");
         for k in (0..room.len()).filter(|&k| k != leader) {
             room.type_into(k, format!("{word}, node{k}\n").as_bytes());

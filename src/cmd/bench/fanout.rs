@@ -1,4 +1,4 @@
-//! Lines a second from one leader to thin readers, beside bare loops.
+//! Measures lines a second from one leader to thin readers, beside bare loops.
 
 use std::net::SocketAddr;
 
@@ -9,10 +9,10 @@ use super::payload::Payload;
 use super::plan::{Plan, median};
 use super::table::{Aim, Table, rate};
 
-/// Thin readers in a room.
+/// Numbers of thin readers in a room.
 const SIZES: [usize; 3] = [4, 16, 64];
 
-/// What sends what.
+/// The measured sender.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Sender {
     Room,
@@ -29,13 +29,13 @@ const SENDERS: [(Sender, &str); 6] = [
     (Sender::Text(LoopKind::PerLine), "bare loop, nothing but text, a write per line"),
 ];
 
-/// Fills in the rates at 4, 16 and 64 thin readers.
+/// Measures the rates at 4, 16 and 64 thin readers and adds them to the table.
 pub fn measure(lab: &Lab, plan: &Plan, table: &mut Table) -> anyhow::Result<()> {
     let frame = Payload::frame()?;
     let text = Payload::text(frame.lines())?;
     let mut medians = Vec::new();
     for size in SIZES {
-        // Everything is measured in turn, so that a slow moment of the machine falls on all alike.
+        // Every sender is measured in turn, so that a slow moment of the machine affects all alike.
         let mut rates = vec![Vec::new(); SENDERS.len()];
         for _ in 0..plan.rounds {
             for ((sender, _), rates) in SENDERS.iter().zip(&mut rates) {
@@ -73,7 +73,7 @@ pub fn bare(lab: &Lab, plan: &Plan, payload: &Payload, size: usize, way: LoopKin
     flow(plan, &mut readers)
 }
 
-/// Lines a second that a leader's own lines make at `size` thin members.
+/// Lines a second that a leader delivers of its own lines to `size` thin members.
 fn room(lab: &Lab, plan: &Plan, size: usize) -> anyhow::Result<f64> {
     let mut leader = Leader::start(lab)?;
     let mut readers = join(lab, leader.address, size, &Watch::Count)?;
@@ -81,10 +81,10 @@ fn room(lab: &Lab, plan: &Plan, size: usize) -> anyhow::Result<f64> {
     flow(plan, &mut readers)
 }
 
-/// Thin members that have everything the leader has noted of them.
+/// Adds thin members to the room, and waits until they have the leader's entries about their arrival.
 pub fn join(lab: &Lab, leader: SocketAddr, size: usize, watch: &Watch) -> anyhow::Result<Readers> {
     let mut readers = lab.readers.block_on(Readers::members(lab.readers.handle(), leader, size, watch))?;
-    // The leader's election and each member's arrival.
+    // The leader's election and each member's arrival are entries.
     let notes = 1 + size as u64;
     wait_until("all thin readers have what the room noted", || {
         readers.check()?;
@@ -93,7 +93,7 @@ pub fn join(lab: &Lab, leader: SocketAddr, size: usize, watch: &Watch) -> anyhow
     Ok(readers)
 }
 
-/// Lines a second, once they flow.
+/// Lines a second, measured after the warm-up.
 fn flow(plan: &Plan, readers: &mut Readers) -> anyhow::Result<f64> {
     std::thread::sleep(plan.warm_up);
     let (start, before) = (std::time::Instant::now(), readers.lines());

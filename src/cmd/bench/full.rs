@@ -1,4 +1,4 @@
-//! Rooms of whole programs: chat log, terminal output and all.
+//! Measures rooms of whole programs, with chat log and terminal output.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -18,17 +18,17 @@ use super::scan::number;
 use super::table::{Aim, Table, rate, time};
 use super::times::Times;
 
-/// The longest wait for everything that was typed.
+/// The longest wait until all typed lines are shown.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Who types.
+/// The nodes that get typed lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Typists {
     Everybody,
     Leader,
 }
 
-/// Fills in the rates of a room of whole programs.
+/// Measures the rates of a room of whole programs and adds them to the table.
 pub fn measure(lab: &Lab, plan: &Plan, program: &Path, table: &mut Table) -> anyhow::Result<()> {
     let frame = Payload::frame()?;
     let (mut all, mut one, mut bare) = (Vec::new(), Vec::new(), Vec::new());
@@ -47,14 +47,14 @@ pub fn measure(lab: &Lab, plan: &Plan, program: &Path, table: &mut Table) -> any
     Ok(())
 }
 
-/// Fills in what it costs to keep the history.
+/// Measures the cost of the history on disk and adds it to the table.
 pub fn measure_store(plan: &Plan, program: &Path, table: &mut Table) -> anyhow::Result<()> {
     let both = [Keep::Files, Keep::Nothing];
     let (mut rates, mut p50, mut p99) =
         ([const { Vec::new() }; 2], [const { Vec::new() }; 2], [const { Vec::new() }; 2]);
     let lines = plan.latency_lines * (STEADY_RATE / LATENCY_RATE) as usize;
     for _ in 0..plan.rounds {
-        // What flat-out rooms leave to the disk is not to fall on the others' latency.
+        // Rooms at full rate leave work to the disk. It must not delay the lines whose latency is measured.
         for (k, keep) in both.into_iter().enumerate() {
             let micros = latency(program, keep, STEADY_RATE, lines)?;
             p50[k].push(median(&micros));
@@ -75,7 +75,7 @@ pub fn measure_store(plan: &Plan, program: &Path, table: &mut Table) -> anyhow::
     Ok(())
 }
 
-/// Lines a second shown at all nodes together, from the first byte typed to the last line shown.
+/// Lines a second that all nodes together show, from the first typed byte to the last shown line.
 fn typed(plan: &Plan, program: &Path, typists: Typists, keep: Keep) -> anyhow::Result<f64> {
     let count = match typists {
         Typists::Everybody => FULL_NODES,
@@ -87,7 +87,7 @@ fn typed(plan: &Plan, program: &Path, typists: Typists, keep: Keep) -> anyhow::R
     let (finished, finish) = mpsc::sync_channel(1);
     let ear = move |_: usize, now: Instant, _: &[u8]| {
         if shown.fetch_add(1, Ordering::Relaxed) + 1 == target {
-            // The channel has room for the only value it is ever sent.
+            // The channel has room for its only value.
             let _ = finished.try_send(now);
         }
     };
@@ -107,7 +107,7 @@ fn typed(plan: &Plan, program: &Path, typists: Typists, keep: Keep) -> anyhow::R
         pipes.push(std::thread::spawn(move || stdin.write_all(&bytes).map(|()| stdin)));
     }
     let end = finish.recv_timeout(PATIENCE).context("not every line that was typed has been shown at every node")?;
-    // The pipes stay open until here: a node whose input ends leaves.
+    // The pipes stay open until here, since a node leaves when its input ends.
     for pipe in pipes {
         let written = pipe.join().map_err(|_| anyhow::anyhow!("a typist panicked"))?;
         written.context("cannot type into a node")?;
@@ -115,7 +115,7 @@ fn typed(plan: &Plan, program: &Path, typists: Typists, keep: Keep) -> anyhow::R
     Ok(target as f64 / (end - start).as_secs_f64())
 }
 
-/// Microseconds from typing a line into a follower until the last of all nodes has shown it.
+/// Microseconds from typing a line into a follower until the last node has shown it.
 pub fn latency(program: &Path, keep: Keep, rate: u32, lines: usize) -> anyhow::Result<Vec<f64>> {
     let times = Times::new(lines);
     let ear = {

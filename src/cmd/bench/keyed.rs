@@ -1,4 +1,4 @@
-//! What a room key costs: the same room with and without one, in one run.
+//! Measures the cost of a room key: the same room with and without one, in one run.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -19,13 +19,13 @@ use crate::key::{PSK_BYTES, RoomKey};
 use crate::net::{Command, Notice};
 use crate::ring::{Event, RoomId, Start, Stop};
 
-/// With a key, and without.
+/// A key, and none.
 const BOTH: [Option<[u8; PSK_BYTES]>; 2] = [Some([7; PSK_BYTES]), None];
 
-/// A room of real nodes in this process, with stores in memory; all of them end with it.
+/// A room of real nodes in this process, with stores in memory. Dropping it ends all nodes.
 struct KeyedRoom {
     members: Vec<KeyedMember>,
-    /// Lines shown at all members together.
+    /// Lines that all members together have shown.
     shown: Arc<AtomicU64>,
     _tasks: JoinSet<()>,
 }
@@ -101,7 +101,7 @@ impl KeyedRoom {
     }
 }
 
-/// Fills in what a key costs.
+/// Measures the cost of a key and adds it to the table.
 pub fn measure(lab: &Lab, plan: &Plan, table: &mut Table) -> anyhow::Result<()> {
     let (mut rates, mut p50, mut p99) =
         ([const { Vec::new() }; 2], [const { Vec::new() }; 2], [const { Vec::new() }; 2]);
@@ -127,7 +127,7 @@ pub fn measure(lab: &Lab, plan: &Plan, table: &mut Table) -> anyhow::Result<()> 
     Ok(())
 }
 
-/// Lines a second shown at all members together, while everybody says what the room takes.
+/// Lines a second that all members together show while every member submits as fast as the room takes lines.
 fn flat_out(lab: &Lab, plan: &Plan, psk: Option<[u8; PSK_BYTES]>) -> anyhow::Result<f64> {
     let room = KeyedRoom::form(lab, psk, None)?;
     let texts = (0..plan.typed_lines as u64).map(text).collect::<anyhow::Result<Arc<[_]>>>()?;
@@ -147,11 +147,11 @@ fn flat_out(lab: &Lab, plan: &Plan, psk: Option<[u8; PSK_BYTES]>) -> anyhow::Res
     Ok(target as f64 / start.elapsed().as_secs_f64())
 }
 
-/// Microseconds from saying a line at a follower until the last of all members has been told.
+/// Microseconds from submitting a line at a follower until the last member has its notice.
 fn latency(lab: &Lab, plan: &Plan, psk: Option<[u8; PSK_BYTES]>) -> anyhow::Result<Vec<f64>> {
     let times = Times::new(plan.latency_lines);
     let room = KeyedRoom::form(lab, psk, Some(&times))?;
-    // The founder leads.
+    // The founder leads, so the second member follows.
     let speaker = room.members.get(1).context("a room of one")?;
     times.begin(0);
     let pace = Duration::from_secs(1) / LATENCY_RATE;

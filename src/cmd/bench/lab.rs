@@ -1,4 +1,4 @@
-//! Where things run: the measured side and the readers each on threads of their own.
+//! The threads of a benchmark: one group for the measured side and one for the readers.
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -18,14 +18,14 @@ use crate::ring::limits::BACKLOG_LINES;
 use crate::ring::{Config, Name, Rate, RoomId, SavedState, SessionId, Start, Stop, Timing, Uid};
 use crate::store::MemoryStore;
 
-/// The longest wait for anything that should happen at once.
+/// The longest wait for a step that should be quick.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// Between two looks at something that cannot be awaited.
+/// Time between two checks of a condition that gives no event.
 const POLL: Duration = Duration::from_millis(5);
-/// Different texts that are said in turn.
+/// Different texts, submitted in turn.
 const TEXTS: u64 = 1024;
 
-/// The threads of a run.
+/// The threads of a benchmark.
 pub struct Lab {
     /// The measured side: a leader with its driver, or a bare loop.
     pub room: Runtime,
@@ -34,7 +34,7 @@ pub struct Lab {
 }
 
 impl Lab {
-    /// Threads for the measured side and for the readers, as many as there are cores for each.
+    /// Starts threads for the measured side and for the readers, one per core for each.
     ///
     /// # Errors
     /// The system gives no threads.
@@ -47,15 +47,15 @@ impl Lab {
     }
 }
 
-/// How many cores there are.
+/// The number of cores.
 pub fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// Waits, on the thread that directs the run, until `done`.
+/// Blocks the directing thread until `done` returns `true`.
 ///
 /// # Errors
-/// It does not come to pass, or cannot.
+/// `done` fails, or does not return `true` in time.
 pub fn wait_until(what: &str, mut done: impl FnMut() -> anyhow::Result<bool>) -> anyhow::Result<()> {
     let start = Instant::now();
     while !done()? {
@@ -65,9 +65,9 @@ pub fn wait_until(what: &str, mut done: impl FnMut() -> anyhow::Result<bool>) ->
     Ok(())
 }
 
-/// A room's leader in this process: the real node, its driver and a store in memory, until it is dropped.
+/// A room's leader in this process: the real node and its driver, with a store in memory. Dropping it ends the node.
 pub struct Leader {
-    /// Where it listens.
+    /// The leader's address.
     pub address: SocketAddr,
     room: Handle,
     running: Option<JoinHandle<anyhow::Result<Stop>>>,
@@ -76,10 +76,10 @@ pub struct Leader {
     tasks: JoinSet<()>,
 }
 
-/// Starts a node in this process, with a history in memory, that takes all that comes.
+/// Starts a node in this process, with a history in memory and no rate limit.
 ///
 /// # Errors
-/// No socket is to be had.
+/// The system gives no socket.
 pub fn start_node(
     lab: &Lab,
     name: &str,
@@ -114,19 +114,19 @@ impl Leader {
     /// Founds a room.
     ///
     /// # Errors
-    /// No socket is to be had.
+    /// The system gives no socket.
     pub fn start(lab: &Lab) -> anyhow::Result<Self> {
         let (address, running) = start_node(lab, "leader", Start::Create(RoomId(getrandom::u64()?)), None)?;
         let mut tasks = JoinSet::new();
         let mut notices = running.notices;
-        // Nobody looks at what is shown, but the node waits while it is not taken.
+        // This task discards the notices, since the node waits while its channel is full.
         tasks.spawn_on(async move { while notices.recv().await.is_some() {} }, lab.room.handle());
         let room = lab.room.handle().clone();
         let (commands, urgent) = (running.commands, running.urgent);
         Ok(Self { address, room, running: Some(running.done), commands, _urgent: urgent, tasks })
     }
 
-    /// Says lines for ever, as fast as the room takes them.
+    /// Submits lines forever, as fast as the room takes them.
     ///
     /// # Errors
     /// None in practice: the texts are valid.
@@ -151,7 +151,7 @@ impl Drop for Leader {
     fn drop(&mut self) {
         if let Some(running) = self.running.take() {
             running.abort();
-            // To let go of a long history takes a while, which is not to fall on whatever is measured next.
+            // Freeing a long history takes a while. It must not disturb the next measurement.
             let _ = self.room.block_on(running);
         }
     }

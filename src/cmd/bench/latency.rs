@@ -1,4 +1,4 @@
-//! From submission at a member to delivery at the last, at an even pace, beside bare sockets.
+//! Measures the time from submission at a member to delivery at the last member, at an even rate, beside bare sockets.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use super::process::Keep;
 use super::table::{Aim, Table, time};
 use super::times::Times;
 
-/// The median over the rounds of each round's p50 and p99.
+/// The median over all rounds of each round's p50 and p99.
 #[derive(Default)]
 struct Latency {
     p50: Vec<f64>,
@@ -31,7 +31,7 @@ impl Latency {
     }
 }
 
-/// Fills in the latencies.
+/// Measures the latencies and adds them to the table.
 pub fn measure(lab: &Lab, plan: &Plan, program: &Path, table: &mut Table) -> anyhow::Result<()> {
     let mut echo = Latency::default();
     let mut relay = Latency::default();
@@ -59,7 +59,7 @@ pub fn measure(lab: &Lab, plan: &Plan, program: &Path, table: &mut Table) -> any
     Ok(())
 }
 
-/// A line goes to a loop that sends it on to all readers, the speaker among them.
+/// A line goes to a bare loop that relays it to all readers, including the sender.
 fn bare(lab: &Lab, plan: &Plan, readers: usize) -> anyhow::Result<Vec<f64>> {
     let times = Times::new(plan.latency_lines);
     let watch = Watch::Times(Arc::clone(&times));

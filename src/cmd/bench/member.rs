@@ -1,7 +1,7 @@
-//! A thin reader: a member of the room that reads, finds frame ends, checks the indexes and acknowledges.
+//! A thin reader: a member of the room that reads frames, checks the indexes and acknowledges.
 //!
-//! It has its own uid and its own listener, so that it has a place in the ring: the one before it dials it and has its
-//! heartbeats echoed. It keeps no log, shows nothing and takes no part in elections.
+//! It has its own uid and its own listener, so it has a place in the ring: its predecessor dials it, and it echoes
+//! heartbeats. It keeps no log, shows nothing and takes no part in elections.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -26,24 +26,24 @@ use crate::ring::{
     sign_runs,
 };
 
-/// What readers are for.
+/// The task of the readers.
 #[derive(Clone)]
 pub enum Watch {
-    /// Counting the entries that are delivered.
+    /// Count the delivered entries.
     Count,
-    /// Counting lines of bare text.
+    /// Count lines of bare text.
     Text,
-    /// Noting when it is.
+    /// Record the time of each line.
     Times(Arc<Times>),
 }
 
-/// Readers on their threads, until they are dropped.
+/// Running readers. Dropping this ends them.
 pub struct Readers {
     tasks: JoinSet<anyhow::Result<()>>,
     seen: Vec<Arc<ReaderProgress>>,
 }
 
-/// How far a reader is.
+/// A reader's progress.
 #[derive(Default)]
 struct ReaderProgress {
     /// Lines delivered.
@@ -53,12 +53,12 @@ struct ReaderProgress {
 }
 
 impl Readers {
-    /// Nobody.
+    /// No readers.
     pub fn new() -> Self {
         Self { tasks: JoinSet::new(), seen: Vec::new() }
     }
 
-    /// Connects `count` readers to a bare loop. With [`Watch::Times`] the first of them speaks.
+    /// Connects `count` readers to a bare loop. With [`Watch::Times`] the first of them sends the lines.
     ///
     /// # Errors
     /// The loop does not accept.
@@ -75,10 +75,10 @@ impl Readers {
         Ok(readers)
     }
 
-    /// Makes `count` thin members of the room. With [`Watch::Times`] the first of them speaks.
+    /// Adds `count` thin members to the room. With [`Watch::Times`] the first of them submits the lines.
     ///
     /// # Errors
-    /// The leader does not let one in.
+    /// The leader refuses a member.
     pub async fn members(on: &Handle, leader: SocketAddr, count: usize, watch: &Watch) -> anyhow::Result<Self> {
         let mut readers = Self::new();
         for k in 0..count {
@@ -105,7 +105,7 @@ impl Readers {
         self.tasks.spawn_on(reader.run(), on);
     }
 
-    /// Lines delivered so far, summed over all.
+    /// Lines delivered so far, summed over all readers.
     pub fn lines(&self) -> u64 {
         self.seen.iter().map(|seen| seen.lines.load(Ordering::Relaxed)).sum()
     }
@@ -115,10 +115,10 @@ impl Readers {
         self.seen.iter().map(|seen| seen.index.load(Ordering::Relaxed)).min().unwrap_or_default()
     }
 
-    /// Whether every reader still reads.
+    /// Checks that every reader still reads.
     ///
     /// # Errors
-    /// Why one does not.
+    /// The fault of a reader that has stopped.
     pub fn check(&mut self) -> anyhow::Result<()> {
         match self.tasks.try_join_next() {
             None => Ok(()),
@@ -129,7 +129,7 @@ impl Readers {
     }
 }
 
-/// Who a thin member is.
+/// The identity of a thin member.
 struct Me {
     identity: Identity,
     hello: Hello,
@@ -195,7 +195,7 @@ impl Me {
     }
 }
 
-/// Greets whoever dials this member, and echoes heartbeats.
+/// Answers the hello of peers that dial this member, and echoes heartbeats.
 async fn answer_neighbours(listener: TcpListener, hello: Hello) -> anyhow::Result<()> {
     let mut links = JoinSet::new();
     loop {
@@ -222,17 +222,17 @@ async fn answer_neighbours(listener: TcpListener, hello: Hello) -> anyhow::Resul
     }
 }
 
-/// Says [`Times::lines`] lines at an even pace.
+/// Sends [`Times::lines`] lines at an even rate.
 struct PacedSender {
     times: Arc<Times>,
     voice: Voice,
 }
 
-/// In whose words.
+/// The form of sent lines.
 enum Voice {
-    /// What a bare loop passes on: an entry, as readers expect it.
+    /// An entry in the form that readers expect. A bare loop relays it.
     Bare,
-    /// What a leader orders.
+    /// A submission that the leader orders.
     Member { me: Box<Me>, room: RoomId, stream: StreamId },
 }
 
@@ -247,16 +247,16 @@ impl PacedSender {
     }
 }
 
-/// One connection that is read.
+/// The reading side of one connection.
 struct ThinReader {
     stream: TcpStream,
     scanner: Scanner,
-    /// The stream that is acknowledged; none where nobody wants to know.
+    /// The stream to acknowledge; `None`: a bare loop expects no acknowledgement.
     follows: Option<StreamId>,
     watch: Watch,
     talk: Option<PacedSender>,
     progress: Arc<ReaderProgress>,
-    /// The index before the next.
+    /// The index before the next expected one.
     index: u64,
     said: u64,
     out: Vec<u8>,
@@ -292,10 +292,10 @@ impl ThinReader {
         }
     }
 
-    /// Speaks, and reads meanwhile.
+    /// Sends lines, and reads meanwhile.
     async fn converse(&mut self, talk: &PacedSender) -> anyhow::Result<()> {
         let mut pace = interval(Duration::from_secs(1) / LATENCY_RATE);
-        // Whoever lags catches up: the rate is the rate.
+        // A sender that lags catches up, so that the rate holds.
         pace.set_missed_tick_behavior(MissedTickBehavior::Burst);
         let mut begun = false;
         while self.said < talk.times.lines() {
@@ -320,13 +320,13 @@ impl ThinReader {
         Ok(())
     }
 
-    /// Looks at every frame that is here; puts what is to be answered in `out`.
+    /// Handles every frame that has arrived, and puts the answers in `out`.
     fn take(&mut self) -> anyhow::Result<()> {
         let mut lines = 0;
         while let Some(frame) = self.scanner.next() {
             match look(frame) {
                 ScannedEnd::Entries { first, last } => {
-                    // A bare loop sends the same indexes over and over.
+                    // A bare loop repeats the same indexes, so they are checked only in a room.
                     if self.follows.is_some() {
                         anyhow::ensure!(first == self.index + 1, "index {first} comes after {}", self.index);
                     }

@@ -1,9 +1,8 @@
-//! What the room costs: a table of rates and times, beside what bare sockets cost in the same run.
+//! Measures the cost of a room: a table of rates and times, beside the cost of bare sockets in the same run.
 //!
-//! Everything goes over TCP on the loopback interface, with lines of 100 bytes. The members of the measured
-//! rooms are thin readers where the leader's side is the question, and whole programs, started as children,
-//! where the question is what people get. Only ratios within one run say something: the readers share the cores with
-//! the room that they measure.
+//! Everything goes over TCP on the loopback interface, with lines of 100 bytes. Two kinds of members exist. Thin
+//! readers measure the leader's side. Whole programs, started as children, measure what users get. Only ratios within
+//! one run mean something: the readers share the cores with the measured room.
 
 mod baseline;
 mod failover;
@@ -29,7 +28,7 @@ use crate::cmd::page::ManualPage;
 use plan::{LINE_BYTES, Plan};
 use table::Table;
 
-/// All of `bench --help`.
+/// The text of `bench --help`.
 pub const HELP: &str = "  dist-chat bench            what a room costs, beside bare sockets: a table
   dist-chat bench --quick    a first look, not a number to quote
 
@@ -42,7 +41,7 @@ takes minutes and all cores: leave the machine alone meanwhile.
 Exit: 0, 1 a part could not be measured (the others are shown), 2 usage
 ";
 
-/// The page of the manual of `dist-chat bench`.
+/// The manual page of `dist-chat bench`.
 pub(crate) const PAGE: ManualPage = ManualPage {
     command: "bench",
     usage: &["dist-chat bench [--quick] [--only PART,...] [--kills N]"],
@@ -91,13 +90,11 @@ pub enum Part {
     Failover,
 }
 
-/// Measures, and prints the table on standard output.
-///
-/// To be called outside of any async runtime: it brings its own.
+/// Measures, and prints the table on standard output. Call it outside of any async runtime, since it brings its own.
 ///
 /// # Errors
-/// A room does not form, a reader finds the log out of order, or a child does not start; what was measured until then
-/// is printed.
+/// A room does not form, a reader finds the log out of order, or a child does not start. The results until then are
+/// printed.
 pub fn run(args: BenchArgs) -> anyhow::Result<()> {
     let plan = Plan::new(args.quick, args.kills);
     let wanted = |part| args.only.is_empty() || args.only.contains(&part);

@@ -1,4 +1,4 @@
-//! What is sent while something is measured: lines of one length, and frames of them.
+//! The payload of measurements: lines of one length, and frames of them.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -13,32 +13,32 @@ use crate::ring::{
     SessionId, Signature, Tail, Text, Uid, WallMs,
 };
 
-/// What a bare loop sends, over and over.
+/// The bytes that a bare loop sends over and over.
 #[derive(Clone)]
 pub struct Payload {
-    /// The bytes of one write, or of many.
+    /// The bytes of one write, or of several.
     pub bytes: Bytes,
-    /// Where one line ends and the next begins.
+    /// The end of each line.
     ends: Arc<[usize]>,
 }
 
 impl Payload {
-    /// The largest frame of entries that a leader sends: as it stands on the wire.
+    /// The largest frame of entries that a leader sends, in its form on the wire.
     ///
     /// # Errors
-    /// The frame is not what is expected of the encoding.
+    /// The encoding of the frame is not the expected one.
     pub fn frame() -> anyhow::Result<Self> {
         let text = text(0)?;
         let lines = BATCH_ENTRIES_MAX.min(BATCH_BYTES_MAX / (Line::OVERHEAD + LINE_BYTES));
         let mut bytes = Vec::new();
         entries(100_000, lines as u64, &text)?.encode(&mut bytes);
-        // The frame's head belongs to the first line, its end to the last.
+        // The frame's head counts with the first line, its end with the last.
         let ends: Arc<[usize]> = memmem::find_iter(&bytes, br#"{"i":"#).skip(1).chain([bytes.len()]).collect();
         anyhow::ensure!(ends.len() == lines, "{} lines in a frame of {lines}", ends.len());
         Ok(Self { bytes: bytes.into(), ends })
     }
 
-    /// As many lines as a frame holds, with nothing but their text and a line feed.
+    /// As many lines as a frame holds, each only its text and a line feed.
     ///
     /// # Errors
     /// None in practice: the text is valid.
@@ -53,7 +53,7 @@ impl Payload {
         Ok(Self { bytes: bytes.into(), ends: ends.into() })
     }
 
-    /// These lines in a row.
+    /// The payload of these lines, in order.
     pub(super) fn of(lines: &[Bytes]) -> Self {
         let mut bytes = BytesMut::with_capacity(lines.iter().map(Bytes::len).sum());
         let mut ends = Vec::with_capacity(lines.len());
@@ -70,18 +70,18 @@ impl Payload {
         starts.zip(self.ends.iter()).map(|(start, &end)| self.bytes.slice(start..end))
     }
 
-    /// Whether it is bare text.
+    /// Whether the payload is bare text.
     pub fn is_text(&self) -> bool {
         !self.bytes.starts_with(b"{")
     }
 
-    /// How many lines it holds.
+    /// The number of lines.
     pub fn lines(&self) -> usize {
         self.ends.len()
     }
 }
 
-/// The `n`-th line that is said: [`LINE_BYTES`] bytes, its number first.
+/// The `n`-th text: [`LINE_BYTES`] bytes that begin with its number.
 ///
 /// # Errors
 /// None in practice: the text is valid.
@@ -102,7 +102,7 @@ pub fn entries(first: u64, count: u64, text: &Text) -> anyhow::Result<Frame> {
     let entry = |index: u64| {
         let id = LineId { author: AuthorId::of_bits(u64::MAX / 5), session: SessionId(u64::MAX / 7), n: index };
         let lamport = Lamport(index);
-        // Runs as long as they can be. Nobody here looks at the signatures.
+        // Runs of the maximum length. The readers do not verify signatures.
         let of = (index - first) % RUN_LINES_MAX as u64 + 1;
         let ends = of == RUN_LINES_MAX as u64 || index == last;
         let seal = ends.then_some(RunSignature { of: of as u32, by: Signature([7; 64]) });

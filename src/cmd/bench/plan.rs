@@ -1,9 +1,9 @@
-//! How long and how often things are measured, and which value of many counts.
+//! The lengths and repetitions of measurements, and the statistics over their values.
 
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-/// Where everything listens.
+/// The address that all nodes listen on.
 pub(super) const LOOPBACK: Ipv4Addr = Ipv4Addr::LOCALHOST;
 /// Bytes of text in every line.
 pub(super) const LINE_BYTES: usize = 100;
@@ -16,25 +16,25 @@ pub(super) const FULL_NODES: usize = 5;
 /// Thin readers around one leader while latency is measured: with the leader the room has [`FULL_NODES`].
 pub(super) const LATENCY_READERS: usize = FULL_NODES - 1;
 
-/// How long and how often things are measured.
+/// The lengths and repetitions of measurements.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Plan {
-    /// Rounds in which everything is measured in turn; the median counts.
+    /// Rounds in which each part is measured in turn. The median counts.
     pub(super) rounds: usize,
-    /// Before a rate is measured.
+    /// Time before a rate is measured.
     pub(super) warm_up: Duration,
-    /// While a rate is measured.
+    /// Time during which a rate is measured.
     pub(super) window: Duration,
-    /// Lines whose latency is measured, in one round.
+    /// Lines of one round whose latency is measured.
     pub(super) latency_lines: usize,
     /// Lines typed into each whole node.
     pub(super) typed_lines: usize,
-    /// Leaders killed.
+    /// How often a leader is killed.
     pub(super) kills: usize,
 }
 
 impl Plan {
-    /// A quick look, or numbers to quote; a leader is killed `kills` times.
+    /// A quick plan, or one for numbers to quote. A leader is killed `kills` times.
     pub(super) fn new(quick: bool, kills: usize) -> Self {
         let ms = Duration::from_millis;
         if quick {
@@ -52,12 +52,12 @@ impl Plan {
     }
 }
 
-/// The value in the middle. Zero of nothing.
+/// The median. Zero if there are no values.
 pub(super) fn median(values: &[f64]) -> f64 {
     percentile(values, 50.0)
 }
 
-/// The smallest value that is not below `percent` of all. Zero of nothing.
+/// The smallest value that is not below `percent` of all values. Zero if there are no values.
 pub(super) fn percentile(values: &[f64], percent: f64) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);

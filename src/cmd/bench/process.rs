@@ -1,4 +1,4 @@
-//! Whole nodes: this very program, started as children with pipes, and ended by their own process ids.
+//! Whole nodes: starts this program as children with pipes, and ends them by their process ids.
 
 use std::io::{BufRead as _, BufReader};
 use std::net::{SocketAddr, TcpListener};
@@ -12,22 +12,22 @@ use serde_json::Value;
 use super::lab::wait_until;
 use super::plan::LOOPBACK;
 
-/// Told of each chat line that a node shows: which node, when, and the line's text.
+/// Called for each chat line that a node shows, with the node's place, the time and the line's text.
 pub type Ear = std::sync::Arc<dyn Fn(usize, Instant, &[u8]) + Send + Sync>;
 
-/// What nodes keep.
+/// The files of nodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Keep {
-    /// A log and a history, as anybody's.
+    /// A log and a history, as by default.
     Files,
-    /// Nothing: `--ephemeral`.
+    /// No files: `--ephemeral`.
     Nothing,
 }
 
-/// A room of whole nodes on this machine; all of them end with it.
+/// A room of whole nodes on this machine. Dropping it ends all nodes.
 pub struct ProcessRoom {
     program: PathBuf,
-    /// The nodes' files; removed at the end.
+    /// The directory of the nodes' files, removed at the end.
     files: PathBuf,
     keep: Keep,
     ear: Ear,
@@ -43,7 +43,7 @@ struct BenchNode {
 
 impl Drop for BenchNode {
     fn drop(&mut self) {
-        // It may have ended by itself; either way it is reaped.
+        // The child may have ended by itself. Either way it is reaped.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -57,7 +57,7 @@ impl Drop for ProcessRoom {
 }
 
 impl ProcessRoom {
-    /// A room of `count` nodes that all see each other. The first of them founds it.
+    /// Forms a room of `count` nodes that all see each other. The first node founds it.
     ///
     /// # Errors
     /// A node does not start, or the room does not form.
@@ -65,7 +65,7 @@ impl ProcessRoom {
         let files = std::env::temp_dir().join(format!("dist-chat-bench-{}", std::process::id()));
         std::fs::create_dir_all(&files).with_context(|| format!("cannot create {}", files.display()))?;
         let mut room = Self { program: program.to_path_buf(), files, keep, ear, nodes: Vec::new() };
-        // Ports that nobody has at this moment, all held until all are known.
+        // Takes free ports, and holds all of them until every port is known.
         let held = (0..count).map(|_| TcpListener::bind((LOOPBACK, 0))).collect::<Result<Vec<_>, _>>()?;
         let addresses = held.iter().map(TcpListener::local_addr).collect::<Result<Vec<_>, _>>()?;
         drop(held);
@@ -85,7 +85,7 @@ impl ProcessRoom {
         let mut command = Command::new(&self.program);
         command.arg("-a").arg(address.ip().to_string()).arg("-p").arg(address.port().to_string());
         command.arg("-n").arg(format!("node{k}")).arg("--data-dir").arg(&self.files);
-        // What is measured is what a room can do, not what it is told to take, nor what somebody has configured.
+        // The user's configuration and rate limits must not change what is measured.
         command.env("DIST_CHAT_CONFIG", "");
         command.args(["--rate-limit", "0"]);
         if self.keep == Keep::Nothing {
@@ -102,7 +102,7 @@ impl ProcessRoom {
         let stdout = child.stdout.take().context("a child without standard output")?;
         let ear = std::sync::Arc::clone(&self.ear);
         let node = BenchNode { address, child, stdin };
-        // Ends with the child's standard output.
+        // The thread ends with the child's standard output.
         std::thread::Builder::new().name(format!("node{k}")).spawn(move || {
             let mut reader = BufReader::with_capacity(64 * 1024, stdout);
             let mut line = Vec::new();
@@ -116,27 +116,27 @@ impl ProcessRoom {
         Ok(node)
     }
 
-    /// How many nodes there are.
+    /// The number of nodes.
     pub fn len(&self) -> usize {
         self.nodes.len()
     }
 
-    /// The pipe into a node's standard input; once.
+    /// Takes the pipe to a node's standard input. Works once.
     ///
     /// # Errors
-    /// It was taken before.
+    /// The pipe was already taken.
     pub fn take_stdin(&mut self, k: usize) -> anyhow::Result<ChildStdin> {
         self.nodes[k].stdin.take().context("a node's standard input is taken")
     }
 
-    /// Types into a node. It may be gone.
+    /// Types into a node, which may have ended.
     pub fn type_into(&mut self, k: usize, bytes: &[u8]) {
         if let Some(stdin) = &mut self.nodes[k].stdin {
             let _ = std::io::Write::write_all(stdin, bytes);
         }
     }
 
-    /// What a node says of itself; nothing where it does not answer.
+    /// A node's status. `None`: the node does not answer.
     fn status(&self, k: usize) -> Option<Value> {
         let address = self.nodes[k].address;
         let mut command = Command::new(&self.program);
@@ -146,10 +146,10 @@ impl ProcessRoom {
         output.status.success().then(|| serde_json::from_slice(&output.stdout).ok())?
     }
 
-    /// The place of the node that leads, as the first that answers knows it.
+    /// The place of the leader, according to the first node that answers.
     ///
     /// # Errors
-    /// None does.
+    /// No node leads.
     pub fn leader(&self) -> anyhow::Result<usize> {
         let leads = |k: usize| self.status(k).is_some_and(|status| status["role"] == "leader");
         (0..self.nodes.len()).find(|&k| leads(k)).context("no node says that it leads")
@@ -158,7 +158,7 @@ impl ProcessRoom {
     /// Waits until every node sees every other, all follow one leader, and the ring is closed.
     ///
     /// # Errors
-    /// That does not happen.
+    /// That does not happen in time.
     pub fn wait_whole(&mut self) -> anyhow::Result<()> {
         let files = self.files.clone();
         wait_until("the room is whole", || {
@@ -187,7 +187,7 @@ impl ProcessRoom {
     /// Ends a node with SIGKILL.
     ///
     /// # Errors
-    /// It cannot be signalled.
+    /// The signal cannot be sent.
     pub fn kill(&mut self, k: usize) -> anyhow::Result<()> {
         self.nodes[k].child.kill().context("cannot kill a child")
     }
@@ -195,7 +195,7 @@ impl ProcessRoom {
     /// Starts a killed node again, on its old address.
     ///
     /// # Errors
-    /// It does not start, or there is nobody to join.
+    /// The node does not start, or no other node is left to join.
     pub fn restart(&mut self, k: usize) -> anyhow::Result<()> {
         self.nodes[k].child.wait()?;
         let address = self.nodes[k].address;

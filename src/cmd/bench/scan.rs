@@ -1,4 +1,4 @@
-//! Frames out of a byte stream, as cheaply as can be: no JSON is parsed where entries pass.
+//! Splits a byte stream into frames as cheaply as possible: entries pass without parsing their JSON.
 
 use std::io;
 
@@ -7,30 +7,30 @@ use tokio::io::{AsyncRead, AsyncReadExt as _};
 
 use crate::ring::limits::FRAME_BYTES_MAX;
 
-/// Bytes asked of the system at once.
+/// Bytes that one read asks for.
 const READ_BYTES: usize = 256 * 1024;
 
 /// Received bytes, cut into frames.
 pub struct Scanner {
     bytes: Vec<u8>,
-    /// Where the first unread frame begins.
+    /// The start of the first unread frame.
     start: usize,
-    /// Up to where no frame ends.
+    /// No frame ends before this position.
     seen: usize,
-    /// Where the received bytes end.
+    /// The end of the received bytes.
     end: usize,
 }
 
 impl Scanner {
-    /// Nothing received.
+    /// An empty scanner.
     pub fn new() -> Self {
         Self { bytes: vec![0; READ_BYTES], start: 0, seen: 0, end: 0 }
     }
 
-    /// Waits for bytes. `false`: the stream has ended.
+    /// Reads more bytes. `false`: the stream has ended.
     ///
     /// # Errors
-    /// The stream fails, or a frame has no end within [`FRAME_BYTES_MAX`].
+    /// The stream fails, or a frame does not end within [`FRAME_BYTES_MAX`].
     pub async fn fill(&mut self, stream: &mut (impl AsyncRead + Unpin)) -> io::Result<bool> {
         if self.start == self.end {
             (self.start, self.seen, self.end) = (0, 0, 0);
@@ -65,25 +65,25 @@ impl Scanner {
     }
 }
 
-/// What a thin reader tells apart.
+/// The kinds of frames that a thin reader distinguishes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ScannedEnd<'a> {
-    /// Entries from this index to that.
+    /// A range of entries.
     Entries {
-        /// The first.
+        /// The first index.
         first: u64,
-        /// The last.
+        /// The last index.
         last: u64,
     },
     /// A heartbeat.
     Ping(u64),
-    /// Anything else.
+    /// Any other frame.
     Other(&'a [u8]),
 }
 
-/// Looks at a frame.
+/// Classifies a frame.
 ///
-/// In JSON a quotation mark within text is escaped, so what is sought here is found in no line's text.
+/// JSON escapes a quotation mark within text, so the searched patterns never match inside a line's text.
 pub fn look(frame: &[u8]) -> ScannedEnd<'_> {
     if frame.starts_with(br#"{"entries":{"#) {
         let first = memmem::find(frame, br#""entries":[{"i":"#).and_then(|at| number(&frame[at + 16..]));

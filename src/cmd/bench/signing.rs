@@ -1,5 +1,5 @@
-//! What it costs that lines are signed: each line by itself, runs of them, or a chain of hashes with a signature now
-//! and then. On one core, with nothing else in the way.
+//! Measures the cost of signed lines: a signature for each line, for runs of lines, or a chain of hashes with few
+//! signatures. On one core, with no other work.
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -16,14 +16,14 @@ use crate::ring::{
     WallMs, sign_runs,
 };
 
-/// Lines that are signed and checked in one round.
+/// Lines that one round signs and verifies.
 const LINES: usize = 32 * RUN_LINES_MAX;
 const ROOM: RoomId = RoomId(1);
 
-/// Lines a second, made and checked.
+/// Lines a second, signed and verified.
 type Rates = (Vec<f64>, Vec<f64>);
 
-/// Fills in what signatures cost.
+/// Measures the cost of signatures and adds it to the table.
 pub fn measure(plan: &Plan, table: &mut Table) -> anyhow::Result<()> {
     let identity = Identity::fresh()?;
     let lines = lines(&identity)?;
@@ -56,7 +56,7 @@ fn lines(identity: &Identity) -> anyhow::Result<Vec<Line>> {
     (1..=LINES).map(line).collect()
 }
 
-/// As the program does it: frames of whole runs.
+/// Signs as the program does: frames of whole runs.
 fn in_runs(lines: &[Line], run: usize, identity: &Identity, rates: &mut Rates) -> anyhow::Result<()> {
     let mut sealed = lines.to_vec();
     let begin = Instant::now();
@@ -74,7 +74,7 @@ fn in_runs(lines: &[Line], run: usize, identity: &Identity, rates: &mut Rates) -
     checked.map_err(|forged| anyhow::anyhow!("a sound signature is refused: {forged:?}"))
 }
 
-/// What a chain would do at the least: hash each line with the one before, and sign a hash now and then.
+/// The least work of a chain: hash each line with the one before, and sign a hash from time to time.
 fn in_a_chain(lines: &[Line], identity: &Identity, rates: &mut Rates) {
     let mut signatures = Vec::with_capacity(LINES / RUN_LINES_MAX);
     let link = |before: [u8; 32], line: &Line| -> [u8; 32] {

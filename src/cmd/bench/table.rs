@@ -1,14 +1,14 @@
-//! What is printed.
+//! The printed table.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
 
 use anyhow::Context as _;
 
-/// Characters of a row's name.
+/// Characters of a row's label.
 const LABEL: usize = 50;
 
-/// What was measured, as text.
+/// The results, as text.
 #[derive(Debug, Default)]
 pub struct Table {
     text: String,
@@ -16,7 +16,7 @@ pub struct Table {
 }
 
 impl Table {
-    /// Nothing measured.
+    /// An empty table.
     pub fn new() -> Self {
         Self::default()
     }
@@ -39,14 +39,14 @@ impl Table {
     pub fn row(&mut self, label: &str, cells: &[impl AsRef<str>]) {
         let mut row = format!("{label:<LABEL$}");
         for cell in cells {
-            // Nothing can go wrong while a string is written to.
+            // Writing to a string cannot fail.
             let _ = write!(row, " {:>11}", cell.as_ref());
         }
         self.text.push_str(row.trim_end());
         self.text.push('\n');
     }
 
-    /// Adds a ratio and what is aimed at.
+    /// Adds a ratio and its target.
     pub fn ratio(&mut self, label: &str, value: f64, aim: Aim) {
         let (aim, met) = match aim {
             Aim::AtLeast(bound) => (format!("at least {bound}"), value >= bound),
@@ -76,7 +76,7 @@ impl Table {
     }
 }
 
-/// What a ratio should be.
+/// The target of a ratio.
 #[derive(Clone, Copy, Debug)]
 pub enum Aim {
     /// This or more.

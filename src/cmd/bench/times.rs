@@ -1,4 +1,4 @@
-//! When each line was sent, and when the last reader had it.
+//! The times of each line: when it was sent, and when the last reader had it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use tokio::sync::Notify;
 
-/// When each line was sent, and when the last reader had it.
+/// The times of each line: when it was sent, and when the last reader had it.
 pub struct Times {
     clock: Instant,
     begin: Notify,
@@ -15,7 +15,7 @@ pub struct Times {
     lines: Vec<LineTimes>,
 }
 
-/// In nanoseconds on the clock.
+/// Times in nanoseconds on the clock.
 #[derive(Default)]
 struct LineTimes {
     sent: AtomicU64,
@@ -24,13 +24,13 @@ struct LineTimes {
 }
 
 impl Times {
-    /// Room for `lines` lines.
+    /// Times for `lines` lines.
     pub fn new(lines: usize) -> Arc<Self> {
         let lines = std::iter::repeat_with(LineTimes::default).take(lines).collect();
         Arc::new(Self { clock: Instant::now(), begin: Notify::new(), base: AtomicU64::new(u64::MAX), lines })
     }
 
-    /// Lets the speaker begin; the lines follow this index of the log.
+    /// Lets the sender begin. Its lines follow this index of the log.
     pub fn begin(&self, base: u64) {
         self.base.store(base, Ordering::SeqCst);
         self.begin.notify_one();
@@ -41,7 +41,7 @@ impl Times {
         self.begin.notified().await;
     }
 
-    /// How many lines there are.
+    /// The number of lines.
     pub fn lines(&self) -> u64 {
         self.lines.len() as u64
     }
@@ -51,14 +51,14 @@ impl Times {
         self.base.load(Ordering::Relaxed).saturating_add(n)
     }
 
-    /// The `n`-th line, from 1, leaves.
+    /// Records that the `n`-th line, from 1, is sent.
     pub fn sent(&self, n: u64) {
         if let Some(line) = self.lines.get(n as usize - 1) {
             line.sent.store(self.now(), Ordering::Relaxed);
         }
     }
 
-    /// A reader has the entries from this index to that.
+    /// Records that a reader has the entries from index `first` to `last`.
     pub fn delivered(&self, first: u64, last: u64) {
         let now = self.now();
         let base = self.base.load(Ordering::Relaxed);
@@ -75,7 +75,7 @@ impl Times {
         self.clock.elapsed().as_nanos() as u64
     }
 
-    /// Whether all of so many readers have the last line.
+    /// Whether `readers` readers have the last line.
     pub fn complete(&self, readers: usize) -> bool {
         self.lines.iter().rev().all(|line| line.readers.load(Ordering::Acquire) as usize == readers)
     }
