@@ -1,4 +1,4 @@
-//! `--json`: one object a line, both ways.
+//! `--json`: a program and the node exchange one JSON object a line.
 
 use std::io::{self, Read, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,24 +12,24 @@ use crate::present::values::{Request, Update, Versioned};
 use crate::ring::limits::TEXT_BYTES_MAX;
 use crate::text;
 
-/// Bytes that are gathered for one write, while more is ready.
+/// Bytes collected for one write while more objects are ready.
 const WRITE_BYTES: usize = 64 * 1024;
-/// Bytes of an object that asks for something: a text of the greatest length, with every character of it escaped.
+/// Longest request in bytes: the longest text, with every character escaped.
 pub const ASKED_BYTES_MAX: usize = 6 * TEXT_BYTES_MAX + 4096;
 
-/// Appends an object as a line, with what could harm a terminal escaped: it means the same.
+/// Appends the object and a line end. Characters that a terminal could act on are escaped, which JSON readers undo.
 pub fn push(told: &Update, out: &mut String) {
-    // Numbers and strings always have a form in JSON.
+    // Numbers and strings always have a JSON form.
     if let Ok(json) = serde_json::to_string(&Versioned::of(told)) {
         text::push_escaped(out, &json);
         out.push('\n');
     }
 }
 
-/// Writes what is told until there is no more; `written` counts the writes. A reader that has gone is an error.
+/// Writes objects until the channel closes; `written` counts the writes.
 ///
 /// # Errors
-/// The output takes no more.
+/// The output takes no more, for instance because its reader is gone.
 pub fn write(mut told: mpsc::Receiver<Update>, mut out: impl Write, written: &AtomicU64) -> io::Result<()> {
     let mut lines = String::new();
     while let Some(next) = told.blocking_recv() {
@@ -47,13 +47,13 @@ pub fn write(mut told: mpsc::Receiver<Update>, mut out: impl Write, written: &At
     Ok(())
 }
 
-/// An object of this line; what is wrong with it, if it is none.
+/// Parses the request in this line.
 ///
 /// # Errors
-/// Why it is none, for people.
+/// Why the line is no request, as a text for users.
 pub fn read(line: &str) -> Result<Request, String> {
     let asked: Versioned<Request> = serde_json::from_str(line).map_err(|error| {
-        // An object is one line, and whoever complains knows which: the reader's own count of lines would only confuse.
+        // The program knows its line; serde's own line number, always 1, would only confuse.
         let said = error.to_string();
         match said.rsplit_once(" at line 1 column ") {
             Some((what, column)) => format!("{what} at column {column}"),
@@ -68,8 +68,8 @@ pub fn read(line: &str) -> Result<Request, String> {
     }
 }
 
-/// Reads objects until the end, or until nobody takes them. What is none is complained of, to whoever reads `answers`
-/// too, and the next one is read.
+/// Reads requests until the input ends or the receiver is gone. Reports a line that is no request, on standard error
+/// and through `answers`, and goes on with the next one.
 ///
 /// # Errors
 /// The input cannot be read.
@@ -92,14 +92,14 @@ pub fn read_all(
         let wrong = format!("line {number} of standard input {wrong}");
         complain(format_args!("dist-chat: {}", text::visible(&wrong)));
         if let Some(answers) = answers.and_then(mpsc::WeakSender::upgrade) {
-            // Where the reader has gone, the other end is told.
+            // The send fails only where the program no longer reads; then the node finds out by its writes.
             let _ = answers.blocking_send(Update::Note { text: text::visible(&wrong).into_owned() });
         }
         true
     })
 }
 
-/// What is told of an object that is longer than [`ASKED_BYTES_MAX`].
+/// The complaint about an object longer than [`ASKED_BYTES_MAX`].
 pub fn too_long(bytes: u64) -> String {
     format!("has {bytes} bytes: at most {ASKED_BYTES_MAX} are allowed")
 }

@@ -1,5 +1,5 @@
-//! The frontend of the person, or program, that runs this node: chosen at the start, at work from the moment the node
-//! is in its room, but shown what happens from the beginning.
+//! The frontend of the user or program that runs this node. The node picks it at the start; it shows what happens from
+//! then on, and reads input only once the node is in its room.
 
 use std::fs::File;
 use std::io;
@@ -24,28 +24,28 @@ use crate::present::builder;
 use crate::present::values::{Request, Update};
 use crate::settings::Chat;
 
-/// What a node shows its owner, and how it is spoken to.
+/// How a node shows its room to its owner and reads from the owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FrontendKind {
-    /// Lines of text: one typed, one said.
+    /// Lines of text, in and out: each typed line is sent.
     Text,
-    /// Lines of text; nothing is read.
+    /// Lines of text out; reads nothing.
     Daemon,
-    /// A person at a terminal.
+    /// A terminal with a line editor.
     Terminal,
-    /// The same, who wants all of it.
+    /// A terminal, used as a whole (`--tui`).
     Full,
-    /// Objects, one a line, both ways.
+    /// JSON objects, one a line, in and out (`--json`).
     Json,
 }
 
-/// Whether a person sits at both ends.
+/// Whether standard input and standard output are both a terminal.
 pub fn is_terminal() -> bool {
     isatty(io::stdin()) && isatty(io::stdout())
 }
 
 impl FrontendKind {
-    /// The one that was asked for, or that fits what stands at both ends.
+    /// The kind that the options name, or else the one that fits standard input and output.
     pub fn of(chat: &Chat) -> Self {
         match (chat.daemon, chat.json) {
             (true, _) => Self::Daemon,
@@ -56,7 +56,7 @@ impl FrontendKind {
         }
     }
 
-    /// Whether standard output takes lines of text as they come.
+    /// Whether standard output takes lines of text at any time.
     pub fn takes_text(self) -> bool {
         match self {
             Self::Text | Self::Daemon => true,
@@ -64,7 +64,7 @@ impl FrontendKind {
         }
     }
 
-    /// Whether a person looks at it.
+    /// Whether a user looks at it, as opposed to a program.
     pub fn is_person(self) -> bool {
         match self {
             Self::Terminal | Self::Full => true,
@@ -73,27 +73,27 @@ impl FrontendKind {
     }
 }
 
-/// A frontend that shows what happens, and does not read yet.
+/// A frontend that shows what happens and does not read yet.
 pub enum Shows {
-    /// It is shown lines of text, and says what it reads.
+    /// Prints lines of text; will send each line that it reads.
     Text(StdinSender),
-    /// It is shown nothing but those, and reads nothing.
+    /// Prints lines of text; will read nothing.
     Daemon,
-    /// The full screen, which reads from the beginning.
+    /// The full screen, which reads keys from the beginning.
     Full,
-    /// Values go to a terminal.
+    /// Prints to a terminal.
     Terminal(Terminal),
-    /// Values go out as they are.
+    /// Writes JSON objects.
     Json {
-        /// Its other end.
+        /// Takes the program's requests.
         asked: mpsc::Sender<Request>,
-        /// Where it is told what is wrong with that.
+        /// Takes complaints about lines that are no requests.
         answers: mpsc::WeakSender<Update>,
     },
 }
 
-/// Starts a thread that writes objects to standard output, until there is no more. `gone` is called when it takes no
-/// more.
+/// Starts a thread that writes objects to standard output until the channel closes. The thread calls `gone` when
+/// standard output takes no more.
 ///
 /// # Errors
 /// The system starts no more threads.
@@ -108,21 +108,21 @@ pub fn write(told: mpsc::Receiver<Update>, gone: impl FnOnce(io::Error) + Send +
     Ok(Showing { thread, written })
 }
 
-/// A frontend that shows what it is told.
+/// The thread in which a frontend shows what happens.
 #[derive(Debug)]
 pub struct Showing {
     thread: JoinHandle<()>,
-    /// Counts what it has written.
+    /// The number of writes so far.
     written: Arc<AtomicU64>,
 }
 
 impl Showing {
-    /// In this thread; nobody counts what it writes.
+    /// A thread that does not count its writes.
     pub fn of(thread: JoinHandle<()>) -> Self {
         Self { thread, written: Arc::default() }
     }
 
-    /// Waits until it has shown everything, or has shown nothing for so long. Whether it has shown everything.
+    /// Waits until the thread has shown everything: `true`; or until it has written nothing for `patience`: `false`.
     pub fn finish(self, patience: Duration) -> bool {
         let mut seen = (self.written.load(Ordering::Relaxed), Instant::now());
         while !self.thread.is_finished() {
@@ -133,17 +133,17 @@ impl Showing {
             if seen.1.elapsed() > patience {
                 return false;
             }
-            // A thread cannot be waited for until a time.
+            // The standard library has no join with a timeout.
             thread::sleep(LOOK_AGAIN);
         }
         self.thread.join().is_ok()
     }
 }
 
-/// Between two looks whether everything is shown.
+/// Pause between two checks whether the thread is done.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
-/// Starts a thread with the full screen, which is there until the node says good-bye.
+/// Starts the full screen in a thread, where it stays until the node says good-bye.
 ///
 /// # Errors
 /// The system starts no more threads.
@@ -163,7 +163,7 @@ pub fn full(front: ClientHandle, look: super::terminal::TerminalSettings) -> io:
                 complain(format_args!("dist-chat: this terminal has no full screen ({error})\n  try it without --tui"))
             }
         }
-        // Nobody is there any more.
+        // The send fails only where the node has already left.
         let _ = asked.blocking_send(Request::Leave);
     })
 }
@@ -173,8 +173,8 @@ fn named(name: &str) -> thread::Builder {
 }
 
 impl Shows {
-    /// Starts to read. `ended` is called once, when somebody wants to leave or the input has ended; sessions of their
-    /// own call it themselves.
+    /// Starts to read. A reader of text calls `ended` once, when its input ends or a line leaves the room. The other
+    /// kinds leave through their own client sessions.
     ///
     /// # Errors
     /// The system starts no more threads.
@@ -201,7 +201,7 @@ impl Shows {
     }
 }
 
-/// Reads lines of standard input, past the standard library's own buffer: whole chunks are taken.
+/// Reads lines of standard input in large chunks, without the buffer of the standard library.
 fn read(take: impl FnMut(InputLine) -> bool) {
     let input = io::stdin().as_fd().try_clone_to_owned().map(File::from);
     if let Err(error) = input.and_then(|input| pipe::read_lines(input, take)) {

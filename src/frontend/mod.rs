@@ -1,5 +1,5 @@
-//! People and scripts: each frontend turns keys, lines or objects into requests, and what a node tells into what is
-//! seen. None of them speaks to another.
+//! Frontends for users and programs. Each turns keys, lines or JSON objects into requests to the node, and shows what
+//! the node answers. No frontend uses another.
 
 pub mod input;
 pub mod json;

@@ -1,28 +1,28 @@
-//! Standard input that is not a terminal: each line is a message, whoever sends it waits for the room.
+//! Reads lines of text from input that is not a terminal, with a limit on each line.
 
 use std::io::{self, Read};
 
 use crate::ring::limits::TEXT_BYTES_MAX;
 
-/// Bytes read at once.
+/// Bytes of one read.
 const READ_BYTES: usize = 64 * 1024;
 
-/// What a line of input is.
+/// One line of input.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum InputLine {
-    /// To be said, if it is not blank.
+    /// A line within the limit; it may be blank.
     Line(String),
-    /// More than are allowed, [`TEXT_BYTES_MAX`] for what is said; nothing of it is kept.
+    /// A line beyond the limit, [`TEXT_BYTES_MAX`] by default; the reader drops its text.
     TooLong {
-        /// How many.
+        /// The length of the line.
         bytes: u64,
     },
 }
 
-/// Reads lines from `input` until its end, or until `take` says that it wants no more (`false`).
+/// Reads lines from `input` until its end, or until `take` returns `false`.
 ///
 /// A line ends with a line feed or with the input; a carriage return before that is not part of it. Bytes that are not
-/// UTF-8 become U+FFFD. No more than one line's limit is ever kept.
+/// UTF-8 become U+FFFD. The reader never holds more than the limit of one line.
 ///
 /// # Errors
 /// The input cannot be read.
@@ -30,7 +30,7 @@ pub fn read_lines(input: impl Read, take: impl FnMut(InputLine) -> bool) -> io::
     read_lines_to(TEXT_BYTES_MAX, input, take)
 }
 
-/// As [`read_lines`], where a line may have so many bytes.
+/// As [`read_lines`], with a limit of `bytes_max` a line.
 ///
 /// # Errors
 /// The input cannot be read.
@@ -64,7 +64,7 @@ pub fn read_lines_to(
     Ok(())
 }
 
-/// A line on its way in.
+/// The part of a line that has been read so far.
 struct Gathered {
     kept: Vec<u8>,
     bytes: u64,
@@ -74,7 +74,7 @@ struct Gathered {
 impl Gathered {
     fn push(&mut self, bytes: &[u8]) {
         self.bytes += bytes.len() as u64;
-        // One more byte than a line may have: the carriage return that is not part of it.
+        // One byte more than the limit: it may be a carriage return, which does not count.
         let room = self.bytes_max + 1 - self.kept.len();
         self.kept.extend_from_slice(&bytes[..bytes.len().min(room)]);
     }
@@ -84,7 +84,7 @@ impl Gathered {
         let whole = bytes == self.kept.len() as u64;
         let line = self.kept.strip_suffix(b"\r").filter(|_| whole).unwrap_or(&self.kept);
         let text = String::from_utf8_lossy(line);
-        // Of a line that was not kept whole nobody knows what its bytes would have become: they count as they came.
+        // The text of a dropped line is unknown, and so is its length in UTF-8: the raw bytes count.
         let typed = match whole {
             true if text.len() <= self.bytes_max => InputLine::Line(text.into_owned()),
             true => InputLine::TooLong { bytes: text.len() as u64 },

@@ -1,4 +1,4 @@
-//! What comes through a pipe, and its way to the node: every line is said, but for those that leave.
+//! Sends the lines of a pipe to the node. A few commands leave the room; every other line is a message.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,24 +12,24 @@ use crate::net::Command;
 use crate::ring::limits::TEXT_BYTES_MAX;
 use crate::ring::{Text, TextError};
 
-/// Takes what is typed, in order, and waits while the node has no room for it.
+/// Sends typed lines in order, and blocks while the node's queue is full.
 #[derive(Debug)]
 pub struct StdinSender {
-    /// Lines go here.
+    /// The node's queue.
     pub commands: mpsc::Sender<Command>,
-    /// Set once the node is leaving: nothing more is said.
+    /// Set once the node is leaving; further lines are dropped.
     pub leaving: Arc<AtomicBool>,
-    /// Counts what is said.
+    /// Counts the lines sent.
     pub lines: OwnLines,
 }
 
-/// Whether a line leaves the room, from a pipe or a terminal.
+/// Whether a line typed in a pipe or terminal leaves the room.
 pub fn leaves(line: &str) -> bool {
     matches!(line.trim(), "//exit" | "/exit")
 }
 
 impl StdinSender {
-    /// Takes one line of input. `false`: no more is wanted.
+    /// Sends one line of input. `false`: the caller can stop reading.
     pub fn take(&self, typed: &InputLine) -> bool {
         match typed {
             _ if self.leaving.load(Ordering::Acquire) => false,
@@ -57,7 +57,7 @@ impl StdinSender {
     }
 }
 
-/// Complains of a line that is too long.
+/// Reports a line that is too long, on standard error.
 pub fn refuse(bytes: u64) {
     complain(format_args!("dist-chat: a line of {bytes} bytes was not sent: at most {TEXT_BYTES_MAX} are allowed"));
 }

@@ -1,20 +1,20 @@
-//! Bytes of a terminal made into keys.
+//! Decodes the bytes of a terminal into keys.
 //!
-//! Own code, since what there is does not fit: a reader that ends with the terminal, holds a bounded piece of a paste,
-//! and takes the escape key for one even where a sequence could follow.
+//! The code is our own because no library fits: the reader must end with the terminal, hold a bounded part of a paste,
+//! and recognise a lone escape key although a sequence could follow.
 
 use memchr::memmem;
 
 use super::keys::Key;
 
-/// Bytes of a paste that are taken; of a longer one nothing is.
+/// Longest paste in bytes; the decoder drops a longer one as a whole.
 pub const PASTE_BYTES_MAX: usize = 1 << 20;
-/// Bytes after which a sequence that has not ended is none.
+/// An escape sequence that is longer counts as none.
 const SEQUENCE_BYTES_MAX: usize = 32;
 const PASTE_BEGINS: &[u8] = b"\x1b[200~";
 const PASTE_ENDS: &[u8] = b"\x1b[201~";
 
-/// Takes bytes as they come, and makes keys of them.
+/// Turns bytes into keys, however the bytes are split.
 #[derive(Debug, Default)]
 pub struct Decoder {
     rest: Vec<u8>,
@@ -24,24 +24,24 @@ pub struct Decoder {
 #[derive(Debug, Default)]
 struct Paste {
     kept: Vec<u8>,
-    /// Bytes that were too many.
+    /// Bytes beyond the limit.
     dropped: u64,
 }
 
-/// What stands at the beginning of some bytes.
+/// What the next bytes are.
 enum Found {
-    /// More is needed to know.
+    /// An incomplete key: more bytes are needed.
     Part,
-    /// So many bytes that mean nothing here.
+    /// This many bytes without a meaning.
     Nothing(usize),
-    /// A key of so many bytes.
+    /// A key of this many bytes.
     Key(usize, Key),
-    /// A paste begins behind so many bytes.
+    /// This many bytes that begin a paste.
     Paste(usize),
 }
 
 impl Decoder {
-    /// Takes more bytes.
+    /// Takes more bytes, and appends the keys that they complete.
     pub fn push(&mut self, bytes: &[u8], keys: &mut Vec<Key>) {
         self.rest.extend_from_slice(bytes);
         loop {
@@ -67,12 +67,13 @@ impl Decoder {
         }
     }
 
-    /// Whether the bytes so far could go on, or be complete: time tells.
+    /// Whether the bytes so far are an incomplete key. Then the caller waits a moment and calls
+    /// [`give_up`](Self::give_up).
     pub fn is_waiting(&self) -> bool {
         self.paste.is_none() && !self.rest.is_empty()
     }
 
-    /// Nothing has followed in time: the escape key was meant.
+    /// No byte has followed in time: a lone escape byte was the escape key.
     pub fn give_up(&mut self, keys: &mut Vec<Key>) {
         if self.is_waiting() {
             let escape = self.rest == b"\x1b";
@@ -81,11 +82,11 @@ impl Decoder {
         }
     }
 
-    /// Moves what belongs to the paste over to it; the paste, if it ends here.
+    /// Moves bytes to the paste. Returns the paste if its end is among them.
     fn pasted(&mut self) -> Option<Key> {
         let paste = self.paste.as_mut()?;
         let end = memmem::find(&self.rest, PASTE_ENDS);
-        // The last bytes may be the first ones of the end.
+        // The last bytes may be the beginning of the end mark.
         let bytes = end.unwrap_or(self.rest.len().saturating_sub(PASTE_ENDS.len() - 1));
         let room = PASTE_BYTES_MAX - paste.kept.len();
         paste.kept.extend_from_slice(&self.rest[..bytes.min(room)]);
@@ -115,7 +116,7 @@ fn look(bytes: &[u8]) -> Found {
     }
 }
 
-/// A letter of several bytes; bytes that are none become U+FFFD.
+/// A character of several bytes; invalid bytes become U+FFFD.
 fn letter(bytes: &[u8]) -> Found {
     let start = &bytes[..bytes.len().min(4)];
     match std::str::from_utf8(start) {
@@ -144,7 +145,7 @@ fn escape(bytes: &[u8], rest: &[u8]) -> Found {
         [b'[', sequence @ ..] => csi(bytes, sequence),
         [b'O'] => Found::Part,
         [b'O', last, ..] => arrow(*last).map_or(Found::Nothing(3), |key| Found::Key(3, key)),
-        // Escape twice: the first was meant alone.
+        // Two escapes: the first one is the escape key.
         [0x1b, ..] => Found::Key(1, Key::Escape),
         [0x7f | 0x08, ..] => Found::Key(2, Key::AltBackspace),
         [ascii @ 0x20..=0x7e, ..] => Found::Key(2, Key::Alt(char::from(*ascii))),
@@ -157,7 +158,7 @@ fn csi(bytes: &[u8], sequence: &[u8]) -> Found {
         return if bytes.len() > SEQUENCE_BYTES_MAX { Found::Nothing(bytes.len()) } else { Found::Part };
     };
     if !matches!(sequence[end], 0x40..=0x7e) {
-        // It is cut off, and another key begins.
+        // The sequence is cut off, and another key begins here.
         return Found::Nothing(end + 2);
     }
     let total = end + 3;
@@ -166,7 +167,7 @@ fn csi(bytes: &[u8], sequence: &[u8]) -> Found {
     }
     let moved = sequence[..end].contains(&b';');
     let key = match (&sequence[..end], sequence[end]) {
-        // An arrow with Ctrl or Alt goes by words.
+        // An arrow with Ctrl or Alt moves by words.
         (_, b'C') if moved => Some(Key::Alt('f')),
         (_, b'D') if moved => Some(Key::Alt('b')),
         (_, last @ (b'A'..=b'D' | b'F' | b'H')) => arrow(last),
@@ -198,7 +199,7 @@ mod tests {
     fn keys(bytes: &[u8]) -> Vec<Key> {
         let mut whole = Vec::new();
         Decoder::default().push(bytes, &mut whole);
-        // However the bytes are cut, the keys are the same.
+        // The keys are the same, however the bytes are split.
         let (mut one, mut single) = (Decoder::default(), Vec::new());
         bytes.iter().for_each(|byte| one.push(&[*byte], &mut single));
         assert_eq!(whole, single);

@@ -1,11 +1,11 @@
-//! Keys made of crossterm's events.
+//! Translates crossterm's events into keys.
 
 use ratatui::crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers, MouseButton, MouseEventKind};
 
 use super::keys::Key;
 
 impl Key {
-    /// What an event of the terminal means; `None`: nothing.
+    /// The key of an event; `None`: the screens use no such event.
     pub fn of(event: Event) -> Option<Self> {
         match event {
             Event::Key(key) => Self::pressed(key),
@@ -30,7 +30,7 @@ impl Key {
         Some(match (key.code, ctrl, alt) {
             (KeyCode::Char(c), true, false) => Self::Ctrl(c.to_ascii_lowercase()),
             (KeyCode::Char(c), false, true) => Self::Alt(c),
-            // AltGr is both, and gives letters.
+            // AltGr sets both modifiers and types a character.
             (KeyCode::Char(c), ..) => Self::Char(c),
             (KeyCode::Enter, _, true) => Self::Newline,
             (KeyCode::Enter, ..) => Self::Enter,

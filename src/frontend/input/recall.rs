@@ -1,21 +1,21 @@
-//! What was typed before.
+//! The lines that the user typed before.
 
 use std::collections::VecDeque;
 
-/// Typed lines that can be called back with the arrow keys.
+/// Most lines remembered.
 pub const RECALL_LINES_MAX: usize = 1000;
 
-/// The lines typed so far, and where in them the arrow keys are.
+/// Earlier lines, and the position of the arrow keys among them.
 #[derive(Clone, Debug, Default)]
 pub struct Recall {
     lines: VecDeque<String>,
-    /// How many lines back; zero: at what is being typed.
+    /// How many lines back the user is; zero: at the line being typed.
     back: usize,
     draft: String,
 }
 
 impl Recall {
-    /// A line was entered.
+    /// Remembers an entered line, unless it is blank or repeats the one before.
     pub fn add(&mut self, line: &str) {
         self.back = 0;
         if line.trim().is_empty() || self.lines.back().is_some_and(|last| last == line) {
@@ -27,12 +27,12 @@ impl Recall {
         self.lines.push_back(line.to_owned());
     }
 
-    /// The user begins a new line: the arrow keys start at it again.
+    /// The user begins a new line, and the arrow keys start there again.
     pub fn rewind(&mut self) {
         self.back = 0;
     }
 
-    /// The line before; `current` is kept when it is what is being typed.
+    /// The line before. `current`, the line being typed, is saved at the first step back.
     pub fn older(&mut self, current: &str) -> Option<String> {
         if self.back == self.lines.len() {
             return None;
@@ -44,7 +44,7 @@ impl Recall {
         self.lines.get(self.lines.len() - self.back).cloned()
     }
 
-    /// The line after, at last what was being typed.
+    /// The line after; at last the saved line.
     pub fn newer(&mut self) -> Option<String> {
         self.back = self.back.checked_sub(1)?;
         match self.back {
@@ -53,7 +53,7 @@ impl Recall {
         }
     }
 
-    /// The newest line with `words` in it that is more than `back` lines back: how far back it is, and the line.
+    /// The newest line that contains `words` and is more than `back` lines back: how far back it is, and its text.
     pub fn search(&self, words: &str, back: usize) -> Option<(usize, &str)> {
         let mut lines = self.lines.iter().rev().enumerate().skip(back);
         lines.find(|(_, line)| line.contains(words)).map(|(at, line)| (at + 1, line.as_str()))

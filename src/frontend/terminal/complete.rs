@@ -1,17 +1,17 @@
-//! What Tab makes of what was typed so far.
+//! Completes the word before the cursor when the user presses Tab.
 
 use crate::feed::commands::COMMANDS;
 use crate::present::values::FeedState;
 
-/// Candidates that are listed at most.
+/// Most candidates in one list.
 const LISTED_MAX: usize = 40;
 
-/// What can be completed: names and channels.
+/// The names and channels that Tab completes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Known {
-    /// Who is here.
+    /// Names of the members.
     pub names: Vec<String>,
-    /// Which channels there are, without `#`.
+    /// Names of the channels, without `#`.
     pub channels: Vec<String>,
 }
 
@@ -22,18 +22,18 @@ impl From<&FeedState> for Known {
     }
 }
 
-/// What Tab does.
+/// The effect of Tab.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Completion {
-    /// Nothing begins like this.
+    /// No candidate begins like the word.
     Nothing,
-    /// From this byte up to the cursor, this.
+    /// This text replaces the bytes from here up to the cursor.
     Put(usize, String),
-    /// Nothing more can be said: these begin so.
+    /// Several candidates begin like the word and share no longer beginning.
     List(Vec<String>),
 }
 
-/// Completes the word before the cursor, which stands at the end of `before`.
+/// Completes the word at the end of `before`, the text up to the cursor.
 pub fn complete(before: &str, known: &Known) -> Completion {
     let from = before.char_indices().rev().find(|(_, c)| c.is_whitespace()).map_or(0, |(at, c)| at + c.len_utf8());
     let (head, word) = before.split_at(from);

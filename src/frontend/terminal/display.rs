@@ -1,9 +1,9 @@
-//! The bottom of the screen: what is being typed, and what arrives above it.
+//! The bottom of the screen: the line that the user types, and new lines above it.
 //!
 //! Terminals and width tables disagree about emoji, marks and scripts, and no table is right everywhere. So nothing
-//! here depends on one that is: what is typed is cut into rows by us, each written with wrapping turned off, so that a
-//! row of ours is a row of the terminal whatever it thinks of its letters; and the cursor is put where it belongs by
-//! writing what stands before it once more, not by counting.
+//! here depends on a table being right. This code cuts the typed line into rows and writes each with wrapping turned
+//! off, so its rows are the terminal's rows, however wide the terminal thinks a letter is. To place the cursor it
+//! writes the text before the cursor once more instead of counting columns.
 
 use std::collections::VecDeque;
 use std::fmt::Write as _;
@@ -13,28 +13,28 @@ use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 use crate::text::visible;
 
-/// Lines that are kept, to be written again when the size changes.
+/// Most lines kept to be written again when the size changes.
 const TAIL_LINES_MAX: usize = 500;
-/// Bytes of them.
+/// Most bytes of those lines.
 const TAIL_BYTES_MAX: usize = 256 * 1024;
 
-/// One update, at once where the terminal can do that.
+/// Begins a synchronized update, for terminals that support it.
 const BEGIN: &str = "\x1b[?2026h";
 const END: &str = "\x1b[?2026l";
 const WRAP_OFF: &str = "\x1b[?7l";
 const WRAP_ON: &str = "\x1b[?7h";
 
-/// Columns and rows.
+/// The terminal's size in cells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Size {
-    /// How many letters of a row.
+    /// Cells of a row.
     pub columns: usize,
-    /// How many rows.
+    /// Rows of the screen.
     pub rows: usize,
 }
 
 impl Size {
-    /// With what some terminals say before they know better put right.
+    /// Corrects sizes that some terminals report before they know better.
     pub const fn of(columns: u16, rows: u16) -> Self {
         let columns = if columns == 0 { 80 } else { columns as usize };
         let rows = if rows == 0 { 24 } else { rows as usize };
@@ -42,17 +42,17 @@ impl Size {
     }
 }
 
-/// What stands at the bottom.
+/// The drawn prompt and line.
 #[derive(Debug)]
 struct Drawn {
     prompt: String,
     text: String,
     at: usize,
-    /// The widths of its rows down to the one with the cursor, as far as they are known.
+    /// The widths of its rows down to the one with the cursor, as far as known.
     above: Vec<usize>,
 }
 
-/// Knows what it has drawn, and makes the bytes for what is to be seen next.
+/// Remembers the last drawing, and computes the bytes for the next one.
 #[derive(Debug)]
 pub struct TerminalDisplay {
     size: Size,
@@ -62,7 +62,7 @@ pub struct TerminalDisplay {
 }
 
 impl TerminalDisplay {
-    /// Nothing is drawn yet.
+    /// A display that has drawn nothing.
     pub const fn new(size: Size) -> Self {
         Self { size, drawn: None, tail: VecDeque::new(), tail_bytes: 0 }
     }
@@ -72,8 +72,8 @@ impl TerminalDisplay {
         self.size
     }
 
-    /// What to write so that `lines`, whole ones, stand above, and at the bottom the prompt with `text` and the cursor
-    /// at byte `at`. Nothing where nothing has changed.
+    /// Bytes that add `lines` (whole lines) above, and draw the prompt with `text` and the cursor at byte `at` at the
+    /// bottom. Empty if nothing has changed.
     pub fn paint(&mut self, lines: &str, prompt: &str, text: &str, at: usize) -> String {
         if lines.is_empty()
             && let Some(drawn) = &self.drawn
@@ -88,7 +88,7 @@ impl TerminalDisplay {
         out + END
     }
 
-    /// What to write so that `lines` stand there and nothing of ours below them.
+    /// Bytes that add `lines` and erase the prompt.
     pub fn finish(&mut self, lines: &str) -> String {
         let mut out = String::new();
         self.erase(&mut out);
@@ -96,7 +96,7 @@ impl TerminalDisplay {
         out
     }
 
-    /// An empty screen with what is being typed on top.
+    /// Bytes that clear the screen and draw the prompt with `text` at the top.
     pub fn clear(&mut self, prompt: &str, text: &str, at: usize) -> String {
         self.tail.clear();
         self.tail_bytes = 0;
@@ -105,11 +105,11 @@ impl TerminalDisplay {
         out + END
     }
 
-    /// The terminal has another size.
+    /// Bytes for another size of the terminal.
     ///
-    /// Some terminals break what is on the screen into other rows, others cut it off: nobody can tell where anything
-    /// stands. Where what is kept fills the screen all of it is written again; else from our first line on, at the
-    /// higher of the two places where that can be.
+    /// Some terminals rewrap what is on the screen, others cut it off, and no report says where anything stands
+    /// afterwards. If the kept lines fill the screen, all of them are written again. Otherwise writing starts at the
+    /// first line of this program, at the higher of the two places where it can be.
     pub fn resize(&mut self, size: Size, prompt: &str, text: &str, at: usize) -> String {
         let before = std::mem::replace(&mut self.size, size);
         let mut out = BEGIN.to_owned();
@@ -186,30 +186,30 @@ const fn rows_of(width: usize, columns: usize) -> usize {
     if width <= columns { 1 } else { width.div_ceil(columns) }
 }
 
-/// The wider of what the letters take together and what they take one by one: terminals do either.
+/// The width of the letters together, or the sum of their single widths if that is more: terminals do either.
 fn width_of(letters: &str) -> usize {
     letters.width().max(letters.chars().map(|c| c.width().unwrap_or(0)).sum())
 }
 
-/// Without what only colours.
+/// The width without colour sequences.
 fn width_of_styled(line: &str) -> usize {
     let mut pieces = line.split("\x1b[");
     let first = pieces.next().map_or(0, |piece| piece.width());
     first + pieces.map(|piece| piece.split_once('m').map_or(piece, |(_, text)| text).width()).sum::<usize>()
 }
 
-/// What is typed, cut into rows.
+/// The prompt and the typed line, cut into rows.
 struct Layout {
-    /// The rows that are shown, and their widths.
+    /// The visible rows and their widths.
     rows: Vec<(String, usize)>,
-    /// Which of them has the cursor.
+    /// The row with the cursor.
     cursor: usize,
-    /// What stands before the cursor in that row.
+    /// The text before the cursor in that row.
     before: String,
 }
 
 fn layout(prompt: &str, text: &str, at: usize, size: Size) -> Layout {
-    // The last column stays free: the cursor stands behind the last letter.
+    // The last column stays free for the cursor behind the last letter.
     let columns = size.columns.saturating_sub(1).max(1);
     let mut rows = vec![(String::new(), 0)];
     let (mut cursor, mut before) = (0, String::new());
@@ -233,14 +233,14 @@ fn layout(prompt: &str, text: &str, at: usize, size: Size) -> Layout {
         let count = rows.len();
         push(letter, &mut rows);
         if place == at && rows.len() > count {
-            // The letter under the cursor has gone to the next row, and the cursor with it.
+            // The letter under the cursor has moved to the next row, and the cursor with it.
             (cursor, before) = (rows.len() - 1, String::new());
         }
     }
     if at >= text.len() {
         (cursor, before) = (rows.len() - 1, rows.last().map(|(row, _)| row.clone()).unwrap_or_default());
     }
-    // Of a line that is longer than the screen the rows around the cursor are shown.
+    // If the line is longer than the screen, only the rows around the cursor are visible.
     let most = size.rows.saturating_sub(1).max(1);
     if rows.len() > most {
         let first = (cursor + 1).saturating_sub(most.div_ceil(2)).min(rows.len() - most);
@@ -265,7 +265,7 @@ mod tests {
         (NonZero::new(size.rows as u16).unwrap(), NonZero::new(size.columns as u16).unwrap())
     }
 
-    /// What a terminal shows of these bytes, and its cursor.
+    /// An emulated terminal: what it shows, and its cursor.
     struct Emulated(vt100::Parser);
 
     impl Emulated {
@@ -309,7 +309,7 @@ mod tests {
         assert_eq!(terminal.shows(&display.paint("new\n", "> a: ", &text, 3)), [&["new"][..], &rows].concat());
         assert_eq!(terminal.cursor(), (1, 8));
         assert_eq!(terminal.shows(&display.paint("more\n", "> a: ", "x", 1)), ["new", "more", "> a: x"]);
-        // The first letter of a row: the cursor is on it.
+        // The cursor is on the first letter of a row.
         display.paint("", "> a: ", &text, 14);
         let (mut display, mut terminal) = (TerminalDisplay::new(SMALL), Emulated::new(SMALL));
         terminal.shows(&display.paint("", "> a: ", &text, 14));

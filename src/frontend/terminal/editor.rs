@@ -1,40 +1,40 @@
-//! What a person at the keyboard wants: keys in, wishes out. It draws nothing and sends nothing.
+//! The line editor of the terminal: takes keys and says what should happen. It draws nothing and sends nothing.
 
 use super::complete::{Completion, Known, complete};
 use crate::frontend::input::buffer::{EditBuffer, Go, Rules};
 use crate::frontend::input::keys::Key;
 use crate::frontend::input::recall::Recall;
 
-/// Lines of a paste that are sent without a question.
+/// A paste of more lines needs the user's consent.
 pub const PASTE_LINES_UNASKED: usize = 5;
 
-/// What a key leads to, besides another line to be shown.
+/// What the caller has to do after a key, besides drawing the line again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EditorAction {
-    /// Nothing.
+    /// Nothing else.
     Nothing,
-    /// The line is to be sent; [`Editor::entered`] empties it.
+    /// Send the line, then call [`Editor::entered`], which empties it.
     Enter,
-    /// These lines were pasted, and are to be said as they stand: none of them is a command.
+    /// Send these pasted lines as messages, even those that look like commands.
     Lines(Vec<String>),
-    /// What Tab found.
+    /// Print the candidates of a completion.
     List(Vec<String>),
-    /// The screen is to be cleared.
+    /// Clear the screen.
     Clear,
-    /// The program is to stop until the shell continues it.
+    /// Stop the process until the shell continues it.
     Suspend,
-    /// The person wants to leave.
+    /// Leave the room.
     Leave,
-    /// A word about it.
+    /// Print this note to the user.
     Say(String),
 }
 
-/// What is shown of it.
+/// The editor as the screen shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EditorView<'a> {
-    /// Instead of the prompt.
+    /// Stands in place of the prompt.
     pub question: Option<String>,
-    /// What is being typed.
+    /// The text behind the prompt or question.
     pub text: &'a str,
     /// The cursor, in bytes of `text`.
     pub at: usize,
@@ -44,19 +44,19 @@ pub struct EditorView<'a> {
 enum EditorMode {
     #[default]
     Line,
-    /// Ctrl-R: what is looked for, how far back it was found, and what was being typed before.
+    /// Ctrl-R: the words, how many lines back the hit is, and the text before the search.
     Search { words: String, back: usize, draft: String },
-    /// A paste of many lines waits for a word.
+    /// Asks whether to send a long paste.
     Ask { pasted: String, lines: usize },
 }
 
-/// The line being typed and everything around it.
+/// The line that the user types, the earlier ones, and the editor's mode.
 #[derive(Debug)]
 pub struct Editor {
     buffer: EditBuffer,
     recall: Recall,
     mode: EditorMode,
-    /// For completion.
+    /// What Tab completes.
     pub known: Known,
 }
 
@@ -68,7 +68,7 @@ impl Default for Editor {
 }
 
 impl Editor {
-    /// What is to be shown.
+    /// What the screen shows now.
     pub fn shown(&self) -> EditorView<'_> {
         let question = match &self.mode {
             EditorMode::Line => None,
@@ -80,18 +80,18 @@ impl Editor {
         EditorView { question, text: self.buffer.text(), at: self.buffer.caret() }
     }
 
-    /// The line.
+    /// The typed text.
     pub fn line(&self) -> &str {
         self.buffer.text()
     }
 
-    /// The line was sent.
+    /// Remembers the sent line and empties it.
     pub fn entered(&mut self) {
         let line = self.buffer.take();
         self.recall.add(&line);
     }
 
-    /// Does what a key means.
+    /// Handles a key.
     pub fn key(&mut self, key: Key) -> EditorAction {
         match std::mem::take(&mut self.mode) {
             EditorMode::Line => self.line_key(key),
@@ -194,7 +194,7 @@ impl Editor {
                 self.buffer.set(draft);
                 return EditorAction::Nothing;
             }
-            // It is found: the key acts on it.
+            // The search ends with its hit as the line, and the key edits that.
             other => return self.line_key(other),
         };
         let found = if words.is_empty() { None } else { self.recall.search(&words, from) };
@@ -211,9 +211,9 @@ impl Editor {
 
     fn paste(&mut self, text: &str) -> EditorAction {
         let text = text.replace("\r\n", "\n").replace('\r', "\n");
-        // What a terminal could act on is not even typed.
+        // Control characters never enter the line: a terminal could act on them.
         let mut text: String = text.chars().filter(|c| matches!(c, '\n' | '\t') || !c.is_control()).collect();
-        // What was to be done by a command, as for one reader alone, is not said to all because a paste ends the line.
+        // A line end in the paste must not send a half-typed command, and the rest of a private message to everybody.
         if self.buffer.text().starts_with('/') && text.contains('\n') {
             text.truncate(text.trim_end_matches('\n').len());
             if text.contains('\n') {
@@ -232,7 +232,8 @@ impl Editor {
         }
     }
 
-    /// The first goes where the cursor is, what follows the last end of a line stays to be edited.
+    /// Splits a paste into lines to send. The first one includes the text around the cursor; the text behind the last
+    /// line end stays in the editor.
     fn lines_of(&mut self, pasted: &str) -> Vec<String> {
         let mut lines = Vec::new();
         let mut pieces = pasted.split('\n').peekable();

@@ -1,4 +1,4 @@
-//! The one owner of the terminal: takes keys and what is told in the order in which they come, and draws.
+//! The one owner of the terminal: takes keys and updates in the order of their arrival, and draws.
 
 use std::collections::VecDeque;
 use std::io;
@@ -20,74 +20,74 @@ use crate::present::values::{Request, Update};
 use crate::ring::limits::TEXT_BYTES_MAX;
 use crate::settings::Bell;
 
-/// What waits for the owner: a key never stands behind more than so much.
+/// Most inputs in the queue; a key waits behind no more than these.
 pub const INPUTS_MAX: usize = 64;
-/// What is taken before the screen is drawn.
+/// Most inputs between two drawings.
 const BATCH_INPUTS_MAX: usize = 256;
-/// Bytes of lines after which the screen is drawn.
+/// Bytes of new lines that cause a drawing.
 const BATCH_BYTES: usize = 64 * 1024;
-/// Typed lines that wait to be taken; only a paste may be longer.
+/// Most requests that wait for the node; only a paste may go beyond.
 const TYPED_LINES_MAX: usize = 256;
-/// Between two tries to hand over what waits.
+/// Pause between two attempts to send waiting requests.
 const HAND_OVER_EVERY: Duration = Duration::from_millis(20);
-/// Between two questions who is here.
+/// Shortest time between two requests for the node's state.
 const STATE_EVERY: Duration = Duration::from_secs(1);
-/// Who was here is asked again, at a Tab, after so long.
+/// Age of the state after which Tab requests it again.
 const STATE_OLD: Duration = Duration::from_secs(5);
 
-/// How the person wants it.
+/// The user's settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TerminalSettings {
-    /// The colours.
+    /// Colours.
     pub paint: Paint,
-    /// When it rings.
+    /// When the terminal rings.
     pub bell: Bell,
-    /// Events that are for the log are shown too.
+    /// Shows log-only events, too.
     pub verbose: bool,
-    /// The terminal can do nothing but print, or there is none: lines are read and shown as they come.
+    /// The terminal can only print, or there is none: no editor, lines in and out as they come.
     pub dumb: bool,
 }
 
-/// Why a frontend has ended.
+/// Why the frontend has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TerminalEnd {
-    /// The person has left; everything told until the end was shown.
+    /// The user has left, and saw all updates until the end.
     Left,
-    /// Nothing more is told.
+    /// The node sends no more updates.
     Over,
-    /// The terminal is gone: nobody can say or see anything any more.
+    /// The terminal is gone.
     Gone,
 }
 
-/// What happens.
+/// An input of the owner.
 #[derive(Debug)]
 pub enum TerminalInput {
-    /// The terminal is the person's from here on: there is a prompt, and keys are read.
+    /// Show a prompt: keys follow.
     Begin,
-    /// A key.
+    /// The user pressed a key.
     Key(Key),
-    /// Something is told.
+    /// An update from the node.
     Told(Box<Update>),
     /// The terminal has another size.
     Resized,
     /// The terminal is gone.
     Gone,
-    /// Nothing more will be told.
+    /// The node sends no more updates.
     Over,
 }
 
-/// How far it is.
+/// How far the frontend is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum TerminalPhase {
-    /// What is told is shown, and nothing is read.
+    /// Prints updates, without a prompt.
     Showing,
-    /// There is a prompt.
+    /// Shows a prompt and takes keys.
     Typing,
-    /// The person, or the node, has left: what still comes is shown, without a prompt.
+    /// The user or the node has left: prints the remaining updates, without a prompt.
     Left,
 }
 
-/// The owner.
+/// The owner of the terminal.
 #[derive(Debug)]
 pub struct Frontend {
     editor: Editor,
@@ -96,23 +96,23 @@ pub struct Frontend {
     phase: TerminalPhase,
     raw: Raw,
     asked: mpsc::Sender<Request>,
-    /// What waits to be asked.
+    /// Requests that wait for the node.
     outbox: VecDeque<Request>,
     pending: Pending,
-    /// Lines to be shown with the next drawing.
+    /// Lines for the next drawing.
     above: String,
     rings: bool,
     resized: bool,
     cleared: bool,
-    /// The person, or the node, leaves.
+    /// The user or the node is leaving.
     leaves: bool,
-    /// Somebody may have come or gone since it was asked who is here.
+    /// Members may have changed since the last request for the state.
     stale: bool,
     state_asked: Option<Instant>,
 }
 
 impl Frontend {
-    /// Shows what is told, until [`TerminalInput::Begin`].
+    /// A frontend that prints updates, until [`TerminalInput::Begin`].
     ///
     /// # Errors
     /// There is no terminal.
@@ -136,7 +136,7 @@ impl Frontend {
         })
     }
 
-    /// Lives until nothing more is told, or the terminal is gone.
+    /// Runs until the node sends no more updates or the terminal is gone.
     ///
     /// # Errors
     /// The terminal cannot be written to.
@@ -299,7 +299,7 @@ impl Frontend {
         }
     }
 
-    /// From now on there is no prompt; once that is to be seen the terminal is as it was, and Ctrl-C a signal again.
+    /// Removes the prompt. After the next drawing the terminal has its old settings, and Ctrl-C is a signal again.
     fn leave(&mut self) {
         self.leaves = true;
         self.stale = false;

@@ -1,4 +1,4 @@
-//! A terminal: a line editor at the bottom, what arrives above it.
+//! The line terminal: a line editor at the bottom, the room above it.
 //!
 //! ```text
 //!   keys ──▶ ┌──────────┐ ──▶ Asked
@@ -6,15 +6,14 @@
 //!   size ──▶ └──────────┘ ──▶ the screen
 //! ```
 //!
-//! One thread owns the screen; keys, what is told and changes of the size come to it over one queue, so that what
-//! arrives always goes above the prompt, and one's own line is seen once: when the room has it. The parts decide
-//! without touching anything: [`decoder`](super::input::decoder) makes keys of bytes, [`editor`] says what they mean,
-//! [`render`] makes lines of what is told, [`display`] makes the bytes that draw them; [`tty`] alone knows the
-//! terminal.
+//! One thread owns the screen. Keys, updates from the node and changes of the size reach it through one queue, so
+//! updates always appear above the prompt, and the user sees an own line once: when the room has it. Most parts are
+//! pure: [`decoder`](super::input::decoder) turns bytes into keys, [`editor`] decides what a key does, [`render`] turns
+//! updates into lines, [`display`] computes the bytes that draw them. Only [`tty`] touches the terminal.
 //!
-//! The editor is our own because the ones there are hold the prompt for as long as a line is edited: here it changes
-//! while one types, asks before a paste, and has lines arriving above it at any moment, on terminals that do not agree
-//! with anybody about how wide a letter is.
+//! The editor is our own because existing ones own the prompt while the user edits a line. Here the prompt changes
+//! during typing, a long paste needs consent, lines arrive above at any moment, and terminals disagree about the width
+//! of letters.
 
 pub mod complete;
 pub mod display;
@@ -45,7 +44,7 @@ pub use frontend::{TerminalEnd, TerminalSettings};
 pub use render::Renderer;
 
 impl TerminalSettings {
-    /// What fits this terminal and its environment (`TERM`, `NO_COLOR`).
+    /// Settings for this terminal and its environment (`TERM`, `NO_COLOR`).
     pub fn new(bell: Bell, verbose: bool) -> Self {
         let variable = |name| std::env::var(name).ok();
         let term = variable("TERM");
@@ -56,16 +55,16 @@ impl TerminalSettings {
     }
 }
 
-/// A terminal that shows what is told, and reads nothing yet. Where nobody says that it shall, it never does.
+/// A terminal that only prints; [`read`](Self::read) starts to read keys.
 #[derive(Debug)]
 pub struct Terminal {
     asked: mpsc::Sender<Request>,
-    /// None: it is dumb.
+    /// `None` for a dumb terminal.
     inputs: Option<SyncSender<TerminalInput>>,
 }
 
-/// Starts to show what is told, in a thread, until nothing more is told or the terminal is gone (`ended`, called once).
-/// When the person leaves, [`Request::Leave`] is asked, and what is told until the end is still shown.
+/// Starts a thread that prints updates until their channel closes or the terminal is gone; then it calls `ended`, once.
+/// When the user leaves, the thread sends [`Request::Leave`] and prints the remaining updates.
 ///
 /// # Errors
 /// The system starts no more threads.
@@ -83,7 +82,7 @@ pub fn start(
     let terminal = Terminal { asked: asked.clone(), inputs: Some(inputs.clone()) };
     named("told").spawn(move || pass_on(told, &inputs))?;
     let thread = named("shown").spawn(move || {
-        // A terminal that cannot be written to is gone too.
+        // A terminal that refuses writes counts as gone.
         let end = Frontend::new(asked, &settings).and_then(|frontend| frontend.live(&received));
         ended(end.unwrap_or(TerminalEnd::Gone));
     })?;
@@ -91,8 +90,8 @@ pub fn start(
 }
 
 impl Terminal {
-    /// Shows a prompt and reads from here on. The threads that read end with the process, or when they have read
-    /// something that nobody takes any more.
+    /// Shows a prompt and starts to read keys. The reading threads end with the process, or at the first input after
+    /// their receiver is gone.
     ///
     /// # Errors
     /// The system starts no more threads.
@@ -113,7 +112,7 @@ impl Terminal {
     }
 }
 
-/// As [`start`] and [`Terminal::read`], until the end.
+/// Runs [`start`] and [`Terminal::read`], and blocks until the end.
 ///
 /// # Errors
 /// The system starts no more threads.
@@ -156,7 +155,7 @@ fn show_dumb(mut told: mpsc::Receiver<Update>, settings: &TerminalSettings) -> T
     TerminalEnd::Over
 }
 
-/// Lines as they come; their end leaves.
+/// Sends each line as it comes; leaves the room at the end of the input.
 fn read_dumb(asked: &mpsc::Sender<Request>) {
     let ask = |typed| match typed {
         InputLine::Line(line) => asked.blocking_send(Request::Type { line }).is_ok(),
@@ -172,12 +171,12 @@ fn read_dumb(asked: &mpsc::Sender<Request>) {
     let _ = asked.blocking_send(Request::Leave);
 }
 
-/// Puts the terminal back to how it was found, whatever the editor was doing.
+/// Restores the terminal's settings on drop, even if the editor was cut off.
 #[derive(Debug)]
 pub struct TtyGuard(Option<Termios>);
 
 impl TtyGuard {
-    /// Remembers how the terminal is.
+    /// Saves the terminal's settings.
     pub fn new() -> Self {
         Self(tcgetattr(io::stdin()).ok())
     }
@@ -195,7 +194,7 @@ impl Drop for TtyGuard {
         if let Ok(now) = tcgetattr(io::stdin())
             && now.local_modes != saved.local_modes
         {
-            // An editor was cut off: its prompt and bracketed paste go with it.
+            // The editor was cut off: erase its prompt and turn bracketed paste off.
             tty::write_if_taken(b"\x1b[?2004l\x1b[?7h\r\x1b[J");
             let _ = tcsetattr(io::stdin(), OptionalActions::Now, saved);
         }

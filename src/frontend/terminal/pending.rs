@@ -1,30 +1,30 @@
-//! Own lines that were entered and have not come back: what waits can be shown.
+//! The user's own lines that the log does not have yet. The terminal shows them while they wait for a leader.
 
 use std::collections::VecDeque;
 
 use crate::feed::parse::{self, Intent, SocialAct};
 use crate::present::values::{FeedLine, LineKind};
 
-/// Lines that are remembered; of more, the oldest are not.
+/// Most lines remembered; the oldest ones go first.
 const PENDING_LINES_MAX: usize = 256;
 
-/// What was entered, the oldest first.
+/// The pending lines, the oldest first.
 #[derive(Debug, Default)]
 pub struct Pending {
     lines: VecDeque<PendingLine>,
-    /// It was told that own lines wait, and not yet that it is over.
+    /// The node has said that own lines wait, and has not yet said that none does.
     waits: bool,
 }
 
 #[derive(Debug)]
 struct PendingLine {
     kind: LineKind,
-    /// As it was typed, without blanks around it.
+    /// As typed, trimmed.
     text: String,
 }
 
 impl Pending {
-    /// A line was entered. What is to be shown of it at once: it waits where others do.
+    /// Remembers an entered line. Returns the texts to show as waiting at once: this one, if own lines wait already.
     pub fn enter(&mut self, line: &str) -> Vec<String> {
         let (kind, text) = match parse::read(line) {
             Intent::Say(words) => (LineKind::Say, words),
@@ -36,7 +36,7 @@ impl Pending {
                 SocialAct::Topic => (LineKind::Topic, line),
                 SocialAct::Away => (LineKind::Away, line),
             },
-            // They say nothing that waits for a leader; what moderates is seldom, and may be refused.
+            // These wait for no leader; commands of moderation do, but are rare and may be refused.
             Intent::Nothing
             | Intent::Leave
             | Intent::Help(_)
@@ -61,7 +61,7 @@ impl Pending {
         self.push(kind, text)
     }
 
-    /// As [`enter`](Self::enter), of a line that is text whatever it begins with.
+    /// As [`enter`](Self::enter), for a line that is a message even if it looks like a command.
     pub fn say(&mut self, text: &str) -> Vec<String> {
         self.push(LineKind::Say, text)
     }
@@ -76,10 +76,11 @@ impl Pending {
         shown
     }
 
-    /// A line has come. One's own are ordered as they were entered: what was before it was refused, or left out.
+    /// Forgets an own line that has come back, and all older ones: the leader keeps their order, so older ones were
+    /// refused or left out.
     pub fn came(&mut self, line: &FeedLine) {
         let is_it = |entered: &PendingLine| {
-            // Which line is meant may have been added to what was typed.
+            // Only messages compare by text: the node may add to a reply or reaction which line it means.
             entered.kind == line.kind && (line.kind != LineKind::Say || entered.text == line.text.trim())
         };
         if line.own
@@ -90,10 +91,10 @@ impl Pending {
         }
     }
 
-    /// So many own lines wait, of this frontend and others. Which of them are to be shown.
+    /// Takes the number of own lines that wait, of this frontend and others. Returns the texts to show as waiting.
     pub fn wait(&mut self, lines: u64) -> Vec<String> {
         let lines = usize::try_from(lines).unwrap_or(usize::MAX);
-        // Older ones were taken and have not come here.
+        // The oldest ones beyond that number are in the log, although they have not come back here.
         let gone = self.lines.len().saturating_sub(lines);
         self.lines.drain(..gone);
         self.waits = lines > 0;
@@ -141,7 +142,7 @@ mod tests {
         assert_eq!(pending.wait(3), ["/me waves", "two", "/etc/hosts is a file"]);
         assert_eq!(pending.enter("/say three"), ["three"]);
         assert!(pending.enter("/status").is_empty());
-        // What came before it has not come, and does not wait.
+        // The line before it has not come back, and no longer waits.
         pending.came(&own(LineKind::Say, "two"));
         assert_eq!(pending.wait(2), ["/etc/hosts is a file", "three"]);
         assert!(pending.wait(0).is_empty());

@@ -1,4 +1,4 @@
-//! What a frontend is told, as lines for people.
+//! Turns updates from the node into lines of text.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -10,27 +10,27 @@ use crate::ring::LOBBY;
 use crate::settings::Bell;
 use crate::text::visible;
 
-/// Between two lines that tell how one line is liked.
+/// Shortest time between two reports of the reactions to one line.
 const REACTIONS_EVERY: Duration = Duration::from_secs(1);
-/// Lines whose reactions wait to be told; of more lines at once the oldest ones' are told early.
+/// Most lines whose reactions wait to be reported; beyond that the oldest report goes out early.
 const REACTIONS_LINES_MAX: usize = 256;
 
-/// Makes lines of what is told.
+/// Turns updates into lines, and remembers what that needs.
 #[derive(Debug)]
 pub struct Renderer {
-    /// Who and where the person is, once that is known.
+    /// The node's name and the current channel, once known.
     here: Option<FeedPosition>,
     paint: Paint,
     bell: Bell,
-    /// Events that are for the log, too.
+    /// Shows log-only events, too.
     verbose: bool,
     log: Option<String>,
     liked: BTreeMap<u64, Liked>,
-    /// Something was shown that was said before, and not yet that this is over.
+    /// Old lines have been shown, and no new one yet.
     past: bool,
 }
 
-/// How the reactions on a line are told.
+/// When the reactions to a line are reported.
 #[derive(Debug)]
 struct Liked {
     told: Instant,
@@ -38,7 +38,7 @@ struct Liked {
 }
 
 impl Renderer {
-    /// Has told nothing.
+    /// A renderer that has shown nothing.
     pub fn new(paint: Paint, bell: Bell, verbose: bool) -> Self {
         Self { here: None, paint, bell, verbose, log: None, liked: BTreeMap::new(), past: false }
     }
@@ -56,12 +56,12 @@ impl Renderer {
         self.here.as_ref().map_or(LOBBY, |here| &here.channel) == channel
     }
 
-    /// One's own name; nothing while it is not known.
+    /// The node's name; empty while unknown.
     fn name(&self) -> &str {
         self.here.as_ref().map_or("", |here| here.name.as_str())
     }
 
-    /// Appends what is to be shown: whole lines. Whether the bell rings.
+    /// Appends the lines of an update. Returns whether the bell rings.
     pub fn push(&mut self, out: &mut String, told: &Update, now: Instant) -> bool {
         match told {
             Update::Hello(hello) => self.log.clone_from(&hello.log),
@@ -119,7 +119,7 @@ impl Renderer {
                 let to = line.to.map_or_else(String::new, |to| format!(" to [{to}]"));
                 push(out, &format!("{there}> {who}[{ts}]{to}: {words}{liked}"));
             }
-            // What comes of them is told: the totals, and the new name if it is free.
+            // Other updates show their effect: the totals, and the new name if it is free.
             LineKind::React | LineKind::Nick => return false,
             LineKind::Topic => note(out, &format!("#{}: {name} has set the topic: {text}", visible(&line.channel))),
             LineKind::Away if line.text.is_empty() => note(out, &format!("{name} is here again")),
@@ -170,12 +170,12 @@ impl Renderer {
         }
     }
 
-    /// Appends an own line that is not in the log.
+    /// Appends an own line that waits for a leader.
     pub fn waits(&self, out: &mut String, text: &str) {
         push(out, &self.paint.faint(&format!("… {} (waits)", visible(text))));
     }
 
-    /// Appends what has waited long enough.
+    /// Appends the reports of reactions that are due.
     pub fn tick(&mut self, out: &mut String, now: Instant) {
         let mut liked = std::mem::take(&mut self.liked);
         liked.retain(|_, liked| {
@@ -190,7 +190,7 @@ impl Renderer {
         self.liked = liked;
     }
 
-    /// When to call [`tick`](Self::tick) at the latest.
+    /// The latest time for the next [`tick`](Self::tick).
     pub fn deadline(&self) -> Option<Instant> {
         self.liked.values().filter(|liked| liked.waits.is_some()).map(|liked| liked.told + REACTIONS_EVERY).min()
     }
@@ -208,7 +208,7 @@ fn push(out: &mut String, line: &str) {
     out.push('\n');
 }
 
-/// Appends a word about what happens: `/// text ///`.
+/// Appends a note: `/// text ///`.
 pub fn note(out: &mut String, text: &str) {
     push(out, &format!("/// {} ///", visible(text)));
 }

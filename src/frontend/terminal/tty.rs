@@ -1,4 +1,4 @@
-//! The terminal itself: its modes, its size, what comes from it.
+//! The terminal device: its modes, its size, its bytes.
 
 use std::io::{self, Write as _};
 
@@ -12,22 +12,22 @@ use super::display::Size;
 use crate::frontend::input::decoder::Decoder;
 use crate::frontend::input::keys::Key;
 
-/// After the escape key for so long nothing that would make it a sequence has to come.
+/// If nothing follows an escape byte for this long, the user pressed the escape key.
 const ESCAPE: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
-/// Bytes read at once.
+/// Bytes of one read.
 const READ_BYTES: usize = 4096;
 
 const PASTE_ON: &[u8] = b"\x1b[?2004h";
 const PASTE_OFF: &[u8] = b"\x1b[?2004l";
 
-/// Writes all of it at once.
+/// Writes and flushes all bytes.
 pub fn write(bytes: &[u8]) -> io::Result<()> {
     let mut out = io::stdout().lock();
     out.write_all(bytes)?;
     out.flush()
 }
 
-/// Writes if that needs no waiting, neither for the terminal nor for another thread that waits for it.
+/// Writes only if that does not block, neither on the terminal nor on another thread's lock of standard output.
 pub fn write_if_taken(bytes: &[u8]) {
     let out = io::stdout();
     let now = Timespec { tv_sec: 0, tv_nsec: 0 };
@@ -36,13 +36,12 @@ pub fn write_if_taken(bytes: &[u8]) {
     }
 }
 
-/// How large the terminal is; 80 to 24 where it does not say.
+/// The terminal's size; 80 by 24 if the terminal reports none.
 pub fn size() -> Size {
     tcgetwinsize(io::stdout()).map_or(Size::of(0, 0), |size| Size::of(size.ws_col, size.ws_row))
 }
 
-/// A terminal that is ours: at first it only does not show what is typed too early, then it gives each key as it is
-/// typed.
+/// A terminal under the editor's control. First it only stops to echo early typing; then it delivers each key at once.
 #[derive(Debug)]
 pub struct Raw {
     before: Termios,
@@ -57,10 +56,10 @@ enum TtyState {
 }
 
 impl Raw {
-    /// Takes the terminal.
+    /// Takes the terminal and turns its echo off.
     ///
     /// # Errors
-    /// There is none.
+    /// Standard input is no terminal.
     pub fn quiet() -> io::Result<Self> {
         let before = tcgetattr(io::stdin())?;
         let mut modes = before.clone();
@@ -69,7 +68,7 @@ impl Raw {
         Ok(Self { before, state: TtyState::Quiet })
     }
 
-    /// From here on it gives keys.
+    /// Makes the terminal deliver each key at once.
     ///
     /// # Errors
     /// The terminal is gone.
@@ -83,7 +82,7 @@ impl Raw {
         write(PASTE_ON)
     }
 
-    /// Gives the terminal back as it was.
+    /// Restores the terminal's settings.
     pub fn leave(&mut self) {
         let state = std::mem::replace(&mut self.state, TtyState::Left);
         if state == TtyState::Keys {
@@ -94,7 +93,7 @@ impl Raw {
         }
     }
 
-    /// Stops this process, as Ctrl-Z does elsewhere, and comes back when the shell continues it.
+    /// Stops the process, as Ctrl-Z does elsewhere; returns when the shell continues it.
     ///
     /// # Errors
     /// The terminal is gone.
@@ -112,7 +111,7 @@ impl Drop for Raw {
     }
 }
 
-/// Reads keys until `take` wants no more; `None`: the terminal is gone.
+/// Reads keys until `take` returns `false`. `take` gets `None` when the terminal is gone.
 pub fn read_keys(mut take: impl FnMut(Option<Key>) -> bool) {
     let (mut decoder, mut keys, mut bytes) = (Decoder::default(), Vec::new(), [0; READ_BYTES]);
     loop {
@@ -131,7 +130,8 @@ pub fn read_keys(mut take: impl FnMut(Option<Key>) -> bool) {
     }
 }
 
-/// Past the standard library's buffer: only so it is known whether more is there. `None`: not in time.
+/// Reads without the standard library's buffer, since only then `poll` knows whether more bytes wait. `None`: no byte
+/// came in time.
 fn next(decoder: &Decoder, bytes: &mut [u8]) -> Result<Option<usize>, Errno> {
     let stdin = io::stdin();
     if decoder.is_waiting() && poll(&mut [PollFd::new(&stdin, PollFlags::IN)], Some(&ESCAPE))? == 0 {
@@ -140,10 +140,10 @@ fn next(decoder: &Decoder, bytes: &mut [u8]) -> Result<Option<usize>, Errno> {
     read(&stdin, bytes).map(Some)
 }
 
-/// Calls `changed` when it begins to watch, and whenever the size has changed, until it wants no more.
+/// Calls `changed` at once and at every change of the size, until it returns `false`.
 ///
 /// # Errors
-/// The system gives no more signals.
+/// The system gives no more signal handlers.
 pub fn watch_size(mut changed: impl FnMut() -> bool) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {

@@ -1,4 +1,4 @@
-//! Text in cells: graphemes that are drawn whole or not at all, and lines broken where they are full.
+//! Text in cells: each grapheme is drawn as a whole or not at all, and lines break where they are full.
 
 use ratatui::buffer::{Buffer, CellWidth as _};
 use ratatui::layout::Rect;
@@ -8,10 +8,10 @@ use unicode_segmentation::UnicodeSegmentation as _;
 
 use crate::text::visible;
 
-/// What one cell may hold. A letter under more marks than that is shown without them.
+/// Longest grapheme of one cell in bytes. A letter under more marks than that appears without them.
 const GRAPHEME_BYTES_MAX: usize = 64;
 
-/// Foreign text as it may be drawn: no control characters, and no letter that is longer than a cell may hold.
+/// Makes foreign text safe to draw: removes control characters, and shortens letters that are too long for a cell.
 pub fn safe(foreign: &str) -> String {
     let seen = visible(foreign);
     let mut out = String::with_capacity(seen.len());
@@ -24,12 +24,12 @@ pub fn safe(foreign: &str) -> String {
     out
 }
 
-/// The cells that `text` takes.
+/// The width of `text` in cells.
 pub fn width(text: &str) -> usize {
     text.graphemes(true).map(|grapheme| usize::from(grapheme.cell_width())).sum()
 }
 
-/// As much of `text` as fits `cells`; what is cut off is an ellipsis.
+/// As much of `text` as fits into `cells`, with an ellipsis in place of the rest.
 pub fn shortened(text: &str, cells: usize) -> String {
     if width(text) <= cells {
         return text.to_owned();
@@ -48,7 +48,7 @@ pub fn shortened(text: &str, cells: usize) -> String {
     short
 }
 
-/// Draws `line` from `(x, y)` on, within `cells` and within `buffer`.
+/// Draws `line` at `(x, y)`, within `cells` and within `buffer`.
 pub fn put(buffer: &mut Buffer, (x, y): (u16, u16), line: &Line<'_>, cells: u16) -> u16 {
     let area = buffer.area;
     if y < area.top() || y >= area.bottom() || x < area.left() || x >= area.right() {
@@ -57,15 +57,15 @@ pub fn put(buffer: &mut Buffer, (x, y): (u16, u16), line: &Line<'_>, cells: u16)
     buffer.set_line(x, y, line, cells.min(area.right() - x)).0
 }
 
-/// One grapheme in one style.
+/// One grapheme with its style.
 struct CellRun<'a> {
     text: &'a str,
     cells: usize,
     style: Style,
 }
 
-/// Breaks `spans` into lines of at most `cells`, between words where that is possible. All lines but the first begin
-/// `indent` cells further right, where there is room for that.
+/// Breaks `spans` into lines of at most `cells`, between words if possible. All lines but the first are indented by
+/// `indent` cells, if there is room for that.
 pub fn wrap(spans: &[Span<'_>], cells: usize, indent: usize) -> Vec<Line<'static>> {
     let cells = cells.max(1);
     let indent = if indent * 2 < cells { indent } else { 0 };
@@ -86,12 +86,12 @@ pub fn wrap(spans: &[Span<'_>], cells: usize, indent: usize) -> Vec<Line<'static
     lines
 }
 
-/// Where the line that begins at `start` ends, and where the next one begins.
+/// The end of the line that begins at `start`, and the beginning of the next one.
 fn line_end(pieces: &[CellRun<'_>], start: usize, room: usize) -> (usize, usize) {
     let mut taken = 0;
     let mut best = None;
     for (at, piece) in pieces.iter().enumerate().skip(start) {
-        // Scripts with wide letters have no blanks between words: they break anywhere.
+        // Scripts with wide letters have no spaces between words: a line may break anywhere.
         if piece.cells > 1 && at > start {
             best = Some((at, at));
         }
@@ -100,7 +100,7 @@ fn line_end(pieces: &[CellRun<'_>], start: usize, room: usize) -> (usize, usize)
             return match best {
                 _ if piece.text == " " => (at, at + 1),
                 Some(best) => best,
-                // A letter that is wider than the line takes it alone, and is not drawn.
+                // A letter wider than the line takes a line of its own, and is not drawn.
                 None => (at.max(start + 1), at.max(start + 1)),
             };
         }
@@ -125,7 +125,7 @@ fn line_of(pieces: &[CellRun<'_>], inset: usize) -> Line<'static> {
     Line::from(spans)
 }
 
-/// A row that is reversed from one side to the other.
+/// Draws a row in one style from edge to edge, with text at both ends.
 pub fn bar(buffer: &mut Buffer, area: Rect, left: &str, right: &str, style: Style) {
     if area.is_empty() {
         return;
@@ -137,7 +137,7 @@ pub fn bar(buffer: &mut Buffer, area: Rect, left: &str, right: &str, style: Styl
     put(buffer, (area.x, area.y), &Line::from(Span::styled(format!("{left}{gap}{right}"), style)), area.width);
 }
 
-/// The title of a part of the screen.
+/// Draws the title of a pane.
 pub fn title(buffer: &mut Buffer, area: Rect, text: &str, style: Style) {
     let style = style.add_modifier(Modifier::BOLD);
     put(buffer, (area.x, area.y), &Line::from(Span::styled(text.to_owned(), style)), area.width);

@@ -1,6 +1,6 @@
-//! The keys of the full screen, explained.
+//! The help text of the full screen.
 
-/// The keys.
+/// The keys and their effects, one a line.
 pub const HELP: [&str; 20] = [
     "Enter           say the line; /help lists the commands",
     "Alt-Enter       another line of the same message (5 at most)",
@@ -24,7 +24,7 @@ pub const HELP: [&str; 20] = [
     "Esc closes this",
 ];
 
-/// The last line from which the help can be read on.
+/// The last line to which the help can scroll.
 pub fn last_line() -> u16 {
     u16::try_from(HELP.len() - 1).unwrap_or(u16::MAX)
 }

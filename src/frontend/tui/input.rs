@@ -1,4 +1,4 @@
-//! The line that is being typed: edited, recalled, completed.
+//! The input line of the full screen: edits, recalls and completes.
 
 use crate::frontend::input::buffer::{EditBuffer, Rules};
 use crate::frontend::input::recall::Recall;
@@ -11,12 +11,12 @@ pub struct LineInput {
     completing: Option<Completing>,
 }
 
-/// Tab was the last key.
+/// A completion that the next Tab continues.
 #[derive(Clone, Debug)]
 struct Completing {
-    /// Where the word begins.
+    /// The first byte of the word.
     start: usize,
-    /// What may stand there; the last is what was typed.
+    /// The possible words; the last one is the word as the user typed it.
     candidates: Vec<String>,
     at: usize,
 }
@@ -28,56 +28,56 @@ impl Default for LineInput {
 }
 
 impl LineInput {
-    /// What is typed so far.
+    /// The typed text.
     pub fn text(&self) -> &str {
         self.buffer.text()
     }
 
-    /// What stands before the caret, in bytes.
+    /// The caret, in bytes.
     pub fn caret(&self) -> usize {
         self.buffer.caret()
     }
 
-    /// Nothing is typed.
+    /// Whether there is no text.
     pub fn is_empty(&self) -> bool {
         self.buffer.is_empty()
     }
 
-    /// The text, to be edited: Tab begins anew after that.
+    /// The text, for an edit, after which Tab begins a new completion.
     pub fn edit(&mut self) -> &mut EditBuffer {
         self.completing = None;
         &mut self.buffer
     }
 
-    /// Forgets what is typed.
+    /// Drops the text.
     pub fn clear(&mut self) {
         self.edit().take();
         self.recall.rewind();
     }
 
-    /// Takes what is typed, and remembers it.
+    /// Takes the text, and remembers it.
     pub fn take(&mut self) -> String {
         let text = self.edit().take();
         self.recall.add(&text);
         text
     }
 
-    /// Calls back the line before.
+    /// Recalls the line before.
     pub fn older(&mut self) {
         if let Some(line) = self.recall.older(self.buffer.text()) {
             self.edit().set(line);
         }
     }
 
-    /// Calls back the line after, and at last what was being typed.
+    /// Recalls the line after; at last the text that the user was typing.
     pub fn newer(&mut self) {
         if let Some(line) = self.recall.newer() {
             self.edit().set(line);
         }
     }
 
-    /// Completes the word before the caret from what `candidates` says of it (and of where it begins), and goes on to
-    /// the next of them each time; backwards with `back`.
+    /// Completes the word before the caret. `candidates` gets the word and its first byte; each further call takes the
+    /// next of its answers, or with `back` the one before.
     pub fn complete(&mut self, back: bool, candidates: impl FnOnce(&str, usize) -> Vec<String>) {
         let mut completing = match self.completing.take() {
             Some(completing) => completing,
@@ -101,7 +101,7 @@ impl LineInput {
         let room = Rules::MESSAGE.bytes_max + completing.start >= self.text().len() + word.len();
         if room {
             self.buffer.complete(completing.start, word);
-            // One alone is done.
+            // A single candidate leaves nothing to continue.
             self.completing = (count > 2).then_some(completing);
         }
     }

@@ -1,34 +1,34 @@
-//! What stands where, for every size of a window.
+//! The places of all panes, for every size of the window.
 
 use ratatui::layout::Rect;
 
-/// Columns below which nothing stands beside the messages, ..
+/// Columns that a window needs for a side pane.
 const SIDE_COLUMNS_MIN: u16 = 60;
-/// .. and rows below which nothing does.
+/// Rows that a window needs for a side pane.
 const SIDE_ROWS_MIN: u16 = 8;
-/// Columns of what stands beside the messages, with the line before it: from, ..
+/// Least columns of the side, with the line before it.
 const SIDE_MIN: u16 = 26;
-/// .. to.
+/// Most columns of the side.
 const SIDE_MAX: u16 = 40;
-/// Rows without which the ring is not drawn beside the messages.
+/// Rows that the ring needs at the side.
 const RING_ROWS_MIN: u16 = 9;
-/// Rows of the members beside the messages while others stand there too.
+/// Most rows of the members at the side, while there are other panes.
 const MEMBERS_ROWS_MAX: u16 = 10;
-/// The same for channels.
+/// Most rows of the channels at the side, while there are other panes.
 const CHANNELS_ROWS_MAX: u16 = 7;
 
-/// Which parts of the screen the person wants to see. What finds no room is not shown all the same.
+/// The panes that the user wants. A pane without enough room stays hidden.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Panes {
-    /// Who is here.
+    /// The list of members.
     pub members: bool,
-    /// The channels.
+    /// The list of channels.
     pub channels: bool,
-    /// The ring.
+    /// The picture of the ring.
     pub ring: RingPane,
 }
 
-/// Where the ring is drawn.
+/// Where the screen shows the ring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RingPane {
     /// Nowhere.
@@ -39,29 +39,29 @@ pub enum RingPane {
     Large,
 }
 
-/// What stands where. An area may be empty; what is `None` is not shown.
+/// The area of each pane. An area may be empty; `None`: the pane is hidden.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Areas {
     /// The channel and its topic.
     pub header: Rect,
-    /// What was said.
+    /// The messages.
     pub messages: Rect,
-    /// All that stands beside it.
+    /// The whole side.
     pub side: Option<Rect>,
-    /// Who is here.
+    /// The list of members.
     pub members: Option<Rect>,
-    /// The channels.
+    /// The list of channels.
     pub channels: Option<Rect>,
-    /// The ring.
+    /// The picture of the ring.
     pub ring: Option<Rect>,
-    /// How the node is doing.
+    /// The state of the node.
     pub status: Rect,
-    /// What is typed.
+    /// The input line.
     pub input: Rect,
 }
 
 impl Areas {
-    /// For a window of so many columns and rows, an input of so many rows, and so many members and channels.
+    /// The areas in a window of this size. `input`: rows of the input; `counts`: members and channels.
     pub fn of((columns, rows): (u16, u16), panes: Panes, input: u16, counts: (usize, usize)) -> Self {
         let input = input.clamp(1, (rows / 3).max(1)).min(rows);
         let status = u16::from(rows >= 2);
@@ -86,7 +86,7 @@ impl Areas {
     fn beside(&mut self, panes: Panes, (members, channels): (usize, usize)) {
         let body = self.messages;
         let wide = (body.width / 4).clamp(SIDE_MIN, SIDE_MAX);
-        // A title, a row for each, a blank row.
+        // A title, one row each, and a blank row.
         let wanted = |rows: usize| u16::try_from(rows).unwrap_or(u16::MAX).saturating_add(2);
         let ring = panes.ring == RingPane::Side;
         let alone = |others: bool, most: u16| if others { most } else { u16::MAX };
@@ -94,7 +94,7 @@ impl Areas {
             if panes.members { wanted(members).min(alone(ring || panes.channels, MEMBERS_ROWS_MAX)) } else { 0 };
         let channels =
             if panes.channels { wanted(channels).min(alone(ring || panes.members, CHANNELS_ROWS_MAX)) } else { 0 };
-        // Members give way to the ring, as far as that helps.
+        // The members shrink for the ring, as far as that makes room.
         let others = channels + RING_ROWS_MIN;
         let members = if ring { members.min(body.height.saturating_sub(others).max(5)) } else { members };
         let members = members.min(body.height);

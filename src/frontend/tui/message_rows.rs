@@ -1,4 +1,4 @@
-//! How a message looks in rows.
+//! Renders messages as rows of the screen.
 
 use std::ops::Range;
 
@@ -13,25 +13,25 @@ use super::model::search::Search;
 use super::paint::TuiStyle;
 use crate::present::values::{FeedLine, FeedPm, LineKind};
 
-/// Cells that rows after the first begin further right.
+/// Indent of a message's rows after the first, in cells.
 const INDENT: usize = 6;
 
-/// With whose eyes a message is looked at.
+/// What the rows depend on besides the message.
 #[derive(Clone, Copy, Debug)]
 pub struct Look<'a> {
-    /// The reader's name.
+    /// The user's name.
     pub own: Option<&'a str>,
-    /// The channel that is shown.
+    /// The shown channel.
     pub channel: &'a str,
-    /// How things look.
+    /// Colours and styles.
     pub paint: TuiStyle,
-    /// Where the reader is.
+    /// The user's time zone.
     pub zone: &'a TimeZone,
-    /// What is searched.
+    /// The search whose hits stand out.
     pub search: Option<&'a Search>,
 }
 
-/// The rows of a message in so many cells: at least one.
+/// The rows of a message, `cells` wide: at least one.
 pub fn rows(message: &Message, look: &Look<'_>, cells: usize) -> Vec<Row<'static>> {
     match &message.what {
         MessageRow::Line { line, quote } => line_rows(message.seq, line, quote.as_ref(), look, cells),
@@ -125,7 +125,7 @@ fn private_spans(seq: u64, private: &FeedPm, look: &Look<'_>) -> Vec<Span<'stati
     spans
 }
 
-/// `HH:MM` where the reader is.
+/// `HH:MM` in the user's time zone.
 fn clock(time: &str, zone: &TimeZone) -> String {
     match time.parse::<Timestamp>() {
         Ok(time) => time.to_zoned(zone.clone()).strftime("%H:%M").to_string(),
@@ -133,7 +133,7 @@ fn clock(time: &str, zone: &TimeZone) -> String {
     }
 }
 
-/// Foreign text, with what is searched and the reader's own name standing out.
+/// Foreign text, in which hits of the search and the user's own name stand out.
 fn marked(seq: u64, text: &str, style: Style, look: &Look<'_>) -> Vec<Span<'static>> {
     let text = safe(text);
     let hits = look.search.map_or_else(Vec::new, |search| search.places(&text));
@@ -158,7 +158,7 @@ fn marked(seq: u64, text: &str, style: Style, look: &Look<'_>) -> Vec<Span<'stat
     spans
 }
 
-/// Where `name` stands as a word of its own.
+/// The byte ranges in which `name` is a whole word.
 pub fn mentions(text: &str, name: &str) -> Vec<Range<usize>> {
     crate::present::paint::mentions(text, name).into_iter().map(|(from, to)| from..to).collect()
 }

@@ -1,5 +1,5 @@
-//! The full screen: messages that can be scrolled through and searched, a line that is typed, and beside them who is
-//! here, the channels, and the ring as it lives.
+//! The full screen: messages to scroll through and search, an input line, and at the side the members, the channels,
+//! and the ring in motion.
 //!
 //! ```text
 //!   Told ──▶ ┌───────┐ ──▶ view::draw ──▶ terminal
@@ -8,7 +8,7 @@
 //! ```
 //!
 //! The model decides and the view draws; neither reads a clock or writes anything. Only [`run`] has a terminal, and
-//! puts it back to how it was.
+//! restores it at the end.
 
 mod cells;
 mod help;

@@ -1,5 +1,4 @@
-//! A model before a terminal: when it is drawn. At most so often as an eye can see, and not at all while nothing
-//! changes.
+//! Decides when to draw the model: at most as often as an eye can see, and not at all while nothing changes.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -13,25 +12,25 @@ use super::view;
 use crate::frontend::input::keys::Key;
 use crate::present::values::{Request, Update};
 
-/// What is asked and not yet taken: more is not taken from the keyboard.
+/// Most requests that wait for the node; keys that would add more are refused.
 const OUTGOING_MAX: usize = 1024;
 
-/// A model, its terminal, and what it asks for.
+/// A model, its terminal, and its requests to the node.
 #[derive(Debug)]
 pub struct FramePacer<B: Backend> {
     model: Model,
     terminal: Terminal<B>,
     outgoing: VecDeque<Request>,
-    /// When it was drawn last.
+    /// The time of the last drawing.
     drawn: Option<Duration>,
-    /// It is to be drawn again.
+    /// The screen shows an old state.
     stale: bool,
-    /// How often it was drawn.
+    /// The number of drawings so far.
     draws: u64,
 }
 
 impl<B: Backend> FramePacer<B> {
-    /// Nothing is drawn yet.
+    /// A stage that has drawn nothing.
     pub fn new(model: Model, terminal: Terminal<B>) -> Self {
         Self { model, terminal, outgoing: VecDeque::new(), drawn: None, stale: true, draws: 0 }
     }
@@ -46,22 +45,22 @@ impl<B: Backend> FramePacer<B> {
         &mut self.terminal
     }
 
-    /// Whether the terminal is to ring.
+    /// Whether the terminal has to ring, since the last call.
     pub fn take_rings(&mut self) -> bool {
         self.model.take_rings()
     }
 
-    /// How often it was drawn.
+    /// The number of drawings so far.
     pub fn draws(&self) -> u64 {
         self.draws
     }
 
-    /// The node has told something.
+    /// Takes an update from the node.
     pub fn told(&mut self, told: Update, now: Duration) {
         self.model.told(told, now);
     }
 
-    /// The person has done something.
+    /// Takes a key of the user.
     ///
     /// # Errors
     /// The terminal's.
@@ -70,7 +69,7 @@ impl<B: Backend> FramePacer<B> {
             Key::Resize(columns, rows) => {
                 self.terminal.resize(Rect::new(0, 0, columns, rows))?;
             }
-            // Whatever else wrote there is drawn over.
+            // Draws over what other programs wrote there.
             Key::Ctrl('l') => self.terminal.clear()?,
             _ => {}
         }
@@ -83,7 +82,7 @@ impl<B: Backend> FramePacer<B> {
         Ok(())
     }
 
-    /// What is asked next; `give` takes it, or says that it cannot at the moment by giving it back.
+    /// Hands waiting requests to `give`, until it returns one because it has no room.
     pub fn ask(&mut self, mut give: impl FnMut(Request) -> Option<Request>) {
         while let Some(asked) = self.outgoing.pop_front() {
             if let Some(back) = give(asked) {
@@ -93,18 +92,18 @@ impl<B: Backend> FramePacer<B> {
         }
     }
 
-    /// Something waits to be taken by the node.
+    /// Whether requests wait for the node.
     pub fn has_more(&self) -> bool {
         !self.outgoing.is_empty()
     }
 
-    /// Does what is due `now`, and draws where that is due.
+    /// Does all that is due `now`, and draws if a drawing is due.
     ///
     /// # Errors
     /// The terminal's.
     pub fn turn(&mut self, now: Duration) -> Result<(), B::Error> {
         let asked = self.model.tick(now);
-        // Questions that nobody has taken yet are not asked twice.
+        // While earlier requests wait, the model's regular ones are dropped: they would only repeat.
         if self.outgoing.is_empty() {
             self.outgoing.extend(asked);
         }
@@ -119,7 +118,7 @@ impl<B: Backend> FramePacer<B> {
         Ok(())
     }
 
-    /// When [`FramePacer::turn`] is to be called at the latest, if nothing happens.
+    /// The latest time for the next [`FramePacer::turn`] if nothing happens.
     pub fn wake(&self, now: Duration) -> Duration {
         let wake = self.model.wake(now);
         match self.drawn {

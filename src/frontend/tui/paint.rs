@@ -1,18 +1,18 @@
-//! Colours and how else things stand out: readable on light and on dark, and without any colours too.
+//! Colours and styles: readable on light and dark screens, and without colours.
 
 use ratatui::style::{Color, Modifier, Style};
 
 use crate::present::paint::Paint as Colours;
 
-/// How things look.
+/// Makes styles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TuiStyle {
-    /// In which colours, besides bold, dim, underlined and reversed.
+    /// The colours to use, besides bold, dim, underlined and reversed.
     pub colours: Colours,
 }
 
 impl TuiStyle {
-    /// One of the sixteen colours that every terminal has, or of the 256 that most have.
+    /// One of the 16 colours of every terminal, or of the 256 of most.
     fn colour(self, of_sixteen: u8, of_many: u8) -> Style {
         match self.colours {
             Colours::Plain => Style::new(),
@@ -21,14 +21,14 @@ impl TuiStyle {
         }
     }
 
-    /// A person's name: the same colour for as long as it is its name, whoever looks.
+    /// A user's name: its colour depends on the name alone, so all screens agree.
     pub fn name(self, name: &str) -> Style {
         let style =
             self.colours.colour_of(name).map_or_else(Style::new, |colour| Style::new().fg(Color::Indexed(colour)));
         style.add_modifier(Modifier::BOLD)
     }
 
-    /// What stays in the background.
+    /// Less important text.
     pub fn dim(self) -> Style {
         match self.colours {
             Colours::Plain | Colours::Sixteen => Style::new().add_modifier(Modifier::DIM),
@@ -36,37 +36,37 @@ impl TuiStyle {
         }
     }
 
-    /// One's own name, said by another.
+    /// The user's own name in another's line.
     pub fn mention(self) -> Style {
         self.colour(1, 166).add_modifier(Modifier::BOLD | Modifier::REVERSED)
     }
 
-    /// For one reader alone.
+    /// A private message.
     pub fn private(self) -> Style {
         self.colour(5, 97).add_modifier(Modifier::ITALIC)
     }
 
-    /// What was searched for.
+    /// A hit of the search.
     pub fn hit(self) -> Style {
         Style::new().add_modifier(Modifier::REVERSED)
     }
 
-    /// The lines above and below the messages.
+    /// The bars above and below the messages.
     pub fn bar(self) -> Style {
         Style::new().add_modifier(Modifier::REVERSED)
     }
 
-    /// The title of a part of the screen.
+    /// The title of a pane.
     pub fn title(self) -> Style {
         Style::new().add_modifier(Modifier::BOLD)
     }
 
-    /// What is well.
+    /// A good state.
     pub fn good(self) -> Style {
         self.colour(2, 65).add_modifier(Modifier::BOLD)
     }
 
-    /// What is not.
+    /// A bad state.
     pub fn bad(self) -> Style {
         self.colour(1, 160).add_modifier(Modifier::BOLD)
     }

@@ -1,4 +1,4 @@
-//! The terminal itself: taken, written to, and given back however this ends.
+//! The terminal of the full screen: taken, written to, and restored however the program ends.
 
 use std::io::{self, Write as _};
 use std::sync::Arc;
@@ -25,38 +25,38 @@ use crate::frontend::input::keys::Key;
 use crate::frontend::terminal::TtyGuard;
 use crate::present::values::{Request, Update};
 
-/// Things that have happened and are not taken in yet.
+/// Most inputs in the queue.
 const HAPPENED_MAX: usize = 1024;
-/// Things that are taken in between two looks at the clock.
+/// Most inputs between two drawings.
 const BATCH_MAX: usize = 256;
-/// Between two looks of the keyboard's thread whether it is still wanted.
+/// How often the keyboard's thread checks whether its receiver is still there.
 const LOOK_UP: Duration = Duration::from_millis(100);
-/// Between two rings of the bell.
+/// Shortest time between two rings of the bell.
 const RING_EVERY: Duration = Duration::from_secs(1);
-/// Between two tries to hand over what was asked.
+/// Pause between two attempts to send waiting requests.
 const TRY_AGAIN: Duration = Duration::from_millis(50);
 
-/// How it ended.
+/// Why the full screen has ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TuiEnd {
-    /// The node has said good-bye: why, for people.
+    /// The node has said good-bye, with this text for the user.
     Bye(String),
-    /// Nobody tells anything any more.
+    /// The node has closed the channel without a good-bye.
     Silent,
-    /// There is no keyboard any more.
+    /// The keyboard is gone.
     NoKeyboard,
 }
 
-/// What can happen.
+/// An input of the full screen.
 enum Happened {
     Told(Update),
-    /// The node will tell no more.
+    /// The node has closed the channel.
     Silent,
     Key(Key),
     NoKeyboard,
 }
 
-/// The terminal as it was found. Dropped, it is that again, the modes of the screen included.
+/// A taken terminal. On drop, its settings and its screen are as before.
 struct Taken {
     _restore: TtyGuard,
 }
@@ -77,8 +77,8 @@ impl Drop for Taken {
     }
 }
 
-/// Gives the terminal back: for whoever ends the program while [`run`] is still there. Every step is tried, whatever
-/// becomes of the others.
+/// Restores the terminal, for code that ends the program while [`run`] has it. Takes every step, even after one that
+/// fails.
 pub fn give_back() {
     let mut out = io::stdout();
     let _ = execute!(out, DisableMouseCapture);
@@ -87,7 +87,7 @@ pub fn give_back() {
     let _ = out.flush();
 }
 
-/// A panic is told on a screen on which it can be read.
+/// Restores the terminal before a panic is printed, so that the user can read it.
 fn give_back_on_panic() {
     let others = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
@@ -98,15 +98,15 @@ fn give_back_on_panic() {
     }));
 }
 
-/// The name of the thread on which [`run`] is to be called.
+/// The name of the thread that calls [`run`]: a panic there restores the terminal.
 pub const THREAD: &str = "tui";
 
 /// Shows the full screen until the node says good-bye.
 ///
-/// Blocks. What the person wants goes to `asked`, which may be full for a while; nobody waits for it.
+/// Blocks. Requests go to `asked`; while that channel is full they wait, and the screen goes on.
 ///
 /// # Errors
-/// This terminal cannot do it.
+/// The terminal supports no full screen, or is gone.
 pub fn run(told: mpsc::Receiver<Update>, asked: &mpsc::Sender<Request>, settings: TuiSettings) -> io::Result<TuiEnd> {
     give_back_on_panic();
     let _taken = Taken::take()?;
@@ -164,7 +164,7 @@ fn live(
             Ok(()) => None,
             Err(mpsc::error::TrySendError::Full(back)) => Some(back),
             Err(mpsc::error::TrySendError::Closed(asked)) => {
-                // The node leaves already. Without this screen ^C would have been a signal: now it is one.
+                // The node is leaving already. In raw mode ^C is no signal, so raise it here.
                 if asked == Request::Leave {
                     let _ = kill_process(getpid(), Signal::INT);
                 }
@@ -195,7 +195,7 @@ fn live(
             Err(RecvTimeoutError::Timeout) => None,
             Err(RecvTimeoutError::Disconnected) => return Ok(TuiEnd::Silent),
         };
-        // Much that comes at once is drawn once.
+        // Inputs that come at once share one drawing.
         for _ in 0..BATCH_MAX {
             let Some(this) = next else { break };
             match this {

@@ -1,4 +1,4 @@
-//! What each key does.
+//! The key bindings of the full screen.
 
 use std::time::Duration;
 
@@ -11,13 +11,13 @@ use crate::frontend::tui::help;
 use crate::frontend::tui::layout::RingPane;
 use crate::present::values::Request;
 
-/// Lines that one paste may send.
+/// Most lines that one paste may send.
 const PASTE_LINES_MAX: usize = 500;
-/// Rows that the wheel moves.
+/// Rows of one step of the wheel.
 const WHEEL_ROWS: usize = 3;
 
 impl Model {
-    /// Does what a key is for, `now`; gives what the node is to be asked.
+    /// Handles a key, and returns requests for the node.
     pub fn key(&mut self, key: Key, _now: Duration) -> Vec<Request> {
         self.changed = true;
         match &key {
@@ -41,7 +41,7 @@ impl Model {
         }
     }
 
-    /// ^C: out of whatever it is; then the line; then the room.
+    /// ^C ends a search, question or help; else it clears the line; with an empty line it leaves the room.
     fn interrupt(&mut self) -> Vec<Request> {
         match std::mem::take(&mut self.composer.mode) {
             ComposerMode::Talk if self.composer.input.is_empty() => self.leave(),
@@ -58,7 +58,7 @@ impl Model {
         vec![Request::Leave]
     }
 
-    /// F1 to F5. `false`: the key is none of these.
+    /// F1 to F5. `false`: the key has no binding.
     fn pane(&mut self, number: u8) -> bool {
         match number {
             1 => {
@@ -103,7 +103,7 @@ impl Model {
         }
     }
 
-    /// Several lines: each is said as it stands, none of them is a command.
+    /// Sends each line as a message, even those that look like commands.
     fn say_all(&mut self, lines: Vec<String>) -> Vec<Request> {
         self.timeline.follow();
         let said: Vec<String> = lines.into_iter().filter(|line| !line.trim().is_empty()).collect();
@@ -140,7 +140,7 @@ impl Model {
         Vec::new()
     }
 
-    /// Keys that change the line. `false`: this one does not.
+    /// Keys that edit the line. `false`: the key is none of them.
     fn edit(&mut self, key: &Key) -> bool {
         let input = &mut self.composer.input;
         match key {
@@ -170,7 +170,7 @@ impl Model {
         true
     }
 
-    /// Keys that move what is shown.
+    /// Keys that scroll.
     fn move_view(&mut self, key: &Key) {
         let page = usize::from(self.areas().messages.height).saturating_sub(1).max(1);
         match key {
@@ -227,7 +227,7 @@ impl Model {
         } else if lines.len() > Rules::MESSAGE.lines_max {
             self.composer.mode = ComposerMode::Ask(lines);
         } else if lines.len() > 1 && self.composer.input.text().starts_with('/') {
-            // What was meant for one reader alone would be said to all.
+            // The rest of a private message would go to everybody.
             self.timeline.push(MessageRow::Note("not pasted: a command takes one line".to_owned()));
         } else if !self.composer.input.edit().insert(text) {
             self.timeline.push(MessageRow::Note("that is too long for one message".to_owned()));
@@ -269,7 +269,7 @@ impl Model {
         Vec::new()
     }
 
-    /// The words have changed: the newest message that has them is shown.
+    /// Changes the words of the search, and shows the newest message that contains them.
     fn sought(&mut self, search: &mut Search, change: impl FnOnce(&mut Search)) {
         change(search);
         search.hit = None;
@@ -282,7 +282,7 @@ impl Model {
         self.find(search, true);
     }
 
-    /// Goes to the next older, or newer, message that has the words.
+    /// Shows the next older, or newer, message that contains the words.
     fn find(&mut self, search: &mut Search, older: bool) {
         let wanted =
             |message: &&super::messages::Message| message.is_in(self.channels.shown()) && search.finds(message);
@@ -301,7 +301,7 @@ impl Model {
     }
 }
 
-/// The node says when the channel is another.
+/// Requests another channel. The screen changes once the node confirms it.
 fn join(channel: &str) -> Vec<Request> {
     vec![Request::Type { line: format!("/join #{channel}") }]
 }

@@ -1,51 +1,51 @@
-//! What was said and what has happened, as far as it is kept to be scrolled through.
+//! The messages that the user can scroll to: lines, events and notes.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::present::values::{FeedLine, FeedPm, FeedReactions, ReactionCount};
 
-/// Messages that are kept; of older ones `/history` knows.
+/// Most messages kept; `/history` knows older ones.
 pub const MESSAGES_MAX: usize = 10_000;
-/// Bytes of text that are kept.
+/// Most bytes kept.
 pub const MESSAGES_BYTES_MAX: usize = 16 * 1024 * 1024;
-/// What a message costs besides its text, about.
+/// Rough cost of a message besides its text.
 const OVERHEAD_BYTES: usize = 256;
-/// Characters of a line that an answer to it shows.
+/// Characters of a line that a reply to it quotes.
 const QUOTE_CHARS: usize = 40;
 
 /// One message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
-    /// Its number among all that this screen was told, from zero.
+    /// Its number among all messages of this screen, from zero.
     pub seq: u64,
-    /// The channel where it belongs; `None`: it is shown in all of them.
+    /// Its channel; `None`: every channel shows it.
     pub channel: Option<String>,
-    /// What it is.
+    /// Its content.
     pub what: MessageRow,
 }
 
-/// What a message is.
+/// The content of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MessageRow {
     /// A line of the log.
     Line {
         /// The line.
         line: Box<FeedLine>,
-        /// For an answer: who said what it answers, and how that begins.
+        /// For a reply: the author and the beginning of the quoted line.
         quote: Option<(String, String)>,
     },
-    /// For one reader.
+    /// A private message.
     Private(FeedPm),
-    /// Something that has happened in the room.
+    /// An event in the room.
     Event(String),
-    /// An answer of the program.
+    /// A note of the program.
     Note(String),
-    /// What is above is not what is below.
+    /// A rule that separates, for instance, old lines from new ones.
     Divider(String),
 }
 
 impl Message {
-    /// The words that can be searched.
+    /// The text that a search looks through.
     pub fn text(&self) -> &str {
         match &self.what {
             MessageRow::Line { line, .. } => &line.text,
@@ -54,7 +54,7 @@ impl Message {
         }
     }
 
-    /// Who says it, if anybody does.
+    /// The author, if it has one.
     pub fn author(&self) -> Option<&str> {
         match &self.what {
             MessageRow::Line { line, .. } => Some(line.name.as_str()),
@@ -81,19 +81,19 @@ impl Message {
     }
 }
 
-/// The messages that are kept.
+/// The kept messages.
 #[derive(Clone, Debug, Default)]
 pub struct Messages {
     kept: VecDeque<Message>,
     bytes: usize,
-    /// How many there were, ever.
+    /// The number of messages so far, with those no longer kept.
     count: u64,
-    /// The lines by their timestamps.
+    /// The message number of each line, by the line's timestamp.
     by_ts: BTreeMap<u64, u64>,
 }
 
 impl Messages {
-    /// Takes one more; the oldest go when there are too many. Its number.
+    /// Adds a message and returns its number; drops the oldest beyond the limits.
     pub fn push(&mut self, channel: Option<String>, what: MessageRow) -> u64 {
         let seq = self.count;
         self.count += 1;
@@ -116,7 +116,7 @@ impl Messages {
         seq
     }
 
-    /// Who said the line with this timestamp, and how it begins.
+    /// The author and the beginning of the line with this timestamp.
     pub fn quote(&self, ts: u64) -> Option<(String, String)> {
         let message = self.get(*self.by_ts.get(&ts)?)?;
         let mut begins: String = message.text().chars().take(QUOTE_CHARS).collect();
@@ -126,7 +126,7 @@ impl Messages {
         Some((message.author()?.to_owned(), begins))
     }
 
-    /// Puts what a line is liked with to it. `false`: it is not here.
+    /// Replaces the reactions to a line. `false`: the line is not kept.
     pub fn react(&mut self, reactions: &FeedReactions) -> bool {
         let place = self.by_ts.get(&reactions.ts).and_then(|seq| self.place(*seq));
         let Some(message) = place.and_then(|place| self.kept.get_mut(place)) else { return false };
@@ -141,24 +141,24 @@ impl Messages {
         usize::try_from(seq.checked_sub(first)?).ok().filter(|place| *place < self.kept.len())
     }
 
-    /// The message of this number, if it is kept.
+    /// The message of this number, if kept.
     pub fn get(&self, seq: u64) -> Option<&Message> {
         self.kept.get(self.place(seq)?)
     }
 
-    /// All of them, the oldest first.
+    /// All messages, the oldest first.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Message> {
         self.kept.iter()
     }
 
-    /// Those from this number on, the oldest first.
+    /// The messages from this number on, the oldest first.
     pub fn from(&self, seq: u64) -> impl DoubleEndedIterator<Item = &Message> {
         let first = self.kept.front().map_or(0, |message| message.seq);
         let skip = usize::try_from(seq.saturating_sub(first)).unwrap_or(usize::MAX).min(self.kept.len());
         self.kept.range(skip..)
     }
 
-    /// Those up to this number, the oldest first.
+    /// The messages up to this number, the oldest first.
     pub fn up_to(&self, seq: u64) -> impl DoubleEndedIterator<Item = &Message> {
         let end = self.place(seq).map_or_else(
             || if self.kept.front().is_some_and(|first| first.seq > seq) { 0 } else { self.kept.len() },
@@ -167,17 +167,17 @@ impl Messages {
         self.kept.range(..end)
     }
 
-    /// How many are kept.
+    /// The number of messages kept.
     pub fn len(&self) -> usize {
         self.kept.len()
     }
 
-    /// None is kept.
+    /// Whether no message is kept.
     pub fn is_empty(&self) -> bool {
         self.kept.is_empty()
     }
 
-    /// Forgets all of them.
+    /// Drops all messages.
     pub fn clear(&mut self) {
         self.kept.clear();
         self.by_ts.clear();
@@ -185,7 +185,7 @@ impl Messages {
     }
 }
 
-/// Reactions in a few cells.
+/// Reactions and their numbers as a short text.
 pub fn tally(reactions: &[ReactionCount]) -> String {
     let each: Vec<String> = reactions.iter().map(|count| format!("{} {}", count.with, count.count)).collect();
     each.join("  ")

@@ -1,4 +1,5 @@
-//! What the full screen knows and how it changes: values in, values out. Time is an argument, counted from the start.
+//! The state of the full screen and its changes. It takes values and returns values; time is an argument, counted from
+//! the start.
 
 pub mod messages;
 pub mod ring;
@@ -29,27 +30,27 @@ use messages::{MessageRow, tally};
 use room::RoomState;
 use timeline::{Timeline, Window};
 
-/// Between two questions how the room is doing while the ring is shown, ..
+/// How often to request the node's state while the ring is visible.
 pub const STATE_EVERY: Duration = Duration::from_millis(500);
-/// .. and while it is not.
+/// How often to request the node's state while the ring is hidden.
 pub const STATE_SELDOM: Duration = Duration::from_secs(3);
-/// Between two pictures of what moves.
+/// Shortest time between two drawings.
 pub const FRAME: Duration = Duration::from_millis(33);
 
-/// What a screen is told before it begins.
+/// The user's settings for the full screen.
 #[derive(Clone, Debug)]
 pub struct TuiSettings {
-    /// The colours.
+    /// The colours of the terminal.
     pub colours: Colours,
     /// When the terminal rings.
     pub bell: Bell,
-    /// Where the person is: times are shown as they are there.
+    /// The user's time zone, in which times appear.
     pub zone: TimeZone,
     /// The commands that Tab completes, with their slash.
     pub commands: Vec<String>,
 }
 
-/// All that the screen shows.
+/// The whole state of the screen.
 #[derive(Clone, Debug)]
 pub struct Model {
     pub(super) settings: TuiSettings,
@@ -59,23 +60,23 @@ pub struct Model {
     pub(super) timeline: Timeline,
     pub(super) channels: Channels,
     pub(super) room: RoomState,
-    /// The mouse is listened to.
+    /// The terminal reports the mouse.
     pub(super) mouse: bool,
-    /// The person wants to leave.
+    /// The user has asked to leave.
     pub(super) leaving: bool,
     pub(super) bye: Option<String>,
     asked: Option<Duration>,
-    /// Something moved when this was looked at last.
+    /// Something moved at the last tick.
     moved: bool,
-    /// When the next thing is no longer shown.
+    /// When the next part of the ring's picture vanishes.
     fades: Option<Duration>,
-    /// The terminal is to ring.
+    /// The terminal has to ring.
     rings: bool,
     changed: bool,
 }
 
 impl Model {
-    /// A screen of so many columns and rows, before anything has happened.
+    /// A screen of this many columns and rows, before any update.
     pub fn new(settings: TuiSettings, size: (u16, u16)) -> Self {
         Self {
             settings,
@@ -96,42 +97,42 @@ impl Model {
         }
     }
 
-    /// Why it is over, when it is.
+    /// The node's good-bye.
     pub fn bye(&self) -> Option<&str> {
         self.bye.as_deref()
     }
 
-    /// The mouse is to be listened to.
+    /// Whether the terminal should report the mouse.
     pub fn mouse(&self) -> bool {
         self.mouse
     }
 
-    /// The terminal's size.
+    /// Columns and rows of the terminal.
     pub fn size(&self) -> (u16, u16) {
         self.size
     }
 
-    /// How many messages are kept.
+    /// The number of messages kept.
     pub fn messages(&self) -> usize {
         self.timeline.messages().len()
     }
 
-    /// What is typed.
+    /// The text of the input line.
     pub fn typed(&self) -> &str {
         self.composer.input.text()
     }
 
-    /// Whether anything has changed since this was asked last.
+    /// Whether anything has changed since the last call.
     pub fn take_changed(&mut self) -> bool {
         std::mem::take(&mut self.changed)
     }
 
-    /// Whether the terminal is to ring, for what has come since this was asked last.
+    /// Whether the terminal has to ring, since the last call.
     pub fn take_rings(&mut self) -> bool {
         std::mem::take(&mut self.rings)
     }
 
-    /// Rings for something that is new, and another's; `meant`: for the person at this screen.
+    /// Rings for a new line of another user, as the settings say. `meant`: the line is addressed to this user.
     fn ring_for(&mut self, meant: bool) {
         self.rings |= match self.settings.bell {
             Bell::Off => false,
@@ -140,7 +141,7 @@ impl Model {
         };
     }
 
-    /// Takes in what the node tells, `now`.
+    /// Takes an update from the node.
     pub fn told(&mut self, told: Update, now: Duration) {
         self.changed = true;
         match told {
@@ -181,7 +182,7 @@ impl Model {
         }
     }
 
-    /// The node's name may have changed, and so may the channel.
+    /// Takes the node's current name and channel.
     fn here(&mut self, here: FeedPosition) {
         self.room.rename(&here);
         if here.channel != self.channels.shown() {
@@ -196,7 +197,7 @@ impl Model {
             self.composer.confirm(&line.text);
         }
         self.room.add_speaker(line.name.as_str());
-        // What comes of them follows: the total, which stands with the line that is meant; the name, if it is free.
+        // Other updates show their effect: the totals beside the line, and the new name if it is free.
         if matches!(line.kind, LineKind::React | LineKind::Nick) {
             return;
         }
@@ -205,7 +206,7 @@ impl Model {
         if !line.own && !line.past {
             self.ring_for(mentioned);
         }
-        // Who is spoken to hears it, wherever that is.
+        // Every channel shows a line that mentions the user.
         let everywhere = elsewhere && mentioned && !line.own && !line.past;
         if elsewhere && !everywhere && !line.own && (!line.past || self.timeline.is_missed()) {
             self.channels.add_unread(&line.channel);
@@ -232,7 +233,7 @@ impl Model {
         if event.notable {
             self.timeline.push(MessageRow::Event(event.text.clone()));
         }
-        // What has happened has changed how the room is doing.
+        // The event has changed the room's state: request it again.
         self.asked = None;
     }
 
@@ -242,9 +243,9 @@ impl Model {
         self.room.on_state(state, now);
     }
 
-    /// What is due `now`: questions to the node.
+    /// Does all that is due `now`, and returns requests for the node.
     pub fn tick(&mut self, now: Duration) -> Vec<Request> {
-        // What has stopped, or is no longer shown, is drawn once more without it.
+        // One more drawing shows that a movement has ended or a text has vanished.
         let moves = self.is_ring_shown() && self.room.ring.moves(now);
         let faded = self.fades.is_some_and(|at| now >= at);
         self.changed |= moves || self.moved || faded;
@@ -263,26 +264,26 @@ impl Model {
         if self.is_ring_shown() { STATE_EVERY } else { STATE_SELDOM }
     }
 
-    /// When [`Model::tick`] is to be called at the latest, if nothing happens.
+    /// The latest time for the next [`Model::tick`] if nothing happens.
     pub fn wake(&self, now: Duration) -> Duration {
         let ask = self.asked.map_or(now, |asked| asked + self.state_every());
         let moves = (self.moved || self.is_ring_shown() && self.room.ring.moves(now)).then_some(now + FRAME);
         [Some(ask), moves, self.room.ring.fades(now)].into_iter().flatten().min().unwrap_or(ask)
     }
 
-    /// The ring is drawn at the moment.
+    /// Whether the ring is visible.
     pub fn is_ring_shown(&self) -> bool {
         self.areas().ring.is_some()
     }
 
-    /// What stands where.
+    /// The area of each pane.
     pub fn areas(&self) -> Areas {
         let members = self.room.state.as_ref().map_or(1, |state| state.members.len());
         let channels = self.channels().len();
         Areas::of(self.size, self.panes, self.input_rows(), (members, channels))
     }
 
-    /// How things look.
+    /// Colours and styles.
     pub fn paint(&self) -> TuiStyle {
         TuiStyle { colours: self.settings.colours }
     }
@@ -308,7 +309,7 @@ impl Model {
         Window { look: self.look(), width: usize::from(area.width), height: usize::from(area.height) }
     }
 
-    /// Moves the messages by so many rows, up or down.
+    /// Scrolls by this many rows.
     fn scroll_by(&mut self, up: bool, rows: usize) {
         let window = self.window();
         let anchor = match up {
@@ -325,12 +326,12 @@ impl Model {
         self.timeline.jump_to(anchor);
     }
 
-    /// The channels that are known, and how many lines of each are unread.
+    /// The known channels and their numbers of unread lines.
     pub fn channels(&self) -> Vec<(&str, u64)> {
         self.channels.list(self.room.state.as_ref())
     }
 
-    /// The topic of the channel that is shown.
+    /// The topic of the shown channel.
     pub fn topic(&self) -> Option<&str> {
         self.channels.topic(self.room.state.as_ref())
     }

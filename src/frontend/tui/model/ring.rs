@@ -1,7 +1,8 @@
-//! What is seen of the ring: who stands where, what passes along its links, who falls out, who comes to lead.
+//! The ring as the user sees it: its members, what travels along its links, lost members, and the leader.
 //!
-//! All of it comes from what the node has told. A pulse is drawn when a link has been heard since the last look, a
-//! token when this node has passed one on; what other nodes do among themselves is not known here, and not drawn.
+//! All of it comes from the node's updates. A pulse shows that the node has heard a peer since the last report, a
+//! moving token that this node has passed one on. The node does not know what other nodes do among themselves, so the
+//! screen does not draw it.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -9,26 +10,26 @@ use std::time::Duration;
 use crate::present::values::{EventKind, FeedEvent, FeedState};
 use crate::ring::{Name, Uid};
 
-/// How long a pulse takes along its link.
+/// How long a pulse travels along its link.
 pub const PULSE: Duration = Duration::from_millis(400);
-/// How long a token takes from one node to the next.
+/// How long a token travels from one node to the next.
 pub const HOP: Duration = Duration::from_millis(500);
-/// How long somebody who is lost is still shown.
+/// How long a lost member stays visible.
 pub const LOST_SHOWN: Duration = Duration::from_secs(10);
-/// How long somebody who is lost may still be named as a member.
+/// How long reports may still list a lost member.
 const LOST_SETTLES: Duration = Duration::from_secs(2);
-/// How long what has happened is said below the ring.
+/// How long the text of an event stays below the ring.
 pub const SAID_SHOWN: Duration = Duration::from_secs(10);
-/// Tokens that wait to be drawn; of more, the oldest are not.
+/// Most tokens that wait to be drawn; the oldest ones go first.
 const HOPS_MAX: usize = 8;
-/// Things that are said, or will be.
+/// Most texts below the ring, present and future.
 const SAID_MAX: usize = 16;
-/// Names that are remembered.
+/// Most names remembered.
 const NAMES_MAX: usize = 4096;
-/// Lost members that are still shown.
+/// Most lost members that stay visible.
 const LOST_MAX: usize = 16;
 
-/// A piece of what is said: names are known late.
+/// A part of a text. The name of a node may become known after the event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum RingCaption {
     Text(String),
@@ -38,51 +39,51 @@ enum RingCaption {
 /// A token on its way.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hop {
-    /// Whom it would make leader.
+    /// The candidate for leader.
     pub candidate: Uid,
-    /// From here, ..
+    /// The sender.
     pub from: Uid,
-    /// .. to there.
+    /// The receiver.
     pub to: Uid,
-    /// When it leaves.
+    /// When the picture of it starts.
     pub starts: Duration,
 }
 
-/// A place in the ring.
+/// A member's place in the ring.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RingPosition {
-    /// The address.
+    /// The member's address.
     pub address: Uid,
-    /// The name.
+    /// The member's name.
     pub name: Name,
-    /// It is there no more.
+    /// The member is lost.
     pub lost: bool,
 }
 
-/// What is seen of the ring.
+/// The picture of the ring.
 #[derive(Clone, Debug, Default)]
 pub struct Ring {
-    /// When each link was heard last.
+    /// When the node last heard each peer.
     heard: BTreeMap<Uid, Duration>,
-    /// When something was last seen to come along a link.
+    /// When the last pulse of each link started.
     pulses: BTreeMap<Uid, Duration>,
     hops: VecDeque<Hop>,
     lost: BTreeMap<Uid, (Name, Duration)>,
-    /// What is said, and from when on.
+    /// Texts below the ring, and when each appears.
     said: VecDeque<(Vec<RingCaption>, Duration)>,
-    /// The names of all who are, or were, here.
+    /// The names of present and past members.
     names: BTreeMap<Uid, Name>,
-    /// Who leads, as the last event had it: `Some(None)`, nobody.
+    /// The leader by the last event; `Some(None)`: no leader. `None`: the state says it.
     leader: Option<Option<Uid>>,
-    /// An election goes on.
+    /// An election is going on.
     electing: bool,
 }
 
 impl Ring {
-    /// Takes in how the room is doing, `now`.
+    /// Takes the node's state.
     pub fn state(&mut self, state: &FeedState, now: Duration) {
         let here = |uid: &Uid| state.members.iter().any(|member| member.address == *uid);
-        // An answer may be older than the loss.
+        // A report may be older than the loss.
         self.lost.retain(|uid, (_, since)| !here(uid) || now < *since + LOST_SETTLES);
         self.heard.retain(|uid, _| here(uid));
         self.pulses.retain(|uid, _| here(uid));
@@ -91,7 +92,7 @@ impl Ring {
             let Some(link) = member.link.filter(|link| link.up) else { continue };
             let heard = now.saturating_sub(Duration::from_millis(link.silent_ms));
             let last = self.heard.insert(member.address, heard);
-            // The same moment seen twice may differ by the rounding and by the way of the answer.
+            // Two reports of the same moment differ by rounding and delay.
             if last.is_none_or(|last| heard > last + Duration::from_millis(50)) {
                 self.pulses.insert(member.address, now);
             }
@@ -102,7 +103,7 @@ impl Ring {
         }
     }
 
-    /// Takes in what has happened, `now`, in a ring of which `state` is the last that is known.
+    /// Takes an event; `state` is the node's last known state.
     pub fn event(&mut self, event: &FeedEvent, state: Option<&FeedState>, now: Duration) {
         if let (Some(uid), Some(name)) = (event.address, &event.name) {
             self.know(uid, name);
@@ -131,7 +132,8 @@ impl Ring {
             }
             EventKind::Leader => {
                 if let Some(leader) = event.address {
-                    // A token is faster than the eye: who wins is said when it has been seen to arrive.
+                    // Real tokens are too fast to see: the text about the winner waits until the drawn token has
+                    // arrived.
                     self.say(
                         vec![RingCaption::Who(leader), RingCaption::Text(" leads now".into())],
                         self.settled().max(now),
@@ -176,7 +178,7 @@ impl Ring {
         }
     }
 
-    /// When the last token has arrived.
+    /// When the last drawn token arrives.
     fn settled(&self) -> Duration {
         self.hops.back().map_or(Duration::ZERO, |last| last.starts + HOP)
     }
@@ -195,7 +197,7 @@ impl Ring {
         self.said.push_back((words, from));
     }
 
-    /// Who stands in the ring, in its order; whoever was lost just now stands there still, crossed out.
+    /// The members in the order of the ring, with those lost a moment ago.
     pub fn places(&self, state: &FeedState, now: Duration) -> Vec<RingPosition> {
         let mut places: BTreeMap<Uid, RingPosition> = BTreeMap::new();
         for member in &state.members {
@@ -210,17 +212,17 @@ impl Ring {
         places.into_values().collect()
     }
 
-    /// Who leads, as far as is known.
+    /// The leader, as far as known.
     pub fn leader(&self, state: &FeedState) -> Option<Uid> {
         self.leader.unwrap_or(state.leader)
     }
 
-    /// Who wears the mark: nobody while a token is still on its way.
+    /// The member with the leader's mark; none while a drawn token is on its way.
     pub fn crowned(&self, state: &FeedState, now: Duration) -> Option<Uid> {
         self.leader(state).filter(|_| now >= self.settled())
     }
 
-    /// Along which links something comes at the moment, and how far it is: from 0 to 1.
+    /// The peers whose links have a pulse, and how far it is: from 0 to 1.
     pub fn pulses(&self, now: Duration) -> impl Iterator<Item = (Uid, f64)> {
         self.pulses.iter().filter_map(move |(uid, start)| {
             let way = now.saturating_sub(*start);
@@ -228,7 +230,7 @@ impl Ring {
         })
     }
 
-    /// The token that is on its way, and how far it is; while an election goes on, the last one rests where it went.
+    /// The drawn token, and how far it is: from 0 to 1. During an election the last token rests at its receiver.
     pub fn token(&self, now: Duration) -> Option<(&Hop, f64)> {
         let hop = self.hops.iter().rev().find(|hop| hop.starts <= now)?;
         let way = now.saturating_sub(hop.starts);
@@ -238,7 +240,7 @@ impl Ring {
         }
     }
 
-    /// What is said below the ring: the last two things, the newest last.
+    /// The newest two texts below the ring, the newest last.
     pub fn said(&self, now: Duration) -> Vec<String> {
         let seen = self.said.iter().filter(|(_, from)| *from <= now && now < *from + SAID_SHOWN);
         let mut seen: Vec<&(Vec<RingCaption>, Duration)> = seen.collect();
@@ -254,24 +256,24 @@ impl Ring {
         words.iter().map(word).collect()
     }
 
-    /// The name of whoever is, or was, at this address.
+    /// The last known name of the node at this address.
     pub fn name(&self, uid: Uid) -> Option<&Name> {
         self.names.get(&uid)
     }
 
-    /// Something moves.
+    /// Whether anything moves.
     pub fn moves(&self, now: Duration) -> bool {
         self.pulses(now).next().is_some() || self.hops.iter().any(|hop| now < hop.starts + HOP)
     }
 
-    /// The next moment at which something is no longer shown.
+    /// When the next text or lost member appears or vanishes.
     pub fn fades(&self, now: Duration) -> Option<Duration> {
         let said = self.said.iter().flat_map(|(_, from)| [*from, *from + SAID_SHOWN]);
         let lost = self.lost.values().map(|(_, since)| *since + LOST_SHOWN);
         said.chain(lost).filter(|at| *at > now).min()
     }
 
-    /// Forgets what is no longer shown.
+    /// Forgets what is no longer visible.
     pub fn tick(&mut self, now: Duration) {
         self.lost.retain(|_, (_, since)| now < *since + LOST_SHOWN);
         while self.hops.len() > 1 && self.hops.front().is_some_and(|hop| now >= hop.starts + HOP) {

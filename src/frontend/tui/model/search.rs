@@ -1,38 +1,38 @@
-//! Words that are searched among the messages.
+//! The search for words in the messages.
 
 use std::ops::Range;
 
 use super::messages::Message;
 
-/// Bytes of words that can be searched.
+/// Most bytes of the searched words.
 const QUERY_BYTES_MAX: usize = 256;
 
-/// A search.
+/// The words of a search, and its hit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Search {
     query: String,
-    /// The words, in lower case.
+    /// The words in lower case.
     words: Vec<String>,
-    /// They are still being typed.
+    /// The user still types the words.
     pub typing: bool,
-    /// The message that was found.
+    /// The number of the message that the screen shows.
     pub hit: Option<u64>,
-    /// How many messages have the words.
+    /// How many messages contain the words.
     pub hits: usize,
 }
 
 impl Search {
-    /// Nothing is searched yet.
+    /// A search without words.
     pub fn begin() -> Self {
         Self { typing: true, ..Self::default() }
     }
 
-    /// The words as they were typed.
+    /// The words as typed.
     pub fn query(&self) -> &str {
         &self.query
     }
 
-    /// One more letter.
+    /// Appends text, if there is room for it.
     pub fn push(&mut self, text: &str) {
         if self.query.len() + text.len() <= QUERY_BYTES_MAX {
             self.query.extend(text.chars().filter(|c| !c.is_control()));
@@ -40,7 +40,7 @@ impl Search {
         }
     }
 
-    /// One letter less.
+    /// Removes the last letter.
     pub fn pop(&mut self) {
         self.query.pop();
         self.split();
@@ -50,7 +50,7 @@ impl Search {
         self.words = self.query.split_whitespace().map(str::to_lowercase).collect();
     }
 
-    /// Whether all words stand in this message.
+    /// Whether the message contains all words, in its text or as its author.
     pub fn finds(&self, message: &Message) -> bool {
         if self.words.is_empty() {
             return false;
@@ -60,7 +60,7 @@ impl Search {
         self.words.iter().all(|word| text.contains(word) || author.as_ref().is_some_and(|name| name.contains(word)))
     }
 
-    /// Where words of it stand in `text`: ranges of bytes, in order, none over another.
+    /// The byte ranges of the words in `text`, in order and without overlaps.
     pub fn places(&self, text: &str) -> Vec<Range<usize>> {
         let mut places: Vec<Range<usize>> = self.words.iter().flat_map(|word| find_all(text, word)).collect();
         places.sort_by_key(|range| (range.start, range.end));
@@ -74,12 +74,12 @@ impl Search {
     }
 }
 
-/// Where `word`, which is in lower case, stands in `text`, whatever the case there.
+/// The byte ranges of `word`, which is in lower case, in `text` of any case.
 pub fn find_all(text: &str, word: &str) -> Vec<Range<usize>> {
     if word.is_empty() {
         return Vec::new();
     }
-    // Lower case may be longer or shorter: each of its bytes remembers which letter it comes from.
+    // Lower case may be longer or shorter, so each of its bytes remembers its original letter.
     let mut lower = String::with_capacity(text.len());
     let mut origins = Vec::with_capacity(text.len());
     for (at, c) in text.char_indices() {

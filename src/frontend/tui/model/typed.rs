@@ -1,4 +1,4 @@
-//! The rows that a line takes while it is typed, and where its caret stands.
+//! Lays out the input line: its rows and the place of its caret.
 
 use ratatui::text::{Line, Span};
 
@@ -6,13 +6,13 @@ use super::Model;
 use crate::frontend::input::buffer::Rules;
 use crate::frontend::tui::cells::{safe, shortened, width, wrap};
 
-/// Rows of the screen that the typed line may take.
+/// Most rows of the input line.
 const INPUT_ROWS_MAX: u16 = 5;
 
 impl Model {
-    /// How many rows the input needs.
+    /// The number of rows that the input needs.
     pub(super) fn input_rows(&self) -> u16 {
-        // What is longer than that in bytes needs all rows anyway.
+        // A text of this many bytes fills all rows anyway.
         if self.composer.input.text().len() > usize::from(self.size.0) * usize::from(INPUT_ROWS_MAX) * 4 {
             return INPUT_ROWS_MAX;
         }
@@ -20,7 +20,7 @@ impl Model {
         u16::try_from(rows.len().min(Rules::MESSAGE.lines_max)).unwrap_or(INPUT_ROWS_MAX).min(INPUT_ROWS_MAX)
     }
 
-    /// The rows that the prompt and what is typed take, and where the caret stands in them.
+    /// The rows of prompt and text, and the column and row of the caret.
     pub fn input_text(&self) -> (Vec<Line<'static>>, (u16, u16)) {
         let cells = usize::from(self.size.0).max(1);
         let (text, caret) = self.composer.typed();
@@ -63,9 +63,9 @@ impl Model {
     }
 }
 
-/// Rows that are filled letter by letter, so that nothing moves while it is typed.
+/// Breaks rows between letters, not words, so that no word jumps to another row while the user types it.
 fn filled(spans: &[Span<'_>], cells: usize) -> Vec<Line<'static>> {
-    // A blank that stands for itself: lines break between words at none of these.
+    // Lines do not break at no-break spaces.
     let held: Vec<Span<'static>> =
         spans.iter().map(|span| Span::styled(span.content.replace(' ', "\u{a0}"), span.style)).collect();
     let mut rows = wrap(&held, cells, 0);
@@ -75,7 +75,7 @@ fn filled(spans: &[Span<'_>], cells: usize) -> Vec<Line<'static>> {
     rows
 }
 
-/// The column and row of what follows `before`.
+/// The column and row behind the text `before`, whose first row has the number `first`.
 fn caret_in(before: &str, cells: usize, first: usize) -> (u16, u16) {
     let rows = filled(&[Span::raw(before.to_owned())], cells);
     let last = rows.last().map_or(0, |row| width(&row.to_string()));

@@ -1,4 +1,4 @@
-//! Draws what the model holds; changes nothing.
+//! Draws the model and changes nothing.
 
 mod popups;
 mod ring;
@@ -17,10 +17,10 @@ use super::layout::RingPane;
 use super::message_rows;
 use super::model::{ComposerMode, Model};
 
-/// Own lines that are seen waiting.
+/// Most pending lines on the screen.
 const PENDING_ROWS_MAX: usize = 5;
 
-/// Draws the whole screen as it is `now`.
+/// Draws the whole screen at the time `now`.
 pub fn draw(model: &Model, frame: &mut Frame<'_>, now: Duration) {
     let areas = model.areas();
     let buffer = frame.buffer_mut();
@@ -57,7 +57,7 @@ pub fn draw(model: &Model, frame: &mut Frame<'_>, now: Duration) {
     }
 }
 
-/// The newest messages at the bottom, or those up to where the person has scrolled.
+/// Draws the newest messages, or those up to where the user has scrolled; the last one is at the bottom.
 fn messages(model: &Model, buffer: &mut Buffer, area: Rect) {
     if area.is_empty() {
         return;
@@ -96,7 +96,7 @@ fn messages(model: &Model, buffer: &mut Buffer, area: Rect) {
     }
 }
 
-/// Own lines that are not in the log.
+/// The user's lines that the log does not have yet.
 fn pending(model: &Model, cells: usize, rows_max: usize) -> Vec<Line<'static>> {
     let waiting = usize::try_from(model.composer.waiting()).unwrap_or(usize::MAX);
     if waiting == 0 {
@@ -113,20 +113,20 @@ fn pending(model: &Model, cells: usize, rows_max: usize) -> Vec<Line<'static>> {
         let more = if rows > 0 { " more" } else { "" };
         lines.push(Line::from(Span::styled(format!("   …  {others}{more} {what} for a leader"), style)));
     }
-    // The oldest is next: what came last is at the bottom, as typed.
+    // The line typed last is at the bottom.
     for text in model.composer.pending().iter().skip(first + known - rows) {
         lines.push(Line::from(Span::styled(shortened(&format!("   …  {} (waits)", safe(text)), cells), style)));
     }
     lines
 }
 
-/// Draws what is typed; where the caret is.
+/// Draws the input and returns the place of the caret.
 fn input(model: &Model, buffer: &mut Buffer, area: Rect) -> Option<Position> {
     if area.is_empty() {
         return None;
     }
     let (rows, (column, row)) = model.input_text();
-    // The caret's row is always seen.
+    // The row with the caret is always visible.
     let top = (row + 1).saturating_sub(area.height);
     for (y, line) in (area.top()..area.bottom()).zip(rows.iter().skip(usize::from(top))) {
         put(buffer, (area.x, y), line, area.width);

@@ -1,4 +1,4 @@
-//! What stands above everything else: the keys explained, a question.
+//! Windows above everything else: the help, and the question before a long paste.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -8,14 +8,14 @@ use crate::frontend::tui::cells::{put, safe, shortened, width};
 use crate::frontend::tui::help::HELP;
 use crate::frontend::tui::model::Model;
 
-/// The keys explained, from the line `top` on.
+/// Draws the help, from line `top` on.
 pub fn help(model: &Model, buffer: &mut Buffer, top: u16) {
     let whole = usize::from(buffer.area.height) >= HELP.len() + 2;
     let top = if whole { 0 } else { usize::from(top) };
     popup(model, buffer, "keys", HELP.iter().skip(top).map(|line| (*line).to_owned()).collect());
 }
 
-/// Whether what was pasted is to be sent.
+/// Draws the question whether to send the pasted lines.
 pub fn ask(model: &Model, buffer: &mut Buffer, lines: &[String]) {
     let mut shown = vec![format!("{} lines were pasted. Send each of them?", lines.len()), String::new()];
     shown.extend(lines.iter().take(3).map(|line| shortened(&format!("  {}", safe(line)), 60)));
@@ -52,7 +52,7 @@ fn popup(model: &Model, buffer: &mut Buffer, name: &str, lines: Vec<String>) {
             Span::raw(gap),
             Span::styled(" │", paint.dim()),
         ]);
-        // What stood below shows through in no way, and no wide letter is cut in two.
+        // Nothing below the window shows through, and no wide letter is cut in two.
         if let Some(before) = x.checked_sub(1).and_then(|before| buffer.cell_mut((before, y)))
             && width(before.symbol()) > 1
         {

@@ -1,4 +1,4 @@
-//! The ring drawn as a ring: who stands where, the links between them, and what passes.
+//! Draws the ring: the members in their order, the links between them, and what travels along the links.
 
 use std::f64::consts::{PI, TAU};
 use std::time::Duration;
@@ -18,17 +18,17 @@ use crate::frontend::tui::paint::TuiStyle;
 use crate::present::values::{FeedLink, FeedState};
 use crate::ring::Uid;
 
-/// Cells of a name in the ring.
+/// Most cells of a name in the ring.
 const NAME_CELLS_MAX: usize = 16;
-/// Members up to which a ring is drawn round.
+/// Most members of a ring that is drawn as a circle.
 const ROUND_MAX: usize = 6;
-/// How far towards the middle a token is drawn, so that names can be read.
+/// A token is drawn at this share of the radius, so that names stay readable.
 const TOKEN_INWARDS: f64 = 0.72;
 
-/// A point: columns and rows, from the window's corner.
+/// A point: column and row, from the window's corner.
 type Point = (f64, f64);
 
-/// Where the places of a ring are.
+/// The places of the ring on the screen.
 struct Circle {
     middle: Point,
     radii: Point,
@@ -36,14 +36,14 @@ struct Circle {
 }
 
 impl Circle {
-    /// Fits names of so many cells into `area`.
+    /// The largest circle in `area` that leaves room for names of `names` cells.
     fn within(area: Rect, count: usize, names: usize) -> Self {
         let (wide, high) = (f64::from(area.width), f64::from(area.height));
         let names = f64::from(u16::try_from(names).unwrap_or(u16::MAX));
         // Cells are about twice as high as wide.
         let across = ((wide - names) / 2.0 - 1.0).clamp(1.0, (high * 1.6).max(1.0));
         let down = ((high - 1.0) / 2.0).max(0.0);
-        // A few are drawn about as round as they can be; many need the room.
+        // Few members form a circle as round as possible; many need all the room.
         let down = if count <= ROUND_MAX { down.min((across * 0.75).max(3.0)) } else { down };
         Self {
             middle: (f64::from(area.x) + (wide - 1.0) / 2.0, f64::from(area.y) + (high - 1.0) / 2.0),
@@ -69,8 +69,8 @@ impl Circle {
         }
     }
 
-    /// A point of the way from one place to another, which goes along the ring between neighbours and straight
-    /// between others: `way` is from 0 to 1.
+    /// A point on the way between two places: along the ring between neighbours, straight between others. `way`: from 0
+    /// to 1.
     fn between(&self, from: usize, to: usize, way: f64) -> Point {
         let step = TAU / f64::from(u32::try_from(self.count).unwrap_or(u32::MAX));
         if (from + 1) % self.count == to {
@@ -88,7 +88,7 @@ impl Circle {
     }
 }
 
-/// Draws the ring as it is `now`.
+/// Draws the ring at the time `now`.
 pub fn draw(model: &Model, buffer: &mut Buffer, area: Rect, now: Duration) {
     if area.is_empty() {
         return;
@@ -111,7 +111,7 @@ pub fn draw(model: &Model, buffer: &mut Buffer, area: Rect, now: Duration) {
     }
     let places = model.room.ring.places(state, now);
     let longest = places.iter().map(|place| width(place.name.as_str())).max().unwrap_or(0).min(NAME_CELLS_MAX);
-    // A mark, a blank, and the brackets around the own name.
+    // A mark, a space, and the brackets around the node's own name.
     let names = (longest + 4).min(usize::from(inner.width) / 2);
     let circle = Circle::within(inner, places.len(), names);
     if places.len() > 1 {
@@ -129,7 +129,7 @@ fn link_of(state: &FeedState, uid: Uid) -> Option<FeedLink> {
     state.members.iter().find(|member| member.address == uid)?.link
 }
 
-/// The links: those of this node as lines, those of others, of which it knows nothing, as dots.
+/// Draws this node's links as lines, and links between other nodes, whose state it does not know, as dots.
 fn links(
     buffer: &mut Buffer,
     area: Rect,
@@ -167,7 +167,8 @@ fn links(
             None => (&mut faint, 4),
         };
         let (a, b) = (circle.place(from), circle.place(to));
-        // A dot is half a column wide and a quarter of a row high; a way along the ring is longer than a straight one.
+        // A dot is half a column wide and a quarter of a row high; the way along the ring is longer than the straight
+        // one.
         let steps = ((a.0 - b.0).abs() * 2.0).max((a.1 - b.1).abs() * 4.0).max(8.0) * 2.0;
         let mut step = 0;
         while f64::from(step) < steps {
@@ -177,7 +178,7 @@ fn links(
     }
     let (left, top) = (f64::from(area.x), f64::from(area.y));
     let (wide, high) = (f64::from(area.width), f64::from(area.height));
-    // The middle of a cell is where a place is; the canvas counts rows from below.
+    // A place is in the middle of its cell; the canvas counts rows from the bottom.
     let turned = |points: &[Point]| -> Vec<Point> {
         points.iter().map(|(x, y)| (x - left + 0.5, high - (y - top + 0.5))).collect()
     };
@@ -195,14 +196,14 @@ fn links(
         .render(area, buffer);
 }
 
-/// The cell where a point is.
+/// The cell of a point.
 fn cell((x, y): Point) -> (i32, i32) {
     #[expect(clippy::cast_possible_truncation, reason = "a window is small")]
     let rounded = (x.round() as i32, y.round() as i32);
     rounded
 }
 
-/// Draws `text` with its middle at a point, within `area`. Where it stands.
+/// Draws `spans` around a point, within `area`. Returns the covered area.
 fn centred(buffer: &mut Buffer, area: Rect, at: Point, spans: Vec<Span<'static>>) -> Option<Rect> {
     let line = Line::from(spans);
     let cells = u16::try_from(width(&line.to_string())).unwrap_or(u16::MAX).min(area.width);
@@ -245,7 +246,7 @@ fn labels(
             vec![Span::styled(format!("{mark} "), style), Span::styled(name, of_name)]
         };
         let point = circle.place(at);
-        // Where names stand in each other's way they are cut short, and at last only the marks are left.
+        // Names that would overlap are cut short; at last only the marks are left.
         let mut cells = names.saturating_sub(2);
         let spans = loop {
             let spans = if cells < 3 { vec![Span::styled(mark, style)] } else { label(cells) };
@@ -268,7 +269,7 @@ fn labels(
     taken
 }
 
-/// What moves: pulses on this node's links, and a token.
+/// Draws what moves: pulses on this node's links, and a token.
 fn passing(
     model: &Model,
     buffer: &mut Buffer,
@@ -286,7 +287,7 @@ fn passing(
             let at = circle.between(from, to, way);
             let (x, y) = cell(at);
             let drawn = u16::try_from(x).ok().zip(u16::try_from(y).ok()).filter(|at| area.contains((*at).into()));
-            // Names stay readable: a pulse is seen between them.
+            // A pulse is drawn between the names, so that they stay readable.
             if let Some(at) = drawn
                 && buffer
                     .cell(at)
@@ -304,7 +305,7 @@ fn passing(
         let spans = vec![Span::styled(format!("◆ {}", shortened(&name, NAME_CELLS_MAX)), paint.token())];
         let (x, y) = circle.inwards(circle.between(from, to, way));
         let inwards = if y < circle.middle.1 { 1.0 } else { -1.0 };
-        // No name is covered, where there is another row for the token.
+        // The token covers no name if another row is free.
         let free = [0.0, inwards, 2.0 * inwards].map(|rows| (x, y + rows)).into_iter().find(|at| {
             let mut trial = Buffer::empty(area);
             let there = centred(&mut trial, area, *at, spans.clone());

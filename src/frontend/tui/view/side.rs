@@ -1,4 +1,4 @@
-//! Beside the messages: who is here, and the channels.
+//! The side: the members and the channels.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -9,13 +9,14 @@ use crate::frontend::tui::cells::{put, safe, shortened, title, width};
 use crate::frontend::tui::model::Model;
 use crate::present::values::FeedMember;
 
-/// Who is here: `★` leads, `(you)`, how long a question takes, how far somebody is behind.
+/// Draws the members: `★` is the leader, `(you)` this node; the others with their round-trip time or how far behind
+/// they are.
 pub fn members(model: &Model, buffer: &mut Buffer, area: Rect) {
     let paint = model.paint();
     let Some(state) = &model.room.state else { return title(buffer, area, "members", paint.title()) };
     title(buffer, area, &format!("members ({})", state.members.len()), paint.title());
     let leader = model.room.ring.leader(state);
-    // The last row is blank where something follows, and tells of those who find no room.
+    // The last row is blank before another pane, or counts the members without a row.
     let rows = usize::from(area.height).saturating_sub(2).max(1);
     let (seen, left) = match state.members.len() {
         all if all <= rows => (all, 0),
@@ -52,7 +53,7 @@ pub fn members(model: &Model, buffer: &mut Buffer, area: Rect) {
     }
 }
 
-/// The one thing about a member that is most worth its place.
+/// The most important fact about a member.
 fn about(member: &FeedMember) -> String {
     match (&member.away, member.link, member.behind, member.rtt_us) {
         (Some(why), ..) if !why.is_empty() => format!("away: {}", shortened(&safe(why), 10)),
@@ -65,7 +66,7 @@ fn about(member: &FeedMember) -> String {
     }
 }
 
-/// The channels, and how much of each is unread.
+/// Draws the channels and their numbers of unread lines.
 pub fn channels(model: &Model, buffer: &mut Buffer, area: Rect) {
     let paint = model.paint();
     title(buffer, area, "channels", paint.title());

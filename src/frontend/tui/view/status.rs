@@ -1,4 +1,4 @@
-//! The lines above and below: which channel this is, and how the node is doing, in plain words.
+//! The bars above and below the messages: the channel, and the state of the node in plain words.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -9,13 +9,13 @@ use crate::frontend::tui::model::ring::name_of;
 use crate::present::report::RoleWord;
 use crate::present::values::FeedState;
 
-/// The channel and its topic.
+/// Draws the channel and its topic.
 pub fn header(model: &Model, buffer: &mut Buffer, area: Rect) {
     let topic = model.topic().map_or_else(String::new, |topic| format!("  {}", safe(topic)));
     bar(buffer, area, &format!(" #{}{topic}", safe(model.channels.shown())), "F1 help ", model.paint().bar());
 }
 
-/// How the node is doing.
+/// Draws the state of the node.
 pub fn line(model: &Model, buffer: &mut Buffer, area: Rect) {
     let text = match (&model.bye, &model.room.state) {
         (Some(bye), _) => format!(" {}", safe(bye)),
@@ -57,7 +57,7 @@ fn state_text(model: &Model, state: &FeedState) -> String {
     parts.join("  ")
 }
 
-/// There are others, there are links, and none of these is up.
+/// Whether there are links to other members and none of them is up.
 fn is_cut_off(state: &FeedState) -> bool {
     let mut links = state.members.iter().filter_map(|member| member.link).peekable();
     links.peek().is_some() && links.all(|link| !link.up)
