@@ -1,8 +1,8 @@
 //! The line terminal: a line editor at the bottom, the room above it.
 //!
 //! ```text
-//!   keys ──▶ ┌──────────┐ ──▶ Asked
-//!   Told ──▶ │ frontend │
+//!   keys ──▶ ┌──────────┐ ──▶ Request
+//! Update ──▶ │ frontend │
 //!   size ──▶ └──────────┘ ──▶ the screen
 //! ```
 //!

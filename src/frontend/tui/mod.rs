@@ -2,9 +2,9 @@
 //! and the ring in motion.
 //!
 //! ```text
-//!   Told ──▶ ┌───────┐ ──▶ view::draw ──▶ terminal
+//! Update ──▶ ┌───────┐ ──▶ view::draw ──▶ terminal
 //!   keys ──▶ │ Model │
-//!   time ──▶ └───────┘ ──▶ Asked
+//!   time ──▶ └───────┘ ──▶ Request
 //! ```
 //!
 //! The model decides and the view draws; neither reads a clock or writes anything. Only [`run`] has a terminal, and
