@@ -25,7 +25,7 @@ use crate::settings::{
 #[command(name = "dist-chat", version, override_help = chat::HELP, args_conflicts_with_subcommands = true)]
 pub(super) struct CliLine {
     #[command(subcommand)]
-    pub(super) command: Option<Sub>,
+    pub(super) command: Option<CliCommand>,
     /// Start the room here, or reopen the one that the files hold
     #[arg(short, long, env = "DIST_CHAT_LEADER", action = ArgAction::SetTrue, value_parser = FalseyValueParser::new())]
     leader: bool,
@@ -118,7 +118,7 @@ pub(super) struct JoinArgs {
 }
 
 #[derive(Subcommand)]
-pub(super) enum Sub {
+pub(super) enum CliCommand {
     /// Joins a room with an invite
     #[command(override_help = chat::JOIN_HELP)]
     Join(JoinArgs),

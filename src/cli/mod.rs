@@ -1,6 +1,6 @@
 //! Turns the command line, the environment and the configuration into a request that can run.
 //!
-//! [`parse`] returns a [`Request`]. The words and flags themselves are in `line`.
+//! [`parse`] returns a [`CliRequest`]. The words and flags themselves are in `line`.
 
 mod line;
 
@@ -17,11 +17,11 @@ use crate::app;
 use crate::cmd::{self, attach, bench, completions, doctor, history, invite, key, man, send, status, tail};
 use crate::failure::{Exit, Failure, cannot_write, complain};
 use crate::settings::{Chat, config};
-use line::{CliLine, Sub};
+use line::{CliCommand, CliLine};
 
 /// The user's request.
 #[derive(Clone, Debug)]
-pub enum Request {
+pub enum CliRequest {
     /// Run a member of a room.
     Chat(Chat),
     /// Print the state of a node that runs here.
@@ -52,7 +52,7 @@ pub enum Request {
 
 /// Why there is no request to run.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Quit {
+pub enum CliExit {
     /// The user asked for this text.
     Print(String),
     /// The command line is invalid.
@@ -60,15 +60,15 @@ pub enum Quit {
 }
 
 /// Converts clap's error: either a text that the user asked for, or a mistake in the form of this program's mistakes.
-fn quit(error: &clap::Error, command: &Command, args: &[OsString]) -> Quit {
+fn quit(error: &clap::Error, command: &Command, args: &[OsString]) -> CliExit {
     let text = error.to_string();
     match error.kind() {
         // clap trims the start of the text.
         ErrorKind::DisplayHelp => {
             let own = man::PAGES.into_iter().map(|page| page.help).find(|help| text.trim() == help.trim());
-            Quit::Print(own.map_or(text, str::to_owned))
+            CliExit::Print(own.map_or(text, str::to_owned))
         }
-        ErrorKind::DisplayVersion => Quit::Print(text),
+        ErrorKind::DisplayVersion => CliExit::Print(text),
         _ => {
             let understood = command.clone().ignore_errors(true).try_get_matches_from(args).ok();
             let sub = understood.as_ref().and_then(ArgMatches::subcommand_name);
@@ -76,7 +76,7 @@ fn quit(error: &clap::Error, command: &Command, args: &[OsString]) -> Quit {
                 Some((flag, variable)) => text.replacen(&format!("for '{flag}'"), &format!("in {variable}"), 1),
                 None => text,
             };
-            Quit::Failure(mistake(&text, sub))
+            CliExit::Failure(mistake(&text, sub))
         }
     }
 }
@@ -116,7 +116,7 @@ fn mistake(rendered: &str, sub: Option<&str>) -> Failure {
     Failure::new(Exit::Usage, what, why.join("\n"), hint)
 }
 
-impl From<Failure> for Quit {
+impl From<Failure> for CliExit {
     fn from(failure: Failure) -> Self {
         Self::Failure(failure)
     }
@@ -125,8 +125,8 @@ impl From<Failure> for Quit {
 /// Reads the command line, the environment and the configuration. The first argument is the program's own name.
 ///
 /// # Errors
-/// [`Quit`]: why there is nothing to run.
-pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Request, Quit> {
+/// [`CliExit`]: why there is nothing to run.
+pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<CliRequest, CliExit> {
     parse_in(args, |named| config::place(named, |variable| std::env::var_os(variable)))
 }
 
@@ -134,7 +134,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Request, Quit> 
 fn parse_in(
     args: impl IntoIterator<Item = OsString>,
     place: impl FnOnce(Option<&Path>) -> config::ConfigPath,
-) -> Result<Request, Quit> {
+) -> Result<CliRequest, CliExit> {
     let args: Vec<OsString> = args.into_iter().collect();
     let variables: Vec<(String, String)> = std::env::vars_os()
         .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
@@ -158,24 +158,24 @@ fn parse_in(
     let mut matches = parsed.map_err(|error| quit(&error, &command, &args))?;
     let (way, key) = (line::way(&matches, &file)?, line::key_from(&matches, &file)?);
     if let Some(("config", matches)) = matches.subcommand() {
-        return Ok(Request::Config(cmd::config::run(&command, matches, (&place, &file))?));
+        return Ok(CliRequest::Config(cmd::config::run(&command, matches, (&place, &file))?));
     }
     let line = CliLine::from_arg_matches_mut(&mut matches).map_err(|error| quit(&error, &command, &args))?;
     match line.command {
-        Some(Sub::Status(query)) => Ok(Request::Status(query)),
-        Some(Sub::History(args)) => Ok(Request::History(args)),
-        Some(Sub::Send(args)) => Ok(args.refuse_words().map(|()| Request::Send(args))?),
-        Some(Sub::Tail(args)) => Ok(Request::Tail(args)),
-        Some(Sub::Attach(args)) => Ok(Request::Attach(args)),
-        Some(Sub::Bench(args)) => Ok(Request::Bench(args)),
-        Some(Sub::Key(args)) => Ok(Request::Key(args)),
-        Some(Sub::Invite(args)) => Ok(Request::Invite(args)),
-        Some(Sub::Join(args)) => Ok(Request::Chat(line::join(args)?)),
-        Some(Sub::Doctor(args)) => Ok(Request::Doctor(args)),
-        Some(Sub::Completions(args)) => Ok(Request::Completions(args)),
-        Some(Sub::Man(args)) => Ok(Request::Man(args)),
+        Some(CliCommand::Status(query)) => Ok(CliRequest::Status(query)),
+        Some(CliCommand::History(args)) => Ok(CliRequest::History(args)),
+        Some(CliCommand::Send(args)) => Ok(args.refuse_words().map(|()| CliRequest::Send(args))?),
+        Some(CliCommand::Tail(args)) => Ok(CliRequest::Tail(args)),
+        Some(CliCommand::Attach(args)) => Ok(CliRequest::Attach(args)),
+        Some(CliCommand::Bench(args)) => Ok(CliRequest::Bench(args)),
+        Some(CliCommand::Key(args)) => Ok(CliRequest::Key(args)),
+        Some(CliCommand::Invite(args)) => Ok(CliRequest::Invite(args)),
+        Some(CliCommand::Join(args)) => Ok(CliRequest::Chat(line::join(args)?)),
+        Some(CliCommand::Doctor(args)) => Ok(CliRequest::Doctor(args)),
+        Some(CliCommand::Completions(args)) => Ok(CliRequest::Completions(args)),
+        Some(CliCommand::Man(args)) => Ok(CliRequest::Man(args)),
         // `config` was answered above, because that is where the other flags are added to it.
-        Some(Sub::Config(_)) | None => Ok(Request::Chat(line::chat(line, way, key)?)),
+        Some(CliCommand::Config(_)) | None => Ok(CliRequest::Chat(line::chat(line, way, key)?)),
     }
 }
 
@@ -198,25 +198,25 @@ fn is_configured(command: &Command, matches: &ArgMatches) -> bool {
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let request = match parse(args) {
         Ok(request) => request,
-        Err(Quit::Print(text)) => return print(&text),
-        Err(Quit::Failure(failure)) => return fail(&failure),
+        Err(CliExit::Print(text)) => return print(&text),
+        Err(CliExit::Failure(failure)) => return fail(&failure),
     };
     let left = |()| Exit::Left.into();
     let outcome = match request {
         // The program does not touch standard output after a chat: a reader that takes nothing may still hold its lock.
-        Request::Chat(chat) => app::run(&chat).map(left),
-        Request::Attach(args) => attach::run(&args).map(left),
-        Request::Send(args) => send::run(&args).map(left),
-        Request::Tail(args) => tail::run(&args).map(left),
-        Request::Bench(args) => bench::run(args).map(left).map_err(Failure::from),
-        Request::History(args) => history::run(&args).map(left),
-        Request::Key(args) => key::run(&args).map(|key| print(&key)),
-        Request::Invite(args) => invite::run(&args).map(|invite| print(&invite)),
-        Request::Doctor(args) => doctor::run(&args),
-        Request::Config(text) => Ok(print(&text)),
-        Request::Completions(args) => Ok(print(&completions::run(&args, line::command()))),
-        Request::Man(args) => man::run(&args, &line::command()).map(|pages| print(&pages)),
-        Request::Status(args) => status::run(&args).map(|answer| print(&answer)),
+        CliRequest::Chat(chat) => app::run(&chat).map(left),
+        CliRequest::Attach(args) => attach::run(&args).map(left),
+        CliRequest::Send(args) => send::run(&args).map(left),
+        CliRequest::Tail(args) => tail::run(&args).map(left),
+        CliRequest::Bench(args) => bench::run(args).map(left).map_err(Failure::from),
+        CliRequest::History(args) => history::run(&args).map(left),
+        CliRequest::Key(args) => key::run(&args).map(|key| print(&key)),
+        CliRequest::Invite(args) => invite::run(&args).map(|invite| print(&invite)),
+        CliRequest::Doctor(args) => doctor::run(&args),
+        CliRequest::Config(text) => Ok(print(&text)),
+        CliRequest::Completions(args) => Ok(print(&completions::run(&args, line::command()))),
+        CliRequest::Man(args) => man::run(&args, &line::command()).map(|pages| print(&pages)),
+        CliRequest::Status(args) => status::run(&args).map(|answer| print(&answer)),
     };
     outcome.unwrap_or_else(|failure| fail(&failure))
 }

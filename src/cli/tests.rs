@@ -7,7 +7,7 @@ use crate::key::RoomKey;
 use crate::ring::Rate;
 use crate::settings::{Advertise, COMMANDS, Contact, KeyFrom, PORT_DEFAULT, StartMode};
 
-fn parse_words(words: &str) -> Result<Request, Quit> {
+fn parse_words(words: &str) -> Result<CliRequest, CliExit> {
     // The tests must not read the configuration of the user who runs them.
     parse_in(std::iter::once("dist-chat").chain(words.split_whitespace()).map(OsString::from), |_| {
         config::ConfigPath::Nowhere
@@ -16,7 +16,7 @@ fn parse_words(words: &str) -> Result<Request, Quit> {
 
 fn chat_of(words: &str) -> Chat {
     match parse_words(words) {
-        Ok(Request::Chat(chat)) => chat,
+        Ok(CliRequest::Chat(chat)) => chat,
         other => panic!("{words}: {other:?}"),
     }
 }
@@ -71,7 +71,7 @@ fn one_of_the_two_commands_is_needed() {
         [("-n ann --ephemeral", "start a room"), ("-l -na 10.0.0.5", "contradict"), ("--new -na x", "--new")]
     {
         match parse_words(words) {
-            Err(Quit::Failure(failure)) => {
+            Err(CliExit::Failure(failure)) => {
                 assert_eq!(failure.exit, Exit::Usage);
                 assert!(failure.what.contains(what), "{failure}");
             }
@@ -83,35 +83,39 @@ fn one_of_the_two_commands_is_needed() {
 #[test]
 fn status_has_flags_of_its_own() {
     let query = status::StatusArgs { address: Some([127, 0, 0, 1].into()), port: 5001, json: true };
-    assert!(matches!(parse_words("status -a 127.0.0.1 -p 5001 --json"), Ok(Request::Status(q)) if q == query));
+    assert!(matches!(parse_words("status -a 127.0.0.1 -p 5001 --json"), Ok(CliRequest::Status(q)) if q == query));
 }
 
 #[test]
 fn history_has_flags_of_its_own() {
-    let Ok(Request::History(args)) = parse_words("history -p 5001 -n 20 --grep -x --since 2h --json") else { panic!() };
+    let Ok(CliRequest::History(args)) = parse_words("history -p 5001 -n 20 --grep -x --since 2h --json") else {
+        panic!()
+    };
     assert_eq!((args.port, args.lines, args.json), (5001, Some(20), true));
     assert_eq!((args.grep.as_deref(), args.since.as_deref()), (Some("-x"), Some("2h")));
     for words in ["history -n x", "history ann", "history --from"] {
-        assert!(matches!(parse_words(words), Err(Quit::Failure(failure)) if failure.exit == Exit::Usage), "{words}");
+        assert!(matches!(parse_words(words), Err(CliExit::Failure(failure)) if failure.exit == Exit::Usage), "{words}");
     }
-    assert_eq!(parse_words("history --help").unwrap_err(), Quit::Print(history::HELP.to_owned()));
+    assert_eq!(parse_words("history --help").unwrap_err(), CliExit::Print(history::HELP.to_owned()));
 }
 
 #[test]
 fn programs_that_speak_through_a_node_have_flags_of_their_own() {
-    let Ok(Request::Send(args)) = parse_words("send -m -x -m y --channel ops --wait -a ::1 -p 5001") else { panic!() };
+    let Ok(CliRequest::Send(args)) = parse_words("send -m -x -m y --channel ops --wait -a ::1 -p 5001") else {
+        panic!()
+    };
     assert_eq!((args.messages, args.channel.as_deref(), args.wait), (vec!["-x".into(), "y".into()], Some("ops"), true));
     assert_eq!((args.which.port, args.which.address), (5001, Some(std::net::Ipv6Addr::LOCALHOST.into())));
-    let Ok(Request::Send(args)) = parse_words("send -") else { panic!() };
+    let Ok(CliRequest::Send(args)) = parse_words("send -") else { panic!() };
     assert_eq!((args.input, args.which.port, args.which.data_dir), (vec!["-".to_owned()], PORT_DEFAULT, None));
-    let Ok(Request::Tail(args)) = parse_words("tail -fn 0 --json --data-dir d") else { panic!() };
+    let Ok(CliRequest::Tail(args)) = parse_words("tail -fn 0 --json --data-dir d") else { panic!() };
     assert_eq!((args.follow, args.lines, args.json, args.which.data_dir), (true, Some(0), true, Some("d".into())));
-    assert!(matches!(parse_words("attach --json"), Ok(Request::Attach(args)) if args.json));
+    assert!(matches!(parse_words("attach --json"), Ok(CliRequest::Attach(args)) if args.json));
     for words in ["send x", "send -m x -", "tail -n 5 --since 1h", "tail -n 100001", "attach x", "-l attach"] {
-        assert!(matches!(parse_words(words), Err(Quit::Failure(failure)) if failure.exit == Exit::Usage), "{words}");
+        assert!(matches!(parse_words(words), Err(CliExit::Failure(failure)) if failure.exit == Exit::Usage), "{words}");
     }
     for (words, help) in [("send --help", send::HELP), ("tail --help", tail::HELP), ("attach --help", attach::HELP)] {
-        assert_eq!(parse_words(words).unwrap_err(), Quit::Print(help.to_owned()));
+        assert_eq!(parse_words(words).unwrap_err(), CliExit::Print(help.to_owned()));
     }
 }
 
@@ -163,13 +167,13 @@ fn a_secret_on_the_command_line_is_refused_and_not_repeated() {
     let token = crate::key::invite::Invite { addresses: vec![([10, 0, 0, 5], 2428).into()], key: None }.token();
     for secret in [&*key, &*key.to_uppercase(), &*kept, &*token, "dcinvite7damaged"] {
         for words in ["", "join ", "--key-file ", "--key-file=", "-n ", "key ", "-l --key=", "--nonsense="] {
-            let Err(Quit::Failure(failure)) = parse_words(&format!("{words}{secret}")) else { panic!("{words}") };
+            let Err(CliExit::Failure(failure)) = parse_words(&format!("{words}{secret}")) else { panic!("{words}") };
             assert_eq!(failure.exit, Exit::Usage);
             assert!(failure.what.contains("never an argument"), "{failure}");
             assert!(!failure.to_string().contains(secret), "{failure}");
         }
     }
-    let Err(Quit::Failure(failure)) = parse_words("-l --key hush-hush-hush") else { panic!() };
+    let Err(CliExit::Failure(failure)) = parse_words("-l --key hush-hush-hush") else { panic!() };
     assert!(!failure.to_string().contains("hush"), "{failure}");
 }
 

@@ -103,7 +103,7 @@ fn what_is_called_sent_outlives_the_power_of_all() {
         // Stores that take their time: what is only written is not synced by chance.
         world.slow_store = SlowStore { percent: 100, delay_max: 20 * MS };
         assert!(world.say(author, "sent"));
-        assert!(world.run_until_told("tells Sent { n: 1, alone: false }", 5 * SECOND), "it is called sent");
+        assert!(world.run_until_told("tells Confirmed { n: 1, alone: false }", 5 * SECOND), "it is called sent");
         well(&world);
         (0..3).for_each(|slot| world.power_off(slot));
         for slot in [1, 2, 0] {

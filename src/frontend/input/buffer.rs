@@ -9,7 +9,7 @@ use crate::ring::limits::TEXT_BYTES_MAX;
 
 /// What the text may be, and how its words are found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rules {
+pub struct EditRules {
     /// Bytes that the text may have.
     pub bytes_max: usize,
     /// Lines that the text may have.
@@ -17,22 +17,23 @@ pub struct Rules {
     /// Whether a tab stays one; otherwise it becomes a space.
     pub tabs: bool,
     /// How the keys that move by words find them.
-    pub words: Words,
+    pub words: WordRule,
     /// Whether the caret moves on when letters around it become one. Otherwise it stays between their parts.
     pub snaps: bool,
 }
 
-impl Rules {
+impl EditRules {
     /// The line terminal: one line, longer than the room takes, so that a user who has typed too much can shorten it.
-    pub const LINE: Self = Self { bytes_max: 64 * 1024, lines_max: 1, tabs: true, words: Words::Letters, snaps: false };
+    pub const LINE: Self =
+        Self { bytes_max: 64 * 1024, lines_max: 1, tabs: true, words: WordRule::Letters, snaps: false };
     /// The full screen: a message of a few lines.
     pub const MESSAGE: Self =
-        Self { bytes_max: TEXT_BYTES_MAX, lines_max: 5, tabs: false, words: Words::Unicode, snaps: true };
+        Self { bytes_max: TEXT_BYTES_MAX, lines_max: 5, tabs: false, words: WordRule::Unicode, snaps: true };
 }
 
 /// What a word is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Words {
+pub enum WordRule {
     /// Letters, digits and `_` in a row.
     Letters,
     /// As Unicode has it (UAX #29): an apostrophe or a decimal point does not end a word.
@@ -61,7 +62,7 @@ pub enum Go {
 /// The text that the user edits.
 #[derive(Clone, Debug)]
 pub struct EditBuffer {
-    rules: Rules,
+    rules: EditRules,
     text: String,
     /// Where the next letter goes, in bytes.
     caret: usize,
@@ -71,7 +72,7 @@ pub struct EditBuffer {
 
 impl EditBuffer {
     /// An empty text.
-    pub const fn new(rules: Rules) -> Self {
+    pub const fn new(rules: EditRules) -> Self {
         Self { rules, text: String::new(), caret: 0, cut: String::new() }
     }
 
@@ -144,7 +145,7 @@ impl EditBuffer {
     fn word_before(&self) -> usize {
         let head = &self.text[..self.caret];
         match self.rules.words {
-            Words::Letters => {
+            WordRule::Letters => {
                 let mut start = self.caret;
                 for (at, letter) in head.grapheme_indices(true).rev() {
                     if !is_word(letter) && is_word(&head[start..]) {
@@ -154,14 +155,14 @@ impl EditBuffer {
                 }
                 start
             }
-            Words::Unicode => head.unicode_word_indices().next_back().map_or(0, |(start, _)| start),
+            WordRule::Unicode => head.unicode_word_indices().next_back().map_or(0, |(start, _)| start),
         }
     }
 
     fn word_after(&self) -> usize {
         let rest = &self.text[self.caret..];
         match self.rules.words {
-            Words::Letters => {
+            WordRule::Letters => {
                 let mut seen = false;
                 for (at, letter) in rest.grapheme_indices(true) {
                     if seen && !is_word(letter) {
@@ -171,7 +172,7 @@ impl EditBuffer {
                 }
                 self.text.len()
             }
-            Words::Unicode => {
+            WordRule::Unicode => {
                 let word = rest.unicode_word_indices().next();
                 word.map_or(self.text.len(), |(start, word)| self.caret + start + word.len())
             }
@@ -250,7 +251,7 @@ mod tests {
     use super::*;
 
     fn buffer(text: &str) -> EditBuffer {
-        let mut buffer = EditBuffer::new(Rules::LINE);
+        let mut buffer = EditBuffer::new(EditRules::LINE);
         let (before, after) = text.split_once('|').unwrap_or((text, ""));
         buffer.insert(before);
         buffer.insert(after);
@@ -310,15 +311,15 @@ mod tests {
 
     #[test]
     fn the_line_is_bounded() {
-        let mut buffer = EditBuffer::new(Rules::LINE);
+        let mut buffer = EditBuffer::new(EditRules::LINE);
         for _ in 0..100 {
             buffer.insert(&"x".repeat(1000));
         }
-        assert!(buffer.text.len() <= Rules::LINE.bytes_max);
+        assert!(buffer.text.len() <= EditRules::LINE.bytes_max);
     }
 
     fn typed(text: &str) -> EditBuffer {
-        let mut buffer = EditBuffer::new(Rules::MESSAGE);
+        let mut buffer = EditBuffer::new(EditRules::MESSAGE);
         assert!(buffer.insert(text));
         buffer
     }
@@ -364,10 +365,10 @@ mod tests {
 
     #[test]
     fn a_message_is_bounded() {
-        let mut buffer = EditBuffer::new(Rules::MESSAGE);
-        assert!(!buffer.insert(&"x".repeat(Rules::MESSAGE.bytes_max + 1)));
+        let mut buffer = EditBuffer::new(EditRules::MESSAGE);
+        assert!(!buffer.insert(&"x".repeat(EditRules::MESSAGE.bytes_max + 1)));
         assert!(!buffer.insert("1\n2\n3\n4\n5\n6"));
-        assert!(buffer.insert(&"x".repeat(Rules::MESSAGE.bytes_max)));
+        assert!(buffer.insert(&"x".repeat(EditRules::MESSAGE.bytes_max)));
         assert!(!buffer.insert("x"));
     }
 }

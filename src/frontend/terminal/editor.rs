@@ -1,7 +1,7 @@
 //! The line editor of the terminal: takes keys and says what should happen. It draws nothing and sends nothing.
 
 use super::complete::{Completion, Known, complete};
-use crate::frontend::input::buffer::{EditBuffer, Go, Rules};
+use crate::frontend::input::buffer::{EditBuffer, EditRules, Go};
 use crate::frontend::input::keys::Key;
 use crate::frontend::input::recall::Recall;
 
@@ -62,7 +62,7 @@ pub struct Editor {
 
 impl Default for Editor {
     fn default() -> Self {
-        let buffer = EditBuffer::new(Rules::LINE);
+        let buffer = EditBuffer::new(EditRules::LINE);
         Self { buffer, recall: Recall::default(), mode: EditorMode::default(), known: Known::default() }
     }
 }

@@ -1,6 +1,6 @@
 //! The input line of the full screen: edits, recalls and completes.
 
-use crate::frontend::input::buffer::{EditBuffer, Rules};
+use crate::frontend::input::buffer::{EditBuffer, EditRules};
 use crate::frontend::input::recall::Recall;
 
 /// The line that the user types, and what Tab and the arrow keys make of it.
@@ -23,7 +23,7 @@ struct Completing {
 
 impl Default for LineInput {
     fn default() -> Self {
-        Self { buffer: EditBuffer::new(Rules::MESSAGE), recall: Recall::default(), completing: None }
+        Self { buffer: EditBuffer::new(EditRules::MESSAGE), recall: Recall::default(), completing: None }
     }
 }
 
@@ -98,7 +98,7 @@ impl LineInput {
         let count = completing.candidates.len();
         completing.at = (completing.at + if back { count - 1 } else { 1 }) % count;
         let Some(word) = completing.candidates.get(completing.at) else { return };
-        let room = Rules::MESSAGE.bytes_max + completing.start >= self.text().len() + word.len();
+        let room = EditRules::MESSAGE.bytes_max + completing.start >= self.text().len() + word.len();
         if room {
             self.buffer.complete(completing.start, word);
             // A single candidate leaves nothing to continue.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::messages::MessageRow;
 use super::search::Search;
 use super::{ComposerMode, Model};
-use crate::frontend::input::buffer::{Go, Rules};
+use crate::frontend::input::buffer::{EditRules, Go};
 use crate::frontend::input::keys::Key;
 use crate::frontend::tui::help;
 use crate::frontend::tui::layout::RingPane;
@@ -224,7 +224,7 @@ impl Model {
         if lines.len() > PASTE_LINES_MAX {
             let note = format!("that paste has {} lines; {PASTE_LINES_MAX} can be sent at once", lines.len());
             self.timeline.push(MessageRow::Note(note));
-        } else if lines.len() > Rules::MESSAGE.lines_max {
+        } else if lines.len() > EditRules::MESSAGE.lines_max {
             self.composer.mode = ComposerMode::Ask(lines);
         } else if lines.len() > 1 && self.composer.input.text().starts_with('/') {
             // The rest of a private message would go to everybody.

@@ -3,7 +3,7 @@
 use ratatui::text::{Line, Span};
 
 use super::Model;
-use crate::frontend::input::buffer::Rules;
+use crate::frontend::input::buffer::EditRules;
 use crate::frontend::tui::cells::{safe, shortened, width, wrap};
 
 /// Most rows of the input line.
@@ -17,7 +17,7 @@ impl Model {
             return INPUT_ROWS_MAX;
         }
         let (rows, _) = self.input_text();
-        u16::try_from(rows.len().min(Rules::MESSAGE.lines_max)).unwrap_or(INPUT_ROWS_MAX).min(INPUT_ROWS_MAX)
+        u16::try_from(rows.len().min(EditRules::MESSAGE.lines_max)).unwrap_or(INPUT_ROWS_MAX).min(INPUT_ROWS_MAX)
     }
 
     /// The rows of prompt and text, and the column and row of the caret.
