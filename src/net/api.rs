@@ -32,7 +32,8 @@ pub enum Command {
         answer: oneshot::Sender<Result<(PmId, Member), PmError>>,
     },
     /// Asks how all members are doing. The leader's report counts if it comes within
-    /// [`HEALTH_QUERY_WAIT`](crate::ring::limits::SURVEY_WAIT). Otherwise the answer is what this node knows by itself.
+    /// [`HEALTH_QUERY_WAIT`](crate::ring::limits::HEALTH_QUERY_WAIT). Otherwise the answer is what this node knows by
+    /// itself.
     Survey(oneshot::Sender<RoomHealth>),
     /// Leaves the room. A second one leaves at once.
     Leave,

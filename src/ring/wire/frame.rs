@@ -235,7 +235,7 @@ pub struct Join {
     pub name: Name,
     /// Another name will do.
     pub rename: bool,
-    /// My log's epochs, newest first: at most [`EPOCH_BOUNDS_MAX`](crate::ring::types::limits::SHAPE_EPOCHS_MAX).
+    /// My log's epochs, newest first: at most [`EPOCH_BOUNDS_MAX`](crate::ring::types::limits::EPOCH_BOUNDS_MAX).
     pub epoch_bounds: Vec<EpochBound>,
     /// The shape goes back to the log's start.
     pub complete: bool,
