@@ -1,8 +1,8 @@
 //! One frontend's conversation with the node: what is typed there is understood here, and what happens passes through
 //! here on its way there.
 
-mod acting;
-mod looking;
+mod lookups;
+mod social_commands;
 
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
