@@ -24,13 +24,11 @@ use crate::control::server::{Answers, Server};
 use crate::failure::{Exit, Failure, complain};
 use crate::feed::broadcaster::{Broadcaster, DeliveryMode};
 use crate::feed::clock::FeedClock;
-use crate::feed::failover_notice::FailoverNotice;
 use crate::feed::follow::{AttachOptions, StartPoint};
 use crate::feed::leader_watch;
 use crate::feed::node_handle::{NodeHandle, NodeHandleParts};
 use crate::feed::own_lines::OwnLines;
-use crate::feed::publisher::{EventPublisher, RoomPlace as InRoom};
-use crate::feed::reactions::ReactionFeed;
+use crate::feed::publisher::{EventPublisher, LogPump, LoggedBefore, Presence, RoomPlace as InRoom, ScreenFeed};
 use crate::feed::screen::Screen;
 use crate::feed::session::{self, LeaveScope};
 use crate::feed::stall_notice;
@@ -44,7 +42,7 @@ use crate::key::{self, RoomKey};
 use crate::net::{self, Command, Keyring, Secrets};
 use crate::present::builder::UpdateBuilder;
 use crate::present::format;
-use crate::ring::{self, Index, RoomId, SessionId, Stop, Timing, Uid};
+use crate::ring::{self, SessionId, Stop, Timing, Uid};
 use crate::settings::{Chat, KeyFrom, StartMode};
 use crate::store::{self, LogMark, Opened};
 
@@ -171,67 +169,21 @@ fn start_node(
     net::start(config, history, vec![listener], secrets).context("the node does not start")
 }
 
-/// What earlier runs left in the chat log.
-struct LoggedBefore {
-    mended: Reconciled,
-    /// The room of the last run.
-    room: Option<RoomId>,
-    /// The last entry that the last run has marked.
-    index: Index,
-}
-
-/// The publisher before its thread starts, and what other tasks learn from it.
-struct Publisher {
-    herald: EventPublisher,
-    /// The node's room, once it is in one.
-    entered: watch::Receiver<InRoom>,
-    /// The contact that answers a newcomer.
-    answering: watch::Receiver<Option<Uid>>,
-    /// Set when the store has reported that it fails.
-    failing: Arc<AtomicBool>,
-}
-
-impl Publisher {
-    /// Assembles the publisher, and starts the task that marks how far the chat log is written.
-    fn new(
-        facts: &Facts,
-        output: &FrontendOutput,
-        lines: &OwnLines,
-        urgent: &mpsc::Sender<Command>,
-        logged: LoggedBefore,
-    ) -> Self {
-        let marks = LogCheckpoints::default();
-        tokio::spawn(mark_log(marks.clone(), output.log.writer(), urgent.clone()));
-        let failing = Arc::new(AtomicBool::new(false));
-        let (in_room, entered) = watch::channel(InRoom::None);
-        let (reached, answering) = watch::channel(None);
-        let Reconciled { mut ahead, missing } = logged.mended;
-        let herald = EventPublisher {
-            log: output.log.writer(),
-            hub: output.hub.clone(),
-            verbose: facts.chat.verbose,
-            clock: output.clock.clone(),
-            uid: facts.uid,
-            wanted: facts.chat.name.clone(),
-            session: facts.session,
-            lines: lines.clone(),
-            teller: UpdateBuilder::new(facts.session),
-            likes: ReactionFeed::new(facts.file.clone()),
-            place: in_room,
-            marks,
-            reached,
-            away: None,
-            last: None,
-            logged: logged.index,
-            ahead: logged.room.and_then(|room| ahead.remove(&room)).unwrap_or_default(),
-            elsewhere: ahead,
-            missing,
-            past: PastLog::of(urgent.clone()),
-            failing: failing.clone(),
-            succession: FailoverNotice::default(),
-        };
-        Self { herald, entered, answering, failing }
-    }
+/// Assembles the publisher, and starts the task that marks how far the chat log is written.
+fn new_publisher(
+    facts: &Facts,
+    output: &FrontendOutput,
+    lines: &OwnLines,
+    urgent: &mpsc::Sender<Command>,
+    logged: LoggedBefore,
+) -> EventPublisher {
+    let (marks, name) = (LogCheckpoints::default(), facts.chat.name.clone());
+    tokio::spawn(mark_log(marks.clone(), output.log.writer(), urgent.clone()));
+    EventPublisher::new(
+        LogPump::new(output.log.writer(), marks, PastLog::of(urgent.clone()), logged),
+        ScreenFeed::new(output.hub.clone(), facts.session, facts.file.clone(), facts.chat.verbose),
+        Presence::new(facts.uid, name, facts.session, output.clock.clone(), lines.clone()),
+    )
 }
 
 /// The tasks that store the room's keys.
@@ -358,8 +310,8 @@ impl Running {
         let lines = facts.own_lines();
         let node = start_node(&facts, start, listener, key.clone(), opened)?;
         let net::RunningDriver { commands, urgent, notices, done, keyring, rekeyed, meter: _ } = node;
-        let publisher = Publisher::new(&facts, &output, &lines, &urgent, logged);
-        let Publisher { herald, entered, answering, failing } = publisher;
+        let publisher = new_publisher(&facts, &output, &lines, &urgent, logged);
+        let (entered, answering) = (publisher.watch_place(), publisher.watch_contact());
         let keys = KeyTasks::start(&facts, &output, &entered, rekeyed, Keyed { key, keep });
         if let Some(remark) = open_remark.filter(|_| matches!(facts.chat.start, StartMode::Join(_))) {
             tokio::spawn(keys::tell_inside(entered.clone(), output.hub.clone(), remark));
@@ -373,7 +325,7 @@ impl Running {
             hub: output.hub.clone(),
             log_name: output.log.name(),
             log: LogHealth::default(),
-            failing,
+            failing: publisher.failing(),
             hurried: false,
         };
         let desk = NodeHandle::new(NodeHandleParts {
@@ -391,8 +343,10 @@ impl Running {
         });
         let frontends = Frontends::start(&facts, &output, &desk, keyring, answering)?;
         let Frontends { shown, input, attached_gone } = frontends;
-        let publisher =
-            thread::Builder::new().name("herald".to_owned()).spawn(move || herald.run(notices)).context("no thread")?;
+        let publisher = thread::Builder::new()
+            .name("publisher".to_owned())
+            .spawn(move || publisher.run(notices))
+            .context("no thread")?;
         Ok(Self { facts, output, member, desk, keys, publisher, shown, attached_gone, input: Some(input) })
     }
 

@@ -1,152 +1,95 @@
-//! Tells what happens: every notice goes to the log, and what people want to know to the screen.
+//! Publishes notices: every notice goes to the chat log, and those for people to the screen.
 //!
-//! Runs on a thread of its own, since the log may block on a disk. The node waits while notices are not taken, so this
-//! never waits for anything but the log.
+//! The publisher runs on a thread of its own, since the log may block on a disk. The node waits while the publisher
+//! takes no notices, so the publisher waits for nothing but the log.
+//!
+//! Its parts: `log_pump` writes the chat log, `screen_feed` makes text and values, `presence` holds facts about the
+//! node itself, and `batch` collects output between two hand-overs.
+
+mod batch;
+mod log_pump;
+mod presence;
+mod screen_feed;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::sync::atomic::AtomicBool;
 
 use tokio::sync::{mpsc, watch};
 
-use super::broadcaster::Broadcaster;
-use super::catch_up::CatchUp;
-use super::clock::FeedClock;
-use super::failover_notice::FailoverNotice;
-use super::own_lines::OwnLines;
-use super::reactions::ReactionFeed;
-use crate::chatlog::checkpoints::LogCheckpoints;
-use crate::chatlog::gap::{LogGap, PastLog};
-use crate::chatlog::log_orphans::{LogOrphans, OrphansByRoom};
-use crate::chatlog::{self, LogWriter};
+use self::batch::Batch;
+pub use self::log_pump::{LogPump, LoggedBefore};
+pub use self::presence::Presence;
+pub use self::screen_feed::ScreenFeed;
 use crate::net::Notice;
-use crate::present::builder::{self, Presentation, UpdateBuilder};
-use crate::present::format::{self, LineFormat};
-use crate::present::values::{self, EventKind, Update};
-use crate::ring::{Entry, Event, Index, Member, Name, RoomId, SessionId, Tail, Text, Uid};
-use crate::store::StoreHealth;
+use crate::present::format;
+use crate::present::values::EventKind;
+use crate::ring::{Entry, Event, Index, Name, RoomId, Uid};
 
-/// Who this node is in its room; nothing before it is in.
+/// The node's name and room; `None` before the node is in a room.
 pub type RoomPlace = Option<(Name, RoomId)>;
 
-/// Everything that a herald tells, and whom.
+/// Publishes the notices of one node.
 #[derive(Debug)]
 pub struct EventPublisher {
-    /// The log.
-    pub log: LogWriter,
-    /// Whoever is shown what happens.
-    pub hub: Broadcaster,
-    /// Log lines are shown too.
-    pub verbose: bool,
-    /// Kept at the latest timestamp.
-    pub clock: FeedClock,
-    /// The node's address.
-    pub uid: Uid,
-    /// The name that was asked for.
-    pub wanted: Name,
-    /// The node's run: its own lines are counted.
-    pub session: SessionId,
-    /// The count.
-    pub lines: OwnLines,
-    /// Makes values for frontends.
-    pub teller: UpdateBuilder,
-    /// What was put to lines.
-    pub likes: ReactionFeed,
-    /// Told when the node is in its room, and when its name changes there.
-    pub place: watch::Sender<RoomPlace>,
-    /// Told how far the log goes.
-    pub marks: LogCheckpoints,
-    /// Told which contact of a newcomer answers.
-    pub reached: watch::Sender<Option<Uid>>,
-    /// What was missed, while it comes.
-    pub away: Option<CatchUp>,
-    /// The last entry in the log that is not marked yet.
-    pub last: Option<Tail>,
-    /// The entry that the last run has marked.
-    pub logged: Index,
-    /// Lines that the log holds already.
-    pub ahead: LogOrphans,
-    /// The same, of rooms that this run may turn out to be in.
-    pub elsewhere: OrphansByRoom,
-    /// Lines that the log lacks.
-    pub missing: LogGap,
-    /// Where they stand.
-    pub past: PastLog,
-    /// Set while the store fails, which is told of.
-    pub failing: Arc<AtomicBool>,
-    /// What the screen is told in one line instead of several.
-    pub succession: FailoverNotice,
+    log: LogPump,
+    screen: ScreenFeed,
+    presence: Presence,
+    batch: Batch,
 }
 
-/// While lines are missing: between two looks whether the log or the history has moved.
-const LOOK_AGAIN: Duration = Duration::from_millis(100);
-/// Between two looks whether the history has answered.
-const ANSWER: Duration = Duration::from_millis(2);
-/// Bytes that wait for the file, after which no missing lines are read for it.
-const WAITING_BYTES_MAX: u64 = 4 * 1024 * 1024;
-
-/// Entries after the last mark for which lines that the log holds ahead of the history are waited for; beyond, whoever
-/// had them is not believed to come back. Each start reads as many at most.
-const AHEAD_ENTRIES_MAX: u64 = 100_000;
-
 impl EventPublisher {
-    /// Tells until the node has ended.
-    pub fn run(mut self, mut notices: mpsc::Receiver<Vec<Notice>>) {
-        let mut lines = LineFormat::default();
-        let (mut log, mut shown) = (String::new(), Presentation::default());
-        while let Some(batch) = self.next(&mut notices, &mut lines) {
-            let mut batch = batch.into_iter().peekable();
-            while let Some(notice) = batch.next() {
-                match notice {
-                    Notice::Clock(at) => self.clock.witness(at),
-                    Notice::Event(event) => {
-                        self.succession.hear(&event, batch.peek());
-                        self.tell(&event, &mut lines, &mut log, &mut shown);
-                    }
-                    Notice::Whisper { from, text } => self.whispered(&from, &text, &mut log, &mut shown),
-                    Notice::Health(health) => {
-                        self.failing.store(health != StoreHealth::Well, Ordering::Release);
-                        self.push(&format::health_text(&health), true, EventKind::Disk, &mut log, &mut shown);
-                    }
-                    Notice::PeerDropped { peer, why } => {
-                        self.push(
-                            &format!("{peer} lost its link: {why}"),
-                            false,
-                            EventKind::Other,
-                            &mut log,
-                            &mut shown,
-                        );
-                    }
-                }
-                if log.len() >= chatlog::WRITE_BYTES_MAX {
-                    self.hand_over(&mut log, &mut shown);
-                }
-            }
-            self.hand_over(&mut log, &mut shown);
-        }
-        // The room has ended before all that was missed had come.
-        self.caught_up(&mut log, &mut shown);
+    /// A publisher that [`run`](Self::run) starts.
+    pub fn new(log: LogPump, screen: ScreenFeed, presence: Presence) -> Self {
+        Self { log, screen, presence, batch: Batch::default() }
     }
 
-    /// The next notices; meanwhile what is missing is written.
-    fn next(&mut self, notices: &mut mpsc::Receiver<Vec<Notice>>, lines: &mut LineFormat) -> Option<Vec<Notice>> {
-        if !self.missing.holds_back() {
+    /// Watches the node's name and room.
+    pub fn watch_place(&self) -> watch::Receiver<RoomPlace> {
+        self.presence.watch_place()
+    }
+
+    /// Watches which contact answers a newcomer.
+    pub fn watch_contact(&self) -> watch::Receiver<Option<Uid>> {
+        self.presence.watch_contact()
+    }
+
+    /// A flag that is set while the store fails.
+    pub fn failing(&self) -> Arc<AtomicBool> {
+        self.presence.failing()
+    }
+
+    /// Publishes until the node has ended.
+    pub fn run(mut self, mut notices: mpsc::Receiver<Vec<Notice>>) {
+        while let Some(batch) = self.next(&mut notices) {
+            let mut batch = batch.into_iter().peekable();
+            while let Some(notice) = batch.next() {
+                if let Notice::Event(event) = &notice {
+                    self.screen.hear(event, batch.peek());
+                }
+                self.publish(notice);
+                if self.batch.is_large() {
+                    self.hand_over();
+                }
+            }
+            self.hand_over();
+        }
+        // The room may have ended before all missed lines had come.
+        self.caught_up();
+    }
+
+    /// The next notices. While lines are missing in the log, it writes them until notices come.
+    fn next(&mut self, notices: &mut mpsc::Receiver<Vec<Notice>>) -> Option<Vec<Notice>> {
+        if !self.log.holds_back() {
             return notices.blocking_recv();
         }
-        // A channel alone cannot be waited for until a time. Without a timer, what is missing is written as notices
-        // come.
+        // `blocking_recv` has no time limit, so this builds a timer. Without one, each batch of notices makes one step.
         let Ok(timer) = tokio::runtime::Builder::new_current_thread().enable_time().build() else {
-            self.catch_up_log(lines);
+            self.catch_up_log();
             return notices.blocking_recv();
         };
-        while self.missing.holds_back() {
-            let moves = self.catch_up_log(lines);
-            // Nothing tells when the file takes something again, or when an entry is appended that nobody is told of.
-            let pause = match self.past.is_asked() {
-                _ if moves => Duration::ZERO,
-                true => ANSWER,
-                false => LOOK_AGAIN,
-            };
+        while self.log.holds_back() {
+            let moves = self.catch_up_log();
+            let pause = self.log.pause(moves);
             if let Ok(came) = timer.block_on(async { tokio::time::timeout(pause, notices.recv()).await }) {
                 return came;
             }
@@ -154,217 +97,126 @@ impl EventPublisher {
         notices.blocking_recv()
     }
 
-    /// One step of writing what is missing. Whether the next can be made at once.
-    fn catch_up_log(&mut self, lines: &mut LineFormat) -> bool {
-        // Before it is in its room, the log does not say whose lines they are.
-        let is_in = self.place.borrow().is_some();
-        if !is_in || self.log.is_failing() || self.log.waits() > WAITING_BYTES_MAX {
+    /// One step of writing missing lines. Gives whether the next step can follow at once.
+    fn catch_up_log(&mut self) -> bool {
+        // Before the node is in its room, nothing says whose lines the log holds.
+        if !self.presence.is_in_room() || !self.log.has_room() {
             return false;
         }
-        let (mut log, ahead) = (String::new(), &mut self.ahead);
-        let moves =
-            self.past.read(&mut self.missing, |entry| push_line(entry, lines, ahead, &mut log, &mut String::new()));
-        self.hand_over(&mut log, &mut Presentation::default());
+        let moves = self.log.catch_up_log(&mut self.batch.log);
+        self.hand_over();
         moves
     }
 
-    fn hand_over(&mut self, log: &mut String, shown: &mut Presentation) {
-        if !log.is_empty() {
-            self.log.push(log);
-            log.clear();
-            if self.log.is_full() {
-                self.missing.hold_back();
+    /// Hands the batch over in this order: the log, the screen, the own lines. So an own line counts as confirmed only
+    /// after its batch is in the log and on the screen.
+    fn hand_over(&mut self) {
+        self.log.hand_over(&mut self.batch.log);
+        self.screen.hand_over(&mut self.batch.shown);
+        if let Some(n) = self.batch.shown.held.take() {
+            self.presence.confirm(n);
+        }
+    }
+
+    fn publish(&mut self, notice: Notice) {
+        match notice {
+            Notice::Clock(at) => self.presence.witness(at),
+            Notice::Event(event) => self.event(&event),
+            Notice::Whisper { from, text } => {
+                let (at, to) = (self.presence.now(), self.presence.name());
+                self.screen.private(at, &from, to, &text, &mut self.batch);
+            }
+            Notice::Health(health) => {
+                self.presence.store_health(&health);
+                self.note(&format::health_text(&health), true, EventKind::Disk);
+            }
+            Notice::PeerDropped { peer, why } => {
+                self.note(&format!("{peer} lost its link: {why}"), false, EventKind::Other);
             }
         }
-        self.mark();
-        if self.hub.is_watched() {
-            shown.told.append(&mut self.likes.changes());
-        }
-        match &mut self.away {
-            Some(away) => away.keep(shown),
-            None => self.hub.show(shown),
-        }
-        if let Some(n) = shown.held.take() {
-            self.lines.hold(n);
-        }
     }
 
-    /// Marks how far the log goes. Not while it holds what the history does not, or lacks what the history holds: the
-    /// next run must find that again, behind the last mark.
-    fn mark(&mut self) {
-        if self.last.is_some_and(|last| last.index.0 > self.logged.0.saturating_add(AHEAD_ENTRIES_MAX)) {
-            self.ahead = LogOrphans::default();
-        }
-        if self.ahead.is_empty()
-            && self.missing.is_empty()
-            && let Some(tail) = self.last.take()
-        {
-            self.marks.push(self.log.handed(), tail);
-        }
-    }
-
-    /// Somebody who comes back has seen nothing of what follows: it is gathered, then shown as such.
-    fn catch_up(&mut self, lines: Option<u64>, log: &mut String, shown: &mut Presentation) {
-        self.hand_over(log, shown);
-        self.away.get_or_insert(CatchUp::new(lines));
-    }
-
-    fn caught_up(&mut self, log: &mut String, shown: &mut Presentation) {
-        self.hand_over(log, shown);
-        if let Some(away) = self.away.take() {
-            away.show(&self.hub);
-        }
-    }
-
-    fn tell(&mut self, event: &Event, lines: &mut LineFormat, log: &mut String, shown: &mut Presentation) {
+    fn event(&mut self, event: &Event) {
         match event {
             Event::Line(entry) => {
-                self.clock.witness(entry.lamport);
-                if let Some(line) = entry.line().filter(|line| line.id.session == self.session) {
-                    self.lines.witness(line.id.n, entry.lamport);
-                }
-                self.last = Some(entry.tail());
-                self.line(entry, lines, log, shown);
-                self.value(entry, false, shown);
+                self.presence.witness(entry.lamport);
+                self.presence.count_own(entry);
+                self.log.reach(entry.tail());
+                self.line(entry, false);
             }
             Event::LogOnly(entry) => {
-                self.clock.witness(entry.lamport);
-                self.last = Some(entry.tail());
-                self.line(entry, lines, log, &mut Presentation::default());
-                if self.hub.is_watched() {
-                    self.likes.take(entry);
-                }
+                self.presence.witness(entry.lamport);
+                self.log.reach(entry.tail());
+                self.log.line(entry, &mut self.batch.log, &mut String::new());
+                self.screen.reaction(entry);
             }
-            Event::CatchUp { lines } => self.catch_up(*lines, log, shown),
-            Event::CaughtUp => self.caught_up(log, shown),
+            // The user has seen nothing of the lines that follow: they are gathered, then shown as missed.
+            Event::CatchUp { lines } => {
+                self.hand_over();
+                self.screen.catch_up(*lines);
+            }
+            Event::CaughtUp => self.caught_up(),
             Event::Rebased { lines: _, keep } => {
-                self.missing.cut(*keep);
-                // What was shown before the cut has the places of before.
-                self.hand_over(log, shown);
-                self.hub.cut(*keep);
-                // What was logged may stand no more.
-                self.last = None;
-                self.tell_event(event, log, shown);
+                self.cut(*keep);
+                self.screen.event(self.presence.now(), event, &mut self.batch);
             }
             Event::Backlog { entries, logged: false } => {
                 for entry in entries {
-                    lines.push(entry, &mut String::new(), &mut shown.text);
-                    self.value(entry, true, shown);
+                    self.log.screen_line(entry, &mut self.batch.shown.text);
+                    self.screen.value(entry, true, &mut self.batch.shown);
                 }
             }
             Event::Backlog { entries, logged: true } => {
                 for entry in entries {
-                    self.clock.witness(entry.lamport);
-                    self.line(entry, lines, log, shown);
-                    self.value(entry, true, shown);
-                    if log.len() >= chatlog::WRITE_BYTES_MAX {
-                        self.hand_over(log, shown);
+                    self.presence.witness(entry.lamport);
+                    self.line(entry, true);
+                    if self.batch.is_large() {
+                        self.hand_over();
                     }
                 }
             }
-            Event::Confirmed { n, alone: _ } => shown.held = Some(*n),
-            Event::ContactAnswered(contact) => drop(self.reached.send_replace(Some(*contact))),
-            Event::Entered { name, room } => self.enter(name, *room, log, shown),
+            Event::Confirmed { n, alone: _ } => self.batch.shown.held = Some(*n),
+            Event::ContactAnswered(contact) => self.presence.contact_answered(*contact),
+            Event::Entered { name, room } => self.enter(name, *room),
             Event::Renamed { was, name } => {
-                if was.uid == self.uid {
-                    self.wanted = name.clone();
-                }
-                self.tell_event(event, log, shown);
+                self.presence.renamed(was.uid, name);
+                self.screen.event(self.presence.now(), event, &mut self.batch);
             }
-            event => self.tell_event(event, log, shown),
+            event => self.screen.event(self.presence.now(), event, &mut self.batch),
         }
     }
 
-    fn line(&mut self, entry: &Entry, lines: &mut LineFormat, log: &mut String, shown: &mut Presentation) {
-        if self.missing.holds_back() {
-            self.missing.add(entry);
-            lines.push(entry, &mut String::new(), &mut shown.text);
-        } else {
-            push_line(entry, lines, &mut self.ahead, log, &mut shown.text);
-        }
+    /// Adds an entry, if it is a line, to the log, to the screen's text and to the values.
+    fn line(&mut self, entry: &Entry, past: bool) {
+        self.log.line(entry, &mut self.batch.log, &mut self.batch.shown.text);
+        self.screen.value(entry, past, &mut self.batch.shown);
     }
 
-    /// A message for the owner alone: in the log too, since a screen may be gone before it is read.
-    fn whispered(&self, from: &Member, text: &Text, log: &mut String, shown: &mut Presentation) {
-        self.push_text(&format::private_text(from, text), true, log, shown);
-        if self.hub.is_watched() {
-            let to = self.place.borrow().as_ref().map_or_else(|| self.wanted.clone(), |(name, _)| name.clone());
-            let text = text.as_str().to_owned();
-            shown.told.push(Update::Private(values::FeedPm { from: from.name.clone(), to, text, own: false }));
-        }
+    fn note(&mut self, text: &str, notable: bool, kind: EventKind) {
+        self.screen.note(self.presence.now(), text, notable, kind, &mut self.batch);
     }
 
-    /// The same for frontends.
-    fn value(&mut self, entry: &Entry, past: bool, shown: &mut Presentation) {
-        if !self.hub.is_watched() {
-            return self.likes.forget();
-        }
-        let to = self.likes.take(entry);
-        if let Some(Update::Line(mut line)) = self.teller.line(entry, past) {
-            line.to = to.or(line.to);
-            shown.told.push(Update::Line(line));
-        }
+    fn caught_up(&mut self) {
+        self.hand_over();
+        self.screen.caught_up();
     }
 
-    fn tell_event(&self, event: &Event, log: &mut String, shown: &mut Presentation) {
-        if let Some(text) = format::event_text(event) {
-            let (at, notable) = (self.clock.now(), format::is_for_screen(event));
-            self.push_text(&text, notable && self.succession.shows(event, false), log, shown);
-            if self.hub.is_watched()
-                && let Some(Update::Event(told)) = builder::event(event, at)
-            {
-                let notable = notable && self.succession.shows(event, true);
-                shown.told.push(Update::Event(values::FeedEvent { notable, ..told }));
-            }
-        }
+    /// The history is cut after this entry.
+    fn cut(&mut self, keep: Index) {
+        self.log.cut(keep);
+        // The lines in the batch have their places of before the cut.
+        self.hand_over();
+        self.screen.cut(keep);
+        self.log.forget_last();
     }
 
-    fn enter(&mut self, name: &Name, room: RoomId, log: &mut String, shown: &mut Presentation) {
-        let place = Some((name.clone(), room));
-        if *self.place.borrow() == place {
-            return;
-        }
-        if let Some(ahead) = std::mem::take(&mut self.elsewhere).remove(&room) {
-            self.ahead = ahead;
-        }
-        let welcome = format::welcome(name, &self.wanted, self.uid, room);
-        self.push(&welcome, true, EventKind::Entered, log, shown);
-        self.hand_over(log, shown);
-        self.place.send_replace(place);
-    }
-
-    fn push(&self, text: &str, notable: bool, kind: EventKind, log: &mut String, shown: &mut Presentation) {
-        self.push_text(text, notable, log, shown);
-        if self.hub.is_watched() {
-            let text = crate::text::visible(text).into_owned();
-            let ts = self.clock.now().0;
-            shown.told.push(Update::Event(values::FeedEvent {
-                ts,
-                kind,
-                text,
-                notable,
-                ..values::FeedEvent::default()
-            }));
-        }
-    }
-
-    fn push_text(&self, text: &str, notable: bool, log: &mut String, shown: &mut Presentation) {
-        let start = log.len();
-        format::push_log_event(log, self.clock.now(), text);
-        if notable {
-            format::push_screen_event(&mut shown.text, text);
-        }
-        if self.verbose {
-            shown.text.push_str(&log[start..]);
-        }
-    }
-}
-
-/// Appends a line to both; not to a log that has it already.
-fn push_line(entry: &Entry, lines: &mut LineFormat, ahead: &mut LogOrphans, log: &mut String, screen: &mut String) {
-    let start = log.len();
-    if lines.push(entry, log, screen) && !ahead.is_empty() && ahead.take(&log[start..]) {
-        log.truncate(start);
+    /// The node is in its room under this name, which may be a new one.
+    fn enter(&mut self, name: &Name, room: RoomId) {
+        let Some(welcome) = self.presence.welcome(name, room) else { return };
+        self.log.enter(room);
+        self.note(&welcome, true, EventKind::Entered);
+        self.hand_over();
+        self.presence.enter(name, room);
     }
 }
 
@@ -373,11 +225,20 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
     use std::io::Read as _;
+    use std::time::Duration;
 
+    use super::log_pump::AHEAD_ENTRIES_MAX;
     use super::*;
+    use crate::chatlog::checkpoints::LogCheckpoints;
+    use crate::chatlog::gap::{LogGap, PastLog};
+    use crate::chatlog::log_orphans::{LogOrphans, OrphansByRoom};
+    use crate::chatlog::reconcile::Reconciled;
     use crate::chatlog::{ChatLog, DASHES};
+    use crate::feed::broadcaster::Broadcaster;
+    use crate::feed::clock::FeedClock;
+    use crate::feed::own_lines::OwnLines;
     use crate::feed::screen::Screen;
-    use crate::ring::{AuthorId, Body, Epoch, Lamport, Line, LineId, Member, Nonce, Text, WallMs};
+    use crate::ring::{AuthorId, Body, Epoch, Lamport, Line, LineId, Member, Nonce, SessionId, Text, WallMs};
 
     const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -394,41 +255,24 @@ mod tests {
         verbose: bool,
         batches: Vec<Vec<Notice>>,
     ) -> (String, String, RoomPlace, Option<Index>) {
-        let dir = std::env::temp_dir().join(format!("dist-chat-herald-{}-{name}", std::process::id()));
+        let dir = std::env::temp_dir().join(format!("dist-chat-publisher-{}-{name}", std::process::id()));
         std::fs::create_dir_all(&dir).unwrap();
         let log = ChatLog::open(&dir, 1, |_| Ok(()), |_| {}).unwrap();
         let (mut reader, writer) = std::io::pipe().unwrap();
         let (screen, thread) = Screen::start(writer, log.name(), |_| {}).unwrap();
-        let (place, here) = watch::channel(None);
-        let marks = LogCheckpoints::default();
-        let herald = EventPublisher {
-            log: log.writer(),
-            hub: Broadcaster::new(Some(screen.clone())),
-            verbose,
-            clock: FeedClock::default(),
-            uid: "10.0.0.5:2428".parse().unwrap(),
-            wanted: Name::parse("ann").unwrap(),
-            session: SessionId(1),
-            lines: OwnLines::default(),
-            teller: UpdateBuilder::new(SessionId(1)),
-            likes: ReactionFeed::default(),
-            place,
-            marks: marks.clone(),
-            reached: watch::channel(None).0,
-            away: None,
-            last: None,
-            logged: Index(0),
-            ahead,
-            elsewhere: OrphansByRoom::default(),
-            missing: LogGap::default(),
-            past: PastLog::of(mpsc::channel(1).0),
-            failing: Arc::default(),
-            succession: FailoverNotice::default(),
-        };
+        let (marks, room) = (LogCheckpoints::default(), RoomId(7));
+        let mended = Reconciled { ahead: OrphansByRoom::from([(room, ahead)]), missing: LogGap::default() };
+        let logged = LoggedBefore { mended, room: Some(room), index: Index(0) };
+        let pump = LogPump::new(log.writer(), marks.clone(), PastLog::of(mpsc::channel(1).0), logged);
+        let screen_feed = ScreenFeed::new(Broadcaster::new(Some(screen.clone())), SessionId(1), None, verbose);
+        let (uid, wanted) = ("10.0.0.5:2428".parse().unwrap(), Name::parse("ann").unwrap());
+        let presence = Presence::new(uid, wanted, SessionId(1), FeedClock::default(), OwnLines::default());
+        let publisher = EventPublisher::new(pump, screen_feed, presence);
+        let here = publisher.watch_place();
         let (sender, notices) = mpsc::channel(batches.len().max(1));
         batches.into_iter().for_each(|batch| sender.try_send(batch).unwrap());
         drop(sender);
-        herald.run(notices);
+        publisher.run(notices);
         log.finish(PATIENCE);
         screen.finish(PATIENCE);
         thread.join().unwrap();
@@ -440,7 +284,8 @@ mod tests {
         (logged.strip_prefix(DASHES).unwrap().to_owned(), shown, here.borrow().clone(), marked)
     }
 
-    fn line(index: u64, text: &str) -> Notice {
+    /// A line of ann at this index, with ten times the index as its timestamp.
+    pub(super) fn entry(index: u64, text: &str) -> Arc<Entry> {
         let line = Line {
             id: LineId { author: AuthorId::of_bits(1), session: SessionId(9), n: index },
             lamport: Lamport(index),
@@ -453,7 +298,11 @@ mod tests {
         };
         let epoch = Epoch { round: 1, leader: line.uid, nonce: Nonce(1) };
         let (index, lamport, body) = (Index(index), Lamport(10 * index), Body::Line(Arc::new(line)));
-        Notice::Event(Event::Line(Arc::new(Entry { epoch, index, lamport, wall: WallMs(0), body })))
+        Arc::new(Entry { epoch, index, lamport, wall: WallMs(0), body })
+    }
+
+    fn line(index: u64, text: &str) -> Notice {
+        Notice::Event(Event::Line(entry(index, text)))
     }
 
     #[test]
