@@ -1,4 +1,4 @@
-//! What people tell a node, and what they are told.
+//! Drafts and commands of the user, and events for the user.
 
 use std::sync::Arc;
 
@@ -9,250 +9,250 @@ use crate::ring::types::proof::Digest;
 use crate::ring::types::time::Span;
 use crate::ring::wire::private_message::PmOutcome;
 
-/// A line that somebody says.
+/// A line before the node gives it a number and a timestamp.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Draft {
-    /// The words, as they were typed.
+    /// The text as the user typed it.
     pub text: Text,
-    /// Where; `None`: in the lobby.
+    /// The channel; `None`: the lobby.
     pub channel: Option<Channel>,
-    /// What it does beside being said: nothing that moderates ([`Act::is_social`]). Else see [`ModerationCommand`].
+    /// What the line does beside being text. No moderation ([`Act::is_social`]); for that see [`ModerationCommand`].
     pub act: Option<Act>,
 }
 
 impl Draft {
-    /// Whether it may be said like this.
+    /// Whether the draft may be submitted: it does not moderate.
     pub fn is_valid(&self) -> bool {
         self.act.as_ref().is_none_or(Act::is_social)
     }
 }
 
-/// Said in the lobby, and no more.
+/// A plain line in the lobby.
 impl From<Text> for Draft {
     fn from(text: Text) -> Self {
         Self { text, channel: None, act: None }
     }
 }
 
-/// What somebody wants done to another.
+/// A moderation command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModerationCommand {
-    /// What.
+    /// What to do.
     pub verb: ModerationVerb,
-    /// To whom: a name, or an author's id or enough of its first digits.
+    /// The target: a name, or an author id or enough of its first digits.
     pub whom: String,
-    /// The line that says so.
+    /// The line that announces the command in the log.
     pub text: Text,
 }
 
-/// What can be done to somebody.
+/// What a moderator can do to a member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ModerationVerb {
-    /// Out of the room.
+    /// Remove it; it may come back.
     Kick,
-    /// Out for good.
+    /// Remove it for good.
     Ban,
-    /// In again.
+    /// Admit it again.
     Unban,
 }
 
-/// Why something cannot be done.
+/// Why a command has no effect.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum CommandError {
-    /// Only some may do that.
+    /// Only moderators may do that.
     NotModerator,
-    /// There is no leader at the moment.
+    /// There is no leader right now.
     NotNow,
     /// The room is open: it has no key that could be changed.
     NoKey,
-    /// Nobody is known by this name or id, or several are.
+    /// No member or author matches this name or id, or several do.
     UnknownMember(String),
 }
 
-/// What people want to know.
+/// News for the user.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Event {
-    /// A line to be shown and logged, once.
+    /// A line to show and to log, once.
     Line(Arc<Entry>),
-    /// A line to be logged, but not to be shown: it was already, or is one of many that were missed.
+    /// A line to log, but not to show: the user has seen it, or it is one of many missed lines.
     LogOnly(Arc<Entry>),
-    /// The newest lines of a room, ahead of all others, to be shown.
+    /// The newest lines of a room, to show ahead of all others.
     Backlog {
-        /// The lines.
+        /// The entries of these lines.
         entries: Vec<Arc<Entry>>,
-        /// To be logged too: I am new, and my log begins with them. Else each of them follows at its place.
+        /// To log too: the node is a newcomer, and its chat log begins with them. `false`: each of them follows later
+        /// at its place.
         logged: bool,
     },
-    /// I was here before, and what I missed follows until [`Event::CaughtUp`]. `lines`: so many were missed, of which
-    /// the newest follow; `None`: all of them follow.
+    /// The node has come back; the lines that it has missed follow until [`Event::CaughtUp`].
     CatchUp {
-        /// How many lines.
+        /// So many lines were missed, and only the newest of them follow; `None`: all of them follow.
         lines: Option<u64>,
     },
-    /// What comes from here on is new.
+    /// Later lines are new.
     CaughtUp,
-    /// I am in the room, under this name.
+    /// The node is in the room.
     Entered {
-        /// My name: not always the one that I asked for.
+        /// Its name there: not always the wanted one.
         name: Name,
         /// The room.
         room: RoomId,
     },
-    /// A member has another name from here on. Where it is this node, [`Event::Entered`] follows.
+    /// A member has a new name. If it is this node, [`Event::Entered`] follows.
     Renamed {
-        /// Who it was.
+        /// The member with its old name.
         was: Member,
-        /// What it is called now.
+        /// The new name.
         name: Name,
     },
-    /// I wanted this name, and somebody else has it: I keep mine.
+    /// The wanted name belongs to another member; the node keeps its name.
     NameTaken(Name),
-    /// Somebody came.
+    /// A member has joined.
     Joined(Member),
-    /// Somebody went.
+    /// A member has left or is lost.
     Left {
-        /// Who.
+        /// The former member.
         member: Member,
-        /// Without good-bye.
+        /// It is lost: it went without a good-bye.
         lost: bool,
     },
-    /// I obey another epoch.
+    /// The node has adopted another epoch.
     Leader(Epoch),
-    /// I have lost the leader.
+    /// The node has lost its leader.
     LeaderLost(Uid),
-    /// Another leads in the place of one that I have lost. Told right after [`Event::Leader`] of the same epoch.
+    /// Another leader has taken the place of a lost one. Follows right after [`Event::Leader`] of the same epoch.
     FailedOver {
-        /// Who was lost.
+        /// The lost leader.
         lost: Uid,
-        /// Its name, where that is known.
+        /// The lost leader's name, if known.
         lost_name: Option<Name>,
-        /// The epoch that is obeyed now.
+        /// The epoch of the new leader.
         epoch: Epoch,
-        /// The new leader's name, where that is known.
+        /// The new leader's name, if known.
         name: Option<Name>,
-        /// How long I had no leader.
+        /// The leaderless interval of this node.
         took: Span,
     },
-    /// Within a short time more members were lost than are left: I am cut off from most of the room, or most of it is
-    /// down. Told once, until most of them are here again.
+    /// Within a short time more members were lost than are left: the node is cut off from most of the room, or most of
+    /// it is down. Reported once, until most of them are here again.
     CutOff {
-        /// Members that are here, I among them.
+        /// Members that are here, this node among them.
         here: usize,
-        /// Members that there were.
+        /// Members before the loss.
         of: usize,
     },
-    /// What became of a message of mine for one reader.
+    /// The outcome of a private message that this node sent.
     PmSettled {
-        /// Which.
+        /// The id of the message.
         id: PmId,
-        /// For whom it was.
+        /// Its reader.
         to: Member,
-        /// What became of it.
+        /// What happened to it.
         outcome: PmOutcome,
     },
-    /// A message for me was dropped, since its seal is broken. Told once in a while.
+    /// The node has dropped a private message that does not decrypt. Reported at most once a minute.
     PmUndecryptable {
-        /// Whose it says that it is.
+        /// The author that the message names.
         of: Member,
-        /// Who has handed it on.
+        /// The peer that relayed it.
         through: Uid,
     },
-    /// A contact of a newcomer answers, and its leader is asked to let me in. Told once.
+    /// A newcomer's contact answers, and the newcomer asks its leader to join. Reported once.
     ContactAnswered(Uid),
-    /// I ask whom others follow.
+    /// The node asks the others whom they follow.
     LeaderPoll {
-        /// How many I ask.
+        /// How many nodes it asks.
         nodes: usize,
     },
-    /// I start a round of the election.
+    /// The node starts an election round.
     ElectionStarted {
-        /// Which.
+        /// The number of the round.
         round: u64,
     },
-    /// I pass a candidate on.
+    /// The node forwards a token.
     TokenPassed {
-        /// In this round.
+        /// The token's round.
         round: u64,
-        /// This candidate.
+        /// The token's candidate.
         candidate: Uid,
-        /// To this node.
+        /// The node that receives it.
         to: Uid,
     },
-    /// My neighbour has changed; `repaired`: because the one before does not answer.
+    /// The node's next neighbour in the ring has changed.
     NextChanged {
-        /// Who it is now; `None`: nobody but me.
+        /// The new neighbour; `None`: the node is alone.
         next: Option<Uid>,
-        /// It took the place of one that does not answer.
+        /// It replaces a neighbour that does not answer.
         repaired: bool,
     },
-    /// I have found another part of the room, led by another.
+    /// The node has found another part of the room with another leader.
     OtherLeader(Epoch),
-    /// I follow through another member, since I cannot reach the leader.
+    /// The node follows through another member, because it cannot reach the leader.
     Relayed {
-        /// Who carries my frames.
+        /// The member that relays the frames.
         through: Uid,
-        /// To this leader.
+        /// The leader behind it.
         leader: Uid,
     },
-    /// At the address of a member there is another room now.
+    /// Another room is now at the address of a member.
     OtherRoom(Uid),
-    /// My log was cut: this many lines go back into the queue.
+    /// The node's log was cut.
     Rebased {
-        /// Lines.
+        /// So many lines go back into the queue.
         lines: u64,
-        /// The last entry that stands.
+        /// The index of the last remaining entry.
         keep: Index,
     },
-    /// Everything that I wrote up to this number of my session stands in my log and at another member
-    /// (alone: in my log), and is on my medium: no loss of power takes it.
+    /// All own lines of this session up to this number count as sent: the log and another member hold them (alone: the
+    /// log), and they are on this node's medium, so no loss of power takes them.
     Confirmed {
         /// The number of the last line.
         n: u64,
-        /// Nobody but me holds it.
+        /// No other member holds them.
         alone: bool,
     },
-    /// A connection was cut because its peer broke the protocol.
+    /// The node has cut a connection because its peer broke the protocol.
     ProtocolViolation {
-        /// Which.
+        /// The connection.
         conn: ConnId,
-        /// What was wrong.
+        /// The violation, as the end of a sentence about the peer.
         why: &'static str,
     },
-    /// Somebody has handed on lines that nobody has said. They are refused, and so is it from now on.
+    /// A peer relayed forged lines. The node has dropped the frame and blocks the peer for this run.
     Forged {
-        /// Who has.
+        /// The peer.
         by: Member,
-        /// In whose name; `None`: in nobody's who could be named.
+        /// The name in which the lines were forged; `None`: no known author's.
         of: Option<Name>,
     },
-    /// I say more than the leader takes from one author: what is left goes out as it can, and none of it is lost. Told
-    /// once in a while.
+    /// The user sends more than the leader takes of one author. The rest goes out as it can; no line is lost. Reported
+    /// at most once a minute.
     Throttled,
-    /// Somebody was put out by a member's line.
+    /// A member was kicked or banned.
     Evicted {
-        /// Who.
+        /// The evicted member.
         member: Member,
-        /// By whom.
+        /// The moderator.
         by: Name,
-        /// For good.
+        /// It was banned; `false`: kicked.
         banned: bool,
     },
-    /// A line was to do something that its author may not do: nothing has happened.
+    /// A line's act had no effect, because its author may not do that.
     NotAllowed {
-        /// Whose line.
+        /// The author's name.
         by: Name,
     },
     /// The room has another key.
     Rekeyed {
-        /// Who has changed it.
+        /// The author of the change.
         by: Name,
-        /// Its hash.
+        /// The new key's hash.
         key: Digest,
     },
-    /// What was wanted cannot be done, and nothing was said.
+    /// The user's command has no effect, and no line was sent.
     CommandFailed(CommandError),
-    /// A line was submitted although the outbox had no room, or after the good-bye.
+    /// The user submitted a line although the outbox had no room, or after leaving.
     SubmitRejected(Text),
-    /// A contact answers, but cannot let me in yet.
+    /// A contact answers, but cannot admit the node yet.
     StillElecting,
 }

@@ -2,8 +2,8 @@
 //!
 //! # The contract
 //!
-//! Nothing here opens a socket, reads a file, looks at a clock, starts a thread or draws a random number that was not
-//! handed in. A driver owns a [`Node`] and does the rest:
+//! Nothing here opens a socket, reads a file, looks at a clock, starts a thread or draws a random number. A driver owns
+//! a [`Node`] and does the rest:
 //!
 //! ```text
 //!                 Input                          Output
@@ -13,19 +13,19 @@
 //!   clock    ──▶ Tick                   └──────┘  Stop                  ──▶ the end
 //! ```
 //!
-//! * [`Node::step`] never fails and never blocks. Its outputs are to be obeyed in order: what must be durable before a
-//!   frame leaves stands before that frame.
+//! * [`Node::step`] never fails and never blocks. The driver executes its outputs in order: a record that must be
+//!   durable before a frame leaves stands before that frame.
 //! * [`Node::deadline`] says when to step with [`Input::Tick`] at the latest. While it lies in the past, the node has
-//!   gathered something (entries, acknowledgements) that goes out with the next tick: a driver first steps whatever
-//!   has already arrived and then ticks, so that a burst leaves as one frame.
-//! * A frame for many is one [`Output::Send`]: to be encoded once.
-//! * The store is not remembered here. The core keeps the newest entries ([`limits::RECENT_BYTES_MAX`]); what else it
-//!   needs it asks for with [`Output::Read`] and goes on without waiting.
+//!   gathered entries or acknowledgements that leave with the next tick. So a driver first steps all inputs that have
+//!   arrived and then ticks, and a burst leaves as one frame.
+//! * A frame for many peers is one [`Output::Send`], to be encoded once.
+//! * The core does not hold the store's content. It keeps the newest entries ([`limits::RECENT_BYTES_MAX`]), asks for
+//!   older ones with [`Output::Read`], and goes on without waiting.
 //!
 //! # The folders
 //!
-//! `types` (values) < `log` (entries and what they amount to) < `wire` (frames) < `links` (connections) < `node` (the
-//! state machine). Each imports only from those before it.
+//! `types` (values) < `log` (entries and their state) < `wire` (frames) < `links` (connections) < `node` (the state
+//! machine). Each imports only from those before it.
 //!
 //! The invariants that hold after every step are those of `docs/protocol.rst`; the simulator under `tests/sim` checks
 //! them.
@@ -76,344 +76,345 @@ pub use wire::private_message::{
     Ciphertext, OutgoingPm, PmError, PmOutcome, PmProof, PmReceipt, PmReply, PrivateMessage,
 };
 
-/// Everything that a node is told at birth.
+/// Everything that a node needs at its start.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Its advertised address.
+    /// The advertised address.
     pub uid: Uid,
-    /// The name it would like.
+    /// The wanted name.
     pub name: Name,
-    /// Whether another name (`ann-2`) will do when that one is taken.
+    /// Whether another name (`ann-2`) is acceptable if the wanted one is taken.
     pub rename: bool,
-    /// Its owner's lasting identity.
+    /// The lasting identity of the node's owner.
     pub author: AuthorId,
-    /// Signs for it.
+    /// Signs the owner's lines.
     pub signer: Arc<dyn Signer>,
-    /// 64 random bits for this run. Two runs never share one.
+    /// 64 random bits for this run. No two runs share them.
     pub session: SessionId,
-    /// Where its own pseudo-random numbers (nonces, jitter) start: 64 bits from the system's generator.
+    /// The seed of the node's pseudo-random numbers (nonces, jitter): 64 bits from the system's generator.
     pub seed: u64,
-    /// How it begins.
+    /// How the node starts.
     pub start: Start,
-    /// What its store holds.
+    /// The content of its store.
     pub saved: SavedState,
-    /// The hash of the room's key; none: the room is open. Whoever holds the key fills it in.
+    /// The hash of the room's key; `None`: the room is open. The driver, which holds the key, fills it in.
     pub key: Option<Digest>,
-    /// What it takes from one author when it leads.
+    /// The rate limit for each author while this node leads.
     pub rate: Rate,
-    /// Who may moderate a room that it founds, besides its owner; nobody in particular: everybody.
+    /// The moderators of a room that this node creates, beside its owner; empty: every member may moderate.
     pub moderators: Vec<AuthorId>,
-    /// The newest lines that it wants to be shown of what it missed: at most [`limits::BACKLOG_LINES_MAX`].
+    /// How many of the newest missed lines the user wants to see: at most [`limits::BACKLOG_LINES_MAX`].
     pub backlog: u32,
     /// The protocol's times.
     pub timing: Timing,
 }
 
-/// How a node begins.
+/// How a node starts.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Start {
-    /// Create a room with this identity and lead it.
+    /// Creates a room with this identity and leads it.
     Create(RoomId),
-    /// Join through one of these, asked in turn.
+    /// Joins through one of these contacts, asked in turn.
     Join(Vec<SocketAddr>),
-    /// The store remembers a room: ask its members; if none answers within [`Timing::reopen`], reopen it alone.
+    /// The store holds a room: asks its members, and if none answers within [`Timing::reopen`], reopens it alone.
     Reopen,
-    /// The same, but where members answer that the room has another key, and none lets me in, do not reopen it beside
-    /// them.
+    /// The same. But if members answer that the room has another key and none admits the node, it does not reopen the
+    /// room beside them.
     Resume,
 }
 
-/// What a store held when it was opened.
+/// The content of a store when it was opened.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SavedState {
     /// The room.
     pub room: Option<RoomId>,
-    /// The fold of the log.
+    /// The state of the log.
     pub log_state: LogState,
-    /// For each session the number of its last line that waits in the pending queue. The outbox of earlier runs counts
-    /// as the end of that queue.
+    /// For each session the number of its last line in the pending queue. The outbox of earlier runs is the end of that
+    /// queue.
     pub pending: std::collections::BTreeMap<SessionKey, u64>,
-    /// The highest epoch that was obeyed.
+    /// The highest epoch that the node has adopted.
     pub promise: Option<Epoch>,
-    /// Every uid ever seen in the room.
+    /// The address book: every uid ever seen in the room.
     pub book: Vec<Uid>,
-    /// What earlier runs have shown beyond what the log tells.
+    /// Lines that earlier runs have shown beyond what the log tells.
     pub shown: Shown,
 }
 
-/// Which lines a person has been shown, or is not to be shown, where the log alone does not tell.
+/// The lines that a user has seen, or must not see, where the log alone does not tell.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Shown {
-    /// What stands up to here was there before its owner came for the first time: it was in a backlog, or is too old.
+    /// Entries up to here were in the log before the user came for the first time: they were in a backlog, or are too
+    /// old.
     pub up_to: Index,
-    /// For each session the number of the last line that was shown although it does not stand in the log (yet).
+    /// For each session the number of the last line that was shown although it is not in the log (yet).
     pub lines: std::collections::BTreeMap<SessionKey, u64>,
 }
 
-/// What happens to a node.
+/// An event outside the node.
 #[derive(Clone, Debug)]
 pub enum Input {
     /// Time has passed; see [`Node::deadline`].
     Tick,
-    /// A connection that the core asked for is open.
+    /// A connection that the node dialled is open.
     Dialled(ConnId),
-    /// A connection that the core asked for could not be opened.
+    /// A dial has failed.
     DialFailed {
-        /// Which.
+        /// The connection of the dial.
         conn: ConnId,
-        /// The host answered that nobody listens there. `false`: no answer, or no route.
+        /// The host answered that no process listens there. `false`: no answer, or no route.
         refused: bool,
     },
-    /// Who answers a connection that the core asked for will not have this node; it is not open.
+    /// The peer at a dialled address rejects this node; the connection is not open.
     DialRejected(ConnId, Refusal),
-    /// Somebody has opened this connection.
+    /// A peer has opened this connection.
     Accepted(ConnId),
-    /// A frame has arrived.
+    /// A frame has arrived over a connection.
     Frame(ConnId, Frame),
-    /// On this connection lines have come that their author has not said ([`Frame::verify`]): its peer has forged them,
-    /// or handed them on without looking. Nothing more comes over it.
+    /// Lines whose signatures do not verify ([`Frame::verify`]) have arrived over this connection: its peer has forged
+    /// them, or relayed them unchecked. No later input concerns the connection.
     Forged(ConnId, ForgedLine),
-    /// The connection is gone, by the peer's will or by an error. Never follows an [`Output::Close`] of the same.
+    /// The connection has ended, by the peer or by an error. Never follows an [`Output::Close`] of the same connection.
     Closed(ConnId),
-    /// What [`Output::Read`] asked for.
+    /// The answer to an [`Output::Read`].
     Read(ReadId, ReadReply),
-    /// What [`Output::Persist`] asked for is done.
+    /// The answer to an [`Output::Persist`].
     Persisted {
-        /// Which.
+        /// The id of the sync.
         id: SyncId,
-        /// It is on the medium. `false`: the store cannot put it there now; it may be asked again.
+        /// The data is on the medium. `false`: the store cannot put it there now; the node may ask again.
         kept: bool,
     },
-    /// What [`Output::Cut`] left. The very next input after the outputs that held it.
+    /// The store's content after an [`Output::Cut`]. It is the very next input after the outputs that held the cut.
     Cut(Cut),
-    /// Somebody typed these lines. No more than [`Node::outbox_room`] says; the rest is dropped with an event each.
+    /// The user has typed these lines. At most [`Node::outbox_room`]; the node rejects the rest with an event each.
     Submit(Vec<Draft>),
-    /// Somebody wants something done to another.
+    /// The user gives a moderation command.
     Moderate(ModerationCommand),
-    /// The room is to have the key with this hash; the line that says so.
+    /// The user changes the room's key to the one with this hash; the text is the line that says so.
     Rekey(Digest, Text),
-    /// The key with this hash is here, and in use.
+    /// The driver holds and uses the key with this hash.
     KeyInstalled(Digest),
-    /// Somebody has said this to one reader; [`Node::reader`] has named that one just now.
+    /// The user sends a private message; [`Node::reader`] has just named its reader.
     SendPm(OutgoingPm),
-    /// What [`Output::OpenPm`] held: its token, or nothing, since its seal is broken.
+    /// The driver has opened a private message, or it does not decrypt.
     PmOpened {
-        /// Which.
+        /// The id of the message.
         id: PmId,
-        /// Whose, as it says.
+        /// Its author, as the message says.
         from: AuthorId,
-        /// What was in it beside the words.
+        /// The proof inside the ciphertext; `None`: the message does not decrypt.
         token: Option<PmProof>,
     },
-    /// How are all members doing? Answered with [`Output::HealthReply`].
+    /// The user asks how all members are. The node answers with [`Output::HealthReply`].
     HealthQuery,
-    /// The person wants to leave; again: at once.
+    /// The user leaves; a second time: at once.
     Leave,
 }
 
-/// What a read found.
+/// The result of a read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReadReply {
-    /// Entries in order, from the index that was asked for; empty where the log has ended.
+    /// Entries in order, from the requested index; empty at the end of the log.
     Log(Vec<Arc<Entry>>),
-    /// Pending lines in order with their places; empty at the end of the queue.
+    /// Pending lines in order, with their places; empty at the end of the queue.
     Pending(Vec<(PendingPosition, Arc<Line>)>),
 }
 
-/// A place in the pending queue; cut lines get lower ones than whatever waits there.
+/// A place in the pending queue. Cut lines get places below all others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PendingPosition(pub i64);
 
-/// What a store holds after a cut.
+/// A store's content after a cut.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cut {
-    /// The fold of what is left.
+    /// The state of the remaining log.
     pub log_state: LogState,
     /// As [`SavedState::pending`].
     pub pending: std::collections::BTreeMap<SessionKey, u64>,
 }
 
-/// What a node wants done, in this order.
+/// A command for the driver. The driver executes the outputs of a step in order.
 #[derive(Clone, Debug, Hash)]
 pub enum Output {
-    /// Write this. Written means that the end of the process cannot take it.
+    /// Write this record. After that the end of the process cannot lose it.
     Save(Record),
-    /// Everything saved so far must be on the medium before what follows is done.
+    /// Sync everything saved so far; the following outputs wait for that.
     Sync,
-    /// Everything saved so far is to be put on the medium; what follows does not wait. Answered with
-    /// [`Input::Persisted`].
+    /// Sync everything saved so far; the following outputs do not wait. The answer is [`Input::Persisted`].
     Persist(SyncId),
-    /// Read from the store and answer with [`Input::Read`].
+    /// Read from the store; the answer is [`Input::Read`].
     Read(ReadId, ReadRequest),
-    /// Remove all entries after this index, put their lines, in order, in front of the pending queue, drop their notes,
-    /// make it durable, and answer with [`Input::Cut`].
+    /// Remove all entries after this index, put their lines in order to the front of the pending queue, drop their
+    /// notes, sync, and answer with [`Input::Cut`].
     Cut(Index),
-    /// Open a connection.
+    /// Open a connection to this address.
     Dial(ConnId, SocketAddr),
-    /// Put the frame behind what is queued on each of these connections.
+    /// Append the frame to the queue of each of these connections.
     Send(Vec<ConnId>, Arc<Frame>),
     /// Send the room's key over this connection, as [`Frame::Key`].
     GiveKey(ConnId),
-    /// Send the key that was drawn, and is to be the room's, over these connections, as [`Frame::Key`].
+    /// Send the new key, which the user has drawn, over these connections, as [`Frame::Key`].
     OfferKey(Vec<ConnId>),
-    /// Here is a key. Once its hash is [`Node::key_wanted`] it is the room's: that is answered with
+    /// Keep this key. Once its hash is [`Node::key_wanted`] it is the room's key; the driver then answers with
     /// [`Input::KeyInstalled`].
     TakeKey(Secret),
-    /// Open this message for me, show it, and answer with [`Input::PmOpened`] before anything else.
+    /// Decrypt this private message, show it, and answer with [`Input::PmOpened`] before any other input.
     OpenPm(Member, PrivateMessage),
-    /// How all members are doing, for whoever has asked with [`Input::HealthQuery`] so far.
+    /// How all members are: the answer to every [`Input::HealthQuery`] so far.
     HealthReply(Box<RoomHealth>),
-    /// Write what is queued (within a short time), then close.
+    /// Write the queued frames (within a short time), then close the connection.
     Close(ConnId),
-    /// Something that people want to know.
+    /// News for the user.
     Event(Event),
-    /// The node is done. Nothing follows.
+    /// The node has ended. No output follows.
     Stop(Stop),
 }
 
-/// What a store keeps. A store that loses its newest records holds a consistent earlier state.
+/// A record for the store. A store that loses its newest records holds a consistent earlier state.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Record {
-    /// The room that everything else belongs to.
+    /// The room of all later records.
     Room(RoomId),
-    /// Entries after the log's end. A line that stands here leaves pending and outbox.
+    /// Entries at the log's end. Their lines leave the pending queue and the outbox.
     Append(Vec<Arc<Entry>>),
-    /// Lines of my own that are not in the log yet, in the order of their numbers.
+    /// Own lines that are not in the log yet, in the order of their numbers.
     Queue(Vec<Arc<Line>>),
-    /// The highest epoch that I have obeyed.
+    /// The highest epoch that the node has adopted.
     Promise(Epoch),
-    /// A uid of the room, new in the book.
+    /// A new uid in the address book.
     LearnPeer(Uid),
-    /// A uid that is to be forgotten.
+    /// A uid that leaves the address book.
     ForgetPeer(Uid),
-    /// What was shown beyond what the log tells. A cut changes it as well: what was in the log has been shown.
+    /// The lines shown beyond what the log tells. A cut changes this too: the user has seen every line that was in the
+    /// log.
     Shown(Shown),
 }
 
-/// What a core wants to read.
+/// A request to read from the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ReadRequest {
-    /// Entries from this index on, of at most this weight in all (but at least one) and at most
-    /// [`limits::BATCH_ENTRIES_MAX`].
+    /// Entries from an index on: at most [`limits::BATCH_ENTRIES_MAX`], and at most `bytes_max` in all but at least one
+    /// entry.
     Log {
-        /// The first.
+        /// The index of the first entry.
         from: Index,
-        /// The most bytes, by [`Entry::weight`].
+        /// The most bytes, as [`Entry::weight`] counts them.
         bytes_max: usize,
     },
-    /// The newest entries that are lines up to this index, in order: at most `lines` and at most this weight.
+    /// The newest lines up to an index, in order.
     Newest {
-        /// The last index that counts.
+        /// The last index to look at.
         to: Index,
         /// The most lines.
         lines: usize,
-        /// The most bytes, by [`Entry::weight`].
+        /// The most bytes, as [`Entry::weight`] counts them.
         bytes_max: usize,
     },
-    /// Pending lines after this place (`None`: from the first): at most [`limits::OFFER_LINES_MAX`], and of at most
-    /// [`limits::BATCH_BYTES_MAX`] in all (but at least one).
+    /// Pending lines after a place (`None`: from the first): at most [`limits::OFFER_LINES_MAX`], and at most
+    /// [`limits::BATCH_BYTES_MAX`] in all but at least one line.
     Pending {
-        /// The last place already read.
+        /// The last place that was already read.
         after: Option<PendingPosition>,
     },
 }
 
-/// Why a node is done.
+/// Why a node has ended.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Stop {
-    /// It left.
+    /// The node has left the room.
     Left {
-        /// Lines of its own that nobody has ordered, or that nobody else holds although there were others.
+        /// Own lines that no leader has sequenced, or that no other member holds although there were others.
         waiting: u64,
     },
-    /// None of its contacts has answered.
+    /// No contact has answered.
     Unreachable,
-    /// The room would not have it.
+    /// The room has refused the node.
     Refused(Refusal),
 }
 
-/// A node's role, as people are told.
+/// A node's role, in the words of `status`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// Orders the lines.
+    /// Sequences the lines.
     Leader,
-    /// Follows the leader.
+    /// Follows a leader.
     Follower,
     /// Looks for a leader.
     Electing,
-    /// Is on its way into the room.
+    /// Joins the room.
     Joining,
 }
 
-/// How a member is doing, as far as a node knows.
+/// How a member is, as far as a node knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Health {
-    /// Who.
+    /// The member's address.
     pub uid: Uid,
-    /// This node's link to it; none: there is none, as a rule since none is needed.
+    /// This node's link to it; `None`: there is none, usually because none is needed.
     pub link: Option<Link>,
-    /// The smoothed time from a heartbeat to its echo: on the leader's link to it where that is known, else on this
-    /// node's.
+    /// The smoothed round-trip time of heartbeats: on the leader's link to the member if known, else on this node's
+    /// link.
     pub rtt: Option<Span>,
-    /// Entries of the leader's log that it is not known to hold. The leader alone knows.
+    /// Entries of the leader's log that the member is not known to hold. Only the leader knows it.
     pub behind: Option<u64>,
 }
 
-/// A link as one of its ends sees it.
+/// A link, as seen from one end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Link {
-    /// It is in use; else it is being opened.
+    /// The link is in use; `false`: it is being opened.
     pub up: bool,
-    /// Since anything came over it, or since it is being opened.
+    /// Time since the last byte arrived, or since the dial.
     pub silent: Span,
 }
 
-/// How a room is doing.
+/// How all members of a room are.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RoomHealth {
-    /// How each member is doing, in ring order.
+    /// Each member, in ring order.
     pub health: Vec<Health>,
     /// The leader has said what it knows; else this is what this node knows by itself.
     pub from_leader: bool,
 }
 
-/// A node at one moment, for `status` and for tests.
+/// A snapshot of a node, for `status` and for tests.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Status {
     /// The room.
     pub room: Option<RoomId>,
-    /// The name.
+    /// The node's name in the room.
     pub name: Name,
-    /// Its owner.
+    /// The node's owner.
     pub author: AuthorId,
-    /// The address.
+    /// The advertised address.
     pub uid: Uid,
     /// The role.
     pub role: Role,
-    /// The epoch that is obeyed; none while there is no leader.
+    /// The adopted epoch; `None` while there is no leader.
     pub epoch: Option<Epoch>,
-    /// The next in the ring, if the link to it is up; itself when alone.
+    /// The next node in the ring, if the link to it is up; the node itself when alone.
     pub next: Option<Uid>,
-    /// The previous in the ring, if it has a link to this node; itself when alone.
+    /// The previous node in the ring, if it has a link to this node; the node itself when alone.
     pub prev: Option<Uid>,
-    /// The members.
+    /// The members, in ring order.
     pub members: Vec<Member>,
-    /// How each of them is doing, in the same order, as far as this node knows by itself.
+    /// How each member is, in the same order, as far as this node knows by itself.
     pub health: Vec<Health>,
-    /// Who may not come in.
+    /// Banned authors, with their last names where known.
     pub banned: Vec<(AuthorId, Option<Name>)>,
-    /// The channels that are known, the lobby (`None`) first: how many lines were said there, and what it is about.
+    /// The known channels, the lobby (`None`) first, each with its number of lines and its topic.
     pub channels: Vec<(Option<Channel>, u64, Option<Text>)>,
-    /// Who is away, and why.
+    /// Authors that are away, and their reasons.
     pub away: Vec<(AuthorId, Text)>,
-    /// The log's end.
+    /// The end of the log.
     pub tail: Tail,
-    /// The node's clock.
+    /// The node's Lamport clock.
     pub lamport: Lamport,
     /// Own lines that are not in the log.
     pub waiting: u64,
-    /// What every member is known to hold.
+    /// The index up to which every member is known to hold the log.
     pub floor: Index,
-    /// The member that carries frames to the leader, where there is no link to it.
+    /// The member that relays frames to the leader, if there is no direct link.
     pub relay: Option<Uid>,
 }

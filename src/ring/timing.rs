@@ -1,27 +1,27 @@
-//! The protocol's times: a node is handed them at its start.
+//! The protocol's times.
 
 use crate::ring::types::time::Span;
 
 /// The protocol's times. [`Default`] is what every node uses; tests may shorten them together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Timing {
-    /// Between two heartbeats on one link.
+    /// Interval between two heartbeats on one link.
     pub heartbeat: Span,
-    /// Without a byte from a peer: dead. At least four heartbeats.
+    /// A peer that has sent nothing for so long is dead. At least four heartbeats.
     pub silence: Span,
-    /// A dial or a greeting that takes longer has failed.
+    /// The longest dial, and the longest greeting.
     pub connect: Span,
     /// The longest wait for answers to "whom do you follow?".
     pub poll: Span,
     /// The longest wait for a leader to answer a join.
     pub join: Span,
-    /// From a leader's start until it logs `left` for those who did not come.
+    /// Time from a leader's start until it logs `left` for members that have not joined it.
     pub join_grace: Span,
-    /// The longest wait of a winner for entries of the best tail's holder.
+    /// The longest wait of a winner for entries of the peer with the best tail.
     pub fetch: Span,
     /// The longest wait of a leaving leader for its successor.
     pub handover: Span,
-    /// The longest wait of anybody who leaves.
+    /// The longest wait of a node that leaves.
     pub leave: Span,
     /// The first pause between two probes of a lost node; it doubles up to `probe_max`.
     pub probe_min: Span,
@@ -31,9 +31,9 @@ pub struct Timing {
     pub bootstrap: Span,
     /// How long a node that remembers a room asks its members before it reopens it alone.
     pub reopen: Span,
-    /// Between two places in the queue of those who ask after a leader's loss.
+    /// Interval between two nodes that start to poll after a leader's loss, in the order of their rank.
     pub poll_stagger: Span,
-    /// Added to an election's deadline, and waited by who sees a better placed asker.
+    /// Added to an election's deadline. A node also waits so long when it knows a better placed node that polls.
     pub election_slack: Span,
     /// The longest election before it starts again.
     pub election_max: Span,

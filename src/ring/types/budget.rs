@@ -1,22 +1,22 @@
-//! How far each author has pushed one of my numbers.
+//! How far each author has pushed one of the node's clocks.
 //!
-//! The room itself moves its clock and its rounds by ones. Whoever names a number far ahead of mine may have seen more
-//! than I have (a partition has ended), or lie; so that many lies add up to no more than one, each author has
-//! [`JUMP_MAX`] in all, over one run.
+//! The room itself moves its clock and its rounds by ones. A peer that names a number far ahead may have seen more (a
+//! partition has ended), or may lie. So that many lies amount to no more than one, each author has [`JUMP_MAX`] in all,
+//! over one run.
 
 use std::collections::BTreeMap;
 
 use crate::ring::types::limits::{JUMP_MAX, PUSHERS_MAX};
 use crate::ring::types::proof::AuthorId;
 
-/// What every author has spent.
+/// The spent budget of each author.
 #[derive(Clone, Debug, Default, Hash)]
 pub struct Budget {
     spent: BTreeMap<AuthorId, u64>,
 }
 
 impl Budget {
-    /// Takes so much from an author's budget. `false`: there is less left, and nothing is taken.
+    /// Takes `much` from an author's budget. `false`: less is left, and nothing is taken.
     pub fn spend(&mut self, author: AuthorId, much: u64) -> bool {
         if much == 0 {
             return true;
@@ -24,8 +24,8 @@ impl Budget {
         let known = self.spent.contains_key(&author);
         let least = self.least().filter(|_| !known && self.spent.len() >= PUSHERS_MAX);
         let before = match least {
-            // Metwally, Agrawal, El Abbadi 2005 (Space-Saving): who is forgotten, and comes back as another, has spent
-            // what it had. So all together spend no more than the whole table.
+            // Metwally, Agrawal, El Abbadi 2005 (Space-Saving): an author that replaces a forgotten one inherits its
+            // spent budget. So all authors together spend no more than the whole table.
             Some((_, spent)) => spent,
             None => self.spent.get(&author).copied().unwrap_or(0),
         };

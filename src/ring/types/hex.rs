@@ -1,6 +1,6 @@
 //! Bytes as hexadecimal digits.
 
-/// The digits of `bytes`, in `into`, which has room for two each.
+/// Writes the digits of `bytes` into `into`, which has two places for each byte.
 pub fn write<'a>(bytes: &[u8], into: &'a mut [u8]) -> &'a str {
     for (pair, byte) in into.chunks_exact_mut(2).zip(bytes) {
         pair[0] = b"0123456789abcdef"[usize::from(byte >> 4)];
@@ -27,7 +27,7 @@ pub fn read<const N: usize>(digits: &str) -> Option<[u8; N]> {
     Some(bytes)
 }
 
-/// So many bytes as there are digits for, if they are whole and at most `max`.
+/// All bytes of these digits, if the digits are complete and give at most `max` bytes.
 pub fn read_at_most(digits: &str, max: usize) -> Option<Vec<u8>> {
     if digits.len() > 2 * max || !digits.len().is_multiple_of(2) {
         return None;
