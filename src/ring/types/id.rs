@@ -1,6 +1,6 @@
-//! The numbers of the protocol, one type for each kind.
+//! The identifiers and numbers of the protocol, one type for each kind.
 //!
-//! A type here can be made from foreign text only by parsing; what parses is valid.
+//! A type here is made from foreign text only by parsing. A parsed value is valid.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -14,16 +14,16 @@ use crate::ring::types::parse::{ParseVisitor, number};
 use crate::ring::types::proof::AuthorId;
 use crate::ring::types::time::Time;
 
-/// What a node's clocks say when it is stepped.
+/// A node's clocks at the moment of a step.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Now {
-    /// The monotonic clock: every deadline is measured on it.
+    /// The monotonic clock. The node measures every deadline on it.
     pub mono: Time,
-    /// The wall clock in milliseconds since the Unix epoch: kept with an entry for people, never compared.
+    /// The wall clock, in milliseconds since the Unix epoch. Stored with an entry for people, never compared.
     pub wall: WallMs,
 }
 
-/// Milliseconds since the Unix epoch on somebody's wall clock.
+/// Milliseconds since the Unix epoch on some node's wall clock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct WallMs(#[serde(deserialize_with = "number")] pub u64);
@@ -63,7 +63,7 @@ impl<'de> Deserialize<'de> for Uid {
     }
 }
 
-/// 64 random bits in JSON are a string of 16 hexadecimal digits: a browser's numbers end at 2^53.
+/// 64 random bits. In JSON they are a string of 16 hexadecimal digits, because a browser's numbers end at 2^53.
 macro_rules! random_id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
@@ -101,60 +101,60 @@ random_id!(
     SessionId
 );
 random_id!(
-    /// A room's identity, drawn at its creation. A node never merges with another room.
+    /// A room's identity, generated when the room is created. A node never merges with another room.
     RoomId
 );
 random_id!(
-    /// What tells two epochs of the same leader in the same round apart: 64 random bits drawn at each win.
+    /// Distinguishes two epochs of one leader in one round: 64 random bits for each win.
     Nonce
 );
 random_id!(
-    /// Which message for one reader: 64 random bits drawn by its author.
+    /// Identifies a private message: 64 random bits chosen by its author's node.
     PmId
 );
 
-/// Whose numbering a line belongs to.
+/// One run of an author's program. The lines of a run are numbered together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct SessionKey {
-    /// Who wrote.
+    /// The author.
     #[serde(rename = "a")]
     pub author: AuthorId,
-    /// In which run of the program.
+    /// The run of the author's program.
     #[serde(rename = "s")]
     pub session: SessionId,
 }
 
-/// A line's identity: `n` counts 1, 2, 3 ... within the session, from the session's own counter, never from the log.
+/// A line's identity. `n` counts 1, 2, 3 ... within the session, by the session's own counter and never by the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct LineId {
-    /// Who wrote.
+    /// The author.
     #[serde(rename = "a")]
     pub author: AuthorId,
-    /// In which run of the program.
+    /// The run of the author's program.
     #[serde(rename = "s")]
     pub session: SessionId,
-    /// The number in it, from 1.
+    /// The line's number in that run, from 1.
     #[serde(deserialize_with = "number")]
     pub n: u64,
 }
 
 impl LineId {
-    /// Whose numbering this id belongs to.
+    /// The session that numbers this line.
     pub const fn key(self) -> SessionKey {
         SessionKey { author: self.author, session: self.session }
     }
 }
 
-/// One leader's epoch. Ordered by round, then leader, then nonce.
+/// One leader's term. Ordered by round, then leader, then nonce.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Epoch {
-    /// The election's number.
+    /// The number of the election round.
     #[serde(rename = "r", deserialize_with = "number")]
     pub round: u64,
-    /// Who leads.
+    /// The leader.
     #[serde(rename = "l")]
     pub leader: Uid,
-    /// Which of its wins.
+    /// Distinguishes the leader's wins.
     #[serde(rename = "o")]
     pub nonce: Nonce,
 }
@@ -171,7 +171,7 @@ impl fmt::Display for Epoch {
     }
 }
 
-/// A position in the log, from 1. Zero stands before the first entry.
+/// A position in the log, from 1. Zero is before the first entry.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Index(#[serde(deserialize_with = "number")] pub u64);
@@ -184,14 +184,14 @@ impl Index {
     }
 }
 
-/// A Lamport timestamp: strictly rises along a log, the same at every member (Lamport 1978).
+/// A Lamport timestamp (Lamport 1978). It strictly rises along a log and is the same at every member.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Lamport(#[serde(deserialize_with = "number")] pub u64);
 
-/// Where a log ends: the epoch and index of its last entry. `epoch` is `None` for an empty log.
+/// The end of a log: the epoch and index of its last entry. `epoch` is `None` for an empty log.
 ///
-/// Ordered by epoch, then index: the order in which the best tail is chosen.
+/// Ordered by epoch, then index: the best tail is the greatest.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Tail {
     /// The last entry's epoch.
@@ -202,37 +202,37 @@ pub struct Tail {
     pub index: Index,
 }
 
-/// A connection, as the core and its driver call it. Numbers are never used twice in one run.
+/// A connection, as the core and its driver name it. No number is used twice in one run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnId(u64);
 
 impl ConnId {
-    /// The id of the `n`-th connection that somebody opened to us (the driver counts).
+    /// The id of the `n`-th connection that a peer opened to this node (the driver counts).
     pub const fn accepted(n: u64) -> Self {
         Self(n << 2)
     }
 
-    /// The id of the `n`-th connection that the core asks for (the core counts).
+    /// The id of the `n`-th connection that the core dials (the core counts).
     pub const fn dialled(n: u64) -> Self {
         Self(n << 2 | 1)
     }
 
-    /// The id of the `n`-th connection that runs through another member (the core counts; no driver sees it).
+    /// The id of the `n`-th connection that another member relays (the core counts; the driver never sees it).
     pub(crate) const fn relayed(n: u64) -> Self {
         Self(n << 2 | 2)
     }
 
-    /// It does not run through another member.
+    /// Whether no other member relays the connection.
     pub(crate) const fn is_direct(self) -> bool {
         self.0 & 2 == 0
     }
 }
 
-/// A synchronisation that the core asked of the store.
+/// A sync that the core has requested from the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SyncId(pub u64);
 
-/// A read that the core asked of the store.
+/// A read that the core has requested from the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ReadId(pub u64);
 
@@ -241,7 +241,7 @@ pub struct ReadId(pub u64);
 #[serde(transparent)]
 pub struct StreamId(#[serde(deserialize_with = "number")] pub u64);
 
-/// A person's name in the room: 1 to 32 letters, digits, `_`, `-`, `.`.
+/// A user's name in the room: 1 to 32 letters, digits, `_`, `-`, `.`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
 pub struct Name(std::sync::Arc<str>);
@@ -272,10 +272,10 @@ impl fmt::Display for NameError {
 impl std::error::Error for NameError {}
 
 impl Name {
-    /// Reads a name.
+    /// Parses a name.
     ///
     /// # Errors
-    /// [`NameError`] says which rule it breaks.
+    /// [`NameError`] names the broken rule.
     pub fn parse(text: &str) -> Result<Self, NameError> {
         if text.is_empty() {
             return Err(NameError::Empty);
@@ -289,7 +289,7 @@ impl Name {
         }
     }
 
-    /// What somebody is called whose name is not known.
+    /// The stand-in for an unknown name.
     pub fn unknown() -> Self {
         Self("unknown".into())
     }
@@ -299,12 +299,12 @@ impl Name {
         &self.0
     }
 
-    /// What two names are compared by: upper and lower case alike.
+    /// The form in which names are compared: case does not matter.
     pub fn folded(&self) -> String {
         self.0.to_lowercase()
     }
 
-    /// The `k`-th alternative to this name: `ann-2`, `ann-3` ... Shortened where it would grow too long.
+    /// The `k`-th alternative to this name: `ann-2`, `ann-3` ... Shortened if it would be too long.
     #[must_use]
     pub fn numbered(&self, k: u32) -> Self {
         let suffix = format!("-{k}");
@@ -326,17 +326,17 @@ impl<'de> Deserialize<'de> for Name {
     }
 }
 
-/// What a person said: 1 to [`TEXT_BYTES_MAX`] bytes of UTF-8, not blank, without a newline.
+/// The text of a line: 1 to [`TEXT_BYTES_MAX`] bytes of UTF-8, not blank, without a newline.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
 pub struct Text(Box<str>);
 
-/// Why something typed is no line.
+/// Why an input is no line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TextError {
-    /// Nothing but white space.
+    /// It is empty or white space only.
     Blank,
-    /// More than [`TEXT_BYTES_MAX`] bytes.
+    /// It has more than [`TEXT_BYTES_MAX`] bytes.
     TooLong {
         /// How many bytes it has.
         bytes: usize,
@@ -346,10 +346,10 @@ pub enum TextError {
 }
 
 impl Text {
-    /// Reads a line.
+    /// Parses a line's text.
     ///
     /// # Errors
-    /// [`TextError`] says which rule it breaks.
+    /// [`TextError`] names the broken rule.
     pub fn parse(text: &str) -> Result<Self, TextError> {
         if text.len() > TEXT_BYTES_MAX {
             Err(TextError::TooLong { bytes: text.len() })
@@ -362,7 +362,7 @@ impl Text {
         }
     }
 
-    /// The line as text; foreign, so sanitise it before a terminal or a log sees it.
+    /// The text as a string. It may come from a stranger: sanitise it before it reaches a terminal or a log.
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -1,4 +1,4 @@
-//! The values that everything else is made of. They know nothing of a log, a frame or a node.
+//! The values that everything else is made of. They do not know logs, frames or nodes.
 
 pub mod budget;
 pub mod hex;

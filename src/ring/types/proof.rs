@@ -1,4 +1,4 @@
-//! What proves something: keys, signatures, hashes; and what must not be shown.
+//! Keys, signatures and hashes, and secrets that must not be printed.
 
 use std::fmt;
 
@@ -8,14 +8,14 @@ use crate::ring::types::hex;
 use crate::ring::types::limits::SECRET_BYTES_MAX;
 use crate::ring::types::parse::ParseVisitor;
 
-/// The lasting identity of a node's owner: an Ed25519 public key (RFC 8032). Its owner's files hold the other half.
+/// The lasting identity of a node's owner: an Ed25519 public key (RFC 8032). The owner's files hold the secret key.
 ///
 /// In JSON it is a string of 64 hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AuthorId(pub [u8; 32]);
 
 impl AuthorId {
-    /// An identity that is no key and can prove nothing: for what is never proven.
+    /// An identity without a secret key, for tests and stand-ins that never prove anything.
     pub const fn of_bits(bits: u64) -> Self {
         let mut id = [0; 32];
         let bits = bits.to_be_bytes();
@@ -27,12 +27,12 @@ impl AuthorId {
         Self(id)
     }
 
-    /// What 64 hexadecimal digits say.
+    /// Parses 64 hexadecimal digits.
     pub fn parse(digits: &str) -> Option<Self> {
         hex::read(digits).map(Self)
     }
 
-    /// The first 8 digits: enough to tell people apart, not to know who they are.
+    /// The first 8 digits: enough to distinguish people, not enough to identify them.
     pub fn short(&self) -> String {
         self.to_string().chars().take(8).collect()
     }
@@ -60,18 +60,18 @@ impl fmt::Debug for Digest {
     }
 }
 
-/// What members alone may know, as text. It is not shown.
+/// A secret of the room's members, as text. `Debug` does not print it.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize)]
 #[serde(transparent)]
 pub struct Secret(Box<str>);
 
 impl Secret {
-    /// At most [`SECRET_BYTES_MAX`] bytes.
+    /// Takes at most [`SECRET_BYTES_MAX`] bytes.
     pub fn new(text: &str) -> Option<Self> {
         (text.len() <= SECRET_BYTES_MAX).then(|| Self(text.into()))
     }
 
-    /// The text: to be shown to nobody.
+    /// The text. Never print it.
     pub fn reveal(&self) -> &str {
         &self.0
     }
@@ -99,7 +99,7 @@ impl fmt::Debug for Signature {
     }
 }
 
-/// Bytes that are a string of their hexadecimal digits in JSON.
+/// Bytes that are a string of hexadecimal digits in JSON.
 macro_rules! in_digits {
     ($name:ident, $digits:literal) => {
         impl Serialize for $name {

@@ -1,14 +1,14 @@
-//! How much one author may say: a token bucket (RFC 2697 has one like it) for each, at the leader.
+//! The rate limit for one author: a token bucket for each author at the leader (RFC 2697 describes a similar one).
 //!
-//! Who has used up its burst gets on at the rate. A bucket is charged for what it lets through, even beyond its end:
-//! then nothing more comes through until it is paid.
+//! An author that has used its burst continues at the rate. A bucket is charged for everything that it lets through,
+//! even beyond its limit; then nothing more passes until that is paid.
 
 use crate::ring::types::time::{Span, Time};
 
-/// What a leader takes from one author.
+/// How much a leader takes from one author.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Rate {
-    /// Lines a second, in the long run; zero: no limit.
+    /// Lines a second on average; zero: no limit.
     pub lines: u64,
     /// Lines at once.
     pub lines_burst: u64,
@@ -19,10 +19,10 @@ pub struct Rate {
 }
 
 impl Rate {
-    /// Everything is taken.
+    /// No limit.
     pub const UNLIMITED: Self = Self { lines: 0, lines_burst: 0, bytes: 0, bytes_burst: 0 };
 
-    /// So many lines a second, and in proportion what goes with it; zero: no limit.
+    /// So many lines a second, with bursts and bytes in proportion; zero: no limit.
     pub const fn of(lines: u64) -> Self {
         let default = Self::DEFAULT;
         Self {
@@ -33,7 +33,7 @@ impl Rate {
         }
     }
 
-    /// So many times as much.
+    /// The rate and the bursts, multiplied.
     pub const fn times(self, times: u64) -> Self {
         Self {
             lines: self.lines.saturating_mul(times),
@@ -43,8 +43,8 @@ impl Rate {
         }
     }
 
-    /// 100,000 lines or 62.5 MiB at once, then 2,000 lines and 2,000 KiB a second: more than people type and most scripts
-    /// print; a flood that nobody stops fills a disk at a pace at which somebody can.
+    /// 100,000 lines or 62.5 MiB at once, then 2,000 lines and 2,000 KiB a second: more than people type and most
+    /// scripts print. A flood then fills a disk slowly enough for somebody to stop it.
     pub const DEFAULT: Self =
         Self { lines: 2_000, lines_burst: 100_000, bytes: 2_000 * 1_024, bytes_burst: 2_000 * 32_768 };
 }
@@ -55,8 +55,8 @@ impl Default for Rate {
     }
 }
 
-/// One author's bucket: when what it has used will be paid for. Less memory than a count and a time, and no rounding
-/// that adds up (the generic cell rate algorithm, ITU-T I.371).
+/// One author's bucket: the time at which its use is paid. This needs less memory than a count and a time, and rounding
+/// errors do not add up (the generic cell rate algorithm, ITU-T I.371).
 #[derive(Clone, Copy, Debug, Default, Hash)]
 pub struct Bucket {
     lines_paid: Time,
@@ -64,7 +64,7 @@ pub struct Bucket {
 }
 
 impl Bucket {
-    /// How long nothing more comes through; zero: something does.
+    /// How long the bucket lets nothing through; zero: it lets something through now.
     pub fn wait(&self, now: Time, rate: &Rate) -> Span {
         if rate.lines == 0 {
             return Span(0);
@@ -74,20 +74,20 @@ impl Bucket {
         Span(lines.max(ahead(self.bytes_paid, rate.bytes_burst, rate.bytes)))
     }
 
-    /// Something has come through.
+    /// Charges the bucket for lines and bytes that it has let through.
     pub fn charge(&mut self, now: Time, rate: &Rate, lines: usize, bytes: usize) {
         let (lines, bytes) = (lines as u64, bytes as u64);
         self.lines_paid = self.lines_paid.max(now) + Span(micros(lines, rate.lines));
         self.bytes_paid = self.bytes_paid.max(now) + Span(micros(bytes, rate.bytes));
     }
 
-    /// Nothing is owed any more: as good as a new one.
+    /// Whether everything is paid: the bucket is as good as a new one.
     pub fn is_empty(&self, now: Time) -> bool {
         self.lines_paid <= now && self.bytes_paid <= now
     }
 }
 
-/// How long `amount` takes at so much a second.
+/// The time for `amount` at a rate of `per_second`.
 fn micros(amount: u64, per_second: u64) -> u64 {
     amount.saturating_mul(1_000_000).checked_div(per_second).unwrap_or(0)
 }
