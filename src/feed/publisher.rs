@@ -16,7 +16,7 @@ use std::sync::atomic::AtomicBool;
 
 use tokio::sync::{mpsc, watch};
 
-use self::batch::Batch;
+use self::batch::PublishBatch;
 pub use self::log_pump::{LogPump, LoggedBefore};
 pub use self::presence::Presence;
 pub use self::screen_feed::ScreenFeed;
@@ -34,13 +34,13 @@ pub struct EventPublisher {
     log: LogPump,
     screen: ScreenFeed,
     presence: Presence,
-    batch: Batch,
+    batch: PublishBatch,
 }
 
 impl EventPublisher {
     /// A publisher that [`run`](Self::run) starts.
     pub fn new(log: LogPump, screen: ScreenFeed, presence: Presence) -> Self {
-        Self { log, screen, presence, batch: Batch::default() }
+        Self { log, screen, presence, batch: PublishBatch::default() }
     }
 
     /// Watches the node's name and room.

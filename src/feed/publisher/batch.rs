@@ -7,14 +7,14 @@ use crate::ring::Lamport;
 
 /// Output that is collected before it is handed to the chat log and to the screen.
 #[derive(Debug, Default)]
-pub(super) struct Batch {
+pub(super) struct PublishBatch {
     /// Whole lines for the chat log.
     pub(super) log: String,
     /// Text and values for the screen and the frontends.
     pub(super) shown: Presentation,
 }
 
-impl Batch {
+impl PublishBatch {
     /// Whether the log part is as large as one write should be.
     pub(super) fn is_large(&self) -> bool {
         self.log.len() >= chatlog::WRITE_BYTES_MAX
@@ -47,7 +47,7 @@ mod tests {
             (true, true, "/// it rains ///\n12: it rains\n"),
         ];
         for (notable, verbose, shown) in cases {
-            let mut batch = Batch::default();
+            let mut batch = PublishBatch::default();
             batch.event(Lamport(12), "it rains", notable, verbose);
             assert_eq!((batch.log.as_str(), batch.shown.text.as_str()), ("12: it rains\n", shown));
         }
@@ -56,7 +56,7 @@ mod tests {
     #[test]
     fn a_batch_is_large_from_one_write_on() {
         for (bytes, large) in [(0, false), (chatlog::WRITE_BYTES_MAX - 1, false), (chatlog::WRITE_BYTES_MAX, true)] {
-            let batch = Batch { log: "x".repeat(bytes), shown: Presentation::default() };
+            let batch = PublishBatch { log: "x".repeat(bytes), shown: Presentation::default() };
             assert_eq!(batch.is_large(), large, "{bytes}");
         }
     }

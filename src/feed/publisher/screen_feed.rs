@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::batch::Batch;
+use super::batch::PublishBatch;
 use crate::feed::broadcaster::Broadcaster;
 use crate::feed::catch_up::CatchUp;
 use crate::feed::failover_notice::FailoverNotice;
@@ -89,7 +89,7 @@ impl ScreenFeed {
     }
 
     /// Adds an event of the node, if people read it.
-    pub(super) fn event(&self, at: Lamport, event: &Event, batch: &mut Batch) {
+    pub(super) fn event(&self, at: Lamport, event: &Event, batch: &mut PublishBatch) {
         let Some(text) = format::event_text(event) else { return };
         let notable = format::is_for_screen(event);
         batch.event(at, &text, notable && self.succession.shows(event, false), self.verbose);
@@ -102,7 +102,7 @@ impl ScreenFeed {
     }
 
     /// Adds an event of the program around the node.
-    pub(super) fn note(&self, at: Lamport, text: &str, notable: bool, kind: EventKind, batch: &mut Batch) {
+    pub(super) fn note(&self, at: Lamport, text: &str, notable: bool, kind: EventKind, batch: &mut PublishBatch) {
         batch.event(at, text, notable, self.verbose);
         if self.hub.is_watched() {
             let text = crate::text::visible(text).into_owned();
@@ -118,7 +118,7 @@ impl ScreenFeed {
 
     /// Adds a private message to this node's user, named `to`. The log gets it too: a screen may end before the user
     /// reads it.
-    pub(super) fn private(&self, at: Lamport, from: &Member, to: Name, text: &Text, batch: &mut Batch) {
+    pub(super) fn private(&self, at: Lamport, from: &Member, to: Name, text: &Text, batch: &mut PublishBatch) {
         batch.event(at, &format::private_text(from, text), true, self.verbose);
         if self.hub.is_watched() {
             let text = text.as_str().to_owned();
@@ -144,7 +144,7 @@ mod tests {
         for (wants, values) in [(None, 0), (Some(DeliveryMode::TheEnd), 0), (Some(DeliveryMode::Newest), 2)] {
             let mut feed = feed();
             let _frontend = wants.map(|wants| feed.hub.attach(wants).unwrap());
-            let mut batch = Batch::default();
+            let mut batch = PublishBatch::default();
             feed.value(&entry(1, "hello"), false, &mut batch.shown);
             feed.note(Lamport(2), "it rains", true, EventKind::Other, &mut batch);
             assert_eq!(batch.shown.told.len(), values, "{wants:?}");
