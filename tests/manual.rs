@@ -81,7 +81,7 @@ fn every_object_in_the_manual_is_one_and_each_is_described_whole() {
     let (manual, source) = (read("docs/json.rst"), read("src/present/values.rs"));
     let (asked, told) = manual.split_once("What a program is told").unwrap();
     for (page, item, back) in
-        [(asked, "enum Asked", back::<Request> as fn(&Value) -> Value), (told, "enum Told", back::<Update>)]
+        [(asked, "enum Request", back::<Request> as fn(&Value) -> Value), (told, "enum Update", back::<Update>)]
     {
         let mut keys: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for object in objects(page) {
@@ -105,12 +105,12 @@ fn every_object_in_the_manual_is_one_and_each_is_described_whole() {
             }
         }
     }
-    for item in ["struct Member", "struct Link", "struct Channel", "struct Count"] {
+    for item in ["struct FeedMember", "struct FeedLink", "struct FeedChannel", "struct ReactionCount"] {
         for field in fields(body(&source, item), "    pub ") {
             assert!(manual.contains(&format!("``{field}``")), "{field} of {item} is not in docs/json.rst");
         }
     }
-    for item in ["enum Kind", "enum What"] {
+    for item in ["enum LineKind", "enum EventKind"] {
         let words = body(&source, item).lines().filter_map(|line| line.strip_prefix("    ")?.strip_suffix(','));
         for word in words.filter(|word| word.chars().all(char::is_alphanumeric)) {
             assert!(manual.contains(&format!("``{}``", snake(word))), "{word} is not in docs/json.rst");
