@@ -1,6 +1,6 @@
-//! Rooms of real processes, and waiting for what they promise.
+//! Rooms of real processes, and functions that wait until a room keeps its promises.
 //!
-//! Every wait has a deadline, far beyond what a healthy room needs: deadlines are there to end a broken test, not to
+//! Every wait has a deadline, far beyond what a healthy room needs. The deadline ends a broken test; it does not
 //! measure speed.
 
 mod lock;
@@ -24,7 +24,7 @@ pub use net::Net;
 pub use node::{Enter, Keyboard, Node, PROGRAM, Start};
 pub use screen::{Chat, Shown};
 
-/// Waits for this test's turn: each wants both cores and its timings for itself.
+/// Waits for this test's turn: tests run one at a time, because each needs both cores and undisturbed timings.
 pub fn turn() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::new(());
     TURN.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
@@ -35,12 +35,12 @@ pub fn soon(seconds: u64) -> Instant {
     Instant::now() + Duration::from_secs(seconds)
 }
 
-/// Between two looks at what cannot be awaited (a file, another process).
+/// Sleeps briefly between two looks at something that a test cannot await (a file, another process).
 pub fn pause() {
     std::thread::sleep(Duration::from_millis(5));
 }
 
-/// Looks again and again until `f` finds something; fails with `what` if it does not in time.
+/// Calls `f` again and again until it finds something. Fails with `what` if `f` finds nothing before `until`.
 pub fn poll<T>(what: &str, until: Instant, mut f: impl FnMut() -> Option<T>) -> T {
     loop {
         if let Some(found) = f() {
@@ -51,7 +51,7 @@ pub fn poll<T>(what: &str, until: Instant, mut f: impl FnMut() -> Option<T>) -> 
     }
 }
 
-/// A number from the environment.
+/// Reads a number from this environment variable.
 pub fn setting(name: &str) -> Option<u64> {
     Some(std::env::var(name).ok()?.parse().unwrap_or_else(|_| panic!("{name} is a number")))
 }
@@ -60,7 +60,8 @@ pub fn setting(name: &str) -> Option<u64> {
 pub struct Rng(u64);
 
 impl Rng {
-    /// Starts at `PROOF_SEED`, else anywhere. Returns the seed too, to be printed.
+    /// Starts from `PROOF_SEED`, or from a random seed if that is not set. Returns the seed too, so that a test can
+    /// print it.
     pub fn new() -> (Self, u64) {
         let seed = setting("PROOF_SEED").unwrap_or_else(|| {
             let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
@@ -73,7 +74,7 @@ impl Rng {
         Self(seed)
     }
 
-    /// A number below `n`.
+    /// Draws a number below `n`.
     pub fn below(&mut self, n: usize) -> usize {
         usize::try_from(self.next() % n as u64).unwrap()
     }
@@ -86,15 +87,15 @@ impl Rng {
         z ^ (z >> 31)
     }
 
-    /// `k` different numbers below `n`.
+    /// Draws `k` different numbers below `n`.
     pub fn choose(&mut self, k: usize, n: usize) -> Vec<usize> {
         let mut all: Vec<usize> = (0..n).collect();
         (0..k).map(|_| all.swap_remove(self.below(all.len()))).collect()
     }
 }
 
-/// Free ports on this machine, ascending: ring order. They lie below those that the system gives to outgoing
-/// connections, so that nobody's redial takes the port of a node that is about to start again.
+/// Free ports on this machine in ascending order, which is ring order. They lie below the ports that the system gives
+/// to outgoing connections, so that no redial takes the port of a node that is about to start again.
 pub fn free_addrs(n: usize) -> Vec<SocketAddr> {
     static NEXT: OnceLock<AtomicU64> = OnceLock::new();
     const LOWEST: u64 = 10_000;
@@ -113,7 +114,7 @@ pub fn free_addrs(n: usize) -> Vec<SocketAddr> {
     addrs.into_iter().collect()
 }
 
-/// Nodes and the directory that their user's sockets live in.
+/// Nodes, and the directory with their user's sockets.
 pub struct Room {
     pub nodes: Vec<Node>,
     runtime: TempDir,
@@ -125,19 +126,19 @@ impl Room {
         Self::behind(Lock::usual())
     }
 
-    /// Nobody yet, and the key that all who are started will be given.
+    /// A room without nodes; each node that starts in it later gets the key of this lock.
     pub fn behind(lock: Lock) -> Self {
         let runtime = tempfile::Builder::new().prefix("dcr-").tempdir().unwrap();
         let key = lock.key_in(runtime.path());
         Self { nodes: Vec::new(), runtime, key }
     }
 
-    /// A settled room of `n`, in ring order, created by the `first`.
+    /// A settled room of `n` nodes in ring order; the node at place `first` creates it.
     pub fn of(n: usize, first: usize) -> Self {
         Self::of_behind(Lock::usual(), n, first)
     }
 
-    /// The same, behind this lock.
+    /// Like [`of`](Self::of), behind this lock.
     pub fn of_behind(lock: Lock, n: usize, first: usize) -> Self {
         let mut room = Self::behind(lock);
         let addrs = free_addrs(n);
@@ -160,19 +161,19 @@ impl Room {
         self.start_in(name, addr, enter, None)
     }
 
-    /// As [`start`](Self::start), in this network namespace.
+    /// Like [`start`](Self::start), in this network namespace.
     pub fn start_in(&self, name: &str, addr: SocketAddr, enter: Enter, netns: Option<&str>) -> Node {
         let (runtime, key) = (self.runtime.path(), self.key.as_deref());
         Node::start(Start { name, addr, enter, runtime, netns, home: None, clock: None, key, lies: None })
     }
 
-    /// As [`start`](Self::start), with this key instead of the room's, or none.
+    /// Like [`start`](Self::start), with this key instead of the room's key, or with no key.
     pub fn start_with(&self, name: &str, addr: SocketAddr, enter: Enter, key: Option<&Path>) -> Node {
         let runtime = self.runtime.path();
         Node::start(Start { name, addr, enter, runtime, netns: None, home: None, clock: None, key, lies: None })
     }
 
-    /// As [`start`](Self::start), a build that lies like this.
+    /// Like [`start`](Self::start), with a build of the program that lies; `how` names the lie.
     pub fn start_liar(&self, name: &str, addr: SocketAddr, enter: Enter, program: &Path, how: &str) -> Node {
         let (runtime, key, lies) = (self.runtime.path(), self.key.as_deref(), Some((program, how)));
         Node::start(Start { name, addr, enter, runtime, netns: None, home: None, clock: None, key, lies })
@@ -195,7 +196,7 @@ impl Room {
         self.nodes.iter().collect()
     }
 
-    /// All but those at these places.
+    /// All nodes except those at these places.
     pub fn except(&self, gone: &[usize]) -> Vec<&Node> {
         self.nodes.iter().enumerate().filter(|(i, _)| !gone.contains(i)).map(|(_, node)| node).collect()
     }
@@ -216,15 +217,15 @@ impl Drop for Room {
     }
 }
 
-/// What settled nodes agree on.
+/// The facts on which the nodes of a settled room agree.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Agreed {
     pub leader: SocketAddr,
     pub epoch: Value,
 }
 
-/// Waits until these nodes, and no others, are one room: one leader whom all follow in the same epoch, the same
-/// members everywhere, next and prev in ring order.
+/// Waits until exactly these nodes are one room: all follow one leader in one epoch, all show the same members, and
+/// each node's next and prev stand in ring order.
 pub fn settled(nodes: &[&Node], until: Instant) -> Agreed {
     loop {
         let complaint = match agree(nodes) {
@@ -236,7 +237,7 @@ pub fn settled(nodes: &[&Node], until: Instant) -> Agreed {
     }
 }
 
-/// As [`settled`], now. Fails with what is not so.
+/// Checks once, without waiting, what [`settled`] waits for. Fails with the first condition that does not hold.
 pub fn agree(nodes: &[&Node]) -> Result<Agreed, String> {
     let mut ring: Vec<SocketAddr> = nodes.iter().map(|node| node.addr).collect();
     ring.sort_unstable();
@@ -276,7 +277,7 @@ pub fn agree(nodes: &[&Node]) -> Result<Agreed, String> {
     Ok(agreed)
 }
 
-/// As [`settled`], once nobody talks: the logs are equally long, and nothing waits to be ordered.
+/// Like [`settled`]; also waits until all logs are equally long and no line waits for its place in the log.
 pub fn quiet(nodes: &[&Node], until: Instant) -> Agreed {
     poll("equally long logs and nothing waiting", until, || {
         let agreed = settled(nodes, until);
@@ -291,7 +292,7 @@ pub fn quiet(nodes: &[&Node], until: Instant) -> Agreed {
     })
 }
 
-/// Types numbered lines into a node until it is told to stop or the node is gone.
+/// A thread that types numbered lines into a node until the test stops it or the node is gone.
 pub struct Talker {
     pub tag: String,
     typed: Arc<Mutex<Vec<Instant>>>,
@@ -300,12 +301,14 @@ pub struct Talker {
 }
 
 impl Talker {
-    /// `TAG 0`, `TAG 1` ... at this pace: a load, not a wait.
+    /// Types `TAG 0`, `TAG 1` ... and pauses for `pace` after each line. The pause makes a load; the test waits for
+    /// nothing with it.
     pub fn start(node: &Node, tag: &str, pace: Duration) -> Self {
         Self::spawn(node, tag, move |_, _| pace)
     }
 
-    /// After so many lines it waits that long, having begun then.
+    /// `wait` gets the talker's start time and the number of lines typed so far; it returns the pause before the next
+    /// line.
     fn spawn(node: &Node, tag: &str, wait: impl Fn(Instant, u32) -> Duration + Send + 'static) -> Self {
         let (keyboard, typed, stop) = (node.keyboard(), Arc::default(), Arc::default());
         let thread = std::thread::spawn({
@@ -315,27 +318,27 @@ impl Talker {
         Self { tag: tag.into(), typed, stop, thread: Some(thread) }
     }
 
-    /// As [`start`](Self::start), with each line at its own moment: a line that was late does not delay the next.
+    /// Like [`start`](Self::start), but each line has a fixed moment: a late line does not delay the next line.
     pub fn steady(node: &Node, tag: &str, pace: Duration) -> Self {
         Self::spawn(node, tag, move |begun, n| pace.saturating_mul(n).saturating_sub(begun.elapsed()))
     }
 
-    /// Lines typed so far.
+    /// The number of lines that the talker has typed so far.
     pub fn count(&self) -> u64 {
         self.typed.lock().unwrap().len() as u64
     }
 
-    /// Line `n` was typed at this moment or later.
+    /// A moment no later than the one at which the talker typed line `n`.
     pub fn typed_at(&self, n: u64) -> Instant {
         self.typed.lock().unwrap()[usize::try_from(n).unwrap()]
     }
 
-    /// It has not been told to stop.
+    /// Whether the test has not stopped this talker yet.
     pub fn talks(&self) -> bool {
         self.thread.is_some()
     }
 
-    /// Ends the talk; returns how many lines were typed.
+    /// Ends the talk; returns the number of lines that the talker typed.
     pub fn stop(&mut self) -> u64 {
         self.stop.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
@@ -354,7 +357,7 @@ fn talk(
 ) {
     let (begun, mut n) = (Instant::now(), 0_u32);
     while !stop.load(Ordering::Relaxed) {
-        // Noted before it is typed, so that whoever sees a line finds it noted.
+        // The talker notes the time before it types, so that a test that sees a line always finds its time.
         typed.lock().unwrap().push(Instant::now());
         if keyboard.line(&format!("{tag} {n}")).is_err() {
             typed.lock().unwrap().pop();
@@ -371,8 +374,8 @@ impl Drop for Talker {
     }
 }
 
-/// Waits until each node shows the lines of each tag up to this count (the highest number is enough: that nothing is
-/// missing below it is for [`check_log`]).
+/// Waits until each node shows the lines of each tag up to this count. The function looks only at the highest number;
+/// [`check_log`] shows that no line is missing below it.
 pub fn all_show(nodes: &[&Node], counts: &[(String, u64)], until: Instant) {
     for node in nodes {
         for (tag, count) in counts.iter().filter(|(_, count)| *count > 0) {
@@ -383,8 +386,8 @@ pub fn all_show(nodes: &[&Node], counts: &[(String, u64)], until: Instant) {
     }
 }
 
-/// Waits until the node's log holds what its screen shows, checks that both are the same, that no line stands twice
-/// and that every talker's lines stand in order; returns the log.
+/// Waits until the node's log holds the lines that its screen shows. Checks that both hold the same lines, that no line
+/// stands twice, and that every talker's lines stand in order. Returns the log.
 pub fn check_log(node: &Node, until: Instant) -> Vec<Chat> {
     let mut log = node.log_chats();
     while log.len() != node.screen.look(|shown| shown.chats.len()) && Instant::now() < until {
@@ -406,7 +409,7 @@ pub fn check_log(node: &Node, until: Instant) -> Vec<Chat> {
     log
 }
 
-/// Checks that timestamps rise, and that the lines of each tag stand without a gap from the first that stands.
+/// Checks that timestamps rise, and that the lines of each tag have no gap after the first one in the log.
 pub fn check_order(name: &str, log: &[Chat]) {
     for pair in log.windows(2) {
         assert!(pair[0].ts < pair[1].ts, "{name}: timestamps do not rise: {pair:?}");
@@ -419,7 +422,7 @@ pub fn check_order(name: &str, log: &[Chat]) {
     }
 }
 
-/// Checks that the log holds the lines of this tag from the first on, at least this many.
+/// Checks that the log holds the lines of this tag from the first one on, and at least `count` of them.
 pub fn check_whole(name: &str, log: &[Chat], tag: &str, count: u64) {
     let numbers: BTreeSet<u64> =
         log.iter().filter_map(Chat::numbered).filter(|(t, _)| *t == tag).map(|t| t.1).collect();
@@ -428,7 +431,7 @@ pub fn check_whole(name: &str, log: &[Chat], tag: &str, count: u64) {
     }
 }
 
-/// Checks that one log is the end of the other: its owner came later.
+/// Checks that `log` is the end of `whole`: the node of `log` joined later.
 pub fn check_suffix(name: &str, log: &[Chat], whole: &[Chat]) {
     assert!(log.len() <= whole.len(), "{name}: {} lines, {} in the whole log", log.len(), whole.len());
     let skipped = whole.len() - log.len();
@@ -437,8 +440,8 @@ pub fn check_suffix(name: &str, log: &[Chat], whole: &[Chat]) {
     }
 }
 
-/// Checks the logs of nodes that were there from the start: all the same, ordered, each talker's lines whole. Returns
-/// the log.
+/// Checks the logs of nodes that were in the room from the start: all logs are the same, in order, and hold each
+/// talker's lines completely. Returns the log.
 pub fn check_same(nodes: &[&Node], counts: &[(String, u64)], until: Instant) -> Vec<Chat> {
     let log = check_log(nodes[0], until);
     check_order(&nodes[0].name, &log);
@@ -460,7 +463,7 @@ pub fn hush(talkers: &mut [Talker]) -> Vec<(String, u64)> {
     talkers.iter_mut().map(|talker| (talker.tag.clone(), talker.stop())).collect()
 }
 
-/// Median and worst, in milliseconds.
+/// The median and the largest of these times, in milliseconds.
 pub fn median_worst(times: &mut [Duration]) -> String {
     times.sort_unstable();
     let ms = |time: Duration| time.as_secs_f64() * 1e3;

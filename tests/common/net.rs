@@ -1,4 +1,4 @@
-//! A real network: a namespace for each node, cables that can be pulled, and filters that lose packets.
+//! A real network: a namespace for each node, cables that a test can pull, and filters that lose packets.
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -7,19 +7,20 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::{Enter, Lock, Room, settled, soon};
 
-/// A namespace for each node, each with a cable to one of two bridges in a namespace of their own.
+/// A namespace for each node, and a cable from each to one of two bridges; the bridges have a namespace of their own.
 pub struct Net {
     hub: String,
     names: Vec<String>,
-    /// Packets can be counted out by chance, not only all of them.
+    /// Whether this system's packet filter can drop a random share of the packets, and not only all of them.
     pub filters: bool,
 }
 
 impl Net {
-    /// `n` nodes, the first `left` of them at one bridge. Fails with the reason where that is not permitted.
+    /// A network for `n` nodes, the first `left` of them at one bridge and the rest at the other. Fails with the reason
+    /// where the system does not permit it.
     ///
-    /// The namespaces' names begin with `NET_TAG`, where that is set: whoever sets it can end them if this process is
-    /// killed.
+    /// The names of the namespaces begin with `NET_TAG` if that variable is set. A script that sets it can remove the
+    /// namespaces after this process was killed.
     pub fn new(n: usize, left: usize) -> Result<Self, String> {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let tag = std::env::var("NET_TAG").unwrap_or_else(|_| format!("dcr{}", std::process::id()));
@@ -63,7 +64,7 @@ impl Net {
         self.room_behind(Lock::usual())
     }
 
-    /// The same, behind this lock.
+    /// Like [`room`](Self::room), behind this lock.
     pub fn room_behind(&self, lock: Lock) -> Room {
         let mut room = Room::behind(lock);
         for (i, name) in self.names.iter().enumerate() {
@@ -78,7 +79,7 @@ impl Net {
         room
     }
 
-    /// What one node sends to another is lost without a word.
+    /// Drops every packet from one node to another; neither node gets an error.
     pub fn unroute(&self, from: usize, to: usize) {
         let to = self.addr(to).ip();
         ip(&format!("-n {} neigh replace {to} lladdr 02:00:00:00:00:01 nud permanent dev eth0", self.names[from]))
@@ -90,8 +91,8 @@ impl Net {
         ip(&format!("-n {} neigh del {to} dev eth0", self.names[from])).unwrap();
     }
 
-    /// Of what a node is sent, this many packets in a hundred are lost, by sender; from all others, none. Fails where
-    /// there is no packet filter.
+    /// Drops packets on their way to node `to`: for each sender in `losses`, that percentage; for all other senders,
+    /// none. Fails where the system has no packet filter.
     pub fn filter(&self, to: usize, losses: &[(usize, u8)]) -> Result<(), String> {
         let mut rules = "add table inet faults\n\
              add chain inet faults incoming { type filter hook input priority 0; policy accept; }\n\
@@ -109,7 +110,7 @@ impl Net {
             .stderr(Stdio::piped())
             .spawn()
             .map_err(|error| format!("ip: {error}"))?;
-        // It may end before it reads; what it said tells.
+        // The child may end before it reads its input; its output then gives the reason.
         let _ = child.stdin.take().unwrap().write_all(rules.as_bytes());
         let out = child.wait_with_output().map_err(|error| format!("nft: {error}"))?;
         if out.status.success() {
@@ -118,7 +119,7 @@ impl Net {
         Err(format!("nft: {}", String::from_utf8_lossy(&out.stderr).trim()))
     }
 
-    /// Pulls the cable between the bridges, or plugs it in: `down`, `up`.
+    /// Pulls the cable between the bridges (`down`) or plugs it in (`up`).
     pub fn cable(&self, state: &str) {
         ip(&format!("-n {} link set cable0 {state}", self.hub)).unwrap();
     }

@@ -19,7 +19,7 @@ use super::{poll, soon};
 /// The program under test.
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_dist-chat");
 
-/// The program with an environment of its own: nothing of the tester's reaches it.
+/// A command for the program with an environment of its own: no variable of the tester reaches the program.
 pub fn program(netns: Option<&str>, runtime: &OsStr) -> Command {
     isolated(Path::new(PROGRAM), netns, runtime)
 }
@@ -40,14 +40,14 @@ fn isolated(program: &Path, netns: Option<&str>, runtime: &OsStr) -> Command {
     command
 }
 
-/// How a node comes into its room.
+/// How a node gets into its room.
 #[derive(Clone, Copy, Debug)]
 pub enum Enter {
-    /// `-l`
+    /// The node creates the room: `-l`.
     Create,
-    /// `-na`, `-np`
+    /// The node joins through this contact: `-na`, `-np`.
     Join(SocketAddr),
-    /// Neither: its files remember a room.
+    /// The node gets no such flag, because its files remember a room.
     Return,
 }
 
@@ -59,20 +59,20 @@ pub struct Start<'a> {
     pub enter: Enter,
     /// The user's runtime directory.
     pub runtime: &'a Path,
-    /// The network namespace that it runs in.
+    /// The network namespace in which the node runs.
     pub netns: Option<&'a str>,
-    /// The directory of its files, and the file that takes its standard error; none: empty ones of its own, that go
-    /// with it.
+    /// The directory of the node's files, and the file that takes its standard error. With `None`, the node gets an
+    /// empty directory of its own, which is removed together with the [`Node`].
     pub home: Option<(&'a Path, &'a Path)>,
-    /// The library that lies about the time, and the file that says by how much.
+    /// The library that changes the time for the node, and the file that says by how much.
     pub clock: Option<(&'a Path, &'a Path)>,
     /// The file with the room's key.
     pub key: Option<&'a Path>,
-    /// A build that lies, and how.
+    /// A build of the program that lies, and the name of the lie.
     pub lies: Option<(&'a Path, &'a str)>,
 }
 
-/// A running (or dead) process.
+/// One process of the program, running or dead.
 pub struct Node {
     pub name: String,
     pub addr: SocketAddr,
@@ -81,7 +81,7 @@ pub struct Node {
     runtime: PathBuf,
     dir: PathBuf,
     stderr: PathBuf,
-    /// Its own directory.
+    /// The node's own directory, if the test gave it none.
     own: Option<TempDir>,
     pid: Pid,
     child: Mutex<Child>,
@@ -89,7 +89,7 @@ pub struct Node {
 }
 
 impl Node {
-    /// Starts a node.
+    /// Starts the process.
     pub fn start(start: Start) -> Self {
         let Start { name, addr, enter, runtime, netns, home, clock, key, lies } = start;
         let own = home.is_none().then(|| tempfile::Builder::new().prefix("dc-").tempdir().unwrap());
@@ -117,7 +117,7 @@ impl Node {
             command.arg("--key-file").arg(key);
         }
         if let Some((library, file)) = clock {
-            // The monotonic clock is left alone: nobody can set it on a real machine either.
+            // The library leaves the monotonic clock alone: no user can set it on a real machine either.
             command.env("LD_PRELOAD", library).env("FAKETIME_TIMESTAMP_FILE", file);
             command.env("FAKETIME_CACHE_DURATION", "1").env("DONT_FAKE_MONOTONIC", "1");
         }
@@ -146,25 +146,25 @@ impl Node {
         self.keyboard().line(text).unwrap();
     }
 
-    /// A handle that types.
+    /// A handle that types into this node.
     pub fn keyboard(&self) -> Keyboard {
         Keyboard(Arc::clone(&self.stdin))
     }
 
-    /// Ends the input, upon which the node leaves.
+    /// Ends the node's input; the node then leaves.
     pub fn end_input(&self) {
         self.stdin.lock().unwrap().take();
     }
 
     pub fn signal(&self, signal: Signal) {
         let mut child = self.child.lock().unwrap();
-        // Once reaped, the id may be somebody else's.
+        // After this process has reaped the child, another process may have its id.
         if child.try_wait().unwrap().is_none() {
             kill_process(self.pid, signal).unwrap();
         }
     }
 
-    /// Stops the process; returns when all its threads stand still.
+    /// Stops the process; returns when all its threads have stopped.
     pub fn freeze(&self) {
         self.signal(Signal::STOP);
         let (_, status) = waitpid(Some(self.pid), WaitOptions::UNTRACED).unwrap().unwrap();
@@ -175,7 +175,7 @@ impl Node {
         self.signal(Signal::CONT);
     }
 
-    /// kill -9; returns when the process is gone.
+    /// Kills the process with `SIGKILL`; returns when it is gone.
     pub fn kill(&self) {
         self.signal(Signal::KILL);
         self.child.lock().unwrap().wait().unwrap();
@@ -185,19 +185,19 @@ impl Node {
         self.child.lock().unwrap().try_wait().unwrap().is_none()
     }
 
-    /// Waits until the node has ended by itself.
+    /// Waits until the node has ended by itself; returns its exit status.
     pub fn ended(&self, until: Instant) -> ExitStatus {
         poll(&format!("{} ends", self.name), until, || self.child.lock().unwrap().try_wait().unwrap())
     }
 
-    /// `status --json`, or what it said and its exit code.
+    /// The output of `status --json`. Fails with the program's error text and its exit code.
     pub fn status(&self) -> Result<Value, String> {
         let (ip, port) = (self.addr.ip().to_string(), self.addr.port().to_string());
         let text = self.ask(&["status", "-a", &ip, "-p", &port, "--json"].map(OsStr::new))?;
         serde_json::from_str(&text).map_err(|error| format!("{error}: {text}"))
     }
 
-    /// `history --json`, or what it said and its exit code. The node need not run.
+    /// The output of `history --json`; the node need not run. Fails with the program's error text and its exit code.
     pub fn history(&self) -> Result<Vec<Value>, String> {
         let port = self.addr.port().to_string();
         let mut args = ["history", "-p", &port, "--json", "--data-dir"].map(OsStr::new).to_vec();
@@ -206,14 +206,14 @@ impl Node {
         text.lines().map(|line| serde_json::from_str(line).map_err(|error| format!("{error}: {line}"))).collect()
     }
 
-    /// Starts the program beside the node, as its user would; it is killed with its handle.
+    /// Starts the program beside the node, as its user does. Dropping the handle kills the program.
     pub fn beside(&self, args: &[&str]) -> Leash {
         let mut command = program(self.netns.as_deref(), self.runtime.as_os_str());
         command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         Leash(command.spawn().unwrap())
     }
 
-    /// A program's conversation with the node, as its user would start it: objects in, objects out.
+    /// Starts the program that attaches to the node, as its user does: it reads and writes JSON objects.
     pub fn attached(&self) -> Leash {
         let (ip, port) = (self.addr.ip().to_string(), self.addr.port().to_string());
         let mut command = program(self.netns.as_deref(), self.runtime.as_os_str());
@@ -222,7 +222,7 @@ impl Node {
         Leash(command.spawn().unwrap())
     }
 
-    /// Runs the program beside the node; returns what it wrote.
+    /// Runs the program beside the node until it ends; returns its standard output.
     fn ask(&self, args: &[&OsStr]) -> Result<String, String> {
         let mut command = program(self.netns.as_deref(), self.runtime.as_os_str());
         command.args(args);
@@ -250,7 +250,7 @@ impl Node {
         Ok(text)
     }
 
-    /// `chat_<port>.log` as it is now.
+    /// The present content of `chat_<port>.log`.
     pub fn log(&self) -> String {
         let path = self.dir.join(format!("chat_{}.log", self.addr.port()));
         let bytes = std::fs::read(path).unwrap_or_default();
@@ -260,27 +260,27 @@ impl Node {
     /// The chat lines in the log.
     pub fn log_chats(&self) -> Vec<Chat> {
         let text = self.log();
-        // What follows the last line feed is still being written.
+        // The node may still be writing the text after the last line feed.
         let whole = text.rfind('\n').map_or("", |end| &text[..end]);
         whole.lines().filter_map(Chat::from_log).collect()
     }
 
-    /// The directory of its files.
+    /// The directory of the node's files.
     pub fn dir(&self) -> &Path {
         &self.dir
     }
 
-    /// Its process's id; while it is alive.
+    /// The id of the process, valid as long as the process is alive.
     pub fn pid(&self) -> i32 {
         self.pid.as_raw_nonzero().get()
     }
 
-    /// What it said on standard error.
+    /// The text that the node has written to standard error.
     pub fn stderr(&self) -> String {
         std::fs::read_to_string(&self.stderr).unwrap_or_default()
     }
 
-    /// Resident bytes now and at their highest, where the system tells.
+    /// The node's resident memory in bytes, now and at its highest; `None` where the system does not report it.
     pub fn memory(&self) -> Option<(u64, u64)> {
         let text = std::fs::read_to_string(format!("/proc/{}/status", self.pid.as_raw_nonzero())).ok()?;
         let field = |name: &str| {
@@ -290,17 +290,17 @@ impl Node {
         Some((field("VmRSS:")?, field("VmHWM:")?))
     }
 
-    /// Waits until `f` finds something on the screen; fails with `what` if it is not there in time.
+    /// Waits until `f` finds something on the screen. Fails with `what` if `f` finds nothing before `until`.
     pub fn wait<T>(&self, what: &str, until: Instant, f: impl FnMut(&super::Shown) -> Option<T>) -> T {
         self.screen.wait(until, f).unwrap_or_else(|| panic!("not in time: {} {what}", self.name))
     }
 
-    /// Waits until this text is shown; returns when it was.
+    /// Waits until the screen shows this text; returns the moment at which the screen first showed it.
     pub fn shows(&self, text: &str, until: Instant) -> Instant {
         self.wait(&format!("shows {text:?}"), until, |shown| shown.first.get(text).copied())
     }
 
-    /// What a person would look at after a failure.
+    /// The facts about this node that a person needs after a failed test.
     pub fn portrait(&self) -> String {
         let last = |lines: Vec<&str>| lines[lines.len().saturating_sub(15)..].join("\n    ");
         let (chats, events) = self.screen.look(|shown| (shown.chats.len(), shown.events.clone()));
@@ -332,12 +332,12 @@ impl Drop for Node {
     }
 }
 
-/// Types lines into a node.
+/// A handle that types lines into a node.
 #[derive(Clone)]
 pub struct Keyboard(Arc<Mutex<Option<ChildStdin>>>);
 
 impl Keyboard {
-    /// Types these bytes; fails when nobody reads any more.
+    /// Types these bytes; fails when the node no longer reads its input.
     pub fn bytes(&self, bytes: &[u8]) -> std::io::Result<()> {
         match self.0.lock().unwrap().as_mut() {
             Some(stdin) => stdin.write_all(bytes),
@@ -350,7 +350,7 @@ impl Keyboard {
     }
 }
 
-/// A child that does not outlive its handle.
+/// A child process that ends together with its handle.
 pub struct Leash(pub Child);
 
 impl Drop for Leash {

@@ -1,4 +1,4 @@
-//! What a node has written to its standard output, and waiting for it.
+//! The text that a node has written to its standard output, and functions that wait for it.
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read};
@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Instant;
 
-/// A chat line as a person sees it.
+/// A chat line as a user sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Chat {
     pub ts: u64,
@@ -16,14 +16,14 @@ pub struct Chat {
 }
 
 impl Chat {
-    /// `> NAME(IP:PORT)[TS]: text`
+    /// Reads `> NAME(IP:PORT)[TS]: text`.
     pub fn from_screen(line: &str) -> Option<Self> {
         let (head, text) = line.strip_prefix("> ")?.split_once("]: ")?;
         let (head, ts) = head.rsplit_once('[')?;
         Self::new(head, ts, text)
     }
 
-    /// `TS: NAME(IP:PORT): text`
+    /// Reads `TS: NAME(IP:PORT): text`.
     pub fn from_log(line: &str) -> Option<Self> {
         let (ts, rest) = line.split_once(": ")?;
         let (head, text) = rest.split_once("): ")?;
@@ -38,35 +38,35 @@ impl Chat {
         Some(Self { ts: ts.parse().ok()?, name: name.into(), addr: addr.parse().ok()?, text: text.into() })
     }
 
-    /// The tag and number of a line typed by a [`Talker`](super::Talker).
+    /// The tag and the number, if a [`Talker`](super::Talker) typed this line.
     pub fn numbered(&self) -> Option<(&str, u64)> {
         Self::number(&self.text)
     }
 
-    /// As [`numbered`](Self::numbered), of a text.
+    /// Like [`numbered`](Self::numbered), for the text of a line.
     pub fn number(text: &str) -> Option<(&str, u64)> {
         let mut words = text.split(' ');
         Some((words.next()?, words.next()?.parse().ok()?))
     }
 }
 
-/// Everything shown so far.
+/// Everything that the node has shown so far.
 #[derive(Default)]
 pub struct Shown {
     pub chats: Vec<Chat>,
-    /// When each of `chats` arrived here.
+    /// The time at which the test read each of `chats`.
     pub at: Vec<Instant>,
-    /// Every other line, with the time of its arrival.
+    /// Every other line, with the time at which the test read it.
     pub events: Vec<(Instant, String)>,
-    /// For each talker's tag the highest number shown.
+    /// For each talker's tag, the highest number that the node has shown.
     pub high: HashMap<String, u64>,
-    /// For each text the time when it was first shown.
+    /// For each text, the time at which the node first showed it.
     pub first: HashMap<String, Instant>,
-    /// The program has closed its standard output.
+    /// Whether the program has closed its standard output.
     pub closed: bool,
 }
 
-/// A thread that reads, and whoever waits for what it reads.
+/// The shared state of the thread that reads a node's output and the threads that wait for that output.
 #[derive(Default)]
 pub struct Screen {
     shown: Mutex<Shown>,
@@ -105,12 +105,12 @@ impl Screen {
         self.changed.notify_all();
     }
 
-    /// Looks at what is shown now.
+    /// Calls `f` with everything that the node has shown so far.
     pub fn look<T>(&self, f: impl FnOnce(&Shown) -> T) -> T {
         f(&self.shown.lock().unwrap())
     }
 
-    /// Waits until `f` finds something; `None`: it was not there in time.
+    /// Waits until `f` finds something; `None` if `f` finds nothing before `until`.
     pub fn wait<T>(&self, until: Instant, mut f: impl FnMut(&Shown) -> Option<T>) -> Option<T> {
         let mut shown = self.shown.lock().unwrap();
         loop {
