@@ -1,36 +1,36 @@
-//! Is the other end there? Heartbeats, their echoes, and how long silence may last.
+//! The failure detector of one link: heartbeats, their echoes, and the longest silence.
 //!
-//! A link is alive while bytes arrive and one's own heartbeats come back: a link that carries one way only is dead.
-//! The patience adapts to the link's round trip. A node that was itself stalled gives its peers that much more
+//! A link is alive while bytes arrive and the node's own heartbeats come back: a link that carries only one way is
+//! dead. The patience adapts to the link's round trip. A node that was itself stalled gives its peers that much more
 //! time (Lifeguard: Dadgar, Phillips, Currey 2018).
 
 use crate::ring::timing::Timing;
 use crate::ring::types::time::{Span, Time};
 
-/// Liveness of one connection.
+/// The liveness of one connection.
 #[derive(Clone, Copy, Debug, Hash)]
 pub struct Detector {
     heard: Time,
     echoed: Time,
-    /// As `echoed`, whatever was forgiven since.
+    /// Like `echoed`, but never moved by forgiveness.
     proved: Time,
     round_trip: Span,
     deviation: Span,
 }
 
 impl Detector {
-    /// A connection that has just come up.
+    /// For a connection that has just come up.
     pub fn new(now: Time) -> Self {
         Self { heard: now, echoed: now, proved: now, round_trip: Span(0), deviation: Span(0) }
     }
 
-    /// Something has arrived.
+    /// Bytes have arrived.
     pub fn heard(&mut self, now: Time) {
         self.heard = now;
     }
 
-    /// The heartbeat sent at `sent` came back. A number from the future, or from so long ago that the connection would
-    /// have been given up since, counts for nothing.
+    /// The heartbeat sent at `sent` came back. The detector ignores a time in the future, or one so long ago that the
+    /// connection would be dead since.
     pub fn echoed(&mut self, now: Time, sent: Time, timing: &Timing) {
         if sent > now || now - sent > timing.silence.times(4) {
             return;
@@ -47,8 +47,8 @@ impl Detector {
         }
     }
 
-    /// This node was stalled: what its peers sent meanwhile may still be on the way. They are not given up for it; that
-    /// they are there must be proved anew.
+    /// This node was stalled: frames that its peers sent meanwhile may still be on their way. The peers are not given
+    /// up for that, but must prove anew that they are there.
     pub fn forgive(&mut self, now: Time, stalled: Span) {
         self.heard = now.min(self.heard + stalled);
         self.echoed = now.min(self.echoed + stalled);
@@ -59,7 +59,7 @@ impl Detector {
         self.round_trip
     }
 
-    /// When something was last heard.
+    /// When the last bytes arrived.
     pub fn last_heard(&self) -> Time {
         self.heard
     }
@@ -74,8 +74,8 @@ impl Detector {
         self.echo_age(now) <= timing.heartbeat.times(2)
     }
 
-    /// When this connection is dead unless something arrives: after [`Timing::silence`] and four deviations of the
-    /// round trip without a byte (at most twice that limit), or after twice that without an echo.
+    /// When this connection is dead unless bytes arrive: after [`Timing::silence`] and four deviations of the round
+    /// trip without a byte (at most twice that limit), or after twice that without an echo.
     pub fn dead_at(&self, timing: &Timing) -> Time {
         let slack = self.round_trip.0.saturating_add(self.deviation.0.saturating_mul(4));
         let patience = Span(timing.silence.0 + slack.min(timing.silence.0));
@@ -95,7 +95,7 @@ mod tests {
         detector.heard(at(100));
         detector.echoed(at(100), at(99), &timing);
         assert!(detector.fresh(at(200), &timing));
-        // Ten seconds later: what has come meanwhile is not read yet.
+        // Ten seconds later, with unread frames from meanwhile.
         detector.forgive(at(10_100), Span::ms(10_000));
         assert!(detector.dead_at(&timing) > at(11_000));
         assert!(!detector.fresh(at(10_101), &timing));

@@ -1,8 +1,8 @@
 //! Connections: opened, greeted, watched, closed.
 //!
-//! A pair of nodes may have a connection in each direction; either carries anything. What a connection is *for* (next,
-//! leader, probe) is decided elsewhere; here it opens, greets, beats and dies. A connection may also run through a
-//! third node that reaches both ends ([`Frame::Relay`]): to everybody above, it is a connection like any other.
+//! Two nodes may have a connection in each direction; either carries any frame. The node decides what a connection is
+//! for (next, leader, probe); here it opens, greets, sends heartbeats and ends. A third node that reaches both ends may
+//! relay a connection ([`Frame::Relay`]): for all users of this module it is a connection like any other.
 
 mod detector;
 
@@ -24,10 +24,10 @@ pub struct Links {
     me: Uid,
     timing: Timing,
     conns: BTreeMap<ConnId, Conn>,
-    /// Every connection that leads, or is to lead, to a uid.
+    /// All connections to a uid, also those that are still opening.
     by_uid: BTreeMap<Uid, BTreeSet<ConnId>>,
     dialled: u64,
-    /// How many of the connections I have dialled.
+    /// How many of the connections this node has dialled.
     outward: usize,
     relayed: u64,
 }
@@ -37,28 +37,28 @@ pub struct Links {
 pub struct Conn {
     way: ConnRoute,
     state: ConnState,
-    /// Whom it is to lead to; known for what I opened.
+    /// The uid at the other end, known in advance if this node opened the connection.
     target: Option<Uid>,
     peer: Option<Hello>,
     used: Time,
 }
 
-/// How a connection runs.
+/// How a connection reaches its other end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ConnRoute {
-    /// I opened it.
+    /// This node opened it.
     Dialled,
     /// The other end opened it.
     Accepted,
-    /// Over that connection, to whom it leads, and on from there; `mine`: I opened it.
+    /// The peer of the connection `carrier` relays it; `mine`: this node opened it.
     Through { carrier: ConnId, mine: bool },
 }
 
 #[derive(Clone, Debug, Hash)]
 enum ConnState {
-    /// Not open yet: what is to be sent waits.
+    /// Not open yet: frames wait in the queue.
     Opening { until: Time, queue: Vec<Arc<Frame>> },
-    /// Open; the other end has not said who it is.
+    /// Open, but the peer has not greeted.
     Greeting { until: Time },
     /// In use.
     Up(Detector),
@@ -67,35 +67,35 @@ enum ConnState {
 /// A connection that has ended.
 #[derive(Clone, Copy, Debug)]
 pub struct ClosedConn {
-    /// Which.
+    /// The connection.
     pub conn: ConnId,
-    /// To whom it led, or was to lead.
+    /// The uid at the other end, or the one that was dialled.
     pub uid: Option<Uid>,
-    /// It had come up.
+    /// The peer had greeted.
     pub was_up: bool,
-    /// When the other end was last heard on it.
+    /// When the last bytes arrived over it.
     pub heard: Time,
-    /// How it ended.
+    /// Why it has ended.
     pub how: CloseReason,
 }
 
-/// How a connection ended.
+/// Why a connection has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CloseReason {
-    /// Nobody listens there.
+    /// No process listens there.
     Refused,
     /// No answer to a dial or a greeting.
     Unreachable,
-    /// The other end, or the network, closed it.
+    /// The peer, or the network, closed it.
     Closed,
-    /// Nothing came for too long.
+    /// No bytes came for too long.
     Silent,
-    /// I closed it.
+    /// This node closed it.
     Dropped,
 }
 
 impl Links {
-    /// No connections.
+    /// No connections yet.
     pub fn new(me: Uid, timing: Timing) -> Self {
         Self { me, timing, conns: BTreeMap::new(), by_uid: BTreeMap::new(), dialled: 0, outward: 0, relayed: 0 }
     }
@@ -105,12 +105,12 @@ impl Links {
         self.conns.len()
     }
 
-    /// How many of them I have dialled.
+    /// How many of them this node has dialled.
     pub fn outward(&self) -> usize {
         self.outward
     }
 
-    /// How many of them run through others.
+    /// How many of them other members relay.
     pub fn relays(&self) -> usize {
         self.conns.values().filter(|conn| matches!(conn.way, ConnRoute::Through { .. })).count()
     }
@@ -129,23 +129,23 @@ impl Links {
         queued.max().unwrap_or(0)
     }
 
-    /// Who is at the other end, once it has said so.
+    /// The peer's hello, once it has greeted.
     pub fn peer(&self, conn: ConnId) -> Option<&Hello> {
         self.conns.get(&conn)?.peer.as_ref()
     }
 
-    /// Whom this connection leads, or is to lead, to.
+    /// The uid at the other end, or the one that was dialled.
     pub fn uid(&self, conn: ConnId) -> Option<Uid> {
         let conn = self.conns.get(&conn)?;
         conn.peer.as_ref().map(|peer| peer.uid).or(conn.target)
     }
 
-    /// The peer has greeted and has not been silent for too long.
+    /// Whether the peer has greeted and has not been silent for too long.
     pub fn is_up(&self, conn: ConnId) -> bool {
         self.conns.get(&conn).is_some_and(|conn| matches!(conn.state, ConnState::Up(_)))
     }
 
-    /// All connections to such authors.
+    /// All connections to authors with this property.
     pub fn to_authors(&self, such: impl Fn(AuthorId) -> bool) -> Vec<ConnId> {
         let to = |conn: &Conn| conn.peer.as_ref().is_some_and(|peer| such(peer.author));
         self.conns.iter().filter(|(_, conn)| to(conn)).map(|(&id, _)| id).collect()
@@ -156,7 +156,7 @@ impl Links {
         self.conns.contains_key(&conn)
     }
 
-    /// The member that carries this connection, if it runs through one.
+    /// The member that relays this connection, if one does.
     pub fn carrier(&self, conn: ConnId) -> Option<Uid> {
         match self.conns.get(&conn)?.way {
             ConnRoute::Through { carrier, .. } => self.uid(carrier),
@@ -164,7 +164,7 @@ impl Links {
         }
     }
 
-    /// The connection that carries this one, if it runs through another member.
+    /// The connection that carries this one, if another member relays it.
     pub fn carried_by(&self, conn: ConnId) -> Option<ConnId> {
         match self.conns.get(&conn)?.way {
             ConnRoute::Through { carrier, .. } => Some(carrier),
@@ -172,18 +172,18 @@ impl Links {
         }
     }
 
-    /// The other end echoed within two heartbeats.
+    /// Whether the peer has echoed within two heartbeats.
     pub fn fresh(&self, conn: ConnId, now: Time) -> bool {
         self.detector(conn).is_some_and(|detector| detector.fresh(now, &self.timing))
     }
 
-    /// How long ago the other end echoed.
+    /// How long ago the peer has echoed.
     pub fn echo_age(&self, conn: ConnId, now: Time) -> Option<Span> {
         self.detector(conn).map(|detector| detector.echo_age(now))
     }
 
-    /// How the connection to `uid` is doing that says most: one that is up before one that is not, a straight one
-    /// before one through another member. With it its smoothed round trip, once it is known.
+    /// The health of the most telling connection to `uid`: one that is up before one that is not, a direct one before a
+    /// relayed one; with its smoothed round trip, once known.
     pub fn health(&self, uid: Uid, now: Time) -> Option<(Link, Option<Span>)> {
         let conns = self.by_uid.get(&uid)?.iter().filter_map(|id| self.conns.get(id).map(|conn| (id, conn)));
         let (_, conn) = conns.max_by_key(|(id, conn)| (matches!(conn.state, ConnState::Up(_)), id.is_direct()))?;
@@ -229,7 +229,7 @@ impl Links {
         })
     }
 
-    /// A direct connection to `uid`: one that is up, else one that is on its way, else a new one.
+    /// A direct connection to `uid`: one that is up, else one that is opening, else a new one.
     ///
     /// `None`: no more connections are allowed.
     pub fn reach(&mut self, now: Time, uid: Uid, out: &mut Vec<Output>) -> Option<ConnId> {
@@ -243,7 +243,7 @@ impl Links {
         self.conns.get(&conn).is_some_and(|conn| conn.way == ConnRoute::Dialled)
     }
 
-    /// I have opened this connection.
+    /// Whether this node has opened the connection.
     pub fn is_mine(&self, conn: ConnId) -> bool {
         self.conns
             .get(&conn)
@@ -264,7 +264,7 @@ impl Links {
         Some(id)
     }
 
-    /// A new connection to `uid` through the peer of `carrier`. The other end's greeting is awaited.
+    /// Opens a connection to `uid` through the peer of `carrier`, and waits for the greeting of the other end.
     pub fn through(
         &mut self,
         now: Time,
@@ -285,7 +285,7 @@ impl Links {
         Some(id)
     }
 
-    /// Somebody has opened a connection.
+    /// A peer has opened a connection.
     pub fn accepted(&mut self, now: Time, id: ConnId, out: &mut Vec<Output>) {
         if self.conns.len() >= CONNS_MAX {
             out.push(Output::Close(id));
@@ -295,8 +295,8 @@ impl Links {
         self.add(id, Conn { way: ConnRoute::Accepted, state, target: None, peer: None, used: now });
     }
 
-    /// The connection over which frames of `from` come through the peer of `carrier`, if there is one that I have
-    /// opened (`mine`), or that `from` has. Carrier and I may have several connections: whichever a frame takes.
+    /// The connection for frames of `from` that the peer of `carrier` relays: the one that this node has opened
+    /// (`mine`), or that `from` has. There may be several connections to the carrier; frames may take any of them.
     pub fn relayed_from(&self, carrier: ConnId, from: Uid, mine: bool) -> Option<ConnId> {
         let through = self.uid(carrier)?;
         let conns = self.by_uid.get(&from)?;
@@ -327,7 +327,7 @@ impl Links {
         self.conns.insert(id, conn);
     }
 
-    /// A connection that I asked for is open: greets, and sends what waited.
+    /// A connection that this node dialled is open: sends the hello and the waiting frames.
     pub fn opened(&mut self, now: Time, id: ConnId, hello: Hello, out: &mut Vec<Output>) {
         let until = now + self.timing.connect;
         let Some(conn) = self.conns.get_mut(&id) else { return };
@@ -338,7 +338,7 @@ impl Links {
         out.extend(queue.into_iter().map(|frame| Output::Send(vec![id], frame)));
     }
 
-    /// The other end has said who it is. `false`: it has done so before.
+    /// The peer has greeted. `false`: it had greeted before.
     pub fn greeted(&mut self, now: Time, id: ConnId, hello: Hello) -> bool {
         let Some(conn) = self.conns.get_mut(&id) else { return false };
         match conn.state {
@@ -360,7 +360,7 @@ impl Links {
         true
     }
 
-    /// The other end has entered this room.
+    /// The peer has entered this room.
     pub fn entered(&mut self, id: ConnId, room: RoomId) {
         if let Some(peer) = self.conns.get_mut(&id).and_then(|conn| conn.peer.as_mut()) {
             peer.room = Some(room);
@@ -372,7 +372,7 @@ impl Links {
         self.conns.keys().copied().filter(|&other| other != id).collect()
     }
 
-    /// Something has arrived.
+    /// Bytes have arrived. `idle`: they do not count as use of the connection.
     pub fn heard(&mut self, now: Time, id: ConnId, idle: bool) {
         let Some(conn) = self.conns.get_mut(&id) else { return };
         if !idle {
@@ -424,13 +424,13 @@ impl Links {
         }
     }
 
-    /// Ends a connection by my own will, and what runs over it.
+    /// Closes a connection and all connections that it carries.
     pub fn close(&mut self, id: ConnId, out: &mut Vec<Output>) -> Vec<ClosedConn> {
         self.hang_up(id, out);
         self.ended(id, CloseReason::Dropped)
     }
 
-    /// Tells the other end, or the driver, that the connection is over.
+    /// Tells the peer, or the driver, that the connection is over.
     fn hang_up(&self, id: ConnId, out: &mut Vec<Output>) {
         let Some(conn) = self.conns.get(&id) else { return };
         match conn.way {
@@ -444,7 +444,7 @@ impl Links {
         }
     }
 
-    /// A connection has ended: forgets it, and what ran over it. Gives all of them.
+    /// A connection has ended: forgets it and all connections that it carried, and returns them.
     pub fn ended(&mut self, id: ConnId, how: CloseReason) -> Vec<ClosedConn> {
         let Some(conn) = self.conns.remove(&id) else { return Vec::new() };
         self.outward -= usize::from(conn.way == ConnRoute::Dialled);
@@ -473,7 +473,7 @@ impl Links {
         all
     }
 
-    /// This node was stalled: everybody gets that much more time.
+    /// This node was stalled: gives all peers that much more time.
     pub fn forgive(&mut self, now: Time, stalled: Span) {
         for conn in self.conns.values_mut() {
             match &mut conn.state {
@@ -490,8 +490,8 @@ impl Links {
         self.send_all(now, &up, &Arc::new(Frame::Ping(now.0)), out);
     }
 
-    /// Ends what has been silent, or opening, for too long, and what I opened and have not used for
-    /// [`Timing::probe_max`], unless it is in `held`.
+    /// Ends connections that have been silent, or opening, for too long, and those that this node opened and has not
+    /// used for [`Timing::probe_max`], except those in `held`.
     pub fn expire(&mut self, now: Time, held: &BTreeSet<ConnId>, out: &mut Vec<Output>) -> Vec<ClosedConn> {
         let over = |id: ConnId, conn: &Conn| match &conn.state {
             ConnState::Opening { until, .. } | ConnState::Greeting { until } => {
@@ -514,7 +514,7 @@ impl Links {
         ended
     }
 
-    /// When [`expire`](Self::expire) may have something to do at the earliest, idle connections apart.
+    /// The earliest time at which [`expire`](Self::expire) may end a connection, idle ones apart.
     pub fn deadline(&self) -> Option<Time> {
         let each = self.conns.values().map(|conn| match &conn.state {
             ConnState::Opening { until, .. } | ConnState::Greeting { until } => *until,

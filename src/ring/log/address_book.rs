@@ -1,4 +1,4 @@
-//! Every node ever seen in the room: whom to ask, and whom to look for, when the view is wrong.
+//! The address book: every node ever seen in the room, for polls and probes when the view is wrong.
 
 use std::collections::BTreeMap;
 
@@ -8,10 +8,10 @@ use crate::ring::timing::Timing;
 use crate::ring::types::limits::BOOK_NODES_MAX;
 use crate::ring::types::time::{Span, Time};
 
-/// How many of the longest pauses lie at most between two probes of a node that said good-bye; at first it is one.
+/// A node that said good-bye is probed more and more rarely: at most after so many of the longest pauses.
 const LEFT_PROBE_TIMES: u64 = 12;
 
-/// The book.
+/// The known nodes by uid.
 #[derive(Clone, Debug, Default, Hash)]
 pub struct AddressBook {
     nodes: BTreeMap<Uid, KnownPeer>,
@@ -19,23 +19,24 @@ pub struct AddressBook {
 
 #[derive(Clone, Copy, Debug, Default, Hash)]
 struct KnownPeer {
-    /// It said good-bye: not asked in need, and looked for seldom.
+    /// The node said good-bye: it is not polled, and probed rarely.
     left: bool,
-    /// When to look for it next, while it is lost.
+    /// The time of the next probe, while the node is lost.
     probe: Time,
     /// The pause after that.
     pause: Span,
 }
 
 impl AddressBook {
-    /// Remembers a uid. Gives whom it made forget, where the book was full; `None`: it was known, or found no room.
+    /// Adds a uid. Returns the uid that it replaces, if the book was full; `None`: the uid was known, or there is no
+    /// place.
     pub fn learn_peer(&mut self, uid: Uid) -> Option<Option<Uid>> {
         if uid.0.port() == 0 || uid.0.ip().is_unspecified() || self.nodes.contains_key(&uid) {
             return None;
         }
         let mut forgotten = None;
         if self.nodes.len() >= BOOK_NODES_MAX {
-            // Who left cleanly goes first; where nobody did, the newcomer finds no room.
+            // A node that said good-bye is replaced first; if there is none, the new uid gets no place.
             let left = self.nodes.iter().find(|(_, known)| known.left).map(|(&uid, _)| uid)?;
             self.nodes.remove(&left);
             forgotten = Some(left);
@@ -44,7 +45,7 @@ impl AddressBook {
         Some(forgotten)
     }
 
-    /// It said good-bye, or is here (again).
+    /// The node said good-bye, or is here (again).
     pub fn set_left(&mut self, uid: Uid, left: bool) {
         if let Some(known) = self.nodes.get_mut(&uid) {
             known.left = left;
@@ -54,7 +55,7 @@ impl AddressBook {
         }
     }
 
-    /// It has said good-bye, and was not seen since.
+    /// Whether the node said good-bye and was not seen since.
     pub fn has_left(&self, uid: Uid) -> bool {
         self.nodes.get(&uid).is_some_and(|known| known.left)
     }
@@ -64,12 +65,12 @@ impl AddressBook {
         self.nodes.remove(&uid).is_some()
     }
 
-    /// Everybody who has not said good-bye.
+    /// All nodes that have not said good-bye.
     pub fn present(&self) -> impl Iterator<Item = Uid> {
         self.nodes.iter().filter(|(_, known)| !known.left).map(|(&uid, _)| uid)
     }
 
-    /// Whether it was ever seen.
+    /// Whether the node was ever seen.
     pub fn contains(&self, uid: Uid) -> bool {
         self.nodes.contains_key(&uid)
     }
@@ -79,12 +80,12 @@ impl AddressBook {
         self.nodes.len()
     }
 
-    /// Those among `lost` whose time to be looked for has come; their next time is set, with backoff.
+    /// The lost nodes whose next probe is due. Sets the time of the one after, with backoff.
     pub fn due(&mut self, now: Time, timing: &Timing, lost: impl Fn(Uid) -> bool) -> Vec<Uid> {
         let mut due = Vec::new();
         for (&uid, known) in &mut self.nodes {
             if known.left {
-                // It does not want to be found; but it may have come back to others, who do not know me.
+                // The node said good-bye, but it may have come back to members that do not know this node.
                 if known.probe <= now {
                     if known.pause != Span(0) {
                         due.push(uid);

@@ -1,7 +1,7 @@
-//! What a log amounts to: everything that is decided from a log without reading it again.
+//! The state of a log: everything that a node decides from a log without reading it again.
 //!
-//! A [`LogState`] is the fold of a log's entries. The core keeps the one of its whole log; a store makes another when
-//! it cuts, or opens, a log.
+//! A [`LogState`] is the result of applying a log's entries in order. The core keeps the state of its whole log; a
+//! store computes another when it cuts or opens a log.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use crate::ring::log::social::Social;
 use crate::ring::log::view::View;
 use crate::ring::types::id::{Epoch, Index, Lamport, SessionKey, Tail};
 
-/// One epoch in a log's shape.
+/// The end of one epoch in a log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct EpochBound {
     /// The epoch.
@@ -24,29 +24,29 @@ pub struct EpochBound {
     pub last: Index,
 }
 
-/// The fold of a log up to some index.
+/// The state of a log up to some index.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct LogState {
     /// The last entry's epoch and index.
     pub tail: Tail,
     /// The last entry's timestamp.
     pub lamport: Lamport,
-    /// Each epoch's last index. Epochs rise along a log, so this is the log's shape.
+    /// Each epoch's last index. Epochs rise along a log.
     pub epochs: BTreeMap<Epoch, Index>,
-    /// For each session the number of its last line: lines of a session stand in the log without a hole.
+    /// For each session the number of its last line: the lines of a session are in the log without a hole.
     pub watermarks: BTreeMap<SessionKey, u64>,
-    /// The members, as the notes and some lines say.
+    /// The members.
     pub view: View,
-    /// What the members have decided.
+    /// Moderators, bans and the room's key.
     pub rules: Rules,
-    /// What is said where, and who is away.
+    /// Channels, topics, and users that are away.
     pub social: Social,
-    /// How many lines there are.
+    /// The number of lines.
     pub lines: u64,
 }
 
 impl LogState {
-    /// Takes the next entry.
+    /// Applies the next entry.
     pub fn apply(&mut self, entry: &Entry) {
         assert_eq!(entry.index, self.tail.index.next(), "an entry follows the tail");
         self.tail = entry.tail();
@@ -91,14 +91,14 @@ impl LogState {
         }
     }
 
-    /// The last index that this log shares with one of that shape. `None`: none of its epochs is here.
+    /// The last index that this log shares with a log that has these epoch bounds. `None`: it has none of these epochs.
     ///
     /// The same epoch and index mean the same prefix, so the newest shared epoch decides.
     pub fn common(&self, epoch_bounds: &[EpochBound]) -> Option<Index> {
         epoch_bounds.iter().find_map(|span| self.epochs.get(&span.epoch).map(|&last| last.min(span.last)))
     }
 
-    /// The last entry's epoch and index at or before `index`, as far as epochs tell.
+    /// The tail of the log's prefix up to `index`, as far as epochs tell.
     pub fn tail_at(&self, index: Index) -> Tail {
         if index == Index(0) {
             return Tail::default();

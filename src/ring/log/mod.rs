@@ -1,4 +1,4 @@
-//! The replicated log as the core holds it: what it amounts to, and its newest entries.
+//! The replicated log as the core holds it: its state and its newest entries.
 
 pub mod address_book;
 pub mod channel;
@@ -20,7 +20,7 @@ use crate::ring::log::log_state::LogState;
 use crate::ring::types::id::{Index, Tail};
 use crate::ring::types::limits::{BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, RECENT_BYTES_MAX, RECENT_ENTRIES_MAX};
 
-/// A log: its fold, and a window of its end.
+/// A log: the state after its last entry, and a window of its end.
 #[derive(Clone, Debug, Default, Hash)]
 pub struct Log {
     log_state: LogState,
@@ -29,22 +29,22 @@ pub struct Log {
 }
 
 impl Log {
-    /// A log of which nothing is in memory yet.
+    /// A log with no entries in memory yet.
     pub fn new(log_state: LogState) -> Self {
         Self { log_state, recent: VecDeque::new(), recent_bytes: 0 }
     }
 
-    /// What the log amounts to.
+    /// The state after the last entry.
     pub fn state(&self) -> &LogState {
         &self.log_state
     }
 
-    /// Where it ends.
+    /// The end of the log.
     pub fn tail(&self) -> Tail {
         self.log_state.tail
     }
 
-    /// Takes the next entry.
+    /// Appends the next entry.
     pub fn push(&mut self, entry: Arc<Entry>) {
         self.log_state.apply(&entry);
         self.recent_bytes += entry.weight();
@@ -55,7 +55,7 @@ impl Log {
         }
     }
 
-    /// The store has cut the log.
+    /// The store has cut the log to this state.
     pub fn cut(&mut self, log_state: LogState) {
         while self.recent.back().is_some_and(|entry| entry.index > log_state.tail.index) {
             if let Some(entry) = self.recent.pop_back() {
@@ -70,12 +70,12 @@ impl Log {
         self.recent.len()
     }
 
-    /// How much the entries in memory weigh.
+    /// The weight of the entries in memory, in bytes.
     pub fn recent_bytes(&self) -> usize {
         self.recent_bytes
     }
 
-    /// A batch that starts at `from`, if that is in memory (or past the end, which makes an empty batch).
+    /// A batch that starts at `from`, if that entry is in memory. Past the end the batch is empty.
     pub fn batch(&self, from: Index) -> Option<Batch> {
         if from > self.log_state.tail.index {
             return Some(Batch { entries: Vec::new() });
@@ -86,7 +86,7 @@ impl Log {
     }
 }
 
-/// The longest batch at the start of `entries`: of one epoch, of whole runs, within the limits.
+/// The longest batch at the start of `entries`: of one epoch and of whole runs, within the limits.
 pub fn one_batch<'a>(entries: impl Iterator<Item = &'a Arc<Entry>>) -> Batch {
     let mut bytes = 0;
     let mut batch: Vec<Arc<Entry>> = Vec::new();

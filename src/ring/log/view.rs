@@ -1,4 +1,4 @@
-//! Who is here, in ring order.
+//! The view: the members, in ring order.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -8,38 +8,38 @@ use crate::ring::types::id::{Name, Uid};
 use crate::ring::types::limits::BOOK_NODES_MAX;
 use crate::ring::types::proof::AuthorId;
 
-/// The members of the room: the fold of the log's notes, and of the lines by which members change their names or put
-/// others out. The ring is these, by ascending uid.
+/// The members of the room, by ascending uid, which is the ring's order. Notes change the view, and so do lines that
+/// rename or evict members.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct View {
     members: BTreeMap<Uid, Member>,
-    /// Who was lost, in that order: their names wait for them.
+    /// Lost members, in the order of their loss. Their names are reserved for them.
     lost: Vec<Member>,
 }
 
-/// What becomes of a member that wants another name.
+/// The outcome of a member's wish for another name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Renaming {
-    /// Nothing: it is no member, or has that name.
+    /// No change: it is no member, or has that name already.
     None,
-    /// Nothing, since somebody else has it.
+    /// No change: the name belongs to another member.
     Taken {
-        /// Who wants it.
+        /// The member with the wish.
         member: Member,
         /// The name.
         name: Name,
     },
-    /// It has it.
+    /// The member has the name.
     Done {
-        /// Who it was.
+        /// The member with its old name.
         was: Member,
-        /// Its name from here on.
+        /// The new name.
         name: Name,
     },
 }
 
 impl View {
-    /// Takes the next note.
+    /// Applies the next note.
     pub fn apply(&mut self, note: &Note) {
         match note {
             Note::Elected(member) | Note::Joined(member) => {
@@ -70,23 +70,23 @@ impl View {
         self.lost.push(member);
     }
 
-    /// Everybody of this author is out, and no name waits for it.
+    /// Removes all members of this author and frees their names.
     pub fn expel(&mut self, author: AuthorId) {
         self.members.retain(|_, member| member.author != author);
         self.lost.retain(|lost| lost.author != author);
     }
 
-    /// Who was lost, and under which name: the first one first.
+    /// The lost members with their names, the first lost first.
     pub fn lost(&self) -> impl Iterator<Item = (&Name, AuthorId)> {
         self.lost.iter().map(|lost| (&lost.name, lost.author))
     }
 
-    /// The members, and those who were lost, of a view that was written down.
+    /// A view from stored members and lost members.
     pub fn restored(members: Vec<Member>, lost: Vec<Member>) -> Self {
         Self { members: members.into_iter().map(|member| (member.uid, member)).collect(), lost }
     }
 
-    /// Those who were lost, to be written down.
+    /// The lost members, to be stored.
     pub fn all_lost(&self) -> &[Member] {
         &self.lost
     }
@@ -106,7 +106,7 @@ impl View {
         self.members.len()
     }
 
-    /// Whether nobody is here.
+    /// Whether there are no members.
     pub fn is_empty(&self) -> bool {
         self.members.is_empty()
     }
@@ -116,7 +116,7 @@ impl View {
         self.members.get(&uid)
     }
 
-    /// Whether somebody is at this uid.
+    /// Whether a member has this uid.
     pub fn contains(&self, uid: Uid) -> bool {
         self.members.contains_key(&uid)
     }
@@ -126,18 +126,18 @@ impl View {
         self.members.range((Bound::Excluded(uid), Bound::Unbounded)).count()
     }
 
-    /// Everybody else in ring order, the one after `uid` first.
+    /// All other members in ring order, beginning after `uid`.
     pub fn ring_after(&self, uid: Uid) -> impl Iterator<Item = Uid> {
         let after = self.members.range((Bound::Excluded(uid), Bound::Unbounded));
         after.chain(self.members.range(..uid)).map(|(&uid, _)| uid)
     }
 
-    /// Whether somebody of this author is a member.
+    /// Whether this author has a member here.
     pub fn has(&self, author: AuthorId) -> bool {
         self.members.values().any(|member| member.author == author)
     }
 
-    /// What would become of this author's member, the one at `uid` if there are several, if it wanted this name.
+    /// The outcome if this author's member (the one at `uid`, if there are several) wanted this name.
     pub fn renaming(&self, author: AuthorId, uid: Uid, name: &Name) -> Renaming {
         let there = self.get(uid).filter(|member| member.author == author);
         let Some(member) = there.or_else(|| self.members().find(|member| member.author == author)) else {
@@ -153,7 +153,7 @@ impl View {
         }
     }
 
-    /// This author's member has this name from here on, if it is free.
+    /// Gives this author's member the name, if it is free.
     pub fn rename(&mut self, author: AuthorId, uid: Uid, name: &Name) {
         if let Renaming::Done { was, name } = self.renaming(author, uid, name) {
             let folded = name.folded();
@@ -164,14 +164,14 @@ impl View {
         }
     }
 
-    /// Those whose names this author cannot have at `uid`.
+    /// The members whose names this author cannot have at `uid`.
     fn others(&self, uid: Uid, author: AuthorId) -> impl Iterator<Item = &Member> {
         self.members().chain(&self.lost).filter(move |other| other.uid != uid && other.author != author)
     }
 
-    /// The name, or the first numbered form of it, that this author can have at `uid`: a name belongs to the author that
-    /// had it last as long as that one is a member, and waits for it when it was lost; who takes its address takes over
-    /// that too. Upper and lower case are alike.
+    /// The name, or its first numbered form, that this author can have at `uid`. A name belongs to the author that had
+    /// it last while that author is a member, and is reserved while it is lost. A node that takes a lost member's
+    /// address takes its name too. Case does not matter.
     pub fn free_name(&self, name: &Name, uid: Uid, author: AuthorId) -> Name {
         let taken: std::collections::BTreeSet<String> = self.others(uid, author).map(|o| o.name.folded()).collect();
         let mut free = name.clone();
