@@ -1,4 +1,4 @@
-//! Nodes die, the leader among them, and whoever is left goes on.
+//! Nodes die, the leader among them, and the remaining nodes go on.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -20,13 +20,13 @@ fn proof_03_leaders_killed_under_traffic_keyed() {
     leaders_killed_under_traffic(Lock::Keyed);
 }
 
-/// The leader is killed again and again while everybody talks; each time it comes back as a new process.
+/// The test kills the leader again and again while all nodes talk; each time the leader comes back as a new process.
 fn leaders_killed_under_traffic(lock: Lock) {
     let _turn = turn();
     let kills = setting("PROOF_KILLS").unwrap_or(6);
     let mut room = Room::of_behind(lock, 5, 2);
     let mut talkers: Vec<Talker> = room.nodes.iter().map(|node| Talker::start(node, &node.name, PACE)).collect();
-    // Every line up to these counts was typed by a node that outlived the kill, and must stand in every log.
+    // For each tag, the number of lines that every log must hold: a node that outlived the kill typed them.
     let mut owed: HashMap<String, u64> = HashMap::new();
     let mut joined_late = [false; 5];
     let (mut led, mut ordered) = (Vec::new(), Vec::new());
@@ -83,7 +83,7 @@ fn leaders_killed_under_traffic(lock: Lock) {
     );
 }
 
-/// When the last of them announced a leader, after `since`.
+/// The time after `since` at which the last of the living nodes announced a leader.
 fn new_leader(living: &[&Node], since: Instant) -> Instant {
     let told = living.iter().map(|node| {
         node.wait("announces a new leader", soon(30), |shown| {
@@ -94,7 +94,7 @@ fn new_leader(living: &[&Node], since: Instant) -> Instant {
     told.max().unwrap()
 }
 
-/// When the first line that was typed after `gone` was shown anywhere.
+/// The time at which any living node first showed a line that a user typed after `gone`.
 fn first_line_of(living: &[&Node], talkers: &[Talker], gone: Instant) -> Instant {
     let late = |chat: &Chat| {
         let Some((tag, n)) = chat.numbered() else { return false };
@@ -109,7 +109,7 @@ fn first_line_of(living: &[&Node], talkers: &[Talker], gone: Instant) -> Instant
     first.min().unwrap()
 }
 
-/// Three neighbours in the ring, the leader in their middle, die in the same instant.
+/// Three neighbours in the ring die in the same instant; the middle one is the leader.
 #[test]
 fn proof_04_leader_and_neighbours() {
     let _turn = turn();
@@ -131,7 +131,7 @@ fn proof_04_leader_and_neighbours() {
     );
 }
 
-/// Any half of a room of eight dies in the same instant.
+/// Any four nodes of a room of eight die in the same instant.
 #[test]
 fn proof_04_any_four_of_eight() {
     let _turn = turn();
@@ -155,8 +155,8 @@ fn proof_04_any_four_of_eight() {
     );
 }
 
-/// Kills those places of a talking room of eight that `choose` names, given the leader's. Returns the time until the
-/// rest is one ring, and how many lines stand in each of their logs.
+/// Kills some nodes of a talking room of eight; `choose` gets the leader's place and names the places to kill. Returns
+/// the time until the other nodes are one ring, and the number of lines in each of their logs.
 fn massacre(choose: impl Fn(&Room, usize) -> Vec<usize>) -> (Duration, usize) {
     let room = Room::of(8, 3);
     let mut talkers: Vec<Talker> = room.nodes.iter().map(|node| Talker::start(node, &node.name, PACE)).collect();
@@ -180,7 +180,7 @@ fn massacre(choose: impl Fn(&Room, usize) -> Vec<usize>) -> (Duration, usize) {
     (time, check_same(&living, &mine, soon(20)).len())
 }
 
-/// Six join while the room looks for a new leader.
+/// Six nodes join while the room looks for a new leader.
 #[test]
 fn proof_07_joins_during_a_failover() {
     let _turn = turn();
@@ -219,7 +219,7 @@ fn proof_07_joins_during_a_failover() {
     );
 }
 
-/// Each new leader dies as soon as it is announced, until two of eight are left.
+/// The test kills each new leader as soon as it is announced, until two nodes of eight are left.
 #[test]
 fn leaders_die_in_a_row() {
     let _turn = turn();
@@ -252,13 +252,14 @@ fn announces(line: &str, addr: std::net::SocketAddr) -> bool {
     line.contains(&format!("Leader is {addr} "))
 }
 
-/// Leaders die while a long file is piped into a member: nothing of it is lost, doubled or moved.
+/// Leaders die while a long file runs through a pipe into a member: no line of it is lost, doubled or moved.
 #[test]
 fn a_pipe_outlives_its_leaders() {
     const LINES: u64 = 30_000;
     let _turn = turn();
     let room = Room::of(5, 2);
-    // The highest address is the next to lead; it and the one after it die, the lowest is fed.
+    // The test kills two leaders in turn. The node with the highest address leads next, so the node with the lowest
+    // address, which gets the file, never leads.
     let fed = &room.nodes[0];
     let text: String = (0..LINES).map(|n| format!("pipe {n}\n")).collect();
     let counts = [("pipe".to_owned(), LINES)];

@@ -1,10 +1,10 @@
-//! Many nodes.
+//! A room of many nodes.
 
 use std::time::Instant;
 
 use crate::harness::{Enter, Room, all_show, check_same, free_addrs, quiet, settled, soon, turn};
 
-/// Twenty-five processes; the leader dies; everyone reads the next line.
+/// In a room of 25 processes the leader dies; all others show the next line.
 #[test]
 fn proof_09_twenty_five() {
     const NODES: usize = 25;

@@ -1,4 +1,4 @@
-//! A flood at the doors of a keyed room, from elsewhere: the members talk on as if nothing were.
+//! Strangers flood the ports of a keyed room from another namespace; the members talk on without harm.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -17,17 +17,19 @@ use crate::harness::{quiet, setting, settled, soon, turn};
 use crate::hostile::allow_files;
 use crate::intruders::Between;
 
-/// Each member's lines come at this pace.
+/// The time between two lines of a member.
 const PACE: Duration = Duration::from_millis(10);
-/// Connections that never speak, and how many of them are opened in a second: the oldest go.
+/// The number of open connections that never send a byte, and how many new ones the attacker opens in a second. The
+/// attacker closes the oldest for each new one.
 const SILENT: usize = 2000;
 const SILENT_RATE: u32 = 1000;
-/// Connections that send a byte a second.
+/// The number of open connections that send a byte a second.
 const SLOW: usize = 200;
-/// Handshakes begun in a second: with random bytes where the first message belongs, and with one that was recorded.
+/// The number of handshakes that the attacker begins in a second. Half of them have random bytes as their first
+/// message, the others have a recorded first message.
 const HANDSHAKES_RATE: u32 = 1000;
-/// How much slower the slowest of a hundred lines may be. What a stranger costs is arithmetic, most of which a compiler
-/// can take out.
+/// The factor by which the delay that 99 of a hundred lines keep may grow during the flood. A stranger costs a node
+/// arithmetic, which is faster in an optimized build.
 const SLOWER_MAX: u32 = if cfg!(debug_assertions) { 5 } else { 2 };
 const GROWTH_BYTES_MAX: u64 = 32 * 1024 * 1024;
 const FIRST_WORDS_BYTES: usize = 18 + 50;
@@ -59,7 +61,7 @@ fn proof_19_a_flood() {
     all_show(&room.all(), &talkers.iter().map(|talker| (talker.tag.clone(), 100)).collect::<Vec<_>>(), soon(20));
     let before: Vec<_> = room.nodes.iter().map(Node::memory).collect();
     let calm = Instant::now();
-    // The quiet, and below the flood itself: nothing here ends them earlier.
+    // This sleep is the calm time, and the loop below is the flood: both last for the full time.
     std::thread::sleep(lasts);
     let flooded = Instant::now();
     let doors: Vec<SocketAddr> = room.nodes.iter().map(|node| node.addr).collect();
@@ -72,7 +74,7 @@ fn proof_19_a_flood() {
         }
     }
     let over = Instant::now();
-    // The door is open to friends meanwhile.
+    // A node with the key can join during the flood.
     let friend = SocketAddr::new(net.addr(2).ip(), 2429);
     let friend = room.start_in("friend", friend, Enter::Join(net.addr(0)), Some(net.name(2)));
     room.nodes.push(friend);
@@ -108,11 +110,11 @@ fn proof_19_a_flood() {
     assert!(is <= was * SLOWER_MAX, "the slowest of a hundred lines took {is:?}, and {was:?} before");
 }
 
-/// From a line's typing to its display at each member, sorted.
+/// The times from the typing of a line to its display, for each line at each member, sorted.
 struct Times(Vec<Duration>);
 
 impl Times {
-    /// Of the lines typed from here to there.
+    /// The times of the lines that a talker typed between `from` and `to`.
     fn of(room: &Room, talkers: &[Talker], from: Instant, to: Instant) -> Self {
         let mut times = Vec::new();
         for node in &room.nodes[..talkers.len()] {
@@ -129,7 +131,7 @@ impl Times {
         Self(times)
     }
 
-    /// This many in a hundred took no longer.
+    /// The time that this percentage of the lines did not exceed.
     fn at(&self, percent: usize) -> Duration {
         self.0[(self.0.len() - 1) * percent / 100]
     }
@@ -142,7 +144,7 @@ impl std::fmt::Display for Times {
     }
 }
 
-/// The first words of somebody with the key who came in from outside and is gone.
+/// The first message of a visitor that has the key, came from outside, and has left again.
 fn recorded(net: &Net, room: &Room, outside: &Outside) -> Vec<u8> {
     let door = net.addr(0);
     let between = outside.spawn(move || Between::start(door, None)).join().unwrap();
@@ -154,10 +156,10 @@ fn recorded(net: &Net, room: &Room, outside: &Outside) -> Vec<u8> {
     between.kept()[0][0][..FIRST_WORDS_BYTES].to_vec()
 }
 
-/// A namespace for threads of this process.
+/// A network namespace for threads of this process.
 struct Outside(Arc<File>);
 
-/// What goes on until it is stopped; each gives how often it has knocked.
+/// The attacker's threads, which run until the test stops them; each returns the number of connections that it opened.
 struct Flood {
     over: Arc<AtomicBool>,
     threads: Vec<JoinHandle<usize>>,
@@ -208,7 +210,7 @@ impl Flood {
     }
 }
 
-/// Knocks at each door in turn.
+/// Opens connections to each member's port in turn.
 struct Knocks {
     doors: Vec<SocketAddr>,
     first: Vec<u8>,
@@ -220,7 +222,7 @@ struct Knocks {
 }
 
 impl Knocks {
-    /// Waits until it is time for something; false: it is over.
+    /// Waits until the next connection or byte is due; `false` if the flood is over.
     fn turn(&mut self) -> bool {
         let due = Duration::from_secs(1) / self.rate * self.turns;
         std::thread::sleep(due.saturating_sub(self.begun.elapsed()));
@@ -235,7 +237,7 @@ impl Knocks {
         Some(stream)
     }
 
-    /// The next, when it is time; `None`: it is over.
+    /// Opens the next connection when it is due; `None` if the flood is over.
     fn next(&mut self) -> Option<TcpStream> {
         while self.turn() {
             if let Some(stream) = self.open() {
@@ -257,8 +259,8 @@ fn silence(knocks: &mut Knocks) -> usize {
     knocks.done
 }
 
-/// It is one's turn SLOW times a second, so that each says its next byte a second after the last. Who is cut off comes
-/// again.
+/// Serves the connections in turn, `SLOW` of them a second, so that each sends a byte a second. Opens a new connection
+/// for each one that a node has closed.
 fn drip(knocks: &mut Knocks) -> usize {
     let mut held: VecDeque<(TcpStream, usize)> = VecDeque::new();
     while knocks.turn() {
@@ -272,7 +274,7 @@ fn drip(knocks: &mut Knocks) -> usize {
     knocks.done
 }
 
-/// Begins handshakes that lead nowhere, and hears what is said to them.
+/// Begins handshakes that lead nowhere, and reads the nodes' answers.
 fn handshakes(knocks: &mut Knocks, random: bool) -> usize {
     let mut rng = Rng::from(19);
     while let Some(mut stream) = knocks.next() {

@@ -1,7 +1,7 @@
-//! A program that puts words into the mouths of others, in a room of honest ones: everybody is told who it was, nobody
-//! takes the words, and the room goes on without it.
+//! A program forges lines of other authors in a room of honest nodes. Every honest node names the forger, no honest
+//! node takes the forged lines, and the room goes on without the forger.
 //!
-//! The liar is a build of its own, by `scripts/forger`; `DIST_CHAT_FORGER` is its path.
+//! `scripts/forger` makes the forging program; `DIST_CHAT_FORGER` is its path.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use crate::harness::{Enter, Lock, Node, Room, Talker, all_show, check_same, free
 use crate::harness::{soon, turn};
 
 const PACE: Duration = Duration::from_millis(10);
-/// Lines of each that are said after the lie.
+/// The number of lines that each talker types after the lie.
 const LATER: u64 = 300;
 
 #[test]
@@ -101,8 +101,8 @@ fn author_of(node: &Node) -> Option<String> {
     Some(own["author"].as_str()?.to_owned())
 }
 
-/// Waits until all but the liar have been told, on the screen and in the log, who has lied, and in whose name; when the
-/// last was.
+/// Waits until the screen and the log of every honest node say which node has lied, and in whose name. Returns the time
+/// at which the last screen showed it.
 fn found_out(room: &Room, liar: usize, of: &str) -> Instant {
     let by = format!("{}({})", room.nodes[liar].name, room.nodes[liar].addr);
     let verdict = format!("{by} has handed on a line as of {of} that {of} has not said: it is refused, and so is {by}");
@@ -117,12 +117,12 @@ fn found_out(room: &Room, liar: usize, of: &str) -> Instant {
     told.max().unwrap()
 }
 
-/// Waits until the honest are one room without the liar and have all that they said, also since; no log of theirs holds
-/// a lie. How many lines they hold.
+/// Waits until the honest nodes are one room without the liar and hold all their own lines, also those typed after the
+/// lie. Checks that no honest node's log holds a lie. Returns the number of lines in each log.
 fn goes_on(room: &Room, liar: usize, talkers: &mut [Talker], lied: Instant) -> usize {
     let honest = room.except(&[liar]);
     settled(&honest, soon(30));
-    // It tries to come back for as long as it is let.
+    // The liar keeps trying to come back while the talkers type.
     let later: Vec<_> = talkers.iter().map(|talker| (talker.tag.clone(), talker.count() + LATER)).collect();
     all_show(&honest, &later, soon(30));
     let counts = hush(talkers);

@@ -1,4 +1,4 @@
-//! Nodes that stop for a while and come back: nobody waits for them, and they find their place again.
+//! Nodes freeze for a while and come back. No other node waits for them, and they find their place again.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -15,7 +15,8 @@ fn proof_05_frozen_leader_keyed() {
     frozen_leader(Lock::Keyed);
 }
 
-/// The leader freezes for ten seconds. Within two the others talk again; when it thaws it is a member like any other.
+/// The leader freezes for ten seconds. Within two seconds the others talk again; when the leader thaws it is a member
+/// like any other.
 fn frozen_leader(lock: Lock) {
     const FROZEN: Duration = Duration::from_secs(10);
     let _turn = turn();
@@ -41,7 +42,7 @@ fn frozen_leader(lock: Lock) {
     assert!(went_on < Duration::from_secs(2), "the room went on only {went_on:?} after the freeze");
     settled(&others, soon(20));
 
-    // The freeze itself: nothing here ends it earlier.
+    // This sleep is the rest of the freeze; it must last for the full time.
     std::thread::sleep(FROZEN.saturating_sub(frozen.elapsed()));
     sleeper.thaw();
     let thawed = Instant::now();
@@ -56,8 +57,8 @@ fn frozen_leader(lock: Lock) {
     all_show(&room.all(), &counts, soon(30));
     quiet(&room.all(), soon(20));
     let log = check_same(&others, &counts, soon(20));
-    // What the sleeper had ordered and told nobody before it froze was ordered again: it keeps those lines where it
-    // had written them.
+    // Before it froze, the sleeper may have sequenced lines that it had sent to no node. The new leader sequenced them
+    // again, and the sleeper's text file keeps them at their first places. So the test compares sets.
     let lines = |log: &[Chat]| log.iter().map(|chat| (chat.addr, chat.text.clone())).collect::<BTreeSet<_>>();
     assert_eq!(lines(&check_log(sleeper, soon(20))), lines(&log), "the sleeper holds the same lines, each once");
     println!(
@@ -70,13 +71,13 @@ fn frozen_leader(lock: Lock) {
     );
 }
 
-/// A member freezes while 8 MB of text pass: nobody else waits, nobody piles it up.
+/// A member freezes while 8 MB of text pass: no other node waits, and the leader does not collect the text in memory.
 #[test]
 fn proof_06_frozen_member() {
     const LINES: u64 = 2000;
     const LINE_BYTES: usize = 4096;
     const GROWTH_BYTES_MAX: u64 = 64 * 1024 * 1024;
-    // A room that waits for a silent member waits until it is given up: 1.5 s.
+    // A room that waited for a silent member would wait for 1.5 s, until it gives the member up.
     const GAP_MAX: Duration = Duration::from_millis(1400);
     let _turn = turn();
     let room = Room::of(5, 2);

@@ -1,4 +1,4 @@
-//! Strangers at the door: the room talks on and pays nothing for them.
+//! Strangers connect to the room's ports; the room talks on, and they cost it nothing that a user notices.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -22,7 +22,7 @@ fn proof_10_strangers_keyed() {
     strangers(Lock::Keyed);
 }
 
-/// Random bytes, a line of 64 MiB, an HTTP request and 500 connections that say nothing, at every port at once.
+/// Every port gets random bytes, a line of 64 MiB, an HTTP request and 500 silent connections, all at once.
 fn strangers(lock: Lock) {
     let _turn = turn();
     let (mut rng, seed) = Rng::new();
@@ -51,7 +51,7 @@ fn strangers(lock: Lock) {
     assert!(taken_max < 8 << 20, "somebody took {taken_max} bytes of an endless line");
     let counts: Vec<(String, u64)> = talkers.iter().map(|talker| (talker.tag.clone(), talker.count())).collect();
     all_show(&room.all(), &counts, soon(20));
-    // The door is still open to friends.
+    // A node that knows the protocol can still join.
     let friend = room.start("friend", free_addrs(1)[0], Enter::Join(room.nodes[0].addr));
     friend.say("friend 0");
     room.nodes.push(friend);
@@ -72,7 +72,7 @@ fn strangers(lock: Lock) {
         let grown = before.zip(node.memory()).map_or(0, |((now, _), (_, highest))| highest.saturating_sub(now));
         assert!(grown < GROWTH_BYTES_MAX, "{}'s memory grew by {grown} bytes", node.name);
         grown_max = grown_max.max(grown);
-        // What the friend's coming is told with is not the strangers' doing.
+        // The friend's arrival also adds lines to the log; the ten lines more in the limit below are for them.
         let said = other_lines(node) - words;
         let allowed = idle_each + 3 + 10;
         assert!(said <= allowed, "{} wrote {said} lines about {} strangers", node.name, idle_each + 3);
@@ -90,13 +90,13 @@ fn strangers(lock: Lock) {
     );
 }
 
-/// Lines of the log that nobody has typed.
+/// The number of log lines that no user typed.
 fn other_lines(node: &Node) -> usize {
     node.log().lines().count() - node.log_chats().len()
 }
 
-/// Says this so many times and then a line feed, until the other side has had enough. Returns the bytes that it let
-/// itself be told.
+/// Sends these bytes `times` times and then a line feed, until the node closes the connection. Returns the number of
+/// bytes that the node took.
 fn shout(addr: SocketAddr, bytes: &[u8], times: usize) -> usize {
     let mut stream = TcpStream::connect(addr).unwrap();
     stream.set_write_timeout(Some(Duration::from_secs(10))).unwrap();
@@ -109,7 +109,7 @@ fn shout(addr: SocketAddr, bytes: &[u8], times: usize) -> usize {
         told += bytes.len();
     }
     let _ = stream.write_all(b"\n");
-    // Whatever the answer, the link must end.
+    // The answer does not matter; the node must close the connection.
     let mut answer = Vec::new();
     let ended = stream.take(1 << 20).read_to_end(&mut answer);
     let waits = ended.is_err_and(|error| matches!(error.kind(), std::io::ErrorKind::WouldBlock));
@@ -129,8 +129,8 @@ fn is_open(stream: &TcpStream) -> bool {
     }
 }
 
-/// Raises the limit of open files of this process (its children keep theirs: they were started before); returns how
-/// many more it may open.
+/// Raises this process's limit of open files; its children keep their limit, because they started before. Returns how
+/// many more files this process may open.
 pub fn allow_files(wanted: usize) -> usize {
     let limit = getrlimit(Resource::Nofile);
     let wanted = wanted as u64;

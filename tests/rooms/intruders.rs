@@ -1,4 +1,4 @@
-//! Who has not the key, and who stands between members: none of them gets in, and the room talks on.
+//! Strangers without the key, and attackers between members: none of them gets in, and the room talks on.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -9,15 +9,16 @@ use std::time::{Duration, Instant};
 use crate::harness::{Enter, Lock, Rng, Room, Talker, all_show, check_log, check_same, free_addrs, hush, poll, quiet};
 use crate::harness::{setting, settled, soon, turn, write_key};
 
-/// Lines a second, of all members together.
+/// The number of lines a second that all members type together.
 const RATE: u32 = 1000;
-/// Lines of the session that is recorded.
+/// The number of lines in the session that the attacker records.
 const TOLD: u64 = 20;
-/// The most that a door says to somebody who has recorded a first message on its way to another door: the second.
+/// The longest answer of a node to a first message that the attacker recorded on its way to another node: the second
+/// message of the handshake.
 const ANSWER_BYTES_MAX: usize = 194;
-/// What a dialler says before it knows who is there: the preamble and the first message.
+/// The bytes that a dialling node sends before it knows its peer: the preamble and the first message.
 const FIRST_WORDS_BYTES: usize = 18 + 50;
-/// Up to so many bytes go by between two that are altered.
+/// The largest number of bytes that pass between two altered bytes.
 const SPARED_BYTES_MAX: usize = 8000;
 
 #[test]
@@ -32,7 +33,8 @@ fn proof_17_intruders() {
     let mut talkers: Vec<Talker> = room.nodes.iter().map(|node| Talker::steady(node, &node.name, pace)).collect();
     let begun = Instant::now();
 
-    // A good session, recorded: its owner dies, so that its members dial it.
+    // The attacker records a valid session. The test then kills the node of that session, so that the members dial its
+    // address.
     let recorder = Between::start(leader, None);
     let told = room.start("told", free_addrs(1)[0], Enter::Join(recorder.addr));
     let everybody: Vec<_> = room.all().into_iter().chain([&told]).collect();
@@ -48,7 +50,7 @@ fn proof_17_intruders() {
     drop(recorder);
     assert!(recorded.iter().all(|bytes| bytes.len() > 2000), "the session went over it");
 
-    // Played at each door, and to whoever dials its owner.
+    // The attacker plays the recording to each node, and to each member that dials the dead node.
     for node in &room.nodes {
         for bytes in &recorded {
             let answer = play(TcpStream::connect(node.addr).unwrap(), bytes);
@@ -64,7 +66,7 @@ fn proof_17_intruders() {
     }
     drop(fake);
 
-    // Another key, and none.
+    // Strangers try another key, and no key.
     let other = write_key(room.runtime().join("other.key"));
     let rounds = usize::try_from(setting("PROOF_ROUNDS").unwrap_or(1)).unwrap();
     let mut refused = 0;
@@ -77,13 +79,13 @@ fn proof_17_intruders() {
         }
     }
 
-    // Somebody between a member and the leader, who alters what goes by.
+    // An attacker between a member and the leader alters bytes that pass.
     let mut friends = Vec::new();
     let (mut altered, mut cut) = (0, 0);
     for i in 0..8 * rounds {
         let between = Between::start(leader, Some(rng.next()));
         let friend = room.start(&format!("friend{i}"), free_addrs(1)[0], Enter::Join(between.addr));
-        // The handshake itself may be what is altered: then it is told that the key is wrong, and ends.
+        // The altered byte may belong to the handshake: the friend then reports a wrong key and ends.
         poll("something is altered, and cut off for it", soon(30), || {
             (!friend.alive() || between.altered() > 0 && between.open() == 0).then_some(())
         });
@@ -136,7 +138,7 @@ fn proof_17_intruders() {
     );
 }
 
-/// Says this, until the other side has had enough; what that said.
+/// Sends these bytes until the peer closes the connection; returns the peer's answer.
 fn play(mut stream: TcpStream, bytes: &[u8]) -> Vec<u8> {
     stream.set_write_timeout(Some(Duration::from_secs(20))).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
@@ -148,16 +150,16 @@ fn play(mut stream: TcpStream, bytes: &[u8]) -> Vec<u8> {
             Ok(0) => return answer,
             Ok(read) => answer.extend_from_slice(&buffer[..read]),
             Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => panic!("a recording keeps its link"),
-            // Cut, with something unread.
+            // The node closed the connection with unread bytes in it.
             Err(_) => return answer,
         }
     }
 }
 
-/// Somebody on the way to a node: keeps all that is said, and may alter it.
+/// An attacker on the way to a node: it keeps all bytes that pass, and may alter them.
 pub struct Between {
     pub addr: SocketAddr,
-    /// What each dialler said, and what it heard.
+    /// For each connection, the bytes from the dialling node and the bytes to it.
     kept: Arc<Mutex<Vec<[Vec<u8>; 2]>>>,
     state: Arc<State>,
 }
@@ -170,7 +172,8 @@ struct State {
 }
 
 impl Between {
-    /// With a seed it alters a byte now and then, at places that the seed draws.
+    /// Starts the attacker in front of `node`. With a seed, the attacker alters a byte now and then, at places that it
+    /// draws from the seed.
     pub fn start(node: SocketAddr, seed: Option<u64>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let addr = listener.local_addr().unwrap();
@@ -213,7 +216,7 @@ impl Between {
         self.state.altered.load(Ordering::SeqCst)
     }
 
-    /// Directions that are not at their end.
+    /// The number of directions, over all connections, that have not ended yet.
     fn open(&self) -> u64 {
         self.state.open.load(Ordering::SeqCst)
     }

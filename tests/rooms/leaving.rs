@@ -1,4 +1,4 @@
-//! Coming for one line, and going.
+//! Nodes that join for a single line, and nodes that leave.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ fn one_line_from_a_script() {
     assert_eq!(check_log(&script, soon(5)).len(), 1, "the script's own log holds its line");
 }
 
-/// The leader leaves while everybody talks: nothing is lost, and it says good-bye with code 0.
+/// The leader leaves while all others talk: no line is lost, and the leader ends with code 0.
 #[test]
 fn leader_leaves_under_traffic() {
     let _turn = turn();
@@ -41,8 +41,8 @@ fn leader_leaves_under_traffic() {
     check_same(&others, &counts, soon(20));
 }
 
-/// Everybody leaves at once, having just spoken: each within its five seconds, and with code 0, unless it is the one that
-/// is left over, and nobody else has its line.
+/// All nodes type a line and leave at once. Each ends in time and with code 0; only a node whose line no other node
+/// holds may end with code 7.
 #[test]
 fn everybody_leaves() {
     let _turn = turn();

@@ -1,4 +1,4 @@
-//! What is put to a line counts once per author.
+//! A reaction to a line counts once per author.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::ChildStdin;
@@ -7,11 +7,11 @@ use serde_json::{Value, json};
 
 use crate::harness::{Room, poll, quiet, soon, turn};
 
-/// Likes of all members together.
+/// The number of likes that all members give together.
 const LIKES: u64 = 10_000;
 const LINE: &str = "shall we deploy?";
 
-/// Five members like one line, over and over.
+/// Five members like the same line over and over.
 #[test]
 fn proof_22_likes() {
     let _turn = turn();
@@ -30,7 +30,7 @@ fn proof_22_likes() {
     let mut ins: Vec<ChildStdin> = leashes.iter_mut().map(|leash| leash.0.stdin.take().unwrap()).collect();
     let watchers = leashes.iter_mut().map(|leash| {
         let out = BufReader::new(leash.0.stdout.take().unwrap());
-        // The last total that was told before the end of the objects.
+        // Each watcher returns the last total that its node reported.
         std::thread::spawn(move || {
             let objects = out.lines().map(|line| serde_json::from_str::<Value>(&line.unwrap()).unwrap());
             let totals = objects.filter(|object| object["type"] == "reactions" && object["ts"] == ts);
@@ -59,14 +59,14 @@ fn proof_22_likes() {
     for node in &all {
         assert_eq!(total(node.history().unwrap()), json!([{"with": "👍", "count": 5}]), "{}", node.name);
     }
-    // One thinks again.
+    // One member withdraws its like.
     ins[1].write_all(like(ts, false).as_bytes()).unwrap();
     poll("one like less, everywhere", soon(60), || {
         let less = json!([{"with": "👍", "count": 4}]);
         all.iter().all(|node| node.history().is_ok_and(|history| total(history) == less)).then_some(())
     });
     quiet(&all, soon(20));
-    // The end of what is asked detaches.
+    // The programs detach at the end of their input.
     drop(ins);
     for watcher in watchers {
         assert_eq!(watcher.join().unwrap(), Some(json!([{"with": "👍", "count": 4}])));

@@ -1,13 +1,17 @@
-//! What a room promises, shown with real processes.
+//! Proofs that real processes keep a room's promises.
 //!
-//! Written against what people see: the flags, standard output, `chat_<port>.log`, `status --json` and exit codes.
-//! Each test prints one line that begins with `proof` and says what it measured; `scripts/proofs` runs them at full
-//! count and shows those lines. The tests take turns: each wants the machine for itself.
+//! The tests see only what users and scripts see: the flags, standard output, `chat_<port>.log`, `status --json` and
+//! exit codes. Each test prints one line that begins with `proof` and gives its measurements; `scripts/proofs` runs the
+//! tests at full count and shows those lines. The tests run one at a time, because each needs the whole machine.
 //!
-//! Environment: `PROOF_KILLS` (leaders killed in proof 3, default 6), `PROOF_ROUNDS` (rooms of 8 in proof 4, default
-//! 1; rounds of strangers in proof 17), `PROOF_FLOOD_SECONDS` (how long proof 19's flood lasts, default
-//! 10), `PROOF_TAIL_LINES` (lines that proof 21's tails read, default 20,000), `PROOF_FLAPS` (how often a cable
-//! flaps, default 5), `PROOF_SEED` (where random choices start; drawn and printed if absent).
+//! These environment variables change the tests:
+//!
+//! * `PROOF_KILLS`: how many leaders proof 3 kills, default 6;
+//! * `PROOF_ROUNDS`: how many rooms of 8 proof 4 runs, and how many rounds of strangers proof 17 runs, default 1;
+//! * `PROOF_FLOOD_SECONDS`: how long the flood of proof 19 lasts, default 10;
+//! * `PROOF_TAIL_LINES`: how many lines the tails of proof 21 read, default 20,000;
+//! * `PROOF_FLAPS`: how often a cable flaps, default 5;
+//! * `PROOF_SEED`: the seed of random choices; a test without it draws and prints one.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 #![expect(clippy::print_stdout, reason = "the proof lines are read by people")]
 

@@ -1,4 +1,5 @@
-//! A real network cut in two: namespaces joined by two bridges, and the cable between these pulled.
+//! A partition in a real network: two bridges join the nodes' namespaces, and the test pulls the cable between the
+//! bridges.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -16,8 +17,8 @@ fn proof_08_two_halves_keyed() {
     two_halves(Lock::Keyed);
 }
 
-/// Two halves of five talk on for twenty seconds without each other. Healed, they are one room again within ten, and
-/// everybody has read every line of both sides, once.
+/// Five nodes in two parts talk on for twenty seconds without each other. Within ten seconds of the repair they are one
+/// room again, and every node has shown every line of both sides once.
 fn two_halves(lock: Lock) {
     const CUT: Duration = Duration::from_secs(20);
     const HEALED_MAX: Duration = Duration::from_secs(10);
@@ -40,7 +41,7 @@ fn two_halves(lock: Lock) {
     let leaders = [settled(&left, soon(20)).leader, settled(&right, soon(20)).leader];
     let apart = cut.elapsed();
     assert_ne!(leaders[0], leaders[1], "each half has a leader of its own");
-    // The cut itself: nothing here ends it earlier.
+    // This sleep is the rest of the cut; it must last for the full time.
     std::thread::sleep(CUT.saturating_sub(cut.elapsed()));
     let counts: Vec<(String, u64)> = talkers.iter().map(|talker| (talker.tag.clone(), talker.count())).collect();
     all_show(&left, &counts[..2], soon(5));
@@ -66,7 +67,7 @@ fn two_halves(lock: Lock) {
         assert!(missing.is_empty(), "{} lacks {} lines, among them {missing:?}", node.name, owed.len() - lines.len());
         assert_eq!(log.len(), owed.len(), "{} has lines that nobody typed, or some twice", node.name);
     }
-    // The heavier half's lines have not moved.
+    // The lines of the larger part have kept their places.
     check_order("n2", &logs[2]);
     assert!(logs[2] == logs[3] && logs[3] == logs[4], "the heavier half's logs are the same");
     println!(
@@ -80,8 +81,8 @@ fn two_halves(lock: Lock) {
     );
 }
 
-/// The link between the leader and the highest uid is bad, and nothing else: that node stays in the room through
-/// another member, and nobody is deposed for it.
+/// Only the link between the leader and the highest uid is bad. That node stays in the room through a relay, and the
+/// leader stays leader.
 #[test]
 fn one_bad_link() {
     let _turn = turn();
@@ -102,7 +103,7 @@ fn one_bad_link() {
     let cut = Instant::now();
     let later =
         |talkers: &[Talker]| talkers.iter().map(|talker| (talker.tag.clone(), talker.count() + 5)).collect::<Vec<_>>();
-    // Past every timeout: what is read now has found another way.
+    // Every timeout is over by then, so a line that arrives now has come another way.
     std::thread::sleep(Duration::from_secs(4));
     all_show(&room.all(), &later(&talkers), soon(20));
     let relayed = cut.elapsed();
@@ -122,7 +123,7 @@ fn one_bad_link() {
     println!("one bad link: everybody read everybody {relayed:?} after it broke, in the same epoch; {lines} lines");
 }
 
-/// The cable between two halves comes and goes, then stays.
+/// The cable between two halves fails and works again several times, then works for good.
 #[test]
 fn a_flapping_cable() {
     let _turn = turn();
@@ -141,7 +142,7 @@ fn a_flapping_cable() {
     for _ in 0..setting("PROOF_FLAPS").unwrap_or(5) {
         for state in ["down", "up"] {
             net.cable(state);
-            // The fault itself: nothing here ends it earlier.
+            // This sleep is the length of the fault; it must last for the full time.
             std::thread::sleep(Duration::from_millis(200 + rng.next() % 2800));
         }
     }

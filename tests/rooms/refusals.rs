@@ -1,4 +1,4 @@
-//! Who cannot come in is told why, and scripts by the exit code.
+//! A node that may not join shows the reason to its user, and scripts see the reason in the exit code.
 
 use std::process::Command;
 

@@ -1,4 +1,4 @@
-//! What somebody learns who records everything on its way.
+//! What an eavesdropper learns that records every packet of a room.
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};
@@ -12,9 +12,9 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::harness::{Enter, Lock, Net, Node, PROGRAM, Room, free_addrs, poll, quiet, settled, soon, turn};
 
 const NAMES: [&str; 3] = ["Rumpelstilzchen", "Schneewittchen", "Dornroeschen"];
-/// Of somebody who comes to put another out.
+/// The port of a node that joins only to kick a member.
 const MODERATOR_PORT: u16 = 9;
-/// What a frame or a line of the log would show of itself in clear.
+/// Words by which a frame or a line of the log can be recognized in clear text.
 const GRAMMAR: [&str; 19] = [
     r#"{"hello":"#,
     r#"{"entries":"#,
@@ -36,15 +36,16 @@ const GRAMMAR: [&str; 19] = [
     r#""room":""#,
     r#""stream":"#,
 ];
-/// The one line in clear.
+/// The only line that a keyed room sends in clear.
 const PREAMBLE: &[u8] = b"dist-chat 4 keyed\n";
-/// The last packet that is recorded.
+/// The text of the last packet that the test records.
 const LAST: &str = "that was all";
-/// Sealed bytes look random: so many in a row that a person could read are not among 10^9 of them.
+/// The longest row of printable bytes that the recording may hold. Encrypted bytes look random, and 10^9 random bytes
+/// hold no longer row.
 const READABLE_MAX: usize = 36;
 
-/// Everything that a room says on its way, its members' coming, going, kicking and dying included: without a key it is
-/// all there to be read, with one nothing is.
+/// The recording holds all traffic of a room, also while members join, leave, die or are kicked. In a room without a
+/// key the secrets can be read in it; in a room with a key none can.
 #[test]
 fn proof_16_nothing_in_clear() {
     let _turn = turn();
@@ -55,7 +56,7 @@ fn proof_16_nothing_in_clear() {
             return;
         }
     };
-    // That the search finds what is there.
+    // The open room shows that the search finds secrets that are there.
     for what in &open.secrets {
         let found = what.ways().iter().any(|bytes| count(&open.bytes, bytes) > 0);
         assert!(found, "an open room says {what:?}, and it is not found");
@@ -82,7 +83,7 @@ fn proof_16_nothing_in_clear() {
     );
 }
 
-/// What nobody should learn.
+/// A secret that no eavesdropper may learn.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Secret {
     Words(String),
@@ -90,14 +91,14 @@ enum Secret {
 }
 
 impl Secret {
-    /// As it might be sent.
+    /// The forms in which a node might send the secret.
     fn ways(&self) -> Vec<Vec<u8>> {
         match self {
             Self::Words(words) => vec![words.as_bytes().to_vec()],
             Self::Author(hex) => {
                 let raw = (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap());
                 let raw: Vec<u8> = raw.collect();
-                // Parts too: a packet may end within it.
+                // Parts count too, because a packet may end within the secret.
                 let hex = hex.as_bytes();
                 vec![hex[..16].to_vec(), hex[48..].to_vec(), raw[..8].to_vec(), raw[24..].to_vec()]
             }
@@ -110,7 +111,7 @@ struct Overheard {
     secrets: BTreeSet<Secret>,
 }
 
-/// Plays the story in a namespace of its own and records all of it.
+/// Plays the story in a namespace of its own and records all its packets.
 fn overheard(lock: Lock) -> Result<Overheard, String> {
     let net = Net::new(1, 1).map_err(|why| format!("no network namespaces here: {why}"))?;
     let mut room = Room::behind(lock);
@@ -142,7 +143,7 @@ fn overheard(lock: Lock) -> Result<Overheard, String> {
         }
     };
     talk(&room, "meet me under the chestnut");
-    // One of them is put out and comes back.
+    // A moderator kicks one node, which comes back.
     kick(&net, &room, addrs[0], "Dornroeschen", "sleeping beauty")?;
     room.nodes[2].ended(soon(20));
     settled(&room.all()[..2], soon(20));
@@ -167,7 +168,7 @@ fn overheard(lock: Lock) -> Result<Overheard, String> {
     Ok(Overheard { bytes: recorder.end()?, secrets })
 }
 
-/// Somebody comes, at a terminal, puts this one out, and goes.
+/// A moderator joins at a terminal, kicks this member with this reason, and leaves.
 fn kick(net: &Net, room: &Room, contact: SocketAddr, whom: &str, why: &str) -> Result<(), String> {
     let key = room.key().map(|key| format!("--key-file {}", key.display())).unwrap_or_default();
     let (netns, ip, port) = (net.name(0), contact.ip(), contact.port());
@@ -192,7 +193,7 @@ fn kick(net: &Net, room: &Room, contact: SocketAddr, whom: &str, why: &str) -> R
     Ok(())
 }
 
-/// Who has spoken, as far as this node has it.
+/// The authors whose lines this node holds.
 fn said_by(node: &Node) -> Vec<String> {
     let history = node.history().unwrap();
     history.iter().filter_map(|entry| Some(entry["author"].as_str()?.to_owned())).collect()
@@ -207,7 +208,7 @@ fn longest_readable(bytes: &[u8]) -> &[u8] {
     readable.max_by_key(|run| run.len()).unwrap_or_default()
 }
 
-/// A child that does not outlive its handle.
+/// A child process that ends together with its handle.
 struct Leash(Child);
 
 impl Drop for Leash {
@@ -217,7 +218,7 @@ impl Drop for Leash {
     }
 }
 
-/// tcpdump, and the file that it writes.
+/// A running tcpdump, and the file that it writes.
 struct Recorder {
     child: Leash,
     netns: String,
@@ -226,7 +227,7 @@ struct Recorder {
 }
 
 impl Recorder {
-    /// Records all packets of this namespace from now on. Fails with the reason where that cannot be.
+    /// Records all packets of this namespace from now on. Fails with the reason if the system does not allow it.
     fn start(netns: &str, file: &Path) -> Result<Self, String> {
         let found = Command::new("tcpdump").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
         found.map_err(|error| format!("no tcpdump here: {error}"))?;
@@ -249,10 +250,10 @@ impl Recorder {
         Ok(Self { child, netns: netns.to_owned(), file: file.to_owned(), said })
     }
 
-    /// Ends it; all that was recorded.
+    /// Ends the recording; returns all that tcpdump wrote.
     fn end(mut self) -> Result<Vec<u8>, String> {
         let pid = Pid::from_child(&self.child.0);
-        // The kernel hands packets over late, but in order: once it has written the last one it has written all.
+        // The kernel hands packets to tcpdump late, but in order: once the file holds the last packet, it holds all.
         let send = format!("printf '%s' '{LAST}' >/dev/udp/127.0.0.1/9");
         let sent = Command::new("ip").args(["netns", "exec", &self.netns, "bash", "-c", &send]).status();
         sent.map_err(|error| format!("ip: {error}"))?;

@@ -1,4 +1,4 @@
-//! Programs that follow a room through a member: each line, in order, once.
+//! Programs that follow a room through a member show each line once and in order.
 
 use std::io::{BufRead as _, BufReader};
 use std::process::ChildStdout;
@@ -9,7 +9,8 @@ use serde_json::Value;
 
 use crate::harness::{Room, quiet, setting, soon, turn};
 
-/// A long file piped into one member, and two programs that follow at another; one of them stands still meanwhile.
+/// A long file runs through a pipe into one member. Two programs follow the room at another member; one of them does
+/// not read meanwhile.
 #[test]
 fn proof_21_tails() {
     let lines = setting("PROOF_TAIL_LINES").unwrap_or(20_000);
@@ -22,7 +23,7 @@ fn proof_21_tails() {
     let args = ["tail", "-f", "--json", "-n", "1", "-p", &port];
     let mut tails = [other.beside(&args), other.beside(&args)];
     let mut outs = tails.each_mut().map(|tail| BufReader::new(tail.0.stdout.take().unwrap()));
-    // Each follows once it shows something.
+    // A program that has shown a line follows the room.
     outs.iter_mut().for_each(|out| assert_eq!(next(out), "before"));
     let still = Pid::from_child(&tails[1].0);
     kill_process(still, Signal::STOP).unwrap();
@@ -44,7 +45,7 @@ fn proof_21_tails() {
     kill_process(still, Signal::CONT).unwrap();
     let late = all_of(&mut outs[1]);
     quiet(&room.all(), soon(20));
-    // Nothing comes again.
+    // The next line shows that no earlier line comes again.
     piped.say("after");
     outs.iter_mut().for_each(|out| assert_eq!(next(out), "after"));
     println!(

@@ -1,11 +1,11 @@
-//! A room in good health: one order, nothing lost, nothing twice.
+//! A room in good health: all logs have one order, no line is lost, and no line stands twice.
 
 use std::sync::Barrier;
 use std::time::{Duration, Instant};
 
 use crate::harness::{Room, all_show, check_same, quiet, soon, turn};
 
-/// Five talkers at once: five logs with the same lines in the same order under the same rising timestamps.
+/// Five members talk at once: five logs hold the same lines in the same order, and their timestamps rise.
 #[test]
 fn proof_01_five_talkers() {
     const LINES: u64 = 100;
@@ -19,7 +19,8 @@ fn proof_01_five_talkers() {
                 barrier.wait();
                 for n in 0..LINES {
                     node.say(&format!("{} {n}", node.name));
-                    // As fast as a pipe takes them, but never the next before others had their turn.
+                    // Each thread types almost as fast as a pipe takes lines; the pause gives the other threads their
+                    // turn.
                     std::thread::sleep(Duration::from_millis(1));
                 }
             });
@@ -43,7 +44,8 @@ fn proof_01_five_talkers() {
     );
 }
 
-/// A long file piped into one member: everybody has all of it, and that member leaves by itself when it is through.
+/// A long file runs through a pipe into one member: every node holds all of it, and that member leaves by itself at its
+/// end.
 #[test]
 fn proof_02_piped_lines() {
     const LINES: u64 = 10_000;

@@ -1,4 +1,4 @@
-//! What is said to one reader, and who else could know.
+//! Private messages, and the nodes that must not hold their text.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -11,15 +11,15 @@ use crate::harness::{Lock, Node, PROGRAM, Room, free_addrs, poll, soon, turn};
 const FIRST: &str = "the treasure lies under the third birch";
 const SECOND: &str = "dig there on the night of the new moon";
 const PUBLIC: &str = "what lovely weather we are having today";
-/// Bytes of a process's memory that are read at once.
+/// The number of bytes of a process's memory that one read takes.
 const CHUNK_BYTES: usize = 1024 * 1024;
 
-/// Words for one reader stand in its log and its memory, and nowhere at anybody else's: not in a log, a store or a journal,
-/// not in the memory of the leader that passes them on, nor of a bystander. Its author's files do not hold them either.
+/// The text of a private message stands in its reader's log and memory only. The logs, stores, journals and memories of
+/// the leader that passes it on and of a bystander do not hold it. Nor do the files of its author.
 #[test]
 fn proof_20_nobody_else_learns_a_private_word() {
     let _turn = turn();
-    // In ring order; the first leads, the last leads next.
+    // The nodes stand in ring order: the first leads, and the last leads after it.
     let room = Room::of_behind(Lock::Keyed, 3, 0);
     let mut author = match Terminal::join(&room) {
         Ok(terminal) => terminal,
@@ -43,7 +43,7 @@ fn proof_20_nobody_else_learns_a_private_word() {
     author.is_told("delivered");
     let (mut looked, authors) = (0, author.dir.path().to_owned());
     let mut only_at_its_reader = |words: &str, others: &[&Node]| {
-        // The leader has passed it on, so that whatever it keeps is there.
+        // The leader has passed the message on by now, so the search finds any copy that the leader keeps.
         for other in others {
             looked += nowhere(other, words);
         }
@@ -56,7 +56,7 @@ fn proof_20_nobody_else_learns_a_private_word() {
     assert!(bystander.log().contains(PUBLIC));
     in_files(bystander.dir(), PUBLIC, 1);
 
-    // The next leader passes on what is said while nobody leads.
+    // The author writes while no node leads; the next leader passes the message on.
     leader.kill();
     author.line(&format!("/msg {} {SECOND}", reader.name));
     reads(reader, SECOND);
@@ -66,7 +66,7 @@ fn proof_20_nobody_else_learns_a_private_word() {
     in_files(leader.dir(), FIRST, 0);
     assert_eq!(count(&reader.log(), SECOND), 1, "it is shown once");
 
-    // Nobody of that name: nothing is sent.
+    // No member has that name, so the author's node sends no message.
     author.line(&format!("/msg nobody {carries}"));
     author.shows("nobody is nobody who is here");
     for node in &room.nodes[1..] {
@@ -82,7 +82,7 @@ fn proof_20_nobody_else_learns_a_private_word() {
     );
 }
 
-/// Waits until its reader has it on the screen, in the form of an event.
+/// Waits until the reader's screen shows the message, in the form of an event.
 #[track_caller]
 fn reads(node: &Node, words: &str) {
     node.wait(&format!("is told {words:?}"), soon(20), |shown| {
@@ -93,7 +93,8 @@ fn reads(node: &Node, words: &str) {
     poll("its log has it too", soon(5), || node.log().contains(words).then_some(()));
 }
 
-/// Checks that no file of this node and none of its memory holds these words. Gives how much memory was read.
+/// Checks that neither the node's files nor its memory hold these words. Returns the number of bytes of memory that it
+/// read.
 #[track_caller]
 fn nowhere(node: &Node, words: &str) -> usize {
     in_files(node.dir(), words, 0);
@@ -106,7 +107,7 @@ fn holds(node: &Node, words: &str) -> io::Result<usize> {
     search(node.pid(), words).map(|(found, _)| found)
 }
 
-/// How often these words stand in a process's memory, and how many bytes of it were read.
+/// How often these words stand in a process's memory, and how many bytes of that memory the search read.
 fn search(pid: i32, words: &str) -> io::Result<(usize, usize)> {
     let memory = File::open(format!("/proc/{pid}/mem"))?;
     let maps = std::fs::read_to_string(format!("/proc/{pid}/maps"))?;
@@ -118,13 +119,13 @@ fn search(pid: i32, words: &str) -> io::Result<(usize, usize)> {
         let (Some(range), Some(rights)) = (parts.next(), parts.next()) else { continue };
         let Some((start, end)) = range.split_once('-') else { continue };
         let (Ok(start), Ok(end)) = (u64::from_str_radix(start, 16), u64::from_str_radix(end, 16)) else { continue };
-        // What the kernel keeps there for itself cannot be read.
+        // The kernel does not let a process read these areas.
         if !rights.starts_with('r') || line.ends_with("[vvar]") || line.ends_with("[vsyscall]") {
             continue;
         }
         let mut at = start;
         while at < end {
-            // Words may lie across two chunks.
+            // Each read takes the end of the last one again, because the words may lie across two chunks.
             let want = usize::try_from(end - at).unwrap().min(chunk.len());
             let Ok(got) = memory.read_at(&mut chunk[..want], at) else { break };
             if got == 0 {
@@ -142,7 +143,7 @@ fn search(pid: i32, words: &str) -> io::Result<(usize, usize)> {
     Ok((found, read))
 }
 
-/// Checks that at least so many of a node's files hold these words, or, for zero, that none does.
+/// Checks that at least `count` of a node's files hold these words; for zero, that no file does.
 #[track_caller]
 fn in_files(dir: &Path, words: &str, least: usize) {
     let mut holders = Vec::new();
@@ -167,13 +168,13 @@ fn count(text: &str, words: &str) -> usize {
     text.matches(words).count()
 }
 
-/// A member at a terminal, which `script` plays.
+/// A member at a terminal that the program `script` plays.
 struct Terminal {
     child: Child,
     keys: ChildStdin,
     dir: tempfile::TempDir,
     typescript: std::path::PathBuf,
-    /// Bytes of the typescript that were looked at.
+    /// The number of bytes of the typescript that the test has looked at.
     seen: usize,
 }
 
@@ -210,7 +211,7 @@ impl Terminal {
         self.keys.write_all(format!("{line}\n").as_bytes()).unwrap();
     }
 
-    /// Waits until this is shown that was not shown before.
+    /// Waits until the terminal shows this text anew.
     #[track_caller]
     fn shows(&mut self, text: &str) {
         let mut seen = self.seen;
@@ -222,7 +223,7 @@ impl Terminal {
         self.seen = seen;
     }
 
-    /// Waits until it is told what became of what it has said.
+    /// Waits until the terminal shows the outcome of its private message.
     #[track_caller]
     fn is_told(&mut self, what: &str) {
         self.shows(&format!("): {what} ///"));
