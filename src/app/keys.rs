@@ -91,7 +91,7 @@ fn first_line() -> Result<Zeroizing<String>, Failure> {
 async fn typed(prompt: &'static str, signals: &mut Signals) -> Result<Zeroizing<String>, Failure> {
     let unasked = |what: &str, why: String| Failure::new(Exit::Usage, what, why, "try a file that only you can read");
     if !ask::is_somebody_there() {
-        return Err(unasked("nobody can be asked for a key", "there is no terminal here".to_owned()));
+        return Err(unasked("there is nobody to ask for the key", "there is no terminal here".to_owned()));
     }
     let restore = ask::EchoGuard::new();
     let answer = tokio::task::spawn_blocking(|| ask::ask(prompt));
@@ -105,7 +105,7 @@ async fn typed(prompt: &'static str, signals: &mut Signals) -> Result<Zeroizing<
         io::ErrorKind::Interrupted | io::ErrorKind::UnexpectedEof => {
             unasked("nothing was typed", "the question was broken off".to_owned())
         }
-        _ => unasked("nobody can be asked for a key", error.to_string()),
+        _ => unasked("there is nobody to ask for the key", error.to_string()),
     })
 }
 
@@ -192,7 +192,7 @@ fn no_key(mistake: KeyError, source: &KeySource) -> Failure {
         KeyError::Mistyped => ("the key", "is mistyped: its check is wrong", "try it again, digit by digit"),
         KeyError::Short => (
             "the passphrase",
-            "is too short: whoever reaches the port could guess it",
+            "is too short: everybody who reaches the port could guess it",
             "try 12 characters or more, several words; or a key of `dist-chat key`",
         ),
         KeyError::Invite => ("the key", "is an invite", "try `dist-chat join`"),
@@ -287,7 +287,7 @@ impl Owner {
     fn keep_in(&self, key: &RoomKey, path: &Path) {
         let path_shown = path.display();
         self.remark(&match file::replace(path, &key.kept()) {
-            Ok(()) => format!("the room's key is now in {path_shown}: whoever reads that file can join"),
+            Ok(()) => format!("the room's key is now in {path_shown}: everybody who can read that file can join"),
             Err(error) => format!("the room's key is not kept: {path_shown}: {error}"),
         });
     }

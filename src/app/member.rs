@@ -178,7 +178,7 @@ impl RunningNode {
     /// Ends the input when its time is over.
     fn end_input(&self, patience: &mut Option<tokio::time::Instant>) {
         if patience.is_none() {
-            complain("dist-chat: nobody reads what is told, and the input does not end: no more of it is said");
+            complain("dist-chat: nobody reads standard output, and the input does not end: the rest of it is not sent");
             self.leave(false, patience);
         }
     }

@@ -391,7 +391,7 @@ impl Running {
                     FrontendKind::Full => tui::give_back(),
                     FrontendKind::Terminal | FrontendKind::Text | FrontendKind::Daemon => {}
                     FrontendKind::Json => {
-                        complain("dist-chat: nobody reads what is told: the rest of it is in the history")
+                        complain("dist-chat: nobody reads standard output: the rest is in the history")
                     }
                 }
             }
@@ -500,9 +500,9 @@ fn files_failed(chat: &Chat, port: u16, error: &store::Error) -> Failure {
             error.to_string(),
             match error {
                 store::Error::Unsynced(_) => {
-                    "look at the disk before you start again: what is missing comes from the others"
+                    "look at the disk before you start again: the other members send the missing lines"
                 }
-                _ => "make room on the disk and start again: what is missing comes from the others",
+                _ => "make room on the disk and start again: the other members send the missing lines",
             },
         ),
     }

@@ -124,7 +124,11 @@ fn answer(contact: Uid, keyed: bool) -> String {
 /// The message about the history's progress. The history has no deadline, only its sender has one.
 fn history(has: u64, of: u64) -> String {
     let silence = Timing::default().silence.0 / 1000;
-    format!("history {has}/{of}; whoever sends nothing for {}.{} s is given up", silence / 1000, silence % 1000 / 100)
+    format!(
+        "history {has}/{of}; a peer that sends nothing for {}.{} s is given up",
+        silence / 1000,
+        silence % 1000 / 100
+    )
 }
 
 async fn ask<T>(node: &mpsc::Sender<Command>, question: impl FnOnce(oneshot::Sender<T>) -> Command) -> Option<T> {
@@ -179,6 +183,6 @@ mod tests {
         assert_eq!(reaching(contact, 2), "reaching 10.0.0.5:2428 and 2 more, for 5 s at most");
         assert_eq!(answer(Uid(contact), false), "10.0.0.5:2428 answers; coming in, for 3 s at most");
         assert_eq!(answer(Uid(contact), true), "10.0.0.5:2428 answers and the key fits; coming in, for 3 s at most");
-        assert_eq!(history(100, 1200), "history 100/1200; whoever sends nothing for 1.5 s is given up");
+        assert_eq!(history(100, 1200), "history 100/1200; a peer that sends nothing for 1.5 s is given up");
     }
 }

@@ -26,7 +26,7 @@ pub const HELP: &str = "  dist-chat -l -a IP -p PORT -n NAME                 cre
 Type a line to say it, //exit to leave. --name ann is also DIST_CHAT_NAME=ann,
 or name = \"ann\" in ~/.config/dist-chat/config.toml (or --config FILE).
 Exit: 0 left, 2 usage, 3 cannot listen, 4 nobody there, 5 refused, 6 files,
-      7 left with lines that nobody has ordered
+      7 left with lines that no leader has ordered
 ";
 
 /// The text of `join --help`.
@@ -55,11 +55,11 @@ pub(crate) const PAGE: ManualPage = ManualPage {
     ],
     says: &[
         "Every person runs the same program. The programs form a ring over TCP, elect a leader, and keep one ordered \
-         history that each of them holds. Any of them may end or die; whoever is left talks on.",
+         history that each of them holds. Any of them may end or die; the others talk on.",
         "The first form opens a room, or reopens the one that the files of this port hold. The second joins through any \
          member. The third goes back into the room that the files hold, through whoever is there.",
         "A line of standard input is said in the room; blank lines are not sent. //exit leaves, and so do the end of input, \
-         SIGINT and SIGTERM: everything typed is ordered first. Lines that nobody has ordered after 5 s are kept in the \
+         SIGINT and SIGTERM: everything typed is ordered first. Lines that no leader has ordered after 5 s are kept in the \
          files and go out at the next start.",
         "Where standard output is no terminal, each line that is received is one line, `> NAME(IP:PORT)[TS]: text`, and each \
          event is `/// text ///`.",

@@ -33,7 +33,7 @@ WHEN is one of: 120 (a timestamp, as in [120]), 14:30 (today), 2026-11-20,
 \"2026-11-20 14:30:05\", 2026-11-20T14:30:05+01:00, 2h, \"10 min\", \"3 days\"
 (so long ago).
 
-Times are by the clock of whoever ordered a line, in your zone (or TZ=UTC).
+Times are by the ordering leader's clock, in your zone (or TZ=UTC).
 Exit: 0 also where nothing was found, 2 usage, 4 no such file, 6 file unusable
 ";
 

@@ -29,5 +29,5 @@ pub(crate) const EXITS: [(&str, &str); 8] = [
     ("4", "nobody is reachable, or no node of yours runs there, or it has ended without a good-bye"),
     ("5", "refused: a taken name, another room, another key, another version, a ban, a full room"),
     ("6", "files are unusable: locked by another node, damaged, not writable"),
-    ("7", "left with lines that nobody has ordered; they are kept in the files"),
+    ("7", "left with lines that no leader has ordered; they are kept in the files"),
 ];

@@ -123,7 +123,7 @@ pub fn run(args: &SendArgs) -> Result<(), Failure> {
     if args.messages.is_empty() && args.input.is_empty() && isatty(io::stdin()) {
         return Err(Failure::new(
             Exit::Usage,
-            "what is to be said?",
+            "which message?",
             "there is no -m, and standard input is a terminal",
             "try `dist-chat send -m TEXT`, or `dist-chat send -` to type the lines",
         ));

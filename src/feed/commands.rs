@@ -57,7 +57,7 @@ pub const COMMANDS: [CommandHelp; 28] = [
     command("/me", "TEXT", "tell what you do: /me waves"),
     command("/msg", "NAME TEXT", "say something to one member alone").or(&["/w"]).more(&[
         "It is sealed to the reader's key, goes through the leader, and stands in nobody else's history.",
-        "It is not kept for somebody who is not here. You are told whether it has arrived.",
+        "It is not kept for somebody who is not here. You see whether it has arrived.",
     ]),
     command("/reply", "[TS] TEXT", "answer the line with this number, or the last").or(&["/r"]),
     command("/like", "[TS]", "like the line with this number, or the last").more(&[
@@ -69,7 +69,7 @@ pub const COMMANDS: [CommandHelp; 28] = [
     command("/nick", "NAME", "have another name"),
     command("/away", "[WHY]", "say that you are away; without a reason: that you are back"),
     command("/topic", "[TEXT]", "the channel's topic: read it, or set it"),
-    command("/join", "#CHANNEL", "go to a channel; whoever speaks there makes it").more(&[
+    command("/join", "#CHANNEL", "go to a channel; the first message there creates it").more(&[
         "Everybody has every channel's lines: a channel is a part of the one history, not a secret.",
         "While you are elsewhere its lines are counted, and those that mention you are shown.",
     ]),

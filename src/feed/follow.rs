@@ -87,7 +87,7 @@ pub enum StartPoint {
     Newest(u32),
     /// Not before this Lamport timestamp.
     Stamp(u64),
-    /// Not before this moment, in milliseconds since 1970, by the clock of whoever ordered a line.
+    /// Not before this moment, in milliseconds since 1970, by the clock of the leader that ordered a line.
     Wall(u64),
 }
 

@@ -37,9 +37,11 @@ impl LeaderSighting {
         let before = self.leaderless;
         self.leaderless = if leads { 0 } else { before.saturating_add(1) };
         match (self.leaderless == LEADERLESS_LOOKS, before >= LEADERLESS_LOOKS && leads) {
-            (true, _) => Some("nobody leads at the moment; what you say waits until somebody does"),
+            (true, _) => Some("no leader right now; your messages are queued"),
             (_, true) => Some("the room has a leader again"),
-            _ if had_company && !company => Some("nobody else is here now; whoever comes will read what you say"),
+            _ if had_company && !company => {
+                Some("you are alone here now; members that join later will see your messages")
+            }
             _ => None,
         }
     }

@@ -140,19 +140,18 @@ pub fn event_text(event: &Event) -> Option<String> {
         Event::Rebased { lines: 1, keep: _ } => "One line goes back into the queue, to be ordered again".to_owned(),
         Event::Rebased { lines, keep: _ } => format!("{lines} lines go back into the queue, to be ordered again"),
         Event::ProtocolViolation { conn: _, why } => format!("A peer broke the protocol and lost its link: {why}"),
-        Event::Forged { by, of: Some(of) } => format!(
-            "{0} has handed on a line as of {of} that {of} has not said: it is refused, and so is {0}",
-            PeerLabel::from(by)
-        ),
+        Event::Forged { by, of: Some(of) } => {
+            format!("{0} relayed a line forged in {of}'s name: it is refused, and {0} is blocked", PeerLabel::from(by))
+        }
         Event::Forged { by, of: None } => {
             format!(
-                "{0} has handed on lines that nobody has signed: they are refused, and so is {0}",
+                "{0} relayed lines without a valid signature: they are refused, and {0} is blocked",
                 PeerLabel::from(by)
             )
         }
         Event::Evicted { member, by, banned: false } => format!("{} was put out by {by}", PeerLabel::from(member)),
         Event::Evicted { member, by, banned: true } => format!("{} was banned by {by}", PeerLabel::from(member)),
-        Event::Throttled => "you say more than the room takes at once: what is left goes out as it can".to_owned(),
+        Event::Throttled => "you send faster than the room accepts: the rest goes out as it can".to_owned(),
         Event::NotAllowed { by } => format!("{by} may not do that: nothing has happened"),
         Event::Rekeyed { by, key: _ } => format!("{by} has changed the room's key"),
         Event::CommandFailed(error) => command_error_text(error),

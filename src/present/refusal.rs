@@ -46,12 +46,12 @@ pub fn explain(refusal: &Refusal, name: &Name) -> Failure {
         ),
         Refusal::NoKey => new(
             "the room has no key, and this program was given one".to_owned(),
-            "what is said there can be read by anybody on the way",
+            "everybody on the network path can read the messages there",
             "try again without the key, if that is what you want; or another member with -na".to_owned(),
         ),
         Refusal::Forger => new(
             "the room has put this node out".to_owned(),
-            "it has handed on lines that their authors have not signed",
+            "it relayed lines that their authors have not signed",
             "look for damage on this machine's disk; the chat log of the other node says whose lines they were"
                 .to_owned(),
         ),

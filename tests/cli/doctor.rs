@@ -211,7 +211,7 @@ fn a_room_that_is_full_or_has_no_leader() {
     fails_in(&doctor(&[&state(NodeState::Bootstrapping)]), "room", 4, "is in no room");
     // Nobody listens at port 1: the leader cannot be reached, the member can.
     let far = doctor(&[&state(NodeState::Following { epoch: epoch(1), heard_ms: 0, relay: true })]);
-    let expected = ", led by 127.0.0.1:1 (epoch 3); not reached from here: what is said would go by way of this member";
+    let expected = ", led by 127.0.0.1:1 (epoch 3); not reached from here: messages would go through this member";
     assert!(far.code == 0 && far.out.contains(expected), "{}", far.out);
 }
 

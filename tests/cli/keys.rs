@@ -112,7 +112,7 @@ fn what_is_no_key_file_is_told_without_its_content() {
 fn where_nobody_can_be_asked_that_is_told() {
     let ended = run_args(&["-l", "-p", "0", "--ask-key"]);
     assert_eq!(ended.code, 2, "{}", ended.err);
-    assert!(ended.err.contains("nobody can be asked for a key"), "{}", ended.err);
+    assert!(ended.err.contains("there is nobody to ask for the key"), "{}", ended.err);
 }
 
 #[test]

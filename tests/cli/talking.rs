@@ -181,7 +181,10 @@ fn a_closed_output_ends_a_person_but_not_a_daemon() {
     let mut ann = Guard(ann.spawn().unwrap());
     let mut said = String::new();
     std::io::Read::read_to_string(&mut ann.0.stderr.take().unwrap(), &mut said).unwrap();
-    assert_eq!(said, "dist-chat: nobody reads what is told, and the input does not end: no more of it is said\n");
+    assert_eq!(
+        said,
+        "dist-chat: nobody reads standard output, and the input does not end: the rest of it is not sent\n"
+    );
     assert_eq!(ann.0.wait().unwrap().code(), Some(0));
 }
 

@@ -105,7 +105,7 @@ fn author_of(node: &Node) -> Option<String> {
 /// at which the last screen showed it.
 fn found_out(room: &Room, liar: usize, of: &str) -> Instant {
     let by = format!("{}({})", room.nodes[liar].name, room.nodes[liar].addr);
-    let verdict = format!("{by} has handed on a line as of {of} that {of} has not said: it is refused, and so is {by}");
+    let verdict = format!("{by} relayed a line forged in {of}'s name: it is refused, and {by} is blocked");
     let told = room.except(&[liar]).into_iter().map(|node| {
         let at = node.wait("is told who has lied", soon(20), |shown| {
             shown.events.iter().find(|(_, line)| *line == format!("/// {verdict} ///")).map(|(at, _)| *at)

@@ -296,7 +296,7 @@ impl Examination {
                 let reached = TcpStream::connect_timeout(&leader.0, PATIENCE).is_ok();
                 let by_way = match reached {
                     true => String::new(),
-                    false => "; not reached from here: what is said would go by way of this member".to_owned(),
+                    false => "; not reached from here: messages would go through this member".to_owned(),
                 };
                 self.ok(Layer::Room, format!("{room}, led by {leader} (epoch {}){by_way}", epoch.round));
             }
