@@ -1,4 +1,4 @@
-//! Frontends at a node that runs elsewhere.
+//! Frontends attach to a node that runs as another process.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _, chown};
@@ -33,7 +33,7 @@ fn several_frontends_at_once_and_the_end() {
         writeln!(front.0.stdin.as_mut().unwrap(), "{said}").unwrap();
         (0..3).for_each(|n| saw(n, &said));
     }
-    // One leaves, by a word or by its end; the others and the node stay.
+    // One frontend leaves by a command or by the end of its input; the other frontends and the node stay.
     writeln!(fronts[0].0.stdin.as_mut().unwrap(), "/exit").unwrap();
     let (code, said) = fronts.remove(0).end();
     assert_eq!((code, said.as_str()), (0, ""));
@@ -43,7 +43,7 @@ fn several_frontends_at_once_and_the_end() {
     let (code, said) = second.end();
     assert_eq!((code, said.as_str()), (0, ""));
     saw(2, "good-bye");
-    // The node leaves: whoever is there is told so.
+    // The node leaves, and each attached frontend reports it.
     ann.signal(Signal::TERM);
     assert_eq!(ann.wait().0, 0);
     let (code, said) = fronts.remove(0).end();
@@ -117,7 +117,7 @@ fn the_socket_stands_beside_the_files_and_goes_with_the_node() {
     let meta = socket.symlink_metadata().unwrap();
     assert!(meta.file_type().is_socket());
     assert_eq!(meta.permissions().mode() & 0o777, 0o600);
-    // Found by its files alone, from a runtime directory that knows nothing of it.
+    // A program with another runtime directory finds the node by its files alone.
     let elsewhere = Dir::new();
     let from = |args: &[&str]| ask(&elsewhere.0, ann.port, args, "");
     assert_eq!(from(&["send", "-m", "x"]).code, 4);
@@ -126,7 +126,7 @@ fn the_socket_stands_beside_the_files_and_goes_with_the_node() {
     let told = from(&["tail", "--data-dir", deep_name]);
     assert!(told.out.ends_with("]: from elsewhere\n"), "{}", told.out);
 
-    // A dead node's is replaced.
+    // A new node replaces the socket that a dead node left.
     let port = ann.port.to_string();
     let home = ann.kill();
     assert!(socket.exists());
@@ -161,7 +161,7 @@ fn another_user_is_refused() {
     }
     let (dir, reach) = (Dir::new(), Dir::new());
     let nobody = 65534;
-    // The node is another user's; everybody may reach its socket.
+    // The node belongs to another user, and every user may open its socket.
     let files = reach.0.join("files");
     std::fs::create_dir(&files).unwrap();
     for path in [&dir.0, &files] {
@@ -182,7 +182,7 @@ fn another_user_is_refused() {
     let send = |user| run(as_user(user, &reach.0, &["send", "-m", "who am I", "-p", &port]), b"");
     let refused = send(nobody);
     assert_eq!(refused.code, 4, "{}", refused.err);
-    // Even one that does not look whom it speaks to.
+    // The node also refuses a client that does not check the socket's owner.
     let script = "import socket,sys\ns=socket.socket(socket.AF_UNIX)\ns.connect(sys.argv[1])\n\
                   s.sendall(b'attach {}\\n{\"v\":1,\"type\":\"say\",\"text\":\"intruder\"}\\n')\nprint(len(s.recv(100)))";
     let mut python = std::process::Command::new("python3");
@@ -281,7 +281,7 @@ fn commands_are_meant_for_the_terminal_where_they_are_typed() {
     assert_eq!(term.ended(), 0);
 }
 
-/// The number of the last line there.
+/// The timestamp of the last line that the node holds.
 fn last_stamp(node: &Node) -> u64 {
     let told = ask(&node.dir.0, node.port, &["tail", "-n", "1"], "").out;
     told.split(['[', ']']).nth(1).unwrap().parse().unwrap()

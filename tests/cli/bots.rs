@@ -1,4 +1,4 @@
-//! The bots of the manual, as they stand there.
+//! The manual's example bots run as the manual shows them.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -9,7 +9,7 @@ use rustix::process::Signal;
 use crate::harness::{Node, PROGRAM, until};
 use crate::tail::Reader;
 
-/// The file of a bot, which is at most 30 lines long.
+/// The file of a bot; checks that it has at most 30 lines.
 fn bot(name: &str) -> std::path::PathBuf {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/bots").join(name);
     let lines = std::fs::read_to_string(&path).unwrap().lines().count();
@@ -32,7 +32,7 @@ fn answers(interpreter: &str, name: &str) {
     command.arg(bot(name)).arg(bob.port.to_string()).env("PATH", path).env("XDG_RUNTIME_DIR", &bob.dir.0);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
     let bot = Reader(command.spawn().unwrap());
-    // Nothing tells when a bot has begun to listen.
+    // A bot does not say when it begins to listen, so the test asks again and again.
     until("the bot listens", || {
         ann.feed("!ping ready\n");
         std::thread::sleep(Duration::from_millis(200));
@@ -48,7 +48,7 @@ fn answers(interpreter: &str, name: &str) {
         line.split_once("]: ").is_some_and(|(_, text)| text.bytes().filter(|byte| *byte == b':').count() == 2)
     };
     while !is_time(&ann.wait_for("> bob(")) {}
-    // It ends with its node.
+    // A bot ends together with its node.
     bob.signal(Signal::TERM);
     assert_eq!(bob.wait().0, 0);
     assert_eq!(bot.end().0, 0);

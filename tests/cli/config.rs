@@ -1,10 +1,10 @@
-//! The configuration file, under the environment, under the flags.
+//! The configuration file; the environment overrides it, and flags override both.
 
 use std::process::Command;
 
 use crate::harness::{Dir, Ended, Node, PROGRAM, program, run};
 
-/// The program with this configuration at its usual place, and the directory `home/.config` for it.
+/// A command with this configuration at its default path, in `home/.config` of this directory.
 fn configured(dir: &Dir, text: &str, args: &[&str]) -> Command {
     let config = dir.0.join("home/.config/dist-chat");
     std::fs::create_dir_all(&config).unwrap();
@@ -58,7 +58,7 @@ fn what_is_printed_is_such_a_file() {
             .collect()
     };
     let (first, again): (Vec<String>, Vec<String>) = (values(&first.out), values(&again.out));
-    // A directory is taken from where the file is.
+    // The program reads a relative directory from the place of the configuration file.
     assert_eq!(first.len(), again.len());
     assert!(first.iter().zip(&again).all(|(a, b)| a == b || a.starts_with("data-dir")), "{first:?} {again:?}");
 }
@@ -77,7 +77,7 @@ fn a_member_begins_as_the_file_says() {
     assert!(
         std::fs::read_dir(&dir.0).unwrap().any(|file| file.unwrap().file_name().to_string_lossy().ends_with(".db"))
     );
-    // -l, here and in the environment, beats a neighbour of the file; so does a flag its name.
+    // `-l`, as a flag or in the environment, overrides the contacts of the file, and `-n` overrides its name.
     let ended = run(configured(&dir, &text, &["-l", "-n", "carl"]), b"");
     assert!(ended.code == 0 && ended.out.contains("you are carl(127.0.0.1:"), "{}{}", ended.out, ended.err);
     let mut command = configured(&dir, &text, &["--ephemeral"]);

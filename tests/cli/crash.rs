@@ -1,4 +1,4 @@
-//! A node that is killed while others speak and listen through it: no good-bye comes, and that is told.
+//! The system kills a node while programs send and follow through it. No good-bye comes, and the programs report that.
 
 use std::io::{BufRead as _, BufReader, Lines, Write as _};
 use std::process::ChildStdout;
@@ -10,11 +10,11 @@ use crate::harness::{Node, until};
 use crate::pty::Term;
 use crate::tail::{Reader, ask};
 
-/// What is said where lines may be lost.
+/// The program's message when lines may be lost.
 const LOST: &str = "dist-chat: the node has ended\n  it may not have taken everything\n  try `dist-chat status`, and say \
                     again what `dist-chat history` does not show\n";
 
-/// A frontend at a node that holds one line, once it has been shown that line.
+/// A frontend at a node that holds one line; returns once the frontend has shown that line.
 fn at(node: &Node, args: &[&str]) -> (Reader, Lines<BufReader<ChildStdout>>) {
     let mut front = Reader::start(&node.dir.0, &[args, &["-p", &node.port.to_string()]].concat());
     let mut out = BufReader::new(front.0.stdout.take().unwrap()).lines();
@@ -35,7 +35,7 @@ fn who_is_attached_tells_a_crash_from_a_good_bye() {
     {
         let ann = node();
         let (mut front, out) = at(&ann, args);
-        // What is said now waits, and nobody takes it any more.
+        // From now on the node takes no line from its socket.
         ann.freeze();
         let mut typing = front.0.stdin.take().unwrap();
         writeln!(typing, "{{\"v\":1,\"type\":\"say\",\"text\":\"unheard\"}}").unwrap();
@@ -79,10 +79,10 @@ fn who_sends_while_the_node_is_killed_says_what_may_be_lost() {
     let mut send = Reader::start(&ann.dir.0, &["send", "-p", &ann.port.to_string()]);
     let mut typing = send.0.stdin.take().unwrap();
     writeln!(typing, "heard").unwrap();
-    // Once the node has it, the two are connected.
+    // Once the node holds the line, `send` is connected to it.
     until("it is said", || ask(&ann.dir.0, ann.port, &["tail"], "").out.contains("]: heard"));
     let _dir = ann.kill();
-    // More than once: the first line may still find the socket's end there.
+    // `send` may still write the first line without an error, so the test types many lines.
     for _ in 0..100 {
         let _ = writeln!(typing, "unheard");
     }

@@ -1,4 +1,5 @@
-//! Each layer's failure, named, and what is said where all is well; and nobody sees the doctor come.
+//! `doctor` names the failed layer for each kind of failure, and reports success where all is well. No member notices
+//! it.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -11,17 +12,17 @@ use dist_chat::ring::{AuthorId, Epoch, Frame, Hello, NodeState, Nonce, PollReply
 
 use crate::harness::{Dir, Ended, Node, PROGRAM, program, run, run_args};
 
-/// Asks from a directory of its own, as another user's program would: no node of its own runs here.
+/// Runs `doctor` from an empty directory, as the program of another user: no node of that user runs here.
 fn doctor(args: &[&str]) -> Ended {
     run_args(&[&["doctor"], args].concat())
 }
 
-/// Asks as the user whose node this is.
+/// Runs `doctor` as the user that owns this node.
 fn doctor_at_home(node: &Node, args: &[&str]) -> Ended {
     run(program(&node.dir.0, &[&["doctor"], args].concat()), b"")
 }
 
-/// The layers that were looked at, and the last line's mark.
+/// The mark and the layer of each line of the report.
 fn layers(said: &str) -> Vec<(String, String)> {
     let lines = said.lines().filter(|line| !line.starts_with(' '));
     let words = |line: &str| {
@@ -40,7 +41,7 @@ fn fails_in(ended: &Ended, layer: &str, code: i32, part: &str) {
     assert_eq!(layers(&ended.out).iter().filter(|(mark, _)| mark == "FAIL").count(), 1);
 }
 
-/// Something that answers every connection like this, once it has been asked, and goes away.
+/// A server that reads one request on every connection, sends this answer, and closes the connection.
 fn answering(answer: &'static [u8]) -> String {
     serving(move |mut stream| {
         let _ = stream.read(&mut [0; 1024]);
@@ -75,7 +76,7 @@ fn all_is_well_in_an_open_room_and_nobody_has_seen_anybody() {
     assert_eq!(layers(&ended.out).iter().map(|(_, layer)| layer.as_str()).collect::<Vec<_>>(), expected);
     assert!(ended.out.contains("ok   key      none is needed"), "{}", ended.out);
     assert!(ended.out.contains(", which it leads (epoch 1, 0 others)"), "{}", ended.out);
-    // Only who joins is told about a name.
+    // `doctor` checks a name only for a node that joins.
     assert!(ended.out.contains("\n--   name     `bob` can be a name"), "{}", ended.out);
     let status = run(program(&ann.dir.0, &["status", "-p", &ann.port.to_string(), "--json"]), b"").out;
     let status: serde_json::Value = serde_json::from_str(&status).unwrap();
@@ -129,7 +130,7 @@ fn a_room_with_a_key() {
     std::fs::set_permissions(&phrase, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
     let phrase = phrase.to_str().unwrap();
     fails_in(&doctor(&[&place(&ann), "--key-file", phrase]), "key", 5, "another kind of key");
-    // A room of that passphrase; and one with no key at all.
+    // One room uses that passphrase; another room has no key.
     let bob = Node::start(&["-l", "-p", "0", "-n", "bob", "--key-file", phrase]);
     assert_eq!(doctor(&[&place(&bob), "--key-file", phrase]).code, 0);
     let carl = Node::found("carl");
@@ -150,7 +151,7 @@ fn a_port_that_refuses() {
 
 #[test]
 fn a_machine_that_swallows_what_is_sent_to_it() {
-    // Its queue of connections is full: from then on it does not answer, as behind a firewall.
+    // When the queue of connections is full, the machine answers no more, like a machine behind a firewall.
     let listener = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
     listener.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).unwrap();
     listener.listen(0).unwrap();
@@ -180,7 +181,7 @@ fn a_machine_to_which_no_network_leads() {
     fails_in(&run(command, b""), "route", 4, "cannot reach 10.0.0.5:2428 (no route)");
 }
 
-/// A member that answers the doctor as one does that stands like this.
+/// A member that answers `doctor` with this state.
 fn state(state: NodeState) -> String {
     serving(move |mut stream| {
         let uid = Uid(stream.local_addr().unwrap());
@@ -209,7 +210,7 @@ fn a_room_that_is_full_or_has_no_leader() {
     let between = doctor(&[&state(NodeState::Electing)]);
     assert!(between.code == 0 && between.out.contains("which has no leader just now"), "{}", between.out);
     fails_in(&doctor(&[&state(NodeState::Bootstrapping)]), "room", 4, "is in no room");
-    // Nobody listens at port 1: the leader cannot be reached, the member can.
+    // No node listens at port 1: `doctor` reaches the member, but not the leader.
     let far = doctor(&[&state(NodeState::Following { epoch: epoch(1), heard_ms: 0, relay: true })]);
     let expected = ", led by 127.0.0.1:1 (epoch 3); not reached from here: messages would go through this member";
     assert!(far.code == 0 && far.out.contains(expected), "{}", far.out);
@@ -246,7 +247,7 @@ fn another_version() {
 fn a_node_that_is_in_no_room() {
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
     let dir = Dir::new();
-    // It knocks at a door that nobody opens, for some seconds.
+    // The node dials an address at which no program listens, for some seconds.
     let lost = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
     let mut command = program(&dir.0, &["-p", &lost, "-na", "127.0.0.1", "-np", &closed, "--daemon"]);
     let mut child = command.stderr(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();

@@ -1,4 +1,4 @@
-//! What goes wrong, what is said about it, and the exit code.
+//! Failures of the program: its messages, and its exit codes.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
@@ -33,7 +33,7 @@ fn a_port_that_a_dist_chat_has_is_said_so_by_name() {
 #[test]
 fn a_port_that_another_users_dist_chat_has_is_said_too() {
     let ann = Node::found("ann");
-    // Another runtime directory: the status socket is not found, as with another user.
+    // With another runtime directory the program does not find the status socket, as if the node had another user.
     let ended = run_args(&["-l", "-p", &ann.port.to_string()]);
     assert_eq!(ended.code, 3);
     assert!(ended.err.contains("\n  a dist-chat has that port\n"), "{}", ended.err);
@@ -90,12 +90,12 @@ fn a_taken_default_gets_a_number() {
     assert!(ended.out.contains(", since user is taken ///"), "{}", ended.out);
 }
 
-/// A node that answers every hello with this refusal.
+/// A server that answers every `hello` with this refusal.
 fn refusing(refusal: Refusal) -> u16 {
     answering(Some(RoomId(7)), Some(refusal))
 }
 
-/// A node of this room that answers every hello with its own, and with a refusal or nothing.
+/// A server in this room that answers every `hello` with its own `hello` and then with the refusal, if there is one.
 fn answering(room: Option<RoomId>, refusal: Option<Refusal>) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -149,7 +149,7 @@ fn a_full_room_refuses() {
 
 #[test]
 fn a_room_with_a_key_refuses_who_has_none() {
-    // Its door says this and nothing else.
+    // The server sends this refusal and nothing else.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     std::thread::spawn(move || {
@@ -180,7 +180,7 @@ fn a_log_that_cannot_be_written() {
 #[test]
 fn files_that_another_node_has_are_left_alone() {
     let ann = Node::found("ann");
-    // The same port at another address, in the same directory.
+    // Another address has the same port, and the files have the same directory.
     let ended = run(program(&ann.dir.0, &["-l", "-a", "127.0.0.2", "-p", &ann.port.to_string()]), b"");
     assert_eq!(ended.code, 6);
     let who = format!("it is in use by ann(127.0.0.1:{}), process ", ann.port);

@@ -1,4 +1,4 @@
-//! A chat log on a disk that is full for a while, beside a history that is not.
+//! The disk of the chat log is full for a while, and the disk of the history is not.
 
 use std::net::TcpListener;
 use std::os::unix::fs::symlink;
@@ -9,7 +9,8 @@ use crate::disk::Disk;
 use crate::harness::{Dir, Node, chat_lines, program, until};
 use crate::tail::ask;
 
-/// Two directories: of a node, whose chat log stands in the other, on a disk of its own. `None`, and why: not here.
+/// The directory of a node, and a second directory on a small disk of its own for the node's chat log. `None` if the
+/// system cannot mount the disk; the reason is printed.
 fn apart(mebibytes: u32) -> Option<(Disk, Dir, Dir, u16)> {
     let (dir, small) = (Dir::new(), Dir::new());
     let disk = match Disk::mount(&small.0, mebibytes) {
@@ -29,15 +30,15 @@ fn start(dir: Dir, port: u16) -> Node {
     Node::spawn(dir, command)
 }
 
-/// Line `n` of this many bytes; the last 8 tell which.
+/// A line of this many bytes; its last 8 bytes are `n`.
 fn line(n: usize, bytes: usize) -> String {
     format!("{}{n:08}", "x".repeat(bytes - 8))
 }
 
-/// Which lines stand in a log, in its order.
+/// The numbers of the lines in a chat log, in the order of the log.
 fn numbers(log: &Path) -> Vec<usize> {
     let log = std::fs::read_to_string(log).unwrap();
-    // The last line may be on its way.
+    // The node may still be writing the last line.
     let whole = &log[..log.rfind('\n').map_or(0, |end| end + 1)];
     chat_lines(whole).iter().map(|line| line[line.len() - 8..].parse().unwrap()).collect()
 }
@@ -45,7 +46,7 @@ fn numbers(log: &Path) -> Vec<usize> {
 #[test]
 fn what_a_full_disk_takes_no_more_of_is_written_when_there_is_space_however_much_it_is() {
     const BYTES: usize = 16 * 1024;
-    // More than is kept in memory.
+    // More lines than the node keeps in memory.
     const LINES: usize = 1_600;
     let Some((disk, small, dir, port)) = apart(40) else { return };
     let mut ann = start(dir, port);
@@ -62,7 +63,7 @@ fn what_a_full_disk_takes_no_more_of_is_written_when_there_is_space_however_much
     ann.feed(line(LINES, BYTES) + "\n");
     until("the next line follows", || numbers(&log).last() == Some(&LINES));
     assert_eq!(numbers(&log), (0..=LINES).collect::<Vec<_>>());
-    // The next start finds it so.
+    // The next start finds the log whole and adds no line.
     let (code, _, dir) = ann.leave();
     assert_eq!(code, 0);
     let (_, _, _dir) = start(dir, port).leave();
@@ -88,7 +89,7 @@ fn what_a_full_disk_does_not_take_at_the_start_is_written_when_there_is_space() 
     disk.free();
     until("the log is whole", || numbers(&log).last() == Some(&100));
     assert_eq!(numbers(&log), (0..=100).collect::<Vec<_>>());
-    // What is said later stands behind, and the next start adds nothing.
+    // A later line stands at the end, and the next start adds no line.
     ann.feed(line(101, BYTES) + "\n");
     until("the next line follows", || numbers(&log).last() == Some(&101));
     let (code, _, dir) = ann.leave();
@@ -97,7 +98,7 @@ fn what_a_full_disk_does_not_take_at_the_start_is_written_when_there_is_space() 
     assert_eq!(numbers(&log), (0..=101).collect::<Vec<_>>());
 }
 
-/// Nobody else has what a lone member says: it is safe once the disk has it.
+/// A line of a lone member stands at no other node, so it is safe only once the disk has it.
 #[test]
 fn what_stands_in_memory_alone_is_not_called_safe() {
     let dir = Dir::new();

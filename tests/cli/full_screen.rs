@@ -1,4 +1,4 @@
-//! The full screen in a terminal, played by tmux.
+//! The full screen in a terminal that tmux emulates.
 
 use crate::harness::Node;
 use crate::screen::{Terminal, ends_well};

@@ -1,4 +1,4 @@
-//! Real processes, each with a directory of its own, and waiting that fails with what was seen so far.
+//! Real processes, each in a directory of its own, and waits that fail with the output so far.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read, Write as _};
@@ -15,7 +15,7 @@ pub const PROGRAM: &str = env!("CARGO_BIN_EXE_dist-chat");
 /// The longest wait for anything in these tests.
 pub const LONG: Duration = Duration::from_secs(30);
 
-/// A directory that goes with its owner.
+/// A directory that is removed together with this value.
 pub struct Dir(pub PathBuf);
 
 impl Dir {
@@ -27,7 +27,7 @@ impl Dir {
         Self(path)
     }
 
-    /// What the chat log of the node at that port says.
+    /// The content of the chat log of the node at that port.
     pub fn log(&self, port: u16) -> String {
         fs::read_to_string(self.0.join(format!("chat_{port}.log"))).unwrap_or_default()
     }
@@ -39,43 +39,43 @@ impl Drop for Dir {
     }
 }
 
-/// The program with nothing of this process's surroundings that could matter to it.
+/// A command for the program with an environment of its own: no variable of the tester reaches the program.
 pub fn program(dir: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(PROGRAM);
     command.args(args).current_dir(dir).env("XDG_RUNTIME_DIR", dir).env("USER", "user");
     for (key, _) in std::env::vars_os().filter(|(key, _)| key.to_string_lossy().starts_with("DIST_CHAT_")) {
         command.env_remove(key);
     }
-    // Nor the configuration of whoever runs the tests.
+    // The program does not read the tester's configuration file either.
     command.env("DIST_CHAT_CONFIG", "");
     command
 }
 
-/// What a run that ends by itself has said.
+/// The exit code and the output of a run that ended by itself.
 pub struct Ended {
     pub code: i32,
     pub out: String,
     pub err: String,
 }
 
-/// Runs a command to its end, with this input.
+/// Runs a command with this input until it ends.
 pub fn run(mut command: Command, input: &[u8]) -> Ended {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
-    // A program that has ended before it read everything is none of our concern here.
+    // The program may end before it has read all its input.
     let _ = child.stdin.take().unwrap().write_all(input);
     let output = child.wait_with_output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     Ended { code: output.status.code().unwrap_or(-1), out: text(output.stdout), err: text(output.stderr) }
 }
 
-/// Runs the program to its end, with no input.
+/// Runs the program without input until it ends.
 pub fn run_args(args: &[&str]) -> Ended {
     let dir = Dir::new();
     run(program(&dir.0, args), b"")
 }
 
-/// A member at work.
+/// A running node.
 pub struct Node {
     pub dir: Dir,
     pub port: u16,
@@ -86,24 +86,24 @@ pub struct Node {
 }
 
 impl Node {
-    /// Starts a room, under this name.
+    /// Starts a node with this name, which creates a room.
     pub fn found(name: &str) -> Self {
         Self::start(&["-l", "-p", "0", "-n", name])
     }
 
-    /// Joins a room, under this name.
+    /// Starts a node with this name, which joins the room of `through`.
     pub fn join(name: &str, through: &Node) -> Self {
         Self::start(&["-p", "0", "-n", name, "-na", "127.0.0.1", "-np", &through.port.to_string()])
     }
 
-    /// Starts a member and waits until it is in its room.
+    /// Starts a node with these arguments and waits until it is in its room.
     pub fn start(args: &[&str]) -> Self {
         let dir = Dir::new();
         let command = program(&dir.0, args);
         Self::spawn(dir, command)
     }
 
-    /// Starts a member and waits until it is in its room.
+    /// Starts a node by this command and waits until it is in its room.
     pub fn spawn(dir: Dir, mut command: Command) -> Self {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
@@ -122,39 +122,39 @@ impl Node {
         self.stdin.as_mut().unwrap().write_all(bytes.as_ref()).unwrap();
     }
 
-    /// The process.
+    /// The id of the process.
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// What types into it, for another thread.
+    /// The input of the node, for another thread.
     pub fn take_stdin(&mut self) -> ChildStdin {
         self.stdin.take().unwrap()
     }
 
-    /// What it shows from now on, for another thread.
+    /// The further lines of the node's standard output, for another thread.
     pub fn take_lines(&mut self) -> impl Iterator<Item = String> + Send + use<> {
         std::mem::replace(&mut self.out, Lines::none()).lines.into_iter()
     }
 
-    /// kill -9; its directory stays.
+    /// Kills the process with `SIGKILL`; its directory stays.
     pub fn kill(mut self) -> Dir {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
         std::mem::replace(&mut self.dir, Dir::new())
     }
 
-    /// Ends the input.
+    /// Ends the node's input.
     pub fn end_input(&mut self) {
         self.stdin = None;
     }
 
-    /// Reads standard output up to the first line with this in it.
+    /// Reads standard output up to the first line that contains `part`; returns that line.
     pub fn wait_for(&mut self, part: &str) -> String {
         self.out.wait_for(part)
     }
 
-    /// Reads standard error up to the first line with this in it.
+    /// Reads standard error up to the first line that contains `part`; returns that line.
     pub fn wait_for_error(&mut self, part: &str) -> String {
         self.err.wait_for(part)
     }
@@ -163,7 +163,7 @@ impl Node {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
-    /// Stops all of its threads, as a laptop's lid does.
+    /// Stops all threads of the process, as closing a laptop does.
     pub fn freeze(&self) {
         self.signal(Signal::STOP);
         let tasks = format!("/proc/{}/task", self.child.id());
@@ -174,7 +174,8 @@ impl Node {
         until("all threads stand still", || fs::read_dir(&tasks).unwrap().all(|task| stopped(task.unwrap())));
     }
 
-    /// Waits for the end. The exit code, and everything that was shown and not yet read.
+    /// Waits until the process has ended. Returns the exit code, the unread lines of standard output, and the
+    /// directory.
     pub fn wait(mut self) -> (i32, Vec<String>, Dir) {
         let until = Instant::now() + LONG;
         let code = loop {
@@ -188,7 +189,7 @@ impl Node {
         (code, rest, std::mem::replace(&mut self.dir, Dir::new()))
     }
 
-    /// Leaves by the end of input. What was shown and not yet read.
+    /// Ends the input, so that the node leaves, and waits as [`wait`](Self::wait) does.
     pub fn leave(mut self) -> (i32, Vec<String>, Dir) {
         self.end_input();
         self.wait()
@@ -202,7 +203,7 @@ impl Drop for Node {
     }
 }
 
-/// Lines of a stream, read by a thread.
+/// Lines of a stream that a thread reads.
 struct Lines {
     lines: Receiver<String>,
     seen: Vec<String>,
@@ -247,7 +248,7 @@ impl Lines {
     }
 }
 
-/// Waits until this holds.
+/// Waits until `holds` returns `true`; fails with `what` if it does not in time.
 pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let end = Instant::now() + LONG;
     while !holds() {

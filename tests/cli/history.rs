@@ -1,4 +1,4 @@
-//! Asking what was said, of nodes that run and of nodes that do not.
+//! `history` shows the lines of nodes that run and of nodes that do not.
 
 use std::io::Read as _;
 use std::os::unix::fs::{PermissionsExt as _, chown};
@@ -20,7 +20,7 @@ fn ask(dir: &Path, port: u16, args: &[&str]) -> Ended {
     run(command, b"")
 }
 
-/// What a question finds: the texts. All is well with it.
+/// The texts of the lines that `history` finds; checks that it succeeds.
 fn texts(dir: &Path, port: u16, args: &[&str]) -> Vec<String> {
     let ended = ask(dir, port, args);
     assert_eq!((ended.code, ended.err.as_str()), (0, ""), "{args:?}");
@@ -33,7 +33,7 @@ fn json(dir: &Path, port: u16, args: &[&str]) -> Vec<Value> {
     ended.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// A room of two in which these lines were said by ann, and then one by bob. All of them stand in ann's file.
+/// A room of two: ann typed these lines, then bob typed one. Ann's file holds all of them.
 fn room(lines: &[&str]) -> (Node, Node) {
     let mut ann = Node::found("ann");
     let mut bob = Node::join("bob", &ann);
@@ -91,7 +91,7 @@ fn the_json_has_stable_keys() {
     assert!(lines[0]["index"].as_u64() < lines[1]["index"].as_u64());
     let time = lines[0]["time"].as_str().unwrap();
     assert!(time.len() == "2026-11-20T15:04:05.678+00:00".len() && time.ends_with("+00:00"), "{time}");
-    // What one member holds, all hold.
+    // Bob's file holds the same lines as ann's.
     until("bob's file has it", || json(&bob.dir.0, bob.port, &[]) == lines);
 }
 
@@ -164,12 +164,12 @@ fn a_reader_that_has_had_enough_is_no_harm() {
         let ended = child.wait_with_output().unwrap();
         assert_eq!((ended.status.code(), ended.stderr.as_slice()), (Some(0), &b""[..]));
     }
-    // The node has not noticed.
+    // The node runs on after the reader has gone.
     assert_eq!(texts(&ann.dir.0, ann.port, &["-n", "1"]), [format!("1999 {text}")]);
     ann.leave();
 }
 
-/// Where this is root, whom no directory keeps out, somebody else asks.
+/// Root may write to every directory, so if the test runs as root, another user asks.
 #[test]
 fn a_file_in_a_directory_that_cannot_be_written_is_read() {
     let mut ann = Node::found("ann");
@@ -184,7 +184,7 @@ fn a_file_in_a_directory_that_cannot_be_written_is_read() {
         permissions.set_mode(mode);
         std::fs::set_permissions(path, permissions).unwrap();
     };
-    // A name that would be something else in a URI.
+    // These characters have a meaning of their own in a URI.
     let odd = dir.0.join("odd %41?#");
     std::fs::create_dir(&odd).unwrap();
     let file = odd.join(format!("chat_{port}.db"));
@@ -207,7 +207,7 @@ fn a_file_in_a_directory_that_cannot_be_written_is_read() {
     assert_eq!((ended.code, ended.err.as_str()), (0, ""));
     assert!(ended.out.ends_with("]: hello\n"), "{}", ended.out);
 
-    // A node may be at work there: the file alone may not be all of it.
+    // A node may be running in this directory: the file alone may not hold all lines.
     std::fs::write(file.with_extension("db-wal"), "").unwrap();
     let ended = ask();
     assert_eq!((ended.code, ended.err.lines().count()), (6, 3), "{}", ended.err);

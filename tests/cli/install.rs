@@ -1,4 +1,4 @@
-//! `scripts/install`: what goes where, twice is once, and all of it goes away again.
+//! `scripts/install` puts each file in its place, may run twice, and removes everything again.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -28,7 +28,7 @@ fn files(dir: &Path) -> Vec<PathBuf> {
 #[test]
 fn everything_is_put_in_its_place_and_taken_away() {
     let dir = Dir::new();
-    // A prefix with a blank: everything is quoted.
+    // The prefix contains a blank, so each path needs quotes.
     let prefix = dir.0.join("my prefix");
     let first = install(&prefix, &["--binary", PROGRAM]);
     assert_eq!((first.code, first.err.as_str()), (0, ""), "{}", first.out);
@@ -54,7 +54,7 @@ fn everything_is_put_in_its_place_and_taken_away() {
         b"",
     );
     assert_eq!(version.out, concat!("dist-chat ", env!("CARGO_PKG_VERSION"), "\n"));
-    // A page of another program, and one of a command that this program has no more.
+    // One page belongs to another program, the other to a command that this program no longer has.
     let (other, old) = (prefix.join("share/man/man1/other.1"), prefix.join("share/man/man1/dist-chat-old.1"));
     std::fs::write(&other, "").unwrap();
     std::fs::write(&old, "").unwrap();

@@ -1,4 +1,4 @@
-//! The room's key as people handle it: made, kept, passed on, and shown nowhere.
+//! Users make, keep and pass on the room's key; the program shows it nowhere.
 
 use std::fs::{self, Permissions};
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -17,7 +17,7 @@ fn mode(path: &Path) -> u32 {
     path.metadata().unwrap().permissions().mode() & 0o7777
 }
 
-/// A key in a file of this mode.
+/// A fresh key in a file with these permissions; returns the key and the path.
 fn key_file(dir: &Dir, mode: u32) -> (String, String) {
     let key = generated::fresh().unwrap().to_string();
     let path = dir.0.join("room.key");
@@ -54,7 +54,7 @@ fn a_key_in_a_new_file_is_its_owners_alone() {
     assert_eq!(mode(&path), 0o600);
     let key = fs::read_to_string(&path).unwrap();
     assert!(generated::parse(&key).unwrap().is_some());
-    // It is never overwritten.
+    // The program never overwrites a key.
     let ended = run(program(&dir.0, &["key", "room.key"]), b"");
     assert_eq!((ended.code, ended.out.as_str()), (6, ""));
     assert!(ended.err.contains("there is such a file already"), "{}", ended.err);
@@ -144,7 +144,7 @@ fn an_invite_to_an_open_room_is_joined_from_a_pipe() {
     let invite = Invite::parse(token).unwrap();
     assert_eq!((invite.addresses, invite.key), (vec![([127, 0, 0, 1], ann.port).into()], None));
 
-    // The first line is the invite, the others are said.
+    // The program takes the first line of its input as the invite, and the other lines as lines to send.
     let dir = Dir::new();
     let ended = run(program(&dir.0, &["join", "-p", "0", "-n", "bob"]), format!("{token}\nhello\nworld\n").as_bytes());
     assert_eq!(ended.code, 0, "{}", ended.err);
@@ -201,7 +201,8 @@ fn an_invite_is_drawn_too() {
     assert!(nobody.code == 4 && nobody.err.contains("no node runs with port 1"), "{}", nobody.err);
 }
 
-/// Everything that others could read of that node, and of what it has said.
+/// Everything of that node that other users or programs can read: its process, its history, its chat log and its
+/// status.
 fn in_sight(node: &Node) -> String {
     let proc = |what: &str| fs::read(format!("/proc/{}/{what}", node.pid())).unwrap();
     let port = node.port.to_string();
@@ -250,7 +251,7 @@ fn a_room_with_a_key_is_not_opened_without_it() {
         assert!(ended.err.contains("has a key, and none was given"), "{}", ended.err);
         assert!(ended.err.contains("try --key-file FILE"), "{}", ended.err);
     }
-    // With the key it is the room that it was; with another it stays shut.
+    // The key opens the same room again; another key does not open it.
     let ended = run(program(&dir.0, &["-l", "-p", &port, "--key-file", &path]), b"again\n");
     assert!(ended.code == 0 && ended.out.contains("]: again\n"), "{}{}", ended.out, ended.err);
     fs::write(&path, &*generated::fresh().unwrap()).unwrap();
@@ -259,7 +260,7 @@ fn a_room_with_a_key_is_not_opened_without_it() {
     fs::write(&path, "a passphrase of one's own").unwrap();
     let ended = run(program(&dir.0, &["-l", "-p", &port, "--key-file", &path]), b"");
     assert!(ended.code == 5 && ended.err.contains("the room's key is no passphrase"), "{}", ended.err);
-    // The key beside the history is taken unasked, and that is said.
+    // The program takes the key beside the history without a flag, and reports it.
     let own = dir.0.join(format!("chat_{port}.key"));
     fs::write(&own, key).unwrap();
     fs::set_permissions(&own, Permissions::from_mode(0o600)).unwrap();
@@ -287,7 +288,7 @@ fn a_passphrase_opens_its_room_again_and_another_does_not() {
     let port = ann.port.to_string();
     let (code, _, dir) = ann.leave();
     assert_eq!(code, 0);
-    // The files have the salt.
+    // The node's files hold the salt.
     let command = program(&dir.0, &["-p", &port, "--key-file", &text]);
     let ann = Node::spawn(dir, command);
     assert_eq!(key_of(&ann), first);
@@ -303,7 +304,7 @@ fn a_passphrase_opens_its_room_again_and_another_does_not() {
     assert_ne!(key_of(&ann), first);
 }
 
-/// Who joins with a passphrase asks for the salt first.
+/// A node that joins with a passphrase first asks for the salt.
 #[test]
 fn a_passphrase_is_no_use_where_the_room_has_another_kind_of_key() {
     let dir = Dir::new();
@@ -355,7 +356,7 @@ fn an_open_room_that_others_can_reach_says_so_in_one_line() {
     let dir = Dir::new();
     let (_, path) = key_file(&dir, 0o600);
     assert!(!open(&["-a", "0.0.0.0", "--key-file", &path]).err.contains("anybody"));
-    // Who joins is told when it is in.
+    // A node that joins an open room warns its user once it is in the room.
     let room = Node::found("ann");
     let port = room.port.to_string();
     let ended = run_args(&["-p", "0", "-a", "0.0.0.0", "-n", "bob", "-na", "127.0.0.1", "-np", &port]);
@@ -401,7 +402,7 @@ fn an_invite_with_a_key_lets_in_and_the_key_is_kept() {
     assert!(!seen.contains(&key) && !seen.contains(token.trim()), "{seen}");
     let (code, _, dir) = bob.leave();
     assert_eq!(code, 0);
-    // It comes back by itself, and says why it can.
+    // The node comes back without a flag for the key, and reports which key it uses.
     let command = program(&dir.0, &["-p", &port]);
     let mut bob = Node::spawn(dir, command);
     bob.wait_for_error("the room's key is that of ./chat_");
@@ -409,7 +410,7 @@ fn an_invite_with_a_key_lets_in_and_the_key_is_kept() {
     bob.wait_for("]: back");
     let (code, _, dir) = bob.leave();
     assert_eq!(code, 0);
-    // Without that file it has no key, and does not go on as if the room had none.
+    // Without that file the node has no key, and it does not treat the room as open.
     fs::remove_file(own_key(&dir, &port)).unwrap();
     let contact = ann.port.to_string();
     for args in [&["-p", &port][..], &["-p", &port, "-na", "127.0.0.1", "-np", &contact]] {
@@ -468,7 +469,7 @@ fn the_key_of_a_room_that_had_one_is_asked_for_where_somebody_is_there() {
     terminal.keys(&["Enter"]);
     let lines = terminal.wait_for(|lines| lines.last().is_some_and(|line| line.starts_with("> ann(")));
     assert!(!lines.iter().any(|line| line.contains(&key[..9])), "{lines:#?}");
-    // What was typed is not kept.
+    // The program does not store a key that its user typed.
     assert!(!own_key(&dir, &port.to_string()).exists());
     terminal.keys(&["C-d"]);
     terminal.wait_for(ends_well);
@@ -488,7 +489,7 @@ fn two_passphrases_that_differ_open_no_room() {
     assert!(!lines.iter().any(|line| line.contains("horse")), "{lines:#?}");
 }
 
-/// However the question ends, the terminal is as it was.
+/// The terminal works as before, however the prompt for the key ends.
 #[test]
 fn a_question_that_is_broken_off_leaves_the_terminal_as_it_was() {
     let end = ["code 2".to_owned(), "0".to_owned()];
@@ -501,7 +502,7 @@ fn a_question_that_is_broken_off_leaves_the_terminal_as_it_was() {
         }
         let lines = terminal.wait_for(|lines| lines.ends_with(&end));
         assert!(lines.iter().any(|line| line.contains("nothing was typed")), "{how}: {lines:#?}");
-        // What is typed is seen again.
+        // The terminal shows typed text again.
         terminal.keys(&["-l", "visible"]);
         terminal.wait_for(|lines| lines.iter().any(|line| line.contains("visible")));
     }

@@ -1,4 +1,4 @@
-//! Doors of whole programs: who has the key talks, who has not is told why.
+//! Keyed rooms of real processes: a node with the key joins, and a node without it reports the reason.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
@@ -7,7 +7,7 @@ use dist_chat::key::generated;
 
 use crate::harness::{Dir, Ended, Node, program, run};
 
-/// A file with this text, for its owner alone.
+/// A file with this text, which only its owner may read.
 fn secret(dir: &Dir, name: &str, text: &str) -> String {
     let path = dir.0.join(name);
     fs::write(&path, format!("{text}\n")).unwrap();
@@ -87,7 +87,7 @@ fn a_port_that_a_keyed_room_has_is_known_for_one() {
     assert!(ended.err.contains("a dist-chat has that port"), "{}", ended.err);
 }
 
-/// Comes and goes in the room of that node, with these files: the line that says which room it was.
+/// Joins the room of that node with these files and leaves it; returns the name of the room.
 fn visit(files: &Dir, port: u16, there: &Node, key: Option<&str>) -> String {
     let (port, there) = (port.to_string(), there.port.to_string());
     let key: Vec<&str> = key.iter().flat_map(|file| ["--key-file", *file]).collect();
@@ -98,7 +98,7 @@ fn visit(files: &Dir, port: u16, there: &Node, key: Option<&str>) -> String {
     told.split(" in room ").nth(1).unwrap().to_owned()
 }
 
-/// A port that is free now.
+/// A port that no program uses at this moment.
 fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }

@@ -1,4 +1,4 @@
-//! The chat log's form.
+//! The form of the chat log.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -57,12 +57,12 @@ fn where_the_log_is_can_be_used_as_it_is_told() {
     assert!(told.contains("the log is chat_"), "{told}");
 }
 
-/// What a person is told who opens a room on a terminal.
+/// The program's messages to a user that opens a room on a terminal.
 fn opened(dir: Dir, args: &[&str]) -> (Dir, String) {
     let mut term = Term::start_in(dir, args, &[]);
     term.wait_row("the log is ");
     let told = term.look(|seen| seen.rows().concat());
-    // Before the prompt is there the terminal takes the key for the end of what was never typed.
+    // The test waits for the prompt, because before it the terminal takes Ctrl+D for the end of an empty input.
     term.wait_row("> ann(");
     term.keys("\x04");
     assert_eq!(term.ended(), 0);

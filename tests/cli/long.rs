@@ -1,4 +1,4 @@
-//! A room with a long past. `PROOF_LINES` says how long (`scripts/proofs`: a million lines).
+//! A room with a long history. `PROOF_LINES` is its number of lines (`scripts/proofs` sets a million).
 
 #![expect(clippy::print_stdout, reason = "a proof says what it saw")]
 
@@ -15,21 +15,21 @@ use dist_chat::store::{LogMark, Reader, Sqlite, file_in};
 
 use crate::harness::{Dir, Node, program, until};
 
-/// Lines where nothing else is said: enough for what memory does not hold.
+/// The default number of lines: more than fit in memory.
 const LINES: u64 = 60_000;
-/// Lines appended at once.
+/// The number of lines that one write appends.
 const BATCH: u64 = 100;
 
 fn lines() -> u64 {
     std::env::var("PROOF_LINES").ok().and_then(|text| text.parse().ok()).unwrap_or(LINES)
 }
 
-/// Whether times are to be held: not in a build without optimisation, nor beside other tests.
+/// Whether the test checks times: not in a build without optimization, and not beside other tests.
 fn held_to_time() -> bool {
     std::env::var_os("PROOF_LINES").is_some()
 }
 
-/// The file of a node that has led a room of its own for a long time.
+/// Writes the file of a node that has led a room alone for a long time.
 fn fill(path: &Path, uid: Uid, count: u64) {
     let mut file = Sqlite::open(path).unwrap();
     let identity = Identity::of_seed([1; 32]);
@@ -61,13 +61,13 @@ fn fill(path: &Path, uid: Uid, count: u64) {
         let entries = batch.into_iter().map(|line| entry(line.id.n + 1, Body::Line(Arc::new(line))));
         file.write(&[Record::Append(entries.collect())]).unwrap();
     }
-    // People have read all of it.
+    // The chat log already holds all lines.
     let tail = Tail { epoch: Some(epoch), index: Index(count + 1) };
     assert!(file.set_log_mark(LogMark { tail, bytes: 0 }).unwrap());
     file.shrink().unwrap();
 }
 
-/// Bytes that a process holds in memory, at their highest.
+/// The largest number of bytes that the process has held in memory.
 fn memory(node: &Node) -> u64 {
     let text = std::fs::read_to_string(format!("/proc/{}/status", node.pid())).unwrap();
     let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
@@ -108,7 +108,7 @@ fn proof_15_a_long_past() {
     let grep = begun.elapsed();
     assert!(String::from_utf8(found.stdout).unwrap().contains(&format!("old line {} of", count / 3)));
 
-    // Somebody is here already, and two talk.
+    // Eve is in the room already, and two users talk.
     let mut eve = Node::join("eve", &ann);
     until("eve holds all", || last(&eve) == last(&ann));
     let stop = Arc::new(std::sync::atomic::AtomicBool::new(false));
@@ -120,7 +120,7 @@ fn proof_15_a_long_past() {
                 use std::io::Write as _;
                 writeln!(keyboard, "live {n}").unwrap();
                 n += 1;
-                // A pace, not a wait for anything.
+                // The pause sets the pace of the talk; the test waits for nothing with it.
                 std::thread::sleep(Duration::from_millis(20));
             }
             (n, keyboard)
@@ -174,7 +174,7 @@ fn proof_15_a_long_past() {
     if held_to_time() {
         assert!(prompt < Duration::from_secs(1) && talks < Duration::from_secs(1), "{prompt:?} {talks:?}");
         assert!(holds < Duration::from_secs(30) && grep < Duration::from_millis(200), "{holds:?} {grep:?}");
-        // Who is held up for longer than a silence is lost to the others.
+        // The other members declare a node lost if it stays silent for longer than this.
         assert!(longest < Duration::from_millis(1500), "a gap of {longest:?} in what others say");
     }
 }

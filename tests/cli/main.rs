@@ -1,4 +1,4 @@
-//! The program as people and scripts meet it: real processes, their output, their files, their exit codes.
+//! The program as users and scripts see it: real processes, their output, their files, their exit codes.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, and its name says what it shows")]
 #![expect(clippy::print_stderr, reason = "a test says when it is skipped")]

@@ -1,4 +1,5 @@
-//! What is made of the definitions of the flags: the handbook's page, the manual, completions.
+//! Texts that the program makes from the definitions of its flags: a page of the handbook, manual pages and
+//! completions.
 
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
@@ -8,7 +9,7 @@ use std::process::{Command, Output, Stdio};
 use crate::harness::{Dir, PROGRAM, program, run, run_args};
 use crate::pty::Term;
 
-/// The subcommands that people are told of.
+/// The subcommands that the manual describes.
 const COMMANDS: [&str; 13] = [
     "join",
     "status",
@@ -66,7 +67,7 @@ fn the_handbook_lists_every_command_as_it_is() {
 
 #[test]
 fn every_flag_of_every_command_is_explained() {
-    // A row of the table whose meaning is empty has a flag without a help.
+    // A table row with an empty meaning shows a flag without a help text.
     let made = run_args(&["man", "--rst"]).out;
     let mut rows = made.lines();
     while let Some(row) = rows.next() {
@@ -108,7 +109,7 @@ fn each_page_of_the_manual_is_without_fault() {
     }
 }
 
-/// What bash proposes behind these words, of which the last is being typed.
+/// The completions that bash offers for the last of these words.
 fn proposed(words: &str) -> Vec<String> {
     let script = format!(
         "source <({PROGRAM} completions bash)\n\
@@ -170,7 +171,8 @@ fn zsh_and_fish_take_their_scripts() {
 
 #[test]
 fn on_a_terminal_a_page_is_shown_and_not_its_source() {
-    // No `man`: what --help says. With one: what it makes of the page, which it is given.
+    // Without `man` in the path, the program shows its `--help` text. With `man`, it hands the page to `man` and shows
+    // the result.
     let dir = Dir::new();
     let bin = dir.0.join("bin");
     std::fs::create_dir(&bin).unwrap();

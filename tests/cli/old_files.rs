@@ -1,9 +1,9 @@
-//! Files that an earlier program wrote: their history opens whole, whatever the code calls things by now.
+//! The program opens the files of an earlier version, and their history is whole.
 //!
-//! `tests/fixtures/files-of-2026.tar.gz` holds the files of two rooms as that program left them, and the `.jsonl` files
-//! beside it what its `history --json` printed. In the open room the leader died once; ann and bob were killed (what came
-//! last is in their journals alone), cid had left before. In the room with a key a member was kicked and the key was
-//! changed; dee and eva have left.
+//! `tests/fixtures/files-of-2026.tar.gz` holds the files of two rooms as that version left them. The `.jsonl` files
+//! beside it hold the output of its `history --json`. In the open room the leader died once; ann and bob were killed,
+//! so their last lines stand in their journals alone; cid had left before. In the keyed room a member was kicked and
+//! the key changed; dee and eva have left.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,8 @@ use serde_json::Value;
 
 use crate::harness::{Dir, Node, program, run, until};
 
-/// A member of then: its room, the port in its files' names, and how many of the recorded lines it has.
+/// A member of one of these rooms: the room, the port in the names of its files, and the number of recorded lines that
+/// it holds.
 const MEMBERS: [(&str, u16, usize); 5] =
     [("open", 42811, 49), ("open", 42812, 49), ("open", 42813, 47), ("keyed", 42821, 8), ("keyed", 42822, 8)];
 
@@ -22,13 +23,13 @@ fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
 }
 
-/// The lines that this member has, as the program of then printed them.
+/// The lines that this member holds, as the earlier version printed them.
 fn recorded(room: &str, lines: usize) -> Vec<Value> {
     let text = fs::read_to_string(fixtures().join(format!("files-of-2026-{room}.jsonl"))).unwrap();
     text.lines().take(lines).map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// This member's files alone, in a directory of their own, for a node at port `now`.
+/// The files of this member alone, in a directory of their own, for a node at port `now`.
 fn files(room: &str, then: u16, now: u16) -> Dir {
     let (all, dir) = (Dir::new(), Dir::new());
     let archive = fixtures().join("files-of-2026.tar.gz");
@@ -101,7 +102,7 @@ fn old_files_go_on_and_a_newcomer_gets_every_line_and_finds_it_signed() {
         node.feed("one more line\n");
         node.wait_for("]: one more line");
 
-        // A newcomer checks the signature of each line that it gets.
+        // A newcomer checks the signature of each line that it receives.
         let newcomer = Dir::new();
         let through = port.to_string();
         let mut args = vec!["-p", "0", "-n", "new", "-na", "127.0.0.1", "-np", &through];

@@ -1,4 +1,4 @@
-//! The program on a terminal of its own: what it would show, read from an emulated screen.
+//! The program on a pseudo-terminal; an emulated screen shows its output.
 
 use std::fs::File;
 use std::io::{Read as _, Write as _};
@@ -13,12 +13,12 @@ use pty_process::blocking::{Command, Pty, open};
 
 use crate::harness::{Dir, LONG, Node, PROGRAM};
 
-/// Ends each drawing.
+/// The sequence with which the program ends each drawing.
 const DRAWN: &[u8] = b"\x1b[?2026l";
-/// Lines that have left the screen and are still known.
+/// The number of lines that the emulated terminal keeps after they have left the screen.
 const SCROLLBACK_LINES: usize = 10_000;
 
-/// Counts what is heard.
+/// Counts the bells that the program rings.
 #[derive(Default)]
 pub struct Bells(pub usize);
 
@@ -28,12 +28,12 @@ impl vt100::Callbacks for Bells {
     }
 }
 
-/// What has come from the program.
+/// The program's output, as bytes and as an emulated screen.
 pub struct Seen {
     parser: vt100::Parser<Bells>,
-    /// All of it.
+    /// All bytes that the program has written.
     pub bytes: Vec<u8>,
-    /// What ann had typed as the screen was after each drawing; the same twice stands once.
+    /// The text behind ann's prompt after each drawing; equal texts in a row stand once.
     pub frames: Vec<String>,
     closed: bool,
 }
@@ -42,7 +42,7 @@ impl Seen {
     fn push(&mut self, bytes: &[u8]) {
         let mut fed = self.bytes.len();
         self.bytes.extend_from_slice(bytes);
-        // It may have begun in what came before.
+        // The sequence may begin in the bytes of an earlier read.
         let mut from = fed.saturating_sub(DRAWN.len() - 1);
         while let Some(at) = memchr::memmem::find(&self.bytes[from..], DRAWN) {
             from += at + DRAWN.len();
@@ -58,14 +58,14 @@ impl Seen {
         self.parser.process(&self.bytes[fed..]);
     }
 
-    /// The rows that are not empty, without the spaces at their ends.
+    /// The rows of the screen that are not empty, without the spaces at their ends.
     pub fn rows(&self) -> Vec<String> {
         let screen = self.parser.screen();
         let rows = screen.rows(0, screen.size().1.get());
         rows.map(|row| row.trim_end().to_owned()).filter(|row| !row.is_empty()).collect()
     }
 
-    /// What stands on the screen from the last prompt on, without the prompt.
+    /// The text on the screen behind the last prompt.
     pub fn typed(&self, prompt: &str) -> Option<String> {
         let screen = self.parser.screen();
         let rows: Vec<String> = screen.rows(0, screen.size().1.get()).collect();
@@ -74,7 +74,7 @@ impl Seen {
         Some(text.strip_prefix(prompt).unwrap_or_default().trim_start_matches(' ').trim_end().to_owned())
     }
 
-    /// The same, up to the cursor.
+    /// The text on the screen between the last prompt and the cursor.
     pub fn before_cursor(&self, prompt: &str) -> Option<String> {
         let screen = self.parser.screen();
         let (row, column) = screen.cursor_position();
@@ -85,7 +85,7 @@ impl Seen {
         Some(text.strip_prefix(prompt).unwrap_or(&text).trim_start_matches(' ').trim_end().to_owned())
     }
 
-    /// Every row there ever was, the oldest first.
+    /// Every row that the screen ever showed, the oldest first.
     pub fn everything(&mut self) -> Vec<String> {
         let screen = self.parser.screen_mut();
         let columns = screen.size().1.get();
@@ -99,30 +99,30 @@ impl Seen {
         all
     }
 
-    /// Whether a row has this in it.
+    /// Whether a row contains `part`.
     pub fn has(&self, part: &str) -> bool {
         self.rows().iter().any(|row| row.contains(part))
     }
 
-    /// Whether it is the screen that programs take for a while and give back.
+    /// Whether the program shows the terminal's alternate screen.
     pub fn is_full_screen(&self) -> bool {
         self.parser.screen().alternate_screen()
     }
 
-    /// How often it rang.
+    /// How often the program rang the bell.
     pub fn bells(&self) -> usize {
         self.parser.callbacks().0
     }
 }
 
-/// The program, the terminal that it has, and nobody who looks at it.
+/// Starts the program on a pseudo-terminal, without a thread that reads its output.
 pub fn spawn(args: &[&str], variables: &[(&str, &str)]) -> (Dir, Pty, Child) {
     let dir = Dir::new();
     let (pty, child) = spawn_in(&dir, args, variables);
     (dir, pty, child)
 }
 
-/// As [`spawn`], in this directory.
+/// Like [`spawn`], in this directory.
 pub fn spawn_in(dir: &Dir, args: &[&str], variables: &[(&str, &str)]) -> (Pty, Child) {
     let (pty, pts) = open().unwrap();
     pty.resize(Size::new(24, 80)).unwrap();
@@ -139,10 +139,10 @@ pub fn spawn_in(dir: &Dir, args: &[&str], variables: &[(&str, &str)]) -> (Pty, C
     (pty, child)
 }
 
-/// A program on a terminal.
+/// A program on a pseudo-terminal, and a thread that reads its output.
 pub struct Term {
     pub dir: Dir,
-    /// `> NAME(IP:PORT):`, once it is known.
+    /// The beginning of the prompt, `> NAME(IP:PORT):`, once the test knows it.
     pub prompt: String,
     pty: Pty,
     child: Child,
@@ -150,7 +150,7 @@ pub struct Term {
 }
 
 impl Term {
-    /// Joins bob's room as ann, on a terminal of 80 columns and 24 rows, and waits for the prompt.
+    /// Starts ann, which joins bob's room, on a terminal of 80 columns and 24 rows; waits for the prompt.
     pub fn join(bob: &Node, args: &[&str], variables: &[(&str, &str)]) -> Self {
         let port = bob.port.to_string();
         let args = [&["-p", "0", "-n", "ann", "-na", "127.0.0.1", "-np", &port], args].concat();
@@ -166,12 +166,12 @@ impl Term {
         term
     }
 
-    /// Starts it.
+    /// Starts the program with these arguments and variables.
     pub fn start(args: &[&str], variables: &[(&str, &str)]) -> Self {
         Self::start_in(Dir::new(), args, variables)
     }
 
-    /// Starts it in this directory.
+    /// Like [`start`](Self::start), in this directory.
     pub fn start_in(dir: Dir, args: &[&str], variables: &[(&str, &str)]) -> Self {
         let (pty, child) = spawn_in(&dir, args, variables);
         let size = |n| NonZero::new(n).unwrap();
@@ -182,7 +182,7 @@ impl Term {
         std::thread::spawn(move || {
             let mut bytes = [0; 4096];
             loop {
-                // The last one who has it open for writing has closed it: an error.
+                // The read fails once the last process that had the terminal open has closed it.
                 let got = out.read(&mut bytes).unwrap_or(0);
                 let mut seen = writer.0.lock().unwrap();
                 seen.push(&bytes[..got]);
@@ -201,19 +201,19 @@ impl Term {
         self.pty.write_all(keys.as_bytes()).unwrap();
     }
 
-    /// Pastes this.
+    /// Pastes this text.
     pub fn paste(&mut self, text: &str) {
         self.keys(&format!("\x1b[200~{text}\x1b[201~"));
     }
 
-    /// Has another size.
+    /// Gives the terminal another size.
     pub fn resize(&mut self, rows: u16, columns: u16) {
         let size = |n| NonZero::new(n).unwrap();
         self.shared.0.lock().unwrap().parser.screen_mut().set_size(size(rows), size(columns));
         self.pty.resize(Size::new(rows, columns)).unwrap();
     }
 
-    /// Waits until this is to be seen.
+    /// Waits until `holds` returns `true` for the output; fails with `what` if it does not in time.
     pub fn wait(&self, what: &str, mut holds: impl FnMut(&mut Seen) -> bool) {
         let until = Instant::now() + LONG;
         let mut seen = self.shared.0.lock().unwrap();
@@ -225,31 +225,31 @@ impl Term {
         }
     }
 
-    /// Waits until the bottom of the screen is the prompt and exactly this.
+    /// Waits until the screen ends with the prompt and exactly this text.
     pub fn wait_typed(&self, text: &str) {
         self.wait(&format!("`{text}` behind the prompt"), |seen| {
             seen.typed(&self.prompt).is_some_and(|typed| typed == text.trim_end())
         });
     }
 
-    /// Waits until the part before the cursor is exactly this.
+    /// Waits until exactly this text stands between the prompt and the cursor.
     pub fn wait_cursor(&self, before: &str) {
         self.wait(&format!("`{before}` before the cursor"), |seen| {
             seen.before_cursor(&self.prompt).is_some_and(|typed| typed == before.trim_end())
         });
     }
 
-    /// Waits until a row has this in it.
+    /// Waits until a row contains `part`.
     pub fn wait_row(&self, part: &str) {
         self.wait(&format!("a row with `{part}`"), |seen| seen.has(part));
     }
 
-    /// Looks at what there is now.
+    /// Calls `f` with the output so far.
     pub fn look<T>(&self, f: impl FnOnce(&mut Seen) -> T) -> T {
         f(&mut self.shared.0.lock().unwrap())
     }
 
-    /// Waits for the program's end; its exit code.
+    /// Waits until the program has ended; returns its exit code.
     pub fn ended(&mut self) -> i32 {
         let mut code = None;
         crate::harness::until("the program ends", || {

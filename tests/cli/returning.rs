@@ -1,4 +1,4 @@
-//! Coming back: by the files of an earlier run, whole, old or damaged.
+//! A node comes back with the files of an earlier run: whole files, old files and damaged files.
 
 use std::fs;
 use std::path::Path;
@@ -7,12 +7,12 @@ use dist_chat::store::file_in;
 
 use crate::harness::{Dir, Node, chat_lines, program, run, until};
 
-/// A port that nobody has at this moment.
+/// A port that no program uses at this moment.
 fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-/// Starts a node on a port of its own, with files in this directory.
+/// Starts a node on this port, with its files in this directory.
 fn start(dir: Dir, port: u16, args: &[&str]) -> Node {
     let port = port.to_string();
     let mut all = vec!["-p", &port];
@@ -41,7 +41,7 @@ fn a_room_of_one_comes_back_with_its_lines_and_its_name() {
     ann.feed("one\ntwo\n");
     ann.wait_for("]: two");
     let dir = ann.kill();
-    // Neither a name nor a start is given: the files know both.
+    // The user gives neither a name nor a way to start: the files hold both.
     let mut ann = start(dir, port, &[]);
     ann.feed("three\n");
     let line = ann.wait_for("]: three");
@@ -89,7 +89,7 @@ fn what_a_kill_leaves_in_the_journal_stays_with_its_room() {
         let mut cid = start(dir, port, &["-l", "--new", "-n", "cid"]);
         cid.feed("one\ntwo\n");
         cid.wait_for("]: two");
-        // At once: what was said last is in the journal alone.
+        // The test kills the node at once, so the last line stands in the journal alone.
         let killed = cid.kill();
         let mut cid = start(killed, port, &args);
         cid.feed("three\n");
@@ -114,7 +114,7 @@ fn half_a_line_in_the_log_is_nobodys_line() {
     ann.wait_for("]: message 12");
     until("logged", || texts(&ann.dir.log(port)).len() == 2);
     let dir = ann.kill();
-    // As a crash leaves it.
+    // A crash can leave the log like this.
     let path = dir.0.join(format!("chat_{port}.log"));
     let whole = fs::read_to_string(&path).unwrap();
     fs::write(&path, whole.strip_suffix("2\n").unwrap()).unwrap();
@@ -241,7 +241,7 @@ fn an_old_backup_that_is_put_back_hurts_nobody() {
     ann.feed("a1\n");
     bob.wait_for("]: a1");
     drop(bob.kill());
-    // The numbers that b3 and b4 had are given again, in a session of their own.
+    // The node gives the numbers of b3 and b4 again, in a new session.
     let mut bob = start(backup, port, &[]);
     bob.wait_for("/// 3 lines while you were away ///");
     bob.wait_for("/// now ///");
@@ -257,7 +257,7 @@ fn an_old_backup_that_is_put_back_hurts_nobody() {
     assert_eq!(texts(&bob.dir.log(port)), all);
 }
 
-/// Spoils the history of a node that has left, and lets it come back.
+/// Damages the history of a node that has left, and starts the node again.
 fn spoiled(left: &[u8], spoil: impl Fn(&Path)) {
     let mut ann = Node::found("ann");
     let port = free_port();
@@ -305,7 +305,8 @@ fn a_truncated_file_is_moved_aside_and_refilled() {
 fn a_file_with_a_flipped_bit_is_moved_aside_and_refilled() {
     spoiled(b"line 10 ", |file| {
         let mut bytes = fs::read(file).unwrap();
-        // What was queued before it was ordered may still lie about in pages that are free.
+        // Free pages of the file may still hold a line from the time when it was queued, so the test damages every
+        // copy.
         let places: Vec<usize> = (0..bytes.len()).filter(|&at| bytes[at..].starts_with(b"line 299 ")).collect();
         places.into_iter().for_each(|at| bytes[at] ^= 1);
         fs::write(file, bytes).unwrap();

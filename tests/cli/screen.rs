@@ -1,4 +1,4 @@
-//! A terminal, played by tmux: what arrives never tears what is being typed.
+//! A terminal that tmux emulates: an arriving line never tears the line that the user types.
 
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ pub struct Terminal {
 }
 
 impl Terminal {
-    /// `None`, with a word, where there is no tmux.
+    /// Starts the program; without tmux it prints a note and returns `None`.
     pub fn start(args: &str) -> Option<Self> {
         if Command::new("tmux").arg("-V").output().is_err() {
             eprintln!("SKIPPED: no tmux here");
@@ -21,7 +21,7 @@ impl Terminal {
         }
         let terminal = Self { dir: Dir::new() };
         let dir = terminal.dir.0.display();
-        // The shell stays after the program, to show its exit code and what it left of the terminal.
+        // The shell goes on after the program, to show the exit code and the state of the terminal.
         let script = format!(
             "cd {dir}; export XDG_RUNTIME_DIR={dir} DIST_CHAT_CONFIG=; {PROGRAM} {args}; echo code $?; stty -a | grep -c -- -icanon; cat"
         );
@@ -38,7 +38,7 @@ impl Terminal {
         self.tmux(&[&["send-keys"], keys].concat());
     }
 
-    /// Ends the program in it, as `kill` does.
+    /// Ends the program in the terminal, as `kill` does.
     pub fn terminate(&self) {
         let pids = self.tmux(&["list-panes", "-F", "#{pane_pid}"]);
         let children = Command::new("pgrep").args(["-P", pids.trim(), "dist-chat"]).output().unwrap();
@@ -46,7 +46,7 @@ impl Terminal {
         kill_process(Pid::from_raw(pid).unwrap(), Signal::TERM).unwrap();
     }
 
-    /// The lines that are not empty.
+    /// The lines of the terminal that are not empty.
     pub fn lines(&self) -> Vec<String> {
         self.tmux(&["capture-pane", "-p"]).lines().filter(|line| !line.is_empty()).map(str::to_owned).collect()
     }
@@ -74,7 +74,7 @@ fn last_is(text: &str) -> impl Fn(&[String]) -> bool {
     move |lines| lines.last().is_some_and(|last| last == text)
 }
 
-/// The exit code is 0, and the terminal no longer in raw mode.
+/// Whether the exit code is 0 and the terminal is no longer in raw mode.
 pub fn ends_well(lines: &[String]) -> bool {
     lines.ends_with(&["code 0".to_owned(), "0".to_owned()])
 }
@@ -95,7 +95,7 @@ fn what_arrives_stands_above_what_is_being_typed() {
         assert_eq!(lines.iter().filter(|line| line.ends_with(&format!("]: from bob {n}"))).count(), 1, "{lines:#?}");
     }
 
-    // One's own line is seen once, when the room has it.
+    // The screen shows the user's own line once, when the room has it.
     terminal.keys(&["-l", "ne"]);
     terminal.keys(&["Enter"]);
     let said = bob.wait_for("half a line");
@@ -103,7 +103,7 @@ fn what_arrives_stands_above_what_is_being_typed() {
     assert_eq!(lines.iter().filter(|line| line.contains("half a li")).count(), 1, "{lines:#?}");
     assert_eq!(lines.last().unwrap(), &format!("> {ann}:"));
 
-    // And comes back with the arrow key, as often as one likes.
+    // The arrow key brings the line back, as often as the user presses it.
     terminal.keys(&["Up"]);
     terminal.wait_for(last_is(&format!("> {ann}: half a line")));
     terminal.keys(&["Enter"]);
@@ -113,7 +113,7 @@ fn what_arrives_stands_above_what_is_being_typed() {
     terminal.wait_for(ends_well);
 }
 
-/// As terminals do that break what they show into rows of the new width.
+/// The terminal wraps the shown lines anew when its width changes, as many terminals do.
 #[test]
 fn a_narrower_window_shows_the_same() {
     let mut bob = Node::found("bob");
@@ -130,7 +130,7 @@ fn a_narrower_window_shows_the_same() {
         terminal.tmux(&["resize-window", "-x", columns, "-y", rows]);
         terminal.keys(&["-l", "!"]);
         terminal.wait_for(|lines| {
-            // Where rows end, spaces are not seen.
+            // Spaces at the end of a row cannot be seen, so the test ignores all spaces.
             let all = lines.concat().replace(' ', "");
             let prompts = all.matches("):half").count();
             prompts == 1 && all.trim_end_matches('!').ends_with("somemoreofit") && all.contains("be:2>ann(")
@@ -150,7 +150,7 @@ fn a_leaders_death_is_one_line() {
     bob.kill();
     let gone = |line: &String| line.starts_with("/// bob is gone; ann leads now, ");
     terminal.wait_for(|lines| lines.iter().any(gone));
-    // What is said afterwards is ordered by the new leader, behind the note that the old one was lost.
+    // The new leader sequences this line, and it stands behind the note that the old leader was lost.
     terminal.keys(&["-l", "on we go"]);
     terminal.keys(&["Enter"]);
     let lines = terminal.wait_for(|lines| lines.iter().any(|line| line.ends_with("]: on we go")));
@@ -201,7 +201,7 @@ fn a_channel_shows_what_was_said_in_it() {
     enter("/join #dev");
     let lines = shows("/// #dev: one line ///");
     assert_eq!(lines.iter().filter(|line| line.ends_with("]: in dev")).count(), 2, "{lines:#?}");
-    // Nobody else has said anything.
+    // No other user has typed a line here.
     enter("/like");
     shows("/// nobody else has said anything here yet");
     enter("/search in");
@@ -222,7 +222,7 @@ fn the_past_is_shown_to_the_asker_only() {
         terminal.keys(&["-l", line]);
         terminal.keys(&["Enter"]);
     };
-    // Without the prompt, which is drawn again after each answer.
+    // The last line is the prompt, which the program draws again after each answer.
     let ends = |heading: &'static str, ends: &'static [&'static str]| {
         terminal.wait_for(move |lines| {
             let Some(at) = lines.iter().rposition(|line| line == heading) else { return false };

@@ -1,4 +1,4 @@
-//! Asking a node how it is.
+//! `status` asks a node for its state.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -13,7 +13,7 @@ fn ask(dir: &Path, args: &[&str]) -> Ended {
     run(program(dir, &args), b"")
 }
 
-/// How many lines of its own that node waits for.
+/// The number of the node's own lines that do not stand in the log yet.
 pub fn waiting(node: &Node) -> u64 {
     let ended = ask(&node.dir.0, &["-p", &node.port.to_string(), "--json"]);
     serde_json::from_str::<Value>(&ended.out).ok().and_then(|report| report["waiting"].as_u64()).unwrap_or(0)

@@ -1,4 +1,4 @@
-//! Programs that speak and listen through a node that runs: `send`, `tail`, `--json`.
+//! Programs send lines to a running node and follow its room: `send`, `tail`, `--json`.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::Path;
@@ -16,12 +16,12 @@ pub fn ask(dir: &Path, port: u16, args: &[&str], input: &str) -> Ended {
     run(program(dir, &[&[args[0], "-p", &port], &args[1..]].concat()), input.as_bytes())
 }
 
-/// What follows the shape of a line in a pipe.
+/// The texts of the lines, without the stamp that stands before each in a pipe.
 fn texts(out: &str) -> Vec<&str> {
     out.lines().map(|line| line.split_once("]: ").unwrap().1).collect()
 }
 
-/// A program that reads on; it goes with its owner.
+/// A program that follows a room; the process ends together with this value.
 pub struct Reader(pub Child);
 
 impl Reader {
@@ -35,7 +35,7 @@ impl Reader {
         kill_process(Pid::from_child(&self.0), signal).unwrap();
     }
 
-    /// Waits for its end: its code, and what it said on standard error.
+    /// Waits until the program has ended; returns its exit code and its standard error.
     pub fn end(mut self) -> (i32, String) {
         let mut said = String::new();
         self.0.stderr.take().unwrap().read_to_string(&mut said).unwrap();
@@ -75,7 +75,7 @@ fn what_is_sent_through_a_node_is_seen_at_another() {
     assert_eq!(texts(&ask(&ann.dir.0, ann.port, &["tail", "--since", &since], "").out), ["no line feed"]);
     assert_eq!(texts(&ask(&ann.dir.0, ann.port, &["tail", "--since", "1h"], "").out).len(), 5);
 
-    // The files alone say the same.
+    // The files of a node that does not run give the same answers.
     let (port, bob_port) = (ann.port, bob.port);
     assert_eq!(bob.leave().0, 0);
     let (_, _, dir) = ann.leave();
@@ -119,14 +119,14 @@ fn what_nobody_orders_is_said_to_wait() {
     ann.freeze();
     let sent = ask(&bob.dir.0, bob.port, &["send", "-m", "unheard", "--wait"], "");
     ann.signal(Signal::CONT);
-    // Where the room has gone on without ann in time, bob is alone and holds it.
+    // If bob is alone in the room by then, bob's log holds the line, and `send` ends with code 0.
     assert!([0, 7].contains(&sent.code), "{}", sent.err);
     assert_eq!(sent.code == 7, sent.err.contains("not all of it is ordered"), "{}", sent.err);
 }
 
 #[test]
 fn a_tail_that_stands_still_for_a_while_gets_each_line_once() {
-    // More than wait for one frontend, and than its pipe and sockets hold.
+    // More lines than a node queues for one frontend and than the frontend's pipe and sockets hold together.
     const LINES: usize = 30_000;
     let mut ann = Node::start(&["-l", "-p", "0", "-n", "ann", "--rate-limit", "0"]);
     let port = ann.port.to_string();
@@ -138,7 +138,7 @@ fn a_tail_that_stands_still_for_a_while_gets_each_line_once() {
     let next = |out: &mut dyn Iterator<Item = std::io::Result<String>>| {
         serde_json::from_str::<Value>(&out.next().unwrap().unwrap()).unwrap()["text"].as_str().unwrap().to_owned()
     };
-    // Both are there once they show something.
+    // A program that has shown a line follows the room.
     outs.iter_mut().for_each(|out| assert_eq!(next(out), "before"));
     tails[1].signal(Signal::STOP);
     let mut typing = ann.take_stdin();
@@ -151,7 +151,7 @@ fn a_tail_that_stands_still_for_a_while_gets_each_line_once() {
     (1..=LINES).for_each(|n| assert_eq!(number(next(&mut outs[0])), n));
     tails[1].signal(Signal::CONT);
     (1..=LINES).for_each(|n| assert_eq!(number(next(&mut outs[1])), n));
-    // What comes then is told as it comes, and the end is told too.
+    // Both programs show the next line as it comes, and report the node's end.
     let mut typing = typist.join().unwrap();
     typing.write_all(b"last\n").unwrap();
     outs.iter_mut().for_each(|out| assert_eq!(next(out), "last"));
@@ -178,7 +178,7 @@ fn a_slow_reader_of_json_lacks_nothing() {
         writeln!(typing, "nonsense").unwrap();
         let receipt = r#"{"v":1,"type":"say","text":"last","id":"the last"}"#;
         writeln!(typing, "{receipt}").unwrap();
-        // Nothing was read so far, and everything is ordered.
+        // The test has read no object so far, and the log holds all lines.
         let status = || {
             let said = std::fs::read_dir(dir.0.join("dist-chat")).ok()?.next()?.ok()?.file_name().into_string().ok()?;
             let port = said.strip_suffix(".sock")?.rsplit(':').next()?.parse().ok()?;
@@ -243,7 +243,7 @@ fn a_node_that_has_left_still_tells_what_was_not_read() {
             }
             left_out += object["lines"].as_u64().filter(|_| last == "left_out").unwrap_or(0);
         }
-        // What was not kept anywhere is counted.
+        // The node counts the lines that it keeps nowhere.
         assert_eq!((next - 1 + left_out, left_out == 0), (LINES, keeps.is_empty()));
         assert_eq!((last.as_str(), ann.end()), ("bye", (0, String::new())));
     }
@@ -317,7 +317,7 @@ fn an_output_that_is_closed_ends_every_program_well() {
         let mut out = BufReader::new(reader.0.stdout.take().unwrap());
         out.read_line(&mut line).unwrap();
         assert!(!line.is_empty(), "{args:?}");
-        // Nothing more is said: it is not waited for.
+        // The program ends without another line from the node.
         drop(out);
         assert_eq!(reader.end(), (0, String::new()), "{args:?}");
     }

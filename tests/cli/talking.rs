@@ -1,4 +1,4 @@
-//! Lines in, lines out, and how a run ends.
+//! The program reads lines, shows lines, and ends.
 
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -175,7 +175,7 @@ fn a_closed_output_ends_a_person_but_not_a_daemon() {
     let mut ann = program(&dir.0, &["-l", "-p", "0"]);
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
-    // An input that neither ends nor says anything.
+    // This input neither ends nor holds a byte.
     let (stdin, _keyboard) = std::io::pipe().unwrap();
     ann.stdin(stdin).stdout(writer).stderr(Stdio::piped());
     let mut ann = Guard(ann.spawn().unwrap());
@@ -201,13 +201,13 @@ fn an_output_that_is_never_read_holds_up_neither_the_room_nor_the_end() {
     let text: String = (0..lines).map(|n| format!("{n} {}\n", "x".repeat(100))).collect();
     std::io::Write::write_all(&mut keyboard, text.as_bytes()).unwrap();
     drop(keyboard);
-    // Whoever does not want to wait for a reader says so, once the room is left.
+    // The node has left the room and waits for a reader; a signal ends that wait.
     let log = dir.0.join(format!("chat_{port}.log"));
     let left = || std::fs::read_to_string(&log).is_ok_and(|log| log.ends_with(": left the room\n"));
     until("the room is left", left);
     let pid = rustix::process::Pid::from_child(&ann.0);
     until("a signal ends the wait", || {
-        // It may come a moment too early for the wait.
+        // The signal may come before the node waits, so the test sends it again.
         let _ = rustix::process::kill_process(pid, Signal::TERM);
         ann.0.try_wait().unwrap().is_some()
     });
@@ -219,7 +219,8 @@ fn an_output_that_is_never_read_holds_up_neither_the_room_nor_the_end() {
     assert_eq!(chat_lines(&log).len(), lines);
 }
 
-/// What this member says whose standard output nobody reads, or takes: these arguments, this input.
+/// Runs a member with these arguments and this input, while no program reads its standard output. Returns its exit code
+/// and its standard error.
 fn unheard(ann: &Node, args: &[&str], out: impl Into<Stdio>, input: &str) -> (Option<i32>, String) {
     let dir = Dir::new();
     let mut command = program(&dir.0, &["-p", "0", "-na", "127.0.0.1", "-np", &ann.port.to_string(), "--backlog", "0"]);
@@ -232,7 +233,7 @@ fn unheard(ann: &Node, args: &[&str], out: impl Into<Stdio>, input: &str) -> (Op
     (child.0.wait().unwrap().code(), said)
 }
 
-/// Lines as objects that say them.
+/// The JSON objects that send these lines.
 fn objects(lines: &[String]) -> String {
     lines.iter().map(|line| format!("{{\"v\":1,\"type\":\"say\",\"text\":\"{line}\"}}\n")).collect()
 }
@@ -241,7 +242,7 @@ fn objects(lines: &[String]) -> String {
 fn what_is_typed_is_said_also_where_nobody_reads_what_is_told() {
     let mut ann = Node::found("ann");
     for (n, args) in [&["-n", "bob"][..], &["-n", "cat", "--json"]].into_iter().enumerate() {
-        // More than the node takes at once.
+        // More lines than the node takes at once.
         let lines: Vec<String> = (0..6_000).map(|line| format!("{n} {line}")).collect();
         let input = if n == 0 { lines.join("\n") } else { objects(&lines) };
         let (reader, writer) = std::io::pipe().unwrap();
@@ -273,7 +274,7 @@ fn a_reader_that_comes_late_gets_everything() {
         let mut command = program(&dir.0, &["-l", "-p", &port.to_string(), "-n", "ann"]);
         command.args(json.then_some("--json")).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut ann = Guard(command.spawn().unwrap());
-        // More than a pipe holds.
+        // More lines than a pipe holds.
         let lines: Vec<String> = (0..4_000).map(|line| format!("line {line}")).collect();
         let input = if json { objects(&lines) } else { lines.join("\n") };
         std::io::Write::write_all(&mut ann.0.stdin.take().unwrap(), input.as_bytes()).unwrap();

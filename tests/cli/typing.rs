@@ -1,4 +1,4 @@
-//! Typing on a terminal: while lines arrive, while it changes its size, and with everything that keys do.
+//! A user types on a terminal while lines arrive and while the terminal changes its size, with all editing keys.
 
 use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
@@ -9,15 +9,15 @@ use crate::harness::{Dir, Node};
 use crate::pty::{Term, spawn};
 use crate::tail::Reader;
 
-/// Lines that arrive with each key.
+/// The number of lines that arrive with each key.
 const LINES_A_KEY: usize = 8;
 
-/// Bob, who talks all the time, and ann, who types.
+/// Bob talks all the time, and ann types.
 struct Fire {
     bob: Node,
     ann: Term,
     said: usize,
-    /// What was typed after each key.
+    /// The text that ann had typed after each key.
     states: Vec<String>,
 }
 
@@ -28,7 +28,7 @@ impl Fire {
         self.said += LINES_A_KEY;
     }
 
-    /// Presses a key while lines arrive; then the bottom of the screen is exactly this.
+    /// Presses a key while lines arrive; waits until the screen ends with exactly the expected text.
     fn press(&mut self, key: &str, expected: &str) {
         self.shoot();
         self.ann.keys(key);
@@ -50,7 +50,7 @@ fn what_arrives_never_tears_what_is_typed() {
     let ann = Term::join(&bob, &[], &[]);
     let mut fire = Fire { bob, ann, said: 0, states: vec![String::new()] };
 
-    // Who is here has to be known first: Tab is pressed until it is.
+    // The node must know the members first, so the test presses Tab until the name is there.
     fire.press("b", "b");
     fire.press("o", "bo");
     crate::harness::until("Tab completes the name", || {
@@ -68,7 +68,7 @@ fn what_arrives_never_tears_what_is_typed() {
     }
     fire.ann.wait_cursor(&text);
 
-    // Keys that edit.
+    // The editing keys.
     let rest = text.split_off(text.len() - "Ende".len());
     fire.press("\x17", &text);
     fire.press("\x19", &format!("{text}{rest}"));
@@ -104,7 +104,7 @@ fn what_arrives_never_tears_what_is_typed() {
     fire.press("!", &text);
     assert!(fire.said >= 500, "{}", fire.said);
 
-    // The room gets exactly that.
+    // The room gets exactly the typed text.
     let Fire { mut bob, mut ann, said, mut states } = fire;
     ann.wait_row(&format!("from bob {}", said - 1));
     ann.wait_typed(&text);
@@ -114,14 +114,14 @@ fn what_arrives_never_tears_what_is_typed() {
     ann.wait_typed("");
     ann.wait("it above", |seen| seen.rows().concat().contains(" bob !"));
 
-    // Whenever the screen was drawn, there stood what was typed up to then, and nothing else.
+    // Each drawing of the screen showed exactly the text that ann had typed by then.
     states.push(String::new());
     let frames = ann.look(|seen| seen.frames.clone());
-    // The first prompts may come before the name is known.
+    // The first prompts may appear before the node has its name.
     let first = frames.iter().position(String::is_empty).unwrap();
     assert_eq!(frames[first..], states);
 
-    // Whatever arrived was shown once, whole, and in order.
+    // The screen showed every arriving line once, whole, and in order.
     let shown: Vec<String> = ann.look(|seen| seen.everything());
     let shown: Vec<&str> = shown.iter().filter_map(|row| row.split_once("from bob ").map(|(_, n)| n)).collect();
     let expected: Vec<String> = (0..said).map(|n| n.to_string()).collect();
@@ -203,7 +203,7 @@ fn no_line_of_a_paste_is_a_command() {
     for text in ["1", "2", "3", "4", "5", "/exit"] {
         assert_eq!(said(&mut bob), text);
     }
-    // A command that is being typed is not said to all, and Enter alone does what it says.
+    // A pasted line does not run a command that the user is typing; only Enter runs it.
     ann.keys("/nick ");
     ann.paste("zoe\n");
     ann.wait_typed("/nick zoe");
@@ -262,7 +262,7 @@ fn what_was_typed_comes_back() {
 fn tab_completes_commands_and_lists_what_there_is() {
     let bob = Node::found("bob");
     let mut ann = Term::join(&bob, &[], &[]);
-    // The last word of the way in would stand on the screen that is to be empty.
+    // The test waits for the last message of the join, which would otherwise appear on the cleared screen.
     ann.wait_row("/// joined: bob and you are here ///");
     ann.keys("/hi\t");
     ann.wait_typed("/history");
@@ -295,7 +295,7 @@ fn no_colour_where_none_is_wanted() {
     for (variable, value, coloured) in [("NO_COLOR", "", true), ("NO_COLOR", "1", false), ("TERM", "dumb", false)] {
         let mut bob = Node::found("bob");
         let mut ann = match value {
-            // There is no prompt.
+            // The program shows no prompt.
             "dumb" => {
                 let port = bob.port.to_string();
                 Term::start(&["-p", "0", "-n", "ann", "-na", "127.0.0.1", "-np", &port], &[(variable, value)])
@@ -332,7 +332,7 @@ fn a_terminal_that_goes_away_takes_the_program_with_it() {
 
 #[test]
 fn a_line_that_waits_is_shown_until_it_is_ordered() {
-    // Where the room goes on without bob quickly, nothing waits for long enough.
+    // If the room goes on without bob quickly, the line waits too briefly to be seen; so the test tries again.
     let waited = (0..10).any(|_| {
         let bob = Node::found("bob");
         let mut ann = Term::join(&bob, &[], &[]);
@@ -362,7 +362,7 @@ fn whoever_gives_up_before_the_room_answers_is_told_that() {
     ann.keys("\x03");
     ann.wait_row("/// gave up before it was in a room ///");
     assert_eq!(ann.ended(), 0);
-    // Input that goes on is not waited for either.
+    // The program does not wait for the end of its input either.
     let dir = Dir::new();
     let mut ann = Reader::start(&dir.0, &[&args[..], &["--json"]].concat());
     let mut told = BufReader::new(ann.0.stdout.take().unwrap()).lines().map(Result::unwrap);

@@ -85,7 +85,7 @@ fn neighbours_are_tried_in_turn() {
     let room = Node::found("ann");
     let port = room.port.to_string();
     let dir = Dir::new();
-    // Port 1 on loopback: nobody listens there.
+    // No program listens at port 1 on loopback.
     let args = ["-p", "0", "-na", "127.0.0.1", "-np", "1", "-na", "localhost", "-np", &port];
     let ended = run(program(&dir.0, &args), b"hello\n");
     assert_eq!(ended.code, 0, "{}", ended.err);
@@ -123,7 +123,7 @@ fn a_variable_that_makes_no_sense_is_named() {
     assert!(
         said(&["attach"], "DIST_CHAT_BELL", "loud").starts_with("dist-chat: invalid value 'loud' in DIST_CHAT_BELL")
     );
-    // A flag beats its variable, and is what is wrong then.
+    // A flag overrides its variable, so the error names the flag.
     let flag = "dist-chat: invalid value 'abc' for '--port <PORT>': invalid digit found in string";
     assert_eq!(said(&["-l", "-p", "abc"], "DIST_CHAT_PORT", "5001"), flag);
     assert_eq!(said(&["-l", "-p", "abc"], "DIST_CHAT_PORT", "abc"), flag);

@@ -143,7 +143,7 @@ fn search(pid: i32, words: &str) -> io::Result<(usize, usize)> {
     Ok((found, read))
 }
 
-/// Checks that at least `count` of a node's files hold these words; for zero, that no file does.
+/// Checks that at least `least` of the node's files hold these words; if `least` is zero, that no file does.
 #[track_caller]
 fn in_files(dir: &Path, words: &str, least: usize) {
     let mut holders = Vec::new();
