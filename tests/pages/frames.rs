@@ -318,7 +318,7 @@ fn lines(json: &str) -> Vec<String> {
 }
 
 /// The names of all frames, as the codec knows them.
-fn kinds() -> Vec<String> {
+pub fn kinds() -> Vec<String> {
     variants::<Frame>()
 }
 
