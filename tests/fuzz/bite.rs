@@ -1,4 +1,4 @@
-//! The targets bite, and begin where they say.
+//! The targets panic when a promise is broken, and the scenes begin in the state that their names say.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use crate::targets::room::{Room, uid};
 use crate::targets::step::scenes;
 use crate::targets::watch::Watch;
 
-/// What a log's entries in this order say about an invariant.
+/// The complaint of [`Watch`] about the entries of a log after this change; empty if there is none.
 fn complaint(change: impl FnOnce(&mut Vec<Arc<Entry>>)) -> String {
     let mut log = Room::of(2, 0).host(0).store.log().to_vec();
     change(&mut log);

@@ -1,4 +1,4 @@
-//! Members that lie: about who leads, about who they are, about what is past. Nobody follows them.
+//! Peers lie about the leader, about themselves and about past epochs. The node follows none of them.
 
 use dist_chat::ring::{ConnId, ForgedLine, Frame, Hello, Input, Output, Refusal, Role, Start};
 use dist_chat::store::MemoryStore;
@@ -33,7 +33,7 @@ fn a_stale_epoch_is_not_obeyed() {
         let now = scene.host().node.status();
         assert_eq!((now.role, now.epoch), (before.role, before.epoch), "{frame}");
     }
-    // Not from the leader itself either: entries of an epoch before the log's last cost it its link.
+    // The leader cannot do it either: when it sends entries of an epoch below the log's last epoch, it loses its link.
     let tail = serde_json::to_value(before.tail).expect("a tail");
     let note = json!({"i": before.tail.index.0 + 1, "l": before.lamport.0 + 1, "w": 1,
         "note": {"left": {"uid": uid(0), "lost": true}}});
@@ -80,7 +80,7 @@ fn nobody_speaks_for_a_member_that_is_heard() {
     assert_eq!(scene.host().node.status().members, before.members);
 }
 
-/// What a host says over a connection that it has dialled, after this hello.
+/// The outputs of a host whose dialled connection opens and brings this hello.
 fn greeted_by(host: &mut Host, conn: ConnId, hello: Hello) -> Vec<Output> {
     let mut outputs = host.step(Input::Dialled(conn));
     outputs.extend(host.step(Input::Frame(conn, Frame::Hello(hello))));
@@ -102,11 +102,11 @@ fn a_link_that_answers_for_another_is_not_followed() {
         outputs.extend(host.tick());
         let contact = dialled(&outputs);
         greeted_by(&mut host, contact, Hello { uid: uid(0), ..stranger(6, room) });
-        // The contact follows the host with uid 2: that one is dialled.
+        // The contact follows the host with uid 2, so the node dials that host.
         let following = json!({"poll_reply": {"state": {"following": {"epoch": epoch(1, 2), "heard_ms": 1,
             "relay": false}}, "tail": tail(3), "round": 1}});
         let leader = dialled(&host.step(Input::Frame(contact, frame(&following))));
-        // There somebody answers, and says that uid 2 leads and takes it.
+        // Another node answers at that address, and says that uid 2 leads and accepts the join.
         let outputs = greeted_by(&mut host, leader, Hello { uid: uid(answers), ..stranger(7, room) });
         let attempt = outputs.iter().find_map(|output| match output {
             Output::Send(_, frame) => match &**frame {

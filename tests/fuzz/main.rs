@@ -1,7 +1,7 @@
-//! The fuzz targets on a stable toolchain: every file of the corpus once, in seconds.
+//! Runs the fuzz targets on a stable toolchain: each reads every file of its corpus once, in seconds.
 //!
-//! `tests/fuzz/corpus/<target>/` holds seeds (names that begin with `seed-`, recorded by
-//! `UPDATE=1 cargo test --test fuzz`) and what fuzzing once found. `scripts/fuzz` looks for more.
+//! `tests/fuzz/corpus/<target>/` holds seeds and inputs that fuzzing once found. The names of seeds begin with `seed-`;
+//! `UPDATE=1 cargo test --test fuzz` records them. `scripts/fuzz` looks for more inputs.
 #![cfg(feature = "program")]
 #![expect(clippy::expect_used, clippy::print_stdout, reason = "a test may fail by panicking, and says at which file")]
 
@@ -28,7 +28,7 @@ fn files(target: &str) -> Vec<PathBuf> {
     files
 }
 
-/// What each target begins with.
+/// The seeds with which each target begins.
 fn seeds(target: &str) -> Vec<(String, Vec<u8>)> {
     let own = |name: &str, bytes: &[u8]| (name.to_owned(), bytes.to_vec());
     let named = |all: Vec<(&'static str, Vec<u8>)>| all.into_iter().map(|(name, bytes)| own(name, &bytes)).collect();
@@ -46,11 +46,11 @@ fn seeds(target: &str) -> Vec<(String, Vec<u8>)> {
     }
 }
 
-/// One frame of each kind: docs/wire.rst shows them all.
+/// One frame of each kind, from docs/wire.rst.
 fn frames() -> Vec<(String, Vec<u8>)> {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/wire.rst");
     let page = std::fs::read_to_string(page).expect("the page of frames");
-    // A frame is a block of its own, and may go on in the next line.
+    // A frame is a block of its own, and may take several lines.
     let shown = page.split("\n\n").filter(|block| block.starts_with("   "));
     let shown = shown.map(|block| block.lines().map(str::trim).collect::<String>());
     let mut kinds = BTreeSet::new();
@@ -69,7 +69,7 @@ fn replay(target: &str) {
     let files = files(target);
     assert!(files.len() >= 3, "the corpus of {target} has {} files: UPDATE=1 cargo test --test fuzz", files.len());
     for file in files {
-        // Cargo shows this where the target panics.
+        // Cargo shows this name when the target panics.
         println!("{}", file.display());
         run(&std::fs::read(&file).expect("a file of the corpus"));
     }

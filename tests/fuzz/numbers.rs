@@ -1,4 +1,4 @@
-//! Numbers near their ends, lists beyond their limits, and what lies within itself.
+//! Numbers near their ends, lists beyond their limits, and deeply nested values.
 
 use dist_chat::ring::limits::{FRAME_BYTES_MAX, JUMP_MAX, MEMBERS_MAX, NUMBER_MAX, SUBMITTED_PUSH_MAX};
 use dist_chat::ring::{ConnId, Frame, Role};
@@ -14,13 +14,13 @@ pub fn scene(name: &str) -> Scene {
     scene
 }
 
-/// The connection to a host, if possible one on which it has greeted.
+/// The node's connection to a host; a connection on which that host has greeted comes first.
 pub fn to(scene: &Scene, slot: usize) -> ConnId {
     let to_it = scene.host().conns.iter().filter(|(_, at)| **at == Some(uid(slot))).map(|(id, _)| *id);
     to_it.max_by_key(|id| scene.host().greeted.contains(id)).expect("a connection")
 }
 
-/// Says something; `true`: the connection is still there.
+/// Sends a frame over this connection; `true` if the connection is still there afterwards.
 pub fn tell(scene: &mut Scene, conn: ConnId, frame: &Value) -> bool {
     scene.frame(conn, Frame::decode(frame.to_string().as_bytes()).expect("a frame"));
     scene.host().conns.contains_key(&conn)
@@ -30,7 +30,7 @@ fn clock(scene: &Scene) -> u64 {
     scene.host().node.lamport().0
 }
 
-/// An entry of the leader's that follows the log, so far ahead of the clock.
+/// An entry from the leader that follows the log, with a timestamp so far ahead of the clock.
 fn entries(scene: &Scene, ahead: u64) -> Value {
     let status = scene.host().node.status();
     let tail = serde_json::to_value(status.tail).expect("a tail");
@@ -51,7 +51,8 @@ fn a_leader_pushes_the_clock_no_further_by_many_jumps_than_by_one() {
     assert_eq!(clock(&scene), start + 1 + JUMP_MAX + 2);
     let frame = entries(&scene, 2);
     assert!(tell(&mut scene, leader, &frame), "what an entry counts for is free");
-    // Two of the four were halves of what it had; each of them was two ticks cheaper, for the entry that it was.
+    // Two of the four jumps took half of the budget each. Each of them cost two ticks less, because every entry has
+    // ticks of its own.
     let frame = entries(&scene, 7);
     assert!(!tell(&mut scene, leader, &frame), "the budget is spent");
     assert_eq!(clock(&scene), start + 1 + JUMP_MAX + 4);
@@ -70,7 +71,7 @@ fn a_leader_names_no_more_members_than_a_room_can_have() {
     assert!(scene.host().node.status().members.len() <= MEMBERS_MAX);
 }
 
-/// A thousand who join, each batch others.
+/// A batch of a thousand `joined` notes; each batch names other members.
 fn joins(scene: &Scene, many: u64) -> Value {
     let status = scene.host().node.status();
     let tail = serde_json::to_value(status.tail).expect("a tail");
@@ -102,12 +103,12 @@ fn submitted_stamps_push_a_leader_little_and_their_lines_are_ordered_all_the_sam
     assert_eq!(clock(&scene), start + SUBMITTED_PUSH_MAX + 198 * 3);
 }
 
-/// The stream of the first host, which has joined first.
+/// The stream of the first host, which joined first.
 fn stream(_: &Scene) -> u64 {
     1
 }
 
-/// The speaker of the first host's lines in the log: its session counts on.
+/// The speaker of the first host's lines in the log, so that new lines continue its session.
 fn speaker(scene: &Scene, template: Value) -> Value {
     let log = scene.host().store.log();
     let line = log.iter().filter_map(|entry| entry.line()).find(|line| line.uid == uid(0)).expect("it has spoken");
@@ -126,10 +127,10 @@ fn one_author_pushes_the_round_no_further_by_many_names_than_by_one() {
     assert!(tell(&mut scene, first, &elected(1 + JUMP_MAX / 2)));
     assert!(tell(&mut scene, first, &elected(1 + JUMP_MAX)));
     assert!(!tell(&mut scene, first, &elected(2 + JUMP_MAX)), "the budget is spent");
-    // The same author connects again: nothing is forgotten.
+    // The same author connects again: the node still knows what that author has spent.
     let again = scene.connect_as(uid(0));
     assert!(!tell(&mut scene, again, &elected(2 + JUMP_MAX)));
-    // Another one has a budget of its own.
+    // Another author has a budget of its own.
     let other = to(&scene, 2);
     assert!(tell(&mut scene, other, &elected(2 + JUMP_MAX)));
 }
@@ -174,7 +175,7 @@ fn a_newcomer_believes_its_leader_up_to_the_ceiling_and_lives_on_there() {
         json!({"entries": {"prev": {"e": null, "i": 0}, "batch": {"epoch": epoch, "who": [], "entries": [note]}}});
     assert!(tell(&mut scene, leader, &first));
     assert_eq!(clock(&scene), NUMBER_MAX);
-    // It is left alone, becomes the leader of nobody, and has no timestamp for anything.
+    // The node loses all peers, leads a room of its own, and has no timestamp left for an entry.
     scene.close_all();
     scene.refuses(true);
     for _ in 0..20 {
@@ -207,7 +208,7 @@ fn author() -> Value {
     serde_json::to_value(member.author).expect("an author")
 }
 
-/// Every value in a frame that is like that, changed alone.
+/// Copies of a frame; in each, `change` has replaced one value that it accepts.
 fn variants(value: &Value, change: &dyn Fn(&Value) -> Option<Value>) -> Vec<Value> {
     let mut all: Vec<Value> = change(value).into_iter().collect();
     let places: Vec<String> = match value {
@@ -227,7 +228,7 @@ fn variants(value: &Value, change: &dyn Fn(&Value) -> Option<Value>) -> Vec<Valu
     all
 }
 
-/// Every kind of frame.
+/// One frame of each kind.
 fn all_frames() -> Vec<Value> {
     let all: Vec<Value> =
         frames().into_iter().map(|(_, bytes)| serde_json::from_slice(&bytes).expect("a frame is JSON")).collect();
@@ -275,7 +276,7 @@ fn what_lies_deep_within_itself_is_no_frame() {
         let deep = open.repeat(100_000) + &close.repeat(100_000);
         assert!(Frame::decode(&deep.as_bytes()[..deep.len().min(FRAME_BYTES_MAX)]).is_err());
     }
-    // What nobody knows is read over, however deep it is, on no more of the stack.
+    // The codec skips an unknown key, however deep its value is nested, without a deeper stack.
     let more = "[".repeat(100_000) + &"]".repeat(100_000);
     let deep = format!("{{\"ack\":{{\"stream\":1,\"index\":1,\"more\":{more}}}}}");
     assert!(Frame::decode(deep.as_bytes()).is_ok());

@@ -1,15 +1,15 @@
-//! Bytes from the network become frames, or an error: whatever they are.
+//! Any bytes from the network decode to frames or to an error.
 
 use dist_chat::ring::Frame;
 use dist_chat::ring::limits::FRAME_BYTES_MAX;
 
-/// What decodes says the same when it is encoded and decoded again, and is not longer than a frame may be.
+/// A frame that decodes stays the same when the codec encodes and decodes it again, and keeps the limit of its length.
 pub fn run(bytes: &[u8]) {
     let Ok(frame) = Frame::decode(bytes) else { return };
     there_and_back(&frame);
 }
 
-/// A frame that may leave is one that may arrive.
+/// Every frame that a node may send is one that a node may receive.
 pub fn there_and_back(frame: &Frame) {
     let mut bytes = Vec::new();
     frame.encode(&mut bytes);

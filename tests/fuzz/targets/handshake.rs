@@ -1,7 +1,8 @@
-//! What is said before anybody is let in: to the door of a room with a key, to that of one without, and to who dials.
+//! The greeting and the handshake: at the server of a keyed room, at the server of an open room, and at a dialling
+//! node.
 //!
-//! Ephemeral keys are random, so no recording can be a whole handshake. The target is a dialler itself, and the input
-//! says what somebody on the way makes of it.
+//! Ephemeral keys are random, so no recording can be a whole handshake. The target dials itself, and the input says
+//! what an attacker on the way changes.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, LazyLock};
@@ -16,21 +17,21 @@ use dist_chat::net::transport::noise::{LocalKeys, SecureSession};
 use dist_chat::ring::limits::PROTOCOL_VERSION;
 use dist_chat::ring::{AuthorId, Frame, Hello, Refusal, RoomId, SessionId, Uid};
 
-/// Owners of the two ends.
+/// The seeds of the identities at the two ends.
 const DIALLER: u8 = 2;
 const DOOR: u8 = 1;
-/// Bytes of the longest answer to a first message, and of the longest last word.
+/// The bytes of the longest answer to a first message, and of the longest refusal.
 const ANSWER_BYTES_MAX: usize = 2 + 192;
 const WORD_BYTES_MAX: usize = 64;
 
-/// The room's key, the one before, and one of another room.
+/// The room's present key, its former key, and the key of another room.
 static KEYS: LazyLock<[Arc<RoomKey>; 3]> = LazyLock::new(|| [1, 2, 3].map(|n| Arc::new(RoomKey::new([n; 32], None))));
 
 fn keyed() -> Keys {
     Keys { current: Some(Arc::clone(&KEYS[0])), previous: Some(Arc::clone(&KEYS[1])) }
 }
 
-/// Whoever listens, dials and is in between does what the bytes say.
+/// The first byte chooses the test, and the other bytes are its input.
 pub fn run(bytes: &[u8]) {
     match bytes.split_first() {
         Some((0, said)) => at_a_keyed_door(said),
@@ -41,7 +42,7 @@ pub fn run(bytes: &[u8]) {
     }
 }
 
-/// A new process: what it has heard before does not count.
+/// The keys of a new process, which remembers no earlier handshake.
 fn own(owner: u8) -> Arc<LocalKeys> {
     match LocalKeys::new(&Identity::of_seed([owner; 32])) {
         Ok(own) => Arc::new(own),
@@ -49,22 +50,22 @@ fn own(owner: u8) -> Arc<LocalKeys> {
     }
 }
 
-/// What came of a stranger.
+/// How the greeting of a stranger ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Fate {
     Greeted(AuthorId),
     Away(Vec<u8>, Option<String>),
 }
 
-/// A door and one stranger, who is heard as the network does it.
+/// A listening node and one stranger, whose bytes the node reads as it reads them from the network.
 struct Door {
     greeting: GreetingServer,
     bytes: BytesMut,
     heard: Vec<u8>,
     answers: Vec<u8>,
-    /// What was opened behind the hello.
+    /// The plain bytes that the node decrypted behind the hello.
     behind: Vec<u8>,
-    /// It has shown the key before the present one.
+    /// Whether the stranger has shown the room's former key.
     late: bool,
     fate: Option<Fate>,
 }
@@ -116,7 +117,7 @@ impl Door {
     }
 }
 
-/// The same comes of a stranger however its bytes are torn.
+/// The end of a stranger's greeting; checks that it is the same for every way to split the bytes.
 fn fate(keys: &Keys, said: &[u8]) -> Option<Fate> {
     let once = |tear| {
         let mut door = Door::with(keys.clone());
@@ -130,20 +131,20 @@ fn fate(keys: &Keys, said: &[u8]) -> Option<Fate> {
     whole
 }
 
-/// Nobody is let in who cannot answer the door's own part.
+/// A stranger that cannot answer the message of the listening node never gets in.
 fn at_a_keyed_door(said: &[u8]) {
     let fate = fate(&keyed(), said);
     assert!(!matches!(fate, Some(Fate::Greeted(_))), "a monologue opens the door");
 }
 
-/// Whoever says hello is let in.
+/// A stranger that sends a hello gets in.
 fn at_an_open_door(said: &[u8]) {
     let fate = fate(&Keys::default(), said);
     let hello = hello_in(&said[..said.len().min(HELLO_BYTES_MAX)]).map(|(author, _)| Fate::Greeted(author));
     assert_eq!(fate.filter(|fate| matches!(fate, Fate::Greeted(_))), hello);
 }
 
-/// Who says hello in the first line, and how long that line is.
+/// The author of the hello in the first line, and the length of that line.
 fn hello_in(said: &[u8]) -> Option<(AuthorId, usize)> {
     let end = said.iter().position(|byte| *byte == b'\n')? + 1;
     match Frame::decode(&said[..end]) {
@@ -152,7 +153,7 @@ fn hello_in(said: &[u8]) -> Option<(AuthorId, usize)> {
     }
 }
 
-/// Whatever is answered to who dials, it takes nobody for a member who is none.
+/// A dialling node takes no answer of these for the answer of a member.
 fn to_who_dials(said: &[u8]) {
     let said = &said[..said.len().min(HELLO_BYTES_MAX)];
     let once = |tear: usize| {
@@ -174,21 +175,22 @@ fn begin(key: usize) -> (GreetingClient, Vec<u8>) {
     }
 }
 
-/// What becomes of a handshake on its way.
+/// What happens to a handshake on its way.
 #[derive(Clone, Copy, Debug)]
 struct Plan {
-    /// In pieces of so many bytes.
+    /// The length of the pieces in which the bytes arrive.
     tear: usize,
-    /// With this one of [`KEYS`].
+    /// The index in [`KEYS`] of the dialling node's key.
     key: usize,
-    /// The first message, its answer, the third, or the hello is changed.
+    /// The part that the attacker changes: the first message, its answer, the third message, or the hello.
     part: usize,
     change: Change,
-    /// Where, modulo its length.
+    /// The place of the change, modulo the length of the part.
     at: usize,
-    /// Plain bytes of each sealed record.
+    /// The number of plain bytes in each encrypted record.
     record: usize,
-    /// The dialler seals what the input says in place of its hello. Otherwise that comes behind it, unsealed.
+    /// Whether the dialling node encrypts the input instead of its hello. Otherwise the input follows the hello in
+    /// clear.
     says: bool,
 }
 
@@ -220,7 +222,7 @@ impl Plan {
         Self { tear: tear + 1, key, part, change, at: high << 8 | low, record: record + 1, says }
     }
 
-    /// What arrives of a part.
+    /// The bytes of a part that arrive.
     fn spoil(self, part: usize, mut bytes: Vec<u8>) -> Vec<u8> {
         if part != self.part || bytes.is_empty() {
             return bytes;
@@ -238,8 +240,8 @@ impl Plan {
     }
 }
 
-/// A dialler calls, and somebody in between does what the plan says. Whether it is let in: if, and only if, what the
-/// door has heard is what a dialler with the key has said, and that was its own hello.
+/// A node dials, and an attacker on the way does what the plan says. Returns whether the node gets in. It must get in
+/// exactly if the listener received what a node with the key sent, and if that was the node's own hello.
 pub fn is_let_in(bytes: &[u8]) -> bool {
     let Some((plan, said)) = bytes.split_first_chunk() else { return false };
     let plan = Plan::read(plan);
@@ -284,7 +286,7 @@ pub fn is_let_in(bytes: &[u8]) -> bool {
     greeted
 }
 
-/// What the dialler makes of the door's answer.
+/// The session and the third message that the dialling node makes from the listener's answer.
 fn answered(plan: Plan, calling: GreetingClient, answer: &[u8]) -> Option<(SecureSession, Vec<u8>)> {
     let arrived = plan.spoil(1, answer.to_vec());
     if !GreetingClient::answered(&arrived) {
@@ -313,7 +315,7 @@ fn hello(owner: u8) -> Vec<u8> {
     line
 }
 
-/// What a fuzzer begins with. The first bytes of a handshake open under the key, once in a process.
+/// The seeds of this target. The first message in two of them is good under its key, once in a process.
 pub fn recorded() -> Vec<(&'static str, Vec<u8>)> {
     let (own, other) = (hello(DIALLER), hello(DOOR));
     let plan = |bytes: [u8; Plan::BYTES], said: &[u8]| [&[3], &bytes[..], said].concat();

@@ -1,7 +1,7 @@
-//! Bytes of a pipe become lines: none is lost, torn or made up, however the pipe hands them over.
+//! The bytes of a pipe become lines. No line is lost, torn or invented, however the pipe splits its bytes.
 //!
-//! The first byte says how the input is torn: into reads of so many bytes (zero: as many as are asked for). In the
-//! rest, a zero byte and the one after it stand for that many times 128 bytes of text, so that the limits are near.
+//! The first byte is the number of bytes that each read gets (zero: as many as it asks for). In the rest, a zero byte
+//! and the byte after it stand for that many times 128 bytes of text, so that short inputs reach the limits.
 
 use std::io::{self, Read};
 
@@ -10,10 +10,10 @@ use dist_chat::ring::limits::TEXT_BYTES_MAX;
 use dist_chat::ring::{Text, TextError};
 use dist_chat::text::visible;
 
-/// What is repeated: a character of two bytes, so that limits fall into the middle of one.
+/// The repeated character; it has two bytes, so that limits fall into the middle of one.
 const REPEATED: &str = "é";
 
-/// A pipe that hands over so many bytes at once.
+/// A pipe that gives `piece` bytes to each read.
 struct TornRun<'a> {
     rest: &'a [u8],
     piece: usize,
@@ -28,7 +28,7 @@ impl Read for TornRun<'_> {
     }
 }
 
-/// Reads lines, and reads them again in the simplest way.
+/// Reads lines, and compares them with the lines of a simpler reader.
 pub fn run(bytes: &[u8]) {
     let Some((&piece, rest)) = bytes.split_first() else { return };
     let input = expanded(rest);
@@ -60,10 +60,10 @@ fn expanded(bytes: &[u8]) -> Vec<u8> {
 
 fn simply(input: &[u8]) -> Vec<InputLine> {
     let mut lines: Vec<&[u8]> = input.split(|byte| *byte == b'\n').collect();
-    // What follows the last line feed is a line only if there is something.
+    // The bytes behind the last line feed are a line unless they are empty.
     lines.pop_if(|last| last.is_empty());
     let line = |line: &&[u8]| {
-        // A carriage return may be one byte more. What is longer than that counts as it came.
+        // A carriage return may be one byte more. The reader counts the raw bytes of a longer line.
         if line.len() > TEXT_BYTES_MAX + 1 {
             return InputLine::TooLong { bytes: line.len() as u64 };
         }
@@ -76,7 +76,7 @@ fn simply(input: &[u8]) -> Vec<InputLine> {
     lines.iter().map(line).collect()
 }
 
-/// What was read can be said unless it is blank, and is harmless once it is made visible.
+/// Checks that a user may submit the line unless it is blank, and that its visible form holds no control character.
 fn said(typed: &InputLine) {
     let InputLine::Line(line) = typed else { return };
     match Text::parse(line) {

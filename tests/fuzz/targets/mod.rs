@@ -1,8 +1,8 @@
-//! What the fuzzers run: one function for each target, which takes any bytes and panics where a promise is broken.
+//! The fuzz targets: one function for each, which takes any bytes and panics when the program breaks a promise.
 //!
-//! `cargo test --test fuzz` replays the corpus through them; the package in `fuzz/` includes this file and lets a
-//! coverage-guided fuzzer choose the bytes. A target more is a function more here, its name in [`ALL`], and three lines
-//! in `fuzz/fuzz_targets/`.
+//! `cargo test --test fuzz` runs the corpus through them; the package in `fuzz/` includes this file and lets a
+//! coverage-guided fuzzer choose the bytes. A new target needs a function here, its name in [`ALL`], and three lines in
+//! `fuzz/fuzz_targets/`.
 
 pub mod frame;
 pub mod handshake;
@@ -12,10 +12,10 @@ pub mod step;
 pub mod store;
 pub mod watch;
 
-/// A target's name and its body.
+/// The name of a target and its function.
 pub type Target = (&'static str, fn(&[u8]));
 
-/// All of them.
+/// All targets.
 pub const ALL: [Target; 5] = [
     ("frame", frame::run),
     ("step", step::run),

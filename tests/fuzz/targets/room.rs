@@ -1,6 +1,6 @@
-//! A small room of real nodes, without time and chance of its own: everything arrives at once and in order.
+//! A small room of real nodes, without a clock and without chance: every frame arrives at once and in order.
 //!
-//! It makes the states that the `step` target begins with, and records what members say to each other there.
+//! It makes the states in which the `step` target begins, and records the frames that members send each other there.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use dist_chat::store::{MemoryStore, Store as _};
 
 use super::watch::Watch;
 
-/// Ticks at one moment that mean that a node spins.
+/// A node that asks for so many ticks at one moment is in an endless loop.
 const SPINS_MAX: u32 = 1_000;
 
 /// The address of the `slot`-th host; addresses ascend.
@@ -21,7 +21,7 @@ pub fn uid(slot: usize) -> Uid {
     Uid(([10, 0, 0, u8::try_from(slot + 1).expect("a small room")], 2428).into())
 }
 
-/// Signs with nothing: whoever steps a node has looked through what it is told.
+/// A signer whose signatures are empty: the core never checks one, because a driver checks them before.
 #[derive(Debug)]
 struct Mute;
 
@@ -31,7 +31,7 @@ impl Signer for Mute {
     }
 }
 
-/// How the `slot`-th host begins.
+/// The configuration of the `slot`-th host.
 pub fn config(slot: usize, start: Start, saved: SavedState) -> Config {
     let number = slot as u64 + 1;
     Config {
@@ -52,32 +52,32 @@ pub fn config(slot: usize, start: Start, saved: SavedState) -> Config {
     }
 }
 
-/// A node, its store, and who watches it.
+/// A node, its store, and the checker that watches it.
 #[derive(Clone, Debug)]
 pub struct Host {
     /// The core.
     pub node: Node,
-    /// What it has written.
+    /// The records that the node has written.
     pub store: MemoryStore,
-    /// Who is at the other end of each connection, where somebody is.
+    /// For each connection, the uid of the node at its other end, if there is one.
     pub conns: BTreeMap<ConnId, Option<Uid>>,
-    /// Those that it dials.
+    /// The connections that the node dials and that are not open yet.
     pub opening: BTreeSet<ConnId>,
-    /// Those on which somebody has greeted it.
+    /// The connections on which the peer has greeted.
     pub greeted: BTreeSet<ConnId>,
-    /// The moment.
+    /// The present time in microseconds.
     pub now: u64,
-    /// It is done.
+    /// Whether the node has stopped.
     pub stopped: bool,
     watch: Watch,
     accepted: u64,
 }
 
 impl Host {
-    /// A node that has not begun.
+    /// A node before its first step.
     pub fn new(slot: usize, start: Start, store: MemoryStore, now: u64) -> Self {
         let saved = store.saved().unwrap_or_default();
-        // Two runs never share a session.
+        // Two runs never have the same session.
         let session = SessionId(now + slot as u64 + 1);
         let node = Node::new(Config { session, ..config(slot, start, saved) });
         let mut watch = Watch::default();
@@ -95,12 +95,12 @@ impl Host {
         }
     }
 
-    /// From here on it is told what a fuzzer likes.
+    /// Tells the checker that the fuzzer chooses the inputs from now on.
     pub fn begin(&mut self) {
         self.watch.begin(&self.node);
     }
 
-    /// Somebody connects.
+    /// A peer connects; its uid is `from`, if the room knows it.
     pub fn accept(&mut self, from: Option<Uid>) -> ConnId {
         self.accepted += 1;
         let id = ConnId::accepted(self.accepted);
@@ -108,7 +108,7 @@ impl Host {
         id
     }
 
-    /// Gives an input, obeys what concerns the node alone, and gives the rest.
+    /// Gives the node an input, executes the outputs that concern this node alone, and returns the others.
     pub fn step(&mut self, input: Input) -> Vec<Output> {
         let mut inputs = VecDeque::from([input]);
         let mut rest = Vec::new();
@@ -142,9 +142,9 @@ impl Host {
                     Output::Stop(_) => self.stopped = true,
                     Output::Sync => {}
                     Output::Dial(..) | Output::Send(..) | Output::Close(_) | Output::Event(_) => rest.push(output),
-                    // The rooms here are open.
+                    // These rooms are open, so they have no key.
                     Output::GiveKey(_) | Output::OfferKey(_) | Output::TakeKey(_) => {}
-                    // What was sealed is the token here, if it is one.
+                    // These rooms encrypt nothing: the ciphertext is the proof itself if it has the right length.
                     Output::OpenPm(_, pm) => {
                         let token = pm.ciphertext.bytes().try_into().ok().map(PmProof);
                         inputs.push_front(Input::PmOpened { id: pm.id, from: pm.from, token });
@@ -188,7 +188,7 @@ impl Host {
         self.watch.stepped();
     }
 
-    /// What is due by now happens.
+    /// Gives the node the ticks that are due by now.
     pub fn tick(&mut self) -> Vec<Output> {
         let mut rest = Vec::new();
         for _ in 0..SPINS_MAX {
@@ -205,7 +205,7 @@ fn append(entry: &Arc<dist_chat::ring::Entry>) -> dist_chat::ring::Record {
     dist_chat::ring::Record::Append(vec![Arc::clone(entry)])
 }
 
-/// Something on its way to a connection's end.
+/// An input on its way to the end of a connection.
 #[derive(Debug)]
 enum Item {
     Opened,
@@ -215,23 +215,23 @@ enum Item {
     Closed,
 }
 
-/// Hosts, and what is on its way between them.
+/// The hosts, and the inputs on their way between them.
 #[derive(Debug, Default)]
 pub struct Room {
     hosts: BTreeMap<usize, Host>,
     ends: BTreeMap<(usize, ConnId), (usize, ConnId)>,
     way: VecDeque<(usize, ConnId, Item)>,
-    /// Nothing that these say arrives, but that they are there.
+    /// Pairs of hosts: only heartbeats pass from the first to the second.
     mute: Vec<(usize, usize)>,
     now: u64,
-    /// Who has greeted.
+    /// The hello of each node that has greeted.
     pub hellos: BTreeMap<Uid, Hello>,
-    /// What reaches this host is written down, as the `step` target reads it.
+    /// The host whose inputs the room records, and the records, in the form that the `step` target reads.
     pub record: Option<(usize, Vec<String>)>,
 }
 
 impl Room {
-    /// A room of `n`, founded by that host, in which everybody has said something.
+    /// A room of `n` hosts, created by `founder`, in which every user has typed a line.
     pub fn of(n: usize, founder: usize) -> Self {
         let mut room = Self { now: 1_000_000, ..Self::default() };
         room.start(founder, Start::Create(RoomId(7)));
@@ -248,7 +248,7 @@ impl Room {
         room
     }
 
-    /// A host begins, with what it has written if it was there before.
+    /// Starts a host, with its store if it ran before.
     pub fn start(&mut self, slot: usize, start: Start) {
         let store = self.hosts.remove(&slot).map(|host| host.store).unwrap_or_default();
         let mut host = Host::new(slot, start, store, self.now);
@@ -264,25 +264,25 @@ impl Room {
         self.host_mut(slot).stopped = true;
     }
 
-    /// What one host says reaches another no more.
+    /// Stops all frames but heartbeats from one host to another.
     pub fn mute(&mut self, from: usize, to: usize) {
         self.mute.push((from, to));
     }
 
-    /// Somebody says something.
+    /// The user of a host types a line.
     pub fn say(&mut self, slot: usize, text: &str) {
         let text = dist_chat::ring::Text::parse(text).expect("a line");
         self.note(slot, || format!("+{}", text.as_str()));
         self.input(slot, Input::Submit(vec![text.into()]));
     }
 
-    /// Somebody wants to leave.
+    /// The user of a host leaves.
     pub fn leave(&mut self, slot: usize) {
         self.note(slot, || "!".to_owned());
         self.input(slot, Input::Leave);
     }
 
-    /// A host as it is.
+    /// The host in its present state.
     pub fn host(&self, slot: usize) -> &Host {
         &self.hosts[&slot]
     }
@@ -291,12 +291,13 @@ impl Room {
         self.hosts.get_mut(&slot).expect("a host")
     }
 
-    /// So many milliseconds pass.
+    /// Lets so many milliseconds pass.
     pub fn pass(&mut self, ms: u64) {
         self.pass_until(ms, |_, _| false);
     }
 
-    /// Time passes until one host sends a frame like that, at most so many milliseconds. `true`: it has.
+    /// Lets time pass until a host sends a frame that `sends` accepts, at most so many milliseconds. Returns whether a
+    /// host has sent one.
     pub fn pass_until(&mut self, ms: u64, mut sends: impl FnMut(usize, &Frame) -> bool) -> bool {
         let until = self.now + 1000 * ms;
         loop {
@@ -421,7 +422,7 @@ impl Room {
     }
 }
 
-/// What somebody says first who is nobody's: it is taken from a node that is asked to join.
+/// The hello of a node that no host knows; it comes from a node that a user starts with a contact.
 pub fn stranger(slot: usize, room: Option<RoomId>) -> Hello {
     let mut host = Host::new(slot, Start::Join(vec![uid(0).0]), MemoryStore::new(), 0);
     let mut dialled = host.step(Input::Tick).into_iter().chain(host.tick());

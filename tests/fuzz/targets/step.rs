@@ -1,18 +1,18 @@
-//! A node in the middle of something hears whatever its peers like to say.
+//! A node in some state receives any inputs that its peers can cause.
 //!
-//! The first byte chooses the [`Scene`]: its lower half what the node is doing, its upper half how its dials end. Lines
-//! follow; what is none is left out.
+//! The first byte chooses the [`Scene`]: its lower half the state of the node, its upper half how the node's dials end.
+//! The other bytes are lines; the target skips a line that is not in this table.
 //!
 //! | line | what happens |
 //! |---|---|
 //! | `0{"ping":1}` | a frame arrives on the node's first connection (`0` to `9`, `a` to `z`, in the order of their ids) |
 //! | `~250` | so many milliseconds pass |
-//! | `@` | somebody connects |
+//! | `@` | a peer connects |
 //! | `-0` | the first connection closes |
-//! | `+hello` | the node's person says something |
-//! | `!` | the node's person wants to leave |
+//! | `+hello` | the node's user types a line |
+//! | `!` | the node's user leaves |
 //!
-//! A connection on which nobody has greeted greets before anything else, as whoever should be there.
+//! On a connection without a greeting, the expected peer greets before any other frame arrives.
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
@@ -21,21 +21,21 @@ use dist_chat::ring::{ConnId, Frame, Hello, Input, Output, RoomId, Start, Text, 
 
 use super::room::{Host, Room, stranger, uid};
 
-/// What is done with one input at most: a longer one is cut.
+/// The most lines of one input that the target plays; it ignores the rest.
 const LINES_MAX: usize = 400;
-/// Dials that follow from one another: everybody whom a node may know, once.
+/// The most dials that may follow from one input: one for each node that a node may know.
 const DIALS_MAX: usize = 4096;
-/// Milliseconds that pass in one run at most.
+/// The most milliseconds that pass in one run.
 const MS_MAX: u64 = 20_000;
-/// The host that is told what the fuzzer likes.
+/// The host that receives the fuzzer's inputs.
 const SUBJECT: usize = 1;
-/// Strangers have these numbers and the following.
+/// The slot of the first stranger; the others follow.
 const STRANGERS: usize = 20;
 
-/// A node in the middle of something, and who could be at the other ends.
+/// A node in some state, and the peers that may be at the other ends of its connections.
 #[derive(Clone, Debug)]
 pub struct Scene {
-    /// What it is doing.
+    /// A word for what the node does.
     pub name: &'static str,
     host: Host,
     hellos: BTreeMap<Uid, Hello>,
@@ -44,7 +44,7 @@ pub struct Scene {
     ms: u64,
 }
 
-/// How a scene is reached; [`Room`] goes on from there when real frames are recorded.
+/// A function that reaches a scene. The [`Room`] can go on from there, to record real frames.
 type Reach = fn() -> Room;
 
 const SCENES: [(&str, Reach); 9] = [
@@ -70,7 +70,7 @@ const SCENES: [(&str, Reach); 9] = [
     }),
 ];
 
-/// The leader is lost.
+/// A room whose leader has died, at the first frame that `until` accepts.
 fn lost(until: impl FnMut(usize, &Frame) -> bool) -> Room {
     let mut room = Room::of(3, 2);
     room.say(SUBJECT, "a line that waits");
@@ -79,7 +79,7 @@ fn lost(until: impl FnMut(usize, &Frame) -> bool) -> Room {
     room
 }
 
-/// Somebody new comes, to an old room.
+/// A room that a newcomer joins, at the first frame that `until` accepts.
 fn newcomer(until: impl FnMut(usize, &Frame) -> bool) -> Room {
     let mut room = Room::of(3, 2);
     room.start(3, Start::Join(vec![uid(0).0]));
@@ -87,7 +87,7 @@ fn newcomer(until: impl FnMut(usize, &Frame) -> bool) -> Room {
     room
 }
 
-/// The subject has won, and lacks what another has.
+/// The subject has won an election and lacks lines that another host holds.
 fn fetches() -> Room {
     let mut room = Room::of(3, 2);
     room.mute(2, SUBJECT);
@@ -100,18 +100,18 @@ fn fetches() -> Room {
     room
 }
 
-/// The host that a scene is about.
+/// The slot of the host that a scene is about.
 fn subject(name: &str) -> usize {
     if matches!(name, "knocks" | "joins") { 3 } else { SUBJECT }
 }
 
-/// All scenes, made once.
+/// All scenes; the first call makes them.
 pub fn scenes() -> &'static [Scene] {
     static ALL: OnceLock<Vec<Scene>> = OnceLock::new();
     ALL.get_or_init(|| SCENES.iter().map(|(name, reach)| Scene::at(name, &reach())).collect())
 }
 
-/// What reaches the subject of each scene while the room goes on by itself: inputs of this target, to begin with.
+/// The inputs that reach the subject of each scene while the room goes on by itself; they are the seeds of this target.
 pub fn recorded() -> Vec<(&'static str, Vec<u8>)> {
     let scenes = (0_u8..).zip(SCENES);
     scenes
@@ -129,7 +129,7 @@ pub fn recorded() -> Vec<(&'static str, Vec<u8>)> {
         .collect()
 }
 
-/// A connection's place, as a line names it.
+/// The character that stands for a connection in a line.
 pub fn letter(place: usize) -> char {
     u32::try_from(place).ok().and_then(|place| char::from_digit(place, 36)).unwrap_or('z')
 }
@@ -153,36 +153,36 @@ impl Scene {
         Self { name, host, hellos: room.hellos.clone(), strangers: STRANGERS, refuses: false, ms: 0 }
     }
 
-    /// The node, and what it has.
+    /// The subject in its present state.
     pub fn host(&self) -> &Host {
         &self.host
     }
 
-    /// From here on it is told what somebody likes.
+    /// Tells the checker that the fuzzer chooses the inputs from now on.
     pub fn begin(&mut self) {
         self.host.begin();
     }
 
-    /// Whether nobody takes its calls.
+    /// Sets whether the node's dials fail.
     pub fn refuses(&mut self, refuses: bool) {
         self.refuses = refuses;
     }
 
-    /// Somebody who is known connects.
+    /// A node of the room connects.
     pub fn connect_as(&mut self, uid: Uid) -> ConnId {
         let id = self.host.accept(Some(uid));
         self.step(Input::Accepted(id));
         id
     }
 
-    /// Every connection closes.
+    /// Closes every connection of the node.
     pub fn close_all(&mut self) {
         for id in std::mem::take(&mut self.host.conns).into_keys() {
             self.step(Input::Closed(id));
         }
     }
 
-    /// Its person says something.
+    /// The node's user types a line.
     pub fn say(&mut self, text: &str) {
         if let Ok(text) = Text::parse(text) {
             self.step(Input::Submit(vec![text.into()]));
@@ -227,7 +227,7 @@ impl Scene {
         self.host.conns.keys().nth(place).copied()
     }
 
-    /// A frame arrives, after a greeting.
+    /// A frame arrives; the peer greets before it if it has not greeted yet.
     pub fn frame(&mut self, id: ConnId, frame: Frame) {
         if self.host.opening.contains(&id) {
             self.step(Input::Dialled(id));
@@ -239,7 +239,7 @@ impl Scene {
         self.step(Input::Frame(id, frame));
     }
 
-    /// What whoever is at the other end says first.
+    /// The hello of the peer at the other end of this connection.
     fn greeting(&mut self, id: ConnId) -> Hello {
         let expected = self.host.conns.get(&id).copied().flatten();
         if let Some(hello) = expected.and_then(|uid| self.hellos.get(&uid)) {
@@ -251,13 +251,13 @@ impl Scene {
         Hello { uid, ..hello }
     }
 
-    /// Something happens.
+    /// Gives the node an input and obeys its outputs.
     pub fn step(&mut self, input: Input) {
         let outputs = self.host.step(input);
         self.obey(outputs);
     }
 
-    /// Dials end at once.
+    /// Executes the node's outputs; each dial ends at once.
     fn obey(&mut self, outputs: Vec<Output>) {
         let mut dialled: Vec<ConnId> = outputs.iter().filter_map(dials).collect();
         for _ in 0..DIALS_MAX {
@@ -274,7 +274,7 @@ impl Scene {
         panic!("the node dials without end");
     }
 
-    /// So many milliseconds pass.
+    /// Lets so many milliseconds pass.
     pub fn pass(&mut self, ms: u64) {
         let ms = ms.min(MS_MAX.saturating_sub(self.ms));
         self.ms += ms;

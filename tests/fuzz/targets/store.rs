@@ -1,8 +1,9 @@
-//! A file with a history that is not what was written: an error, or what it seems to say, but never a panic.
+//! The store reads a file that is not as a node wrote it. It may report an error or return what the file seems to hold,
+//! but it never panics.
 //!
-//! The first byte says how the input is taken. If it is even, the rest is damage: two bytes say where, the third is put
-//! there. If it is odd, the rest is lines of ill will, which stand in the file as if a node had written them, checksums
-//! and all:
+//! The first byte says how the target reads the rest. If it is even, the rest is damage: two bytes give a place, and
+//! the third byte goes there. If it is odd, the rest is hostile lines, which go into the file with valid checksums, as
+//! if a node had written them:
 //!
 //! | line | what it becomes |
 //! |---|---|
@@ -23,12 +24,12 @@ use rusqlite::Connection;
 
 use super::room::{Room, config};
 
-/// Bytes of a page: as small as they can be, so that a fuzzer hits something with every byte.
+/// The bytes of a page: the smallest size, so that a change of any byte hits content.
 const PAGE_BYTES: u32 = 512;
-/// Lines that a question may give: a hostile file has no more.
+/// The most lines that a question may return; no hostile file holds more.
 const LINES_MAX: usize = 10_000;
 
-/// Makes the file, and reads it in every way there is.
+/// Makes the file, and reads it in every way that the program does.
 pub fn run(bytes: &[u8]) {
     let Some((&first, rest)) = bytes.split_first() else { return };
     let dir = scratch();
@@ -48,7 +49,7 @@ pub fn run(bytes: &[u8]) {
     if first % 2 == 1 {
         let Ok(file) = Connection::open(&db) else { return };
         for line in rest.split(|byte| *byte == b'\n') {
-            // What cannot be written is not there to be read.
+            // A line that SQLite rejects changes nothing, so the error does not matter.
             let _ = spoil(&file, &journal, line);
         }
     }
@@ -56,7 +57,7 @@ pub fn run(bytes: &[u8]) {
     let _ = reopen(&db, &journal);
 }
 
-/// What people ask of a file.
+/// Asks the file the questions of a user.
 fn ask(db: &Path) -> Result<(), dist_chat::store::Error> {
     let Some(reader) = Reader::open(db)? else { return Ok(()) };
     let stamp = |n| Some(Moment::Stamp(Lamport(n)));
@@ -78,7 +79,7 @@ fn ask(db: &Path) -> Result<(), dist_chat::store::Error> {
     reader.indexed().map(|_| ())
 }
 
-/// What a node does with its file when it starts again.
+/// Reads the file as a node does when it starts again.
 fn reopen(db: &Path, journal: &Path) -> Result<(), dist_chat::store::Error> {
     let mut file = Sqlite::open(db)?;
     file.replay(journal)?;
@@ -102,7 +103,7 @@ fn reopen(db: &Path, journal: &Path) -> Result<(), dist_chat::store::Error> {
     file.saved().map(|_| ())
 }
 
-/// Puts a line into the file.
+/// Writes a hostile line into the file or the journal.
 fn spoil(file: &Connection, journal: &Path, line: &[u8]) -> rusqlite::Result<()> {
     let Some((&kind, rest)) = line.split_first() else { return Ok(()) };
     let place = |at: usize| rest.get(at).and_then(|byte| char::from(*byte).to_digit(36)).map_or(0, i64::from);
@@ -147,12 +148,12 @@ fn spoil(file: &Connection, journal: &Path, line: &[u8]) -> rusqlite::Result<()>
     Ok(())
 }
 
-/// Where files are fast.
+/// A directory on a fast file system.
 fn scratch() -> tempfile::TempDir {
     tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a directory")
 }
 
-/// The bytes of a small file in which there is something of everything.
+/// The bytes of a small valid file that holds every kind of record.
 fn sound() -> &'static [u8] {
     static FILE: OnceLock<Vec<u8>> = OnceLock::new();
     FILE.get_or_init(|| {
@@ -164,7 +165,7 @@ fn sound() -> &'static [u8] {
     })
 }
 
-/// How many lines people find in a file that nobody has touched.
+/// The number of lines that a user finds in the unchanged file.
 pub fn lines_of_a_sound_file() -> usize {
     let dir = scratch();
     let db = dir.path().join("chat_1.db");
@@ -212,7 +213,7 @@ fn fill(path: &Path) {
     file.set_fact("name", "ann").expect("it is written");
 }
 
-/// Packs the file as tightly as it goes.
+/// Removes the free space from the file.
 fn shrink(path: &Path) {
     let file = Connection::open(path).expect("a file");
     let words = "INSERT INTO words (rowid, text) SELECT at, 'line of n0' FROM batch;
@@ -223,7 +224,7 @@ fn shrink(path: &Path) {
     file.execute_batch("VACUUM").expect("a smaller file");
 }
 
-/// A sound file's own rows, as lines of ill will: what to begin with.
+/// The rows of the valid file as hostile lines; they are the seeds of this target.
 pub fn recorded() -> Vec<(&'static str, Vec<u8>)> {
     let dir = scratch();
     let path = dir.path().join("chat_1.db");

@@ -1,6 +1,6 @@
-//! Watches one node: what it wants done must keep the protocol's invariants, whatever it was told.
+//! Watches one node: its outputs must keep the protocol's invariants, whatever inputs it receives.
 //!
-//! As the simulator's checkers do, it keeps its own picture, and trusts neither the node nor its store.
+//! Like the checkers of the simulator, it keeps a picture of its own, and trusts neither the node nor its store.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +11,7 @@ use dist_chat::ring::{
 
 use super::frame::there_and_back;
 
-/// What is known of a node.
+/// The facts that the watch knows about a node.
 #[derive(Clone, Debug, Default)]
 pub struct Watch {
     obeyed: Option<Epoch>,
@@ -19,9 +19,9 @@ pub struct Watch {
     synced: Option<Epoch>,
     log: Vec<Place>,
     marks: BTreeMap<SessionKey, u64>,
-    /// Who has spoken to it, for the sum of what each may push.
+    /// The authors that have greeted the node; each adds one budget to the sum of all pushes.
     authors: BTreeSet<String>,
-    /// Entries and lines: what the numbers may rise by without being pushed.
+    /// The number of entries and lines: the clock and the round may rise by so much without a push.
     natural: u64,
     start: Option<Numbers>,
 }
@@ -41,23 +41,23 @@ struct Place {
 }
 
 impl Watch {
-    /// From here on it is told what a fuzzer likes.
+    /// Notes the numbers of the node at the moment from which the fuzzer chooses its inputs.
     pub fn begin(&mut self, node: &Node) {
         let round = self.obeyed.map_or(0, |epoch| epoch.round);
         self.start = Some(Numbers { clock: node.lamport().0, round, empty: self.log.is_empty() });
     }
 
-    /// Somebody has said who it is.
+    /// A peer has greeted the node.
     pub fn greeted(&mut self, hello: &Hello) {
         self.authors.insert(format!("{:?}", hello.author));
     }
 
-    /// A step was taken.
+    /// The node has made a step.
     pub fn stepped(&mut self) {
         self.natural += 4;
     }
 
-    /// The log was cut.
+    /// The node has cut its log.
     pub fn cut(&mut self, keep: Index) {
         for place in self.log.drain(usize::try_from(keep.0).expect("a cut is within the log")..).rev() {
             if let Some((key, n)) = place.key {
@@ -66,7 +66,7 @@ impl Watch {
         }
     }
 
-    /// The node wants this done.
+    /// The node has returned this output.
     pub fn output(&mut self, me: Uid, output: &Output) {
         match output {
             Output::Save(Record::Append(entries)) => entries.iter().for_each(|entry| self.append(me, entry)),
@@ -94,7 +94,7 @@ impl Watch {
         }
     }
 
-    /// Invariants 2, 3 and 5: entries follow the log.
+    /// Invariants 2, 3 and 5: each entry follows the log.
     fn append(&mut self, me: Uid, entry: &Entry) {
         assert_eq!(entry.index.0, self.log.len() as u64 + 1, "invariant 2: an entry follows the log");
         if let Some(last) = self.log.last() {
@@ -118,7 +118,7 @@ impl Watch {
         self.log.push(Place { epoch: entry.epoch, lamport: entry.lamport, key });
     }
 
-    /// Invariant 1: no lower epoch after a higher one.
+    /// Invariant 1: the node obeys no lower epoch after a higher one.
     fn obeys(&mut self, epoch: Epoch) {
         assert!(self.obeyed <= Some(epoch), "invariant 1: obeys {epoch} after {:?}", self.obeyed);
         self.obeyed = Some(epoch);
@@ -140,9 +140,9 @@ impl Watch {
         }
     }
 
-    /// After each step.
+    /// Checks the node after each step.
     pub fn after(&mut self, node: &Node) {
-        // Invariant 8.
+        // Invariant 8: no size exceeds its limit.
         for (what, size, limit) in node.sizes() {
             assert!(size <= limit, "invariant 8: {what}: {size} of {limit}");
         }
@@ -158,7 +158,7 @@ impl Watch {
         let clock = status.lamport.0;
         assert!(clock.max(round) <= NUMBER_MAX, "a number above the ceiling");
         if start.empty {
-            // Who knows nothing believes whom it joins.
+            // A node without a log accepts any numbers of the room that it joins.
             return;
         }
         let pushed = SUBMITTED_PUSH_MAX + JUMP_MAX * self.authors.len() as u64 + self.natural;
