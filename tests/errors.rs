@@ -1,9 +1,9 @@
-//! The page of errors is the program's: every text that a failure is made of stands in it, and it names no other.
+//! The page of errors fits the program: it holds every text of which the program makes a failure, and no other.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::path::{Path, PathBuf};
 
-/// What stands in the same functions and is no error: questions, what goes well, parts of names.
+/// Texts in the same functions that are no errors: questions, reports of success, parts of names.
 const OTHERS: [&str; 14] = [
     "invite (it is not shown): ",
     "room key (it is not shown): ",
@@ -25,7 +25,7 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
 }
 
-/// Sources of the program, what is for measuring and for tests apart.
+/// The sources of the program, without those for measurements and tests.
 fn sources(dir: &Path, into: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();
@@ -59,7 +59,7 @@ fn functions(source: &str) -> Vec<(String, &str)> {
     found
 }
 
-/// The texts between quotes, comments left out, line breaks undone.
+/// The texts between quotation marks, without comments and line breaks.
 fn texts(source: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut rest = source;
@@ -68,7 +68,7 @@ fn texts(source: &str) -> Vec<String> {
         rest = match from.as_bytes() {
             [b'/', b'/', ..] => from.split_once('\n').map_or("", |(_, rest)| rest),
             [b'\'', b'\\', ..] => from[2..].split_once('\'').map_or("", |(_, rest)| rest),
-            // A character, not a lifetime.
+            // This is a character, not a lifetime.
             [b'\'', _, b'\'', ..] => &from[3..],
             [b'"', ..] => {
                 let (text, rest) = text(&from[1..]);
@@ -89,7 +89,7 @@ fn text(source: &str) -> (String, &str) {
             '"' => break,
             '\\' => match chars.next() {
                 Some('n') => text.push('\n'),
-                // It goes on after the next line's indentation.
+                // The text goes on behind the indentation of the next line.
                 Some('\n') => chars = chars.as_str().trim_start().chars(),
                 Some(other) => text.push(other),
                 None => break,
@@ -100,7 +100,8 @@ fn text(source: &str) -> (String, &str) {
     (text, chars.as_str())
 }
 
-/// With `…` for what differs, without marks, quotation marks that fall at another line's end, and with single blanks.
+/// The text with `…` for each variable part, without backticks, backslashes and the program's name, and with single
+/// blanks.
 fn plain(text: &str) -> String {
     let mut said = String::new();
     let mut depth = 0;
@@ -120,7 +121,7 @@ fn plain(text: &str) -> String {
     said.strip_prefix("dist-chat: ").unwrap_or(&said).to_owned()
 }
 
-/// Each text that an error may hold, and where it stands.
+/// Each text that an error may hold, and its place in the sources.
 fn said() -> Vec<(String, String)> {
     let mut files = Vec::new();
     sources(&root().join("src"), &mut files);
@@ -136,7 +137,7 @@ fn said() -> Vec<(String, String)> {
                     source.contains(&format!("Display for {part}"))
                         || file.to_str().unwrap().contains(&format!("/{part}/"))
                 });
-            // What a parser of one value says becomes the reason of a failure.
+            // The error text of a parser becomes the reason of a failure.
             let parses = ["/cli/", "/key/", "/config/"].iter().any(|dir| file.to_str().unwrap().contains(dir))
                 && (body.lines().next().unwrap().contains(", String>") || body.contains("io::Error::other("));
             if !is_display && !parses && !of_errors.iter().any(|word| body.contains(word)) {
@@ -174,7 +175,7 @@ fn every_error_in_the_manual_is_one_that_the_program_says() {
     let page = page.split_once("2: usage").unwrap().1;
     let said: Vec<String> = said().iter().map(|(_, text)| plain(text)).collect();
     let lines: Vec<&str> = page.lines().collect();
-    // What stands above an indented line is what is said, word for word; but for lists of what has one form.
+    // The line above an indented line is the exact text of an error; only lists of texts of one form are not.
     let terms = lines.windows(2).filter(|pair| !pair[0].starts_with([' ', '-']) || pair[0].starts_with("--"));
     let terms = terms.filter(|pair| !pair[0].is_empty() && !pair[0].starts_with("---") && pair[1].starts_with("   "));
     let unknown: Vec<_> =

@@ -1,4 +1,4 @@
-//! The page of objects is the program's: every object that it shows is one, and every key is described.
+//! The page of objects fits the program: every object on it is valid, and it describes every key.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,7 +11,7 @@ fn read(file: &str) -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap()
 }
 
-/// How a variant is called in JSON.
+/// The name of a variant in JSON.
 fn snake(name: &str) -> String {
     name.char_indices().fold(String::new(), |word, (at, c)| {
         let gap = if at > 0 && c.is_uppercase() { "_" } else { "" };
@@ -19,7 +19,7 @@ fn snake(name: &str) -> String {
     })
 }
 
-/// The objects that a page shows: each begins a line, and may go on in the next.
+/// The objects on a page; each begins a line and may take several lines.
 fn objects(manual: &str) -> Vec<Value> {
     let paragraphs = manual.split("\n\n").filter(|paragraph| paragraph.trim_start().starts_with("{\"v\""));
     let of = |paragraph: &str| {
@@ -31,20 +31,20 @@ fn objects(manual: &str) -> Vec<Value> {
     paragraphs.flat_map(of).collect()
 }
 
-/// What stands between the braces of an item in a source file.
+/// The text between the braces of an item in a source file.
 fn body<'a>(source: &'a str, item: &str) -> &'a str {
     let (_, rest) = source.split_once(&format!("pub {item} {{\n")).unwrap_or_else(|| panic!("no {item}"));
     rest.split_once("\n}").unwrap().0
 }
 
-/// The names of the fields, each at the beginning of a line with so much before it.
+/// The names of the fields; each stands behind `before` at the beginning of a line.
 fn fields<'a>(block: &'a str, before: &str) -> BTreeSet<&'a str> {
     let field = |line: &'a str| line.strip_prefix(before)?.split_once(": ").map(|(name, _)| name);
     let is_name = |name: &&str| name.chars().all(|c| c.is_ascii_lowercase() || c == '_');
     block.lines().filter_map(field).filter(is_name).collect()
 }
 
-/// The types of an enum of objects, each with its keys.
+/// The types in an enum of objects, each with its keys.
 fn types<'a>(source: &'a str, item: &str) -> BTreeMap<String, BTreeSet<&'a str>> {
     let block = body(source, item);
     let mut types = BTreeMap::new();
@@ -69,7 +69,7 @@ fn types<'a>(source: &'a str, item: &str) -> BTreeMap<String, BTreeSet<&'a str>>
     types
 }
 
-/// What the program makes of an object.
+/// The object after the program has read and written it.
 fn back<T: serde::Serialize + serde::de::DeserializeOwned>(object: &Value) -> Value {
     let read =
         serde_json::from_value::<Versioned<T>>(object.clone()).unwrap_or_else(|error| panic!("{object}: {error}"));
@@ -91,7 +91,7 @@ fn every_object_in_the_manual_is_one_and_each_is_described_whole() {
             of_type.extend(object.keys().filter(|key| !["v", "type"].contains(&key.as_str())).cloned());
         }
         for (name, fields) in types(&source, item) {
-            // `reactions` and others are both a type and a key: each type has a paragraph of its own.
+            // `reactions` and some other words are both a type and a key, and each type has a paragraph of its own.
             assert!(page.contains(&format!("\n``{name}``\n")), "no {name} in docs/json.rst");
             let shown = keys.get(&name).unwrap_or_else(|| panic!("no example of {name} in docs/json.rst"));
             assert_eq!(shown.iter().map(String::as_str).collect::<BTreeSet<_>>(), fields, "{name} in docs/json.rst");

@@ -1,4 +1,4 @@
-//! Rooms with a key: who is let in, who is not, and what somebody in between can do.
+//! Rooms with a key: nodes that get in, nodes that do not, and attackers on the way.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -17,9 +17,9 @@ use crate::room::{Member, agree, leader};
 use crate::{introduced, resident};
 
 const KEY: Option<u8> = Some(5);
-/// The line in clear, and the first message with its length.
+/// The bytes of the preamble, of the first message and of its length.
 const FIRST_BYTES: usize = 18 + 2 + 48;
-/// The third, with its length.
+/// The bytes of the third message and of its length.
 const THIRD_BYTES: usize = 2 + 160;
 
 fn join(n: u64, contact: SocketAddr, key: Option<u8>) -> Member {
@@ -117,7 +117,7 @@ async fn an_open_room_at_whose_members_address_there_is_a_keyed_one_goes_on_alon
     assert_eq!(room[0].dropped(), [(address.to_string(), "says that its room has a key".to_owned())]);
 }
 
-/// The port of a node that has just died.
+/// Binds the port of a node that has just died.
 async fn rebind(address: SocketAddr) -> std::net::TcpListener {
     for _ in 0..500 {
         match std::net::TcpListener::bind(address) {
@@ -128,15 +128,16 @@ async fn rebind(address: SocketAddr) -> std::net::TcpListener {
     panic!("{address} is never free");
 }
 
-/// Somebody on the way to a node: keeps all that is said, and may change it.
+/// An attacker on the way to a node: it keeps all bytes that pass, and may change them.
 struct Between {
     address: SocketAddr,
-    /// What each dialler said, and what it heard.
+    /// For each connection, the bytes from the dialling node and the bytes to it.
     kept: Arc<Mutex<Vec<[Vec<u8>; 2]>>>,
 }
 
 impl Between {
-    /// Flips a bit of the `at`-th byte that the dialler of the first connection says (0) or hears (1).
+    /// Starts the attacker. With `flip` it flips a bit on the first connection: in the bytes from the dialling node (0)
+    /// or to it (1), at this place.
     fn start(node: SocketAddr, flip: Option<(usize, usize)>) -> Self {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
@@ -204,7 +205,7 @@ async fn nothing_but_the_first_line_is_said_in_clear() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_bit_flipped_within_the_handshake_keeps_a_stranger_out_and_a_second_try_gets_in() {
     let mut room = Member::room_with(2, KEY).await;
-    // In the first message, the second, the third, and the hello. The joiner asks again by itself.
+    // The bit lies in the first message, the second, the third, or the hello. The joining node tries again by itself.
     for (n, flip) in [(0, FIRST_BYTES - 1), (1, 100), (0, FIRST_BYTES + 20), (0, FIRST_BYTES + THIRD_BYTES + 30)]
         .into_iter()
         .enumerate()
@@ -212,7 +213,7 @@ async fn a_bit_flipped_within_the_handshake_keeps_a_stranger_out_and_a_second_tr
         let between = Between::start(room[0].address, Some(flip));
         let mut joiner = join(30 + n as u64, between.address, KEY);
         if flip.1 == FIRST_BYTES - 1 {
-            // The word that answers it cannot be told from the truth.
+            // The joining node cannot tell this refusal from a true one.
             assert_eq!(joiner.ended().await, Stop::Refused(Refusal::WrongKey));
             continue;
         }
@@ -260,7 +261,7 @@ async fn a_recording_of_a_good_session_gets_nowhere() {
         peer.write_all(&said).await.unwrap();
         let mut answer = Vec::new();
         let _ = timeout(Duration::from_secs(10), peer.read_to_end(&mut answer)).await.unwrap();
-        // Another door may take the first message for new; nobody can go on from there.
+        // Another node may take the recorded first message for a new one, but the attacker cannot go on from there.
         assert!(answer.is_empty() || answered && answer.len() == 194, "{} bytes", answer.len());
     }
     room[0].until("a word about it", |seen| !seen.dropped.is_empty()).await;
@@ -270,7 +271,7 @@ async fn a_recording_of_a_good_session_gets_nowhere() {
     agree(&mut room, 1).await;
 }
 
-/// Connections that never speak, some that send a byte a second, and handshakes that lead nowhere, for ever.
+/// Opens silent connections, connections that send a byte a second, and handshakes that lead nowhere, without an end.
 async fn flood(door: SocketAddr, recorded: Vec<u8>) {
     let mut silent = VecDeque::new();
     let mut slow = VecDeque::new();
@@ -332,7 +333,7 @@ async fn a_flood_from_the_members_own_address_does_no_harm_even_while_they_elect
         assert!(member.meter.ungreeted() <= UNGREETED_MAX);
         assert_eq!(member.members(3).await.members.len(), 3);
     }
-    // Now links must be made anew while it goes on.
+    // The members must make new links while the flood goes on.
     let at = leader(&room).await;
     room.remove(at).crash().await;
     room[0].say("after a death").await;
@@ -357,7 +358,7 @@ async fn strangers_cost_a_few_kibibytes_each() {
     let mut crowd = Vec::new();
     for n in 0..400_usize {
         let mut peer = TcpStream::connect(room[0].address).await.unwrap();
-        // As much as each may say, none of it an end.
+        // Each connection sends as much as it may, and none completes its first message.
         let mut part = said[..FIRST_BYTES - n % 40 - 1].to_vec();
         if n % 2 == 0 {
             part = vec![b'x'; 4095];
@@ -389,7 +390,7 @@ async fn who_asks_in_clear_learns_that_there_is_a_key_and_no_more() {
     }
 }
 
-/// Everybody who is here gets the new key, a leader's death meanwhile or not; who comes with the old one is refused.
+/// Every member gets the new key, also when the leader dies meanwhile; the room refuses a node with the old key.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_room_that_changes_its_key_shuts_out_who_was_not_given_the_new_one() {
     for leader_dies in [false, true] {
@@ -410,7 +411,7 @@ async fn a_room_that_changes_its_key_shuts_out_who_was_not_given_the_new_one() {
             keys.push(timeout(Duration::from_secs(10), member.rekeyed.recv()).await.unwrap().unwrap());
         }
         assert!(keys.iter().all(|key| *key == keys[0]));
-        // The line that changes the key is a line.
+        // The line that changes the key counts as a line.
         room[0].say("after").await;
         agree(&mut room, 3).await;
 
@@ -420,7 +421,7 @@ async fn a_room_that_changes_its_key_shuts_out_who_was_not_given_the_new_one() {
         let start = Start::Join(vec![room[0].address]);
         room.push(Member::start_holding(listener, 9, start, keys.pop()));
         agree(&mut room, 3).await;
-        // Links that are made anew are made with the new key.
+        // New links use the new key.
         let at = leader(&room).await;
         room.remove(at).crash().await;
         room[0].say("still here").await;

@@ -1,4 +1,4 @@
-//! Nodes that talk over real sockets, and peers that do not play along.
+//! Nodes talk over real sockets, also with peers that break the protocol.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, and its name says what it shows")]
 
@@ -47,7 +47,7 @@ async fn who_asks_is_told_the_number_of_a_line() {
     };
     let mut answers = Vec::new();
     for n in 1..=50_u64 {
-        // Every third one wants to know.
+        // Every third command asks for an answer.
         let (asks, answer) = tokio::sync::oneshot::channel();
         say(&format!("line {n}"), n.is_multiple_of(3).then_some(asks)).await.unwrap();
         if n.is_multiple_of(3) {
@@ -57,7 +57,7 @@ async fn who_asks_is_told_the_number_of_a_line() {
     for (n, answer) in answers {
         assert_eq!(answer.await.unwrap(), n);
     }
-    // What is said after the good-bye is not taken.
+    // The node takes no line after the good-bye.
     room[0].urgent.send(dist_chat::net::Command::Leave).await.unwrap();
     let (asks, answer) = tokio::sync::oneshot::channel();
     let late = dist_chat::ring::Text::parse("too late").unwrap().into();
@@ -112,7 +112,8 @@ async fn a_burst_is_coalesced() {
         let after = totals(&room);
         (after.0 - frames, after.1 - writes, after.2 - turns)
     };
-    // One frame a line, and one for each of its readers, would be five times the number of lines.
+    // If the room sent one frame for each line and one more to each of its readers, it would send five times as many
+    // frames as there are lines.
     assert!(frames < LINES as u64, "{frames} frames, {writes} writes, {turns} turns");
     assert!(writes <= frames + 100, "{frames} frames, {writes} writes, {turns} turns");
 }
@@ -160,7 +161,7 @@ async fn nobody_there_ends_the_node() {
     assert_eq!(lost.ended().await, Stop::Unreachable);
 }
 
-/// Resident memory of this process in bytes.
+/// The resident memory of this process in bytes.
 #[cfg(target_os = "linux")]
 fn resident() -> usize {
     let status = std::fs::read_to_string("/proc/self/statm").unwrap();
@@ -197,7 +198,7 @@ async fn strangers_do_no_harm() {
     }
 }
 
-/// Says this to whoever listens there, who may hang up before all is said.
+/// Sends these bytes to this address; the node there may close the connection before the end.
 async fn send(to: SocketAddr, bytes: &[u8]) {
     let mut peer = TcpStream::connect(to).await.unwrap();
     let _ = peer.write_all(bytes).await;
@@ -206,7 +207,7 @@ async fn send(to: SocketAddr, bytes: &[u8]) {
     assert_eq!(answer, b"");
 }
 
-/// Says this again and again, up to so many bytes or until nobody listens.
+/// Sends the chunk again and again, until it has sent so many bytes or the node closes the connection.
 async fn flood(to: SocketAddr, chunk: &[u8], bytes: usize) {
     let mut peer = TcpStream::connect(to).await.unwrap();
     for _ in 0..bytes / chunk.len() {
@@ -216,7 +217,7 @@ async fn flood(to: SocketAddr, chunk: &[u8], bytes: usize) {
     }
 }
 
-/// A peer with manners, as far as the hello.
+/// A connection on which the peer has sent its hello.
 async fn introduced(to: SocketAddr) -> TcpStream {
     let mut hello = Vec::new();
     let uid = Uid(SocketAddr::from(([127, 0, 0, 9], 9)));

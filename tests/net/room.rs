@@ -1,4 +1,4 @@
-//! Nodes of one process on loopback, and what each was told.
+//! Nodes in one process on loopback, and what each reports to its frontend.
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -18,32 +18,32 @@ use tokio::task::JoinHandle;
 /// The longest wait for anything in these tests.
 const LONG: Duration = Duration::from_secs(30);
 
-/// What one node told its frontend.
+/// The reports of one node to its frontend.
 #[derive(Debug, Default)]
 pub struct Seen {
-    /// Timestamp and text of every line, in the order shown.
+    /// The timestamp and the text of every line, in the order in which the node showed them.
     pub lines: Vec<(u64, String)>,
-    /// It is in the room.
+    /// Whether the node is in the room.
     pub entered: bool,
-    /// Peers that lost their link, and why.
+    /// The peers that lost their link, with the reason.
     pub dropped: Vec<(String, String)>,
-    /// What its owner was told alone.
+    /// The private messages that the owner received, each with its author.
     pub pms: Vec<(dist_chat::ring::Member, String)>,
-    /// What became of what its owner has told others alone.
+    /// The outcomes of the private messages that the owner sent.
     pub fates: Vec<(PmId, PmOutcome)>,
 }
 
-/// The owner of the `n`-th node.
+/// The identity of the `n`-th node's owner.
 pub fn identity(n: u64) -> Identity {
     Identity::of_seed(std::array::from_fn(|at| n.to_le_bytes()[at % 8]))
 }
 
-/// What the tester wants: with `DIST_CHAT_TEST_KEY=1`, a key for every room that does not choose.
+/// The key of a room for which a test chooses none: a key if `DIST_CHAT_TEST_KEY=1` is set, otherwise no key.
 fn usual_key() -> Option<u8> {
     std::env::var("DIST_CHAT_TEST_KEY").is_ok_and(|wanted| wanted == "1").then_some(1)
 }
 
-/// A node at work.
+/// A running node.
 pub struct Member {
     pub address: SocketAddr,
     pub commands: mpsc::Sender<Command>,
@@ -51,27 +51,27 @@ pub struct Member {
     pub meter: Arc<Meter>,
     pub seen: watch::Receiver<Seen>,
     done: JoinHandle<anyhow::Result<Stop>>,
-    /// The room's key, as it changes.
+    /// Each new key of the room.
     pub rekeyed: mpsc::Receiver<RoomKey>,
 }
 
 impl Member {
-    /// The `n`-th node of a test, on a free port.
+    /// Starts the `n`-th node of a test on a free port.
     pub fn start(n: u64, start: Start) -> Self {
         Self::start_with(n, start, usual_key())
     }
 
-    /// The `n`-th node of a test, on a free port, with this room key.
+    /// Starts the `n`-th node of a test on a free port, with this room key.
     pub fn start_with(n: u64, start: Start, key: Option<u8>) -> Self {
         Self::start_on(TcpListener::bind("127.0.0.1:0").unwrap(), n, start, key)
     }
 
-    /// The same on this port.
+    /// Like [`start_with`](Self::start_with), on this port.
     pub fn start_on(listener: TcpListener, n: u64, start: Start, key: Option<u8>) -> Self {
         Self::start_holding(listener, n, start, key.map(|key| RoomKey::new([key; 32], None)))
     }
 
-    /// The same with a key that was drawn.
+    /// Like [`start_on`](Self::start_on), with a drawn key.
     pub fn start_holding(listener: TcpListener, n: u64, start: Start, key: Option<RoomKey>) -> Self {
         let address = listener.local_addr().unwrap();
         let store = MemoryStore::new();
@@ -106,12 +106,12 @@ impl Member {
         }
     }
 
-    /// A room of that many nodes, the first its founder.
+    /// A room of so many nodes; the first creates it.
     pub async fn room(nodes: u64) -> Vec<Self> {
         Self::room_with(nodes, usual_key()).await
     }
 
-    /// The same with this room key.
+    /// Like [`room`](Self::room), with this room key.
     pub async fn room_with(nodes: u64, key: Option<u8>) -> Vec<Self> {
         let mut room = vec![Self::start_with(1, Start::Create(RoomId(7)), key)];
         room[0].until("it has founded a room", |seen| seen.entered).await;
@@ -128,7 +128,7 @@ impl Member {
         self.commands.send(Command::Say(Text::parse(text).unwrap().into(), None)).await.unwrap();
     }
 
-    /// Waits until what it was told fulfils this.
+    /// Waits until the reports of the node fulfil this condition; fails with `what` if they do not in time.
     pub async fn until(&mut self, what: &str, fulfilled: impl FnMut(&Seen) -> bool) {
         let address = self.address;
         let waited = tokio::time::timeout(LONG, self.seen.wait_for(fulfilled)).await.map(|seen| drop(seen.unwrap()));
@@ -138,7 +138,7 @@ impl Member {
         }
     }
 
-    /// Waits for that many lines, no more, and gives them.
+    /// Waits until the node has shown exactly so many lines, and returns them.
     pub async fn lines(&mut self, count: usize) -> Vec<(u64, String)> {
         self.until(&format!("{count} lines"), |seen| seen.lines.len() >= count).await;
         let lines = self.seen.borrow().lines.clone();
@@ -157,7 +157,7 @@ impl Member {
         tokio::time::timeout(LONG, status).await.unwrap().unwrap()
     }
 
-    /// Says something to one reader.
+    /// Sends a private message to the member with this name.
     pub async fn pm(&self, to: &str, text: &str) -> Result<PmId, PmError> {
         let (answer, said) = oneshot::channel();
         let (to, text) = (to.to_owned(), Text::parse(text).unwrap());
@@ -171,7 +171,7 @@ impl Member {
         tokio::time::timeout(LONG, survey).await.unwrap().unwrap()
     }
 
-    /// Waits until its view has that many members and its neighbours are linked.
+    /// Waits until the node's view has so many members and the node is linked to its neighbours.
     pub async fn members(&self, count: usize) -> Status {
         let wait = async {
             loop {
@@ -188,31 +188,31 @@ impl Member {
         }
     }
 
-    /// The process dies.
+    /// Ends the node without a good-bye, as if its process had died.
     pub async fn crash(self) {
         self.done.abort();
         assert!(self.done.await.unwrap_err().is_cancelled());
     }
 
-    /// The person leaves.
+    /// The user leaves; returns how the node stopped.
     pub async fn leave(self) -> Stop {
         self.urgent.send(Command::Leave).await.unwrap();
         self.ended().await
     }
 
-    /// The node ends by itself.
+    /// Waits until the node ends by itself; returns how it stopped.
     pub async fn ended(self) -> Stop {
         tokio::time::timeout(LONG, self.done).await.unwrap().unwrap().unwrap()
     }
 }
 
-/// The position of the leader among these.
+/// The position of the leader among these members.
 pub async fn leader(room: &[Member]) -> usize {
     let leader = room[0].status().await.epoch.unwrap().leader;
     room.iter().position(|member| Uid(member.address) == leader).unwrap()
 }
 
-/// Every member has exactly these many lines, in one order.
+/// Waits until every member has shown exactly so many lines, all in one order; returns the lines.
 pub async fn agree(room: &mut [Member], count: usize) -> Vec<(u64, String)> {
     let first = room[0].lines(count).await;
     for member in &mut room[1..] {

@@ -1,4 +1,4 @@
-//! What is said to one reader, over real sockets and under real seals.
+//! Private messages over real sockets and under real encryption.
 
 use dist_chat::ring::limits::TEXT_BYTES_MAX;
 use dist_chat::ring::{PmError, PmOutcome, RoomId, Start};
@@ -32,7 +32,7 @@ async fn a_private_message_outlives_the_leader() {
     let mut room = Member::room(4).await;
     let at = leader(&room).await;
     room.remove(at).crash().await;
-    // Nobody leads now, or somebody does already.
+    // The room may have no leader yet, or already the next one.
     let id = room[0].pm("node4", "in between").await.unwrap();
     room[0].until("its author is told", |seen| !seen.fates.is_empty()).await;
     assert_eq!(room[0].seen.borrow().fates, [(id, PmOutcome::Delivered)]);
@@ -54,7 +54,7 @@ async fn who_cannot_be_told_is_not() {
 async fn everybody_can_ask_how_all_are_doing() {
     let room = Member::room(3).await;
     for member in &room {
-        // Heartbeats come back within a quarter of a second.
+        // The echo of a heartbeat comes within a quarter of a second.
         let survey = loop {
             let survey = member.survey().await;
             if survey.from_leader

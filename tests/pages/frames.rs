@@ -117,7 +117,7 @@ fn said(line: Line) -> Body {
     Body::Line(Arc::new(line))
 }
 
-/// Examples in the order of the page, in groups.
+/// The examples in the order of the page, in groups.
 #[expect(clippy::too_many_lines, reason = "one table: a frame, and its example")]
 fn examples() -> Vec<(&'static str, Vec<Frame>)> {
     let ann = Member { uid: uid(1), name: name("ann"), author: ANN };
@@ -290,7 +290,7 @@ fn encoded(frame: &Frame) -> String {
     String::from_utf8(bytes).unwrap().trim_end().to_owned()
 }
 
-/// The name of a frame in JSON.
+/// The name of a frame in its JSON.
 fn key(json: &str) -> &str {
     json.split('"').nth(1).unwrap()
 }
@@ -339,7 +339,7 @@ fn meanings(head: &str) -> Vec<(String, String)> {
     documented(body, variant).into_iter().map(|(_, name, meaning)| (snake(name), meaning)).collect()
 }
 
-/// A group of values that stand inside of frames, one of each variant.
+/// Adds a group of values that stand inside frames, one of each variant.
 fn group<T: Serialize + DeserializeOwned>(page: &mut String, heading: &str, words: &str, head: &str, values: &[T]) {
     let meanings = meanings(head);
     let all: Vec<String> = values.iter().map(|value| serde_json::to_string(value).unwrap()).collect();
@@ -354,7 +354,7 @@ fn group<T: Serialize + DeserializeOwned>(page: &mut String, heading: &str, word
     }
 }
 
-/// What stands inside of frames.
+/// Adds the parts of frames to the page.
 fn push_parts(page: &mut String) {
     let subject = || Subject { author: BOB, name: Some(name("bob")) };
     let to = line(ANN, 1, 4, "x").id;

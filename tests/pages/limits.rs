@@ -1,4 +1,4 @@
-//! `docs/limits.rst`: every named bound with its value, its unit and its doc comment.
+//! `docs/limits.rst`: every named limit with its value, its unit and its doc comment.
 
 use std::collections::BTreeMap;
 
@@ -33,7 +33,7 @@ fn constants(folder: &str, file: &str) -> Vec<Constant> {
         if path.file_name().is_none_or(|name| name != file) {
             continue;
         }
-        // A definition may go on in the next line.
+        // A definition may take two lines.
         let text = text.replace(" =\n    ", " = ");
         for (line, name, meaning) in documented(&text, |line| line.strip_prefix("pub const ")?.split(':').next()) {
             let (kind, value) = line.split_once(": ").unwrap().1.split_once(" = ").unwrap();
@@ -44,7 +44,7 @@ fn constants(folder: &str, file: &str) -> Vec<Constant> {
     found
 }
 
-/// The value of an expression of numbers and known names.
+/// The value of an expression of numbers and known names; `None` if a name is unknown.
 fn number(text: &str, known: &BTreeMap<String, u64>) -> Option<u64> {
     let text = text.trim();
     if let Some((left, right)) = split(text, " << ") {
@@ -67,14 +67,14 @@ fn number(text: &str, known: &BTreeMap<String, u64>) -> Option<u64> {
     text.replace('_', "").parse().ok().or_else(|| known.get(text).copied())
 }
 
-/// The parts around the last such sign outside of parentheses.
+/// The parts before and behind the last such sign outside parentheses.
 fn split<'a>(text: &'a str, sign: &str) -> Option<(&'a str, &'a str)> {
     let outside = |at: &usize| text[..*at].matches('(').count() == text[..*at].matches(')').count();
     let at = text.match_indices(sign).map(|(at, _)| at).filter(outside).last()?;
     Some((&text[..at], &text[at + sign.len()..]))
 }
 
-/// Digits in groups of three.
+/// The digits of a number in groups of three.
 fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut made = String::new();
@@ -105,7 +105,7 @@ fn time(ms: u64) -> (String, &'static str) {
     }
 }
 
-/// What is counted, as the name says it.
+/// The unit of a constant, which its name gives.
 fn unit(name: &str) -> String {
     let noun = name.trim_end_matches("_MAX").trim_end_matches("_MIN").rsplit('_').next().unwrap();
     match noun {
@@ -116,7 +116,7 @@ fn unit(name: &str) -> String {
     }
 }
 
-/// A value and its unit, as people read them.
+/// A value and its unit in the form for people.
 fn shown(constant: &Constant, known: &BTreeMap<String, u64>) -> (String, String) {
     let Constant { name, kind, value, .. } = constant;
     let inner = |call: &str| number(value.strip_prefix(call)?.strip_suffix(')')?, known);
@@ -171,7 +171,7 @@ fn table(page: &mut String, heading: &str, words: &str, rows: &[(String, String,
     }
 }
 
-/// Words in lines of at most 113 columns.
+/// Splits words into lines of at most 113 columns.
 pub fn folded(words: &str) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in words.split_whitespace() {
@@ -188,7 +188,7 @@ pub fn folded(words: &str) -> Vec<String> {
     lines
 }
 
-/// The fields of the protocol's times with their defaults.
+/// The fields of `Timing` with their defaults.
 fn times() -> Vec<(String, String, String, String)> {
     let fields = item("src/ring", "pub struct Timing");
     let defaults = item("src/ring", "impl Default for Timing");
@@ -208,14 +208,14 @@ fn the_page_of_limits_is_what_the_sources_say() {
     let (core, network) = (constants("src/ring", "limits.rs"), constants("src/net", "limits.rs"));
     let mut known = BTreeMap::new();
     for constant in core.iter().chain(&network) {
-        // Its parts are no constants of these files.
+        // The test cannot compute this value, because its parts are constants of other files.
         let value = match constant.name.as_str() {
             "OUTBOX_LINE_BYTES_MAX" => Some(OUTBOX_LINE_BYTES_MAX as u64),
             _ => number(&constant.value, &known),
         };
         known.extend(value.map(|value| (constant.name.clone(), value)));
     }
-    // A constant may use one that stands below it.
+    // A constant may use another one further below, so the test computes each once more.
     for constant in core.iter().chain(&network) {
         let value = number(&constant.value, &known);
         known.extend(value.map(|value| (constant.name.clone(), value)));

@@ -1,6 +1,7 @@
-//! Pages of the manual that are made from the program: `docs/wire.rst` and `docs/limits.rst`.
+//! The test makes two pages of the manual from the program: `docs/wire.rst` and `docs/limits.rst`.
 //!
-//! Each test makes the text of a page and compares it with the file. `UPDATE=1 cargo test --test pages` writes the files.
+//! Each test makes the text of a page and compares it with the file. `UPDATE=1 cargo test --test pages` writes the
+//! files.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod frames;
@@ -10,7 +11,7 @@ mod words;
 
 use std::path::Path;
 
-/// Compares a page with its file, or writes the file.
+/// Compares the text of a page with its file, or writes the file.
 fn check(page: &str, made: &str) {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(page);
     if std::env::var_os("UPDATE").is_some() {

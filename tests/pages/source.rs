@@ -1,4 +1,4 @@
-//! What the sources say: files, items and their doc comments.
+//! Reads the sources: files, items and their doc comments.
 
 use std::path::{Path, PathBuf};
 
@@ -22,14 +22,14 @@ pub fn files(folder: &str) -> Vec<(PathBuf, String)> {
     found
 }
 
-/// The lines between the braces of an item that one file under this folder defines.
+/// The lines between the braces of an item that a file in this folder defines.
 pub fn item(folder: &str, head: &str) -> String {
     let of = |(_, text): (PathBuf, String)| Some(text.split_once(&format!("\n{head} {{\n"))?.1.to_owned());
     let rest = files(folder).into_iter().find_map(of).unwrap_or_else(|| panic!("no {head} under {folder}"));
     rest.split_once("\n}").unwrap().0.to_owned()
 }
 
-/// Each line that `named` gives a name to, with that name and the doc comment above it.
+/// Each line in which `named` finds a name, with that name and the doc comment above the line.
 pub fn documented<'a>(text: &'a str, named: impl Fn(&'a str) -> Option<&'a str>) -> Vec<(&'a str, &'a str, String)> {
     let mut found = Vec::new();
     let mut comment = Vec::new();

@@ -1,4 +1,4 @@
-//! Pages that are written by hand name what the program has: frames, types, files and functions.
+//! Pages that people write by hand name only files that exist.
 
 use std::path::Path;
 

@@ -1,20 +1,20 @@
-//! Stories in plain text: commands, and what the nodes then said to each other, frame by frame.
+//! Scenarios in plain text: commands, and the frames that the nodes then sent each other.
 //!
 //! Each file here is a row of blocks: commands, a line `----`, and the recorded output up to the next empty line (the
-//! way of etcd raft's `testdata`). `UPDATE=1 cargo test --test scenarios` records anew; the diff shows what changed in
-//! the protocol. Hosts are `a`, `b`, `c` ... by ascending address, random ids `#1`, `#2` ... in order of appearance;
-//! every link takes 100 microseconds.
+//! form of etcd raft's `testdata`). `UPDATE=1 cargo test --test scenarios` records the output; the diff shows what
+//! changed in the protocol. Hosts are `a`, `b`, `c` ... by ascending address, random ids `#1`, `#2` ... in order of
+//! appearance; every link takes 100 microseconds.
 //!
 //! | command | what happens |
 //! |---|---|
-//! | `hosts 3` | so many hosts, nothing runs; first of all |
-//! | `at once` | who loses its leader asks at once, whatever its place |
-//! | `found a`, `join b a` | a process founds a room; joins through a contact |
-//! | `say a hello`, `leave a` | somebody types, leaves |
-//! | `crash a b` | these processes die in the same instant |
-//! | `cut a b c / d e`, `heal` | nothing passes between the two sides; all is well again |
-//! | `run 500ms` | time passes; heartbeats are counted, everything else is shown |
-//! | `settle` | runs on until one whole room is there, with equal logs |
+//! | `hosts 3` | makes so many hosts, on which nothing runs; the first command of a file |
+//! | `at once` | a node that loses its leader polls at once, whatever its place |
+//! | `found a`, `join b a` | a node creates a room; a node joins through a contact |
+//! | `say a hello`, `leave a` | the user of a node types a line; leaves |
+//! | `crash a b` | these nodes die in the same instant |
+//! | `cut a b c / d e`, `heal` | no frame passes between the two sides; all frames pass again |
+//! | `run 500ms` | time passes; the output counts heartbeats and shows everything else |
+//! | `settle` | runs on until all nodes are one room with equal logs |
 //! | `logs` | shows every log |
 #![cfg(feature = "program")]
 #![expect(clippy::expect_used, reason = "a test that cannot read its files is to fail")]
@@ -37,7 +37,7 @@ use dist_chat::ring::{Body, Span};
 use world::trace::{FNV_START, Short, fnv1a, host};
 use world::{MS, SECOND, World};
 
-/// A story that is being told.
+/// A scenario while it runs.
 struct Story {
     world: Option<World>,
     at_once: bool,
@@ -89,7 +89,7 @@ impl Story {
         self.shown()
     }
 
-    /// What has been told since the last time: frames, events, what is written; heartbeats as a number.
+    /// The output since the last call: frames, events and saved records; heartbeats as a number.
     fn shown(&mut self) -> String {
         let Some(world) = &mut self.world else { return String::new() };
         assert_eq!(world.failure, None);
@@ -105,7 +105,7 @@ impl Story {
                 continue;
             }
             let third = parts.next().unwrap_or_default();
-            // What an appended entry or a token says already is not said again.
+            // The output leaves out an event that an appended entry or a token already shows.
             let again = ["Line", "Joined", "Left", "TokenPassed"].iter().any(|event| third.starts_with(event));
             let told = match kind {
                 "->" | "stops:" => true,
@@ -144,7 +144,7 @@ fn slot(name: &str) -> usize {
     usize::from(name.bytes().next().expect("a host") - b'a')
 }
 
-/// The file's text with every block's output as it is now.
+/// The text of the file, with the present output in every block.
 fn told(text: &str) -> String {
     let mut story = Story { world: None, at_once: false };
     let mut out = String::new();
@@ -199,8 +199,8 @@ fn every_story_goes_as_it_was_recorded() {
     }
 }
 
-/// What `scripts/sim --hash` runs: one hash over all stories as they go now, without their remarks. With
-/// `SIM_TRACES=FOLDER` it also writes each story to a file there.
+/// Prints one hash over the present output of all scenarios, without their remarks; `scripts/sim --hash` runs this.
+/// With `SIM_TRACES=FOLDER` it also writes each scenario to a file there.
 #[test]
 #[ignore = "run by scripts/sim --hash"]
 fn hash_of_the_stories() {

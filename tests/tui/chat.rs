@@ -1,4 +1,4 @@
-//! What was said, and how it looks.
+//! The look of lines on the full screen.
 
 use dist_chat::frontend::input::keys::Key;
 use dist_chat::present::paint::Paint;
@@ -44,7 +44,7 @@ fn colours_are_there_and_without_them_none() {
         let reset = ratatui::style::Color::Reset;
         let coloured = buffer.content().iter().any(|cell| cell.fg != reset || cell.bg != reset);
         assert_eq!(coloured, colours != Paint::Plain);
-        // One's own name, said by another, stands out either way.
+        // The user's own name in another author's line stands out with and without colours.
         let stands_out = |cell: &ratatui::buffer::Cell| cell.modifier.contains(ratatui::style::Modifier::REVERSED);
         assert!((2..20).any(|y| (0..50).any(|x| buffer[(x, y)].symbol() == "A" && stands_out(&buffer[(x, y)]))));
     }

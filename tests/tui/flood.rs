@@ -1,4 +1,4 @@
-//! Much that comes at once: how often the screen is drawn, and what is kept.
+//! Many updates at once: how often the program draws the screen, and how many lines it keeps.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ fn a_flood_is_drawn_thirty_times_a_second_at_most() {
     let mut screen = Screen::in_room(80, 24, 3, 1);
     screen.text();
     let before = screen.stage.draws();
-    // In two seconds.
+    // The lines arrive within two seconds.
     for n in 0..100_000 {
         screen.say("bob", &format!("line {n}"));
         screen.now += Duration::from_micros(20);
@@ -29,7 +29,7 @@ fn nothing_is_drawn_while_nothing_changes() {
     let mut screen = Screen::in_room(80, 24, 3, 1);
     screen.told(Update::State(Box::new(state(3, Some(1)))));
     screen.told(Update::Event(event(EventKind::Joined, "somebody came")));
-    // What was heard has been shown.
+    // After these drawings, the screen has shown the pulse of every update.
     for _ in 0..40 {
         screen.text();
     }

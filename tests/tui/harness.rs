@@ -1,4 +1,4 @@
-//! A screen without a terminal, and a room to show on it.
+//! A screen without a terminal, and a room for it to show.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -19,7 +19,7 @@ use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use unicode_width::UnicodeWidthStr as _;
 
-/// People, in the order of their addresses.
+/// The names of the members, in the order of their addresses.
 pub const NAMES: [&str; 12] =
     ["ann", "bob", "carl", "dora", "emil", "fritz", "gerda", "hans", "ida", "jan", "kurt", "lena"];
 
@@ -35,7 +35,7 @@ fn place(name: &str) -> usize {
     NAMES.iter().position(|known| *known == name).unwrap_or(NAMES.len())
 }
 
-/// A screen, its clock, and what it has asked.
+/// A screen, its clock, and its requests to the node.
 pub struct Screen {
     pub stage: FramePacer<TestBackend>,
     pub now: Duration,
@@ -56,7 +56,7 @@ impl Screen {
         Self { stage: FramePacer::new(model, terminal), now: Duration::from_secs(1), asked: Vec::new(), ts: 100 }
     }
 
-    /// The same, in a room of which `ann` is a member, with a leader.
+    /// A screen in a room with a leader, in which the user is `ann`.
     pub fn in_room(columns: u16, rows: u16, members: usize, leader: usize) -> Self {
         let mut screen = Self::new(columns, rows);
         let room = Some(RoomId(0x3f2a));
@@ -68,7 +68,7 @@ impl Screen {
             log: None,
         }));
         screen.told(Update::State(Box::new(state(members, Some(leader)))));
-        // What the first look shows as heard has gone by.
+        // After this time, the screen shows the pulse of the first state no more.
         screen.wait(2_000);
         screen
     }
@@ -90,7 +90,7 @@ impl Screen {
         text.chars().for_each(|c| self.key(Key::Char(c)));
     }
 
-    /// What was typed to the node since this was asked last.
+    /// The lines that the screen has sent to the node since the last call.
     pub fn typed(&mut self) -> Vec<String> {
         let asked = std::mem::take(&mut self.asked);
         let line = |asked| match asked {
@@ -135,7 +135,7 @@ impl Screen {
         }
     }
 
-    /// The node says in which channel one speaks.
+    /// The node reports the channel in which the user types.
     pub fn here(&mut self, channel: &str) {
         self.told(Update::Here(FeedPosition {
             name: name("ann"),
@@ -145,7 +145,7 @@ impl Screen {
         }));
     }
 
-    /// The screen as text: what a person sees, without blanks at the ends of lines.
+    /// The screen as text, as a user sees it, without blanks at the ends of lines.
     pub fn text(&mut self) -> String {
         self.wait(40);
         self.stage.turn(self.now).unwrap();
@@ -166,7 +166,7 @@ impl Screen {
         text
     }
 
-    /// Compares the screen with the picture of this name.
+    /// Compares the screen with the file of this name.
     pub fn shows(&mut self, picture: &str) {
         let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/tui").join(format!("{picture}.txt"));
         let text = self.text();
@@ -179,7 +179,7 @@ impl Screen {
     }
 }
 
-/// A room of so many, in which `ann` is asked.
+/// The answer of `ann`'s node in a room of so many members.
 pub fn state(members: usize, leader: Option<usize>) -> FeedState {
     FeedState {
         room: Some(RoomId(0x3f2a)),

@@ -1,4 +1,4 @@
-//! What keys do.
+//! The effects of keys.
 
 use dist_chat::frontend::input::keys::Key;
 use dist_chat::present::values::{Request, Update};
@@ -39,7 +39,7 @@ fn tab_completes_names_commands_and_channels() {
         assert_eq!(screen.stage.model().typed(), completed);
         screen.key(Key::Ctrl('c'));
     }
-    // One's own name is not what one wants to type.
+    // Tab does not complete the user's own name.
     screen.keys("an");
     screen.key(Key::Tab);
     assert_eq!(screen.stage.model().typed(), "an");

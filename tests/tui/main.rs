@@ -1,4 +1,4 @@
-//! The full screen, as text: each picture is compared with a file. `UPDATE=1` writes them anew.
+//! The full screen as text: each test compares pictures with files. `UPDATE=1` writes the files.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod chat;

@@ -1,4 +1,4 @@
-//! The ring, drawn.
+//! The picture of the ring.
 
 use dist_chat::frontend::input::keys::Key;
 use dist_chat::present::values::{EventKind, FeedEvent, Update};
@@ -26,7 +26,7 @@ fn a_pulse_runs_along_a_link_that_was_heard_and_along_no_other() {
     screen.shows("pulse");
     screen.wait(1_000);
     assert_eq!(screen.text(), quiet, "it is over");
-    // Nothing came meanwhile: the links are silent for longer.
+    // No frame came meanwhile: the links have been silent for longer.
     let mut silent = state(5, Some(1));
     silent.members.iter_mut().filter_map(|member| member.link.as_mut()).for_each(|link| link.silent_ms = 1_280);
     screen.told(Update::State(Box::new(silent)));
@@ -34,7 +34,7 @@ fn a_pulse_runs_along_a_link_that_was_heard_and_along_no_other() {
     assert_eq!(screen.text(), quiet);
 }
 
-/// The leader dies, a token passes here, another leads.
+/// The leader dies, a token passes this node, and another node leads.
 #[test]
 fn an_election() {
     let mut screen = Screen::in_room(80, 24, 5, 4);
@@ -45,7 +45,7 @@ fn an_election() {
         name: Some(name("emil")),
         ..event(EventKind::Lost, "")
     }));
-    // An answer that is older than the loss changes nothing.
+    // An answer from the time before the loss changes nothing.
     screen.told(Update::State(Box::new(state(5, None))));
     let mut now = state(4, None);
     now.last = 121;

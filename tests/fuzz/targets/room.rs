@@ -221,7 +221,7 @@ pub struct Room {
     hosts: BTreeMap<usize, Host>,
     ends: BTreeMap<(usize, ConnId), (usize, ConnId)>,
     way: VecDeque<(usize, ConnId, Item)>,
-    /// Pairs of hosts: only heartbeats pass from the first to the second.
+    /// Pairs of hosts: no frame of the first reaches the second, but their connections stay open.
     mute: Vec<(usize, usize)>,
     now: u64,
     /// The hello of each node that has greeted.
@@ -264,7 +264,7 @@ impl Room {
         self.host_mut(slot).stopped = true;
     }
 
-    /// Stops all frames but heartbeats from one host to another.
+    /// Drops all further frames from one host to another.
     pub fn mute(&mut self, from: usize, to: usize) {
         self.mute.push((from, to));
     }
