@@ -14,12 +14,12 @@ use crate::feed::broadcaster::Broadcaster;
 use crate::feed::clock::FeedClock;
 use crate::present::format;
 
-/// Sends all events of level INFO and above to the log, and to the frontends if `hub` is there.
+/// Sends all events of level INFO and above to the log, and to the frontends if `broadcaster` is there.
 ///
 /// # Errors
 /// This process has called it before.
-pub fn install(log: LogWriter, clock: FeedClock, hub: Option<Broadcaster>) -> anyhow::Result<()> {
-    let layer = ToLog { log: Mutex::new(log), clock, hub };
+pub fn install(log: LogWriter, clock: FeedClock, broadcaster: Option<Broadcaster>) -> anyhow::Result<()> {
+    let layer = ToLog { log: Mutex::new(log), clock, broadcaster };
     tracing::subscriber::set_global_default(tracing_subscriber::registry().with(layer.with_filter(LevelFilter::INFO)))?;
     Ok(())
 }
@@ -27,7 +27,7 @@ pub fn install(log: LogWriter, clock: FeedClock, hub: Option<Broadcaster>) -> an
 struct ToLog {
     log: Mutex<LogWriter>,
     clock: FeedClock,
-    hub: Option<Broadcaster>,
+    broadcaster: Option<Broadcaster>,
 }
 
 impl<S: Subscriber> Layer<S> for ToLog {
@@ -41,8 +41,8 @@ impl<S: Subscriber> Layer<S> for ToLog {
             let mut log = log.clone();
             log.push(&line);
         }
-        if let Some(hub) = &self.hub {
-            hub.logged(self.clock.now(), &text.0);
+        if let Some(broadcaster) = &self.broadcaster {
+            broadcaster.logged(self.clock.now(), &text.0);
         }
     }
 }

@@ -263,7 +263,7 @@ async fn salt_of(contacts: &[SocketAddr]) -> Result<[u8; key::SALT_BYTES], Failu
 #[derive(Clone)]
 pub struct Owner {
     /// The frontends.
-    pub hub: Broadcaster,
+    pub broadcaster: Broadcaster,
     /// A user types on the terminal. Standard error would write into the line that is being typed.
     pub is_person: bool,
 }
@@ -271,7 +271,7 @@ pub struct Owner {
 impl Owner {
     fn remark(&self, text: &str) {
         match self.is_person {
-            true => self.hub.event(text),
+            true => self.broadcaster.event(text),
             false => complain(format_args!("dist-chat: {text}")),
         }
     }
@@ -317,9 +317,9 @@ pub async fn keep_right(
 }
 
 /// Shows the remark once the node is in the room: only a member knows whether the room is open.
-pub async fn tell_inside(mut entered: watch::Receiver<InRoom>, hub: Broadcaster, remark: String) {
+pub async fn tell_inside(mut entered: watch::Receiver<InRoom>, broadcaster: Broadcaster, remark: String) {
     if entered.wait_for(Option::is_some).await.is_ok() {
-        hub.event(&remark);
+        broadcaster.event(&remark);
     }
 }
 
@@ -358,7 +358,7 @@ pub async fn keep_changed(changed: Changed) {
         });
         if let Ok(kept) = kept.await {
             owner
-                .hub
+                .broadcaster
                 .event(&format!("the room has another key: {kept}; `dist-chat invite` tells it to whom you choose"));
         }
     }

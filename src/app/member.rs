@@ -101,7 +101,7 @@ pub(super) struct RunningNode {
     pub(super) done: JoinHandle<anyhow::Result<Stop>>,
     pub(super) leaving: Arc<AtomicBool>,
     pub(super) face: FrontendKind,
-    pub(super) hub: Broadcaster,
+    pub(super) broadcaster: Broadcaster,
     pub(super) log_name: String,
     pub(super) log: LogHealth,
     /// The store has reported that it fails.
@@ -184,7 +184,7 @@ impl RunningNode {
     }
 
     fn read(&self, input: PersonInput) -> io::Result<()> {
-        input.hint.iter().for_each(|hint| self.hub.event(hint));
+        input.hint.iter().for_each(|hint| self.broadcaster.event(hint));
         input.shows.read(input.ended)
     }
 
@@ -196,15 +196,17 @@ impl RunningNode {
             }
             LogNews::Kept(why) => {
                 let name = &self.log_name;
-                self.hub.event(&format!("{name} cannot be opened anew ({why}): the old file is written on"));
+                self.broadcaster.event(&format!("{name} cannot be opened anew ({why}): the old file is written on"));
             }
             LogNews::Well { lost } => {
                 self.log.failed = None;
                 self.log.tell = None;
                 let name = &self.log_name;
                 match (std::mem::take(&mut self.log.told), lost) {
-                    (_, 1..) => self.hub.event(&format!("{name} is written again, but for {lost} bytes of events")),
-                    (true, 0) => self.hub.event(&format!("{name} is written again, and whole")),
+                    (_, 1..) => {
+                        self.broadcaster.event(&format!("{name} is written again, but for {lost} bytes of events"))
+                    }
+                    (true, 0) => self.broadcaster.event(&format!("{name} is written again, and whole")),
                     (false, 0) => {}
                 }
             }
@@ -216,7 +218,8 @@ impl RunningNode {
         self.log.tell = None;
         if let Some(why) = self.log.failed.as_ref().filter(|_| !self.failing.load(Ordering::Acquire)) {
             let name = &self.log_name;
-            self.hub.event(&format!("{name} cannot be written ({why}): the room goes on, and the log when it can"));
+            self.broadcaster
+                .event(&format!("{name} cannot be written ({why}): the room goes on, and the log when it can"));
             self.log.told = true;
         }
     }

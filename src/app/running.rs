@@ -72,7 +72,7 @@ struct FrontendOutput {
     screen: Screen,
     clock: FeedClock,
     face: FrontendKind,
-    hub: Broadcaster,
+    broadcaster: Broadcaster,
     restore: Option<TtyGuard>,
 }
 
@@ -101,10 +101,10 @@ impl FrontendOutput {
         let (screen, _) = screen.context("no thread")?;
         let clock = FeedClock::default();
         let face = FrontendKind::of(chat);
-        let hub = Broadcaster::new(face.takes_text().then(|| screen.clone()));
-        diagnostics::install(log.writer(), clock.clone(), chat.verbose.then(|| hub.clone()))?;
+        let broadcaster = Broadcaster::new(face.takes_text().then(|| screen.clone()));
+        diagnostics::install(log.writer(), clock.clone(), chat.verbose.then(|| broadcaster.clone()))?;
         let restore = face.is_person().then(TtyGuard::new);
-        Ok((Self { news, told, log, lost, screen, clock, face, hub, restore }, mended))
+        Ok((Self { news, told, log, lost, screen, clock, face, broadcaster, restore }, mended))
     }
 }
 
@@ -181,7 +181,7 @@ fn new_publisher(
     tokio::spawn(mark_log(marks.clone(), output.log.writer(), urgent.clone()));
     EventPublisher::new(
         LogPump::new(output.log.writer(), marks, PastLog::of(urgent.clone()), logged),
-        ScreenFeed::new(output.hub.clone(), facts.session, facts.file.clone(), facts.chat.verbose),
+        ScreenFeed::new(output.broadcaster.clone(), facts.session, facts.file.clone(), facts.chat.verbose),
         Presence::new(facts.uid, name, facts.session, output.clock.clone(), lines.clone()),
     )
 }
@@ -203,7 +203,7 @@ impl KeyTasks {
         keys: mpsc::Receiver<RoomKey>,
         keyed: Keyed,
     ) -> Self {
-        let owner = Owner { hub: output.hub.clone(), is_person: output.face.is_person() };
+        let owner = Owner { broadcaster: output.broadcaster.clone(), is_person: output.face.is_person() };
         let changed = Changed {
             keys,
             file: facts.file.clone(),
@@ -246,35 +246,35 @@ impl Frontends {
     fn start(
         facts: &Facts,
         output: &FrontendOutput,
-        desk: &NodeHandle,
+        node_handle: &NodeHandle,
         keyring: Keyring,
         answering: watch::Receiver<Option<Uid>>,
     ) -> anyhow::Result<Self> {
         let (fronts, attached_gone) = mpsc::channel(1);
-        answer_askers(&facts.chat, facts.listens, Answers { desk: desk.clone(), keyring, fronts });
+        answer_askers(&facts.chat, facts.listens, Answers { node_handle: node_handle.clone(), keyring, fronts });
         let settings = TerminalSettings::new(facts.chat.bell, facts.chat.verbose);
-        let (shows, shown) = begin(output.face, desk, settings, &output.news, &output.lost)?;
+        let (shows, shown) = begin(output.face, node_handle, settings, &output.news, &output.lost)?;
         let is_person = output.face.is_person();
         let hint = match facts.creates && is_person {
-            true => stages::opened(facts.uid, facts.keyed, desk.log.as_deref()),
+            true => stages::opened(facts.uid, facts.keyed, node_handle.log.as_deref()),
             false => Vec::new(),
         };
         if let (Some(contact), true) = (facts.contacts.first(), is_person) {
-            desk.hub.event(&stages::reaching(*contact, facts.contacts.len() - 1));
+            node_handle.broadcaster.event(&stages::reaching(*contact, facts.contacts.len() - 1));
             let joining = stages::JoinProgress {
                 answering,
-                entered: desk.place.clone(),
-                node: desk.urgent.clone(),
-                hub: desk.hub.clone(),
+                entered: node_handle.place.clone(),
+                node: node_handle.urgent.clone(),
+                broadcaster: node_handle.broadcaster.clone(),
                 keyed: facts.keyed,
             };
             tokio::spawn(joining.tell());
         }
-        tokio::spawn(stall_notice::tell(desk.lines.clone(), desk.hub.clone()));
-        tokio::spawn(leader_watch::tell(desk.urgent.clone(), desk.hub.clone()));
+        tokio::spawn(stall_notice::tell(node_handle.lines.clone(), node_handle.broadcaster.clone()));
+        tokio::spawn(leader_watch::tell(node_handle.urgent.clone(), node_handle.broadcaster.clone()));
         let news = output.news.clone();
         let ended = Box::new(move || drop(news.try_send(AppEvent::InputEnded)));
-        Ok(Self { shown, input: PersonInput { shows, entered: desk.place.clone(), hint, ended }, attached_gone })
+        Ok(Self { shown, input: PersonInput { shows, entered: node_handle.place.clone(), hint, ended }, attached_gone })
     }
 }
 
@@ -283,7 +283,7 @@ pub(super) struct Running {
     facts: Facts,
     output: FrontendOutput,
     member: RunningNode,
-    desk: NodeHandle,
+    node_handle: NodeHandle,
     keys: KeyTasks,
     publisher: thread::JoinHandle<()>,
     shown: Option<Showing>,
@@ -314,7 +314,7 @@ impl Running {
         let (entered, answering) = (publisher.watch_place(), publisher.watch_contact());
         let keys = KeyTasks::start(&facts, &output, &entered, rekeyed, Keyed { key, keep });
         if let Some(remark) = open_remark.filter(|_| matches!(facts.chat.start, StartMode::Join(_))) {
-            tokio::spawn(keys::tell_inside(entered.clone(), output.hub.clone(), remark));
+            tokio::spawn(keys::tell_inside(entered.clone(), output.broadcaster.clone(), remark));
         }
         let member = RunningNode {
             commands,
@@ -322,32 +322,32 @@ impl Running {
             done,
             leaving: Arc::new(AtomicBool::new(false)),
             face: output.face,
-            hub: output.hub.clone(),
+            broadcaster: output.broadcaster.clone(),
             log_name: output.log.name(),
             log: LogHealth::default(),
             failing: publisher.failing(),
             hurried: false,
         };
-        let desk = NodeHandle::new(NodeHandleParts {
+        let node_handle = NodeHandle::new(NodeHandleParts {
             commands: member.commands.clone(),
             urgent: member.urgent.clone(),
-            hub: output.hub.clone(),
+            broadcaster: output.broadcaster.clone(),
             lines,
             place: entered,
             wanted: facts.chat.name.clone(),
             uid,
             past: facts.file.clone(),
             log: (!facts.chat.ephemeral).then(|| output.log.place()),
-            teller: UpdateBuilder::new(session),
+            update_builder: UpdateBuilder::new(session),
             leaving: member.leaving.clone(),
         });
-        let frontends = Frontends::start(&facts, &output, &desk, keyring, answering)?;
+        let frontends = Frontends::start(&facts, &output, &node_handle, keyring, answering)?;
         let Frontends { shown, input, attached_gone } = frontends;
         let publisher = thread::Builder::new()
             .name("publisher".to_owned())
             .spawn(move || publisher.run(notices))
             .context("no thread")?;
-        Ok(Self { facts, output, member, desk, keys, publisher, shown, attached_gone, input: Some(input) })
+        Ok(Self { facts, output, member, node_handle, keys, publisher, shown, attached_gone, input: Some(input) })
     }
 
     /// Runs until the node has ended. Returns why it stopped.
@@ -368,18 +368,18 @@ impl Running {
     /// # Errors
     /// What the person reads of the run's end, unless the node left with nothing waiting.
     pub(super) async fn shut_down(self, outcome: anyhow::Result<Stop>, signals: &mut Signals) -> Result<(), Failure> {
-        let Self { facts, output, member, desk, keys, publisher, shown, mut attached_gone, .. } = self;
-        let FrontendOutput { log, lost, screen, clock, face, hub, restore, news: _news, told: _told } = output;
+        let Self { facts, output, member, node_handle, keys, publisher, shown, mut attached_gone, .. } = self;
+        let FrontendOutput { log, lost, screen, clock, face, broadcaster, restore, news: _news, told: _told } = output;
         let _ = tokio::task::spawn_blocking(move || publisher.join()).await;
         keys.finish().await;
-        let was_in = desk.place.borrow().is_some();
+        let was_in = node_handle.place.borrow().is_some();
         let end = outcome.as_ref().map_or_else(ToString::to_string, |stop| format::stop_text(stop, was_in));
         if outcome.is_ok() {
             let mut line = String::new();
             format::push_log_event(&mut line, clock.now(), &end);
             log.writer().push(&line);
         }
-        hub.close(&end);
+        broadcaster.close(&end);
         if let Some(shown) = shown {
             let patience = if face.is_person() { TERMINAL_PATIENCE } else { READER_PATIENCE };
             let all = tokio::select! {
@@ -419,7 +419,7 @@ impl Running {
             return Err(files_failed(&facts.chat, facts.port, error));
         }
         let stop = outcome.map_err(Failure::from)?;
-        verdict::of(stop, desk.lines.waiting(), &facts.chat, &facts.contacts, facts.started.elapsed())?;
+        verdict::of(stop, node_handle.lines.waiting(), &facts.chat, &facts.contacts, facts.started.elapsed())?;
         match lost.0.get().filter(|error| face != FrontendKind::Daemon && !stdout::is_gone(error)) {
             Some(error) => Err(verdict::unwritten(error)),
             None => Ok(()),
@@ -445,7 +445,7 @@ impl Lost {
 /// Starts the owner's frontend.
 fn begin(
     face: FrontendKind,
-    desk: &NodeHandle,
+    node_handle: &NodeHandle,
     settings: TerminalSettings,
     news: &mpsc::Sender<AppEvent>,
     lost: &Lost,
@@ -457,12 +457,13 @@ fn begin(
         // The full screen also shows older lines.
         let past = (face == FrontendKind::Full).then_some(StartPoint::Newest(FULL_LINES));
         let wanted = AttachOptions { told, taste, past, ..AttachOptions::default() };
-        session::open(desk, &wanted, LeaveScope::Node(leave)).context("no room for the first frontend")
+        session::open(node_handle, &wanted, LeaveScope::Node(leave)).context("no room for the first frontend")
     };
     Ok(match face {
         FrontendKind::Daemon => (Shows::Daemon, None),
         FrontendKind::Text => {
-            let (commands, leaving, lines) = (desk.commands.clone(), desk.leaving.clone(), desk.lines.clone());
+            let (commands, leaving, lines) =
+                (node_handle.commands.clone(), node_handle.leaving.clone(), node_handle.lines.clone());
             (Shows::Text(StdinSender { commands, leaving, lines }), None)
         }
         FrontendKind::Terminal => {

@@ -61,7 +61,7 @@ pub struct JoinProgress {
     /// Takes queries to the node.
     pub node: mpsc::Sender<Command>,
     /// Shows the messages.
-    pub hub: Broadcaster,
+    pub broadcaster: Broadcaster,
     /// The room has a key.
     pub keyed: bool,
 }
@@ -75,13 +75,13 @@ impl JoinProgress {
             contact = contact_that_answers(&mut self.answering) => contact,
         };
         if let Some(contact) = answers {
-            self.hub.event(&answer(contact, self.keyed));
+            self.broadcaster.event(&answer(contact, self.keyed));
         }
         if self.entered.wait_for(Option::is_some).await.is_err() {
             return;
         }
         if self.keyed && answers.is_none() {
-            self.hub.event("the key fits");
+            self.broadcaster.event("the key fits");
         }
         self.tell_history().await;
     }
@@ -95,12 +95,12 @@ impl JoinProgress {
             // The progress is unknown while there is no leader, or while the leader has not answered.
             match behind(&status, &survey) {
                 Some(0) if status.members.iter().any(|member| member.uid == status.uid) => {
-                    self.hub.event(&format!("history {has}/{has}"));
-                    return self.hub.event(&here(&status));
+                    self.broadcaster.event(&format!("history {has}/{has}"));
+                    return self.broadcaster.event(&here(&status));
                 }
                 Some(behind) if behind > 0 && told.elapsed() >= HISTORY_EVERY => {
                     told = Instant::now();
-                    self.hub.event(&history(has, has.saturating_add(behind)));
+                    self.broadcaster.event(&history(has, has.saturating_add(behind)));
                 }
                 Some(_) | None => {}
             }

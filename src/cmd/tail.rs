@@ -226,7 +226,7 @@ fn files(args: &TailArgs, wanted: &AttachOptions, mut out: TailOut, nobody: Fail
 }
 
 fn show(reader: &Reader, wanted: &AttachOptions, out: &mut TailOut) -> Result<ReadOutcome, store::Error> {
-    let teller = UpdateBuilder::new(SessionId(0));
+    let update_builder = UpdateBuilder::new(SessionId(0));
     let channel = wanted.channel.as_deref().and_then(|name| Channel::parse(name).ok());
     let mut selection = Selection { channel, ..Selection::default() };
     match wanted.past {
@@ -237,7 +237,7 @@ fn show(reader: &Reader, wanted: &AttachOptions, out: &mut TailOut) -> Result<Re
     }
     let tally = reader.tally()?;
     reader.select(&selection, |entry| {
-        if let (Some(Update::Line(mut told)), Some(line)) = (teller.line(entry, true), entry.line()) {
+        if let (Some(Update::Line(mut told)), Some(line)) = (update_builder.line(entry, true), entry.line()) {
             let put = tally.of(&[line.id]).ok().flatten();
             told.reactions =
                 put.and_then(|put| put.get(&line.id).map(|put| ReactionCount::all(put))).unwrap_or_default();

@@ -24,11 +24,11 @@ const ENDING: Duration = Duration::from_secs(5);
 /// The frontend disappeared without leaving.
 pub async fn serve(
     wanted: AttachOptions,
-    desk: &NodeHandle,
+    node_handle: &NodeHandle,
     input: BufReader<OwnedReadHalf>,
     mut output: OwnedWriteHalf,
 ) -> io::Result<()> {
-    let Some(ClientHandle { mut told, asked, answers }) = session::open(desk, &wanted, LeaveScope::Front) else {
+    let Some(ClientHandle { mut told, asked, answers }) = session::open(node_handle, &wanted, LeaveScope::Front) else {
         let mut line = String::new();
         // A goodbye without a hello before it means: refused.
         json::push(&Update::Bye { text: super::attach::full().what }, &mut line);
@@ -37,18 +37,22 @@ pub async fn serve(
     if wanted.state {
         let _ = asked.send(Request::State).await;
     }
-    let mut place = desk.place.clone();
+    let mut place = node_handle.place.clone();
     let reading = tokio::spawn(async move {
         // A line that is sent before the node is in its room might end up in no room.
         let is_in = place.wait_for(Option::is_some).await.is_ok();
         if is_in { listen(input, asked, answers).await } else { Ok(()) }
     });
-    let done = write(desk, &mut told, &mut output).await;
+    let done = write(node_handle, &mut told, &mut output).await;
     reading.abort();
     done
 }
 
-async fn write(desk: &NodeHandle, told: &mut mpsc::Receiver<Update>, output: &mut OwnedWriteHalf) -> io::Result<()> {
+async fn write(
+    node_handle: &NodeHandle,
+    told: &mut mpsc::Receiver<Update>,
+    output: &mut OwnedWriteHalf,
+) -> io::Result<()> {
     let mut lines = String::new();
     while let Some(next) = told.recv().await {
         json::push(&next, &mut lines);
@@ -58,7 +62,7 @@ async fn write(desk: &NodeHandle, told: &mut mpsc::Receiver<Update>, output: &mu
             json::push(&next, &mut lines);
         }
         let too_late = async {
-            desk.urgent.closed().await;
+            node_handle.urgent.closed().await;
             tokio::time::sleep(ENDING).await;
         };
         tokio::select! {

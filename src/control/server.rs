@@ -98,7 +98,7 @@ impl Server {
         loop {
             let asker = tokio::select! {
                 accepted = listener.accept() => accepted,
-                () = answers.desk.urgent.closed() => break,
+                () = answers.node_handle.urgent.closed() => break,
             };
             match asker {
                 Ok((stream, _)) if stream.peer_cred().is_ok_and(|peer| may_ask(peer.uid(), user)) => {
@@ -128,7 +128,7 @@ fn may_ask(asker: u32, user: u32) -> bool {
 #[derive(Clone, Debug)]
 pub struct Answers {
     /// The node.
-    pub desk: NodeHandle,
+    pub node_handle: NodeHandle,
     /// The keys of its room.
     pub keyring: Keyring,
     /// Each frontend has a clone. When all clones are gone, every frontend has received everything.
@@ -142,9 +142,9 @@ impl Answers {
         let mut first = (&mut input).take(QUESTION_BYTES_MAX);
         tokio::time::timeout(ANSWER, first.read_line(&mut asked)).await??;
         if let Some(wanted) = read_first_line(&asked) {
-            let Self { desk, keyring: _, fronts } = self;
+            let Self { node_handle, keyring: _, fronts } = self;
             let _told = fronts;
-            return Ok(frontend::serve(wanted, &desk, input, output).await?);
+            return Ok(frontend::serve(wanted, &node_handle, input, output).await?);
         }
         let Some(question) = Question::ALL.into_iter().find(|question| question.line() == asked) else { return Ok(()) };
         let answer = async {
@@ -162,7 +162,7 @@ impl Answers {
     }
 
     async fn status(&self) -> anyhow::Result<Status> {
-        self.desk.status().await.map_err(|NodeEnded| anyhow::anyhow!("the node has ended"))
+        self.node_handle.status().await.map_err(|NodeEnded| anyhow::anyhow!("the node has ended"))
     }
 }
 

@@ -269,34 +269,35 @@ mod tests {
 
     #[tokio::test]
     async fn a_frontend_that_takes_nothing_is_told_what_it_lacks_and_holds_up_nobody() {
-        let hub = Broadcaster::new(None);
+        let broadcaster = Broadcaster::new(None);
         let (mut slow, mut quick) =
-            (hub.attach(DeliveryMode::Newest).unwrap(), hub.attach(DeliveryMode::Newest).unwrap());
+            (broadcaster.attach(DeliveryMode::Newest).unwrap(), broadcaster.attach(DeliveryMode::Newest).unwrap());
         let total = FEED_VALUES_MAX as u64 + 10;
         for n in 1..=total {
-            hub.tell(note(n));
+            broadcaster.tell(note(n));
             assert_eq!(*quick.next().await.unwrap(), note(n));
         }
         for n in 1..=FEED_VALUES_MAX as u64 {
             assert_eq!(*slow.next().await.unwrap(), note(n));
         }
-        hub.tell(note(total + 1));
+        broadcaster.tell(note(total + 1));
         assert_eq!(*slow.next().await.unwrap(), Update::LeftOut { lines: 10 });
         assert_eq!(*slow.next().await.unwrap(), note(total + 1));
-        hub.close("left");
+        broadcaster.close("left");
         assert_eq!(*slow.next().await.unwrap(), Update::Bye { text: "left".to_owned() });
         assert_eq!(slow.next().await, None);
     }
 
     #[test]
     fn whoever_has_gone_makes_room() {
-        let hub = Broadcaster::new(None);
-        let mut fronts: Vec<Feed> = (0..FRONTS_MAX).map(|_| hub.attach(DeliveryMode::EveryLine).unwrap()).collect();
-        assert!(hub.attach(DeliveryMode::Newest).is_none());
+        let broadcaster = Broadcaster::new(None);
+        let mut fronts: Vec<Feed> =
+            (0..FRONTS_MAX).map(|_| broadcaster.attach(DeliveryMode::EveryLine).unwrap()).collect();
+        assert!(broadcaster.attach(DeliveryMode::Newest).is_none());
         fronts.pop();
-        assert!(hub.attach(DeliveryMode::Newest).is_some());
+        assert!(broadcaster.attach(DeliveryMode::Newest).is_some());
         drop(fronts);
-        hub.tell(note(1));
-        assert!(!hub.is_watched());
+        broadcaster.tell(note(1));
+        assert!(!broadcaster.is_watched());
     }
 }

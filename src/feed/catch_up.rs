@@ -41,7 +41,7 @@ impl CatchUp {
     }
 
     /// Shows it, and that it is over.
-    pub fn show(self, hub: &Broadcaster) {
+    pub fn show(self, broadcaster: &Broadcaster) {
         let lines = self.lines.unwrap_or(self.text.came).max(self.text.came);
         let mut text = String::new();
         if lines > 0 {
@@ -50,22 +50,22 @@ impl CatchUp {
         for line in self.text.kept {
             text.push_str(&line);
             if text.len() >= chatlog::WRITE_BYTES_MAX {
-                hub.text(&text);
+                broadcaster.text(&text);
                 text.clear();
             }
         }
         if lines > 0 {
             format::push_screen_event(&mut text, "now");
         }
-        hub.text(&text);
+        broadcaster.text(&text);
         if lines > 0 {
-            hub.tell(Update::Missed { lines: Some(lines) });
+            broadcaster.tell(Update::Missed { lines: Some(lines) });
         }
         for told in self.told.kept {
-            hub.tell(past(told));
+            broadcaster.tell(past(told));
         }
         if lines > 0 {
-            hub.tell(Update::CaughtUp);
+            broadcaster.tell(Update::CaughtUp);
         }
     }
 }

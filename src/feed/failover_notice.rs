@@ -55,11 +55,11 @@ mod tests {
     }
 
     fn shown(terminal: bool) -> Vec<bool> {
-        let (mut succession, events) = (FailoverNotice::default(), events());
+        let (mut failover_notice, events) = (FailoverNotice::default(), events());
         let shown = (0..events.len()).map(|at| {
             let next = events.get(at + 1).cloned().map(Notice::Event);
-            succession.hear(&events[at], next.as_ref());
-            succession.shows(&events[at], terminal)
+            failover_notice.hear(&events[at], next.as_ref());
+            failover_notice.shows(&events[at], terminal)
         });
         shown.collect()
     }

@@ -113,7 +113,7 @@ impl StartPoint {
 /// What one frontend is told, in order.
 #[derive(Debug)]
 pub struct Subscription {
-    desk: NodeHandle,
+    node_handle: NodeHandle,
     feed: Feed,
     channel: Option<String>,
     /// What was said before, while it comes.
@@ -134,22 +134,22 @@ pub struct Subscription {
 
 impl Subscription {
     /// Begins; `None`: there are as many frontends as there may be. Within a tokio runtime.
-    pub fn begin(desk: &NodeHandle, wanted: &AttachOptions) -> Option<Self> {
+    pub fn begin(node_handle: &NodeHandle, wanted: &AttachOptions) -> Option<Self> {
         // First the feed: what is said from here on is there, and what was said before is in the history.
-        let feed = desk.hub.attach(wanted.told)?;
+        let feed = node_handle.broadcaster.attach(wanted.told)?;
         let past_end = Arc::<AtomicU64>::default();
         let past = wanted.past.map(|since| {
             let (out, past) = mpsc::channel(PAST_VALUES_MAX);
-            let (desk, wanted, end) = (desk.clone(), wanted.clone(), Arc::clone(&past_end));
+            let (node_handle, wanted, end) = (node_handle.clone(), wanted.clone(), Arc::clone(&past_end));
             tokio::spawn(async move {
-                let last = desk.status().await?.tail.index;
+                let last = node_handle.status().await?.tail.index;
                 end.store(last.0, Ordering::Release);
-                tell_past(&desk, since, &wanted, last, &out).await
+                tell_past(&node_handle, since, &wanted, last, &out).await
             });
             past
         });
         Some(Self {
-            desk: desk.clone(),
+            node_handle: node_handle.clone(),
             feed,
             channel: wanted.channel.clone(),
             past,
@@ -227,7 +227,7 @@ impl Subscription {
             Some(asked) => asked,
             None => {
                 let from = locked(&self.feed.lacks).next();
-                let Ok(permit) = self.desk.urgent.reserve().await else { return self.read_file().await };
+                let Ok(permit) = self.node_handle.urgent.reserve().await else { return self.read_file().await };
                 let (answer, entries) = oneshot::channel();
                 permit.send(Command::Past { from, answer });
                 self.asked.insert((from, entries))
@@ -244,8 +244,9 @@ impl Subscription {
     }
 
     fn take(&mut self, from: Index, entries: &[Arc<Entry>]) -> bool {
-        let (desk, mut read) = (&self.desk, Vec::new());
-        let moves = locked(&self.feed.lacks).read(from, entries, |entry| read.extend(desk.teller.line(entry, false)));
+        let (node_handle, mut read) = (&self.node_handle, Vec::new());
+        let moves = locked(&self.feed.lacks)
+            .read(from, entries, |entry| read.extend(node_handle.update_builder.line(entry, false)));
         let wanted = read.into_iter().filter(|told| self.takes(told)).collect::<Vec<_>>();
         self.read.extend(wanted);
         moves
@@ -253,7 +254,7 @@ impl Subscription {
 
     /// The node has ended: what it kept can still be read. What it did not keep is counted.
     async fn read_file(&mut self) {
-        let (path, from, since) = (self.desk.past.clone(), locked(&self.feed.lacks).next(), self.file_read);
+        let (path, from, since) = (self.node_handle.past.clone(), locked(&self.feed.lacks).next(), self.file_read);
         let page = tokio::task::spawn_blocking(move || page_of_file(path.as_deref()?, from, since));
         let page = page.await.ok().flatten().unwrap_or_default();
         self.file_read = page.last().map(|entry| entry.lamport);
@@ -284,7 +285,7 @@ fn page_of_file(path: &std::path::Path, from: Index, since: Option<Lamport>) -> 
 
 /// Tells what was said, from where it is wanted to the end that the log had.
 async fn tell_past(
-    desk: &NodeHandle,
+    node_handle: &NodeHandle,
     since: StartPoint,
     wanted: &AttachOptions,
     last: Index,
@@ -297,14 +298,14 @@ async fn tell_past(
             && wanted.shows(line.act.as_ref())
             && channel.is_none_or(|channel| channel == Channel::name_of(line.channel.as_ref()))
     };
-    let mut from = first(desk, since, last, &is_wanted).await?;
+    let mut from = first(node_handle, since, last, &is_wanted).await?;
     while from <= last {
-        let entries = desk.page(from).await?;
+        let entries = node_handle.page(from).await?;
         let Some(end) = entries.last().map(|entry| entry.index) else { return Ok(()) };
         let told: Vec<&Entry> = entries.iter().map(Arc::as_ref).filter(|entry| is_wanted(entry)).collect();
-        let put = put_to(desk, &told).await;
+        let put = put_to(node_handle, &told).await;
         for entry in told {
-            let Some(Update::Line(mut line)) = desk.teller.line(entry, true) else { continue };
+            let Some(Update::Line(mut line)) = node_handle.update_builder.line(entry, true) else { continue };
             if let Some(reactions) = entry.line().and_then(|line| put.get(&line.id)) {
                 line.reactions = ReactionCount::all(reactions);
             }
@@ -318,28 +319,28 @@ async fn tell_past(
 }
 
 /// What is put to these lines now.
-async fn put_to(desk: &NodeHandle, entries: &[&Entry]) -> ReactionCounts {
+async fn put_to(node_handle: &NodeHandle, entries: &[&Entry]) -> ReactionCounts {
     let ids: Vec<LineId> = entries.iter().filter_map(|entry| entry.line()).map(|line| line.id).collect();
-    let Some(past) = desk.past.clone().filter(|_| !ids.is_empty()) else { return ReactionCounts::new() };
+    let Some(past) = node_handle.past.clone().filter(|_| !ids.is_empty()) else { return ReactionCounts::new() };
     tokio::task::spawn_blocking(move || history::put_to_lines(&past, &ids)).await.unwrap_or_default()
 }
 
 /// From which entry on is to be read.
 async fn first(
-    desk: &NodeHandle,
+    node_handle: &NodeHandle,
     since: StartPoint,
     last: Index,
     is_wanted: &impl Fn(&Entry) -> bool,
 ) -> Result<Index, NodeEnded> {
     match since {
         StartPoint::Newest(0) => Ok(last.next()),
-        StartPoint::Newest(lines) => newest(desk, lines.min(NEWEST_LINES_MAX) as usize, last, is_wanted).await,
+        StartPoint::Newest(lines) => newest(node_handle, lines.min(NEWEST_LINES_MAX) as usize, last, is_wanted).await,
         StartPoint::Stamp(stamp) => {
             // Timestamps rise along the log.
             let (mut low, mut high) = (1, last.0 + 1);
             while low < high {
                 let middle = low + (high - low) / 2;
-                match desk.page(Index(middle)).await?.first() {
+                match node_handle.page(Index(middle)).await?.first() {
                     Some(entry) if entry.lamport < Lamport(stamp) => low = middle + 1,
                     Some(_) | None => high = middle,
                 }
@@ -347,7 +348,7 @@ async fn first(
             Ok(Index(low))
         }
         StartPoint::Wall(wall) => {
-            let Some(path) = desk.past.clone() else { return Ok(Index(1)) };
+            let Some(path) = node_handle.past.clone() else { return Ok(Index(1)) };
             let found = tokio::task::spawn_blocking(move || first_of_file(&path, WallMs(wall))).await;
             Ok(match found {
                 Ok(Some(Some(index))) => index,
@@ -372,7 +373,7 @@ fn first_of_file(path: &std::path::Path, wall: WallMs) -> Option<Option<Index>> 
 
 /// Where the newest lines begin: looks back from the end, further and further until there are enough.
 async fn newest(
-    desk: &NodeHandle,
+    node_handle: &NodeHandle,
     lines: usize,
     last: Index,
     is_wanted: &impl Fn(&Entry) -> bool,
@@ -382,7 +383,7 @@ async fn newest(
         let begin = Index(last.0.saturating_sub(reach) + 1);
         let (mut from, mut places) = (begin, VecDeque::with_capacity(lines.min(NOTES_EXPECTED as usize)));
         while from <= last {
-            let entries = desk.page(from).await?;
+            let entries = node_handle.page(from).await?;
             let Some(end) = entries.last().map(|entry| entry.index) else { break };
             for entry in entries.iter().filter(|entry| is_wanted(entry)) {
                 if places.len() == lines {

@@ -48,7 +48,7 @@ impl LeaderSighting {
 }
 
 /// Tells frontends, until the node has ended.
-pub async fn tell(node: mpsc::Sender<Command>, hub: Broadcaster) {
+pub async fn tell(node: mpsc::Sender<Command>, broadcaster: Broadcaster) {
     let mut seen = LeaderSighting::default();
     loop {
         tokio::time::sleep(LOOK_AGAIN).await;
@@ -61,7 +61,7 @@ pub async fn tell(node: mpsc::Sender<Command>, hub: Broadcaster) {
             let (ts, text) = (status.lamport.0, text.to_owned());
             let event =
                 values::FeedEvent { ts, kind: EventKind::Other, text, notable: true, ..values::FeedEvent::default() };
-            hub.tell(Update::Event(event));
+            broadcaster.tell(Update::Event(event));
         }
     }
 }

@@ -26,7 +26,7 @@ pub struct NodeHandleParts {
     /// Questions go here.
     pub urgent: mpsc::Sender<Command>,
     /// What happens comes from here.
-    pub hub: Broadcaster,
+    pub broadcaster: Broadcaster,
     /// Counts what is said here.
     pub lines: OwnLines,
     /// Who the node is in its room.
@@ -40,7 +40,7 @@ pub struct NodeHandleParts {
     /// The file with the log, if one is kept, as it is named from where the program was started.
     pub log: Option<String>,
     /// Makes values.
-    pub teller: UpdateBuilder,
+    pub update_builder: UpdateBuilder,
     /// Set once the node is leaving: nothing more is said.
     pub leaving: Arc<AtomicBool>,
 }

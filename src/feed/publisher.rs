@@ -122,7 +122,7 @@ impl EventPublisher {
         match notice {
             Notice::Clock(at) => self.presence.witness(at),
             Notice::Event(event) => self.event(&event),
-            Notice::Whisper { from, text } => {
+            Notice::PrivateMessage { from, text } => {
                 let (at, to) = (self.presence.now(), self.presence.name());
                 self.screen.private(at, &from, to, &text, &mut self.batch);
             }

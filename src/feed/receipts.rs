@@ -25,9 +25,9 @@ enum Due {
 
 impl Receipts {
     /// Gives them to whoever takes `out`, until the node or the frontend has ended. Within a tokio runtime.
-    pub fn start(desk: NodeHandle, out: mpsc::Sender<Update>) -> Self {
+    pub fn start(node_handle: NodeHandle, out: mpsc::Sender<Update>) -> Self {
         let (due, dues) = mpsc::channel(RECEIPTS_MAX);
-        tokio::spawn(give(desk, dues, out));
+        tokio::spawn(give(node_handle, dues, out));
         Self(due)
     }
 
@@ -42,8 +42,8 @@ impl Receipts {
     }
 }
 
-async fn give(desk: NodeHandle, mut dues: mpsc::Receiver<Due>, out: mpsc::Sender<Update>) {
-    let mut held = desk.lines.held();
+async fn give(node_handle: NodeHandle, mut dues: mpsc::Receiver<Due>, out: mpsc::Sender<Update>) {
+    let mut held = node_handle.lines.held();
     while let Some(due) = dues.recv().await {
         let (id, number, is_line) = match due {
             Due::Line(id, number) => (id, number.await.ok(), true),
@@ -54,12 +54,12 @@ async fn give(desk: NodeHandle, mut dues: mpsc::Receiver<Due>, out: mpsc::Sender
             Some(n) => {
                 let is_held = tokio::select! {
                     held = held.wait_for(|held| *held >= n) => held.is_ok(),
-                    () = desk.urgent.closed() => *desk.lines.held().borrow() >= n,
+                    () = node_handle.urgent.closed() => *node_handle.lines.held().borrow() >= n,
                     () = out.closed() => return,
                 };
                 match is_held {
                     true => {
-                        let ts = if is_line { desk.lines.stamp(n).map(|stamp| stamp.0) } else { None };
+                        let ts = if is_line { node_handle.lines.stamp(n).map(|stamp| stamp.0) } else { None };
                         SendResult { id, ordered: true, ts, why: None }
                     }
                     false => {

@@ -11,7 +11,7 @@ use crate::present::values::Update;
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Tells, once for each time of waiting, how many lines wait, and that it is over; never ends.
-pub async fn tell(lines: OwnLines, hub: Broadcaster) {
+pub async fn tell(lines: OwnLines, broadcaster: Broadcaster) {
     let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + PATIENCE, PATIENCE);
     let (mut ordered, mut told) = (lines.ordered(), false);
     loop {
@@ -20,15 +20,15 @@ pub async fn tell(lines: OwnLines, hub: Broadcaster) {
         let waiting = lines.waiting();
         if now != ordered || waiting == 0 {
             if told && waiting == 0 {
-                hub.tell(Update::Waiting { lines: 0 });
+                broadcaster.tell(Update::Waiting { lines: 0 });
             }
             (ordered, told) = (now, told && waiting > 0);
         } else if !told {
             told = true;
             let mut text = String::new();
             format::push_screen_event(&mut text, &format::waiting_text(waiting));
-            hub.text(&text);
-            hub.tell(Update::Waiting { lines: waiting });
+            broadcaster.text(&text);
+            broadcaster.tell(Update::Waiting { lines: waiting });
         }
     }
 }
@@ -46,16 +46,16 @@ mod tests {
     async fn what_waits_is_told_once() {
         let (mut reader, writer) = std::io::pipe().unwrap();
         let (screen, thread) = Screen::start(writer, String::new(), |_| {}).unwrap();
-        let (lines, hub) = (OwnLines::default(), Broadcaster::new(Some(screen.clone())));
-        let mut feed = hub.attach(crate::feed::broadcaster::DeliveryMode::Newest).unwrap();
+        let (lines, broadcaster) = (OwnLines::default(), Broadcaster::new(Some(screen.clone())));
+        let mut feed = broadcaster.attach(crate::feed::broadcaster::DeliveryMode::Newest).unwrap();
         lines.say();
         lines.say();
-        let teller = tokio::spawn(tell(lines.clone(), hub));
+        let update_builder = tokio::spawn(tell(lines.clone(), broadcaster));
         assert_eq!(*feed.next().await.unwrap(), Update::Waiting { lines: 2 });
         tokio::time::sleep(2 * PATIENCE).await;
         lines.witness(2, crate::ring::Lamport(2));
         assert_eq!(*feed.next().await.unwrap(), Update::Waiting { lines: 0 });
-        teller.abort();
+        update_builder.abort();
         screen.finish(PATIENCE);
         thread.join().unwrap();
         let mut text = String::new();

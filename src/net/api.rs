@@ -23,7 +23,7 @@ pub enum Command {
     /// Sends a private message: encrypted for one member, and never written to a log or a file. The answer names the
     /// message and its reader, or says why it was not sent. [`Event::PmSettled`] tells its outcome later. The message
     /// need not wait behind lines, since it has no place in the room's order.
-    Whisper {
+    SendPm {
         /// A name, an author's id, or enough of the id's first digits.
         to: String,
         /// The message.
@@ -57,7 +57,7 @@ pub enum Notice {
     /// An event of the room.
     Event(Event),
     /// A private message to this node's owner.
-    Whisper {
+    PrivateMessage {
         /// The sender. The encryption proves the author, but nothing proves the author's name.
         from: Member,
         /// The message.

@@ -66,7 +66,7 @@ pub struct RunningDriver {
     /// waits.
     pub commands: mpsc::Sender<Command>,
     /// Commands that do not wait behind lines: [`Command::Status`], [`Command::Survey`], [`Command::Past`],
-    /// [`Command::Logged`] and [`Command::Whisper`]. Also a [`Command::Leave`] that must not wait until all earlier
+    /// [`Command::Logged`] and [`Command::SendPm`]. Also a [`Command::Leave`] that must not wait until all earlier
     /// lines have found room.
     pub urgent: mpsc::Sender<Command>,
     /// The node's notices, in order and without a gap. The node waits while this channel is full.

@@ -47,7 +47,7 @@ impl Notices {
     /// Adds a private message to this node's owner.
     pub(super) fn pm(&mut self, from: Member, text: Text) {
         self.tell_clock();
-        self.batch.push(Notice::Whisper { from, text });
+        self.batch.push(Notice::PrivateMessage { from, text });
     }
 
     /// Sets the node's clock.
@@ -74,8 +74,8 @@ impl Notices {
     }
 
     /// Reports that this node refused a stranger, or that a stranger refused this node. Limited like [`Self::dropped`].
-    pub(super) fn turned_away(&mut self, now: Instant, stranger: SocketAddr, why: &str) {
-        self.report(now, TroubleSource::Stranger, stranger, why);
+    pub(super) fn turned_away(&mut self, now: Instant, pending_peer: SocketAddr, why: &str) {
+        self.report(now, TroubleSource::Stranger, pending_peer, why);
     }
 
     fn report(&mut self, now: Instant, who: TroubleSource, peer: SocketAddr, why: &str) {
@@ -155,7 +155,7 @@ mod tests {
         let clocks = got.recv().await.unwrap().into_iter().map(|notice| match notice {
             Notice::Clock(at) => at.0,
             Notice::Event(Event::StillElecting) => 0,
-            Notice::Event(_) | Notice::Whisper { .. } | Notice::Health(_) | Notice::PeerDropped { .. } => 1,
+            Notice::Event(_) | Notice::PrivateMessage { .. } | Notice::Health(_) | Notice::PeerDropped { .. } => 1,
         });
         assert_eq!(clocks.collect::<Vec<_>>(), [1, 3, 0, 1, 0, 1, 4, 0]);
     }

@@ -27,7 +27,7 @@ pub(super) struct PmCrypto {
 
 impl fmt::Debug for PmCrypto {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Whispers({:?})", self.author)
+        write!(f, "PmCrypto({:?})", self.author)
     }
 }
 

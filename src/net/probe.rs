@@ -90,7 +90,7 @@ pub enum PeerState {
     /// The node has no leader: it polls, elects, or is about to follow.
     Between,
     /// The node is looking for a room itself.
-    Knocking,
+    Bootstrapping,
 }
 
 /// Why a probe failed.
@@ -173,6 +173,6 @@ fn doing(answer: &PollReply) -> PeerState {
         NodeState::Leading { epoch, followers } => PeerState::Leading { epoch, followers },
         NodeState::Following { epoch, heard_ms: _, relay: _ } => PeerState::Following(epoch),
         NodeState::Electing | NodeState::Joining => PeerState::Between,
-        NodeState::Bootstrapping => PeerState::Knocking,
+        NodeState::Bootstrapping => PeerState::Bootstrapping,
     }
 }

@@ -161,7 +161,7 @@ impl Member {
     pub async fn pm(&self, to: &str, text: &str) -> Result<PmId, PmError> {
         let (answer, said) = oneshot::channel();
         let (to, text) = (to.to_owned(), Text::parse(text).unwrap());
-        self.urgent.send(Command::Whisper { to, text, answer }).await.unwrap();
+        self.urgent.send(Command::SendPm { to, text, answer }).await.unwrap();
         tokio::time::timeout(LONG, said).await.unwrap().unwrap().map(|(id, _)| id)
     }
 
@@ -239,7 +239,7 @@ impl Seen {
             Notice::Event(Event::Entered { .. }) => self.entered = true,
             Notice::Event(Event::PmSettled { id, outcome, .. }) => self.fates.push((id, outcome)),
             Notice::Event(_) | Notice::Clock(_) => {}
-            Notice::Whisper { from, text } => self.pms.push((from, text.as_str().to_owned())),
+            Notice::PrivateMessage { from, text } => self.pms.push((from, text.as_str().to_owned())),
             Notice::Health(health) => unreachable!("a store in memory is well: {health:?}"),
             Notice::PeerDropped { peer, why } => self.dropped.push((peer, why)),
         }

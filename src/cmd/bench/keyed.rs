@@ -86,7 +86,7 @@ impl KeyedRoom {
                         }
                         Notice::Event(Event::Entered { .. }) => drop(entered.fetch_add(1, Ordering::SeqCst)),
                         Notice::Event(_)
-                        | Notice::Whisper { .. }
+                        | Notice::PrivateMessage { .. }
                         | Notice::Clock(_)
                         | Notice::Health(_)
                         | Notice::PeerDropped { .. } => {}

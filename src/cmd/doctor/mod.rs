@@ -272,7 +272,7 @@ impl Examination {
     }
 
     fn room(&mut self, met: &PeerInfo) -> Fails<RoomId> {
-        let Some(room) = met.room.filter(|_| met.doing != Some(PeerState::Knocking)) else {
+        let Some(room) = met.room.filter(|_| met.doing != Some(PeerState::Bootstrapping)) else {
             return Err((
                 Layer::Room,
                 Failure::new(
@@ -300,7 +300,7 @@ impl Examination {
                 };
                 self.ok(Layer::Room, format!("{room}, led by {leader} (epoch {}){by_way}", epoch.round));
             }
-            Some(PeerState::Between | PeerState::Knocking) => {
+            Some(PeerState::Between | PeerState::Bootstrapping) => {
                 self.ok(Layer::Room, format!("{room}, which has no leader just now: who joins waits for one"));
             }
             None => self.found(Finding::unknown(Layer::Room, format!("{room}; it does not say who leads"))),

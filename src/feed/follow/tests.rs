@@ -48,7 +48,7 @@ fn entry_of(index: u64, line: Said) -> Arc<Entry> {
 
 /// A node whose log is this, and that answers what it is asked of it until it ends.
 struct Stage {
-    desk: NodeHandle,
+    node_handle: NodeHandle,
     log: Arc<Mutex<Vec<Arc<Entry>>>>,
     node: tokio::task::JoinHandle<()>,
 }
@@ -75,20 +75,20 @@ impl Stage {
                 }
             }
         });
-        let desk = NodeHandle::new(NodeHandleParts {
+        let node_handle = NodeHandle::new(NodeHandleParts {
             commands: mpsc::channel(1).0,
             urgent,
-            hub: Broadcaster::new(None),
+            broadcaster: Broadcaster::new(None),
             lines: OwnLines::default(),
             place: watch::channel(None).1,
             wanted: Name::parse("ann").unwrap(),
             uid: uid(),
             past: None,
             log: None,
-            teller: UpdateBuilder::new(SessionId(1)),
+            update_builder: UpdateBuilder::new(SessionId(1)),
             leaving: Arc::new(AtomicBool::new(false)),
         });
-        Self { desk, log, node }
+        Self { node_handle, log, node }
     }
 
     /// Appends a line, and tells it.
@@ -96,7 +96,7 @@ impl Stage {
         let mut log = self.log.lock().unwrap();
         let entry = entry(log.len() as u64 + 1, session, n);
         log.push(Arc::clone(&entry));
-        self.desk.hub.tell(self.desk.teller.line(&entry, false).unwrap());
+        self.node_handle.broadcaster.tell(self.node_handle.update_builder.line(&entry, false).unwrap());
     }
 
     /// Appends this line.
@@ -105,7 +105,7 @@ impl Stage {
     }
 
     fn begin(&self, wanted: &AttachOptions) -> Subscription {
-        Subscription::begin(&self.desk, wanted).unwrap()
+        Subscription::begin(&self.node_handle, wanted).unwrap()
     }
 }
 
@@ -185,9 +185,9 @@ async fn a_cut_moves_what_is_read_again_and_repeats_nothing() {
             log.push(entry(index, session, n));
         }
     }
-    stage.desk.hub.cut(Index(keep));
+    stage.node_handle.broadcaster.cut(Index(keep));
     // Of the other part, and new here.
-    stage.desk.hub.tell(stage.desk.teller.line(&entry(keep + 1, 9, 1), false).unwrap());
+    stage.node_handle.broadcaster.tell(stage.node_handle.update_builder.line(&entry(keep + 1, 9, 1), false).unwrap());
     for n in 1..=full {
         assert_eq!(told(follow.next().await), (7, n));
     }
@@ -204,9 +204,9 @@ async fn the_past_comes_first_and_not_again() {
     for (since, first) in [(StartPoint::Newest(3), 98), (StartPoint::Stamp(905), 91), (StartPoint::Wall(9_000), 90)] {
         let mut follow = stage.begin(&AttachOptions { past: Some(since), ..AttachOptions::every_line() });
         // It stood in the history before the frontend began, and is told only now.
-        stage.desk.hub.tell(stage.desk.teller.line(&entry(100, 7, 100), false).unwrap());
-        stage.desk.hub.tell(stage.desk.teller.line(&entry(50, 8, 1), false).unwrap());
-        stage.desk.hub.tell(stage.desk.teller.line(&entry(101, 7, 101), false).unwrap());
+        stage.node_handle.broadcaster.tell(stage.node_handle.update_builder.line(&entry(100, 7, 100), false).unwrap());
+        stage.node_handle.broadcaster.tell(stage.node_handle.update_builder.line(&entry(50, 8, 1), false).unwrap());
+        stage.node_handle.broadcaster.tell(stage.node_handle.update_builder.line(&entry(101, 7, 101), false).unwrap());
         for n in first..=100 {
             assert_eq!(told(follow.next().await), (7, n), "{since:?}");
         }
@@ -226,7 +226,7 @@ async fn the_end_comes_last_and_what_is_lost_is_counted() {
     let stage = Stage::new();
     let mut follow = stage.begin(&AttachOptions::every_line());
     (1..=FEED_VALUES_MAX as u64 + 5).for_each(|n| stage.say(7, n));
-    stage.desk.hub.close("left");
+    stage.node_handle.broadcaster.close("left");
     stage.node.abort();
     assert!(stage.node.await.unwrap_err().is_cancelled());
     for n in 1..=FEED_VALUES_MAX as u64 {

@@ -16,39 +16,39 @@ use crate::ring::{Entry, Event, Index, Lamport, Member, Name, SessionId, Text};
 /// Shows what happens.
 #[derive(Debug)]
 pub struct ScreenFeed {
-    hub: Broadcaster,
+    broadcaster: Broadcaster,
     /// Makes values for frontends.
-    teller: UpdateBuilder,
+    update_builder: UpdateBuilder,
     /// The reactions to lines.
     likes: ReactionFeed,
     /// The lines that the user missed, while they come.
     away: Option<CatchUp>,
     /// Joins the steps of a failover into one line.
-    succession: FailoverNotice,
+    failover_notice: FailoverNotice,
     /// The screen also gets the events of the log.
     verbose: bool,
 }
 
 impl ScreenFeed {
     /// The feed of this run. `history`: the file with older lines, if the node keeps one.
-    pub fn new(hub: Broadcaster, session: SessionId, history: Option<PathBuf>, verbose: bool) -> Self {
-        let (teller, likes) = (UpdateBuilder::new(session), ReactionFeed::new(history));
-        Self { hub, teller, likes, away: None, succession: FailoverNotice::default(), verbose }
+    pub fn new(broadcaster: Broadcaster, session: SessionId, history: Option<PathBuf>, verbose: bool) -> Self {
+        let (update_builder, likes) = (UpdateBuilder::new(session), ReactionFeed::new(history));
+        Self { broadcaster, update_builder, likes, away: None, failover_notice: FailoverNotice::default(), verbose }
     }
 
     /// Prepares for an event, and for the notice that follows it in the batch.
     pub(super) fn hear(&mut self, event: &Event, next: Option<&Notice>) {
-        self.succession.hear(event, next);
+        self.failover_notice.hear(event, next);
     }
 
     /// Shows the batch and the reactions that have changed. While missed lines come, all of it is gathered instead.
     pub(super) fn hand_over(&mut self, shown: &mut Presentation) {
-        if self.hub.is_watched() {
+        if self.broadcaster.is_watched() {
             shown.told.append(&mut self.likes.changes());
         }
         match &mut self.away {
             Some(away) => away.keep(shown),
-            None => self.hub.show(shown),
+            None => self.broadcaster.show(shown),
         }
     }
 
@@ -60,22 +60,22 @@ impl ScreenFeed {
     /// All missed lines have come: shows them.
     pub(super) fn caught_up(&mut self) {
         if let Some(away) = self.away.take() {
-            away.show(&self.hub);
+            away.show(&self.broadcaster);
         }
     }
 
     /// The history is cut after this entry.
     pub(super) fn cut(&self, keep: Index) {
-        self.hub.cut(keep);
+        self.broadcaster.cut(keep);
     }
 
     /// Adds an entry, if it is a line, for frontends. `past`: the author sent it before the node was here.
     pub(super) fn value(&mut self, entry: &Entry, past: bool, shown: &mut Presentation) {
-        if !self.hub.is_watched() {
+        if !self.broadcaster.is_watched() {
             return self.likes.forget();
         }
         let to = self.likes.take(entry);
-        if let Some(Update::Line(mut line)) = self.teller.line(entry, past) {
+        if let Some(Update::Line(mut line)) = self.update_builder.line(entry, past) {
             line.to = to.or(line.to);
             shown.told.push(Update::Line(line));
         }
@@ -83,7 +83,7 @@ impl ScreenFeed {
 
     /// Takes the reaction of an entry that is not shown.
     pub(super) fn reaction(&mut self, entry: &Entry) {
-        if self.hub.is_watched() {
+        if self.broadcaster.is_watched() {
             self.likes.take(entry);
         }
     }
@@ -92,11 +92,11 @@ impl ScreenFeed {
     pub(super) fn event(&self, at: Lamport, event: &Event, batch: &mut PublishBatch) {
         let Some(text) = format::event_text(event) else { return };
         let notable = format::is_for_screen(event);
-        batch.event(at, &text, notable && self.succession.shows(event, false), self.verbose);
-        if self.hub.is_watched()
+        batch.event(at, &text, notable && self.failover_notice.shows(event, false), self.verbose);
+        if self.broadcaster.is_watched()
             && let Some(Update::Event(told)) = builder::event(event, at)
         {
-            let notable = notable && self.succession.shows(event, true);
+            let notable = notable && self.failover_notice.shows(event, true);
             batch.shown.told.push(Update::Event(values::FeedEvent { notable, ..told }));
         }
     }
@@ -104,7 +104,7 @@ impl ScreenFeed {
     /// Adds an event of the program around the node.
     pub(super) fn note(&self, at: Lamport, text: &str, notable: bool, kind: EventKind, batch: &mut PublishBatch) {
         batch.event(at, text, notable, self.verbose);
-        if self.hub.is_watched() {
+        if self.broadcaster.is_watched() {
             let text = crate::text::visible(text).into_owned();
             batch.shown.told.push(Update::Event(values::FeedEvent {
                 ts: at.0,
@@ -120,7 +120,7 @@ impl ScreenFeed {
     /// reads it.
     pub(super) fn private(&self, at: Lamport, from: &Member, to: Name, text: &Text, batch: &mut PublishBatch) {
         batch.event(at, &format::private_text(from, text), true, self.verbose);
-        if self.hub.is_watched() {
+        if self.broadcaster.is_watched() {
             let text = text.as_str().to_owned();
             batch.shown.told.push(Update::Private(values::FeedPm { from: from.name.clone(), to, text, own: false }));
         }
@@ -143,7 +143,7 @@ mod tests {
     fn values_are_made_only_for_frontends_that_want_them() {
         for (wants, values) in [(None, 0), (Some(DeliveryMode::TheEnd), 0), (Some(DeliveryMode::Newest), 2)] {
             let mut feed = feed();
-            let _frontend = wants.map(|wants| feed.hub.attach(wants).unwrap());
+            let _frontend = wants.map(|wants| feed.broadcaster.attach(wants).unwrap());
             let mut batch = PublishBatch::default();
             feed.value(&entry(1, "hello"), false, &mut batch.shown);
             feed.note(Lamport(2), "it rains", true, EventKind::Other, &mut batch);
@@ -155,7 +155,7 @@ mod tests {
     #[test]
     fn missed_lines_are_shown_once_all_have_come() {
         let mut feed = feed();
-        let mut frontend = feed.hub.attach(DeliveryMode::Newest).unwrap();
+        let mut frontend = feed.broadcaster.attach(DeliveryMode::Newest).unwrap();
         let mut shown = Presentation::default();
         feed.catch_up(Some(1));
         feed.value(&entry(1, "hello"), false, &mut shown);

@@ -24,7 +24,7 @@ impl ClientSession {
             return self.note("you are in as many channels as one can be: /part leaves one").await;
         }
         self.told_here().await;
-        if let (ChannelFilter::Here, Some(past)) = (taste, self.desk.past.clone()) {
+        if let (ChannelFilter::Here, Some(past)) = (taste, self.node_handle.past.clone()) {
             let lines = unread.clamp(JOIN_LINES.0, JOIN_LINES.1);
             let lines = usize::try_from(lines).unwrap_or(usize::MAX);
             let asked = tokio::task::spawn_blocking(move || {
@@ -40,7 +40,7 @@ impl ClientSession {
 
     pub(super) async fn topic(&self) -> Result<(), NodeEnded> {
         let here = Channel::name_of(self.view().channel()).to_owned();
-        let state = self.desk.state().await?;
+        let state = self.node_handle.state().await?;
         let topic = state.channels.into_iter().find(|channel| channel.name == here).and_then(|channel| channel.topic);
         self.note(match topic {
             Some(topic) => format!("the topic of #{here}: {topic}"),
@@ -51,7 +51,7 @@ impl ClientSession {
     }
 
     pub(super) async fn recall(&self, asked: RecallQuery<'_>) {
-        let Some(past) = self.desk.past.clone() else { return self.note(EPHEMERAL).await };
+        let Some(past) = self.node_handle.past.clone() else { return self.note(EPHEMERAL).await };
         let (words, newest) = match asked {
             RecallQuery::Words(words) => (Some(words.to_owned()), 0),
             RecallQuery::Newest(newest) => (None, newest),
@@ -68,7 +68,7 @@ impl ClientSession {
 
     /// Shows no more of somebody, or again.
     pub(super) async fn ignore(&self, whom: &str) -> Result<(), NodeEnded> {
-        let (state, folded) = (self.desk.state().await?, whom.to_lowercase());
+        let (state, folded) = (self.node_handle.state().await?, whom.to_lowercase());
         let who = match state.members.iter().any(|member| member.name.folded() == folded) {
             _ if state.name.folded() == folded => Whose::Own,
             true => Whose::Others,
@@ -80,7 +80,7 @@ impl ClientSession {
     }
 
     pub(super) async fn save(&self, file: &str) {
-        let Some(past) = self.desk.past.clone() else { return self.note(EPHEMERAL).await };
+        let Some(past) = self.node_handle.past.clone() else { return self.note(EPHEMERAL).await };
         let file = config::in_home(file).unwrap_or_else(|| self.dir.join(file));
         let saved = tokio::task::spawn_blocking(move || history::save(&past, &file)).await;
         self.note(saved.unwrap_or_else(|_| "not saved".to_owned())).await;

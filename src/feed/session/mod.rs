@@ -49,7 +49,7 @@ pub enum LeaveScope {
 /// A conversation.
 #[derive(Clone)]
 struct ClientSession {
-    desk: NodeHandle,
+    node_handle: NodeHandle,
     out: mpsc::Sender<Update>,
     view: Arc<Mutex<ClientView>>,
     receipts: Receipts,
@@ -58,15 +58,15 @@ struct ClientSession {
 }
 
 /// Begins one; `None`: there are as many frontends as there may be.
-pub fn open(desk: &NodeHandle, wanted: &AttachOptions, leaving: LeaveScope) -> Option<ClientHandle> {
-    let feed = Subscription::begin(desk, wanted)?;
+pub fn open(node_handle: &NodeHandle, wanted: &AttachOptions, leaving: LeaveScope) -> Option<ClientHandle> {
+    let feed = Subscription::begin(node_handle, wanted)?;
     let (out, told) = mpsc::channel(TOLD_MAX);
     let (asked, asks) = mpsc::channel(ASKED_MAX);
     let answers = out.downgrade();
-    let receipts = Receipts::start(desk.clone(), out.clone());
+    let receipts = Receipts::start(node_handle.clone(), out.clone());
     let view = Arc::new(Mutex::new(ClientView::new(wanted.taste)));
     let dir = wanted.dir.clone().unwrap_or_default().into();
-    let session = ClientSession { desk: desk.clone(), out, view, receipts, dir };
+    let session = ClientSession { node_handle: node_handle.clone(), out, view, receipts, dir };
     let (over, is_over) = oneshot::channel();
     tokio::spawn(session.clone().deliver(feed, is_over));
     tokio::spawn(session.listen(asks, leaving, over));
@@ -81,9 +81,9 @@ impl ClientSession {
     /// Passes on what happens, until the node or the frontend has ended.
     async fn deliver(self, mut feed: Subscription, is_over: oneshot::Receiver<()>) {
         let mut is_over = Some(is_over);
-        let mut place = self.desk.place.clone();
+        let mut place = self.node_handle.place.clone();
         place.mark_changed();
-        if !self.tell(Update::Hello(self.desk.hello())).await {
+        if !self.tell(Update::Hello(self.node_handle.hello())).await {
             return;
         }
         loop {
@@ -109,17 +109,17 @@ impl ClientSession {
 
     /// Who the node is, and where this frontend speaks; nothing before the node is in its room.
     fn here(&self) -> Option<Update> {
-        let (name, _) = self.desk.place.borrow().clone()?;
+        let (name, _) = self.node_handle.place.borrow().clone()?;
         let view = self.view();
         let channel = Channel::name_of(view.channel()).to_owned();
-        Some(Update::Here(FeedPosition { name, address: self.desk.uid, channel, unread: view.unread() }))
+        Some(Update::Here(FeedPosition { name, address: self.node_handle.uid, channel, unread: view.unread() }))
     }
 
     /// What the frontend is told of this.
     fn passes(&self, told: &Arc<Update>) -> Option<Update> {
         match &**told {
             Update::Line(line) => {
-                let me = self.desk.place.borrow().as_ref().map(|(name, _)| name.clone());
+                let me = self.node_handle.place.borrow().as_ref().map(|(name, _)| name.clone());
                 let fate = self.view().take(line, me.as_ref());
                 match fate {
                     Fate::Shown => Some(Update::clone(told)),
@@ -169,10 +169,10 @@ impl ClientSession {
                 biased;
                 asked = asks.recv() => asked,
                 // A frontend that is told the end may go on holding what it asks with.
-                () = self.desk.urgent.closed() => return,
+                () = self.node_handle.urgent.closed() => return,
             };
             let Some(asked) = asked else { break };
-            if self.desk.leaving.load(Ordering::Acquire) {
+            if self.node_handle.leaving.load(Ordering::Acquire) {
                 return;
             }
             let goes_on = match asked {
@@ -195,7 +195,7 @@ impl ClientSession {
     }
 
     async fn state(&self) -> Result<bool, NodeEnded> {
-        let state = self.desk.state().await?;
+        let state = self.node_handle.state().await?;
         self.tell(Update::State(Box::new(state))).await;
         Ok(true)
     }
@@ -212,9 +212,9 @@ impl ClientSession {
                 let Some(last) = last else { return Ok(true) };
                 let Some(id) = id else { return self.hand_over(last).await.map(|()| true) };
                 let (answer, number) = oneshot::channel();
-                self.desk.lines.remember_stamps();
-                self.desk.lines.say();
-                self.desk.tell(Command::Say(last, Some(answer))).await?;
+                self.node_handle.lines.remember_stamps();
+                self.node_handle.lines.say();
+                self.node_handle.tell(Command::Say(last, Some(answer))).await?;
                 self.receipts.line(id, number).await;
             }
             Err(why) => match id {
@@ -227,9 +227,9 @@ impl ClientSession {
 
     /// Receipts for all that was said so far.
     async fn flush(&self, id: String) -> Result<bool, NodeEnded> {
-        self.desk.settled().await?;
+        self.node_handle.settled().await?;
         self.tell(Update::Sent(receipts::taken(id.clone()))).await;
-        self.receipts.all(id, self.desk.lines.said()).await;
+        self.receipts.all(id, self.node_handle.lines.said()).await;
         Ok(true)
     }
 
@@ -288,7 +288,7 @@ impl ClientSession {
                 }
             }
             Intent::List => {
-                let state = self.desk.state().await?;
+                let state = self.node_handle.state().await?;
                 let listing = answers::list(&state, &self.view());
                 self.listing(listing).await;
             }
@@ -298,7 +298,7 @@ impl ClientSession {
                 Err(why) => self.note(why).await,
             },
             Intent::Who(whom) => {
-                let (status, state) = self.desk.survey().await?;
+                let (status, state) = self.node_handle.survey().await?;
                 match whom {
                     "" => self.listing(answers::who(&state, &status.banned)).await,
                     name => match answers::who_is(&state, name) {
@@ -308,10 +308,10 @@ impl ClientSession {
                 }
             }
             Intent::Status => {
-                let status = self.desk.status().await?;
+                let status = self.node_handle.status().await?;
                 self.listing(answers::status(&(&status).into(), status.author)).await;
             }
-            Intent::Ring => self.listing(answers::ring(&self.desk.state().await?)).await,
+            Intent::Ring => self.listing(answers::ring(&self.node_handle.state().await?)).await,
             Intent::Recall(asked) => self.recall(asked).await,
             Intent::Save(file) => self.save(file).await,
             Intent::Clear => drop(self.tell(Update::Clear).await),
@@ -336,8 +336,8 @@ impl ClientSession {
     }
 
     async fn hand_over(&self, draft: Draft) -> Result<(), NodeEnded> {
-        self.desk.lines.say();
-        self.desk.tell(Command::Say(draft, None)).await
+        self.node_handle.lines.say();
+        self.node_handle.tell(Command::Say(draft, None)).await
     }
 }
 

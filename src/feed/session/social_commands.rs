@@ -20,11 +20,11 @@ impl ClientSession {
             return Ok(());
         };
         let (answer, sent) = oneshot::channel();
-        let command = Command::Whisper { to: whom.to_owned(), text, answer };
-        self.desk.urgent.send(command).await.map_err(|_| NodeEnded)?;
+        let command = Command::SendPm { to: whom.to_owned(), text, answer };
+        self.node_handle.urgent.send(command).await.map_err(|_| NodeEnded)?;
         match sent.await.map_err(|_| NodeEnded)? {
             Ok((_, to)) => {
-                let from = self.desk.hello().name;
+                let from = self.node_handle.hello().name;
                 self.tell(Update::Private(FeedPm { from, to: to.name, text: words.to_owned(), own: true })).await;
             }
             Err(why) => self.note(format::unsaid_text(&why)).await,
@@ -90,9 +90,9 @@ impl ClientSession {
             Some(ts) => format!("there is no line [{ts}] here"),
             None => "nobody else has said anything here yet; /help reply says how to mean another line".to_owned(),
         };
-        let past = self.desk.past.clone().ok_or_else(none)?;
+        let past = self.node_handle.past.clone().ok_or_else(none)?;
         let here = self.view().channel().cloned();
-        let own = self.desk.status().await.map(|status| status.author);
+        let own = self.node_handle.status().await.map(|status| status.author);
         let found = tokio::task::spawn_blocking(move || match ts {
             Some(ts) => history::line_at(&past, Lamport(ts)).map(|id| (ts, id)),
             None => history::last_of_others(&past, here, own.ok()?),
@@ -110,9 +110,9 @@ impl ClientSession {
     ) -> Result<(), NodeEnded> {
         let Ok(text) = Text::parse(line.trim_end()) else { return Ok(()) };
         let (taken, answer) = oneshot::channel();
-        self.desk.tell(command(text, taken)).await?;
+        self.node_handle.tell(command(text, taken)).await?;
         if let Ok(true) = answer.await {
-            self.desk.lines.say();
+            self.node_handle.lines.say();
         }
         Ok(())
     }

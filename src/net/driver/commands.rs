@@ -111,7 +111,7 @@ where
                 let _ = taken.send(self.node.said() > before);
                 Ok(())
             }
-            Command::Whisper { to, text, answer } => {
+            Command::SendPm { to, text, answer } => {
                 let said = self.pm(&to, text)?;
                 let _ = answer.send(said);
                 Ok(())

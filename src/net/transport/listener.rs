@@ -96,7 +96,7 @@ impl Listener {
                     Ok(())
                 }
             };
-            self.meter.strangers(self.ungreeted.len());
+            self.meter.pending_peers(self.ungreeted.len());
             if let Err(DriverGone) = met {
                 return;
             }
@@ -105,9 +105,9 @@ impl Listener {
 
     /// Takes a stranger in. If there are too many, drops the oldest.
     fn knocked(&mut self, socket: TcpStream, peer: SocketAddr) -> Result<(), DriverGone> {
-        if let Some(stranger) = self.ungreeted.make_room(peer.ip()) {
-            stranger.greeting.abort();
-            self.turned_away(stranger.peer, "did not say hello, and others wait".to_owned())?;
+        if let Some(pending_peer) = self.ungreeted.make_room(peer.ip()) {
+            pending_peer.greeting.abort();
+            self.turned_away(pending_peer.peer, "did not say hello, and others wait".to_owned())?;
         }
         self.came += 1;
         let knows_key = Arc::new(AtomicBool::new(false));

@@ -42,7 +42,7 @@ impl Meter {
         self.links.store(links, Ordering::Relaxed);
     }
 
-    pub(in crate::net) fn strangers(&self, ungreeted: usize) {
+    pub(in crate::net) fn pending_peers(&self, ungreeted: usize) {
         self.ungreeted.store(ungreeted, Ordering::Relaxed);
     }
 

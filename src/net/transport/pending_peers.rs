@@ -41,18 +41,18 @@ impl PendingPeers {
     }
 
     /// Adds a peer.
-    pub(in crate::net) fn insert(&mut self, who: u64, stranger: PendingPeer) {
-        self.unknown.insert(who, address(&stranger));
-        self.all.insert(who, stranger);
+    pub(in crate::net) fn insert(&mut self, who: u64, pending_peer: PendingPeer) {
+        self.unknown.insert(who, address(&pending_peer));
+        self.all.insert(who, pending_peer);
     }
 
     /// Removes a peer.
     pub(in crate::net) fn remove(&mut self, who: u64) -> Option<PendingPeer> {
-        let stranger = self.all.remove(&who)?;
-        let ip = address(&stranger);
+        let pending_peer = self.all.remove(&who)?;
+        let ip = address(&pending_peer);
         self.unknown.remove(who, ip);
         self.known.remove(who, ip);
-        Some(stranger)
+        Some(pending_peer)
     }
 
     /// Called before a peer from this address is added. Returns the peer to drop, if there are too many from this
@@ -75,8 +75,8 @@ impl PendingPeers {
             && let Some(oldest) = self.unknown.oldest(of)
         {
             match self.all.get(&oldest) {
-                Some(stranger) if stranger.knows_key.load(Ordering::Relaxed) => {
-                    let ip = address(stranger);
+                Some(pending_peer) if pending_peer.knows_key.load(Ordering::Relaxed) => {
+                    let ip = address(pending_peer);
                     self.unknown.remove(oldest, ip);
                     self.known.insert(oldest, ip);
                 }
@@ -87,8 +87,8 @@ impl PendingPeers {
     }
 }
 
-fn address(stranger: &PendingPeer) -> IpAddr {
-    stranger.peer.ip().to_canonical()
+fn address(pending_peer: &PendingPeer) -> IpAddr {
+    pending_peer.peer.ip().to_canonical()
 }
 
 impl Ages {
@@ -128,60 +128,60 @@ mod tests {
 
     use super::*;
 
-    fn stranger(ip: [u8; 4], port: u16) -> PendingPeer {
+    fn pending_peer(ip: [u8; 4], port: u16) -> PendingPeer {
         let greeting = tokio::spawn(std::future::pending::<()>()).abort_handle();
         PendingPeer { peer: SocketAddr::from((ip, port)), greeting, knows_key: Arc::default() }
     }
 
     #[tokio::test]
     async fn of_too_many_at_one_address_its_oldest_goes() {
-        let (mut strangers, flood) = (PendingPeers::default(), [10, 0, 0, 1]);
-        strangers.insert(0, stranger([10, 0, 0, 2], 7));
+        let (mut pending_peers, flood) = (PendingPeers::default(), [10, 0, 0, 1]);
+        pending_peers.insert(0, pending_peer([10, 0, 0, 2], 7));
         for who in 1..=UNGREETED_PER_IP_MAX as u64 {
-            assert!(strangers.make_room(flood.into()).is_none());
-            strangers.insert(who, stranger(flood, who as u16));
+            assert!(pending_peers.make_room(flood.into()).is_none());
+            pending_peers.insert(who, pending_peer(flood, who as u16));
         }
-        assert!(strangers.make_room([10, 0, 0, 2].into()).is_none(), "other addresses have room");
-        assert_eq!(strangers.make_room(flood.into()).unwrap().peer.port(), 1);
-        assert_eq!(strangers.len(), UNGREETED_PER_IP_MAX);
-        assert!(strangers.make_room(flood.into()).is_none());
+        assert!(pending_peers.make_room([10, 0, 0, 2].into()).is_none(), "other addresses have room");
+        assert_eq!(pending_peers.make_room(flood.into()).unwrap().peer.port(), 1);
+        assert_eq!(pending_peers.len(), UNGREETED_PER_IP_MAX);
+        assert!(pending_peers.make_room(flood.into()).is_none());
     }
 
     #[tokio::test]
     async fn of_too_many_in_all_the_oldest_goes() {
-        let mut strangers = PendingPeers::default();
+        let mut pending_peers = PendingPeers::default();
         for who in 0..UNGREETED_MAX as u64 {
-            strangers.insert(who, stranger([10, 0, 1, who as u8], who as u16));
+            pending_peers.insert(who, pending_peer([10, 0, 1, who as u8], who as u16));
         }
-        assert_eq!(strangers.make_room([10, 9, 9, 9].into()).unwrap().peer.port(), 0);
-        assert!(strangers.remove(1).is_some() && strangers.remove(1).is_none());
-        assert_eq!((strangers.len(), strangers.unknown.all.len()), (UNGREETED_MAX - 2, UNGREETED_MAX - 2));
+        assert_eq!(pending_peers.make_room([10, 9, 9, 9].into()).unwrap().peer.port(), 0);
+        assert!(pending_peers.remove(1).is_some() && pending_peers.remove(1).is_none());
+        assert_eq!((pending_peers.len(), pending_peers.unknown.all.len()), (UNGREETED_MAX - 2, UNGREETED_MAX - 2));
     }
 
     #[tokio::test]
     async fn who_knows_the_key_goes_last() {
-        let (mut strangers, ip) = (PendingPeers::default(), [127, 0, 0, 1]);
+        let (mut pending_peers, ip) = (PendingPeers::default(), [127, 0, 0, 1]);
         for who in 0..UNGREETED_PER_IP_MAX as u64 {
-            strangers.insert(who, stranger(ip, who as u16));
+            pending_peers.insert(who, pending_peer(ip, who as u16));
         }
         for who in [0, 2] {
-            strangers.all[&who].knows_key.store(true, Ordering::Relaxed);
+            pending_peers.all[&who].knows_key.store(true, Ordering::Relaxed);
         }
         let mut gone = Vec::new();
         for who in 1000..1000 + UNGREETED_PER_IP_MAX as u64 {
-            gone.extend(strangers.make_room(ip.into()).map(|stranger| stranger.peer.port()));
-            let newcomer = stranger(ip, who as u16);
+            gone.extend(pending_peers.make_room(ip.into()).map(|pending_peer| pending_peer.peer.port()));
+            let newcomer = pending_peer(ip, who as u16);
             newcomer.knows_key.store(true, Ordering::Relaxed);
-            strangers.insert(who, newcomer);
+            pending_peers.insert(who, newcomer);
         }
         assert_eq!(gone[..3], [1, 3, 4]);
         assert_eq!(gone[gone.len() - 2..], [0, 2], "where all know it, the oldest goes");
         // They hold no more than half, so a new peer stays for a while.
-        strangers.make_room(ip.into()).unwrap();
-        strangers.insert(5000, stranger(ip, 5000));
+        pending_peers.make_room(ip.into()).unwrap();
+        pending_peers.insert(5000, pending_peer(ip, 5000));
         for who in 5001..5000 + UNGREETED_PER_IP_MAX as u64 / 2 {
-            assert!(strangers.make_room(ip.into()).unwrap().peer.port() < 5000);
-            strangers.insert(who, stranger(ip, who as u16));
+            assert!(pending_peers.make_room(ip.into()).unwrap().peer.port() < 5000);
+            pending_peers.insert(who, pending_peer(ip, who as u16));
         }
     }
 }

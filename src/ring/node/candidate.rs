@@ -304,7 +304,7 @@ impl Node {
             Phase::Following(following) => {
                 let (leader, over) = (following.leader, following.conn);
                 if epoch.leader == leader {
-                    // My leader has crowned itself again: nothing moves.
+                    // My leader has begun another epoch: nothing moves.
                     if self.promise < Some(epoch) {
                         self.adopt_epoch(epoch);
                         if let Phase::Following(following) = &mut self.phase {

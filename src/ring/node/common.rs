@@ -129,9 +129,9 @@ impl Node {
                 held.insert(joining.conn);
             }
             Phase::Leading(leading) => held.extend(leading.followers.values().map(|follower| follower.conn)),
-            Phase::Synchronizing(crowned) => {
-                held.extend(crowned.fetch.conn());
-                held.extend(crowned.joins.iter().map(|(conn, _)| *conn));
+            Phase::Synchronizing(synchronizing) => {
+                held.extend(synchronizing.fetch.conn());
+                held.extend(synchronizing.joins.iter().map(|(conn, _)| *conn));
             }
             Phase::Bootstrapping(bootstrap) => held.extend(bootstrap.conn),
             Phase::NotStarted

@@ -137,7 +137,7 @@ impl Node {
         }
         let Phase::Joining(joining) = &mut self.phase else { return };
         if self.promise > Some(epoch) {
-            // It was crowned before the one whom I have promised to obey.
+            // Its epoch is older than the one that I have promised.
             let leader = joining.leader;
             let search = std::mem::take(&mut joining.search);
             return self.join_abandoned(leader, self.now.mono, search);

@@ -36,10 +36,11 @@ impl Node {
 
     /// The rebase is done: the first entry of the epoch, and the followers may come.
     pub(super) fn lead(&mut self) {
-        let Phase::Synchronizing(crowned) = &mut self.phase else { return };
-        let (mut epoch, established, ring) = (crowned.epoch, crowned.established, crowned.ring.clone());
-        let caught_up = crowned.caught_up;
-        let (joins, in_vain) = (std::mem::take(&mut crowned.joins), crowned.fetch.take_failed());
+        let Phase::Synchronizing(synchronizing) = &mut self.phase else { return };
+        let (mut epoch, established, ring) =
+            (synchronizing.epoch, synchronizing.established, synchronizing.ring.clone());
+        let caught_up = synchronizing.caught_up;
+        let (joins, in_vain) = (std::mem::take(&mut synchronizing.joins), synchronizing.fetch.take_failed());
         let logged = self.log.state().epochs.last_key_value().map_or(0, |(epoch, _)| epoch.round);
         if logged >= epoch.round {
             // The fetched log has entries of a later epoch: mine must stand after them.
@@ -51,11 +52,11 @@ impl Node {
         let view = &self.log.state().view;
         let absent = view.uids().filter(|&uid| uid != self.me).map(|uid| (uid, grace)).collect();
         let light_until = self.now.mono + INCOMPLETE_YIELDS_FOR;
-        let lack = self.completeness.lead(caught_up).map(|tail| KnownGap { tail, light_until, in_vain });
+        let known_gap = self.completeness.lead(caught_up).map(|tail| KnownGap { tail, light_until, in_vain });
         self.set_phase(Phase::Leading(Leading {
             epoch,
-            established: established && lack.is_none(),
-            lack,
+            established: established && known_gap.is_none(),
+            known_gap,
             followers: BTreeMap::new(),
             acked: Index(0),
             absent,
@@ -116,7 +117,7 @@ impl Node {
             Phase::Leading(leading) if leading.retiring.is_none() => {
                 (true, self.log.state().view.uids().chain(leading.followers.keys().copied()).collect())
             }
-            Phase::Synchronizing(crowned) => (false, crowned.ring.clone()),
+            Phase::Synchronizing(synchronizing) => (false, synchronizing.ring.clone()),
             Phase::NotStarted
             | Phase::Bootstrapping(_)
             | Phase::PollBackoff { .. }
@@ -221,7 +222,7 @@ impl Node {
         self.completeness.vouch(join.caught_up);
         let Phase::Leading(leading) = &mut self.phase else { return };
         // A node that was caught up follows me: the entries that I lack were the lost leader's alone.
-        leading.lack.take_if(|_| join.caught_up);
+        leading.known_gap.take_if(|_| join.caught_up);
         if join.promise > Some(leading.epoch) {
             // It obeys nothing below its promise: the epoch is renewed above it.
             self.bump_epoch(join.promise.map_or(0, |epoch| epoch.round));

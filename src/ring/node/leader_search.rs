@@ -75,7 +75,7 @@ impl Node {
         if bootstrap.conn != Some(conn) {
             return;
         }
-        // Who knocks itself promises nothing: two that knock at each other would wait for ever. One that remembers a
+        // A bootstrapping node promises nothing: two that ask each other would wait for ever. One that remembers a
         // room will reopen it; but so will I, if I do.
         let promising = match answer.state {
             NodeState::Leading { .. } | NodeState::Following { .. } | NodeState::Electing => true,
@@ -226,7 +226,7 @@ impl Node {
             Phase::Leading(leading) => {
                 NodeState::Leading { epoch: leading.epoch, followers: self.live_followers(&leading.followers) }
             }
-            Phase::Synchronizing(crowned) => NodeState::Leading { epoch: crowned.epoch, followers: 0 },
+            Phase::Synchronizing(synchronizing) => NodeState::Leading { epoch: synchronizing.epoch, followers: 0 },
             Phase::Following(following) => {
                 let age = self.links.echo_age(following.conn, now).unwrap_or(self.timing.silence);
                 let relay = self.links.carrier(following.conn).is_none() && following.leader != from;

@@ -10,7 +10,7 @@ impl Node {
     fn merge_rank(&self) -> Option<MergeRank> {
         let leading = self.leading().filter(|leading| leading.retiring.is_none())?;
         // A leader that knows of a gap must not push aside one that has these entries, and may come back any moment.
-        let light = leading.lack.as_ref().is_some_and(|lack| self.now.mono < lack.light_until);
+        let light = leading.known_gap.as_ref().is_some_and(|known_gap| self.now.mono < known_gap.light_until);
         let followers = if light { 0 } else { self.live_followers(&leading.followers) };
         Some(MergeRank { followers, established: leading.established, epoch: leading.epoch })
     }

@@ -202,7 +202,7 @@ pub(super) struct Leading {
     /// It was not opened alone by a node that had been down, nor by one that lacked entries.
     pub established: bool,
     /// I lacked entries when I began to lead.
-    pub lack: Option<KnownGap>,
+    pub known_gap: Option<KnownGap>,
     pub followers: BTreeMap<Uid, Follower>,
     /// The highest index that any follower of this epoch has acknowledged.
     pub acked: Index,

@@ -150,7 +150,7 @@ impl Node {
             Some(_) | None => return,
         };
         if follower && self.links.peer(conn).is_none_or(|peer| peer.author != pm.from) {
-            return self.protocol_violation(conn, "whispers as another");
+            return self.protocol_violation(conn, "sends a private message as another");
         }
         if self.admission.private_message_wait(self.now.mono, pm.from, TAKEN_TIMES) > Span(0) {
             return;

@@ -18,17 +18,18 @@ impl Node {
     /// I lead without all that was owed to me, and this one, who asks to follow, has it. Not where others have followed
     /// me for long: those are the room by then.
     pub(super) fn fills_known_gap(&self, from: Uid, epoch_bounds: &[EpochBound]) -> bool {
-        let Phase::Leading(Leading { lack: Some(lack), followers, .. }) = &self.phase else { return false };
-        let light = self.now.mono < lack.light_until || followers.keys().all(|&uid| uid == from);
-        let has = |span: &EpochBound| Some(span.epoch) == lack.tail.epoch && span.last >= lack.tail.index;
-        light && !lack.in_vain.contains(&from) && epoch_bounds.iter().any(has)
+        let Phase::Leading(Leading { known_gap: Some(known_gap), followers, .. }) = &self.phase else { return false };
+        let light = self.now.mono < known_gap.light_until || followers.keys().all(|&uid| uid == from);
+        let has = |span: &EpochBound| Some(span.epoch) == known_gap.tail.epoch && span.last >= known_gap.tail.index;
+        light && !known_gap.in_vain.contains(&from) && epoch_bounds.iter().any(has)
     }
 
     /// My epoch begins anew behind the log of somebody who wants to follow me: what was ordered long ago keeps its
     /// place.
     pub(super) fn fetch_known_gap(&mut self, conn: ConnId, from: Uid, join: Join) {
-        let Phase::Leading(Leading { lack: Some(lack), followers, .. }) = &mut self.phase else { return };
-        let (lack, conns) = (lack.clone(), followers.values().map(|follower| follower.conn).collect::<Vec<_>>());
+        let Phase::Leading(Leading { known_gap: Some(known_gap), followers, .. }) = &mut self.phase else { return };
+        let (known_gap, conns) =
+            (known_gap.clone(), followers.values().map(|follower| follower.conn).collect::<Vec<_>>());
         let ring: BTreeSet<Uid> = self.log.state().view.uids().chain(followers.keys().copied()).chain([from]).collect();
         let promised = join.promise.map_or(0, |epoch| epoch.round);
         let Some(epoch) = self.new_epoch(self.clocks.round().max(promised).saturating_add(1)) else {
@@ -37,8 +38,8 @@ impl Node {
         for follower in conns {
             self.send(follower, Frame::StepDown(epoch));
         }
-        self.completeness.aim(lack.tail);
-        let fetch = LogFetch::new(self.now.mono, lack.in_vain, Some(lack.tail));
+        self.completeness.aim(known_gap.tail);
+        let fetch = LogFetch::new(self.now.mono, known_gap.in_vain, Some(known_gap.tail));
         let fresh = Synchronizing::new(epoch, ring.clone(), fetch);
         self.set_phase(Phase::Synchronizing(Synchronizing { joins: vec![(conn, join)], ..fresh }));
         self.send(conn, Frame::Wait);
@@ -50,15 +51,15 @@ impl Node {
     pub(super) fn on_fetch_event(&mut self, event: FetchEvent) {
         let mut event = Some(event);
         while let Some(next) = event.take() {
-            let Phase::Synchronizing(crowned) = &mut self.phase else { return };
+            let Phase::Synchronizing(synchronizing) = &mut self.phase else { return };
             let cx = log_fetch::FetchCx {
                 now: self.now.mono,
                 fetch_within: self.timing.fetch,
                 poll_within: self.timing.poll,
                 log: self.log.state(),
-                ring: &crowned.ring,
+                ring: &synchronizing.ring,
             };
-            let outcome = crowned.fetch.handle(&cx, next);
+            let outcome = synchronizing.fetch.handle(&cx, next);
             self.rearm = true;
             match outcome {
                 FetchOutcome::Wait => {}
@@ -70,8 +71,8 @@ impl Node {
                 FetchOutcome::Poll(nodes) => {
                     for uid in nodes {
                         let sent = self.send_to(uid, Frame::LeaderPoll);
-                        if let (None, Phase::Synchronizing(crowned)) = (sent, &mut self.phase) {
-                            crowned.fetch.forget(uid);
+                        if let (None, Phase::Synchronizing(synchronizing)) = (sent, &mut self.phase) {
+                            synchronizing.fetch.forget(uid);
                         }
                     }
                     event = Some(FetchEvent::Polled);
@@ -91,7 +92,7 @@ impl Node {
                 }
                 FetchOutcome::Pull { conn, after } => self.send(conn, Frame::Pull(after)),
                 FetchOutcome::PullMore { conn, after } => {
-                    let waiting: Vec<ConnId> = crowned.joins.iter().map(|(conn, _)| *conn).collect();
+                    let waiting: Vec<ConnId> = synchronizing.joins.iter().map(|(conn, _)| *conn).collect();
                     self.send(conn, Frame::Pull(after));
                     waiting.into_iter().for_each(|conn| self.send(conn, Frame::Wait));
                 }
@@ -114,8 +115,8 @@ impl Node {
     }
 
     pub(super) fn on_pulled(&mut self, conn: ConnId, batch: Batch) {
-        let Phase::Synchronizing(crowned) = &self.phase else { return };
-        if !crowned.fetch.awaits_entries(conn) {
+        let Phase::Synchronizing(synchronizing) = &self.phase else { return };
+        if !synchronizing.fetch.awaits_entries(conn) {
             return;
         }
         let is_end = batch.entries.is_empty();

@@ -70,7 +70,7 @@ impl Node {
                 let flight = leading.followers.values().map(|follower| follower.flight_bytes).max().unwrap_or(0);
                 (leading.followers.len(), leading.offers.len(), 0, flight)
             }
-            Phase::Synchronizing(crowned) => (0, 0, crowned.joins.len(), 0),
+            Phase::Synchronizing(synchronizing) => (0, 0, synchronizing.joins.len(), 0),
             Phase::NotStarted
             | Phase::Bootstrapping(_)
             | Phase::PollBackoff { .. }

@@ -106,7 +106,7 @@ impl Node {
             Phase::PollBackoff { until, .. } => Some(*until),
             Phase::LeaderPoll { poll, .. } => Some(poll.deadline()),
             Phase::Electing(electing) => Some(electing.election.deadline()),
-            Phase::Synchronizing(crowned) => Some(crowned.fetch.deadline()),
+            Phase::Synchronizing(synchronizing) => Some(synchronizing.fetch.deadline()),
             Phase::Joining(joining) => Some(joining.deadline),
             Phase::Following(following) => following.uplink.until,
             Phase::Leading(leading) => {
@@ -127,7 +127,7 @@ impl Node {
             Phase::PollBackoff { until, .. } if *until <= now => self.poll_all(),
             Phase::LeaderPoll { poll, .. } if poll.deadline() <= now => self.on_poll_event(None, PollEvent::Timeout),
             Phase::Electing(electing) if electing.election.deadline() <= now => self.on_election(ElectionEvent::Tick),
-            Phase::Synchronizing(crowned) if crowned.fetch.deadline() <= now => {
+            Phase::Synchronizing(synchronizing) if synchronizing.fetch.deadline() <= now => {
                 self.on_fetch_event(FetchEvent::Timeout)
             }
             Phase::Joining(joining) if joining.deadline <= now => self.join_timed_out(),

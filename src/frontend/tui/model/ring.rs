@@ -218,7 +218,7 @@ impl Ring {
     }
 
     /// The member with the leader's mark; none while a drawn token is on its way.
-    pub fn crowned(&self, state: &FeedState, now: Duration) -> Option<Uid> {
+    pub fn new_leader(&self, state: &FeedState, now: Duration) -> Option<Uid> {
         self.leader(state).filter(|_| now >= self.settled())
     }
 

@@ -225,7 +225,7 @@ fn labels(
     (names, now): (usize, Duration),
 ) -> Vec<Rect> {
     let paint = model.paint();
-    let leader = model.room.ring.crowned(state, now);
+    let leader = model.room.ring.new_leader(state, now);
     let mut taken: Vec<Rect> = Vec::new();
     for (at, place) in places.iter().enumerate() {
         let own = place.address == state.address;
