@@ -69,7 +69,7 @@ fn the_life_of_a_line_passes_functions_that_exist() {
 #[test]
 fn the_pages_about_the_protocol_name_files_that_exist() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    for page in ["glossary.rst", "life-of-a-line.rst", "protocol.rst"] {
+    for page in ["glossary.rst", "life-of-a-line.rst", "protocol.rst", "architecture.rst"] {
         let text = std::fs::read_to_string(root.join("docs").join(page)).unwrap();
         // Literals stand between pairs of backticks.
         let files = text.split("``").skip(1).step_by(2).filter(|literal| literal.starts_with("src/"));
