@@ -1,7 +1,7 @@
-//! How batches of entries and lines look on the wire.
+//! The wire form of batches of entries and lines.
 //!
-//! Most lines of a batch are of few speakers, so who they are stands once, in a table, and each line names its place
-//! there; the epoch stands once too. That takes a third of the bytes, and most of the work, off a busy room.
+//! Most lines of a batch come from few authors. So a table holds each speaker once, and each line names its place in
+//! the table; the epoch stands once too. This saves a third of the bytes, and most of the work, in a busy room.
 //!
 //! ```json
 //! {"epoch":{"r":1,"l":"10.0.0.5:2428","o":"5be0cd19137e2179"},
@@ -25,7 +25,7 @@ use crate::ring::types::parse::{number, number_if_any};
 use crate::ring::types::proof::AuthorId;
 use crate::ring::wire::frame::Submit;
 
-/// Who speaks, as the table of a batch says it.
+/// One speaker in the table of a batch.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Speaker {
     #[serde(rename = "a")]
@@ -38,7 +38,7 @@ struct Speaker {
     uid: Uid,
 }
 
-/// The table of a batch, while it is written.
+/// The table of a batch that is being written.
 #[derive(Default)]
 struct Speakers {
     table: Vec<Speaker>,
@@ -209,7 +209,7 @@ impl<'de> Deserialize<'de> for Batch {
     }
 }
 
-/// Everybody in a table has something to say.
+/// Each speaker of a table must have a line.
 fn at_most<E: Error>(who: &[Speaker], lines: usize) -> Result<(), E> {
     if who.len() <= lines { Ok(()) } else { Err(E::custom("more speakers than lines")) }
 }

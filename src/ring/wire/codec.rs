@@ -1,4 +1,4 @@
-//! How a frame becomes bytes and comes back, and what is looked at before anybody sees it: its lists, and who said it.
+//! The codec: encodes frames, decodes them, and checks lists and signatures before any other code sees a frame.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,18 +12,18 @@ use crate::ring::types::limits::{
 use crate::ring::types::proof::{AuthorId, Signature};
 use crate::ring::wire::frame::{Backlog, Entries, Frame};
 
-/// Why bytes are no frame. Nothing of them was taken.
+/// Why bytes are no frame. Nothing of them takes effect.
 #[derive(Debug)]
 pub enum DecodeError {
-    /// More than [`FRAME_BYTES_MAX`] bytes.
+    /// It has more than [`FRAME_BYTES_MAX`] bytes.
     TooLong(usize),
-    /// Not the JSON of a frame.
+    /// It is not the JSON of a frame.
     Json(serde_json::Error),
     /// A list is longer than its limit.
     List(&'static str),
-    /// A relay within a relay.
+    /// It is a relay within a relay.
     Nested,
-    /// Lines that are no whole runs: nobody could say who said them.
+    /// Its lines are no whole runs, so their signatures cannot be checked.
     Torn,
 }
 
@@ -48,20 +48,20 @@ impl fmt::Display for DecodeError {
 impl std::error::Error for DecodeError {}
 
 impl Frame {
-    /// The frame as one line of JSON, line feed included, at the end of `into`.
+    /// Appends the frame to `into`, as one line of JSON with its line feed.
     pub fn encode(&self, into: &mut Vec<u8>) {
         let start = into.len();
-        // A frame holds no map with foreign keys and no float: nothing in it can fail to be written to memory.
+        // A frame holds no map with foreign keys and no float, so writing it to memory never fails.
         if serde_json::to_writer(&mut *into, self).is_err() {
             into.truncate(start);
         }
         into.push(b'\n');
     }
 
-    /// Reads one line of JSON, with or without its line feed.
+    /// Decodes one line of JSON, with or without its line feed.
     ///
     /// # Errors
-    /// [`DecodeError`] says what is wrong with it.
+    /// [`DecodeError`] names the reason.
     pub fn decode(line: &[u8]) -> Result<Self, DecodeError> {
         if line.len() > FRAME_BYTES_MAX {
             return Err(DecodeError::TooLong(line.len()));
@@ -77,7 +77,7 @@ impl Frame {
         entries.iter().filter_map(|entry| entry.line()).chain(lines.iter().map(|line| &**line))
     }
 
-    /// Every kind of frame stands here: one that carries lines and is forgotten would carry them unchecked.
+    /// Lists every kind of frame: a forgotten kind would carry unchecked lines.
     fn said(&self) -> (&[Arc<Entry>], &[Arc<Line>]) {
         match self {
             Self::Entries(Entries { batch, .. }) | Self::Backlog(Backlog { batch, .. }) | Self::Pulled(batch) => {
@@ -126,10 +126,10 @@ impl Frame {
         }
     }
 
-    /// Whether all lines that the frame carries are whole runs whose authors have signed them, in this room.
+    /// Checks that all lines of the frame are whole runs that their authors have signed, in this room.
     ///
     /// # Errors
-    /// In whose name something stands here that it has not said.
+    /// The first forged line, with the author in whose name it stands.
     pub fn verify(&self, room: RoomId, signed: impl Fn(AuthorId, &[u8], &Signature) -> bool) -> Result<(), ForgedLine> {
         each_run(self.lines(), |run, seal| match run.first() {
             Some(first) if !signed(first.id.author, &message(room, run), &seal.by) => {

@@ -1,8 +1,9 @@
-//! What nodes say to each other: one JSON object a line.
+//! The frames: what nodes send to each other, one JSON object a line. The comments of frames speak in the sender's
+//! voice.
 //!
-//! Every list that a frame carries is bounded by a constant of [`limits`](crate::ring::limits), and every number by
-//! [`NUMBER_MAX`](crate::ring::types::limits::NUMBER_MAX); both are checked here, so that nobody behind this door sees
-//! a longer or a larger one.
+//! Every list of a frame has a limit in [`limits`](crate::ring::limits), and no number is above
+//! [`NUMBER_MAX`](crate::ring::types::limits::NUMBER_MAX). Decoding checks both, so no later code sees a longer list or
+//! a larger number.
 
 use std::sync::Arc;
 
@@ -17,15 +18,15 @@ use crate::ring::types::parse::{number, number_if_any};
 use crate::ring::types::proof::{AuthorId, Digest, Secret};
 use crate::ring::wire::private_message::{PmReceipt, PrivateMessage};
 
-/// What one node says to another.
+/// One message from a node to a peer.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Frame {
-    /// Who I am: the first frame in each direction of a connection.
+    /// This is who I am. The first frame in each direction of a connection.
     Hello(Hello),
-    /// Why I close this connection: the last frame.
+    /// I close this connection, for this reason. The last frame.
     Refuse(Refusal),
-    /// Are you there? To be echoed as [`Frame::Pong`] at once.
+    /// Are you there? The peer echoes it as [`Frame::Pong`] at once.
     Ping(#[serde(deserialize_with = "number")] u64),
     /// The echo of [`Frame::Ping`].
     Pong(#[serde(deserialize_with = "number")] u64),
@@ -41,17 +42,17 @@ pub enum Frame {
 
     /// I want to follow you.
     Join(Join),
-    /// Tell me of older epochs in your log: none of those that you named is in mine.
+    /// None of your epochs is in my log: send older ones.
     MoreEpochBounds,
-    /// You follow me now; cut your log to what we share.
+    /// You follow me now; cut your log to the part that we share.
     Accept(Accept),
     /// I do not lead; this one does.
     Redirect(Uid),
-    /// I lead, but cannot answer a join yet; stay.
+    /// I lead, but cannot answer a join yet; wait.
     Wait,
-    /// I do not lead, and know of nobody who does.
+    /// I do not lead, and know no leader.
     NoLeader,
-    /// The newest lines, for display alone.
+    /// The newest lines, only to be shown.
     Backlog(Backlog),
     /// Entries of the log, in order.
     Entries(Entries),
@@ -59,24 +60,24 @@ pub enum Frame {
     Ack(Ack),
     /// Every member holds the log up to here.
     StableIndex(Index),
-    /// Lines that came back from a cut; which of them do you lack?
+    /// A cut has removed these lines from my log; which of them do you lack?
     Offer(Offer),
-    /// Send me these of the offer, by their place in it.
+    /// Send me these lines of your offer, by their place in it.
     Want(Want),
-    /// Lines to be ordered.
+    /// Lines to be sequenced.
     Submit(Submit),
     /// I lack the room's key, which has this hash.
     KeyRequest(Digest),
     /// The room's key.
     Key(Secret),
-    /// You say more than I take from one author: go on later, and from where I am.
+    /// You send more than I take from one author: wait, then continue from here.
     Throttle(Throttle),
     /// I leave the room.
     Leave(StreamId),
 
-    /// Chang-Roberts: a candidate on its way round.
+    /// Chang-Roberts: a candidate on its way around the ring.
     Token(Token),
-    /// I have this candidate's token of this round.
+    /// I have received this candidate's token of this round.
     TokenAck {
         /// The token's round.
         #[serde(deserialize_with = "number")]
@@ -84,73 +85,74 @@ pub enum Frame {
         /// The token's candidate.
         candidate: Uid,
     },
-    /// Your token of this round goes no further.
+    /// I have swallowed your token of this round.
     Swallowed {
-        /// The round that goes no further.
+        /// The token's round.
         #[serde(deserialize_with = "number")]
         round: u64,
         /// The highest round I know.
         #[serde(deserialize_with = "number")]
         known: u64,
-        /// Whom I follow, and how many milliseconds ago it echoed me.
+        /// My leader's epoch, and how many milliseconds ago the leader echoed me.
         #[serde(deserialize_with = "following")]
         following: Option<(Epoch, u64)>,
     },
-    /// This leader has won.
+    /// This leader has won an election.
     Elected(Elected),
 
-    /// Where does my log leave yours?
+    /// Where does my log differ from yours?
     Fetch(Vec<EpochBound>),
-    /// After this index (zero: from the start), and yours goes on to this tail. `None`: tell me of older epochs.
+    /// Our logs differ after this index (zero: from the start), and mine goes on to this tail. `None`: send older
+    /// epochs.
     Common(Option<(Index, Tail)>),
-    /// Send me what follows this index.
+    /// Send me the entries after this index.
     Pull(Index),
-    /// What followed.
+    /// The entries after the index that you named.
     Pulled(Batch),
 
-    /// Two leaders: how heavy are we?
+    /// We both lead: let us compare our ranks.
     MergeOffer(MergeOffer),
-    /// I am the lighter by this pair, and yield.
+    /// My rank in this pair is the lower one: I step down.
     MergeAccepted(MergeOffer),
-    /// To my followers: follow this one instead.
+    /// To followers: follow this leader instead.
     StepDown(Epoch),
-    /// To my leader: this one leads too.
+    /// To the leader: this node leads too.
     RivalLeader(Epoch),
-    /// Lead from here with at least this round; I leave.
+    /// I leave: lead in my place, with at least this round.
     Handover(#[serde(deserialize_with = "number")] u64),
 
-    /// A message for one reader, sealed.
+    /// An encrypted message for one reader.
     PrivateMessage(PrivateMessage),
-    /// What became of one.
+    /// The outcome of a private message.
     PmReceipt(PmReceipt),
-    /// How are all members doing?
+    /// How are all members?
     HealthQuery,
-    /// This is how: at most [`BOOK_NODES_MAX`](crate::ring::types::limits::BOOK_NODES_MAX).
+    /// The health of each member: at most [`BOOK_NODES_MAX`](crate::ring::types::limits::BOOK_NODES_MAX).
     HealthReply(Vec<HealthReport>),
 
     /// A frame between two nodes that cannot reach each other, through a third.
     Relay(Relay),
 }
 
-/// A leader and an age, or nobody.
+/// Reads a leader's epoch and an age, or `null`.
 fn following<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<(Epoch, u64)>, D::Error> {
     #[derive(Deserialize)]
     struct Aged(Epoch, #[serde(deserialize_with = "number")] u64);
     Ok(Option::<Aged>::deserialize(deserializer)?.map(|Aged(epoch, age)| (epoch, age)))
 }
 
-/// Who a node is.
+/// A node's identity.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Hello {
-    /// [`PROTOCOL_VERSION`] of the speaker.
+    /// The sender's [`PROTOCOL_VERSION`].
     pub version: u32,
-    /// The room, unless it has none yet.
+    /// The sender's room; `None`: it is in no room yet.
     pub room: Option<RoomId>,
-    /// Its advertised address.
+    /// The sender's advertised address.
     pub uid: Uid,
-    /// Its owner.
+    /// The sender's owner.
     pub author: AuthorId,
-    /// Its run.
+    /// The sender's run.
     pub session: SessionId,
 }
 
@@ -158,25 +160,25 @@ pub struct Hello {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Refusal {
-    /// I speak this version of the protocol.
+    /// I speak this version of the protocol, not yours.
     Version(u32),
-    /// I am in this room.
+    /// I am in this room, not in yours.
     Room(RoomId),
-    /// Somebody has that name; this one is free.
+    /// Another member has that name; this one is free.
     Name(Name),
-    /// The room has as many members as it can hold.
+    /// The room has the most members that it can hold.
     Full,
-    /// You are me: the same address.
+    /// You have my own address.
     SameAddress,
-    /// You have handed on lines that nobody has said.
+    /// You relayed forged lines.
     Forger,
-    /// You were put out.
+    /// A moderator has kicked you.
     Kicked(EvictionReason),
-    /// You may not come in.
+    /// A moderator has banned you.
     Banned(EvictionReason),
-    /// A newer connection of yours took this one's place, or you broke the protocol.
+    /// A newer connection of yours replaces this one, or you broke the protocol.
     Protocol,
-    /// My room has a key, and you have shown none.
+    /// My room has a key, and you have not proved that you hold it.
     KeyNeeded,
     /// My room has another key.
     WrongKey,
@@ -184,7 +186,7 @@ pub enum Refusal {
     NoKey,
 }
 
-/// The answer to "whom do you follow?".
+/// The answer to a leader poll.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct PollReply {
     /// What I am doing.
@@ -196,7 +198,7 @@ pub struct PollReply {
     pub round: u64,
 }
 
-/// What a node is doing, as it tells others.
+/// A node's state, as it reports it to others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NodeState {
@@ -209,240 +211,238 @@ pub enum NodeState {
     },
     /// I follow.
     Following {
-        /// Whom.
+        /// My leader's epoch.
         epoch: Epoch,
-        /// Milliseconds since it echoed me.
+        /// Milliseconds since my leader echoed me.
         #[serde(deserialize_with = "number")]
         heard_ms: u64,
-        /// I can carry frames between it and you.
+        /// I can relay frames between my leader and you.
         relay: bool,
     },
-    /// I look for a leader, or elect one.
+    /// I search a leader, or take part in an election.
     Electing,
-    /// I am on my way to a leader, or I remember a room that I shall reopen.
+    /// I join a leader, or my files hold a room that I will reopen.
     Joining,
-    /// I look for a room myself, and know of none.
+    /// I search a room myself, and know none.
     Bootstrapping,
 }
 
 /// A request to follow.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Join {
-    /// Counts my requests; the answer names the one that it answers.
+    /// Counts my requests; the answer names its request.
     #[serde(deserialize_with = "number")]
     pub attempt: u64,
-    /// The name I want.
+    /// The name that I want.
     pub name: Name,
-    /// Another name will do.
+    /// I accept another name.
     pub rename: bool,
     /// My log's epochs, newest first: at most [`EPOCH_BOUNDS_MAX`](crate::ring::types::limits::EPOCH_BOUNDS_MAX).
     pub epoch_bounds: Vec<EpochBound>,
-    /// The shape goes back to the log's start.
+    /// These epochs go back to the start of my log.
     pub complete: bool,
-    /// Where my log ends.
+    /// The last index of my log.
     pub tail: Index,
-    /// I have once had all, in this run, that my leader had then.
+    /// I have been fully caught up with a leader in this run.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub caught_up: bool,
-    /// The highest epoch that I have obeyed.
+    /// The highest epoch that I have adopted.
     pub promise: Option<Epoch>,
-    /// My clock.
+    /// My Lamport clock.
     pub lamport: Lamport,
-    /// If much is missing here: show me so many of the newest lines ahead of the log.
+    /// If I lack many lines: send me so many of the newest ones ahead of the log.
     pub backlog: Option<u32>,
 }
 
-/// A leader takes a follower.
+/// A leader admits a follower.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Accept {
-    /// The request that is answered.
+    /// The number of the answered request.
     #[serde(deserialize_with = "number")]
     pub attempt: u64,
     /// The room.
     pub room: RoomId,
-    /// Names the stream that this connection carries from now on.
+    /// The stream that this connection carries from now on.
     pub stream: StreamId,
     /// The leader's epoch.
     pub epoch: Epoch,
-    /// The last index that both logs share; zero where they share nothing.
+    /// The last index that both logs share; zero if they share nothing.
     pub common: Index,
-    /// Where the leader's log ends.
+    /// The end of the leader's log.
     pub tail: Tail,
-    /// The name you have.
+    /// The follower's name in the room.
     pub name: Name,
-    /// The number of the last line of your session that the leader holds.
+    /// The number of the last line of the follower's session that the leader holds.
     #[serde(deserialize_with = "number")]
     pub watermark: u64,
-    /// Who is here, and who was here and is lost: at most
-    /// [`BOOK_NODES_MAX`](crate::ring::types::limits::BOOK_NODES_MAX).
+    /// The members and the lost members: at most [`BOOK_NODES_MAX`](crate::ring::types::limits::BOOK_NODES_MAX).
     pub members: Vec<Uid>,
-    /// How many lines the leader's log holds.
+    /// The number of lines in the leader's log.
     #[serde(deserialize_with = "number")]
     pub lines: u64,
-    /// The newest of them are sent ahead of the log.
+    /// The newest lines follow ahead of the log.
     pub backlog: bool,
 }
 
 /// The newest lines, ahead of the log.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Backlog {
-    /// The lines.
+    /// The lines of this part.
     pub batch: Batch,
-    /// The first so many lines of this batch are older than what is to be shown: they are here so that their runs are
-    /// whole.
+    /// The first so many lines are too old to be shown. They are here because a signed run must be whole.
     pub skip: u32,
-    /// No more follow.
+    /// This is the last part.
     pub last: bool,
 }
 
 /// Entries from a leader.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Entries {
-    /// What stands before the first of them.
+    /// The tail of the log before these entries.
     pub prev: Tail,
     /// The entries.
     pub batch: Batch,
 }
 
-/// How far a follower's log goes.
+/// An acknowledgement: how far a follower's log goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Ack {
-    /// In this stream.
+    /// The stream of the entries.
     pub stream: StreamId,
-    /// Everything up to here is written.
+    /// The follower has written all entries up to here.
     pub index: Index,
 }
 
-/// Ids of lines that came back from a cut.
+/// Ids of lines that a cut has removed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Offer {
-    /// In this stream.
+    /// The follower's stream.
     pub stream: StreamId,
     /// At most [`OFFER_LINES_MAX`](crate::ring::types::limits::OFFER_LINES_MAX), in order.
     pub lines: Vec<LineId>,
 }
 
-/// Which lines of an offer the leader lacks.
+/// The lines of an offer that the leader lacks.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Want {
-    /// In this stream.
+    /// The follower's stream.
     pub stream: StreamId,
     /// Places in the offer, from 0, rising.
     pub places: Vec<u32>,
 }
 
-/// Lines to be ordered.
+/// Lines to be sequenced.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Submit {
-    /// In this stream.
+    /// The follower's stream.
     pub stream: StreamId,
     /// At most [`BATCH_ENTRIES_MAX`](crate::ring::types::limits::BATCH_ENTRIES_MAX), in order.
     pub lines: Vec<Arc<Line>>,
 }
 
-/// A leader asks a follower to wait.
+/// A leader makes a follower wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Throttle {
-    /// In this stream.
+    /// The follower's stream.
     pub stream: StreamId,
-    /// The number of the last line of your session that I hold: what came after it was dropped.
+    /// The number of the last line of the follower's session that the leader holds. It has dropped later ones.
     #[serde(deserialize_with = "number")]
     pub after: u64,
-    /// For so many milliseconds.
+    /// How long to wait, in milliseconds.
     #[serde(deserialize_with = "number")]
     pub wait_ms: u64,
 }
 
-/// A candidate on its way round the ring.
+/// A candidate on its way around the ring.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Token {
-    /// The election's number.
+    /// The number of the election round.
     #[serde(deserialize_with = "number")]
     pub round: u64,
     /// The largest uid so far.
     pub candidate: Uid,
     /// The best tail so far.
     pub tail: Tail,
-    /// Who holds it.
+    /// The node with that tail.
     pub holder: Uid,
-    /// Somebody whom it has passed has once had all, in this run, that its leader had then.
+    /// A node that the token has passed has been fully caught up with a leader in this run.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub caught_up: bool,
-    /// Links passed.
+    /// How many links the token has passed.
     pub hops: u32,
-    /// The election ring: who was passed and who is known to be there. At most
+    /// The election ring: the nodes that the token has passed or that are known to be there. At most
     /// [`BOOK_NODES_MAX`](crate::ring::types::limits::BOOK_NODES_MAX).
     pub ring: Vec<Uid>,
 }
 
-/// The news of a win.
+/// The announcement of a win.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Elected {
     /// The new epoch.
     pub epoch: Epoch,
     /// The winner's election ring. At most [`BOOK_NODES_MAX`](crate::ring::types::limits::BOOK_NODES_MAX).
     pub ring: Vec<Uid>,
-    /// Links that it may still pass from next to next; `None`: it came straight from the winner.
+    /// How many links it may still pass from next to next; `None`: it comes directly from the winner.
     pub hops: Option<u32>,
 }
 
-/// What two leaders are compared by.
+/// The rank by which two leaders are compared when they merge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct MergeRank {
-    /// Followers with a live link; none where the leader lacked entries when it began, not long ago.
+    /// Followers with a live link; zero for a leader that began with a known gap a short time ago.
     pub followers: u32,
-    /// It was not opened alone by a node that had been down, nor by one that lacked entries: whoever stayed up, and has
-    /// all, keeps its order.
+    /// The epoch was not opened alone by a node that had been down, nor by a node with a known gap. A leader that
+    /// stayed up with a complete log keeps its order.
     pub established: bool,
     /// The epoch.
     pub epoch: Epoch,
 }
 
-/// Two leaders compare.
+/// The ranks of two leaders.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct MergeOffer {
-    /// The speaker's weight.
+    /// The sender's rank.
     pub mine: MergeRank,
-    /// The listener's weight, as it said it; `None` opens the exchange.
+    /// The receiver's rank, as the receiver has reported it; `None` opens the exchange.
     pub yours: Option<MergeRank>,
 }
 
-/// How a member is doing, as its leader sees it.
+/// A member's health, as its leader sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct HealthReport {
-    /// Who.
+    /// The member.
     #[serde(rename = "u")]
     pub uid: Uid,
-    /// From a heartbeat to its echo, in microseconds.
+    /// The round-trip time of heartbeats, in microseconds.
     #[serde(rename = "t", default, skip_serializing_if = "Option::is_none", deserialize_with = "number_if_any")]
     pub round_trip: Option<u64>,
-    /// Entries that it is not known to hold.
+    /// How many entries the member is not known to hold.
     #[serde(rename = "b", default, skip_serializing_if = "Option::is_none", deserialize_with = "number_if_any")]
     pub behind: Option<u64>,
 }
 
-/// A frame carried for two others.
+/// A frame that a member relays for two others.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Relay {
-    /// Who speaks.
+    /// The sender.
     pub from: Uid,
-    /// Who is meant.
+    /// The receiver.
     pub to: Uid,
-    /// The speaker has opened this connection.
+    /// The sender has opened this connection.
     pub opener: bool,
-    /// What is said; `None` closes. Never itself a relay.
+    /// The relayed frame, never itself a relay; `None` closes the connection.
     pub frame: Option<Box<Frame>>,
 }
 
 impl Frame {
-    /// A ring message as Chang-Roberts counts them: a token, or the announcement on its way from next to next.
+    /// Whether Chang and Roberts would count this frame: a token, or an announcement on its way from next to next.
     pub fn is_ring_message(&self) -> bool {
         matches!(self, Self::Token(_) | Self::Elected(Elected { hops: Some(_), .. }))
     }
 }
 
 impl Hello {
-    /// Whether the speaker's version is ours.
+    /// Whether the sender speaks this program's version.
     pub const fn version_fits(&self) -> bool {
         self.version == PROTOCOL_VERSION
     }

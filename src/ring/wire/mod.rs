@@ -1,4 +1,4 @@
-//! What peers send each other, and how it looks as bytes.
+//! The frames between peers, and their form as bytes.
 
 mod batch;
 pub mod codec;

@@ -1,7 +1,7 @@
-//! Messages for one reader, as they travel beside the log: sealed, through the leader, and never written anywhere.
+//! Private messages, as they travel beside the log: encrypted, through the leader, and never stored.
 //!
-//! The core carries sealed bytes; whoever drives it seals and opens them. What is sealed holds a [`PmProof`] that the
-//! reader sends back in a [`PmReceipt`]: so a leader that has passed nothing on cannot say that it has arrived.
+//! The core carries ciphertext; its driver encrypts and decrypts. The ciphertext holds a [`PmProof`] that the reader
+//! returns in a [`PmReceipt`]. So a leader that has not passed a message on cannot claim that it has arrived.
 
 use std::fmt;
 
@@ -17,45 +17,45 @@ use crate::ring::types::proof::AuthorId;
 /// A message that only `to` can read.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct PrivateMessage {
-    /// Which: 64 random bits.
+    /// The id of the message: 64 random bits.
     pub id: PmId,
-    /// Whose it is.
+    /// The author.
     pub from: AuthorId,
-    /// For whom.
+    /// The reader.
     pub to: AuthorId,
-    /// The words.
+    /// The encrypted text.
     pub ciphertext: Ciphertext,
 }
 
-/// What became of a [`PrivateMessage`], on its way back.
+/// The outcome of a [`PrivateMessage`], on its way back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct PmReceipt {
-    /// Which.
+    /// The id of the message.
     pub id: PmId,
-    /// Whose it was.
+    /// The author of the message.
     pub from: AuthorId,
-    /// For whom it was.
+    /// The reader of the message.
     pub to: AuthorId,
-    /// The answer.
+    /// The outcome.
     pub reply: PmReply,
 }
 
-/// Whether a [`PrivateMessage`] has found its reader.
+/// Whether a [`PrivateMessage`] has reached its reader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PmReply {
-    /// The reader has opened it: this was in it.
+    /// The reader has decrypted it, and returns the proof inside.
     Opened(PmProof),
     /// The leader knows no such member.
     UnknownRecipient,
 }
 
-/// Sealed bytes: at most [`PM_BYTES_MAX`]. In JSON a string of hexadecimal digits.
+/// Encrypted bytes: at most [`PM_BYTES_MAX`]. In JSON a string of hexadecimal digits.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Ciphertext(Box<[u8]>);
 
 impl Ciphertext {
-    /// `None`: more than [`PM_BYTES_MAX`].
+    /// Takes at most [`PM_BYTES_MAX`] bytes; `None`: there are more.
     pub fn new(bytes: Vec<u8>) -> Option<Self> {
         (bytes.len() <= PM_BYTES_MAX).then(|| Self(bytes.into()))
     }
@@ -85,7 +85,7 @@ impl<'de> Deserialize<'de> for Ciphertext {
     }
 }
 
-/// 128 random bits. In JSON a string of 32 hexadecimal digits.
+/// 128 random bits that only the author and the reader know. In JSON a string of 32 hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct PmProof(pub [u8; 16]);
 
@@ -107,43 +107,43 @@ impl<'de> Deserialize<'de> for PmProof {
     }
 }
 
-/// A message on its way out.
+/// A private message that this node sends.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct OutgoingPm {
-    /// Which.
+    /// The id of the message.
     pub id: PmId,
-    /// For whom.
+    /// The reader.
     pub to: Member,
-    /// The words, and the token.
+    /// The encrypted text and proof.
     pub ciphertext: Ciphertext,
-    /// What its reader sends back.
+    /// The proof that the reader will return.
     pub token: PmProof,
 }
 
-/// What became of an own message.
+/// The outcome of a private message that this node sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum PmOutcome {
-    /// Its reader has it.
+    /// The reader has it.
     Delivered,
-    /// Its reader is no member any more, says the leader.
+    /// The leader says that the reader is no member any more.
     Gone,
-    /// There was no leader all the time: nobody has it.
+    /// There was no leader all the time: the reader does not have it.
     NoLeader,
-    /// Its reader has not answered in time: it may have arrived.
+    /// The reader has not answered in time: it may have arrived.
     Unknown,
 }
 
-/// Why a message is not even sent.
+/// Why a private message is not sent.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum PmError {
-    /// This name, or author's id, is no member's, or several members'.
+    /// No member has this name or author id, or several have.
     Nobody(String),
-    /// It is one's own.
+    /// The reader would be the author.
     Oneself,
-    /// Too many in too short a time.
+    /// The author has sent too many in a short time.
     TooMany,
     /// This node is not in a room, or is leaving it.
     NotNow,
-    /// Nothing can be sealed for that author: its id is no key.
+    /// The reader's author id is no key, so nothing can be encrypted for it.
     NoKey,
 }
