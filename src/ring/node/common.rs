@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use super::Node;
 use super::phase::Phase;
-use super::{Node, ReadPurpose};
+use super::requests::ReadPurpose;
 use crate::ring::links::CloseReason;
-use crate::ring::types::id::{ConnId, Epoch, LineId, ReadId, Uid};
+use crate::ring::types::id::{ConnId, Epoch, LineId, Uid};
 use crate::ring::types::limits::PROTOCOL_VERSION;
 use crate::ring::wire::frame::{Frame, Hello, Refusal};
 use crate::ring::{Event, Output, ReadRequest, Record};
@@ -108,9 +109,7 @@ impl Node {
     }
 
     pub(super) fn read(&mut self, wanted: ReadRequest, what: ReadPurpose) {
-        self.read += 1;
-        let id = ReadId(self.read);
-        self.reads.insert(id, what);
+        let id = self.requests.start_read(what);
         self.out.push(Output::Read(id, wanted));
     }
 

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::Node;
 use super::display::Visibility;
 use super::phase::{PendingUpload, Phase};
-use super::{Node, ReadPurpose};
+use super::requests::ReadPurpose;
 use crate::ring::log::entry::Batch;
 use crate::ring::log::entry::RunSignature;
 use crate::ring::log::entry::{Body, Entry, Line, Note};
@@ -310,7 +311,7 @@ impl Node {
     // ---- the store's answers
 
     pub(super) fn on_read(&mut self, id: ReadId, found: ReadReply) {
-        let Some(what) = self.reads.remove(&id) else { return };
+        let Some(what) = self.requests.end_read(id) else { return };
         match (what, found) {
             (ReadPurpose::Stream(from), ReadReply::Log(entries)) => self.stream_read(from, &entries),
             (ReadPurpose::Pull(conn), ReadReply::Log(entries)) => {
@@ -334,19 +335,19 @@ impl Node {
             return self.protocol_violation(conn, "names an absurd index");
         };
         if self.is_roommate(conn) {
-            // Answered with the next tick: who asks a thousand times at once gets one answer.
-            self.pulls.insert(conn, from);
+            // The next tick answers: a peer that asks a thousand times at once gets one answer.
+            self.requests.on_pull(conn, from);
             self.dirty = true;
         }
     }
 
     /// Answers those who rebase onto my log.
     pub(super) fn answer_pulls(&mut self) {
-        for (conn, from) in std::mem::take(&mut self.pulls) {
+        for (conn, from) in self.requests.take_pulls() {
             match self.log.batch(from) {
                 Some(batch) => self.send(conn, Frame::Pulled(batch)),
                 None => {
-                    self.reads.retain(|_, what| !matches!(what, ReadPurpose::Pull(over) if *over == conn));
+                    self.requests.cancel_pull(conn);
                     self.read(ReadRequest::Log { from, bytes_max: BATCH_BYTES_MAX }, ReadPurpose::Pull(conn));
                 }
             }

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use super::Node;
 use super::phase::{Following, LeaderSearch, PendingUpload, Phase, Uplink};
-use super::{Node, ReadPurpose};
+use super::requests::ReadPurpose;
 use crate::ring::links::{CloseReason, ClosedConn};
 use crate::ring::log::entry::Line;
 use crate::ring::log::run_signature::whole_runs;

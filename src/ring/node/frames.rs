@@ -285,7 +285,7 @@ impl Node {
     pub(super) fn on_end(&mut self, ended: ClosedConn) {
         self.rearm = true;
         self.neighbour_ended(&ended);
-        self.pulls.remove(&ended.conn);
+        self.requests.on_conn_closed(ended.conn);
         if let Some(uid) = ended.uid {
             let gone = matches!(ended.how, CloseReason::Refused | CloseReason::Unreachable | CloseReason::Silent);
             if gone

@@ -50,8 +50,7 @@ impl Node {
         let oldest = epoch_bounds.last().map(|span| span.epoch);
         let complete =
             self.log.state().epochs.first_key_value().map(|(&epoch, _)| epoch) == oldest || epoch_bounds.is_empty();
-        self.attempt += 1;
-        let attempt = self.attempt;
+        let attempt = self.requests.next_attempt();
         if let Phase::Joining(joining) = &mut self.phase {
             joining.described = oldest;
             joining.attempt = attempt;

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
+use super::Node;
 use super::phase::{Follower, KnownGap, Leading, PendingUpload, Phase, Synchronizing};
-use super::{Node, ReadPurpose};
+use super::requests::ReadPurpose;
 use crate::ring::links::{CloseReason, ClosedConn};
 use crate::ring::log::entry::{Entry, Member, Note};
 use crate::ring::log::one_batch;
@@ -234,8 +235,7 @@ impl Node {
             self.note(Note::Joined(member));
             gate = Some((self.log.tail().index, self.now.mono + self.timing.heartbeat));
         }
-        self.stream += 1;
-        let stream = StreamId(self.stream);
+        let stream = self.requests.next_stream();
         let (tail, log_state) = (self.log.tail(), self.log.state());
         let (lines, watermark) = (log_state.lines, log_state.watermark(session));
         let backlog = backlog_for(join, common, tail.index);
@@ -256,7 +256,7 @@ impl Node {
             Accept { attempt, room, stream, epoch, common, tail, name, watermark, members, lines, backlog: backlogged };
         self.send(conn, Frame::Accept(accept));
         // A node that joins again over the same connection wants nothing more of what it asked before.
-        self.reads.retain(|_, what| !matches!(what, ReadPurpose::Backlog(over, ..) if *over == conn));
+        self.requests.cancel_backlog(conn);
         if let Some(lines) = backlog {
             // The first of them may stand in the middle of a run.
             let read = lines as usize + RUN_LINES_MAX - 1;
@@ -310,9 +310,7 @@ impl Node {
             follower.flight.pop_front();
             follower.flight_bytes -= bytes;
         }
-        let backlog_read =
-            self.reads.values().any(|what| matches!(what, ReadPurpose::Backlog(over, ..) if *over == conn));
-        if follower.sent.is_none() && !backlog_read {
+        if follower.sent.is_none() && !self.requests.reads_backlog(conn) {
             // It has cut its log: the stream starts.
             follower.sent = Some(self.log.state().tail_at(ack.index));
         }

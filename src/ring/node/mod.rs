@@ -35,6 +35,7 @@ mod private_message;
 mod probe;
 mod rebase;
 mod relay;
+mod requests;
 mod room_key;
 mod start;
 mod status;
@@ -59,12 +60,13 @@ use self::neighbours::Neighbours;
 use self::outbox::Outbox;
 use self::phase::Phase;
 use self::private_message::PrivateMessages;
+use self::requests::Requests;
 use self::room_key::RoomKeyState;
 use crate::ring::links::{CloseReason, Links};
 use crate::ring::log::Log;
 use crate::ring::log::address_book::AddressBook;
 use crate::ring::log::run_signature::Signer;
-use crate::ring::types::id::{ConnId, Epoch, Index, Name, Now, ReadId, RoomId, SessionKey, StreamId, Uid};
+use crate::ring::types::id::{Epoch, Index, Name, Now, RoomId, SessionKey, Uid};
 use crate::ring::types::time::{Span, Time};
 use crate::ring::{Config, Input, Output, Start, Timing};
 
@@ -108,12 +110,7 @@ pub struct Node {
     phase: Phase,
     links: Links,
     neighbours: Neighbours,
-    reads: BTreeMap<ReadId, ReadPurpose>,
-    /// Who has asked for entries to rebase onto, and from where: the last question of each connection.
-    pulls: BTreeMap<ConnId, Index>,
-    read: u64,
-    stream: u64,
-    attempt: u64,
+    requests: Requests,
     leaving: Option<Time>,
     next_heartbeat: Time,
     next_probe: Time,
@@ -127,21 +124,6 @@ pub struct Node {
     rearm: bool,
     wake: Time,
     out: Vec<Output>,
-}
-
-/// What a read of the store is for.
-#[derive(Clone, Copy, Debug, Hash)]
-enum ReadPurpose {
-    /// Entries for all followers that stand right before this index.
-    Stream(Index),
-    /// Entries for somebody who rebases onto this log.
-    Pull(ConnId),
-    /// So many of the newest lines for somebody new.
-    Backlog(ConnId, StreamId, u32),
-    /// My pending lines, to offer them to a leader.
-    Offer(StreamId),
-    /// My pending lines, to order them myself.
-    Sequence,
 }
 
 /// Who signs. Two nodes that differ in this alone are the same: it is a function of the author.
@@ -227,11 +209,7 @@ impl Node {
             phase: Phase::NotStarted,
             links: Links::new(uid, timing),
             neighbours: Neighbours::default(),
-            reads: BTreeMap::new(),
-            pulls: BTreeMap::new(),
-            read: 0,
-            stream: 0,
-            attempt: 0,
+            requests: Requests::default(),
             leaving: None,
             next_heartbeat: Time(0),
             next_probe: Time(0),

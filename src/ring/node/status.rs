@@ -107,8 +107,6 @@ impl Node {
                 flight,
                 limits::WINDOW_BYTES_MAX + limits::BATCH_BYTES_MAX + limits::TEXT_BYTES_MAX + Line::OVERHEAD,
             ),
-            ("pulls that wait", self.pulls.len(), CONNS_MAX),
-            ("reads under way", self.reads.len(), CONNS_MAX),
             ("messages for one reader on their way", self.pms.sent(), limits::PMS_SENT_MAX),
             ("messages for one reader read", self.pms.read(), limits::PMS_READ_MAX),
             ("members told of by the leader", self.health_queries.told(), BOOK_NODES_MAX),
@@ -116,6 +114,7 @@ impl Node {
         ];
         sizes.extend(self.clocks.sizes());
         sizes.extend(self.outbox.sizes());
+        sizes.extend(self.requests.sizes());
         sizes
     }
 

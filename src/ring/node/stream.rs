@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::Node;
 use super::phase::Phase;
-use super::{Node, ReadPurpose};
+use super::requests::ReadPurpose;
 use crate::ring::log::entry::Entry;
 use crate::ring::log::one_batch;
 use crate::ring::types::id::{ConnId, Index, Tail, Uid};

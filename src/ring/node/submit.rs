@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::Node;
 use super::phase::{PendingUpload, Phase};
-use super::{Node, ReadPurpose};
+use super::requests::ReadPurpose;
 use crate::ring::log::entry::Line;
 use crate::ring::log::run_signature::whole_runs;
 use crate::ring::types::id::{ConnId, SessionKey, Uid};
