@@ -84,8 +84,8 @@ impl ElectionRound {
             *sent = token.clone();
             return TokenOutcome::Forward(token);
         }
-        // Who has forwarded a larger candidate forwards nothing smaller; but what the smaller one has found sent absent
-        // the best tail is not lost.
+        // A node that has forwarded a larger candidate forwards no smaller one. But a better tail that the smaller
+        // one has found is not lost: it goes on with the larger candidate.
         if better_tail {
             (sent.tail, sent.holder, sent.hops) = (token.tail, token.holder, token.hops);
             return TokenOutcome::Forward(sent.clone());

@@ -1,10 +1,9 @@
-//! Whoever hands on what nobody has said is out.
+//! Blocks peers that relay lines whose signatures do not verify.
 //!
-//! A member that forges a line is met by its leader; a leader that alters one, or makes one up, by everybody. Who
-//! passes frames on for others has looked through them, so whose connection it came over is at fault. From then on this
-//! node has nothing to do with that author, and a leader says so in the log. Where links prove nothing, in a room
-//! without a key, an author is whoever it says it is: there a forger loses the connection, and where it was dialled,
-//! its run is shunned.
+//! The leader finds a member that forges a line; every member finds a leader that alters or invents one. A node checks
+//! the frames that it relays, so the peer at the other end of the connection is at fault. In a keyed room the node blocks
+//! that peer's author for this run, and a leader notes it in the log. In an open room links do not prove an author: there
+//! the peer loses its connection, and if this node had dialled it, the node blocks the run at that address.
 
 use super::Node;
 use super::blocklist::BlockedPeer;

@@ -89,7 +89,7 @@ impl Node {
             ("book nodes", self.book.len(), BOOK_NODES_MAX),
             ("connections", self.links.len(), CONNS_MAX),
             ("authors counted", self.admission.buckets(), limits::BUCKETS_MAX),
-            ("convicts", self.blocklist.len(), limits::BLOCKED_PEERS_MAX),
+            ("blocked peers", self.blocklist.len(), limits::BLOCKED_PEERS_MAX),
             ("channels", self.log.state().social.count(), limits::CHANNELS_MAX),
             ("who is away", self.log.state().social.away().len(), MEMBERS_MAX),
             ("bans", self.log.state().rules.bans(), limits::BANS_MAX),
