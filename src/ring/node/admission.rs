@@ -120,7 +120,7 @@ impl Admission {
 impl Node {
     /// How long I order nothing of my own.
     pub(super) fn own_wait(&self) -> Span {
-        self.admission.wait(self.now.mono, self.session.author)
+        self.admission.wait(self.now.mono, self.identity.session.author)
     }
 
     /// Tells people that their lines go out slowly, once in a while.

@@ -27,14 +27,14 @@ impl Node {
         let Some(round) = self.clocks.next_round() else { return self.no_round_left() };
         self.clocks.adopt_round(round);
         let mut ring = search.alive();
-        ring.insert(self.me);
+        ring.insert(self.identity.me);
         self.enter_election(search, round, ring);
         self.event(Event::ElectionStarted { round });
         self.on_election(ElectionEvent::Start);
     }
 
     fn enter_election(&mut self, search: LeaderSearch, round: u64, ring: BTreeSet<Uid>) {
-        let deadline = self.now.mono + election::timeout(ring.len(), self.links.round_trip(), &self.timing);
+        let deadline = self.now.mono + election::timeout(ring.len(), self.links.round_trip(), &self.settings.timing);
         self.set_phase(Phase::Electing(Electing { search, election: Election::new(round, ring, deadline) }));
     }
 
@@ -45,10 +45,10 @@ impl Node {
             let Phase::Electing(electing) = &mut self.phase else { return };
             let mut cx = election::ElectionCx {
                 now: self.now.mono,
-                me: self.me,
+                me: self.identity.me,
                 tail: self.log.tail(),
                 caught_up: self.completeness.is_caught_up(),
-                ack_within: self.timing.heartbeat,
+                ack_within: self.settings.timing.heartbeat,
                 gone: &mut electing.search.gone,
             };
             let outcome = electing.election.handle(&mut cx, next);
@@ -140,7 +140,7 @@ impl Node {
             | Phase::Stopped => LeaderSearch::default(),
         };
         let mut ring = search.alive();
-        ring.extend([self.me, from]);
+        ring.extend([self.identity.me, from]);
         self.enter_election(search, round, ring);
     }
 
@@ -198,7 +198,7 @@ impl Node {
         if !self.links.contains(conn) {
             return None;
         }
-        poll::last_heard(&joining.search, leader, self.timing.heartbeat)
+        poll::last_heard(&joining.search, leader, self.settings.timing.heartbeat)
     }
 
     /// A round not above the one obeyed.
@@ -261,14 +261,14 @@ impl Node {
         if round > NUMBER_MAX {
             return None;
         }
-        let epoch = Epoch { round, leader: self.me, nonce: Nonce(self.rng.next()) };
+        let epoch = Epoch { round, leader: self.identity.me, nonce: Nonce(self.rng.next()) };
         self.adopt_epoch(epoch);
         Some(epoch)
     }
 
     /// Tells everybody: straight, and round the ring for those whom I cannot reach.
     pub(super) fn announce(&mut self, epoch: Epoch, ring: &BTreeSet<Uid>) {
-        let (peers, around) = self.announcer.announce(self.me, epoch, ring);
+        let (peers, around) = self.announcer.announce(self.identity.me, epoch, ring);
         for uid in peers {
             self.send_to(uid, Frame::Elected(Elected { epoch, ring: Vec::new(), hops: None }));
         }
@@ -276,7 +276,7 @@ impl Node {
     }
 
     fn forward_announcement(&mut self, elected: Elected) {
-        if let Some((next, elected)) = forward(self.me, elected) {
+        if let Some((next, elected)) = forward(self.identity.me, elected) {
             self.send_to(next, Frame::Elected(elected));
         }
     }
@@ -284,7 +284,7 @@ impl Node {
     /// Somebody has won.
     pub(super) fn on_elected(&mut self, conn: ConnId, elected: Elected) {
         let epoch = elected.epoch;
-        if self.room.is_none() || epoch.leader == self.me {
+        if self.room.is_none() || epoch.leader == self.identity.me {
             return;
         }
         if !self.admit_round(conn, epoch.round) {

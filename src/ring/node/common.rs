@@ -6,22 +6,11 @@ use super::Node;
 use super::phase::Phase;
 use super::requests::ReadPurpose;
 use crate::ring::links::CloseReason;
-use crate::ring::types::id::{ConnId, Epoch, LineId, Uid};
-use crate::ring::types::limits::PROTOCOL_VERSION;
-use crate::ring::wire::frame::{Frame, Hello, Refusal};
+use crate::ring::types::id::{ConnId, Epoch, Uid};
+use crate::ring::wire::frame::{Frame, Refusal};
 use crate::ring::{Event, Output, ReadRequest, Record};
 
 impl Node {
-    pub(super) fn hello(&self) -> Hello {
-        Hello {
-            version: PROTOCOL_VERSION,
-            room: self.room,
-            uid: self.me,
-            author: self.session.author,
-            session: self.session.session,
-        }
-    }
-
     /// Sets the phase; gives the one before.
     pub(super) fn set_phase(&mut self, phase: Phase) -> Phase {
         self.rearm = true;
@@ -44,7 +33,7 @@ impl Node {
     /// A direct connection to `uid`, opened if need be.
     pub(super) fn reach(&mut self, uid: Uid) -> Option<ConnId> {
         self.rearm = true;
-        if uid == self.me || self.blocklist.is_blocked(uid) {
+        if uid == self.identity.me || self.blocklist.is_blocked(uid) {
             None
         } else {
             self.links.reach(self.now.mono, uid, &mut self.out)
@@ -97,7 +86,7 @@ impl Node {
 
     /// Writes a uid into the book.
     pub(super) fn learn_peer(&mut self, uid: Uid) {
-        if uid == self.me {
+        if uid == self.identity.me {
             return;
         }
         if let Some(forgotten) = self.book.learn_peer(uid) {
@@ -111,10 +100,6 @@ impl Node {
     pub(super) fn read(&mut self, wanted: ReadRequest, what: ReadPurpose) {
         let id = self.requests.start_read(what);
         self.out.push(Output::Read(id, wanted));
-    }
-
-    pub(super) fn line_id(&self, n: u64) -> LineId {
-        LineId { author: self.session.author, session: self.session.session, n }
     }
 
     /// Connections that must not be closed for being idle.

@@ -11,7 +11,6 @@ use crate::ring::log::entry::Batch;
 use crate::ring::log::entry::RunSignature;
 use crate::ring::log::entry::{Body, Entry, Line, Note};
 use crate::ring::log::one_batch;
-use crate::ring::log::run_signature::sign_runs;
 use crate::ring::types::id::{ConnId, Index, Lamport, ReadId, SessionKey, SyncId};
 use crate::ring::types::limits::{BATCH_BYTES_MAX, MEMBERS_MAX, TICKS_PER_LINE};
 use crate::ring::types::time::Span;
@@ -84,7 +83,7 @@ impl Node {
         for entry in entries {
             match &entry.body {
                 Body::Line(line) => {
-                    let mine = line.id.key() == self.session;
+                    let mine = line.id.key() == self.identity.session;
                     let id = line.id;
                     let (effect, renaming) = (self.effect_of(line), self.renaming_of(line));
                     self.log.push(Arc::clone(&entry));
@@ -137,7 +136,7 @@ impl Node {
                 self.book.set_left(member.uid, false);
                 self.member_back(member.uid);
                 let known = self.log.state().view.get(member.uid) == Some(member);
-                if news && !known && member.uid != self.me {
+                if news && !known && member.uid != self.identity.me {
                     self.event(Event::Joined(member.clone()));
                 }
             }
@@ -145,7 +144,7 @@ impl Node {
                 let member = self.log.state().view.get(*uid).cloned();
                 // Who leads has told so when it found out.
                 let told = matches!(self.phase, Phase::Leading(_));
-                if let Some(by) = member.filter(|_| news && *uid != self.me && !told) {
+                if let Some(by) = member.filter(|_| news && *uid != self.identity.me && !told) {
                     self.event(Event::Forged { by, of: of.clone() });
                 }
             }
@@ -159,10 +158,10 @@ impl Node {
                     self.book.set_left(*uid, true);
                 }
                 let member = self.log.state().view.get(*uid).cloned();
-                if let Some(member) = member.filter(|_| news && *uid != self.me) {
+                if let Some(member) = member.filter(|_| news && *uid != self.identity.me) {
                     self.event(Event::Left { member, lost: *lost });
                 }
-                if *uid == self.me && self.following().is_some_and(|following| following.leaving) {
+                if *uid == self.identity.me && self.following().is_some_and(|following| following.leaving) {
                     self.good_bye();
                 }
             }
@@ -199,19 +198,19 @@ impl Node {
     pub(super) fn line(&mut self, Draft { text, channel, act }: Draft) -> Line {
         let lamport = self.clocks.submit();
         let n = self.outbox.take_number();
-        let (id, name) = (self.line_id(n), self.name.clone());
-        Line { id, lamport, name, uid: self.me, text, channel, act, signature: None }
+        let (id, name) = (self.identity.line_id(n), self.identity.name.clone());
+        Line { id, lamport, name, uid: self.identity.me, text, channel, act, signature: None }
     }
 
     /// My lines are sealed, and get their place or wait for it.
     pub(super) fn submit(&mut self, mut lines: Vec<Line>) {
         let Some(room) = self.room else { return };
         let orders = self.sequences_own() && self.outbox.is_empty();
-        sign_runs(room, &mut lines, &*self.signer.0);
+        self.identity.sign(room, &mut lines);
         let lines: Vec<Arc<Line>> = lines.into_iter().map(Arc::new).collect();
         self.dirty = true;
         if orders {
-            self.admission.charge(self.now.mono, self.session.author, &lines);
+            self.admission.charge(self.now.mono, self.identity.session.author, &lines);
             if self.own_wait() > Span(0) {
                 self.report_throttled();
             }
@@ -287,7 +286,7 @@ impl Node {
 
     /// Reports which of my lines count as sent now.
     pub(super) fn report_confirmed(&mut self) {
-        let logged = self.log.state().watermark(self.session);
+        let logged = self.log.state().watermark(self.identity.session);
         let (sent, alone) = match &self.phase {
             Phase::Leading(leading) => {
                 let alone = leading.followers.is_empty();

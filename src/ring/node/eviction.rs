@@ -7,7 +7,6 @@ use super::phase::Phase;
 use crate::ring::log::entry::{Act, Entry, Line, Member, Subject};
 use crate::ring::log::rules::Effect;
 use crate::ring::log::rules::EvictionReason;
-use crate::ring::log::run_signature::sign_runs;
 use crate::ring::types::id::{Index, Name, Text};
 use crate::ring::types::proof::AuthorId;
 use crate::ring::wire::frame::{Frame, Refusal};
@@ -38,7 +37,7 @@ impl Node {
         if self.outbox_room() == 0 || self.clocks.is_spent() {
             return self.event(Event::SubmitRejected(text));
         }
-        if !self.log.state().rules.may(self.session.author) {
+        if !self.log.state().rules.may(self.identity.session.author) {
             return self.event(Event::CommandFailed(CommandError::NotModerator));
         }
         if let Some(act) = act(self) {
@@ -50,12 +49,12 @@ impl Node {
     /// The first line of a room that only some may moderate: those, and who founds it.
     pub(super) fn found_moderated(&mut self) {
         let (Some(room), 0) = (self.room, self.log.state().lines) else { return };
-        let Some(authors) = self.moderation.take_moderators(self.session.author) else { return };
+        let Some(authors) = self.moderation.take_moderators(self.identity.session.author) else { return };
         let names: Vec<String> = authors.iter().map(AuthorId::short).collect();
         let Ok(text) = Text::parse(&format!("/moderators {}", names.join(","))) else { return };
         let act = Some(Act::Moderators(authors));
         let mut lines = [self.line(Draft { text, channel: None, act })];
-        sign_runs(room, &mut lines, &*self.signer.0);
+        self.identity.sign(room, &mut lines);
         self.sequence(lines.into_iter().map(Arc::new).collect());
     }
 
@@ -141,7 +140,7 @@ impl Node {
             true => Refusal::Banned(verdict.clone()),
             false => Refusal::Kicked(verdict.clone()),
         };
-        if subject.author == self.session.author {
+        if subject.author == self.identity.session.author {
             return self.moderation.evict(index, refusal);
         }
         // Its leader says why. What else leads there is closed too: whoever is put out comes in by a door, or not at

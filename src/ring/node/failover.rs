@@ -99,7 +99,8 @@ impl Node {
     pub(super) fn report_leader(&mut self, epoch: Epoch) {
         self.event(Event::Leader(epoch));
         let (name, book) = (self.name_of(epoch.leader), &self.book);
-        let notice = self.failover.leader_found(self.now.mono, self.me, epoch, name, |lost| book.has_left(lost));
+        let notice =
+            self.failover.leader_found(self.now.mono, self.identity.me, epoch, name, |lost| book.has_left(lost));
         notice.into_iter().for_each(|event| self.event(event));
     }
 
@@ -109,7 +110,7 @@ impl Node {
 
     /// A member was lost, now and not in a past that I am catching up with.
     pub(super) fn member_missing(&mut self, uid: Uid) {
-        if !self.display.is_first_catch_up() && uid != self.me {
+        if !self.display.is_first_catch_up() && uid != self.identity.me {
             self.failover.member_lost(self.now.mono, uid);
         }
     }

@@ -194,7 +194,7 @@ impl Node {
             return self.protocol_violation(conn, "names an absurd round");
         }
         self.learn_peer(epoch.leader);
-        if epoch.leader == self.me {
+        if epoch.leader == self.identity.me {
             // An epoch of mine that I lead no more, as a rule one of an earlier run: nobody leads now, and who stayed
             // here would stay with a leader that serves it nothing.
             self.close_quietly(conn);

@@ -89,8 +89,8 @@ impl Node {
                 "speaks another version",
             );
         }
-        if hello.uid == self.me {
-            self.book.forget(self.me);
+        if hello.uid == self.identity.me {
+            self.book.forget(self.identity.me);
             return self.refuse(conn, Refusal::SameAddress, "has my own address");
         }
         if let (Some(mine), Some(theirs)) = (self.room, hello.room)
@@ -113,7 +113,7 @@ impl Node {
             return;
         }
         if answers {
-            let hello = self.hello();
+            let hello = self.identity.hello(self.room);
             self.send(conn, Frame::Hello(hello));
         }
         if room.is_some() && room == self.room {
@@ -273,7 +273,7 @@ impl Node {
         // Whoever remembers my address is told of once in a while; it may be anybody.
         let strange = !known && !self.log.state().view.contains(uid);
         if !strange || self.other_room_told <= self.now.mono {
-            self.other_room_told = self.now.mono + self.timing.probe_max;
+            self.other_room_told = self.now.mono + self.settings.timing.probe_max;
             self.event(Event::OtherRoom(uid));
         }
         if let Some(search) = self.search_mut().filter(|search| search.gone.len() < BOOK_NODES_MAX) {

@@ -37,9 +37,9 @@ impl Node {
 
     fn health_of(&self, uid: Uid) -> Health {
         let tail = self.log.tail().index;
-        let known = self.links.health(uid, self.now.mono).filter(|_| uid != self.me);
+        let known = self.links.health(uid, self.now.mono).filter(|_| uid != self.identity.me);
         let behind = match &self.phase {
-            Phase::Leading(_) if uid == self.me => Some(0),
+            Phase::Leading(_) if uid == self.identity.me => Some(0),
             Phase::Leading(leading) => {
                 leading.followers.get(&uid).map(|follower| tail.0.saturating_sub(follower.acked.0))
             }

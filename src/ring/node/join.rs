@@ -22,7 +22,7 @@ impl Node {
 
     /// Asks this leader to be followed, over that connection.
     pub(super) fn join_over(&mut self, conn: ConnId, leader: Uid, epoch: Option<Epoch>, search: LeaderSearch) {
-        let deadline = self.now.mono + self.timing.join;
+        let deadline = self.now.mono + self.settings.timing.join;
         let joining = Joining { leader, epoch, conn, attempt: 0, deadline, described: None, search, accepted: None };
         self.set_phase(Phase::Joining(joining));
         self.send_join(conn, None);
@@ -30,7 +30,7 @@ impl Node {
 
     /// Asks a leader that I cannot reach, through the member at the other end of `carrier`.
     pub(super) fn join_through(&mut self, carrier: ConnId, epoch: Epoch, search: LeaderSearch) {
-        let hello = self.hello();
+        let hello = self.identity.hello(self.room);
         let leader = epoch.leader;
         self.rearm = true;
         match self.links.through(self.now.mono, carrier, leader, hello, &mut self.out) {
@@ -58,7 +58,7 @@ impl Node {
         let join = Join {
             attempt,
             name: self.wanted_name(),
-            rename: self.rename || self.display.has_entered(),
+            rename: self.identity.rename || self.display.has_entered(),
             epoch_bounds,
             complete,
             tail: self.log.tail().index,
@@ -81,7 +81,7 @@ impl Node {
     }
 
     pub(super) fn on_wait(&mut self, conn: ConnId) {
-        let deadline = self.now.mono + self.timing.join;
+        let deadline = self.now.mono + self.settings.timing.join;
         if let Phase::Joining(joining) = &mut self.phase
             && joining.conn == conn
         {
@@ -110,7 +110,7 @@ impl Node {
         let mut search = std::mem::take(&mut joining.search);
         let asked = joining.leader;
         search.redirects += 1;
-        if search.redirects > REDIRECTS_MAX || leader == self.me {
+        if search.redirects > REDIRECTS_MAX || leader == self.identity.me {
             return self.join_abandoned(asked, self.now.mono, search);
         }
         self.join(leader, None, search);
@@ -152,17 +152,17 @@ impl Node {
             }
         }
         members.iter().for_each(|&uid| self.learn_peer(uid));
-        let renamed = self.name != name;
+        let renamed = self.identity.name != name;
         let wanted = self.display.has_entered() && self.wanted_name() == name;
-        let before = std::mem::replace(&mut self.name, name);
+        let before = std::mem::replace(&mut self.identity.name, name);
         if renamed && wanted {
             // The line that asks for it is on its way, or stands there already.
-            let was = Member { uid: self.me, name: before, author: self.session.author };
-            self.event(Event::Renamed { was, name: self.name.clone() });
+            let was = Member { uid: self.identity.me, name: before, author: self.identity.session.author };
+            self.event(Event::Renamed { was, name: self.identity.name.clone() });
         }
         if !self.display.has_entered() || renamed {
             self.display.enter();
-            let (name, room) = (self.name.clone(), room);
+            let (name, room) = (self.identity.name.clone(), room);
             self.event(Event::Entered { name, room });
         }
         if common < tail_mine {
@@ -331,7 +331,7 @@ impl Node {
         let search = std::mem::take(&mut joining.search);
         self.set_phase(Phase::PollBackoff { search: LeaderSearch::default(), until: self.now.mono });
         self.close(conn);
-        let since = Time(self.now.mono.0.saturating_sub(self.timing.join.0));
+        let since = Time(self.now.mono.0.saturating_sub(self.settings.timing.join.0));
         self.join_abandoned(leader, since, search);
     }
 

@@ -49,9 +49,9 @@ impl Node {
             epoch = above;
             self.announce(epoch, &ring);
         }
-        let grace = self.now.mono + self.timing.join_grace;
+        let grace = self.now.mono + self.settings.timing.join_grace;
         let view = &self.log.state().view;
-        let absent = view.uids().filter(|&uid| uid != self.me).map(|uid| (uid, grace)).collect();
+        let absent = view.uids().filter(|&uid| uid != self.identity.me).map(|uid| (uid, grace)).collect();
         let light_until = self.now.mono + INCOMPLETE_YIELDS_FOR;
         let known_gap = self.completeness.lead(caught_up).map(|tail| KnownGap { tail, light_until, in_vain });
         self.set_phase(Phase::Leading(Leading {
@@ -84,7 +84,7 @@ impl Node {
             && let Some(room) = self.room
         {
             self.display.enter();
-            let name = self.name.clone();
+            let name = self.identity.name.clone();
             self.event(Event::Entered { name, room });
         }
         self.hand_pms(None);
@@ -101,15 +101,15 @@ impl Node {
     }
 
     fn note_elected(&mut self) {
-        let author = self.session.author;
-        let name = self.log.state().view.free_name(&self.name, self.me, author);
-        if name != self.name {
-            self.name = name.clone();
+        let author = self.identity.session.author;
+        let name = self.log.state().view.free_name(&self.identity.name, self.identity.me, author);
+        if name != self.identity.name {
+            self.identity.name = name.clone();
             if let Some(room) = self.room {
                 self.event(Event::Entered { name: name.clone(), room });
             }
         }
-        self.note(Note::Elected(Member { uid: self.me, name, author }));
+        self.note(Note::Elected(Member { uid: self.identity.me, name, author }));
     }
 
     /// Crowns itself again, above `round`: its followers cut nothing.
@@ -142,7 +142,7 @@ impl Node {
     pub(super) fn bump_epoch_above(&mut self, token: &Token) {
         let Some(epoch) = self.phase.own_epoch() else { return };
         // A candidate that hears of me joins anyway; the higher epoch is for nodes that have not heard of me.
-        if token.round > epoch.round && self.announcer.may_bump(self.now.mono, self.timing.heartbeat) {
+        if token.round > epoch.round && self.announcer.may_bump(self.now.mono, self.settings.timing.heartbeat) {
             self.bump_epoch(token.round);
         }
         let epoch = self.phase.own_epoch().unwrap_or(epoch);
@@ -233,7 +233,7 @@ impl Node {
         let mut gate = None;
         if self.log.state().view.get(from) != Some(&member) {
             self.note(Note::Joined(member));
-            gate = Some((self.log.tail().index, self.now.mono + self.timing.heartbeat));
+            gate = Some((self.log.tail().index, self.now.mono + self.settings.timing.heartbeat));
         }
         let stream = self.requests.next_stream();
         let (tail, log_state) = (self.log.tail(), self.log.state());
@@ -323,7 +323,7 @@ impl Node {
     pub(super) fn follower_ended(&mut self, ended: &ClosedConn) {
         let Some(uid) = ended.uid else { return };
         let now = self.now.mono;
-        let silence = self.timing.silence;
+        let silence = self.settings.timing.silence;
         let Phase::Leading(leading) = &mut self.phase else { return };
         if leading.merging.is_some_and(|(with, _)| with == uid) && self.links.up(uid).is_none() {
             leading.merging = None;
@@ -373,7 +373,7 @@ impl Node {
                 leading.absent.iter().filter(|(_, until)| **until <= now).map(|(&uid, _)| uid).collect();
             gone.into_iter().for_each(|uid| self.lose(uid));
         }
-        let connect = self.timing.connect;
+        let connect = self.settings.timing.connect;
         let Phase::Leading(leading) = &mut self.phase else { return };
         self.dirty |= leading.followers.values().any(|follower| follower.gate.is_some_and(|(_, until)| until <= now));
         let waited = leading.offers_at.take_if(|at| *at <= now).is_some();

@@ -24,7 +24,7 @@ impl Node {
 
     /// The contact's silence, or the end of all patience.
     pub(super) fn on_bootstrap_deadline(&mut self) {
-        let (now, timing) = (self.now.mono, self.timing);
+        let (now, timing) = (self.now.mono, self.settings.timing);
         let Phase::Bootstrapping(bootstrap) = &mut self.phase else { return };
         if bootstrap.sign + timing.bootstrap <= now {
             return self.no_contact_left();
@@ -91,7 +91,7 @@ impl Node {
                 self.report_contact(from, &mut search);
                 self.join_over(conn, from, Some(epoch), search);
             }
-            NodeState::Following { epoch, relay, .. } if epoch.leader != self.me => {
+            NodeState::Following { epoch, relay, .. } if epoch.leader != self.identity.me => {
                 let unreached = bootstrap.unreached.contains(&epoch.leader);
                 self.report_contact(from, &mut search);
                 if relay && unreached {
@@ -133,7 +133,7 @@ impl Node {
 
     /// Looks for a leader: at once after a loss if I am best placed, later after failures.
     pub(super) fn search_leader(&mut self, search: LeaderSearch) {
-        let wait = match poll::backoff(&search, self.me, &self.log.state().view, &self.timing) {
+        let wait = match poll::backoff(&search, self.identity.me, &self.log.state().view, &self.settings.timing) {
             Backoff::For(wait) => wait,
             Backoff::Below(most) => self.rng.below(most),
         };
@@ -148,7 +148,7 @@ impl Node {
         let Phase::PollBackoff { search, .. } = &mut self.phase else { return };
         let search = std::mem::take(search);
         let reopened = search.reopening;
-        let patience = if reopened { self.timing.reopen } else { self.timing.poll };
+        let patience = if reopened { self.settings.timing.reopen } else { self.settings.timing.poll };
         let nodes: Vec<Uid> = self.book.present().collect();
         let poll = LeaderPoll::new(self.now.mono + patience, reopened);
         self.set_phase(Phase::LeaderPoll { search, poll });
@@ -168,8 +168,8 @@ impl Node {
         let links = &self.links;
         let mut cx = poll::PollCx {
             now: self.now.mono,
-            me: self.me,
-            heartbeat: self.timing.heartbeat,
+            me: self.identity.me,
+            heartbeat: self.settings.timing.heartbeat,
             search,
             is_up: &|uid| links.up(uid).is_some(),
         };
@@ -203,7 +203,9 @@ impl Node {
             }
             PollOutcome::Alone => {
                 let turned_away = std::mem::take(search).turned_away;
-                if let (Start::Resume, false, Some(refusal)) = (&self.start, self.display.has_entered(), turned_away) {
+                if let (Start::Resume, false, Some(refusal)) =
+                    (&self.settings.start, self.display.has_entered(), turned_away)
+                {
                     return self.stop(Stop::Refused(refusal));
                 }
                 let (round, caught_up) = (self.clocks.round(), self.completeness.is_caught_up());
@@ -228,7 +230,7 @@ impl Node {
             }
             Phase::Synchronizing(synchronizing) => NodeState::Leading { epoch: synchronizing.epoch, followers: 0 },
             Phase::Following(following) => {
-                let age = self.links.echo_age(following.conn, now).unwrap_or(self.timing.silence);
+                let age = self.links.echo_age(following.conn, now).unwrap_or(self.settings.timing.silence);
                 let relay = self.links.carrier(following.conn).is_none() && following.leader != from;
                 NodeState::Following { epoch: following.epoch, heard_ms: age.0 / 1000, relay }
             }
@@ -239,9 +241,9 @@ impl Node {
         let answer = PollReply { state, tail: self.log.tail(), round: self.clocks.round() };
         self.send(conn, Frame::PollReply(answer));
         // Who is better placed has asked: its election comes.
-        let later = now + self.timing.election_slack + self.rng.below(self.timing.election_slack);
+        let later = now + self.settings.timing.election_slack + self.rng.below(self.settings.timing.election_slack);
         if let Phase::PollBackoff { until, search } = &mut self.phase
-            && from > self.me
+            && from > self.identity.me
             && search.failures == 0
             && !std::mem::replace(&mut search.gave_way, true)
         {

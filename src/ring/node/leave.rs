@@ -25,14 +25,14 @@ impl Node {
 
     /// My lines of this run that stand in my log and at nobody else, while somebody is missing who could hold them.
     fn held_here_alone(&self) -> u64 {
-        let mine = self.log.state().watermark(self.session);
+        let mine = self.log.state().watermark(self.identity.session);
         if self.book.present().next().is_none() { 0 } else { mine.saturating_sub(self.outbox.peer_acked()) }
     }
 
     /// After every step of a node that leaves: what is the next thing to do?
     pub(super) fn go_on_leaving(&mut self) {
         let now = self.now.mono;
-        let late = self.leaving.is_some_and(|since| since + self.timing.leave <= now);
+        let late = self.leaving.is_some_and(|since| since + self.settings.timing.leave <= now);
         if late {
             return self.good_bye();
         }
@@ -78,7 +78,7 @@ impl Node {
             return;
         }
         let Some(retiring) = leading.retiring else {
-            leading.retiring = Some(Retiring { until: now + self.timing.handover, successor: None });
+            leading.retiring = Some(Retiring { until: now + self.settings.timing.handover, successor: None });
             self.rearm = true;
             self.dirty = true;
             return self.go_on_retiring();
@@ -113,7 +113,7 @@ impl Node {
         }
         // Who hands over is told too, even where the room has put it out.
         let view = self.log.state().view.uids().chain([from]);
-        let ring = view.filter(|&uid| uid != self.me).collect();
+        let ring = view.filter(|&uid| uid != self.identity.me).collect();
         self.begin_term(round, ring, None, self.completeness.is_caught_up());
         if let Phase::Leading(leading) = &mut self.phase {
             leading.absent.remove(&from);

@@ -17,7 +17,7 @@ impl Node {
 
     /// I have heard of another leader: over a straight link we compare.
     pub(super) fn propose_merge(&mut self, conn: ConnId, theirs: Epoch) {
-        if theirs.leader == self.me || !self.admit_round(conn, theirs.round) {
+        if theirs.leader == self.identity.me || !self.admit_round(conn, theirs.round) {
             return;
         }
         self.learn_peer(theirs.leader);
@@ -44,7 +44,7 @@ impl Node {
     /// A member names another leader. One that does not answer me is met through that member.
     pub(super) fn on_rival_leader(&mut self, conn: ConnId, from: Uid, theirs: Epoch) {
         let Some(mine) = self.merge_rank() else { return };
-        if theirs.leader == self.me || !self.admit_round(conn, theirs.round) {
+        if theirs.leader == self.identity.me || !self.admit_round(conn, theirs.round) {
             return;
         }
         let Phase::Leading(leading) = &self.phase else { return };
@@ -55,7 +55,7 @@ impl Node {
             return self.propose_merge(conn, theirs);
         }
         let Some(carrier) = self.links.up(from) else { return };
-        let hello = self.hello();
+        let hello = self.identity.hello(self.room);
         if let Some(conn) = self.links.through(self.now.mono, carrier, theirs.leader, hello, &mut self.out) {
             self.open_merge(conn, theirs, mine);
         }
@@ -80,7 +80,7 @@ impl Node {
             None => {
                 // Both have opened: the larger uid's opening counts.
                 let opened = matches!(&self.phase, Phase::Leading(leading) if leading.merging.is_some_and(|(with, _)| with == from));
-                if opened && self.me > from {
+                if opened && self.identity.me > from {
                     return;
                 }
                 now

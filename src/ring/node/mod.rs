@@ -18,6 +18,7 @@ mod follower;
 mod forgery;
 mod frames;
 mod health;
+mod identity;
 mod join;
 mod keys;
 mod leader;
@@ -44,8 +45,6 @@ mod submit;
 mod time;
 
 use std::collections::BTreeMap;
-use std::hash::{Hash, Hasher};
-use std::sync::Arc;
 
 use self::admission::Admission;
 use self::announcer::Announcer;
@@ -55,6 +54,7 @@ use self::completeness::Completeness;
 use self::display::Display;
 use self::failover::Failover;
 use self::health::HealthQueries;
+use self::identity::{NodeIdentity, Settings};
 use self::moderation::Moderation;
 use self::neighbours::Neighbours;
 use self::outbox::Outbox;
@@ -65,22 +65,16 @@ use self::room_key::RoomKeyState;
 use crate::ring::links::{CloseReason, Links};
 use crate::ring::log::Log;
 use crate::ring::log::address_book::AddressBook;
-use crate::ring::log::run_signature::Signer;
-use crate::ring::types::id::{Epoch, Index, Name, Now, RoomId, SessionKey, Uid};
+use crate::ring::types::id::{Epoch, Index, Now, RoomId, SessionKey};
 use crate::ring::types::time::{Span, Time};
-use crate::ring::{Config, Input, Output, Start, Timing};
+use crate::ring::{Config, Input, Output};
 
 /// One member of a room; see the [module's contract](super).
 #[derive(Clone, Debug, Hash)]
 pub struct Node {
-    // Who I am.
-    me: Uid,
-    session: SessionKey,
-    signer: SharedSigner,
-    name: Name,
-    rename: bool,
-    start: Start,
-    timing: Timing,
+    // Who I am, and how I run.
+    identity: NodeIdentity,
+    settings: Settings,
     rng: Rng,
     now: Now,
 
@@ -126,14 +120,6 @@ pub struct Node {
     out: Vec<Output>,
 }
 
-/// Who signs. Two nodes that differ in this alone are the same: it is a function of the author.
-#[derive(Clone, Debug)]
-struct SharedSigner(Arc<dyn Signer>);
-
-impl Hash for SharedSigner {
-    fn hash<H: Hasher>(&self, _: &mut H) {}
-}
-
 /// Pseudo-random numbers from a seed (splitmix64: Steele, Lea, Flood 2014).
 #[derive(Clone, Debug, Hash)]
 struct Rng(u64);
@@ -154,7 +140,6 @@ impl Rng {
 
 impl Node {
     /// A node that has not begun: its first [`step`](Self::step) begins.
-    #[allow(clippy::too_many_lines, reason = "one line a field")]
     pub fn new(config: Config) -> Self {
         let Config {
             uid,
@@ -179,13 +164,8 @@ impl Node {
         let round = saved.promise.map_or(0, |epoch| epoch.round);
         let logged = saved.log_state.epochs.last_key_value().map_or(0, |(epoch, _)| epoch.round);
         Self {
-            me: uid,
-            session: SessionKey { author, session },
-            signer: SharedSigner(signer),
-            name,
-            rename,
-            start,
-            timing,
+            identity: NodeIdentity::new(uid, SessionKey { author, session }, signer, name, rename),
+            settings: Settings { start, timing },
             rng: Rng(seed),
             now: Now::default(),
             room: saved.room,
@@ -235,7 +215,7 @@ impl Node {
         match input {
             Input::Tick => self.on_tick(),
             Input::Accepted(conn) => self.links.accepted(now.mono, conn, &mut self.out),
-            Input::Dialled(conn) => self.links.opened(now.mono, conn, self.hello(), &mut self.out),
+            Input::Dialled(conn) => self.links.opened(now.mono, conn, self.identity.hello(self.room), &mut self.out),
             Input::DialFailed { conn, refused: true } => self.end(conn, CloseReason::Refused),
             Input::DialFailed { conn, refused: false } => self.end(conn, CloseReason::Unreachable),
             Input::DialRejected(conn, refusal) => self.on_turned_away(conn, refusal),

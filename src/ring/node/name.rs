@@ -27,9 +27,9 @@ impl Node {
                 // What stood there when I came (again) was counted by whoever let me in, and named me.
                 let mine = self.is_me(&was) && self.display.has_entered() && self.moderation.concerns_me(index);
                 // Who let me in may have given me the name already.
-                let told = self.is_me(&was) && self.name == name;
+                let told = self.is_me(&was) && self.identity.name == name;
                 if mine {
-                    self.name = name.clone();
+                    self.identity.name = name.clone();
                 }
                 if news && !told {
                     self.event(Event::Renamed { was, name: name.clone() });
@@ -50,16 +50,16 @@ impl Node {
             Some(Act::Nick(name)) => Some(name),
             Some(_) | None => None,
         });
-        wanted.filter(|_| self.display.has_entered()).unwrap_or(&self.name).clone()
+        wanted.filter(|_| self.display.has_entered()).unwrap_or(&self.identity.name).clone()
     }
 
     /// Whether this member is this node.
     pub fn is_me(&self, member: &Member) -> bool {
-        member.uid == self.me && member.author == self.session.author
+        self.identity.is_me(member)
     }
 
     /// The node's name.
     pub fn name(&self) -> &Name {
-        &self.name
+        &self.identity.name
     }
 }

@@ -207,18 +207,18 @@ impl Node {
 
     /// My next, if the link to it is up; myself when I am alone.
     pub(super) fn next(&self) -> Option<Uid> {
-        if self.in_ring() { self.neighbours.next(self.me, &self.log.state().view) } else { None }
+        if self.in_ring() { self.neighbours.next(self.identity.me, &self.log.state().view) } else { None }
     }
 
     /// The closest node before me that has linked to me; myself when I am alone.
     pub(super) fn prev(&self) -> Option<Uid> {
-        if self.in_ring() { self.neighbours.prev(self.me, &self.log.state().view) } else { None }
+        if self.in_ring() { self.neighbours.prev(self.identity.me, &self.log.state().view) } else { None }
     }
 
     /// Links to the node that the view says is next.
     pub(super) fn link_next(&mut self) {
         if self.in_ring() {
-            let steps = self.neighbours.link(self.me, &self.log.state().view);
+            let steps = self.neighbours.link(self.identity.me, &self.log.state().view);
             self.take_link_steps(steps);
         }
     }
@@ -246,7 +246,7 @@ impl Node {
 
     /// A connection has ended: was it my next's, or my previous one's?
     pub(super) fn neighbour_ended(&mut self, ended: &ClosedConn) {
-        if self.neighbours.ended(self.now.mono, self.timing.connect, ended) {
+        if self.neighbours.ended(self.now.mono, self.settings.timing.connect, ended) {
             self.ring_changed = true;
             self.rearm = true;
         }
@@ -259,7 +259,7 @@ impl Node {
 
     /// A node says that I am (or am no longer) its next.
     pub(super) fn on_adjacent(&mut self, conn: ConnId, from: Uid, yes: bool) {
-        let closer = self.neighbours.adjacent(self.me, &self.log.state().view, conn, from, yes);
+        let closer = self.neighbours.adjacent(self.identity.me, &self.log.state().view, conn, from, yes);
         if let Some(uid) = closer {
             self.send(conn, Frame::NextIs(uid));
         }
@@ -268,8 +268,8 @@ impl Node {
     /// My next says that another node stands between us.
     pub(super) fn on_next_is(&mut self, uid: Uid) {
         self.learn_peer(uid);
-        let soon = self.now.mono + self.timing.heartbeat;
-        self.neighbours.next_is(self.me, &self.log.state().view, uid, soon);
+        let soon = self.now.mono + self.settings.timing.heartbeat;
+        self.neighbours.next_is(self.identity.me, &self.log.state().view, uid, soon);
         self.rearm = true;
     }
 

@@ -75,10 +75,10 @@ impl Node {
             meant.all(|other| other.author == first.author).then_some(first)
         });
         let Some(member) = found else { return Err(PmError::Nobody(whom.to_owned())) };
-        if member.author == self.session.author {
+        if member.author == self.identity.session.author {
             return Err(PmError::Oneself);
         }
-        let spent = self.admission.private_message_wait(self.now.mono, self.session.author, 1) > Span(0);
+        let spent = self.admission.private_message_wait(self.now.mono, self.identity.session.author, 1) > Span(0);
         if spent || self.pms.sent.len() >= PMS_SENT_MAX {
             return Err(PmError::TooMany);
         }
@@ -92,7 +92,7 @@ impl Node {
             let outcome = PmOutcome::NoLeader;
             return self.event(Event::PmSettled { id, to, outcome });
         }
-        let from = self.session.author;
+        let from = self.identity.session.author;
         self.admission.count_private_message(self.now.mono, from, 1, ciphertext.bytes().len());
         let pm = Arc::new(PrivateMessage { id, from, to: to.author, ciphertext });
         let until = self.now.mono + PM_WAIT;
@@ -161,7 +161,7 @@ impl Node {
 
     /// I lead: on to its reader. Who has just lost its link to me gets it when its author sends it again.
     fn pass_pm(&mut self, pm: PrivateMessage) {
-        if pm.to == self.session.author {
+        if pm.to == self.identity.session.author {
             return self.take_pm(pm);
         }
         if !self.is_member(pm.to) {
@@ -174,7 +174,7 @@ impl Node {
 
     /// It is for me, if I know whose it says that it is.
     fn take_pm(&mut self, pm: PrivateMessage) {
-        if pm.to != self.session.author {
+        if pm.to != self.identity.session.author {
             return;
         }
         let read = self.pms.read.iter().find(|(from, id, _)| (*from, *id) == (pm.from, pm.id));
@@ -205,13 +205,13 @@ impl Node {
         let of = self.log.state().view.members().find(|member| member.author == from).cloned();
         if let Some(of) = of.filter(|_| self.pms.broken_told <= self.now.mono) {
             self.pms.broken_told = self.now.mono + PM_REPORT_PAUSE;
-            let through = self.following().map_or(self.me, |following| following.leader);
+            let through = self.following().map_or(self.identity.me, |following| following.leader);
             self.event(Event::PmUndecryptable { of, through });
         }
     }
 
     fn answer_pm(&mut self, from: AuthorId, id: PmId, token: PmProof) {
-        let receipt = PmReceipt { id, from, to: self.session.author, reply: PmReply::Opened(token) };
+        let receipt = PmReceipt { id, from, to: self.identity.session.author, reply: PmReply::Opened(token) };
         match self.following().map(|following| following.conn) {
             Some(conn) => self.send(conn, Frame::PmReceipt(receipt)),
             None => self.pass_receipt(receipt),
@@ -238,7 +238,7 @@ impl Node {
         if !matches!(self.phase, Phase::Leading(_)) {
             return;
         }
-        if receipt.from == self.session.author {
+        if receipt.from == self.identity.session.author {
             return self.take_receipt(receipt);
         }
         let conns = self.followers_of(receipt.from);
@@ -247,7 +247,7 @@ impl Node {
 
     fn take_receipt(&mut self, receipt: PmReceipt) {
         let Some(sent) = self.pms.sent.get(&receipt.id) else { return };
-        if receipt.from != self.session.author || receipt.to != sent.to.author {
+        if receipt.from != self.identity.session.author || receipt.to != sent.to.author {
             return;
         }
         match receipt.reply {

@@ -11,7 +11,7 @@ const FOLLOWER_PROBES: usize = 3;
 impl Node {
     /// With every heartbeat: a leader asks the lost, with backoff; a follower, now and then, some of them.
     pub(super) fn probe_lost_peers(&mut self) {
-        let (now, timing) = (self.now.mono, self.timing);
+        let (now, timing) = (self.now.mono, self.settings.timing);
         match &self.phase {
             Phase::Leading(leading) if leading.retiring.is_none() => {
                 let view = &self.log.state().view;
@@ -60,7 +60,7 @@ impl Node {
                 let epoch = leading.epoch;
                 match answer.state {
                     NodeState::Leading { epoch: theirs, .. } | NodeState::Following { epoch: theirs, .. } => {
-                        if theirs.leader != self.me {
+                        if theirs.leader != self.identity.me {
                             self.propose_merge(conn, theirs);
                         }
                     }
@@ -82,7 +82,7 @@ impl Node {
                         }
                     }
                     NodeState::Leading { epoch, .. } | NodeState::Following { epoch, .. } => {
-                        if epoch.leader != leader && epoch.leader != self.me {
+                        if epoch.leader != leader && epoch.leader != self.identity.me {
                             self.send(over, Frame::RivalLeader(epoch));
                         }
                     }

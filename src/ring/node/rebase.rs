@@ -54,8 +54,8 @@ impl Node {
             let Phase::Synchronizing(synchronizing) = &mut self.phase else { return };
             let cx = log_fetch::FetchCx {
                 now: self.now.mono,
-                fetch_within: self.timing.fetch,
-                poll_within: self.timing.poll,
+                fetch_within: self.settings.timing.fetch,
+                poll_within: self.settings.timing.poll,
                 log: self.log.state(),
                 ring: &synchronizing.ring,
             };

@@ -10,7 +10,7 @@ impl Node {
         if self.links.carried_by(conn).is_some() {
             return self.protocol_violation(conn, "relays over a relayed connection");
         }
-        if relay.to == self.me {
+        if relay.to == self.identity.me {
             self.take_relayed(conn, relay);
         } else if relay.from == from {
             self.carry(conn, relay);
@@ -34,7 +34,7 @@ impl Node {
                     self.end(conn, CloseReason::Closed);
                 }
                 let conn = known.filter(|_| stale.is_none());
-                let accepts = greets && relay.from != self.me;
+                let accepts = greets && relay.from != self.identity.me;
                 let conn = match conn {
                     None if accepts => self.links.accepted_through(self.now.mono, carrier, relay.from),
                     conn => conn,

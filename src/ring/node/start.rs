@@ -9,10 +9,10 @@ use crate::ring::{Output, Record, Start, Stop};
 
 impl Node {
     pub(super) fn begin(&mut self) {
-        self.next_heartbeat = self.now.mono + self.timing.heartbeat;
+        self.next_heartbeat = self.now.mono + self.settings.timing.heartbeat;
         let members: Vec<Uid> = self.log.state().view.uids().collect();
         members.into_iter().for_each(|uid| self.learn_peer(uid));
-        match self.start.clone() {
+        match self.settings.start.clone() {
             Start::Create(room) => {
                 self.enter_room(room);
                 self.begin_term(1, BTreeSet::new(), None, false);

@@ -28,9 +28,9 @@ impl Node {
         };
         Status {
             room: self.room,
-            name: self.name.clone(),
-            author: self.session.author,
-            uid: self.me,
+            name: self.identity.name.clone(),
+            author: self.identity.session.author,
+            uid: self.identity.me,
             role,
             epoch,
             next: self.next(),
@@ -120,7 +120,7 @@ impl Node {
 
     /// My lines that are not in my log.
     pub(super) fn waiting(&self) -> u64 {
-        let mine = self.pending.iter().filter(|(key, _)| key.author == self.session.author);
+        let mine = self.pending.iter().filter(|(key, _)| key.author == self.identity.session.author);
         let pending: u64 = mine.map(|(&key, &last)| last.saturating_sub(self.log.state().watermark(key))).sum();
         pending + self.outbox.len() as u64
     }

@@ -113,7 +113,7 @@ impl Node {
         let mut waits = Span(u64::MAX);
         let mut waiting = 0;
         loop {
-            let deadline = self.now.mono + self.timing.fetch;
+            let deadline = self.now.mono + self.settings.timing.fetch;
             let Phase::Leading(leading) = &mut self.phase else { return };
             if leading.turn.is_some() {
                 return;

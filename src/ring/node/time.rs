@@ -14,7 +14,7 @@ impl Node {
     pub(super) fn set_clock(&mut self, now: Now) {
         let due = if self.dirty { self.now.mono } else { self.wake.max(self.now.mono) };
         let late = now.mono - due;
-        if late > self.timing.heartbeat && !matches!(self.phase, Phase::NotStarted) {
+        if late > self.settings.timing.heartbeat && !matches!(self.phase, Phase::NotStarted) {
             self.links.forgive(now.mono, late);
         }
         self.now = Now { mono: now.mono.max(self.now.mono), wall: now.wall };
@@ -45,7 +45,7 @@ impl Node {
             return;
         }
         if self.next_heartbeat <= self.now.mono {
-            self.next_heartbeat = self.now.mono + self.timing.heartbeat;
+            self.next_heartbeat = self.now.mono + self.settings.timing.heartbeat;
             self.links.beat(self.now.mono, &mut self.out);
             self.probe_lost_peers();
             self.announce_stable_index();
@@ -102,7 +102,9 @@ impl Node {
     fn next_wake(&self) -> Time {
         let phase = match &self.phase {
             Phase::NotStarted => Some(Time(0)),
-            Phase::Bootstrapping(bootstrap) => Some(bootstrap.retry.unwrap_or(bootstrap.sign + self.timing.bootstrap)),
+            Phase::Bootstrapping(bootstrap) => {
+                Some(bootstrap.retry.unwrap_or(bootstrap.sign + self.settings.timing.bootstrap))
+            }
             Phase::PollBackoff { until, .. } => Some(*until),
             Phase::LeaderPoll { poll, .. } => Some(poll.deadline()),
             Phase::Electing(electing) => Some(electing.election.deadline()),
@@ -111,11 +113,11 @@ impl Node {
             Phase::Following(following) => following.uplink.until,
             Phase::Leading(leading) => {
                 let own = Some(self.own_wait()).filter(|wait| *wait > Span(0)).map(|wait| self.now.mono + wait);
-                leading.deadline(&self.timing).into_iter().chain(own).min()
+                leading.deadline(&self.settings.timing).into_iter().chain(own).min()
             }
             Phase::Stopped => None,
         };
-        let leaving = self.leaving.map(|since| since + self.timing.leave);
+        let leaving = self.leaving.map(|since| since + self.settings.timing.leave);
         let all = [phase, leaving, self.links.deadline(), self.neighbours.deadline(), self.health_queries.deadline()];
         all.into_iter().flatten().fold(self.next_heartbeat, Time::min)
     }
