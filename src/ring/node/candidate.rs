@@ -52,7 +52,7 @@ impl Node {
                 gone: &mut electing.search.gone,
             };
             let outcome = electing.election.handle(&mut cx, next);
-            self.rearm = true;
+            self.agenda.deadline_moved();
             match outcome {
                 ElectionOutcome::Wait => {}
                 ElectionOutcome::Send { to, token } => {

@@ -13,8 +13,8 @@ use crate::ring::{Event, Output, ReadRequest, Record};
 impl Node {
     /// Sets the phase; gives the one before.
     pub(super) fn set_phase(&mut self, phase: Phase) -> Phase {
-        self.rearm = true;
-        self.ring_changed = true;
+        self.agenda.deadline_moved();
+        self.agenda.ring_may_change();
         std::mem::replace(&mut self.phase, phase)
     }
 
@@ -32,7 +32,7 @@ impl Node {
 
     /// A direct connection to `uid`, opened if need be.
     pub(super) fn reach(&mut self, uid: Uid) -> Option<ConnId> {
-        self.rearm = true;
+        self.agenda.deadline_moved();
         if uid == self.identity.me || self.blocklist.is_blocked(uid) {
             None
         } else {
@@ -48,7 +48,7 @@ impl Node {
     }
 
     pub(super) fn close(&mut self, conn: ConnId) {
-        self.rearm = true;
+        self.agenda.deadline_moved();
         for ended in self.links.close(conn, &mut self.out) {
             self.on_end(ended);
         }

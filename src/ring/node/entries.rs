@@ -129,7 +129,7 @@ impl Node {
 
     /// A note changes the view, the ring and the book.
     fn take_note(&mut self, note: &Note, news: bool) {
-        self.ring_changed = true;
+        self.agenda.ring_may_change();
         match note {
             Note::Elected(member) | Note::Joined(member) => {
                 self.learn_peer(member.uid);
@@ -181,7 +181,7 @@ impl Node {
             }
             if self.outbox.is_full_with(lines.len(), bytes)
                 || self.clocks.is_spent()
-                || self.leaving.is_some()
+                || self.agenda.is_leaving()
                 || self.room.is_none()
             {
                 self.event(Event::SubmitRejected(draft.text));
@@ -208,7 +208,7 @@ impl Node {
         let orders = self.sequences_own() && self.outbox.is_empty();
         self.identity.sign(room, &mut lines);
         let lines: Vec<Arc<Line>> = lines.into_iter().map(Arc::new).collect();
-        self.dirty = true;
+        self.agenda.gather();
         if orders {
             self.admission.charge(self.now.mono, self.identity.session.author, &lines);
             if self.own_wait() > Span(0) {
@@ -235,7 +235,9 @@ impl Node {
     }
 
     pub(super) fn on_persisted(&mut self, id: SyncId, success: bool) {
-        self.dirty |= self.outbox.on_sync_answer(id, success);
+        if self.outbox.on_sync_answer(id, success) {
+            self.agenda.gather();
+        }
     }
 
     /// I lead, and none of my own earlier lines waits.
@@ -267,7 +269,7 @@ impl Node {
             entries.push(Arc::new(Entry { epoch, index, lamport, wall: self.now.wall, body }));
         }
         self.append(entries);
-        self.dirty = true;
+        self.agenda.gather();
     }
 
     /// Orders what waits in my own outbox, once nothing is pending.
@@ -336,7 +338,7 @@ impl Node {
         if self.is_roommate(conn) {
             // The next tick answers: a peer that asks a thousand times at once gets one answer.
             self.requests.on_pull(conn, from);
-            self.dirty = true;
+            self.agenda.gather();
         }
     }
 

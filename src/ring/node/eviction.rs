@@ -115,7 +115,7 @@ impl Node {
         let by = line.name.clone();
         match effect {
             Effect::Evicted { subject, banned } => {
-                self.ring_changed = true;
+                self.agenda.ring_may_change();
                 for member in &concerned {
                     self.book.set_left(member.uid, true);
                     if news {
@@ -160,7 +160,7 @@ impl Node {
 
     /// I was put out: I go; a leader hands the room over first.
     pub(super) fn leave_if_evicted(&mut self) {
-        if !self.moderation.is_evicted() || self.leaving.is_some() {
+        if !self.moderation.is_evicted() || self.agenda.is_leaving() {
             return;
         }
         match &self.phase {

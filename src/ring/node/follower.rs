@@ -50,7 +50,7 @@ impl Node {
             self.event(Event::Leader(newest));
         }
         self.append(entries.batch.entries);
-        self.dirty = true;
+        self.agenda.gather();
     }
 
     /// Tells the leader how far my log goes, and sends what was typed.
@@ -83,7 +83,7 @@ impl Node {
             self.read(ReadRequest::Pending { after: None }, ReadPurpose::Offer(stream));
         } else {
             following.uplink.pending = PendingUpload::Done;
-            self.dirty = true;
+            self.agenda.gather();
         }
     }
 
@@ -98,7 +98,7 @@ impl Node {
         lines.truncate(whole_runs(lines.iter().map(|(_, line)| &**line)).min(OFFER_LINES_MAX));
         let Some(last) = lines.last().map(|(place, _)| *place) else {
             following.uplink.pending = PendingUpload::Done;
-            self.dirty = true;
+            self.agenda.gather();
             return;
         };
         let lines: Vec<Arc<Line>> = lines.into_iter().map(|(_, line)| line).collect();
@@ -147,7 +147,7 @@ impl Node {
         if following.conn == conn && following.stream == slow.stream && slow.after <= following.uplink.sent {
             following.uplink.sent = slow.after;
             following.uplink.until = Some(until);
-            self.rearm = true;
+            self.agenda.deadline_moved();
             self.report_throttled();
         }
     }
@@ -156,7 +156,7 @@ impl Node {
     pub(super) fn go_on_sending(&mut self) {
         if let Phase::Following(following) = &mut self.phase {
             following.uplink.until = None;
-            self.dirty = true;
+            self.agenda.gather();
         }
     }
 

@@ -272,8 +272,8 @@ impl Node {
         }
         // Whoever remembers my address is told of once in a while; it may be anybody.
         let strange = !known && !self.log.state().view.contains(uid);
-        if !strange || self.other_room_told <= self.now.mono {
-            self.other_room_told = self.now.mono + self.settings.timing.probe_max;
+        if !strange || self.agenda.may_tell_other_room(self.now.mono) {
+            self.agenda.told_other_room(self.now.mono + self.settings.timing.probe_max);
             self.event(Event::OtherRoom(uid));
         }
         if let Some(search) = self.search_mut().filter(|search| search.gone.len() < BOOK_NODES_MAX) {
@@ -283,7 +283,7 @@ impl Node {
 
     /// A connection has ended; everybody who relied on it is told.
     pub(super) fn on_end(&mut self, ended: ClosedConn) {
-        self.rearm = true;
+        self.agenda.deadline_moved();
         self.neighbour_ended(&ended);
         self.requests.on_conn_closed(ended.conn);
         if let Some(uid) = ended.uid {

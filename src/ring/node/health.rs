@@ -67,7 +67,7 @@ impl Node {
                 }
                 if self.health_queries.until.is_none() {
                     self.health_queries.until = Some(now + HEALTH_QUERY_WAIT);
-                    self.rearm = true;
+                    self.agenda.deadline_moved();
                     self.send(conn, Frame::HealthQuery);
                 }
             }

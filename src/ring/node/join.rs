@@ -32,7 +32,7 @@ impl Node {
     pub(super) fn join_through(&mut self, carrier: ConnId, epoch: Epoch, search: LeaderSearch) {
         let hello = self.identity.hello(self.room);
         let leader = epoch.leader;
-        self.rearm = true;
+        self.agenda.deadline_moved();
         match self.links.through(self.now.mono, carrier, leader, hello, &mut self.out) {
             Some(conn) => {
                 if let Some(through) = self.links.uid(carrier) {
@@ -86,7 +86,7 @@ impl Node {
             && joining.conn == conn
         {
             joining.deadline = deadline;
-            self.rearm = true;
+            self.agenda.deadline_moved();
         }
     }
 
@@ -180,7 +180,7 @@ impl Node {
         let members: Vec<Uid> = cut.log_state.view.uids().collect();
         self.pending = cut.pending;
         self.log.cut(cut.log_state);
-        self.ring_changed = true;
+        self.agenda.ring_may_change();
         members.into_iter().for_each(|uid| self.learn_peer(uid));
         if lines > 0 {
             self.event(Event::Rebased { lines, keep: self.log.tail().index });

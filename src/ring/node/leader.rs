@@ -267,8 +267,8 @@ impl Node {
             self.close(before.conn);
         }
         self.next_turn();
-        self.dirty = true;
-        self.rearm = true;
+        self.agenda.gather();
+        self.agenda.deadline_moved();
     }
 
     /// The newest lines for a newcomer have been read; the log follows them.
@@ -287,7 +287,7 @@ impl Node {
         if let Some(follower) = leading.follower_of(conn, stream) {
             let common = self.log.state().tail_at(follower.acked);
             follower.sent.get_or_insert(common);
-            self.dirty = true;
+            self.agenda.gather();
         }
     }
 
@@ -314,7 +314,7 @@ impl Node {
             // It has cut its log: the stream starts.
             follower.sent = Some(self.log.state().tail_at(ack.index));
         }
-        self.dirty = true;
+        self.agenda.gather();
     }
 
     // ---- followers go
@@ -337,7 +337,7 @@ impl Node {
                 leading.absent.insert(uid, now + silence);
             }
             self.next_turn();
-            self.dirty = true;
+            self.agenda.gather();
         }
         let Phase::Leading(leading) = &self.phase else { return };
         if !leading.absent.contains_key(&uid) || leading.retiring.is_some() {
@@ -375,7 +375,9 @@ impl Node {
         }
         let connect = self.settings.timing.connect;
         let Phase::Leading(leading) = &mut self.phase else { return };
-        self.dirty |= leading.followers.values().any(|follower| follower.gate.is_some_and(|(_, until)| until <= now));
+        if leading.followers.values().any(|follower| follower.gate.is_some_and(|(_, until)| until <= now)) {
+            self.agenda.gather();
+        }
         let waited = leading.offers_at.take_if(|at| *at <= now).is_some();
         let late = leading.turn.take_if(|(_, until)| *until <= now).is_some();
         if waited || late {

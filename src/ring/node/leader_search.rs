@@ -63,7 +63,7 @@ impl Node {
         bootstrap.at += 1;
         let round = bootstrap.at % bootstrap.contacts.len().max(1) == 0;
         bootstrap.retry = Some(if round { now + BOOTSTRAP_RETRY } else { now });
-        self.rearm = true;
+        self.agenda.deadline_moved();
         if !round {
             self.on_bootstrap_deadline();
         }
@@ -105,7 +105,7 @@ impl Node {
                 bootstrap.conn = None;
                 bootstrap.at += 1;
                 bootstrap.retry = Some(now + BOOTSTRAP_RETRY);
-                self.rearm = true;
+                self.agenda.deadline_moved();
                 self.event(Event::StillElecting);
             }
         }
@@ -248,7 +248,7 @@ impl Node {
             && !std::mem::replace(&mut search.gave_way, true)
         {
             *until = later;
-            self.rearm = true;
+            self.agenda.deadline_moved();
         }
     }
 

@@ -10,11 +10,10 @@ use crate::ring::{Event, Stop};
 impl Node {
     /// The person wants to leave; asked twice, at once.
     pub(super) fn on_leave(&mut self) {
-        if self.leaving.is_some() {
+        if self.agenda.is_leaving() {
             return self.good_bye();
         }
-        self.leaving = Some(self.now.mono);
-        self.rearm = true;
+        self.agenda.leave(self.now.mono);
     }
 
     pub(super) fn good_bye(&mut self) {
@@ -32,7 +31,7 @@ impl Node {
     /// After every step of a node that leaves: what is the next thing to do?
     pub(super) fn go_on_leaving(&mut self) {
         let now = self.now.mono;
-        let late = self.leaving.is_some_and(|since| since + self.settings.timing.leave <= now);
+        let late = self.agenda.leave_by(self.settings.timing.leave).is_some_and(|until| until <= now);
         if late {
             return self.good_bye();
         }
@@ -79,8 +78,8 @@ impl Node {
         }
         let Some(retiring) = leading.retiring else {
             leading.retiring = Some(Retiring { until: now + self.settings.timing.handover, successor: None });
-            self.rearm = true;
-            self.dirty = true;
+            self.agenda.deadline_moved();
+            self.agenda.gather();
             return self.go_on_retiring();
         };
         if retiring.until <= now {
@@ -105,7 +104,7 @@ impl Node {
     /// My leader leaves, and hands the room to me.
     pub(super) fn on_handover(&mut self, conn: ConnId, from: Uid, round: u64) {
         let Some(following) = self.following() else { return };
-        if following.conn != conn || following.leader != from || self.leaving.is_some() {
+        if following.conn != conn || following.leader != from || self.agenda.is_leaving() {
             return;
         }
         if !self.admit_round(conn, round) {

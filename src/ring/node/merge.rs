@@ -35,7 +35,7 @@ impl Node {
         let now = self.now.mono;
         if let Phase::Leading(leading) = &mut self.phase {
             leading.merging = Some((theirs.leader, now));
-            self.rearm = true;
+            self.agenda.deadline_moved();
             self.event(Event::OtherLeader(theirs));
             self.send(conn, Frame::MergeOffer(MergeOffer { mine, yours: None }));
         }

@@ -3,6 +3,7 @@
 //! [`Node::step`] reads like the protocol's table of contents; each chapter is a file of its own.
 
 mod admission;
+mod agenda;
 mod announcer;
 mod blocklist;
 mod candidate;
@@ -47,6 +48,7 @@ mod time;
 use std::collections::BTreeMap;
 
 use self::admission::Admission;
+use self::agenda::Agenda;
 use self::announcer::Announcer;
 use self::blocklist::Blocklist;
 use self::clocks::Clocks;
@@ -105,18 +107,7 @@ pub struct Node {
     links: Links,
     neighbours: Neighbours,
     requests: Requests,
-    leaving: Option<Time>,
-    next_heartbeat: Time,
-    next_probe: Time,
-    other_room_told: Time,
-
-    /// Something is gathered that leaves with the next tick.
-    dirty: bool,
-    /// The ring may have changed.
-    ring_changed: bool,
-    /// A deadline may have come nearer.
-    rearm: bool,
-    wake: Time,
+    agenda: Agenda,
     out: Vec<Output>,
 }
 
@@ -190,14 +181,7 @@ impl Node {
             links: Links::new(uid, timing),
             neighbours: Neighbours::default(),
             requests: Requests::default(),
-            leaving: None,
-            next_heartbeat: Time(0),
-            next_probe: Time(0),
-            other_room_told: Time(0),
-            dirty: false,
-            ring_changed: false,
-            rearm: true,
-            wake: Time(0),
+            agenda: Agenda::default(),
             out: Vec::new(),
         }
     }
@@ -208,7 +192,9 @@ impl Node {
             return Vec::new();
         }
         self.set_clock(now);
-        self.rearm |= !Self::is_data_path(&input);
+        if !Self::is_data_path(&input) {
+            self.agenda.deadline_moved();
+        }
         if matches!(self.phase, Phase::NotStarted) {
             self.begin();
         }
@@ -240,13 +226,13 @@ impl Node {
 
     /// When to step with [`Input::Tick`] at the latest; in the past: as soon as nothing else has arrived.
     pub fn deadline(&self) -> Time {
-        if self.dirty { Time(0) } else { self.wake }
+        self.agenda.deadline()
     }
 
     /// How many more lines may be submitted now.
     pub fn outbox_room(&self) -> usize {
         let slowed = self.sequences_own() && self.own_wait() > Span(0);
-        let closed = self.leaving.is_some() || self.room.is_none() || slowed;
+        let closed = self.agenda.is_leaving() || self.room.is_none() || slowed;
         if closed { 0 } else { self.outbox.room(self.unheld_lines()) }
     }
 

@@ -247,14 +247,16 @@ impl Node {
     /// A connection has ended: was it my next's, or my previous one's?
     pub(super) fn neighbour_ended(&mut self, ended: &ClosedConn) {
         if self.neighbours.ended(self.now.mono, self.settings.timing.connect, ended) {
-            self.ring_changed = true;
-            self.rearm = true;
+            self.agenda.ring_may_change();
+            self.agenda.deadline_moved();
         }
     }
 
     /// Nodes that did not answer are tried again, while the link past them stays.
     pub(super) fn retry_neighbours(&mut self) {
-        self.ring_changed |= self.neighbours.retry(self.now.mono);
+        if self.neighbours.retry(self.now.mono) {
+            self.agenda.ring_may_change();
+        }
     }
 
     /// A node says that I am (or am no longer) its next.
@@ -270,12 +272,12 @@ impl Node {
         self.learn_peer(uid);
         let soon = self.now.mono + self.settings.timing.heartbeat;
         self.neighbours.next_is(self.identity.me, &self.log.state().view, uid, soon);
-        self.rearm = true;
+        self.agenda.deadline_moved();
     }
 
     /// Ends a connection without telling the phase.
     pub(super) fn close_quietly(&mut self, conn: ConnId) {
-        self.rearm = true;
+        self.agenda.deadline_moved();
         for ended in self.links.close(conn, &mut self.out) {
             self.neighbour_ended(&ended);
         }

@@ -63,7 +63,7 @@ impl Node {
     /// # Errors
     /// [`PmError`] says why not.
     pub fn reader(&self, whom: &str) -> Result<Member, PmError> {
-        if self.leaving.is_some() || self.room.is_none() {
+        if self.agenda.is_leaving() || self.room.is_none() {
             return Err(PmError::NotNow);
         }
         let folded = whom.to_lowercase();

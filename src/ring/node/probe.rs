@@ -22,10 +22,10 @@ impl Node {
                     self.send_to(uid, Frame::LeaderPoll);
                 }
             }
-            Phase::Following(following) if self.next_probe <= now => {
+            Phase::Following(following) if self.agenda.probe_is_due(now) => {
                 let leader = following.leader;
                 let relayed = self.links.carried_by(following.conn).is_some();
-                self.next_probe = now + timing.probe_max;
+                self.agenda.probe_at(now + timing.probe_max);
                 let view = &self.log.state().view;
                 let lost: Vec<Uid> = self.book.present().filter(|&uid| !view.contains(uid)).collect();
                 if !lost.is_empty() {

@@ -60,7 +60,7 @@ impl Node {
                 ring: &synchronizing.ring,
             };
             let outcome = synchronizing.fetch.handle(&cx, next);
-            self.rearm = true;
+            self.agenda.deadline_moved();
             match outcome {
                 FetchOutcome::Wait => {}
                 FetchOutcome::Request { holder, bounds } => {

@@ -41,7 +41,7 @@ impl Node {
                 };
                 match conn {
                     Some(conn) => {
-                        self.rearm = true;
+                        self.agenda.deadline_moved();
                         self.on_frame(conn, *frame);
                     }
                     None => self.not_carried(carrier, relay.to, relay.from, !relay.opener),

@@ -9,7 +9,7 @@ use crate::ring::{Output, Record, Start, Stop};
 
 impl Node {
     pub(super) fn begin(&mut self) {
-        self.next_heartbeat = self.now.mono + self.settings.timing.heartbeat;
+        self.agenda.heartbeat_at(self.now.mono + self.settings.timing.heartbeat);
         let members: Vec<Uid> = self.log.state().view.uids().collect();
         members.into_iter().for_each(|uid| self.learn_peer(uid));
         match self.settings.start.clone() {
@@ -38,7 +38,7 @@ impl Node {
     pub(super) fn stop(&mut self, stop: Stop) {
         let stop = self.moderation.take_eviction().map_or(stop, Stop::Refused);
         self.set_phase(Phase::Stopped);
-        self.leaving = None;
+        self.agenda.stop();
         self.out.push(Output::Stop(stop));
     }
 

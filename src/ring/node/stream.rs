@@ -98,7 +98,7 @@ impl Node {
             }
         }
         self.stream_batch(&uids, one_batch(entries.iter()));
-        self.dirty = true;
+        self.agenda.gather();
     }
 
     /// Tells everybody what everybody holds.

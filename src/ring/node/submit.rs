@@ -120,7 +120,7 @@ impl Node {
             }
             if waiting > 0 && waiting == leading.offers.len() {
                 leading.offers_at = Some(self.now.mono + waits);
-                self.rearm = true;
+                self.agenda.deadline_moved();
                 return;
             }
             let Some((from, offer)) = leading.offers.pop_front() else { return };
@@ -146,7 +146,7 @@ impl Node {
                     }
                     if !places.is_empty() {
                         leading.turn = Some((from, deadline));
-                        self.rearm = true;
+                        self.agenda.deadline_moved();
                     }
                     self.send(conn, Frame::Want(Want { stream: offer.stream, places }));
                 }

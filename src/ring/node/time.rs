@@ -12,7 +12,7 @@ use crate::ring::wire::frame::Frame;
 
 impl Node {
     pub(super) fn set_clock(&mut self, now: Now) {
-        let due = if self.dirty { self.now.mono } else { self.wake.max(self.now.mono) };
+        let due = self.agenda.deadline().max(self.now.mono);
         let late = now.mono - due;
         if late > self.settings.timing.heartbeat && !matches!(self.phase, Phase::NotStarted) {
             self.links.forgive(now.mono, late);
@@ -38,14 +38,13 @@ impl Node {
     }
 
     pub(super) fn on_tick(&mut self) {
-        if self.dirty {
+        if self.agenda.take_gathered() {
             self.flush();
         }
-        if self.wake > self.now.mono {
+        if !self.agenda.is_due(self.now.mono) {
             return;
         }
-        if self.next_heartbeat <= self.now.mono {
-            self.next_heartbeat = self.now.mono + self.settings.timing.heartbeat;
+        if self.agenda.take_heartbeat(self.now.mono, self.settings.timing.heartbeat) {
             self.links.beat(self.now.mono, &mut self.out);
             self.probe_lost_peers();
             self.announce_stable_index();
@@ -60,12 +59,11 @@ impl Node {
         }
         self.on_phase_deadline();
         self.retry_neighbours();
-        self.rearm = true;
+        self.agenda.deadline_moved();
     }
 
     /// What was gathered leaves.
     fn flush(&mut self) {
-        self.dirty = false;
         self.answer_pulls();
         self.persist_own();
         match &self.phase {
@@ -85,17 +83,15 @@ impl Node {
 
     /// After every step: the ring, the good-bye, and the next deadline.
     pub(super) fn settle(&mut self) {
-        if self.ring_changed {
-            self.ring_changed = false;
+        if self.agenda.take_ring_change() {
             self.link_next();
         }
         self.leave_if_evicted();
-        if self.leaving.is_some() {
+        if self.agenda.is_leaving() {
             self.go_on_leaving();
         }
-        if self.rearm {
-            self.rearm = false;
-            self.wake = self.next_wake();
+        if self.agenda.take_deadline_move() {
+            self.agenda.wake_at(self.next_wake());
         }
     }
 
@@ -117,9 +113,9 @@ impl Node {
             }
             Phase::Stopped => None,
         };
-        let leaving = self.leaving.map(|since| since + self.settings.timing.leave);
+        let leaving = self.agenda.leave_by(self.settings.timing.leave);
         let all = [phase, leaving, self.links.deadline(), self.neighbours.deadline(), self.health_queries.deadline()];
-        all.into_iter().flatten().fold(self.next_heartbeat, Time::min)
+        all.into_iter().flatten().fold(self.agenda.next_heartbeat(), Time::min)
     }
 
     fn on_phase_deadline(&mut self) {
