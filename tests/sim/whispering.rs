@@ -187,8 +187,8 @@ fn speaks_for_another(frame: &mut Frame) {
 }
 
 #[test]
-fn who_private_messages_or_answers_as_another_loses_its_link() {
-    for (from, to, why) in [(1, 2, "whispers as another"), (2, 1, "answers for another")] {
+fn a_peer_that_sends_or_answers_as_another_loses_its_link() {
+    for (from, to, why) in [(1, 2, "sends a private message as another"), (2, 1, "answers for another")] {
         let mut world = room(3);
         world.forger = Some((1, speaks_for_another));
         let whom = world.slots[to].name.as_str().to_owned();
