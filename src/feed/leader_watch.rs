@@ -94,7 +94,7 @@ mod tests {
             tail: Tail::default(),
             lamport: Lamport(0),
             waiting: 0,
-            floor: Index(0),
+            stable_index: Index(0),
             relay: None,
         }
     }

@@ -414,7 +414,7 @@ pub struct Status {
     /// Own lines that are not in the log.
     pub waiting: u64,
     /// The index up to which every member is known to hold the log.
-    pub floor: Index,
+    pub stable_index: Index,
     /// The member that relays frames to the leader, if there is no direct link.
     pub relay: Option<Uid>,
 }

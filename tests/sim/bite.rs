@@ -153,7 +153,7 @@ impl Hand {
             tail,
             lamport: Lamport(0),
             waiting: 0,
-            floor: Index(0),
+            stable_index: Index(0),
             relay: None,
         };
         self.checks.status(slot, &status, &self.disks[slot])

@@ -65,9 +65,9 @@ impl Node {
         self.send_outbox();
     }
 
-    pub(super) fn on_stable_index(&mut self, conn: ConnId, floor: Index) {
+    pub(super) fn on_stable_index(&mut self, conn: ConnId, stable_index: Index) {
         if self.followed(conn).is_some() {
-            self.floor = floor.min(self.log.tail().index);
+            self.stable_index = stable_index.min(self.log.tail().index);
         }
     }
 

@@ -41,7 +41,7 @@ impl Node {
             Frame::Backlog(backlog) => self.on_backlog(conn, backlog),
             Frame::Entries(entries) => self.on_entries(conn, entries),
             Frame::Ack(ack) => self.on_ack(conn, from, ack),
-            Frame::StableIndex(floor) => self.on_stable_index(conn, floor),
+            Frame::StableIndex(stable_index) => self.on_stable_index(conn, stable_index),
             Frame::Offer(offer) => self.on_offer(conn, from, offer),
             Frame::Want(want) => self.on_want(conn, want),
             Frame::Submit(submit) => self.on_submitted(conn, from, submit),

@@ -68,7 +68,7 @@ impl Node {
             merging: None,
             unmergeable: Default::default(),
             retiring: None,
-            floor: Index(0),
+            stable_index: Index(0),
         }));
         self.outbox.forget_unacked();
         self.clocks.trust_no_more();

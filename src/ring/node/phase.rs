@@ -223,7 +223,7 @@ pub(super) struct Leading {
     /// I leave: nothing is ordered any more.
     pub retiring: Option<Retiring>,
     /// What was told as the lowest acknowledged index.
-    pub floor: Index,
+    pub stable_index: Index,
 }
 
 /// What a leader knows that it lacks.

@@ -43,7 +43,7 @@ impl Node {
             tail: self.log.tail(),
             lamport: self.clocks.lamport(),
             waiting: self.waiting(),
-            floor: self.floor,
+            stable_index: self.stable_index,
             relay: self.following().and_then(|following| self.links.carrier(following.conn)),
         }
     }

@@ -105,12 +105,12 @@ impl Node {
     pub(super) fn announce_stable_index(&mut self) {
         let tail = self.log.tail().index;
         let Phase::Leading(leading) = &mut self.phase else { return };
-        let floor = leading.followers.values().map(|follower| follower.acked).min().unwrap_or(tail);
-        if leading.floor != floor {
-            leading.floor = floor;
-            self.floor = floor;
+        let stable_index = leading.followers.values().map(|follower| follower.acked).min().unwrap_or(tail);
+        if leading.stable_index != stable_index {
+            leading.stable_index = stable_index;
+            self.stable_index = stable_index;
             let conns: Vec<ConnId> = leading.followers.values().map(|follower| follower.conn).collect();
-            self.links.send_all(self.now.mono, &conns, &Arc::new(Frame::StableIndex(floor)), &mut self.out);
+            self.links.send_all(self.now.mono, &conns, &Arc::new(Frame::StableIndex(stable_index)), &mut self.out);
         }
     }
 }
