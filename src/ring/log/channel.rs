@@ -1,4 +1,4 @@
-//! Where something is said: a field of a line in the room's one log.
+//! Channels: a field of each line in the room's one log.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,12 +8,12 @@ use serde::{Deserialize, Deserializer, Serialize};
 use crate::ring::types::limits::CHANNEL_CHARS_MAX;
 use crate::ring::types::parse::ParseVisitor;
 
-/// What the channel is called that every line stands in which names none.
+/// The name of the channel of all lines that name none.
 pub const LOBBY: &str = "lobby";
 
 /// A channel other than the lobby: 1 to [`CHANNEL_CHARS_MAX`] letters, digits, `_`, `-`, `.`, in lower case.
 ///
-/// Where a line stands is an `Option<Channel>`, of which `None` is the lobby: there is one form of each place only.
+/// A line's place is an `Option<Channel>`; `None` is the lobby. So each place has exactly one form.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
 pub struct Channel(Arc<str>);
@@ -44,10 +44,10 @@ impl fmt::Display for ChannelError {
 impl std::error::Error for ChannelError {}
 
 impl Channel {
-    /// Reads where something is said: a name, with or without `#` before it, in upper or lower case. `None`: the lobby.
+    /// Parses a channel's name, with or without `#`, in any case. `None`: the lobby.
     ///
     /// # Errors
-    /// [`ChannelError`] says which rule it breaks.
+    /// [`ChannelError`] names the broken rule.
     pub fn parse(text: &str) -> Result<Option<Self>, ChannelError> {
         let name = text.strip_prefix('#').unwrap_or(text).to_lowercase();
         if name.is_empty() {
@@ -67,7 +67,7 @@ impl Channel {
         &self.0
     }
 
-    /// What a place is called, without `#`.
+    /// The name of a line's place, without `#`.
     pub fn name_of(place: Option<&Self>) -> &str {
         place.map_or(LOBBY, Self::as_str)
     }
@@ -80,7 +80,7 @@ impl fmt::Display for Channel {
 }
 
 impl<'de> Deserialize<'de> for Channel {
-    /// Takes the one form alone: what is spelled otherwise, or is the lobby, is refused.
+    /// Accepts only the one valid form: refuses another spelling, and the lobby.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let exactly = |s: &str| Self::parse(s).ok().flatten().filter(|channel| channel.as_str() == s);
         deserializer.deserialize_str(ParseVisitor("a channel's name", exactly))

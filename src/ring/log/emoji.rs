@@ -1,4 +1,4 @@
-//! What is put to a line.
+//! Reactions to lines.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,13 +8,13 @@ use serde::{Deserialize, Deserializer, Serialize};
 use crate::ring::types::limits::EMOJI_BYTES_MAX;
 use crate::ring::types::parse::ParseVisitor;
 
-/// What somebody puts to a line: 1 to [`EMOJI_BYTES_MAX`] bytes without white space, control characters or bidirectional
-/// overrides. An emoji as a rule, which may be many characters; a short word is one as well.
+/// A reaction: 1 to [`EMOJI_BYTES_MAX`] bytes without white space, control characters or bidirectional overrides.
+/// Usually an emoji, which may have many characters; a short word is possible too.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
 pub struct Emoji(Arc<str>);
 
-/// Why a text is nothing that could be put to a line.
+/// Why a text is no reaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EmojiError {
     /// It is empty.
@@ -38,10 +38,10 @@ impl fmt::Display for EmojiError {
 impl std::error::Error for EmojiError {}
 
 impl Emoji {
-    /// Reads what is to be put to a line.
+    /// Parses a reaction.
     ///
     /// # Errors
-    /// [`EmojiError`] says which rule it breaks.
+    /// [`EmojiError`] names the broken rule.
     pub fn parse(text: &str) -> Result<Self, EmojiError> {
         if text.is_empty() {
             return Err(EmojiError::Empty);
@@ -55,7 +55,7 @@ impl Emoji {
         }
     }
 
-    /// What a plain `/like` puts to a line.
+    /// The reaction of a plain `/like`.
     pub fn like() -> Self {
         Self("👍".into())
     }
@@ -66,8 +66,8 @@ impl Emoji {
     }
 }
 
-/// Bidirectional marks, embeddings, overrides and isolates: with them a line could read as another. (The joiner U+200D is
-/// part of many emoji.)
+/// Bidirectional marks, embeddings, overrides and isolates: they could make a line read as another one. (The joiner
+/// U+200D is part of many emoji.)
 const fn turns_text(c: char) -> bool {
     matches!(c, '\u{200e}' | '\u{200f}' | '\u{61c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }

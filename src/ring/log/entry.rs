@@ -1,4 +1,4 @@
-//! What stands in the log.
+//! The entries of the log: lines of authors and notes of leaders.
 
 use std::sync::Arc;
 
@@ -10,18 +10,18 @@ use crate::ring::types::id::{Epoch, Index, Lamport, LineId, Name, Tail, Text, Ui
 use crate::ring::types::limits::{ACT_OVERHEAD_BYTES, LINE_OVERHEAD_BYTES, SEAL_OVERHEAD_BYTES};
 use crate::ring::types::proof::{AuthorId, Digest, Signature};
 
-/// One place in the log.
+/// One entry of the log.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Entry {
-    /// The epoch in which it was ordered.
+    /// The epoch in which a leader sequenced it.
     pub epoch: Epoch,
     /// Its position, from 1.
     pub index: Index,
     /// Its timestamp, above every earlier one in the log.
     pub lamport: Lamport,
-    /// The leader's wall clock when it ordered it.
+    /// The leader's wall clock when it sequenced the entry.
     pub wall: WallMs,
-    /// What it says.
+    /// A line or a note.
     pub body: Body,
 }
 
@@ -31,7 +31,7 @@ impl Entry {
         Tail { epoch: Some(self.epoch), index: self.index }
     }
 
-    /// Bytes that this entry counts for where memory and windows are bounded: its text and a flat rate for the rest.
+    /// The weight of this entry in bytes, for limits on memory and windows: its text and a flat rate for the rest.
     pub fn weight(&self) -> usize {
         match &self.body {
             Body::Line(line) => line.weight(),
@@ -39,7 +39,7 @@ impl Entry {
         }
     }
 
-    /// The line, if it is one.
+    /// The line; `None`: the entry is a note.
     pub fn line(&self) -> Option<&Line> {
         match &self.body {
             Body::Line(line) => Some(line),
@@ -48,81 +48,81 @@ impl Entry {
     }
 }
 
-/// A line of a person or a note of a leader.
+/// A line of an author, or a note of a leader.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Body {
-    /// What somebody said: has an id, is counted in a watermark, survives a cut.
+    /// A line has an id, counts in a watermark, and survives a cut.
     Line(Arc<Line>),
-    /// The leader's own: no id, counted nowhere, dropped for good when it is cut.
+    /// A note belongs to its leader: it has no id, counts in no watermark, and a cut drops it for good.
     Note(Note),
 }
 
-/// What somebody said, from the moment it is typed.
+/// An author's line, from the moment when the author submits it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Line {
-    /// Which line.
+    /// The line's identity.
     pub id: LineId,
-    /// The author's clock when it was typed; after a cut the timestamp it had.
+    /// The author's clock when it submitted the line; after a cut the timestamp that the line had.
     #[serde(rename = "t")]
     pub lamport: Lamport,
-    /// The author's name then.
+    /// The author's name at that time.
     #[serde(rename = "by")]
     pub name: Name,
-    /// The author's address then.
+    /// The author's address at that time.
     #[serde(rename = "at")]
     pub uid: Uid,
-    /// The words, as they were typed: with the command that says what the line does.
+    /// The text as the author typed it, including the command that names the act.
     #[serde(rename = "say")]
     pub text: Text,
-    /// Where it is said; `None`: in the lobby.
+    /// The line's channel; `None`: the lobby.
     #[serde(rename = "in", default, skip_serializing_if = "Option::is_none")]
     pub channel: Option<Channel>,
-    /// What it does, beside being said.
+    /// What the line does beside being text.
     #[serde(rename = "do", default, skip_serializing_if = "Option::is_none")]
     pub act: Option<Act>,
-    /// It ends a run: its author's signature.
+    /// The line ends a run: its author's signature of the run.
     #[serde(rename = "seal", default, skip_serializing_if = "Option::is_none")]
     pub signature: Option<RunSignature>,
 }
 
-/// What a line does, or is. Where its author may not do it, it is said and does nothing.
+/// What a line does. If its author may not do that, the line has no effect.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Act {
-    /// Only these may moderate. Counts as the first line of a room alone.
+    /// Only these authors may moderate. Has an effect only as the first line of a room.
     Moderators(Vec<AuthorId>),
-    /// This member is out; it may come again.
+    /// Removes this member; it may join again.
     Kick(Subject),
-    /// This author is out, and may not come again.
+    /// Removes this author, who may not join again.
     Ban(Subject),
-    /// This author may come again.
+    /// Lets this author join again.
     Unban(Subject),
-    /// The room's key is another from here on: this is its hash.
+    /// The room has another key from here on, with this hash.
     Rekey(Digest),
-    /// It tells what its author does.
+    /// The line tells what its author does.
     Me,
-    /// It answers this line.
+    /// The line answers this line.
     Reply(LineId),
-    /// Its author puts something to another line, or takes it back.
+    /// The author sets or withdraws a reaction to another line.
     React {
-        /// To which line.
+        /// The other line.
         to: LineId,
-        /// What.
+        /// The reaction.
         with: Emoji,
-        /// It is put there; `false`: it is taken back.
+        /// The author sets it; `false`: the author withdraws it.
         on: bool,
     },
-    /// Its author has this name from here on, if it is free.
+    /// The author has this name from here on, if it is free.
     Nick(Name),
-    /// Its words are the topic of its channel from here on; none: there is no topic any more.
+    /// The text is the topic of its channel from here on; without a text the channel has no topic.
     Topic,
-    /// Its author is away, and the words say why; none: it is here again.
+    /// The author is away, for the reason in the text; without a text the author is back.
     Away,
 }
 
 impl Act {
-    /// Whether everybody may do it at any time: it moderates nothing.
+    /// Whether every member may do it at any time: the act does not moderate.
     pub const fn is_social(&self) -> bool {
         match self {
             Self::Me | Self::Reply(_) | Self::React { .. } | Self::Nick(_) | Self::Topic | Self::Away => true,
@@ -131,21 +131,21 @@ impl Act {
     }
 }
 
-/// Whom an act is about.
+/// The member that an act concerns.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Subject {
-    /// Who.
+    /// The member's author.
     pub author: AuthorId,
-    /// Under which name it was known; for people.
+    /// The name under which the author was known, for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<Name>,
 }
 
 impl Line {
-    /// The flat rate in bytes for everything but the text.
+    /// The flat rate in bytes for everything except the text.
     pub const OVERHEAD: usize = LINE_OVERHEAD_BYTES;
 
-    /// Bytes that this line counts for where memory and windows are bounded.
+    /// The weight of this line in bytes, for limits on memory and windows.
     pub fn weight(&self) -> usize {
         let act = match &self.act {
             Some(Act::Moderators(authors)) => 2 * size_of::<AuthorId>() * authors.len(),
@@ -165,8 +165,8 @@ impl Line {
         Self::OVERHEAD + self.text.as_str().len() + act + channel + seal
     }
 
-    /// What is said, without the command that says what the line does. For a reaction what is put to the other line
-    /// (nothing where it is taken back), for a name the name. Foreign, as the text is.
+    /// The text without the command that names the act. For a reaction this is the reaction itself (empty if the author
+    /// withdraws it), for a name the name. It comes from the author, as the text does: sanitise it.
     pub fn words(&self) -> &str {
         let text = self.text.as_str();
         match &self.act {
@@ -180,7 +180,7 @@ impl Line {
     }
 }
 
-/// What follows a first word that begins with a slash; where there is none, all of it.
+/// The text after a first word that begins with a slash; without such a word, the whole text.
 fn after_command(text: &str) -> &str {
     if !text.starts_with('/') {
         return text;
@@ -188,7 +188,7 @@ fn after_command(text: &str) -> &str {
     text.split_once(char::is_whitespace).map_or("", |(_, words)| words.trim())
 }
 
-/// What follows a first word that is a number, if anything does.
+/// The text after a first word that is a number, if any text follows it.
 fn after_number(words: &str) -> &str {
     match words.split_once(char::is_whitespace) {
         Some((number, rest)) if number.bytes().all(|byte| byte.is_ascii_digit()) => rest.trim_start(),
@@ -199,37 +199,37 @@ fn after_number(words: &str) -> &str {
 /// The end of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct RunSignature {
-    /// How many lines the run has: this one and those right before it.
+    /// The number of lines of the run: this line and those right before it.
     pub of: u32,
     /// The author's signature of the run.
     pub by: Signature,
 }
 
 impl RunSignature {
-    /// The flat rate in bytes for a seal where memory and windows are bounded.
+    /// The flat rate in bytes for a signature, for limits on memory and windows.
     pub const OVERHEAD: usize = SEAL_OVERHEAD_BYTES;
 }
 
-/// What a leader notes of the room. The view is the fold of these.
+/// A leader's note about the room. The view results from applying all notes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Note {
     /// The first entry of an epoch; the entry's epoch names the leader.
     Elected(Member),
-    /// This member is here from now on; whoever was there at the same uid has left.
+    /// This member is here from now on. An earlier member at the same uid has left.
     Joined(Member),
-    /// The member at this uid is gone.
+    /// The member at this uid has gone.
     Left {
-        /// Who.
+        /// The member's uid.
         uid: Uid,
-        /// It did not say good-bye.
+        /// The member went without a good-bye.
         lost: bool,
     },
-    /// The member at this uid has handed on lines that nobody has said, and is out.
+    /// The member at this uid relayed forged lines, and is removed.
     Forged {
-        /// Who.
+        /// The member's uid.
         uid: Uid,
-        /// In whose name.
+        /// The author in whose name the lines were forged.
         of: Option<Name>,
     },
 }
@@ -237,15 +237,15 @@ pub enum Note {
 /// One member of the room.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Member {
-    /// Its place in the ring, and its address.
+    /// Its address, which is its place in the ring.
     pub uid: Uid,
-    /// Its name.
+    /// Its name in the room.
     pub name: Name,
-    /// Who it is.
+    /// Its owner.
     pub author: AuthorId,
 }
 
-/// Entries of one epoch in a row.
+/// Consecutive entries of one epoch.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Batch {
     /// At most [`BATCH_ENTRIES_MAX`](crate::ring::limits::BATCH_ENTRIES_MAX), of one epoch and with rising indexes (in

@@ -1,4 +1,4 @@
-//! What was put to which lines: for each line and emoji the authors whose last word about it is that it is there.
+//! Current reactions: for each line and emoji, the authors who have set it and not withdrawn it.
 
 use std::collections::BTreeMap;
 
@@ -7,8 +7,7 @@ use crate::ring::log::entry::{Act, Line};
 use crate::ring::types::id::LineId;
 use crate::ring::types::proof::AuthorId;
 
-/// The fold of the reactions in a part of a log. It grows with what is put to its lines: a part that is long is counted
-/// by a store.
+/// The reactions in a part of a log. It grows with the number of reactions; a store counts long parts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reactions {
     words: BTreeMap<LineId, BTreeMap<(Emoji, AuthorId), bool>>,
@@ -16,53 +15,53 @@ pub struct Reactions {
 }
 
 impl Reactions {
-    /// Takes the next line.
+    /// Applies the next line.
     pub fn apply(&mut self, line: &Line) {
         if let Some(Act::React { to, with, on }) = &line.act {
             self.put(*to, with.clone(), line.id.author, *on);
         }
     }
 
-    /// This is the author's last word so far.
+    /// Records the author's latest act on this reaction.
     pub fn put(&mut self, to: LineId, with: Emoji, by: AuthorId, on: bool) {
         if self.words.entry(to).or_default().insert((with, by), on).is_none() {
             self.len += 1;
         }
     }
 
-    /// Takes what another fold says of a line, which comes after everything here.
+    /// Takes over what a later part of the log says of a line.
     pub fn put_all(&mut self, to: LineId, later: &Self) {
         for ((with, by), on) in later.words.get(&to).into_iter().flatten() {
             self.put(to, with.clone(), *by, *on);
         }
     }
 
-    /// Of all lines together: last words, one for each author, emoji and line.
+    /// The number of latest acts of all lines: one for each author, emoji and line.
     pub const fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether nobody has ever put anything to a line here.
+    /// Whether no author has ever set or withdrawn a reaction here.
     pub const fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// The same of one line.
+    /// The number of latest acts on one line.
     pub fn len_of(&self, line: LineId) -> usize {
         self.words.get(&line).map_or(0, BTreeMap::len)
     }
 
-    /// Whether there is a word of this author about it.
+    /// Whether there is an act of this author on this reaction.
     pub fn knows(&self, line: LineId, with: &Emoji, by: AuthorId) -> bool {
         self.words.get(&line).is_some_and(|words| words.contains_key(&(with.clone(), by)))
     }
 
-    /// What was put to a line is of no interest any more.
+    /// Forgets all acts on a line.
     pub fn forget(&mut self, line: LineId) {
         self.len -= self.words.remove(&line).map_or(0, |words| words.len());
     }
 
-    /// What is put to a line, and by how many authors: the most frequent first.
+    /// The current reactions to a line with their numbers of authors, the most frequent first.
     pub fn of(&self, line: LineId) -> Vec<(Emoji, u64)> {
         let mut counts: BTreeMap<&Emoji, u64> = BTreeMap::new();
         for ((with, _), _) in self.words.get(&line).into_iter().flatten().filter(|(_, on)| **on) {

@@ -1,5 +1,5 @@
-//! What the members have decided: who may moderate, who is out, which key the room has. The fold of the lines that do
-//! something.
+//! The decisions of the members: who may moderate, who is banned, which key the room has. They result from applying the
+//! acts of all lines.
 
 use std::collections::BTreeMap;
 
@@ -10,85 +10,85 @@ use crate::ring::types::id::{Name, Text};
 use crate::ring::types::limits::{BANS_MAX, EVICTION_REASON_CHARS_MAX, MODERATORS_MAX};
 use crate::ring::types::proof::{AuthorId, Digest};
 
-/// Who has put somebody out, and what they have said.
+/// Why a member was evicted.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct EvictionReason {
-    /// Whose line it was.
+    /// The moderator's name.
     pub by: Name,
-    /// The line.
+    /// The moderator's line.
     pub say: Text,
 }
 
 /// The rules of a room up to some index of its log.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Rules {
-    /// Who may moderate; nobody in particular: everybody.
+    /// The moderators; empty: every member may moderate.
     moderators: Vec<AuthorId>,
-    /// Who may not come in, and why.
+    /// The banned authors, with the reasons.
     #[serde(with = "pairs")]
     banned: BTreeMap<AuthorId, Ban>,
-    /// The hash of the key that the room has now; none: the one that it was founded with.
+    /// The hash of the room's current key; `None`: the key with which the room was created.
     key: Option<Digest>,
 }
 
-/// Why somebody may not come in.
+/// A ban of an author.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Ban {
-    /// Under which name it was known, if it was.
+    /// The name under which the author was known, if there is one.
     pub name: Option<Name>,
-    /// Who has said so, and what.
+    /// The moderator and the reason.
     pub verdict: EvictionReason,
 }
 
-/// What a line does to the room.
+/// The effect of a line on the room.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// Nothing: it is said, no more.
+    /// None: the line is only text.
     None,
-    /// Nothing, although it was meant to: its author may not do that.
+    /// None, because the author may not do that.
     NotAllowed,
-    /// Everybody of this author is out.
+    /// All members of this author are removed.
     Evicted {
-        /// Whom.
+        /// The author.
         subject: Subject,
-        /// For good.
+        /// The author is banned; `false`: kicked.
         banned: bool,
     },
-    /// This author may come again.
+    /// This author may join again.
     Unbanned(Subject),
-    /// Only some may moderate from here on.
+    /// From here on only the named moderators may moderate.
     ModeratorsSet,
     /// The room has another key from here on.
     Rekeyed(Digest),
 }
 
 impl Rules {
-    /// Whether lines of this author may do something.
+    /// Whether this author may moderate.
     pub fn may(&self, author: AuthorId) -> bool {
         !self.banned.contains_key(&author) && (self.moderators.is_empty() || self.moderators.contains(&author))
     }
 
-    /// Why this author may not come in.
+    /// The reason of this author's ban; `None`: the author is not banned.
     pub fn banned(&self, author: AuthorId) -> Option<&EvictionReason> {
         self.banned.get(&author).map(|ban| &ban.verdict)
     }
 
-    /// Everybody who may not come in.
+    /// All banned authors.
     pub fn all_banned(&self) -> impl Iterator<Item = (AuthorId, &Ban)> {
         self.banned.iter().map(|(&author, ban)| (author, ban))
     }
 
-    /// How many may not come in.
+    /// The number of banned authors.
     pub fn bans(&self) -> usize {
         self.banned.len()
     }
 
-    /// The hash of the room's key, if it was ever changed.
+    /// The hash of the room's key, if the key was ever changed.
     pub fn key(&self) -> Option<Digest> {
         self.key
     }
 
-    /// What a line does that comes next; `first`: no line stands before it.
+    /// The effect that this line would have next; `first`: it would be the room's first line.
     pub fn effect(&self, line: &Line, first: bool) -> Effect {
         let Some(act) = line.act.as_ref().filter(|act| !act.is_social()) else { return Effect::None };
         if !self.may(line.id.author) {
@@ -110,7 +110,7 @@ impl Rules {
         }
     }
 
-    /// Takes the next line.
+    /// Applies the next line.
     pub fn apply(&mut self, line: &Line, first: bool) -> Effect {
         let effect = self.effect(line, first);
         match (&effect, &line.act) {
@@ -130,7 +130,7 @@ impl Rules {
 }
 
 impl EvictionReason {
-    /// What this line says, as those are told whom it concerns.
+    /// The reason that this line gives, for the evicted member.
     pub fn of(line: &Line) -> Self {
         let text = line.text.as_str();
         let end = text.char_indices().nth(EVICTION_REASON_CHARS_MAX).map_or(text.len(), |(end, _)| end);

@@ -1,9 +1,9 @@
-//! Who said it: an author signs its lines, run by run.
+//! Signatures: an author signs its lines, run by run.
 //!
-//! What an author types at one time is a *run*: up to [`RUN_LINES_MAX`] of its lines in a row, the last of which bears
-//! a [`RunSignature`], the signature over all of them. A run is never torn: a frame carries whole runs, a log ends with
-//! one, a leader orders one in a row. So whoever gets a frame can check every line in it by itself, without knowing
-//! what came before. What a line's place is (its index, its timestamp) is the leader's to say, and is not signed; that
+//! The lines that an author submits at one time are a *run*: up to [`RUN_LINES_MAX`] consecutive lines, the last of
+//! which carries a [`RunSignature`] over all of them. A run is never torn: a frame carries whole runs, a log ends with
+//! one, and a leader sequences one without a gap. So the receiver of a frame can check every line in it without any
+//! earlier line. The leader decides a line's place (its index, its timestamp), and the author does not sign it. That
 //! its number follows the last one of its session is checked against the log.
 
 use std::fmt;
@@ -14,21 +14,21 @@ use crate::ring::types::id::{LineId, Name, RoomId};
 use crate::ring::types::limits::{RUN_BYTES_MAX, RUN_LINES_MAX};
 use crate::ring::types::proof::{AuthorId, Signature};
 
-/// Signs for the node's owner. The same message gets the same signature (as Ed25519 does, RFC 8032), so that a node
-/// stays a function of what it is told.
+/// Signs for the node's owner. The same message gets the same signature (as with Ed25519, RFC 8032), so a node remains
+/// a function of its inputs.
 pub trait Signer: fmt::Debug + Send + Sync {
     /// The owner's signature of this message.
     fn sign(&self, message: &[u8]) -> Signature;
 }
 
-/// Lines that are no runs: one is torn, too long, or of several sessions.
+/// Lines that are no whole runs: one is torn, too long, or of several sessions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TornRun;
 
 /// Calls `take` with every run of these lines, in order, until it fails.
 ///
 /// # Errors
-/// What `take` fails with, or [`TornRun`].
+/// The error of `take`, or [`TornRun`].
 pub fn each_run<'a, E: From<TornRun>>(
     lines: impl Iterator<Item = &'a Line>,
     mut take: impl FnMut(&[&'a Line], &RunSignature) -> Result<(), E>,
@@ -54,7 +54,7 @@ pub fn each_run<'a, E: From<TornRun>>(
     if run.is_empty() { Ok(()) } else { Err(TornRun.into()) }
 }
 
-/// Seals lines that follow each other, in as many runs as they need.
+/// Signs consecutive lines, in as many runs as they need.
 pub fn sign_runs(room: RoomId, lines: &mut [Line], signer: &dyn Signer) {
     let mut rest = lines;
     while !rest.is_empty() {
@@ -74,16 +74,16 @@ pub fn sign_runs(room: RoomId, lines: &mut [Line], signer: &dyn Signer) {
     }
 }
 
-/// The first so many of these lines are whole runs.
+/// How many of the first lines are whole runs.
 pub fn whole_runs<'a>(lines: impl DoubleEndedIterator<Item = &'a Line> + ExactSizeIterator) -> usize {
     let all = lines.len();
     all - lines.rev().take_while(|line| line.signature.is_none()).count()
 }
 
-/// What an author signs of a run: in which room, which lines, and everything in them but the timestamp, which a
-/// cut may change. Numbers are big-endian; what has no fixed length has its length before it. What a line does begins
-/// with a byte that says which act it is; where it is said stands before that, with a byte that is no act, and not at
-/// all for the lobby: so lines that were signed before there were channels read as they did.
+/// The bytes that an author signs for a run: the room, the lines, and everything in them except the timestamp, which a
+/// cut may change. Numbers are big-endian; each value without a fixed length has its length before it. An act begins
+/// with a byte that identifies it. The channel stands before the act, with a byte that identifies no act; the lobby is
+/// left out. So lines that were signed before channels existed have the same bytes as then.
 pub fn message(room: RoomId, run: &[&Line]) -> Vec<u8> {
     let mut message = Vec::with_capacity(128 + run.iter().map(|line| 64 + line.text.as_str().len()).sum::<usize>());
     message.extend_from_slice(b"dist-chat lines 1\0");
@@ -171,12 +171,12 @@ fn push_subject(message: &mut Vec<u8>, kind: u8, Subject { author, name }: &Subj
     push_text(message, name.as_ref().map_or("", Name::as_str));
 }
 
-/// A line that nobody has said: its author has not signed it.
+/// A forged line: the author that it names has not signed it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ForgedLine {
-    /// In whose name.
+    /// The author that the line names.
     pub author: AuthorId,
-    /// Under which name; `None`: the runs are torn, so that nothing can be checked.
+    /// The author's name; `None`: the runs are torn, so no signature can be checked.
     pub name: Option<Name>,
 }
 
@@ -194,7 +194,7 @@ mod tests {
     use crate::ring::types::id::{Lamport, SessionId, Text};
     use crate::ring::types::proof::Digest;
 
-    /// The message itself, shortened: what differs anywhere has another signature.
+    /// A fake signature: the message itself, shortened. Different messages have different signatures.
     #[derive(Debug)]
     struct Plain;
 

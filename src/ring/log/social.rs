@@ -1,5 +1,5 @@
-//! What people have said of the channels and of themselves: how much is said where, what it is about, who is away. A
-//! fold of the lines, as the rules are, and the same at everybody who holds the same log.
+//! The social state of a room: the lines and topics of channels, and the users that are away. It results from applying
+//! all lines, and is the same at all members with the same log.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,46 +12,46 @@ use crate::ring::types::id::{Index, Name, Text};
 use crate::ring::types::limits::{AWAY_CHARS_MAX, CHANNELS_MAX, TOPIC_CHARS_MAX};
 use crate::ring::types::proof::AuthorId;
 
-/// The channels, and who is away, up to some index of a log.
+/// Channels and absences, up to some index of a log.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Social {
     lobby: ChannelActivity,
     channels: BTreeMap<Channel, ChannelActivity>,
-    /// Members only.
+    /// Only current members are in it.
     away: BTreeMap<AuthorId, Text>,
 }
 
-/// What is said in one channel.
+/// The activity in one channel.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ChannelActivity {
-    /// Lines that were said there; of a channel that was forgotten meanwhile, since then.
+    /// The number of its lines. If the channel was forgotten meanwhile, the lines since then.
     pub lines: u64,
-    /// Where the last of them stands.
+    /// The index of its last line.
     pub last: Index,
-    /// What it is about.
+    /// Its topic.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub topic: Option<Topic>,
 }
 
-/// What a channel is about.
+/// A channel's topic.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Topic {
-    /// The words: at most [`TOPIC_CHARS_MAX`] characters of them.
+    /// The text: at most [`TOPIC_CHARS_MAX`] characters.
     pub text: Text,
-    /// Who has said so.
+    /// The name of the author who set it.
     pub by: Name,
 }
 
 impl Social {
-    /// Of a log with so many lines, all of them from before there were channels.
+    /// For a log with so many lines, all from before channels existed.
     pub fn of_old(lines: u64, last: Index) -> Self {
         Self { lobby: ChannelActivity { lines, last, topic: None }, ..Self::default() }
     }
 
-    /// Takes the line at this index.
+    /// Applies the line at this index.
     pub fn apply(&mut self, index: Index, line: &Line, view: &View) {
         match &line.act {
-            // These are about a person or another line, wherever they are said.
+            // These concern a member or another line, in whatever channel they stand.
             Some(Act::React { .. } | Act::Nick(_)) => {}
             Some(Act::Away) => {
                 let author = line.id.author;
@@ -96,7 +96,7 @@ impl Social {
         talk
     }
 
-    /// The members have changed: who is gone is not away.
+    /// The members have changed: removes absences of former members.
     pub fn keep_members(&mut self, view: &View) {
         if !self.away.is_empty() {
             let here: BTreeSet<AuthorId> = view.members().map(|member| member.author).collect();
@@ -104,29 +104,29 @@ impl Social {
         }
     }
 
-    /// Every channel that is known: the lobby, then the others by name.
+    /// All known channels: the lobby, then the others by name.
     pub fn channels(&self) -> impl Iterator<Item = (Option<&Channel>, &ChannelActivity)> {
         std::iter::once((None, &self.lobby)).chain(self.channels.iter().map(|(name, talk)| (Some(name), talk)))
     }
 
-    /// How many channels there are beside the lobby: at most [`CHANNELS_MAX`].
+    /// The number of channels beside the lobby: at most [`CHANNELS_MAX`].
     pub fn count(&self) -> usize {
         self.channels.len()
     }
 
-    /// Who is away, and why.
+    /// Authors that are away, with their reasons.
     pub fn away(&self) -> impl ExactSizeIterator<Item = (AuthorId, &Text)> {
         self.away.iter().map(|(&author, why)| (author, why))
     }
 
-    /// Whether this can be of a log with so many lines, and so many members.
+    /// Whether this can be the state of a log with so many lines and members.
     pub fn is_valid(&self, lines: u64, members: usize) -> bool {
         let said = self.channels().try_fold(0_u64, |sum, (_, talk)| sum.checked_add(talk.lines));
         said.is_some_and(|said| said <= lines) && self.count() <= CHANNELS_MAX && self.away.len() <= members
     }
 }
 
-/// The first so many characters, if there are any words.
+/// The first so many characters; `None`: there is no text.
 fn beginning(words: &str, chars_max: usize) -> Option<Text> {
     let end = words.char_indices().nth(chars_max).map_or(words.len(), |(end, _)| end);
     Text::parse(words[..end].trim_end()).ok()
@@ -140,7 +140,7 @@ mod tests {
     use crate::ring::log::entry::{Member, Note};
     use crate::ring::types::id::{Lamport, LineId, SessionId};
 
-    /// A log of lines of one author, and its fold.
+    /// A log of lines of one author, and its social state.
     struct Room {
         social: Social,
         view: View,

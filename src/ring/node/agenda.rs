@@ -9,7 +9,7 @@ pub(super) struct Agenda {
     leaving_since: Option<Time>,
     next_heartbeat: Time,
     next_probe: Time,
-    /// From then on the node reports another stranger of another room.
+    /// From then on the node reports another node of another room.
     next_other_room: Time,
     /// Something leaves with the next tick.
     gathered: bool,
@@ -113,12 +113,12 @@ impl Agenda {
         self.next_probe = at;
     }
 
-    /// Whether the node may report a stranger of another room. Anybody can be one, so it does that rarely.
+    /// Whether the node may report a node of another room. Every peer can claim to be one, so reports are rare.
     pub(super) fn may_tell_other_room(&self, now: Time) -> bool {
         self.next_other_room <= now
     }
 
-    /// The node has reported a node of another room; it reports no stranger before `next`.
+    /// The node has reported a node of another room; it reports no other before `next`.
     pub(super) fn told_other_room(&mut self, next: Time) {
         self.next_other_room = next;
     }

@@ -1,4 +1,4 @@
-//! What a node is doing. Each state owns its data.
+//! The phases of a node. Each phase owns its data.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -12,14 +12,14 @@ use crate::ring::types::id::{ConnId, Epoch, Index, LineId, StreamId, Tail, Uid};
 use crate::ring::types::time::Time;
 use crate::ring::wire::frame::{Join, Offer, PollReply, Refusal};
 
-/// What a node is doing.
+/// The phase of a node.
 #[derive(Clone, Debug, Hash)]
 pub(super) enum Phase {
-    /// Nothing yet: the first step begins.
+    /// Before the first step.
     NotStarted,
-    /// At the door: asks its contacts, one at a time, whom to follow.
+    /// Asks its contacts, one at a time, whom to follow.
     Bootstrapping(Bootstrap),
-    /// Has lost its leader, and lets better placed nodes ask first.
+    /// Has lost its leader, and lets better placed nodes poll first.
     PollBackoff { search: LeaderSearch, until: Time },
     /// Asks every node that it knows which leader it follows.
     LeaderPoll { search: LeaderSearch, poll: LeaderPoll },
@@ -27,59 +27,59 @@ pub(super) enum Phase {
     Electing(Electing),
     /// Has won, and fetches the best log before it answers joins.
     Synchronizing(Synchronizing),
-    /// Is on its way to a leader.
+    /// Has asked a leader to join.
     Joining(Joining),
-    /// Follows.
+    /// Follows a leader.
     Following(Following),
-    /// Leads.
+    /// Leads the room.
     Leading(Leading),
-    /// Is done.
+    /// Has ended.
     Stopped,
 }
 
-/// The search for a room.
+/// A newcomer's search for a room.
 #[derive(Clone, Debug, Hash)]
 pub(super) struct Bootstrap {
     pub contacts: Vec<Uid>,
     pub at: usize,
-    /// The connection to the contact that is being asked.
+    /// The connection to the contact that the node asks now.
     pub conn: Option<ConnId>,
     /// The last sign of life of any contact.
     pub sign: Time,
-    /// When to ask the next one.
+    /// When to ask the next contact.
     pub retry: Option<Time>,
-    /// Leaders that others name and that I could not reach.
+    /// Leaders that contacts name and that the node could not reach.
     pub unreached: BTreeSet<Uid>,
-    /// It was told that one answers.
+    /// The user was told that a contact answers.
     pub answered: bool,
 }
 
-/// What a node knows while it looks for a leader.
+/// What a node knows while it searches a leader.
 #[derive(Clone, Debug, Default, Hash)]
 pub(super) struct LeaderSearch {
-    /// The leader that was lost.
+    /// The lost leader.
     pub lost: Option<LostLeader>,
     /// Elections and joins that have failed in a row.
     pub failures: u32,
-    /// From whom any frame came since I began to ask.
+    /// Nodes from which a frame has arrived since the search began.
     pub heard: BTreeSet<Uid>,
-    /// Whom a dial has not reached since.
+    /// Nodes that a dial has not reached since the search began.
     pub gone: BTreeSet<Uid>,
-    /// What was answered.
+    /// The replies to the poll.
     pub answers: BTreeMap<Uid, PollReply>,
-    /// A newcomer's contacts: it goes back to them, and founds nothing.
+    /// A newcomer's contacts: the node goes back to them, and creates no room.
     pub bootstrap: Option<Bootstrap>,
-    /// The store remembers a room, and nobody has been asked yet.
+    /// The files hold a room, and the node has not polled yet.
     pub reopening: bool,
-    /// What somebody has said who does not take my key.
+    /// The refusal of a node that does not accept this node's key.
     pub turned_away: Option<Refusal>,
-    /// The leader's connection has closed, and it is asked once more before it is given up.
+    /// The leader's connection has closed; the node redials once before it gives the leader up.
     pub redialling: bool,
-    /// Whom I join has closed the connection, and is asked once more.
+    /// The leader that the node joins has closed the connection; the node asks once more.
     pub repeated: bool,
-    /// I have let a better placed node ask first, once.
+    /// The node has let a better placed node poll first, once.
     pub gave_way: bool,
-    /// How often I was sent on.
+    /// How often a node was redirected.
     pub redirects: u32,
 }
 
@@ -87,74 +87,74 @@ pub(super) struct LeaderSearch {
 #[derive(Clone, Copy, Debug, Hash)]
 pub(super) struct LostLeader {
     pub uid: Uid,
-    /// Claims to have heard it after this are news.
+    /// A claim to have heard it after this time is news.
     pub at: Time,
 }
 
-/// A token is out, or was passed on.
+/// The node takes part in an election: its own token, or another's, is on its way.
 #[derive(Clone, Debug, Hash)]
 pub(super) struct Electing {
     pub search: LeaderSearch,
     pub election: Election,
 }
 
-/// A winner's rebase.
+/// A winner that rebases onto the best log.
 #[derive(Clone, Debug, Hash)]
 pub(super) struct Synchronizing {
     pub epoch: Epoch,
-    /// Not a lone return from files.
+    /// The epoch is not the lone return of a node from its files.
     pub established: bool,
-    /// One of the electors was level: what was owed to me and is not there was nobody's but the lost leader's.
+    /// A node that voted has been caught up: entries that the winner still lacks were only at the lost leader.
     pub caught_up: bool,
     pub ring: BTreeSet<Uid>,
     pub fetch: LogFetch,
-    /// Who wants to follow, once I lead.
+    /// Nodes that want to follow, once this node leads.
     pub joins: Vec<(ConnId, Join)>,
 }
 
-/// A join is out.
+/// The node has asked a leader to join.
 #[derive(Clone, Debug, Hash)]
 pub(super) struct Joining {
     pub leader: Uid,
-    /// Its epoch, where somebody has named it.
+    /// The leader's epoch, if a node has named it.
     pub epoch: Option<Epoch>,
     pub conn: ConnId,
-    /// The last request that is out: only its answer counts.
+    /// The number of the last request. Only its answer counts.
     pub attempt: u64,
     pub deadline: Time,
-    /// The oldest epoch that I have described.
+    /// The oldest epoch that the request described.
     pub described: Option<Epoch>,
     pub search: LeaderSearch,
-    /// What was accepted, while the store cuts my log.
+    /// The leader's answer, while the store cuts the log.
     pub accepted: Option<JoinGrant>,
 }
 
-/// What a join has led to.
+/// What a leader has granted to a joiner.
 #[derive(Clone, Copy, Debug, Hash)]
 pub(super) struct JoinGrant {
     pub stream: StreamId,
     pub epoch: Epoch,
     pub common: Index,
-    /// The number of my last line that the leader holds.
+    /// The number of the node's last line that the leader holds.
     pub watermark: u64,
-    /// Where the leader's log ends.
+    /// The end of the leader's log.
     pub tail: Tail,
-    /// How many lines it holds.
+    /// The number of lines in the leader's log.
     pub lines: u64,
     /// The newest of them come ahead of the log.
     pub backlog: bool,
 }
 
-/// The newest lines come ahead of the log.
+/// A backlog: the newest lines come ahead of the log.
 #[derive(Clone, Copy, Debug, Hash)]
 pub(super) struct BacklogPreview {
-    /// The last index that counts.
+    /// The last index of the backlog.
     pub tail: Index,
-    /// What stands up to here was shown before.
+    /// Entries up to here were shown before.
     pub seen: Index,
-    /// I have nothing yet: my log, as people read it, begins with these.
+    /// The node's log is empty: its chat log begins with the backlog.
     pub newcomer: bool,
-    /// How many have come.
+    /// How many lines have arrived.
     pub lines: u32,
 }
 
@@ -166,32 +166,32 @@ pub(super) struct Following {
     pub conn: ConnId,
     pub stream: StreamId,
     pub uplink: Uplink,
-    /// What was acknowledged.
+    /// The last acknowledged index.
     pub acked: Index,
-    /// My good-bye is out.
+    /// The node has sent its good-bye.
     pub leaving: bool,
-    /// The newest lines come before anything else.
+    /// The backlog that comes before all other entries.
     pub ahead: Option<BacklogPreview>,
 }
 
-/// My lines on their way to the leader: pending first, then outbox.
+/// The node's lines on their way to the leader: first the pending ones, then the outbox.
 #[derive(Clone, Debug, Hash)]
 pub(super) struct Uplink {
     pub pending: PendingUpload,
-    /// The number of the last line of the outbox that was sent (or that the leader said it has).
+    /// The number of the last line of the outbox that was sent, or that the leader says it has.
     pub sent: u64,
-    /// The leader has asked me to wait.
+    /// The leader has asked the node to wait until then.
     pub until: Option<Time>,
 }
 
-/// How far the pending queue has been offered.
+/// The progress of offering the pending queue.
 #[derive(Clone, Debug, Hash)]
 pub(super) enum PendingUpload {
-    /// A part is being read from the store.
+    /// The node reads a part from the store.
     Reading,
-    /// These are offered, up to this place.
+    /// The node has offered these lines, up to this place.
     Offered { lines: Vec<Arc<Line>>, last: PendingPosition },
-    /// All is offered.
+    /// The node has offered all.
     Done,
 }
 
@@ -199,88 +199,88 @@ pub(super) enum PendingUpload {
 #[derive(Clone, Debug, Hash)]
 pub(super) struct Leading {
     pub epoch: Epoch,
-    /// It was not opened alone by a node that had been down, nor by one that lacked entries.
+    /// The epoch was not opened alone by a node that had been down, nor by one with a known gap.
     pub established: bool,
-    /// I lacked entries when I began to lead.
+    /// Entries that the node lacked when it began to lead.
     pub known_gap: Option<KnownGap>,
     pub followers: BTreeMap<Uid, Follower>,
     /// The highest index that any follower of this epoch has acknowledged.
     pub acked: Index,
-    /// Members without a link, and when they are given up.
+    /// Members without a link, and when each is given up.
     pub absent: BTreeMap<Uid, Time>,
-    /// Whose offered lines are awaited, and until when.
+    /// The follower whose offered lines the leader waits for, and until when.
     pub turn: Option<(Uid, Time)>,
-    /// Whose offers wait for their turn.
+    /// Offers that wait for their turn.
     pub offers: VecDeque<(Uid, Offer)>,
-    /// All of these are of authors from whom nothing is taken until then.
+    /// Until then the leader takes no lines of the authors of all these offers.
     pub offers_at: Option<Time>,
-    /// My own pending lines come first.
+    /// The leader's own pending lines come first.
     pub pending: PendingUpload,
-    /// Another leader that was asked for its weight, and when.
+    /// Another leader that was asked for its rank, and when.
     pub merging: Option<(Uid, Time)>,
     /// Leaders that did not answer.
     pub unmergeable: BTreeSet<Uid>,
-    /// I leave: nothing is ordered any more.
+    /// The leader leaves, and sequences nothing more.
     pub retiring: Option<Retiring>,
-    /// What was told as the lowest acknowledged index.
+    /// The stable index that was announced last.
     pub stable_index: Index,
 }
 
-/// What a leader knows that it lacks.
+/// Entries that a leader knows it lacks.
 #[derive(Clone, Debug, Hash)]
 pub(super) struct KnownGap {
-    /// Where the log ended that was owed to it.
+    /// The end of the log that the node was catching up with.
     pub tail: Tail,
-    /// Until then who has all of it is heavier, whoever follows me.
+    /// Until then a leader that holds these entries has the higher merge rank, whatever followers this one has.
     pub light_until: Time,
-    /// Who was asked for it in vain.
+    /// Nodes that were asked for the entries in vain.
     pub in_vain: BTreeSet<Uid>,
 }
 
-/// A leader on its way out.
+/// A leader that leaves.
 #[derive(Clone, Copy, Debug, Hash)]
 pub(super) struct Retiring {
     pub until: Time,
-    /// To whom the room was handed.
+    /// The follower to which it has handed the room over.
     pub successor: Option<Uid>,
 }
 
-/// A follower as its leader sees it.
+/// A follower, as its leader sees it.
 #[derive(Clone, Debug, Hash)]
 pub(super) struct Follower {
     pub conn: ConnId,
     pub stream: StreamId,
     pub acked: Index,
-    /// The last entry sent; `None` until it has cut its log.
+    /// The last entry that was sent; `None` until the follower has cut its log.
     pub sent: Option<Tail>,
-    /// Batches on the way: last index and weight.
+    /// Batches without an acknowledgement: last index and weight.
     pub flight: VecDeque<(Index, usize)>,
     pub flight_bytes: usize,
-    /// Lines that came back from a cut, of which it was asked for the words and has not sent them yet.
+    /// Lines of the follower's offer that the leader has asked for and not received yet.
     pub wanted: BTreeSet<LineId>,
-    /// Frames with lines that were dropped since it was told to wait.
+    /// Frames with lines that the leader has dropped since it told the follower to wait.
     pub dropped: u32,
-    /// When it is told again how all are doing.
+    /// When the leader may answer the follower's next health query.
     pub health_report_at: Time,
-    /// Older entries are being read from the store for it.
+    /// The leader reads older entries for this follower from the store.
     pub reading: bool,
-    /// A newcomer gets no entry before everybody else has its `joined`, at this index, or until this time: whoever
-    /// was shown an entry is then in everybody's book, and nobody elects without asking it.
+    /// A newcomer gets no entry before all others have its `joined` note, at this index, or until this time. So every
+    /// node that was shown an entry is in the address book of all others, and none of them elects without asking it.
     pub gate: Option<(Index, Time)>,
 }
 
 impl LeaderSearch {
-    /// A search after the loss of a leader; claims to have heard it after `at` are news.
+    /// A search after the loss of a leader. A claim to have heard it after `at` is news.
     pub(super) fn after(uid: Uid, at: Time) -> Self {
         Self { lost: Some(LostLeader { uid, at }), ..Self::default() }
     }
 
-    /// Everybody from whom something came and whom no dial has missed.
+    /// Nodes from which a frame has arrived and that no dial has missed.
     pub(super) fn alive(&self) -> BTreeSet<Uid> {
         self.heard.difference(&self.gone).copied().collect()
     }
 
-    /// The next attempt: what was heard is forgotten, what has failed is counted.
+    /// The next attempt: forgets the nodes that were heard, and counts the failure.
     pub(super) fn again(mut self) -> Self {
         self.failures += 1;
         self.heard.clear();
@@ -307,7 +307,7 @@ impl Phase {
         }
     }
 
-    /// The same, to raise it.
+    /// The same epoch, mutable, so that it can be raised.
     pub(super) fn own_epoch_mut(&mut self) -> Option<&mut Epoch> {
         match self {
             Self::Leading(leading) => Some(&mut leading.epoch),
@@ -325,14 +325,14 @@ impl Phase {
 }
 
 impl Synchronizing {
-    /// A winner that has everything still to do: it tells `ring`, and fetches the best log of it by `fetch`.
+    /// A winner at its start: it will announce itself to `ring`, and fetch the best log by `fetch`.
     pub(super) fn new(epoch: Epoch, ring: BTreeSet<Uid>, fetch: LogFetch) -> Self {
         Self { epoch, established: true, caught_up: false, ring, fetch, joins: Vec::new() }
     }
 }
 
 impl Follower {
-    /// A follower that holds the log up to `acked`, and gets nothing until its stream starts.
+    /// A follower that holds the log up to `acked`. It gets nothing until its stream starts.
     pub(super) fn new(conn: ConnId, stream: StreamId, acked: Index, now: Time) -> Self {
         Self {
             conn,
@@ -351,7 +351,7 @@ impl Follower {
 }
 
 impl Uplink {
-    /// A line's place in an offer, as the leader names it.
+    /// The lines at these places of an offer, as the leader names them; `None`: there is no such place.
     pub(super) fn wanted(lines: &[Arc<Line>], places: &[u32]) -> Option<Vec<Arc<Line>>> {
         places.iter().map(|&place| lines.get(place as usize).cloned()).collect()
     }
