@@ -37,7 +37,7 @@ impl<S: Subscriber> Layer<S> for ToLog {
         let mut line = String::new();
         format::push_log_event(&mut line, self.clock.now(), &text.0);
         if let Ok(log) = self.log.lock() {
-            // A clone, so that no lock is held while the disk is slow.
+            // A clone, so that this thread holds no lock while the disk is slow.
             let mut log = log.clone();
             log.push(&line);
         }

@@ -69,7 +69,8 @@ pub(super) async fn prepare(mut chat: Chat, signals: &mut Signals) -> Result<Pre
     let creates = chat.start == StartMode::Create && room.is_none();
     if !creates && !chat.moderators.is_empty() {
         complain(
-            "dist-chat: who moderates this room was said when it was created; --moderators changes nothing (try --new)",
+            "dist-chat: the moderators of this room were named when it was created; \
+             --moderators changes nothing (try --new)",
         );
     }
     let about_room = (room, key.as_ref().map(KeyMark::of));

@@ -366,7 +366,7 @@ impl Running {
     /// 6. the terminal gets its settings back, so that what follows on standard error is readable.
     ///
     /// # Errors
-    /// What the person reads of the run's end, unless the node left with nothing waiting.
+    /// The text that the user reads about the run's end, unless the node left with nothing waiting.
     pub(super) async fn shut_down(self, outcome: anyhow::Result<Stop>, signals: &mut Signals) -> Result<(), Failure> {
         let Self { facts, output, member, node_handle, keys, publisher, shown, mut attached_gone, .. } = self;
         let FrontendOutput { log, lost, screen, clock, face, broadcaster, restore, news: _news, told: _told } = output;

@@ -34,7 +34,7 @@ pub(super) struct WriteProgress {
     pub(super) failed: Option<String>,
 }
 
-/// What becomes of the log, for the person.
+/// Changes of the log's state, for the user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LogNews {
     /// It takes no more, and why. What would be written is kept in memory, and it is tried again.

@@ -48,7 +48,7 @@ may have many of these at once. The newest 20 lines are shown first.
 stays in its room. When the node leaves, this ends too, and says why; where it
 ends without a good-bye (it was killed), the exit code is 4.
 
-Where standard input or output is no terminal each line that comes is said,
+Where standard input or output is no terminal each input line is sent,
 and lines are shown as in a pipe; the end of the input ends it, once all that
 was said is ordered.
 Exit: 0 left, 2 usage, 4 no such node, 5 it serves 64, 7 not ordered within 5 s
@@ -62,7 +62,7 @@ pub(crate) const PAGE: ManualPage = ManualPage {
         "Is a terminal onto a node of yours that runs on this machine, with --daemon perhaps. Several can be at one node. \
          /exit or Ctrl-D leaves the terminal, and the node stays. When the node leaves, this ends too and says why, with 0; \
          where the node ends without a good-bye, since it was killed, the exit code is 4.",
-        "Where standard input or output is no terminal, each line that comes is said and lines are shown as in a pipe.",
+        "Where standard input or output is no terminal, each input line is sent, and lines are shown as in a pipe.",
     ],
     examples: &[("A node without a terminal, and a terminal onto it.", "dist-chat -l --daemon & dist-chat attach")],
     exits: &["0", "2", "4", "7"],

@@ -33,7 +33,7 @@ Exit: 0 left, 2 usage, 3 cannot listen, 4 nobody there, 5 refused, 6 files,
 pub const JOIN_HELP: &str = "  dist-chat join -n NAME          the invite is asked for at the terminal
   dist-chat join FILE -n NAME     or read from a file that only you can read
   ... | dist-chat join -n NAME    or from the first line of standard input; the
-                                  other lines are said
+                                  other lines are sent
 
 `dist-chat invite` makes one where a member runs. It holds the room's key, so
 it is never an argument: others read process lists and shell histories.
