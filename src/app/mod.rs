@@ -3,6 +3,7 @@
 //! order.
 
 mod diagnostics;
+mod frontends;
 mod keys;
 mod member;
 mod place;

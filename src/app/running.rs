@@ -2,41 +2,34 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, OnceLock};
+use std::thread;
 use std::time::{Duration, Instant};
-use std::{io, thread};
 
 use anyhow::Context as _;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
+use super::frontends::{self, FrontendOutput};
 use super::keys::{self, Changed, Keyed, Owner};
 use super::member::{AppEvent, LogHealth, PersonInput, RunningNode, Signals};
 use super::place::NodePlace;
 use super::prepare::{Prepared, random};
-use super::{diagnostics, returning, stages, verdict};
+use super::{returning, stages, verdict};
+use crate::chatlog::LogWriter;
 use crate::chatlog::checkpoints::LogCheckpoints;
 use crate::chatlog::gap::PastLog;
-use crate::chatlog::reconcile::{self, Reconciled};
-use crate::chatlog::{ChatLog, LogWriter};
-use crate::control::server::{Answers, Server};
+use crate::control::server::Answers;
 use crate::failure::{Exit, Failure, complain};
-use crate::feed::broadcaster::{Broadcaster, DeliveryMode};
-use crate::feed::clock::FeedClock;
-use crate::feed::follow::{AttachOptions, StartPoint};
 use crate::feed::leader_watch;
 use crate::feed::node_handle::{NodeHandle, NodeHandleParts};
 use crate::feed::own_lines::OwnLines;
 use crate::feed::publisher::{EventPublisher, LogPump, LoggedBefore, Presence, RoomPlace as InRoom, ScreenFeed};
-use crate::feed::screen::Screen;
-use crate::feed::session::{self, LeaveScope};
 use crate::feed::stall_notice;
-use crate::feed::stdout::{self, StdoutWriter};
-use crate::feed::view::ChannelFilter;
-use crate::frontend::kind::{self, FrontendKind, Showing, Shows};
-use crate::frontend::stdin::StdinSender;
-use crate::frontend::terminal::{self, TerminalEnd, TerminalSettings, TtyGuard};
+use crate::feed::stdout::{self};
+use crate::frontend::kind::{FrontendKind, Showing};
+use crate::frontend::terminal::TerminalSettings;
 use crate::frontend::tui;
 use crate::key::{self, RoomKey};
 use crate::net::{self, Command, Keyring, Secrets};
@@ -46,10 +39,6 @@ use crate::ring::{self, SessionId, Stop, Timing, Uid};
 use crate::settings::{Chat, KeyFrom, StartMode};
 use crate::store::{self, LogMark, Opened};
 
-/// Places in the queue from threads to the loop. Each thread sends at most one message.
-const NEWS_MAX: usize = 8;
-/// Older lines that the full screen shows at its start.
-const FULL_LINES: u32 = 500;
 /// Time between two marks of how far the chat log is written.
 const MARK_EVERY: Duration = Duration::from_millis(500);
 /// How long the chat log may take to write its last lines.
@@ -62,51 +51,6 @@ const TERMINAL_PATIENCE: Duration = Duration::from_secs(5);
 /// How long the end waits for another reader of standard output that takes nothing. The node has left its room by then,
 /// so nobody else waits. A signal ends the wait.
 const READER_PATIENCE: Duration = Duration::from_secs(30);
-
-/// The outputs of a run: the chat log, standard output and the frontends.
-struct FrontendOutput {
-    news: mpsc::Sender<AppEvent>,
-    told: mpsc::Receiver<AppEvent>,
-    log: ChatLog,
-    lost: Lost,
-    screen: Screen,
-    clock: FeedClock,
-    face: FrontendKind,
-    broadcaster: Broadcaster,
-    restore: Option<TtyGuard>,
-}
-
-impl FrontendOutput {
-    /// Opens the chat log, compares it with the history, and takes standard output. Also returns the result of the
-    /// comparison.
-    fn open(chat: &Chat, port: u16, opened: &Opened) -> Result<(Self, Reconciled), Failure> {
-        let (news, told) = mpsc::channel(NEWS_MAX);
-        let log_news = news.clone();
-        let mut mended = Reconciled::default();
-        let log = match chat.ephemeral {
-            true => ChatLog::none(),
-            false => ChatLog::open(
-                &chat.data_dir,
-                port,
-                |file| {
-                    mended = reconcile::mend_log(opened, file)?;
-                    Ok(())
-                },
-                // If the queue is full, it already holds an unread message about the log.
-                move |told| drop(log_news.try_send(AppEvent::Log(told))),
-            )?,
-        };
-        let lost = Lost::default();
-        let screen = StdoutWriter::stdout().and_then(|out| Screen::start(out, log.place(), lost.tell(&news)));
-        let (screen, _) = screen.context("no thread")?;
-        let clock = FeedClock::default();
-        let face = FrontendKind::of(chat);
-        let broadcaster = Broadcaster::new(face.takes_text().then(|| screen.clone()));
-        diagnostics::install(log.writer(), clock.clone(), chat.verbose.then(|| broadcaster.clone()))?;
-        let restore = face.is_person().then(TtyGuard::new);
-        Ok((Self { news, told, log, lost, screen, clock, face, broadcaster, restore }, mended))
-    }
-}
 
 /// The facts of a run that every stage of its start reads.
 struct Facts {
@@ -251,9 +195,13 @@ impl Frontends {
         answering: watch::Receiver<Option<Uid>>,
     ) -> anyhow::Result<Self> {
         let (fronts, attached_gone) = mpsc::channel(1);
-        answer_askers(&facts.chat, facts.listens, Answers { node_handle: node_handle.clone(), keyring, fronts });
+        frontends::answer_askers(
+            &facts.chat,
+            facts.listens,
+            Answers { node_handle: node_handle.clone(), keyring, fronts },
+        );
         let settings = TerminalSettings::new(facts.chat.bell, facts.chat.verbose);
-        let (shows, shown) = begin(output.face, node_handle, settings, &output.news, &output.lost)?;
+        let (shows, shown) = frontends::begin(output.face, node_handle, settings, &output.news, &output.lost)?;
         let is_person = output.face.is_person();
         let hint = match facts.creates && is_person {
             true => stages::opened(facts.uid, facts.keyed, node_handle.log.as_deref()),
@@ -427,67 +375,6 @@ impl Running {
     }
 }
 
-/// Why standard output takes no more. Empty while it works.
-#[derive(Clone, Default)]
-struct Lost(Arc<OnceLock<io::Error>>);
-
-impl Lost {
-    /// A callback that stores the reason and reports it to the loop.
-    fn tell(&self, news: &mpsc::Sender<AppEvent>) -> impl FnOnce(io::Error) + Send + use<> {
-        let (lost, news) = (self.clone(), news.clone());
-        move |error| {
-            let _ = lost.0.set(error);
-            let _ = news.try_send(AppEvent::OutputGone);
-        }
-    }
-}
-
-/// Starts the owner's frontend.
-fn begin(
-    face: FrontendKind,
-    node_handle: &NodeHandle,
-    settings: TerminalSettings,
-    news: &mpsc::Sender<AppEvent>,
-    lost: &Lost,
-) -> anyhow::Result<(Shows, Option<Showing>)> {
-    let open = |taste| {
-        let news = news.clone();
-        let leave = Box::new(move || drop(news.try_send(AppEvent::InputEnded)));
-        let told = if face == FrontendKind::Json { DeliveryMode::EveryLine } else { DeliveryMode::Newest };
-        // The full screen also shows older lines.
-        let past = (face == FrontendKind::Full).then_some(StartPoint::Newest(FULL_LINES));
-        let wanted = AttachOptions { told, taste, past, ..AttachOptions::default() };
-        session::open(node_handle, &wanted, LeaveScope::Node(leave)).context("no room for the first frontend")
-    };
-    Ok(match face {
-        FrontendKind::Daemon => (Shows::Daemon, None),
-        FrontendKind::Text => {
-            let (commands, leaving, lines) =
-                (node_handle.commands.clone(), node_handle.leaving.clone(), node_handle.lines.clone());
-            (Shows::Text(StdinSender { commands, leaving, lines }), None)
-        }
-        FrontendKind::Terminal => {
-            let front = open(ChannelFilter::Here)?;
-            let news = news.clone();
-            let ended = move |end| match end {
-                TerminalEnd::Gone => drop(news.try_send(AppEvent::TerminalGone)),
-                TerminalEnd::Left | TerminalEnd::Over => {}
-            };
-            let started = terminal::start(front.told, front.asked, settings, ended).context("no thread")?;
-            (Shows::Terminal(started.0), Some(Showing::of(started.1)))
-        }
-        FrontendKind::Full => {
-            let thread = kind::full(open(ChannelFilter::All)?, settings).context("no thread")?;
-            (Shows::Full, Some(Showing::of(thread)))
-        }
-        FrontendKind::Json => {
-            let front = open(ChannelFilter::All)?;
-            let shown = kind::write(front.told, lost.tell(news)).context("no thread")?;
-            (Shows::Json { asked: front.asked, answers: front.answers }, Some(shown))
-        }
-    })
-}
-
 /// The failure of a run that the store has ended.
 fn files_failed(chat: &Chat, port: u16, error: &store::Error) -> Failure {
     match error {
@@ -528,20 +415,5 @@ async fn mark_log(marks: LogCheckpoints, mut log: LogWriter, node: mpsc::Sender<
         if node.send(Command::Logged(LogMark { tail, bytes })).await.is_err() {
             return;
         }
-    }
-}
-
-/// Opens the sockets for other processes. A node without sockets still works, and says why in its log.
-fn answer_askers(chat: &Chat, listens: SocketAddr, answers: Answers) {
-    match Server::bind(listens) {
-        Ok(server) => drop(tokio::spawn(server.serve(answers.clone()))),
-        Err(error) => tracing::warn!("`dist-chat status` will not find this node: {error}"),
-    }
-    if chat.ephemeral {
-        return;
-    }
-    match Server::bind_beside(&chat.data_dir, listens.port()) {
-        Ok(server) => drop(tokio::spawn(server.serve(answers))),
-        Err(error) => tracing::warn!("this node has no socket beside its files: {error}"),
     }
 }

@@ -9,6 +9,7 @@
 
 mod counter;
 mod query;
+mod selection;
 mod tally;
 #[cfg(test)]
 mod tests;
@@ -21,9 +22,10 @@ use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehav
 use super::error::Error;
 use super::journal;
 use super::sqlite::{decode, each, end, index_of, journal_mark, key, open_to_read};
-use crate::ring::{Act, Channel, Entry, Index, Lamport, Line, LineId, Name, Record, RoomId, WallMs};
+use crate::ring::{Act, Entry, Index, Lamport, Line, LineId, Name, Record, RoomId};
 pub use counter::ReactionReader;
 use query::Query;
+pub use selection::{Moment, Selection};
 pub use tally::{REACTIONS_MAX, ReactionCounts, ReactionSnapshot};
 
 /// A page ends after so many bytes of batches.
@@ -35,34 +37,6 @@ const PAGE_BATCHES: i64 = 4096;
 const FOUND_MIN: usize = 1024;
 /// The most places that a page asks of the index.
 const FOUND_MAX: usize = 64 * 1024;
-
-/// Selects lines.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Selection {
-    /// The earliest moment.
-    pub since: Option<Moment>,
-    /// The latest moment.
-    pub until: Option<Moment>,
-    /// Only lines under this name; case does not matter.
-    pub from: Option<Name>,
-    /// Only lines in this channel; `Some(None)`: the lobby.
-    pub channel: Option<Option<Channel>>,
-    /// Only lines with all of these words, separated by white space. A word matches as a prefix (`deploy` finds
-    /// `deployed`); case and accents do not matter. The index knows no words in emoji, signs and scripts without spaces
-    /// between words (Chinese, Japanese, Thai ...); these match anywhere in a line.
-    pub words: Option<String>,
-    /// Only the newest so many of them.
-    pub newest: Option<usize>,
-}
-
-/// A moment in a room.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Moment {
-    /// By the clock of the leader that sequenced the line.
-    Wall(WallMs),
-    /// By the Lamport timestamp.
-    Stamp(Lamport),
-}
 
 /// How a read ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -491,17 +465,6 @@ impl<'a> LogSnapshot<'a> {
         };
         let placed = |line: &Line| self.wanted.channel.as_ref().is_none_or(|channel| *channel == line.channel);
         after && before && entry.line().is_some_and(|line| named(line) && placed(line))
-    }
-}
-
-impl Selection {
-    /// The range of wall-clock times in which a batch may hold a selected line.
-    fn walls(&self) -> (i64, i64) {
-        let wall = |moment: Option<Moment>, or: i64| match moment {
-            Some(Moment::Wall(wall)) => i64::try_from(wall.0).unwrap_or(i64::MAX),
-            Some(Moment::Stamp(_)) | None => or,
-        };
-        (wall(self.since, 0), wall(self.until, i64::MAX))
     }
 }
 

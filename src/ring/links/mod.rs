@@ -4,11 +4,14 @@
 //! for (next, leader, probe); here it opens, greets, sends heartbeats and ends. A third node that reaches both ends may
 //! relay a connection ([`Frame::Relay`]): for all users of this module it is a connection like any other.
 
+mod conn;
 mod detector;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+pub use crate::ring::links::conn::{CloseReason, ClosedConn};
+use crate::ring::links::conn::{Conn, ConnRoute, ConnState};
 use crate::ring::links::detector::Detector;
 use crate::ring::timing::Timing;
 use crate::ring::types::id::{ConnId, RoomId, Uid};
@@ -30,68 +33,6 @@ pub struct Links {
     /// How many of the connections this node has dialled.
     outward: usize,
     relayed: u64,
-}
-
-/// One connection.
-#[derive(Clone, Debug, Hash)]
-pub struct Conn {
-    way: ConnRoute,
-    state: ConnState,
-    /// The uid at the other end, known in advance if this node opened the connection.
-    target: Option<Uid>,
-    peer: Option<Hello>,
-    used: Time,
-}
-
-/// How a connection reaches its other end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum ConnRoute {
-    /// This node opened it.
-    Dialled,
-    /// The other end opened it.
-    Accepted,
-    /// The peer of the connection `carrier` relays it; `mine`: this node opened it.
-    Through { carrier: ConnId, mine: bool },
-}
-
-#[derive(Clone, Debug, Hash)]
-enum ConnState {
-    /// Not open yet: frames wait in the queue.
-    Opening { until: Time, queue: Vec<Arc<Frame>> },
-    /// Open, but the peer has not greeted.
-    Greeting { until: Time },
-    /// In use.
-    Up(Detector),
-}
-
-/// A connection that has ended.
-#[derive(Clone, Copy, Debug)]
-pub struct ClosedConn {
-    /// The connection.
-    pub conn: ConnId,
-    /// The uid at the other end, or the one that was dialled.
-    pub uid: Option<Uid>,
-    /// The peer had greeted.
-    pub was_up: bool,
-    /// When the last bytes arrived over it.
-    pub heard: Time,
-    /// Why it has ended.
-    pub how: CloseReason,
-}
-
-/// Why a connection has ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CloseReason {
-    /// No process listens there.
-    Refused,
-    /// No answer to a dial or a greeting.
-    Unreachable,
-    /// The peer, or the network, closed it.
-    Closed,
-    /// No bytes came for too long.
-    Silent,
-    /// This node closed it.
-    Dropped,
 }
 
 impl Links {

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use super::*;
-use crate::ring::{AuthorId, Body, Emoji, Epoch, LineId, Nonce, Note, Record, SessionId, Text};
+use crate::ring::{AuthorId, Body, Channel, Emoji, Epoch, Nonce, Note, SessionId, Text, WallMs};
 use crate::store::Sqlite;
 use crate::store::sqlite::open_again;
 
